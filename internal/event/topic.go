@@ -1,0 +1,32 @@
+package event
+
+import "time"
+
+// Topic describes a topic that hxp makes for itself.
+type Topic struct {
+	Name       string
+	Partitions int           // 0 = the configured default (KAFKA_TOPIC_PARTITIONS)
+	Retention  time.Duration // 0 = kept until hxp itself deletes records
+	Internal   bool
+}
+
+const day = 24 * time.Hour
+
+// The internal topics. Panes is the flush journal of the windows: one partition for each partition number of the
+// input topics, no retention of its own.
+const (
+	TopicPanes       = "hxp-panes"
+	TopicLate        = "hxp-late"
+	TopicDeadLetters = "hxp-dead-letters"
+)
+
+// Topics are all topics that the system needs, with their default retention.
+var Topics = []Topic{
+	{Name: "llm-requests", Retention: 7 * day},
+	{Name: "user-feedback", Retention: 30 * day},
+	{Name: "system-metrics", Retention: 3 * day},
+	{Name: "business-events", Retention: 365 * day},
+	{Name: TopicPanes, Internal: true},
+	{Name: TopicLate, Retention: 7 * day, Internal: true},
+	{Name: TopicDeadLetters, Retention: 30 * day, Internal: true},
+}
