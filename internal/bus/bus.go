@@ -1,0 +1,154 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Message is one record of a topic. Producer fills Partition, Offset and Timestamp when it is acknowledged; leave
+// Timestamp zero.
+type Message = kgo.Record
+
+// Header is one header of a Message.
+type Header = kgo.RecordHeader
+
+// Bus is a connection to the brokers. Its methods may be called from any goroutine.
+type Bus struct {
+	cfg    Config
+	log    *slog.Logger
+	client *kgo.Client // administration only; producers and readers have their own
+	admin  *kadm.Client
+
+	mu     sync.Mutex
+	closed bool
+	open   map[closer]struct{} // producers and readers not closed yet
+}
+
+type closer interface{ Close() }
+
+// Connect returns when a broker has answered. It tries until ctx ends.
+func Connect(ctx context.Context, cfg Config, log *slog.Logger) (*Bus, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	b := &Bus{cfg: cfg, log: log, open: map[closer]struct{}{}}
+	client, err := kgo.NewClient(b.clientOpts()...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka client for %s: %w", strings.Join(cfg.Bootstrap, ","), err)
+	}
+	if err := b.await(ctx, client); err != nil {
+		client.Close()
+		return nil, err
+	}
+	b.client, b.admin = client, kadm.NewClient(client)
+	return b, nil
+}
+
+// await pings until a broker answers; the first failure and then one in every ~30 is logged.
+func (b *Bus) await(ctx context.Context, client *kgo.Client) error {
+	for try := 0; ; try++ {
+		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := client.Ping(attempt)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("no Kafka broker answers at %s (is it running? set KAFKA_BOOTSTRAP_SERVERS): %w: %w",
+				strings.Join(b.cfg.Bootstrap, ","), context.Cause(ctx), err)
+		}
+		if try%30 == 0 {
+			b.log.Warn("waiting for the broker", "servers", b.cfg.Bootstrap, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(time.Duration(try+1)*50*time.Millisecond, time.Second)):
+		}
+	}
+}
+
+// clientOpts are the options that every client shares.
+func (b *Bus) clientOpts(more ...kgo.Opt) []kgo.Opt {
+	return append([]kgo.Opt{
+		kgo.SeedBrokers(b.cfg.Bootstrap...),
+		kgo.ClientID(b.cfg.ClientID),
+		kgo.DialTimeout(3 * time.Second),
+		kgo.RequestTimeoutOverhead(5 * time.Second),
+		kgo.RetryBackoffFn(backoff),
+		kgo.MetadataMinAge(250 * time.Millisecond), // a moved leader or a new topic is found this fast
+		kgo.MetadataMaxAge(time.Minute),
+		kgo.WithLogger(libraryLog{b.log}),
+	}, more...)
+}
+
+// backoff is short at first: an embedded broker is back within a second.
+func backoff(tries int) time.Duration {
+	return min(time.Duration(1<<min(tries, 8))*10*time.Millisecond, time.Second)
+}
+
+// libraryLog forwards what the client library warns of. Its "info" is chatter about normal life, so that becomes debug.
+type libraryLog struct{ log *slog.Logger }
+
+func (l libraryLog) Level() kgo.LogLevel {
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		return kgo.LogLevelInfo
+	}
+	return kgo.LogLevelWarn
+}
+
+func (l libraryLog) Log(level kgo.LogLevel, msg string, kv ...any) {
+	at := slog.LevelDebug
+	if level <= kgo.LogLevelWarn {
+		at = slog.LevelWarn
+	}
+	l.log.Log(context.Background(), at, "kafka client: "+msg, kv...)
+}
+
+func (b *Bus) track(c closer) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return ErrClosed
+	}
+	b.open[c] = struct{}{}
+	return nil
+}
+
+func (b *Bus) untrack(c closer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.open, c)
+}
+
+// Ping asks one broker for a sign of life.
+func (b *Bus) Ping(ctx context.Context) error { return classify(b.client.Ping(ctx)) }
+
+// Close closes the bus with all its producers and readers. Messages not acknowledged yet fail with ErrClosed.
+func (b *Bus) Close() {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return
+	}
+	b.closed = true
+	open := make([]closer, 0, len(b.open))
+	for c := range b.open {
+		open = append(open, c)
+	}
+	b.mu.Unlock()
+	for _, c := range open {
+		c.Close()
+	}
+	b.client.Close()
+}

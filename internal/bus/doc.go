@@ -1,0 +1,17 @@
+// Package bus is the client side of the topics. It is the one home of the Kafka client library: rooms say bus.Message,
+// Producer and Reader and never import the library itself.
+//
+// In: messages to write (Producer), offsets to read from (Reader), wishes about topics (EnsureTopics).
+//
+// Out: acknowledged partitions and offsets, batches of messages with the bounds of their partition, descriptions of topics.
+//
+// Promised: a message that Send reports as written is written by all in-sync replicas (acks=all), and the library's own
+// retries write it once (idempotent producer). Messages with the same key go to the partition to which Kafka's own clients
+// would send them. The time of a message is the moment of writing, never the time of the event in it. A Reader hands out
+// every message of its partitions once and in order, from exactly the offset it was given; when that offset is no longer
+// (or not yet) in the log it says so with ErrOutOfRange and waits for Seek: it never jumps by itself.
+//
+// On failure: a broker that is away is waited for, inside, as long as the context allows; a moved leader is followed. An
+// error for which Retryable is true means "later"; another one means "not like this". After a failed Send a message may
+// still have been written (the acknowledgement was lost), so whoever sends it again must be able to recognise it.
+package bus
