@@ -128,7 +128,7 @@ var Catalogue = [numFields]Spec{
 	CompletionTokens:  {Name: "completion_tokens", Type: Integer, Kinds: requests, Unit: "tokens", Max: maxTokens, Aliases: []Alias{{"output_tokens", 1}}, Doc: "tokens of the answer, reasoning included"},
 	CachedTokens:      {Name: "cached_tokens", Type: Integer, Kinds: requests, Unit: "tokens", Max: maxTokens, Doc: "part of the prompt that came from a cache"},
 	ReasoningTokens:   {Name: "reasoning_tokens", Type: Integer, Kinds: requests, Unit: "tokens", Max: maxTokens, Doc: "part of the answer that was reasoning"},
-	TotalTokens:       {Name: "total_tokens", Type: Integer, Kinds: requests, Unit: "tokens", Max: maxTokens, Doc: "prompt plus completion; made when absent"},
+	TotalTokens:       {Name: "total_tokens", Type: Integer, Kinds: requests, Unit: "tokens", Max: 2 * maxTokens, Doc: "prompt plus completion; made when absent"},
 	StatusCode:        {Name: "status_code", Type: Integer, Kinds: requests, Max: 999, Doc: "HTTP status"},
 	Success:           {Name: "success", Type: Boolean, Kinds: requests, Doc: "false = error, null = unknown; derived from status_code or error_type when absent"},
 	Streaming:         {Name: "streaming", Type: Boolean, Kinds: requests, Aliases: []Alias{{"stream", 1}}, Doc: "answer was streamed"},
