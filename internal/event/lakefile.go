@@ -1,0 +1,66 @@
+package event
+
+// The words that the lake, the store and the batch share when they speak of raw events at rest. They are plain values, so
+// that those rooms meet without importing each other.
+
+// TopicPartition names one partition of one incarnation of a topic: a topic that was deleted and made anew has another
+// TopicID, and its offsets begin a new history.
+type TopicPartition struct {
+	TopicID   string // hexadecimal, without dashes
+	Topic     string
+	Partition int32
+}
+
+// States of a LakeFile.
+const (
+	LakeLive       = "live"       // belongs to the exact content of its hour
+	LakeSuperseded = "superseded" // replaced by a compacted file, kept for readers that still have it open
+	LakeMarked     = "marked"     // about to be removed by retention
+	LakeArchived   = "archived"   // only its archive copy is left
+)
+
+// LakeFile is the manifest's entry of one Parquet file: the events of one hour among the offsets [From, To) of one partition.
+type LakeFile struct {
+	Path      string `json:"path"` // relative to the root of the lake, with slashes
+	TopicID   string `json:"topic_id"`
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	From      int64  `json:"from"` // first offset of the published range
+	To        int64  `json:"to"`   // offset after the published range
+	Hour      int64  `json:"hour"` // start of the hour of event time, seconds since the epoch
+	Rows      int64  `json:"rows"`
+	Bytes     int64  `json:"bytes"`
+	SHA256    string `json:"sha256"`   // hexadecimal
+	MinTime   int64  `json:"min_time"` // event time of the oldest row, microseconds since the epoch
+	MaxTime   int64  `json:"max_time"`
+	State     string `json:"state"`
+}
+
+// LakeFilter chooses files of the manifest. Zero fields choose everything.
+type LakeFilter struct {
+	Topic    string
+	FromHour int64 // seconds since the epoch, inclusive
+	ToHour   int64 // exclusive; 0 = no end
+	State    string
+}
+
+// LakeGap is a stretch of offsets that the lake could not read: the log no longer (or not yet) holds it.
+type LakeGap struct {
+	TopicPartition
+	From   int64 // position of the lake when it found the gap
+	To     int64 // where it went on; below From when the log lost its end
+	Reason string
+	At     int64 // microseconds since the epoch
+}
+
+// Lost is the number of offsets that the lake never saw.
+func (g LakeGap) Lost() int64 { return max(0, g.To-g.From) }
+
+// HourState tells how an hour's raw data and its aggregate stand to each other. The hour is dirty when Version differs from
+// Built.
+type HourState struct {
+	Hour          int64 // start of the hour, seconds since the epoch
+	Version       int64 // sum over the topics of the number of publications that touched the hour
+	Built         int64 // Version that the stored aggregate was folded from, 0 = none
+	LastPublished int64 // microseconds since the epoch
+}

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // database/sql driver "sqlite"
+)
+
+const maxReaders = 4
+
+// openSQLite opens two pools on one file. Writers begin with the lock they will need (a transaction that reads first and
+// writes later would fail instead of waiting); readers cannot write at all.
+func openSQLite(path string, log *slog.Logger) (*Store, error) {
+	if path == "" {
+		return nil, errors.New("sqlite: no path; set SQL_DATABASE_URL to sqlite:PATH")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(abs), 0o755); err != nil {
+		return nil, fmt.Errorf("folder of the database: %w", err)
+	}
+	write, err := sql.Open("sqlite", sqliteDSN(abs, "immediate", "foreign_keys(1)", "journal_size_limit(67108864)"))
+	if err != nil {
+		return nil, err
+	}
+	write.SetMaxOpenConns(1)
+	write.SetMaxIdleConns(1)
+	// The first connection creates the file and switches it to WAL before any reader comes.
+	if err := write.Ping(); err != nil {
+		write.Close()
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	read, err := sql.Open("sqlite", sqliteDSN(abs, "deferred", "query_only(1)"))
+	if err != nil {
+		write.Close()
+		return nil, err
+	}
+	read.SetMaxOpenConns(maxReaders)
+	read.SetMaxIdleConns(maxReaders)
+	return &Store{write: write, read: read, log: log, dialect: dialect{
+		name:       "sqlite",
+		goose:      goose.DialectSQLite3,
+		migrations: "migrations/sqlite",
+		stamp:      func(t time.Time) any { return t.UTC().Format(time.RFC3339) },
+	}}, nil
+}
+
+func sqliteDSN(path, txlock string, pragmas ...string) string {
+	q := url.Values{"_txlock": {txlock}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)"}}
+	q["_pragma"] = append(q["_pragma"], pragmas...)
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}
