@@ -1,0 +1,230 @@
+package agg
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+
+	"github.com/zeebo/xxh3"
+)
+
+// Distinct counts distinct texts by their 64-bit hashes, xxh3 for ever. Up to exactMax of them it keeps the hashes and is
+// exact; beyond, it is a HyperLogLog. The state depends on the set of hashes alone: registers made from kept hashes are those
+// that the hashes would have made at once, and a set is kept exactly when it has at most exactMax members. The zero Distinct
+// is empty and one text takes no memory of its own.
+type Distinct struct {
+	first uint64 // some hash of the set; 0 = empty
+	set   *hashSet
+}
+
+// hashSet holds a set of two hashes or more, else it is only memory for reuse.
+type hashSet struct {
+	hashes []uint64 // sorted; empty when dense
+	dense  bool
+	regs   []uint8 // of registers, meaningful when dense
+}
+
+const (
+	// exactMax hashes take 2 KiB. Most seconds and most small tenants stay below it.
+	exactMax = 256
+	// precision gives 8192 registers and a standard error of 1.04/√8192 = 1.15 %, so that the promised 5 % are 4.3 standard
+	// errors; with 12 they would be 3.1, and one answer of 500 would break the promise.
+	precision = 13
+	registers = 1 << precision
+	maxRank   = 64 - precision + 1
+)
+
+// Add counts a text; "" names nobody and does not count.
+func (d *Distinct) Add(text string) {
+	if text != "" {
+		d.addHash(xxh3.HashString(text))
+	}
+}
+
+func (d *Distinct) addHash(h uint64) {
+	if h == 0 {
+		h = 1 // 0 means empty
+	}
+	s := d.set
+	switch {
+	case d.first == 0:
+		d.first = h
+	case s != nil && s.dense:
+		s.register(h)
+	case s != nil && len(s.hashes) > 0:
+		s.insert(h)
+	case h != d.first:
+		if s == nil {
+			s = &hashSet{}
+			d.set = s
+		}
+		s.hashes = append(s.hashes, min(h, d.first), max(h, d.first))
+	}
+}
+
+// insert adds a hash to the sorted list, which becomes registers when it is too long.
+func (s *hashSet) insert(h uint64) {
+	at, found := slices.BinarySearch(s.hashes, h)
+	if found {
+		return
+	}
+	if len(s.hashes) < exactMax {
+		s.hashes = slices.Insert(s.hashes, at, h)
+		return
+	}
+	s.toDense()
+	s.register(h)
+}
+
+func (s *hashSet) toDense() {
+	s.dense = true
+	if s.regs == nil {
+		s.regs = make([]uint8, registers)
+	} else {
+		clear(s.regs)
+	}
+	for _, h := range s.hashes {
+		s.register(h)
+	}
+	s.hashes = s.hashes[:0]
+}
+
+func (s *hashSet) register(h uint64) {
+	rank := uint8(bits.LeadingZeros64(h<<precision|1<<(precision-1)) + 1)
+	if r := &s.regs[h>>(64-precision)]; *r < rank {
+		*r = rank
+	}
+}
+
+// list returns the hashes when they are kept.
+func (d *Distinct) list() (hashes []uint64, dense bool) {
+	switch s := d.set; {
+	case d.first == 0:
+		return nil, false
+	case s != nil && s.dense:
+		return nil, true
+	case s != nil && len(s.hashes) > 0:
+		return s.hashes, false
+	}
+	return []uint64{d.first}, false
+}
+
+// Merge adds the set of o, which stays as it is.
+func (d *Distinct) Merge(o *Distinct) {
+	if o.first == 0 {
+		return
+	}
+	if s := o.set; s == nil || !s.dense && len(s.hashes) == 0 {
+		d.addHash(o.first)
+		return
+	}
+	if !o.set.dense {
+		for _, h := range o.set.hashes {
+			d.addHash(h)
+		}
+		return
+	}
+	d.makeDense()
+	into := d.set.regs[:registers]
+	for i, r := range o.set.regs[:registers] {
+		into[i] = max(into[i], r)
+	}
+	if d.first == 0 {
+		d.first = o.first
+	}
+}
+
+// makeDense turns whatever d holds into registers.
+func (d *Distinct) makeDense() {
+	if d.set == nil {
+		d.set = &hashSet{}
+	}
+	s := d.set
+	if s.dense {
+		return
+	}
+	if len(s.hashes) == 0 && d.first != 0 {
+		s.hashes = append(s.hashes, d.first)
+	}
+	s.toDense()
+}
+
+// Empty tells whether nothing was counted.
+func (d *Distinct) Empty() bool { return d.first == 0 }
+
+// Count returns the number of distinct texts: exact up to 256, then an estimate.
+func (d *Distinct) Count() uint64 {
+	hashes, dense := d.list()
+	if !dense {
+		return uint64(len(hashes))
+	}
+	// Never below what is certain: registers are only made by more than exactMax hashes.
+	return max(exactMax+1, uint64(math.Round(estimate(d.set.regs))))
+}
+
+// estimate is Ertl's improved estimator ("New cardinality estimation algorithms for HyperLogLog sketches", 2017, algorithm
+// 6). It is unbiased over the whole range and needs no tables.
+func estimate(regs []uint8) float64 {
+	var count [maxRank + 1]int
+	for _, r := range regs {
+		count[r]++
+	}
+	const m = float64(registers)
+	z := m * tau(1-float64(count[maxRank])/m)
+	for k := maxRank - 1; k >= 1; k-- {
+		z = (z + float64(count[k])) / 2
+	}
+	z += m * sigma(float64(count[0])/m)
+	return m * m / (2 * math.Ln2 * z)
+}
+
+func sigma(x float64) float64 {
+	if x == 1 {
+		return math.Inf(1)
+	}
+	y, z := 1.0, x
+	for {
+		x *= x
+		before := z
+		z += x * y
+		y += y
+		if z == before {
+			return z
+		}
+	}
+}
+
+func tau(x float64) float64 {
+	if x == 0 || x == 1 {
+		return 0
+	}
+	y, z := 1.0, 1-x
+	for {
+		x = math.Sqrt(x)
+		before := z
+		y /= 2
+		z -= (1 - x) * (1 - x) * y
+		if z == before {
+			return z / 3
+		}
+	}
+}
+
+// Reset empties d and keeps its memory.
+func (d *Distinct) Reset() {
+	d.first = 0
+	if d.set != nil {
+		d.set.dense, d.set.hashes = false, d.set.hashes[:0]
+	}
+}
+
+// Clone returns an independent copy.
+func (d *Distinct) Clone() Distinct {
+	c := Distinct{first: d.first}
+	if hashes, dense := d.list(); dense {
+		c.set = &hashSet{dense: true, regs: slices.Clone(d.set.regs)}
+	} else if len(hashes) > 1 {
+		c.set = &hashSet{hashes: slices.Clone(hashes)}
+	}
+	return c
+}
