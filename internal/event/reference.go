@@ -29,18 +29,27 @@ import (
 //  8. unknown fields in the order of the text
 //
 // Of keys given twice in one object the last one counts, in the place of the first. A null is as good as absent.
-// Texts of e do not alias data.
+// Texts of e do not alias data. After a fault e holds no more than its Kind, if that much was to be read.
 func Reference(data []byte, e *Event) *Invalid {
 	e.Reset()
 	if v := wellFormed(data); v != nil {
 		return v
 	}
+	return meaning(data, e)
+}
+
+// meaning is Reference for a text that is known to be well-formed.
+func meaning(data []byte, e *Event) *Invalid {
+	e.Reset()
 	if bytes.TrimLeft(data, " \t\r\n")[0] != '{' {
 		return wrongType("", "an object", data)
 	}
 	r := reader{e: e, top: members(data)}
 	for _, step := range []func() *Invalid{r.kind, r.envelope, r.fields, r.unknown} {
 		if v := step(); v != nil {
+			kind := e.Kind
+			e.Reset()
+			e.Kind = kind
 			return v
 		}
 	}
