@@ -1,0 +1,37 @@
+# Everything here needs Go alone, except test-real, which installs what it needs.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+export CGO_ENABLED = 0
+
+.PHONY: build run test test-real check bench clean docs
+
+build: ## the one binary, bin/hxp
+	$(GO) build -trimpath -ldflags '-s -w -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
+
+run: build ## the whole system with generated traffic; prints where to look
+	./bin/hxp up --demo
+
+test: ## every test that needs Go alone, the end-to-end suite included
+	$(GO) test ./...
+
+test-real: build ## the same end-to-end suite against real Apache Kafka, and strangers' clients against the embedded broker
+	tools/real/test-real
+
+check: ## format, vet, staticcheck, tests under the race detector
+	@test -z "$$(gofmt -l cmd internal test web)" || { echo 'not gofmt-ed:'; gofmt -l cmd internal test web; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+bench: build ## the figures of the closing notes: payload and machine are printed beside them
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/event ./internal/agg
+	./bin/hxp bench pipeline --duration 20s
+	./bin/hxp bench windows --duration 20s
+	./bin/hxp bench ingest --duration 20s
+	./bin/hxp bench latency --duration 20s
+
+docs: build ## generated pages
+	./bin/hxp config reference > docs/configuration.md
+
+clean:
+	rm -rf bin data dist
