@@ -64,3 +64,13 @@ type HourState struct {
 	Built         int64 // Version that the stored aggregate was folded from, 0 = none
 	LastPublished int64 // microseconds since the epoch
 }
+
+// LakeRow is one row of the lake: an event and where its record lies.
+type LakeRow struct {
+	Event      Event
+	TopicID    string
+	Topic      string
+	Partition  int32
+	Offset     int64
+	IngestedAt int64 // time of the record at the broker, microseconds since the epoch
+}

@@ -1,0 +1,58 @@
+package lake
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Config holds the settings of the lake.
+type Config struct {
+	URL             string        `yaml:"url" env:"HXP_LAKE_URL" default:"" doc:"folder of the raw events; lake in the data folder when empty"`
+	PublishInterval time.Duration `yaml:"publish_interval" env:"HXP_LAKE_PUBLISH_INTERVAL" default:"2s" min:"50ms" max:"10m" doc:"longest time that an event waits before it is part of the lake"`
+	FlushBytes      int64         `yaml:"flush_bytes" env:"HXP_LAKE_FLUSH_BYTES" default:"33554432" min:"65536" doc:"events in memory that are published before publish_interval is over, in bytes"`
+	MaxBytes        int64         `yaml:"max_buffered_bytes" env:"HXP_LAKE_MAX_BUFFERED_BYTES" default:"100663296" min:"1048576" doc:"most memory for events that are not published yet, in bytes; reading waits beyond it"`
+	OrphanGrace     time.Duration `yaml:"orphan_grace" env:"HXP_LAKE_ORPHAN_GRACE" default:"15m" min:"1m" doc:"age at which a file that the manifest does not know is removed"`
+	Group           string        `yaml:"group_id" env:"KAFKA_CONSUMER_GROUP" default:"hxp-batch-processing" doc:"consumer group under which the lake shows its positions; they are never read back"`
+
+	// Future is how far ahead of its record's time an event may be. It must be the stream's tolerance, so that every record
+	// is either in the lake or in the dead letters; app copies it. 0 = 5 minutes.
+	Future time.Duration `yaml:"-"`
+}
+
+// withDefaults fills what a caller that builds Config by hand left empty.
+func (c Config) withDefaults() Config {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&c.PublishInterval, 2*time.Second)
+	def(&c.OrphanGrace, 15*time.Minute)
+	def(&c.Future, 5*time.Minute)
+	if c.FlushBytes <= 0 {
+		c.FlushBytes = 32 << 20
+	}
+	if c.MaxBytes <= 0 {
+		c.MaxBytes = 96 << 20
+	}
+	c.FlushBytes = min(c.FlushBytes, c.MaxBytes)
+	if c.Group == "" {
+		c.Group = "hxp-batch-processing"
+	}
+	return c
+}
+
+// Dir returns the folder of the lake; dataDir is where hxp keeps its state.
+func (c Config) Dir(dataDir string) (string, error) {
+	switch {
+	case c.URL == "":
+		return filepath.Join(dataDir, "lake"), nil
+	case strings.HasPrefix(c.URL, "file://"):
+		return strings.TrimPrefix(c.URL, "file://"), nil
+	case strings.Contains(c.URL, "://"):
+		return "", fmt.Errorf("lake: %s: only folders are supported yet; set HXP_LAKE_URL to a path", c.URL)
+	}
+	return c.URL, nil
+}

@@ -1,0 +1,158 @@
+package lake
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+	"unsafe"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// rows are events of one kind in memory, column by column, as they wait to be written. A column takes memory only up to the
+// last row that has a value in it.
+type rows struct {
+	table *table
+	n     int
+	arena []byte // all text
+	cells []cells
+	bytes int64 // estimate of the memory in use
+}
+
+// cells is one column. Text lies in the arena; numbers are int64, or the bits of a float64.
+type cells struct {
+	spans []span
+	nums  []int64
+	has   []bool // numbers that are optional; spans know by themselves
+}
+
+// span is a piece of the arena; the zero span is no value, so at and length are one more than they are.
+type span struct{ at, end uint32 }
+
+func newRows(k event.Kind) *rows {
+	t := tableOf(k)
+	return &rows{table: t, cells: make([]cells, len(t.columns))}
+}
+
+// add copies one event. The order of rows is the order of offsets.
+func (r *rows) add(e *event.Event, topic string, partition int32, offset, ingested int64) {
+	before := len(r.arena)
+	values := 0
+	for i := range r.table.columns {
+		c := &r.table.columns[i]
+		switch c.source {
+		case fromField:
+			if !e.Has(c.field) {
+				continue
+			}
+			if event.Catalogue[c.field].Type == event.Text {
+				r.text(i, e.Text(c.field))
+			} else {
+				r.optional(i, e.Int(c.field))
+			}
+		case fromID:
+			r.text(i, e.ID)
+		case fromTime:
+			r.number(i, e.Time)
+		case fromOffset:
+			r.number(i, offset)
+		case fromIngested:
+			r.number(i, ingested)
+		case fromSource:
+			r.textUnlessEmpty(i, e.Source)
+		case fromCorrelation:
+			r.textUnlessEmpty(i, e.CorrelationID)
+		case fromSchemaVersion:
+			r.textUnlessEmpty(i, e.SchemaVersion)
+		case fromMetadata:
+			r.textUnlessEmpty(i, unsafeString(e.Metadata))
+		case fromExtra:
+			r.extra(i, e)
+		default: // the same for every row: topic, partition, event_type
+			continue
+		}
+		values++
+	}
+	r.n++
+	r.bytes += int64(len(r.arena)-before) + int64(values)*9
+}
+
+func (r *rows) text(col int, s string) {
+	c := &r.cells[col]
+	for len(c.spans) < r.n {
+		c.spans = append(c.spans, span{})
+	}
+	at := uint32(len(r.arena))
+	r.arena = append(r.arena, s...)
+	c.spans = append(c.spans, span{at + 1, uint32(len(r.arena)) + 1})
+}
+
+func (r *rows) textUnlessEmpty(col int, s string) {
+	if s != "" {
+		r.text(col, s)
+	}
+}
+
+func (r *rows) number(col int, v int64) { r.cells[col].nums = append(r.cells[col].nums, v) }
+
+func (r *rows) optional(col int, v int64) {
+	c := &r.cells[col]
+	for len(c.nums) < r.n {
+		c.nums, c.has = append(c.nums, 0), append(c.has, false)
+	}
+	c.nums, c.has = append(c.nums, v), append(c.has, true)
+}
+
+// extra writes the metrics of the event and then its unknown fields as one JSON object.
+func (r *rows) extra(col int, e *event.Event) {
+	if len(e.Metrics) == 0 {
+		r.textUnlessEmpty(col, unsafeString(e.Extra))
+		return
+	}
+	r.text(col, "{")
+	for i := range e.Metrics {
+		if i > 0 {
+			r.arena = append(r.arena, ',')
+		}
+		r.arena = appendName(r.arena, e.Metrics[i].Name)
+		r.arena = strconv.AppendFloat(append(r.arena, ':'), e.Metrics[i].Value, 'g', -1, 64)
+	}
+	if len(e.Extra) > 2 {
+		r.arena = append(r.arena, ',')
+		r.arena = append(r.arena, e.Extra[1:]...)
+	} else {
+		r.arena = append(r.arena, '}')
+	}
+	spans := r.cells[col].spans
+	spans[len(spans)-1].end = uint32(len(r.arena)) + 1
+}
+
+// sorted returns the rows by event time, those of one time by offset.
+func (r *rows) sorted() []int32 {
+	times := r.times()
+	order := make([]int32, r.n)
+	for i := range order {
+		order[i] = int32(i)
+	}
+	if !slices.IsSorted(times) {
+		slices.SortFunc(order, func(a, b int32) int {
+			return cmp.Or(cmp.Compare(times[a], times[b]), cmp.Compare(a, b))
+		})
+	}
+	return order
+}
+
+func (r *rows) times() []int64 {
+	for i := range r.table.columns {
+		if r.table.columns[i].source == fromTime {
+			return r.cells[i].nums
+		}
+	}
+	panic("lake: schema without a timestamp")
+}
+
+// roomy tells whether more rows may come: spans hold 32 bits.
+func (r *rows) roomy() bool { return len(r.arena) < math.MaxInt32 && r.n < math.MaxInt32 }
+
+func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
