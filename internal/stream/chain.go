@@ -1,0 +1,111 @@
+package stream
+
+import (
+	"fmt"
+	"slices"
+)
+
+// journal is the state of one partition of hxp-panes: what its units say once the chain rule has decided which of them
+// count. It is a pure function of the partition's records, so every reader of it comes to the same result.
+type journal struct {
+	next   int64 // journal offset that comes next
+	chains map[source]*chain
+	halves []*half // units of which parts are missing, in the order of their first part
+}
+
+// chain is what counts of one input partition.
+type chain struct {
+	To        int64 // the next unit counts only if it begins here
+	Watermark int64
+	Idle      bool
+	Lost      int64 // offsets that gap units covered
+	GapReason string
+	Tally     tally
+}
+
+// half is a unit of which not all parts have come.
+type half struct {
+	header header // of part 0 when that is there, else of the first part that came
+	bodies [][]byte
+	have   int
+}
+
+// maxHalves bounds what units that will never be whole (their owner was killed between two parts) can hold. The oldest goes
+// first, by its place in the log, so that every reader forgets the same one.
+const maxHalves = 64
+
+// verdict is what the journal says of a unit whose last part was just read.
+type verdict struct {
+	header  header
+	counted bool
+	bodies  [][]byte
+}
+
+func newJournal() *journal { return &journal{chains: map[source]*chain{}} }
+
+// read takes the record at offset. It returns a verdict when the record completes a unit, else nil.
+func (j *journal) read(offset int64, value []byte) (*verdict, error) {
+	j.next = offset + 1
+	h, body, err := decodeUnit(value)
+	if err != nil {
+		return nil, fmt.Errorf("journal offset %d: %w", offset, err)
+	}
+	if h.Parts == 1 {
+		return j.judge(h, [][]byte{body}), nil
+	}
+	u := j.half(h)
+	if len(u.bodies) != h.Parts || u.header.Source != h.Source {
+		return nil, fmt.Errorf("journal offset %d: part %d of unit %x does not fit the others", offset, h.Part, h.Unit)
+	}
+	if u.bodies[h.Part] == nil {
+		u.bodies[h.Part] = append([]byte{}, body...)
+		u.have++
+	}
+	if h.Part == 0 {
+		u.header = h
+	}
+	if u.have < h.Parts {
+		return nil, nil
+	}
+	j.halves = slices.DeleteFunc(j.halves, func(o *half) bool { return o == u })
+	return j.judge(u.header, u.bodies), nil
+}
+
+// half finds or begins the unit that a part belongs to.
+func (j *journal) half(h header) *half {
+	for _, u := range j.halves {
+		if u.header.Unit == h.Unit {
+			return u
+		}
+	}
+	if len(j.halves) == maxHalves {
+		j.halves = slices.Delete(j.halves, 0, 1)
+	}
+	u := &half{header: h, bodies: make([][]byte, h.Parts)}
+	j.halves = append(j.halves, u)
+	return u
+}
+
+// judge applies the chain rule: the first unit of a partition begins its chain, any other counts if it begins where the
+// last counted one ended.
+func (j *journal) judge(h header, bodies [][]byte) *verdict {
+	v := &verdict{header: h, bodies: bodies}
+	c := j.chains[h.Source]
+	if c == nil {
+		c = &chain{To: h.From, Watermark: h.Watermark}
+		j.chains[h.Source] = c
+	}
+	if c.To != h.From {
+		return v
+	}
+	v.counted = true
+	c.To = h.To
+	c.Watermark = max(c.Watermark, h.Watermark)
+	c.Idle = h.Idle
+	if h.Gap != nil {
+		c.Lost += h.Gap.Lost
+		c.GapReason = h.Gap.Reason
+	}
+	c.Tally.add(&h.Tally)
+	return v
+}

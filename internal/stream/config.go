@@ -1,0 +1,18 @@
+package stream
+
+import "time"
+
+// Config holds the settings of the fast path.
+type Config struct {
+	WindowSeconds int           `yaml:"window_size" env:"REAL_TIME_ANALYTICS_WINDOW_SIZE" default:"300" min:"1" max:"34560000" doc:"default window of GET /analytics, in seconds"`
+	Lateness      time.Duration `yaml:"lateness" env:"EVENT_PROCESSING_LATENESS" default:"5m" doc:"how long a window stays open for late events before it is final; later ones still count, and are copied to hxp-late"`
+	Disorder      time.Duration `yaml:"out_of_order" env:"EVENT_PROCESSING_OUT_OF_ORDER" default:"2s" doc:"how far the watermark stays behind the newest event"`
+	Future        time.Duration `yaml:"future_tolerance" env:"EVENT_PROCESSING_FUTURE_TOLERANCE" default:"5m" doc:"events stamped further ahead of the broker's clock are quarantined in the dead letters"`
+	Idle          time.Duration `yaml:"idle_after" env:"EVENT_PROCESSING_IDLE_AFTER" default:"10s" doc:"a partition without new records for so long no longer holds the watermark back"`
+	FilterBytes   int64         `yaml:"duplicate_filter_bytes" env:"EVENT_PROCESSING_DUPLICATE_FILTER_BYTES" default:"25165824" min:"65536" doc:"memory of the duplicate filter of one input partition"`
+	LadderCells   int           `yaml:"ladder_cells" env:"EVENT_PROCESSING_LADDER_CELLS" default:"30000" min:"100" doc:"most groups kept by one lane at one resolution; beyond, the oldest arrivals are held at the next coarser one"`
+	MaxModels     int           `yaml:"max_models" env:"EVENT_PROCESSING_MAX_MODELS" default:"1000" min:"1" doc:"distinct models told apart by a lane; the rest count under __other__"`
+	MaxTenants    int           `yaml:"max_tenants" env:"EVENT_PROCESSING_MAX_TENANTS" default:"200" min:"1" doc:"distinct tenants told apart by a lane; the rest count under __other__"`
+	SnapshotEvery time.Duration `yaml:"snapshot_every" env:"EVENT_PROCESSING_SNAPSHOT_EVERY" default:"60s" doc:"time between snapshots of the windows"`
+	SnapshotBytes int64         `yaml:"snapshot_journal_bytes" env:"EVENT_PROCESSING_SNAPSHOT_JOURNAL_BYTES" default:"67108864" doc:"journal written since the last snapshot that brings the next one forward"`
+}

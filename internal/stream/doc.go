@@ -1,0 +1,21 @@
+// Package stream is the fast path: it folds the events of the input topics into panes of one second, writes what changed to
+// the flush journal (topic hxp-panes) and answers questions about any window of time from what the journal counts.
+//
+// In come the records of the four input topics. Out go units on hxp-panes, late events on hxp-late, what is not valid on
+// hxp-dead-letters, and the answers of GET /analytics.
+//
+// Promised is that every event within the topics is counted exactly once, whatever is killed, repeated or run twice. The
+// journal decides that, nobody else: a unit covers the input offsets [from, to) of one partition, and it counts if and only
+// if its from equals the to of the last counted unit of that partition (chain.go). Who folds may therefore fold again, send
+// again or run beside another owner; what does not chain is ignored by every reader alike. A unit is sent only after the
+// dead letters and late events that it covers are written, and group offsets are written after that as a courtesy to tools.
+//
+// The road through the files: service.go starts one lane for each partition number (lane.go); a lane owns the folders of
+// its input partitions (folder.go, with the duplicate filter of filter.go), sends their units (unit.go), follows its
+// journal partition (chain.go) and keeps what is counted in its ladder (ladder.go, node.go); snapshot.go makes restarts
+// short; query.go and api.go answer.
+//
+// On failure: a record that cannot be parsed goes to the dead letters and is passed; a broker that does not answer is waited
+// for; a position that the log no longer has becomes a gap unit that says how much is lost, and is shown in completeness; a
+// damaged snapshot is passed over for the one before it.
+package stream

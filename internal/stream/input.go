@@ -1,0 +1,84 @@
+package stream
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+)
+
+type topicPartition struct {
+	topic     string
+	partition int32
+}
+
+// inputReader reads the input partitions for all lanes. A lane that must go back asks by seek and knows from the answer,
+// which comes in order, that everything before it is stale.
+type inputReader struct {
+	reader *bus.Reader
+	names  map[topicPartition]source
+	lanes  []*lane
+
+	mu     sync.Mutex
+	seeks  []seek
+	cancel context.CancelFunc // ends the Poll under way
+}
+
+type seek struct {
+	source source
+	offset int64
+}
+
+func newInputReader(r *bus.Reader, names map[topicPartition]source, lanes []*lane) *inputReader {
+	return &inputReader{reader: r, names: names, lanes: lanes, cancel: func() {}}
+}
+
+func (r *inputReader) seek(src source, offset int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seeks = append(r.seeks, seek{src, offset})
+	r.cancel()
+}
+
+// run reads until ctx ends.
+func (r *inputReader) run(ctx context.Context) error {
+	for {
+		poll, cancel := context.WithCancel(ctx)
+		r.mu.Lock()
+		seeks := r.seeks
+		r.seeks, r.cancel = nil, cancel
+		r.mu.Unlock()
+		for _, s := range seeks {
+			if err := r.reader.Seek(s.source.Topic, s.source.Partition, s.offset); err != nil {
+				cancel()
+				return err
+			}
+			if err := r.hand(ctx, inputBatch{source: s.source, sought: true}); err != nil {
+				cancel()
+				return err
+			}
+		}
+		fetch, err := r.reader.Poll(poll)
+		cancel()
+		for _, b := range fetch {
+			if err := r.hand(ctx, inputBatch{source: r.names[topicPartition{b.Topic, b.Partition}], batch: b}); err != nil {
+				return err
+			}
+		}
+		if err != nil && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && poll.Err() == nil {
+			return err
+		}
+	}
+}
+
+func (r *inputReader) hand(ctx context.Context, b inputBatch) error {
+	select {
+	case r.lanes[b.source.Partition].input <- b:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

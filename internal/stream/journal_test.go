@@ -1,0 +1,203 @@
+package stream
+
+import (
+	"bytes"
+	"maps"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+var partition0 = source{TopicID: "t1", Topic: "llm-requests", Partition: 0}
+
+// request is an event of one token at a second, for a model.
+func request(second int64, model string) *event.Event {
+	e := &event.Event{ID: "x", Kind: event.LLMRequest, Time: second * 1e6, HasTime: true}
+	e.SetText(event.Model, model)
+	e.SetInt(event.DurationMS, second*1000+1)
+	e.SetBool(event.Success, true)
+	e.Settle()
+	return e
+}
+
+// foldUnit folds log[from:to] as an owner would.
+func foldUnit(log []*event.Event, unit byte, from, to int) [][]byte {
+	cells := map[agg.Pane]*agg.Cell{}
+	for _, e := range log[from:to] {
+		p := agg.Pane{Start: e.Time / 1e6, Key: agg.Key{Model: e.Text(event.Model)}}
+		if cells[p] == nil {
+			cells[p] = new(agg.Cell)
+		}
+		cells[p].Add(e, false)
+	}
+	var ds []delta
+	for p, c := range cells {
+		ds = append(ds, delta{p.Start, p.Key, c})
+	}
+	h := header{Unit: [16]byte{unit}, Source: partition0, From: int64(from), To: int64(to), Watermark: int64(to)}
+	h.Tally.Records = int64(to - from)
+	return encodeUnit(h, ds)
+}
+
+// readAll is what any reader makes of the records.
+func readAll(t *rapid.T, records [][]byte) (*journal, *ladder) {
+	j, l := newJournal(), newLadder(1000)
+	for i, r := range records {
+		v, err := j.read(int64(i), r)
+		if err != nil {
+			t.Fatalf("record %d: %v", i, err)
+		}
+		if v == nil || !v.counted {
+			continue
+		}
+		for _, b := range v.bodies {
+			if err := eachDelta(b, func(d delta) { l.add(d.Start, d.Key, d.Cell, 0) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return j, l
+}
+
+func contents(l *ladder) map[agg.Key][]byte {
+	sums := map[agg.Key]*agg.Cell{}
+	l.visit(-1<<40, 1<<40, func(k agg.Key, c *agg.Cell) {
+		if sums[k] == nil {
+			sums[k] = new(agg.Cell)
+		}
+		sums[k].Merge(c)
+	})
+	out := map[agg.Key][]byte{}
+	for k, c := range sums {
+		out[k] = c.Append(nil)
+	}
+	return out
+}
+
+// Several owners that know nothing of each other fold the same log, send units twice, die between parts and begin again
+// from what was counted: the journal's readers always see the fold of a prefix of the log, each event once.
+func TestJournalCountsEachOffsetOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 60).Draw(t, "events")
+		log := make([]*event.Event, n)
+		for i := range log {
+			log[i] = request(rapid.Int64Range(0, 50).Draw(t, "second"), rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "model"))
+		}
+		var records [][]byte
+		var sent [][][]byte
+		unit := byte(0)
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			j, _ := readAll(t, records)
+			to := int64(0)
+			if c := j.chains[partition0]; c != nil {
+				to = c.To
+			}
+			switch rapid.IntRange(0, 5).Draw(t, "step") {
+			case 0, 1, 2: // an owner that is up to date
+				end := rapid.IntRange(int(to), n).Draw(t, "end")
+				unit++
+				u := foldUnit(log, unit, int(to), end)
+				sent, records = append(sent, u), append(records, u...)
+			case 3: // a zombie with an old idea of the position
+				from := rapid.IntRange(0, int(to)).Draw(t, "from")
+				if len(records) == 0 {
+					from = 0
+				}
+				end := rapid.IntRange(from, n).Draw(t, "end")
+				unit++
+				records = append(records, foldUnit(log, unit, from, end)...)
+			case 4: // a retry of something sent before
+				if len(sent) > 0 {
+					records = append(records, rapid.SampledFrom(sent).Draw(t, "again")...)
+				}
+			case 5: // half a unit: its owner was killed between the parts
+				unit++
+				records = append(records, halfUnit(log, unit, int(to), n))
+			}
+		}
+		j, l := readAll(t, records)
+		to := 0
+		if c := j.chains[partition0]; c != nil {
+			to = int(c.To)
+			if c.Tally.Records != int64(to) {
+				t.Fatalf("tally says %d records, the chain ends at %d", c.Tally.Records, to)
+			}
+		}
+		want := newLadder(1000)
+		for _, e := range log[:to] {
+			c := new(agg.Cell)
+			c.Add(e, false)
+			want.add(e.Time/1e6, agg.Key{Model: e.Text(event.Model)}, c, 0)
+		}
+		if got, want := contents(l), contents(want); !maps.EqualFunc(got, want, bytes.Equal) {
+			t.Fatalf("the readers do not see the fold of the first %d events", to)
+		}
+	})
+}
+
+// halfUnit is the first part of a unit of two whose second never comes.
+func halfUnit(log []*event.Event, unit byte, from, to int) []byte {
+	whole := foldUnit(log, unit, from, to)[0]
+	h, body, err := decodeUnit(whole)
+	if err != nil {
+		panic(err)
+	}
+	h.Parts = 2
+	return append(appendHeader(nil, &h), body...)
+}
+
+func TestUnitInPartsJoins(t *testing.T) {
+	var ds []delta
+	for i := range 3000 {
+		c := new(agg.Cell)
+		for u := range 40 {
+			e := request(int64(i), "m")
+			e.SetText(event.UserID, string(rune('a'+u))+string(rune(i)))
+			c.Add(e, false)
+		}
+		ds = append(ds, delta{int64(i), agg.Key{Model: "m"}, c})
+	}
+	values := encodeUnit(header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 120_000}, ds)
+	if len(values) < 2 {
+		t.Fatalf("%d parts, the test wants several", len(values))
+	}
+	j, seen := newJournal(), 0
+	for i := len(values) - 1; i >= 0; i-- { // in any order
+		v, err := j.read(int64(len(values)-i), values[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (v != nil) != (i == 0) {
+			t.Fatalf("part %d: verdict %v", i, v)
+		}
+		if v != nil {
+			for _, b := range v.bodies {
+				if err := eachDelta(b, func(delta) { seen++ }); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if seen != 3000 {
+		t.Errorf("%d deltas, want 3000", seen)
+	}
+}
+
+func FuzzDecodeUnit(f *testing.F) {
+	log := []*event.Event{request(1, "a"), request(2, "b")}
+	f.Add(foldUnit(log, 1, 0, 2)[0])
+	f.Add(halfUnit(log, 1, 0, 2))
+	f.Add([]byte(unitMagic))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if _, body, err := decodeUnit(data); err == nil {
+			_ = eachDelta(body, func(delta) {})
+		}
+		_, _ = newJournal().read(0, data)
+		if r, err := decodeSnapshot(data, &Config{LadderCells: 100, FilterBytes: 1 << 16}); err == nil {
+			_ = r
+		}
+	})
+}

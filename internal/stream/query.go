@@ -1,0 +1,129 @@
+package stream
+
+import (
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+)
+
+// Span is a window of event time in whole seconds, half-open.
+type Span struct{ Start, End int64 }
+
+// Result is what is known of a window.
+type Result struct {
+	Span         Span // what the numbers cover: the span asked for, widened outwards to the edges of panes
+	Widened      bool
+	Groups       map[agg.Key]*agg.Cell
+	Watermark    time.Time // everything up to here has been seen; zero when nothing was
+	Completeness float64   // 1 = nothing of the window is known to be missing
+	Final        bool      // the watermark has passed the end by more than the lateness
+}
+
+// Query merges what is counted within a span. The cells belong to the caller.
+func (s *Service) Query(want Span) Result {
+	lanes := s.allLanes()
+	span := want
+	for {
+		was := span
+		for _, l := range lanes {
+			span.Start, span.End = l.widen(span.Start, span.End)
+		}
+		if span == was {
+			break
+		}
+	}
+	r := Result{Span: span, Widened: span != want, Groups: map[agg.Key]*agg.Cell{}}
+	for _, l := range lanes {
+		l.window(span.Start, span.End, r.Groups)
+	}
+	now := time.Now()
+	parts := s.partitions()
+	low := watermark(values(parts), s.cfg.Disorder, now)
+	if low != noWatermark {
+		r.Watermark = time.UnixMicro(low).UTC()
+	}
+	r.Completeness = completeness(parts)
+	r.Final = low != noWatermark && low-s.cfg.Lateness.Microseconds() >= span.End*1e6
+	return r
+}
+
+// completeness is the share of the records written so far that was read: what is behind and what was lost is missing.
+func completeness(parts map[source]progress) float64 {
+	var have, all int64
+	for _, p := range parts {
+		behind := max(p.High-p.Counted, 0)
+		have += p.Tally.Records
+		all += p.Tally.Records + behind + p.Lost
+	}
+	if all == 0 {
+		return 1
+	}
+	return float64(have) / float64(all)
+}
+
+// Window merges what is counted in [from, to), taken in whole seconds: of everything, and of each model that has requests.
+func (s *Service) Window(from, to time.Time) (overall *agg.Cell, models map[string]*agg.Cell, watermark time.Time, completeness float64) {
+	r := s.Query(Span{Start: from.Unix(), End: ceilSecond(to)})
+	overall, models = new(agg.Cell), map[string]*agg.Cell{}
+	for k, c := range r.Groups {
+		overall.Merge(c)
+		if k.Model == "" {
+			continue
+		}
+		if have := models[k.Model]; have != nil {
+			have.Merge(c)
+		} else {
+			models[k.Model] = c
+		}
+	}
+	return overall, models, r.Watermark, r.Completeness
+}
+
+func ceilSecond(t time.Time) int64 {
+	if t.Nanosecond() > 0 {
+		return t.Unix() + 1
+	}
+	return t.Unix()
+}
+
+func values[K comparable, V any](m map[K]V) []V {
+	out := make([]V, 0, len(m))
+	for _, v := range m {
+		out = append(out, v)
+	}
+	return out
+}
+
+// lag is how far the watermark is behind the clock; 0 when nothing was seen.
+func (s *Service) lag() time.Duration {
+	low := watermark(values(s.partitions()), s.cfg.Disorder, time.Now())
+	if low == noWatermark {
+		return 0
+	}
+	return max(time.Since(time.UnixMicro(low)), 0)
+}
+
+// behind is how many records wait to be counted.
+func (s *Service) behind() (n int64) {
+	for _, p := range s.partitions() {
+		n += max(p.High-p.Counted, 0)
+	}
+	return n
+}
+
+// reach is how far back the shortest duplicate filter remembers; -1 s when none has forgotten anything.
+func (s *Service) reach() time.Duration {
+	reach := time.Duration(-1)
+	for _, p := range s.partitions() {
+		if !p.FilterFull {
+			continue
+		}
+		if d := time.Since(time.UnixMicro(p.Reach)); reach < 0 || d < reach {
+			reach = d
+		}
+	}
+	if reach < 0 {
+		return -time.Second
+	}
+	return reach
+}

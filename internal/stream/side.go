@@ -1,0 +1,40 @@
+package stream
+
+import (
+	"strconv"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// bury puts a record that is no valid event aside, whole and with the reason, to be written to the dead letters before the
+// unit that covers it. Its id is the record's place, so that readers who meet it twice keep the first.
+func (f *folder) bury(m *bus.Message, bad *event.Invalid) {
+	f.open.header.Tally.DeadLetters++
+	d := event.DeadLetter{
+		ID: f.place(m), Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, ReceivedAt: m.Timestamp.UnixMicro(),
+		Code: bad.Code, Pointer: bad.Pointer, Reason: bad.Detail, Payload: m.Value,
+	}
+	for _, h := range m.Headers {
+		d.Headers = append(d.Headers, [2]string{h.Key, string(h.Value)})
+	}
+	key, value, headers := d.Record()
+	out := &bus.Message{Topic: event.TopicDeadLetters, Key: key, Value: value}
+	for _, h := range headers {
+		out.Headers = append(out.Headers, bus.Header{Key: h.Key, Value: h.Value})
+	}
+	f.open.side = append(f.open.side, out)
+}
+
+// copyLate copies a late event, as it came, with its place.
+func (f *folder) copyLate(m *bus.Message) *bus.Message {
+	return &bus.Message{Topic: event.TopicLate, Key: []byte(f.place(m)), Value: m.Value, Headers: []bus.Header{
+		{Key: "topic", Value: []byte(m.Topic)},
+		{Key: "partition", Value: strconv.AppendInt(nil, int64(m.Partition), 10)},
+		{Key: "offset", Value: strconv.AppendInt(nil, m.Offset, 10)},
+	}}
+}
+
+func (f *folder) place(m *bus.Message) string {
+	return event.OffsetID(f.src.TopicID, m.Partition, m.Offset)
+}
