@@ -136,11 +136,10 @@ func (g *Gauge) merge(o *Gauge) {
 	if o.Count == 0 {
 		return
 	}
-	lo, hi := o.Min+0, o.Max+0 // −0 is 0, so that equal values have equal bytes
 	if g.Count == 0 {
-		g.Min, g.Max = lo, hi
+		g.Min, g.Max = o.Min, o.Max
 	} else {
-		g.Min, g.Max = min(g.Min, lo), max(g.Max, hi)
+		g.Min, g.Max = min(g.Min, o.Min), max(g.Max, o.Max)
 	}
 	g.Count += o.Count
 	g.Sum.Merge(&o.Sum)

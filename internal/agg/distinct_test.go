@@ -1,0 +1,73 @@
+package agg
+
+import (
+	"fmt"
+	"math"
+	"testing"
+)
+
+// Within 5 % at every size, for ids as they come: counted up. The data are fixed, so this is no matter of luck.
+func TestDistinctError(t *testing.T) {
+	worst := 0.0
+	for _, form := range []string{"user-%d", "%d", "8f14e45f-%08d-4c1d", "u%dé"} {
+		var d Distinct
+		next := 1
+		for i := 1; i <= 1_000_000; i++ {
+			d.Add(fmt.Sprintf(form, i))
+			if i == 100 || i == exactMax {
+				d.Add(fmt.Sprintf(form, 1)) // known
+				if got := d.Count(); got != uint64(i) {
+					t.Errorf("%s: %d of %d, want exactly", form, got, i)
+				}
+			}
+			if i == next {
+				e := math.Abs(float64(d.Count())-float64(i)) / float64(i)
+				worst = max(worst, e)
+				if e > 0.05 {
+					t.Errorf("%s: %d of %d, %.1f %% off", form, d.Count(), i, 100*e)
+				}
+				next += 1 + next/25
+			}
+		}
+		if testing.Short() {
+			break
+		}
+	}
+	t.Logf("worst error %.2f %%", 100*worst)
+}
+
+func TestDistinctOfNobody(t *testing.T) {
+	var d Distinct
+	d.Add("")
+	if !d.Empty() || d.Count() != 0 {
+		t.Errorf("the empty text counts")
+	}
+	d.addHash(0)
+	if d.Empty() || d.Count() != 1 {
+		t.Errorf("the hash 0 does not count")
+	}
+}
+
+// Chosen ids can all fall into one register; such a set too must survive its bytes.
+func TestDistinctOfHostileHashes(t *testing.T) {
+	var c Cell
+	c.Events, c.Requests = 1, 1
+	for i := range uint64(1000) {
+		c.Users.addHash(42<<(64-precision) | i)
+	}
+	if d := recode(t, &c); !d.Equal(&c) || d.Users.Count() != exactMax+1 {
+		t.Errorf("%d users", d.Users.Count())
+	}
+	for i := range uint64(registers) { // every register, ranks from 1 to the largest
+		c.Sessions.addHash(i<<(64-precision) | 1<<(i%(64-precision)))
+		if i%1000 == 0 || i == registers-1 {
+			if d := recode(t, &c); !d.Equal(&c) {
+				t.Errorf("%d sessions changed on the way", i)
+			}
+		}
+	}
+	c.Sessions.addHash(0)
+	if d := recode(t, &c); !d.Equal(&c) {
+		t.Errorf("the largest rank changed on the way")
+	}
+}
