@@ -183,9 +183,6 @@ func (s *supervisor) supervise(u *unit) {
 	}
 	close(over)
 	s.log.Debug("unit ended", "unit", u.Name, "after", time.Since(began), "err", err)
-	if s.stopping.Err() == nil {
-		s.stop(u.err)
-	}
 	wg.Wait()
 	cancel(nil)
 }

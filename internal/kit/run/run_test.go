@@ -121,6 +121,9 @@ func TestOrder(t *testing.T) {
 		after := ms("stop after")
 		units = rapid.Permutation(units).Draw(r, "order")
 		synctest.Test(t, func(t *testing.T) {
+			for _, u := range units { // a channel belongs to the bubble it is made in
+				u.Service.(*part).ready = make(chan struct{})
+			}
 			ctx, cancel := context.WithTimeout(t.Context(), after)
 			defer cancel()
 			if err := Supervise(ctx, slog.New(slog.DiscardHandler), units, nil); err != nil {
@@ -186,11 +189,14 @@ func TestWaysToFail(t *testing.T) {
 		}},
 		{"panics with an error", Func(func(context.Context) error { panic(late) }), func(err error) bool { return errors.Is(err, late) }},
 		{"goexit", Func(func(context.Context) error { runtime.Goexit(); return nil }), func(err error) bool { return err != nil && strings.Contains(err.Error(), "Goexit") }},
-		{"fails before it is ready", &part{name: "x", warm: time.Hour, diary: &diary{}, ready: make(chan struct{})}, func(err error) bool { return err == nil }},
+		{"is stopped before it is ready", &part{name: "x", warm: time.Hour, diary: &diary{}}, func(err error) bool { return err == nil }},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				if p, ok := c.service.(*part); ok {
+					p.ready = make(chan struct{}) // a channel belongs to the bubble it is made in
+				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				units := []Unit{{Name: "it", Service: c.service}, {Name: "other", Needs: []string{"it"}, Service: wait}}
