@@ -1,5 +1,7 @@
 package event
 
+import "slices"
+
 // Field is one data field of the catalogue. Text fields come first, so that a Field below firstNumeric indexes the text
 // values of an Event and the others its numeric ones.
 type Field uint8
@@ -146,4 +148,30 @@ var Catalogue = [numFields]Spec{
 	PowerW:            {Name: "power_w", Type: Number, Kinds: system, Unit: "W", Max: 1e12, Doc: "electric power"},
 	EnergyJ:           {Name: "energy_j", Type: Number, Kinds: system, Unit: "J", Max: 1e18, Doc: "electric energy since the counter began"},
 	BusinessValue:     {Name: "business_value_usd", Type: Money, Kinds: business, Unit: "USD", Min: -maxUSD, Max: maxUSD, Aliases: []Alias{{"business_value", 1}}, Doc: "value of the business event"},
+}
+
+// inCatalogue tells whether name is one of any kind's fields.
+func inCatalogue(name string) bool {
+	return slices.ContainsFunc(Catalogue[:], func(s Spec) bool { return s.called(name) })
+}
+
+// called tells whether name is the field's own name or an alias.
+func (s *Spec) called(name string) bool {
+	return s.Name == name || slices.ContainsFunc(s.Aliases, func(a Alias) bool { return a.Name == name })
+}
+
+// of tells whether events of kind k have the field.
+func (s *Spec) of(k Kind) bool { return slices.Contains(s.Kinds, k) }
+
+// maxText is the longest text of a field in bytes.
+func (f Field) maxText() int {
+	switch f {
+	case RequestID, UserID, SessionID:
+		return maxIDText
+	case Model:
+		return maxModelText
+	case Comment:
+		return maxComment
+	}
+	return maxText
 }

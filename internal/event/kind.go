@@ -1,5 +1,10 @@
 package event
 
+import (
+	"math"
+	"strings"
+)
+
 // Kind is one of the four kinds of events that hxp knows.
 type Kind uint8
 
@@ -48,4 +53,44 @@ func KindOfTopic(topic string) (Kind, bool) {
 		}
 	}
 	return NoKind, false
+}
+
+func kindList() string {
+	names := make([]string, 0, len(Kinds))
+	for _, k := range Kinds {
+		names = append(names, k.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+// nearestKind returns the kind whose name takes the fewest edits to get from s.
+func nearestKind(s string) string {
+	s = strings.ToLower(shorten(s, 40))
+	best, fewest := "", math.MaxInt
+	for _, k := range Kinds {
+		if d := distance(s, k.String()); d < fewest {
+			best, fewest = k.String(), d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0]++
+		for j := range len(b) {
+			next := diagonal
+			if a[i] != b[j] {
+				next = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
 }

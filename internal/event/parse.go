@@ -1,6 +1,7 @@
 package event
 
 import (
+	"slices"
 	"unicode/utf8"
 	"unsafe"
 )
@@ -153,7 +154,7 @@ func (p *Parser) field(data []byte, e *Event, m *member, f Field, r *rule, shift
 	switch r.typ {
 	case Text:
 		s, ok := p.text(data, m, r.maxText)
-		if !ok || len(r.enum) > 0 && !contains(r.enum, s) {
+		if !ok || len(r.enum) > 0 && !slices.Contains(r.enum, s) {
 			return false
 		}
 		e.SetText(f, s)
