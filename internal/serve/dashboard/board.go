@@ -1,0 +1,52 @@
+package dashboard
+
+// Board is one of the dashboards.
+type Board struct {
+	Name     string // as in the ready file
+	Title    string
+	Question string   // what the board answers
+	Shows    []string // what a board that is not built yet will show
+	Script   string   // module under static/ that fills the page
+	page     string   // template of the content
+}
+
+// Boards are the dashboards in the order of their tabs.
+var Boards = []Board{
+	{Name: "operations", Title: "Operations", Question: "Is the service well right now?", Script: "operations.js", page: "operations.html"},
+	{
+		Name: "business", Title: "Business", Question: "What does it cost, and what is it worth?", Script: "planned.js", page: "planned.html",
+		Shows: []string{
+			"cost today and this month, with a forecast and its uncertainty",
+			"cost per thousand requests, by model and tenant",
+			"tokens in, out and from cache",
+			"user satisfaction by model, with its sample size",
+		},
+	},
+	{
+		Name: "performance", Title: "Performance", Question: "Where does the time go?", Script: "planned.js", page: "planned.html",
+		Shows: []string{
+			"latency as a heat map, and which model or tenant a slow region belongs to",
+			"time to first token against time per token, queue against compute",
+			"throughput per GPU, KV cache and batch size",
+			"load against latency, with the point where it bends",
+		},
+	},
+	{
+		Name: "system", Title: "System health", Question: "Is the pipeline itself well?", Script: "planned.js", page: "planned.html",
+		Shows: []string{
+			"each stage from ingest to screen, with rate, lag and drops",
+			"partitions with offset, watermark and late events",
+			"broker, disk and retention left",
+			"dead letters, with reasons and a way to send them again",
+		},
+	},
+}
+
+func find(name string) (Board, bool) {
+	for _, b := range Boards {
+		if b.Name == name {
+			return b, true
+		}
+	}
+	return Board{}, false
+}

@@ -1,0 +1,80 @@
+package dashboard
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// files serves a folder that never changes, from memory, compressed where that is asked for.
+type files struct{ byPath map[string]*file }
+
+type file struct {
+	kind         string
+	plain, small []byte // small is gzip; nil when it is not smaller
+	tag          string // without quotes
+}
+
+// kinds are named here and not asked of the system, whose tables differ between machines.
+var kinds = map[string]string{
+	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", "": "text/plain; charset=utf-8", ".md": "text/plain; charset=utf-8",
+}
+
+func load(folder fs.FS) (*files, error) {
+	f := &files{byPath: map[string]*file{}}
+	err := fs.WalkDir(folder, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		kind, ok := kinds[path.Ext(name)]
+		if !ok {
+			return fmt.Errorf("%s: no media type is known for %q; add it to kinds", name, path.Ext(name))
+		}
+		data, err := fs.ReadFile(folder, name)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(data)
+		one := &file{kind: kind, plain: data, tag: hex.EncodeToString(sum[:8])}
+		if small := squeeze(data); len(small) < len(data) {
+			one.small = small
+		}
+		f.byPath[name] = one
+		return nil
+	})
+	return f, err
+}
+
+func squeeze(data []byte) []byte {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is valid
+	_, _ = w.Write(data)                                  // a buffer takes everything
+	_ = w.Close()
+	return b.Bytes()
+}
+
+func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	one := f.byPath[r.PathValue("path")]
+	if one == nil {
+		notFound(w, r)
+		return
+	}
+	data, tag := one.plain, one.tag
+	h := w.Header()
+	h.Set("Vary", "Accept-Encoding")
+	if one.small != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && r.Header.Get("Range") == "" {
+		data, tag = one.small, tag+"-gzip"
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("ETag", `"`+tag+`"`)
+	h.Set("Cache-Control", "no-cache") // keep it, but ask: a new version has new files
+	h.Set("Content-Type", one.kind)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+}

@@ -1,0 +1,197 @@
+package dashboard
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/serve/live"
+	"github.com/hxp-enterprise/hxp/web"
+)
+
+// Config is what the pages tell of the installation.
+type Config struct {
+	Environment string
+	Version     string
+	// Links gives the base URLs of the services by name ("operations", …, "kafka-api"). It is asked for each page, because
+	// ports may be free ones. The host in them is replaced by the one that the browser used.
+	Links func() map[string]string
+}
+
+// ingestService is whose URL the page shows to those who have not sent an event yet.
+const ingestService = "kafka-api"
+
+type handler struct {
+	cfg   Config
+	board Board
+	page  *template.Template
+	files *files
+}
+
+// New makes the handler of a board. hub is what its streams come from.
+func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
+	board, ok := find(name)
+	if !ok {
+		return nil, fmt.Errorf("dashboard: there is no board %q", name)
+	}
+	page, err := template.ParseFS(web.FS, "page.html", board.page)
+	if err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
+	static, err := fs.Sub(web.FS, "static")
+	if err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
+	h := &handler{cfg: cfg, board: board, page: page}
+	if h.files, err = load(static); err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", h.serveBoard)
+	mux.HandleFunc("GET /config.json", h.serveConfig)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.Handle("GET /static/{path...}", h.files)
+	mux.HandleFunc("GET /stream", hub.Stream)
+	mux.HandleFunc("GET /stream/metrics", hub.StreamTopic("metrics"))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			problem(w, r, http.StatusMethodNotAllowed, "a dashboard only answers GET and HEAD")
+			return
+		}
+		notFound(w, r)
+	})
+	return secure(mux), nil
+}
+
+// policy lets a page load from its own origin and nothing else.
+const policy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// tab is a link to a board.
+type tab struct {
+	Name    string `json:"name"`
+	Title   string `json:"title"`
+	URL     string `json:"url"`
+	Current bool   `json:"current"`
+}
+
+// links gives the tabs and the URL to send events to, as the browser of r reaches them.
+func (h *handler) links(r *http.Request) (tabs []tab, ingest string) {
+	urls := map[string]string{}
+	if h.cfg.Links != nil {
+		urls = h.cfg.Links()
+	}
+	for _, b := range Boards {
+		t := tab{Name: b.Name, Title: b.Title, URL: reach(urls[b.Name], r.Host), Current: b.Name == h.board.Name}
+		switch {
+		case t.Current:
+			t.URL = "/"
+		case t.URL == "": // it does not run
+			continue
+		}
+		tabs = append(tabs, t)
+	}
+	return tabs, reach(urls[ingestService], r.Host)
+}
+
+// reach puts the host that a browser used into a base URL, because services tell the address that they listen at.
+func reach(base, host string) string {
+	u, err := url.Parse(base)
+	if base == "" || err != nil || u.Host == "" {
+		return ""
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if host == "" {
+		return base
+	}
+	u.Host = net.JoinHostPort(host, u.Port())
+	if u.Port() == "" {
+		u.Host = host
+	}
+	return u.String()
+}
+
+func (h *handler) serveBoard(w http.ResponseWriter, r *http.Request) {
+	tabs, _ := h.links(r)
+	operations := "/"
+	for _, t := range tabs {
+		if t.Name == "operations" {
+			operations = t.URL
+		}
+	}
+	var content, page bytes.Buffer
+	err := h.page.ExecuteTemplate(&content, h.board.page, struct {
+		Board
+		Operations string
+	}{h.board, operations})
+	if err == nil {
+		err = h.page.ExecuteTemplate(&page, "page.html", struct {
+			Board       Board
+			Tabs        []tab
+			Environment string
+			Version     string
+			Content     template.HTML
+		}{h.board, tabs, h.cfg.Environment, h.cfg.Version, template.HTML(content.String())}) //nolint:gosec // the output of a template of ours
+	}
+	if err != nil {
+		problem(w, r, http.StatusInternalServerError, "the page could not be made: "+err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache")
+	_, _ = w.Write(page.Bytes())
+}
+
+func (h *handler) serveConfig(w http.ResponseWriter, r *http.Request) {
+	tabs, ingest := h.links(r)
+	b, err := json.Marshal(struct {
+		Product     string `json:"product"`
+		Version     string `json:"version"`
+		Environment string `json:"environment"`
+		Boards      []tab  `json:"boards"`
+		Ingest      string `json:"ingest,omitempty"`
+	}{"hxp", h.cfg.Version, h.cfg.Environment, tabs, ingest})
+	if err != nil {
+		problem(w, r, http.StatusInternalServerError, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(append(b, '\n'))
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	problem(w, r, http.StatusNotFound, "there is nothing at this path; the board is at /")
+}
+
+func problem(w http.ResponseWriter, r *http.Request, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail, "instance": r.URL.Path})
+}

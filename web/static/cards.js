@@ -1,0 +1,57 @@
+// The key figures: now, against the minute before, with a small picture of the range.
+import { el, figure, setText } from "./dom.js";
+import { ms, percent, score, si, usd } from "./format.js";
+import { coarse, ratio } from "./series.js";
+import { spark } from "./spark.js";
+
+// better: which way is good, "up", "down" or none. note: what the number covers.
+const cards = [
+  { name: "Requests", note: "per second", format: si, now: (s) => s.rates.requests_per_second, was: (s) => rate(s.recent.previous.requests, s), is: (s) => rate(s.recent.overall.requests, s), line: (h) => h.of("requests") },
+  { name: "Error rate", note: "last minute", better: "down", format: percent, alarm: (v) => (v >= 0.05 ? "bad" : v >= 0.02 ? "warn" : ""), now: (s) => s.recent.overall.error_rate, was: (s) => s.recent.previous.error_rate, points: true, line: (h) => ratio(h.of("errors"), h.of("requests")) },
+  { name: "Latency p95", note: "last minute", better: "down", format: ms, now: (s) => s.recent.overall.latency_ms?.p95, was: (s) => s.recent.previous.latency_ms?.p95, line: (h) => h.of("latency_ms.p95") },
+  { name: "TTFT p95", note: "last minute", better: "down", format: ms, now: (s) => s.recent.overall.ttft_ms?.p95, was: (s) => s.recent.previous.ttft_ms?.p95, line: (h) => h.of("ttft_ms.p95") },
+  { name: "Tokens", note: "per second", format: si, now: (s) => s.rates.prompt_tokens_per_second + s.rates.completion_tokens_per_second, is: (s) => rate(s.recent.overall.tokens.total, s), was: (s) => rate(s.recent.previous.tokens.total, s), line: (h) => h.of("tokens.prompt").map((v, i) => (v === null ? null : v + (h.of("tokens.completion")[i] ?? 0))) },
+  { name: "Satisfaction", note: "of 5, last 5 min", format: score, now: (s) => s.overall.feedback.satisfaction, count: (s) => s.overall.feedback.count, line: (h) => coarse(h.of("feedback.satisfaction"), 6), zero: false },
+  { name: "Cost", note: "per hour", format: usd, now: (s) => perHour(s.recent.overall, s), was: (s) => perHour(s.recent.previous, s), line: (h) => h.of("cost_usd") },
+];
+
+const rate = (n, s) => n / s.recent.seconds;
+const perHour = (stats, s) => (typeof stats.cost_usd === "number" ? stats.cost_usd * 3600 / s.recent.seconds : null);
+
+export class Cards {
+  constructor(node) {
+    this.items = cards.map((card) => {
+      const value = figure(), change = el("span", { class: "change" }), line = spark(160, 34, { area: true, className: "spark card-spark" });
+      const box = el("article", { class: "card" },
+        el("h2", {}, card.name), el("p", { class: "card-value" }, value), el("p", { class: "card-foot" }, el("span", { class: "note" }, card.note), change), line);
+      node.append(box);
+      return { card, box, value, change, line };
+    });
+  }
+
+  show(state, history, range) {
+    const from = history.times.findIndex((t) => t >= range.from);
+    for (const { card, box, value, change, line } of this.items) {
+      const v = card.now(state) ?? null;
+      value.show(card.format(v));
+      box.dataset.alarm = v === null ? "" : card.alarm?.(v) ?? "";
+      this.#change(card, state, v, change);
+      const values = card.line(history), n = Math.max(1, Math.floor(values.length / 90));
+      line.show(coarse(card.zero === false ? values : values.slice(Math.max(from, 0)), n), { zero: card.zero });
+    }
+  }
+
+  #change(card, state, v, node) {
+    if (card.count) { setText(node, `${si(card.count(state)).join("")} rated`); return; }
+    const was = card.was(state), is = card.is ? card.is(state) : v;
+    node.className = "change";
+    if (typeof was !== "number" || typeof is !== "number" || (!was && !card.points)) { setText(node, ""); return; }
+    const by = card.points ? (is - was) * 100 : (is - was) / was * 100;
+    const size = Math.abs(by), small = card.points ? size < 0.05 : size < 1;
+    const unit = card.points ? "\u2009pt" : "\u2009%";
+    setText(node, small ? "steady" : `${by > 0 ? "▲" : "▼"} ${size >= 9.95 ? Math.round(size) : size.toFixed(1)}${unit}`);
+    node.title = "against the minute before";
+    const notable = card.points ? size >= 0.5 : size >= 10;
+    if (card.better && notable) node.classList.add((by < 0) === (card.better === "down") ? "good" : "worse");
+  }
+}

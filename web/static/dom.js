@@ -1,0 +1,31 @@
+// Small helpers to make elements. Text always goes in as text, never as markup.
+const SVG = "http://www.w3.org/2000/svg";
+
+export function el(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children);
+  return node;
+}
+
+// Writes only what changed, so that selections stay and nothing is laid out in vain.
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// A number with its unit in smaller type.
+export function figure() {
+  const number = el("span", { class: "n" }), unit = el("span", { class: "u" });
+  const node = el("span", { class: "figure" }, number, unit);
+  node.show = ([n, u]) => { setText(number, n); setText(unit, u); };
+  return node;
+}

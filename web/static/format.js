@@ -1,0 +1,63 @@
+// Numbers and times for people. Absent is "–", never 0.
+export const NONE = "–";
+const there = (v) => typeof v === "number" && Number.isFinite(v);
+const digits = new Map();
+function fixed(v, n) {
+  if (!digits.has(n)) digits.set(n, new Intl.NumberFormat("en", { minimumFractionDigits: n, maximumFractionDigits: n }));
+  return digits.get(n).format(v);
+}
+
+// Three significant digits, with k, M, G beyond a thousand: [number, unit].
+export function si(v) {
+  if (!there(v)) return [NONE, ""];
+  const a = Math.abs(v);
+  for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
+    if (a >= size * 0.9995) { const x = v / (unit === "k" ? 1e3 : size); return [fixed(x, x >= 99.95 ? 0 : x >= 9.995 ? 1 : 2), unit]; }
+  }
+  return [a >= 99.95 || a === 0 ? fixed(v, 0) : a >= 9.995 ? fixed(v, 1) : fixed(v, 2), ""];
+}
+
+export function count(v) {
+  if (!there(v)) return [NONE, ""];
+  return Math.abs(v) < 1e5 ? [fixed(v, 0), ""] : si(v);
+}
+
+// Milliseconds: [number, unit].
+export function ms(v) {
+  if (!there(v)) return [NONE, ""];
+  if (v >= 99_950) return [fixed(v / 60_000, 1), "min"];
+  if (v >= 9_995) return [fixed(v / 1000, 1), "s"];
+  if (v >= 999.5) return [fixed(v / 1000, 2), "s"];
+  return [fixed(v, v >= 9.95 ? 0 : 1), "ms"];
+}
+
+// A ratio 0–1 as percent.
+export function percent(v) {
+  if (!there(v)) return [NONE, ""];
+  const p = v * 100;
+  return [fixed(p, p === 0 || p >= 99.95 ? 0 : p >= 9.995 ? 1 : 2), "%"];
+}
+
+export function usd(v) {
+  if (!there(v)) return [NONE, ""];
+  if (Math.abs(v) >= 9_995) { const [n, u] = si(v); return [n, `${u} $`]; }
+  return [fixed(v, Math.abs(v) >= 99.95 ? 0 : 2), "$"];
+}
+
+export function score(v) { return there(v) ? [fixed(v, 2), ""] : [NONE, ""]; }
+
+export const text = ([n, unit]) => (unit ? `${n}\u2009${unit}` : n);
+
+const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const minuteFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+export const clock = (seconds) => clockFormat.format(seconds * 1000);
+export const minute = (seconds) => minuteFormat.format(seconds * 1000);
+
+// A span of time: "0.8 s", "12 s", "3 min".
+export function span(seconds) {
+  if (!there(seconds)) return NONE;
+  if (seconds < 9.95) return `${fixed(Math.max(seconds, 0), 1)}\u2009s`;
+  if (seconds < 99.5) return `${fixed(seconds, 0)}\u2009s`;
+  if (seconds < 5940) return `${fixed(seconds / 60, 0)}\u2009min`;
+  return `${fixed(seconds / 3600, 1)}\u2009h`;
+}

@@ -1,0 +1,33 @@
+// Colours: after Okabe and Ito, tuned for each background. A model keeps its colour for the life of the page.
+const light = ["#0b6bcb", "#e08a00", "#0a9b78", "#b9548a", "#4aa8df", "#cc4b14", "#8f8300", "#5a5fc7"];
+const dark = ["#4b9ff2", "#f2ae49", "#31c49c", "#df8db9", "#86d2fb", "#f5825a", "#d3c84f", "#9a9ff0"];
+const greys = { light: "#8a93a3", dark: "#7d8797" };
+
+export const theme = () => (document.documentElement.dataset.theme === "dark" ? "dark" : "light");
+export const color = (i) => (theme() === "dark" ? dark : light)[i % light.length];
+export const grey = () => greys[theme()];
+export const named = { blue: 0, amber: 1, green: 2, pink: 3, sky: 4, red: 5, olive: 6, violet: 7 };
+
+const places = new Map();
+const taken = [];
+export const OTHER = "__other__";
+
+// A stable place in the palette for each model. Names that come together are placed by name, so that a reload changes nothing.
+export function place(models) {
+  for (const m of [...models].sort()) {
+    if (m === OTHER || places.has(m)) continue;
+    places.set(m, taken.length);
+    taken.push(m);
+  }
+}
+export const modelColor = (m) => (m === OTHER || !places.has(m) ? grey() : color(places.get(m)));
+export const modelName = (m) => (m === OTHER ? "other models" : m === "" ? "no model named" : m);
+
+export function css(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
+
+// The opaque colour that part of a over the page's surface gives.
+export function mix(a, part) {
+  const p = (c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16));
+  const [x, y] = [p(a), p(css("--surface"))];
+  return `rgb(${x.map((v, i) => Math.round(v * part + y[i] * (1 - part))).join(" ")})`;
+}

@@ -1,0 +1,56 @@
+// The history of the state as columns for charts: one regular row of steps, null where nothing is known.
+export class History {
+  constructor(series) {
+    this.step = series.step;
+    this.points = series.points;
+    this.system = series.system ?? {};
+    this.models = series.models ?? {};
+    this.column = index(series.columns);
+    this.systemColumn = index(series.system_columns);
+    this.modelColumn = index(series.model_columns);
+    const times = Object.keys(series.points).map(Number);
+    const last = times.length ? times.reduce((a, b) => Math.max(a, b)) : 0;
+    const first = times.length ? times.reduce((a, b) => Math.min(a, b)) : 0;
+    this.times = [];
+    for (let t = first; times.length && t <= last; t += this.step) this.times.push(t);
+  }
+
+  // One column of all; scale multiplies (a count into a rate, a ratio into percent).
+  of(name, scale = 1) { return this.#read(this.points, this.column[name], scale); }
+  gauge(name, scale = 1) { return this.#read(this.system, this.systemColumn[name], scale); }
+
+  // One column of one model; absent is 0 for counts.
+  model(name, column, scale = 1, absent = 0) {
+    const points = this.models[name] ?? {}, i = this.modelColumn[column];
+    return this.times.map((t) => { const v = points[t]?.[i]; return typeof v === "number" ? v * scale : absent; });
+  }
+
+  #read(points, i, scale) {
+    return this.times.map((t) => { const v = points[t]?.[i]; return typeof v === "number" ? v * scale : null; });
+  }
+}
+
+const index = (names = []) => Object.fromEntries(names.map((n, i) => [n, i]));
+
+// The ratio of two columns, null where the second is 0.
+export const ratio = (a, b, scale = 1) => a.map((v, i) => (b[i] ? (v ?? 0) / b[i] * scale : null));
+
+// Running sums from the last row to the first, for areas that lie on each other.
+export function stack(rows) {
+  const sums = rows.map(() => null);
+  let below = null;
+  for (let i = rows.length - 1; i >= 0; i--) {
+    below = sums[i] = rows[i].map((v, k) => (v ?? 0) + (below?.[k] ?? 0));
+  }
+  return sums;
+}
+
+// The mean of every n values, for small pictures: noise says nothing there.
+export function coarse(values, n) {
+  const out = [];
+  for (let i = values.length % n; i < values.length; i += n) {
+    const some = values.slice(i, i + n).filter((v) => v !== null);
+    out.push(some.length ? some.reduce((a, b) => a + b, 0) / some.length : null);
+  }
+  return out;
+}
