@@ -1,0 +1,284 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+// Routes registers the batch part of :9101 under patterns of http.ServeMux.
+func (s *Service) Routes(handle func(pattern string, h http.HandlerFunc)) {
+	handle("GET /aggregation/status", s.getStatus)
+	handle("GET /aggregations/{level}", s.getAggregations)
+	handle("GET /dags", s.getDags)
+	handle("GET /dags/{id}", s.getDag)
+	handle("GET /dags/{id}/runs", s.getDagRuns)
+	handle("POST /dags/{id}/trigger", s.postTrigger)
+	handle("GET /runs", s.getRuns)
+	handle("POST /runs", s.postRun)
+	handle("GET /runs/{id}", s.getRun)
+	handle("GET /runs/{id}/outcome", s.getOutcome)
+	handle("GET /runs/{id}/logs", s.getLogs)
+	handle("POST /runs/{id}/cancel", s.postCancel)
+}
+
+// Handler serves the batch part of :9101 on a mux of its own.
+func (s *Service) Handler() http.Handler {
+	mux := http.NewServeMux()
+	s.Routes(func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, h) })
+	return mux
+}
+
+// Limits of lists.
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+)
+
+// query reads parameters and collects what is wrong with them.
+type query struct {
+	values url.Values
+	errs   []httpx.FieldError
+}
+
+func (q *query) bad(name, code, format string, args ...any) {
+	q.errs = append(q.errs, httpx.FieldError{Pointer: name, Code: code, Detail: fmt.Sprintf(format, args...)})
+}
+
+// only refuses parameters that are not known, so that a slip of the pen is not taken for "everything".
+func (q *query) only(names ...string) {
+	for name, v := range q.values {
+		known := false
+		for _, n := range names {
+			known = known || n == name
+		}
+		switch {
+		case !known:
+			q.bad(name, "unknown_parameter", "unknown parameter; known are %s", strings.Join(names, ", "))
+		case len(v) > 1:
+			q.bad(name, "repeated_parameter", "given %d times", len(v))
+		}
+	}
+}
+
+func (q *query) limit() int {
+	text := q.values.Get("limit")
+	if text == "" {
+		return defaultLimit
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxLimit {
+		q.bad("limit", "out_of_range", "%q is not a number from 1 to %d", text, maxLimit)
+		return defaultLimit
+	}
+	return n
+}
+
+// time reads an RFC 3339 time or a date; zero when it is not given.
+func (q *query) time(name string) time.Time {
+	text := q.values.Get(name)
+	if text == "" {
+		return time.Time{}
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC()
+		}
+	}
+	q.bad(name, "bad_timestamp", "%q is not an RFC 3339 time such as 2026-03-01T10:00:00Z", text)
+	return time.Time{}
+}
+
+func (q *query) choice(name, fallback string, allowed ...string) string {
+	text := q.values.Get(name)
+	if text == "" {
+		return fallback
+	}
+	for _, a := range allowed {
+		if a == text {
+			return text
+		}
+	}
+	q.bad(name, "unknown_value", "%q is not one of %s", text, strings.Join(allowed, ", "))
+	return fallback
+}
+
+// refused answers 422 when something was wrong.
+func (q *query) refused(w http.ResponseWriter, r *http.Request) bool {
+	if len(q.errs) == 0 {
+		return false
+	}
+	httpx.Problem(w, r, http.StatusUnprocessableEntity, "the request has parameters that cannot be used", q.errs...)
+	return true
+}
+
+// fail answers for an error of what lies below.
+func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, s.deps.NotFound):
+		httpx.Problem(w, r, http.StatusNotFound, "there is no run with this id")
+	case errors.Is(err, s.deps.BadCursor):
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the cursor is not one that this list gave",
+			httpx.FieldError{Pointer: "cursor", Code: "bad_cursor", Detail: "take it from next_cursor, unchanged"})
+	case r.Context().Err() != nil: // nobody listens
+	case errors.Is(err, context.DeadlineExceeded):
+		w.Header().Set("Retry-After", "5")
+		httpx.Problem(w, r, http.StatusServiceUnavailable, "not answered in time: "+err.Error())
+	default:
+		s.log.Error("request failed", "path", r.URL.Path, "err", err)
+		httpx.Problem(w, r, http.StatusInternalServerError, "the request could not be answered; the log of the service says why")
+	}
+}
+
+// cursorOf is null at the end of a list.
+func cursorOf(next string) *string {
+	if next == "" {
+		return nil
+	}
+	return &next
+}
+
+type interval struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+type statusDetail struct {
+	LastSuccess   *time.Time `json:"last_success"`
+	LastInterval  *interval  `json:"last_interval"`
+	NextRun       *time.Time `json:"next_run"` // null when disabled
+	LastError     *string    `json:"last_error"`
+	Dirty         int        `json:"dirty"` // ended periods whose aggregate is behind
+	Completeness  *float64   `json:"completeness"`
+	AccuracyRatio *float64   `json:"accuracy_ratio"`
+	Note          string     `json:"note,omitempty"`
+}
+
+func (s *Service) getStatus(w http.ResponseWriter, r *http.Request) {
+	q := &query{values: r.URL.Query()}
+	if q.only(); q.refused(w, r) {
+		return
+	}
+	dirty, err := s.deps.Hours.DirtyHours(r.Context(), s.now())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	detail := map[string]statusDetail{}
+	answer := map[string]any{"detail": detail}
+	for _, p := range periods {
+		answer[p] = s.state(p)
+		d := statusDetail{}
+		if s.cfg.Aggregation.enabled(p) {
+			d.NextRun = new(s.dagOf(p).next(s.now()))
+		}
+		if p == "hourly" {
+			s.hourlyDetail(&d)
+			d.Dirty = len(dirty)
+			var version, built float64
+			for _, h := range dirty {
+				version, built = version+float64(h.Version), built+min(float64(h.Built), float64(h.Version))
+			}
+			d.Completeness = new(share(built, version))
+		} else {
+			d.Note = "aggregation of this period is not available in this version"
+		}
+		detail[p] = d
+	}
+	httpx.JSON(w, http.StatusOK, answer)
+}
+
+func (s *Service) hourlyDetail(d *statusDetail) {
+	last := s.book.lastWork()
+	if !last.success.IsZero() {
+		d.LastSuccess, d.LastInterval = new(last.success.UTC()), &interval{last.start.UTC(), last.end.UTC()}
+	}
+	if last.err != "" {
+		d.LastError = &last.err
+	}
+	if ratio, known := s.book.accuracy(); known {
+		d.AccuracyRatio = &ratio
+	}
+}
+
+func (b *book) lastWork() lastWork {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last
+}
+
+func (s *Service) getAggregations(w http.ResponseWriter, r *http.Request) {
+	level := r.PathValue("level")
+	if s.dagOf(level) == nil {
+		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there are no aggregations %q; choose hourly, daily, weekly or monthly", level))
+		return
+	}
+	q := &query{values: r.URL.Query()}
+	q.only("from", "to", "model", "format", "limit", "cursor")
+	from, to, limit := q.time("from"), q.time("to"), q.limit()
+	format := q.choice("format", "json", "json", "csv", "parquet")
+	if !from.IsZero() && !to.IsZero() && to.Before(from) {
+		q.bad("to", "out_of_range", "the end lies before the start")
+	}
+	if q.refused(w, r) {
+		return
+	}
+	model := q.values.Get("model")
+	if model == "" {
+		model = agg.AllModels
+	}
+	pick := rowQuery{s, level, from, to, model}
+	switch format {
+	case "csv":
+		s.writeCSV(w, r, pick)
+	case "parquet":
+		httpx.Problem(w, r, http.StatusNotImplemented, "aggregations as Parquet are not available in this version; take json or csv")
+	default:
+		rows, next, err := pick.page(r.Context(), limit, q.values.Get("cursor"))
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		httpx.JSON(w, http.StatusOK, map[string]any{"rows": rows, "next_cursor": cursorOf(next)})
+	}
+}
+
+func (s *Service) getDags(w http.ResponseWriter, r *http.Request) {
+	q := &query{values: r.URL.Query()}
+	q.only("limit", "cursor")
+	q.limit()
+	if q.values.Get("cursor") != "" {
+		q.bad("cursor", "bad_cursor", "this list has one page")
+	}
+	if q.refused(w, r) {
+		return
+	}
+	out := make([]dagJSON, 0, len(s.dags))
+	for _, d := range s.dags {
+		out = append(out, d.json(s.now()))
+	}
+	httpx.JSON(w, http.StatusOK, map[string]any{"dags": out, "next_cursor": nil})
+}
+
+// dagOr404 answers 404 when the path names no DAG.
+func (s *Service) dagOr404(w http.ResponseWriter, r *http.Request) *dag {
+	d := s.dag(r.PathValue("id"))
+	if d == nil {
+		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no DAG %q; GET /dags lists them", r.PathValue("id")))
+	}
+	return d
+}
+
+func (s *Service) getDag(w http.ResponseWriter, r *http.Request) {
+	if d := s.dagOr404(w, r); d != nil {
+		httpx.JSON(w, http.StatusOK, d.json(s.now()))
+	}
+}

@@ -1,0 +1,110 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/robfig/cron/v3"
+)
+
+// Config is what operators set of the batch room, under the names of batch-processing-api.yaml.
+type Config struct {
+	Processing  Processing  `yaml:"batch_processing" doc:"when batch work runs, and for how long"`
+	Aggregation Aggregation `yaml:"data_aggregation" doc:"which periods are aggregated"`
+}
+
+// Processing says when and how batch work runs. Crons are in UTC.
+type Processing struct {
+	HourlyCron  string `yaml:"hourly_cron" env:"BATCH_PROCESSING_HOURLY_CRON" default:"0 * * * *" doc:"cron (UTC, five fields) of hxp_hourly_aggregation"`
+	DailyCron   string `yaml:"daily_cron" env:"BATCH_PROCESSING_DAILY_CRON" default:"0 0 * * *" doc:"cron (UTC, five fields) of hxp_daily_aggregation"`
+	WeeklyCron  string `yaml:"weekly_cron" env:"BATCH_PROCESSING_WEEKLY_CRON" default:"0 0 * * 0" doc:"cron (UTC, five fields) of hxp_weekly_aggregation"`
+	MonthlyCron string `yaml:"monthly_cron" env:"BATCH_PROCESSING_MONTHLY_CRON" default:"0 0 1 * *" doc:"cron (UTC, five fields) of hxp_monthly_aggregation"`
+
+	Timeout    int `yaml:"timeout" env:"BATCH_PROCESSING_TIMEOUT" default:"3600" min:"1" max:"604800" doc:"seconds after which a run is failed, its waiting for data included"`
+	Retries    int `yaml:"retries" env:"BATCH_PROCESSING_RETRIES" default:"3" min:"0" max:"100" doc:"further tries of a task that failed"`
+	RetryDelay int `yaml:"retry_delay" env:"BATCH_PROCESSING_RETRY_DELAY" default:"300" min:"0" max:"86400" doc:"seconds between two tries of a task"`
+
+	Workers  int `yaml:"workers" env:"BATCH_PROCESSING_WORKERS" default:"2" min:"1" max:"64" doc:"hours folded at the same time"`
+	MemoryMB int `yaml:"memory_mb" env:"BATCH_PROCESSING_MEMORY_MB" default:"256" min:"16" max:"1048576" doc:"MiB that the identities of the events of one hour may take while duplicates are removed, divided by the workers; an hour with more is read in several passes"`
+}
+
+// Aggregation switches kinds of aggregation on and off; one that is off answers 409 and is shown as disabled.
+type Aggregation struct {
+	Enabled   bool      `yaml:"enabled" env:"DATA_AGGREGATION_ENABLED" default:"true" doc:"false switches all aggregation off"`
+	Intervals Intervals `yaml:"intervals" doc:"periods that are aggregated"`
+}
+
+// Intervals are the switches of the four periods.
+type Intervals struct {
+	Hourly  bool `yaml:"hourly" env:"DATA_AGGREGATION_INTERVAL_HOURLY" default:"true" doc:"aggregate hours"`
+	Daily   bool `yaml:"daily" env:"DATA_AGGREGATION_INTERVAL_DAILY" default:"true" doc:"aggregate days"`
+	Weekly  bool `yaml:"weekly" env:"DATA_AGGREGATION_INTERVAL_WEEKLY" default:"true" doc:"aggregate weeks, from Sunday"`
+	Monthly bool `yaml:"monthly" env:"DATA_AGGREGATION_INTERVAL_MONTHLY" default:"true" doc:"aggregate months"`
+}
+
+// Defaults returns the configuration with every default in place.
+func Defaults() Config {
+	return Config{
+		Processing: Processing{
+			HourlyCron: "0 * * * *", DailyCron: "0 0 * * *", WeeklyCron: "0 0 * * 0", MonthlyCron: "0 0 1 * *",
+			Timeout: 3600, Retries: 3, RetryDelay: 300, Workers: 2, MemoryMB: 256,
+		},
+		Aggregation: Aggregation{Enabled: true, Intervals: Intervals{Hourly: true, Daily: true, Weekly: true, Monthly: true}},
+	}
+}
+
+// Validate reports everything that is wrong with c at once, each by its YAML path.
+func (c *Config) Validate() error {
+	var errs []error
+	for _, s := range []struct{ path, cron string }{
+		{"batch_processing.hourly_cron", c.Processing.HourlyCron}, {"batch_processing.daily_cron", c.Processing.DailyCron},
+		{"batch_processing.weekly_cron", c.Processing.WeeklyCron}, {"batch_processing.monthly_cron", c.Processing.MonthlyCron},
+	} {
+		if _, err := parseCron(s.cron); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %q is no cron of five fields (minute hour day-of-month month day-of-week): %w", s.path, s.cron, err))
+		}
+	}
+	for _, n := range []struct {
+		path        string
+		v, min, max int
+	}{
+		{"batch_processing.timeout", c.Processing.Timeout, 1, 604800}, {"batch_processing.retries", c.Processing.Retries, 0, 100},
+		{"batch_processing.retry_delay", c.Processing.RetryDelay, 0, 86400}, {"batch_processing.workers", c.Processing.Workers, 1, 64},
+		{"batch_processing.memory_mb", c.Processing.MemoryMB, 16, 1 << 20},
+	} {
+		if n.v < n.min || n.v > n.max {
+			errs = append(errs, fmt.Errorf("%s: %d is not within %d to %d", n.path, n.v, n.min, n.max))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Processing) timeout() time.Duration    { return time.Duration(p.Timeout) * time.Second }
+func (p *Processing) retryDelay() time.Duration { return time.Duration(p.RetryDelay) * time.Second }
+
+// idBudget is the memory in bytes that the identities of one fold may take.
+func (p *Processing) idBudget() int { return p.MemoryMB << 20 / max(p.Workers, 1) }
+
+// enabled tells whether aggregation of a period (hourly, daily, weekly, monthly) is on.
+func (a *Aggregation) enabled(period string) bool {
+	on := map[string]bool{"hourly": a.Intervals.Hourly, "daily": a.Intervals.Daily, "weekly": a.Intervals.Weekly, "monthly": a.Intervals.Monthly}
+	return a.Enabled && on[period]
+}
+
+// fiveFields reads exactly five fields: no seconds, no "@daily", and no time zone, since every schedule is in UTC.
+var fiveFields = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
+
+func parseCron(spec string) (cron.Schedule, error) {
+	if len(spec) > 3 && (spec[:3] == "TZ=" || (len(spec) > 8 && spec[:8] == "CRON_TZ=")) {
+		return nil, errors.New("schedules are in UTC; leave the time zone out")
+	}
+	s, err := fiveFields.Parse(spec)
+	if err != nil {
+		return nil, err
+	}
+	if s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() { // e.g. 30 February
+		return nil, errors.New("it never comes due")
+	}
+	return s, nil
+}

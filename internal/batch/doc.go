@@ -1,0 +1,21 @@
+// Package batch is the slow path: it turns the raw events of the lake into the hours of the aggregation tables, by itself
+// for every ended hour that received data and on request by runs.
+//
+// In come, through small interfaces that app connects: the live raw files of an hour and the version they make up (read
+// together, in one transaction), the rows of those files, the positions of the lake and the ends of the input topics, and
+// the stored runs. Out go rows and mergeable blobs of hourly_aggregations, the state of runs, and the HTTP API on :9101.
+//
+// Promised:
+//   - An hour is a function of the set of its raw events and of nothing else: files, order, repetition, the number of
+//     workers and passes, and restarts change no byte of its rows or blobs (see fold.go for the rules that make it so).
+//   - A fold that was overtaken by a newer one never overwrites it: a row set is stored with the version it was built
+//     from, and only when that is newer. An hour is dirty when its version is not the one it was built from; there is no flag.
+//   - A run counts everything that was acknowledged before it was accepted: it records the ends of the topics and waits
+//     until the lake has published them.
+//   - Runs survive kill -9: what was queued or running is executed again on the next start, and folding again is harmless.
+//
+// On failure: a task that fails is tried again (retries and retry_delay), then the run is failed with the reason in its
+// task; a run over its time limit is failed. An hour that fails to fold by itself is tried again with growing pauses,
+// shown in /aggregation/status and in /health, and holds up no other hour. On stop, a running fold is cancelled within
+// milliseconds and its run stays queued for the next start.
+package batch

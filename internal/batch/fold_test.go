@@ -1,0 +1,419 @@
+package batch
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+const hour0 = 1_772_359_200 // 2026-03-01T10:00:00Z
+
+// memLake is a lake in memory: rows by path. It hands out one row that it uses again, as the real one does.
+type memLake map[string][]event.LakeRow
+
+func (m memLake) Scan(ctx context.Context, files []event.LakeFile, fn func(*event.LakeRow) error) error {
+	var row event.LakeRow
+	for _, f := range files {
+		rows, ok := m[f.Path]
+		if !ok {
+			return errors.New("file of the lake is missing")
+		}
+		for i := range rows {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			row = rows[i]
+			if err := fn(&row); err != nil {
+				return err
+			}
+			row.Event.Reset()
+		}
+	}
+	return nil
+}
+
+// put makes a file of rows, which all lie in one chain.
+func (m memLake) put(path string, rows ...event.LakeRow) event.LakeFile {
+	f := event.LakeFile{Path: path, Hour: hour0, Rows: int64(len(rows)), State: event.LakeLive,
+		TopicID: rows[0].TopicID, Topic: rows[0].Topic, Partition: rows[0].Partition, From: rows[0].Offset, To: rows[0].Offset + 1}
+	for _, r := range rows {
+		f.From, f.To = min(f.From, r.Offset), max(f.To, r.Offset+1)
+	}
+	m[path] = rows
+	return f
+}
+
+func testFolder(scan Scanner) *folder {
+	return &folder{scan: scan, lateness: 5 * time.Minute, budget: 1 << 20, readers: 2, models: 100}
+}
+
+func mustFold(t interface {
+	Helper()
+	Fatal(...any)
+}, f *folder, files []event.LakeFile) *folded {
+	t.Helper()
+	out, err := f.fold(context.Background(), hour0, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// bytesOf is everything that is stored of a fold.
+func bytesOf(f *folded) string {
+	rows, cells := f.encode(hour0)
+	var b bytes.Buffer
+	for _, r := range rows {
+		j, err := json.Marshal(r)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(&b, "%s\n%x\n", j, cells[r.Model])
+	}
+	return b.String()
+}
+
+// reference folds slowly and plainly, as the rules at the top of fold.go say.
+func reference(rows []event.LakeRow, lateness time.Duration) *folded {
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b event.LakeRow) int {
+		return cmp.Or(cmp.Compare(asks(event.LakeFile{Topic: a.Topic}), asks(event.LakeFile{Topic: b.Topic})), cmp.Compare(a.Topic, b.Topic),
+			cmp.Compare(a.TopicID, b.TopicID), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+	})
+	out := &folded{cells: map[string]*agg.Cell{}, rows: int64(len(rows))}
+	models := map[string]string{}
+	for i := range rows {
+		e := &rows[i].Event
+		id, model := e.Text(event.RequestID), e.Text(event.Model)
+		if _, ok := models[id]; !ok && e.Kind == event.LLMRequest && id != "" && model != "" {
+			models[id] = model
+		}
+	}
+	seen := map[string]bool{}
+	for i := range rows {
+		e := &rows[i].Event
+		if id := e.Source + "\x00" + e.ID; seen[id] {
+			continue
+		} else {
+			seen[id] = true
+		}
+		model := e.Text(event.Model)
+		if model == "" && (e.Kind == event.UserFeedback || e.Kind == event.BusinessEvent) {
+			model = models[e.Text(event.RequestID)]
+		}
+		out.events++
+		names := []string{agg.AllModels}
+		if model != "" && model != agg.AllModels {
+			names = append(names, model)
+		}
+		for _, m := range names {
+			if out.cells[m] == nil {
+				out.cells[m] = new(agg.Cell)
+			}
+			out.cells[m].Add(e, time.Duration(rows[i].IngestedAt-e.Time)*time.Microsecond > lateness)
+		}
+	}
+	return out
+}
+
+// anyRows draws the rows of an hour: copies of few identities whose contents may differ, some on topics of another kind.
+func anyRows(t *rapid.T, distinctContents bool) []event.LakeRow {
+	n := rapid.IntRange(1, 60).Draw(t, "rows")
+	next := map[event.TopicPartition]int64{}
+	contents := map[string]event.Event{}
+	rows := make([]event.LakeRow, n)
+	for i := range rows {
+		kind := rapid.SampledFrom(event.Kinds[:]).Draw(t, "kind")
+		topic := kind.Topic()
+		if rapid.IntRange(0, 9).Draw(t, "misplaced") == 0 {
+			topic = rapid.SampledFrom(event.Kinds[:]).Draw(t, "topic").Topic()
+		}
+		tp := event.TopicPartition{TopicID: rapid.SampledFrom([]string{"aa", "bb"}).Draw(t, "topicID") + topic, Topic: topic,
+			Partition: int32(rapid.IntRange(0, 2).Draw(t, "partition"))}
+		offset := next[tp] + int64(rapid.IntRange(0, 3).Draw(t, "skip"))
+		next[tp] = offset + 1
+		e := anyEvent(t, kind)
+		e.ID = fmt.Sprintf("e%d", rapid.IntRange(0, 40).Draw(t, "id"))
+		if !distinctContents {
+			e.ID += kind.String()
+			if old, ok := contents[e.ID]; ok {
+				e = old
+			}
+			contents[e.ID] = e
+		}
+		rows[i] = event.LakeRow{Event: e, TopicID: tp.TopicID, Topic: tp.Topic, Partition: tp.Partition, Offset: offset,
+			IngestedAt: e.Time + rapid.Int64Range(-1e6, 600e6).Draw(t, "after")}
+	}
+	return rows
+}
+
+func anyEvent(t *rapid.T, kind event.Kind) event.Event {
+	var e event.Event
+	e.Kind, e.Source, e.HasTime = kind, rapid.SampledFrom([]string{"", "s"}).Draw(t, "source"), true
+	e.Time = hour0*1e6 + rapid.Int64Range(0, 3600e6-1).Draw(t, "time")
+	maybe := func(f event.Field, values ...string) {
+		if v := rapid.SampledFrom(append(values, "")).Draw(t, event.Catalogue[f].Name); v != "" {
+			e.SetText(f, v)
+		}
+	}
+	if kind == event.SystemMetric {
+		e.SetFloat(event.CPUUsage, rapid.Float64Range(0, 100).Draw(t, "cpu"))
+		return e
+	}
+	maybe(event.RequestID, "r1", "r2", "r3", "r4")
+	maybe(event.Model, "m1", "m2", "m3", agg.AllModels)
+	switch kind {
+	case event.LLMRequest:
+		maybe(event.UserID, "u1", "u2")
+		e.SetInt(event.DurationMS, rapid.Int64Range(0, 1e12).Draw(t, "duration"))
+		e.SetInt(event.PromptTokens, rapid.Int64Range(0, 1e6).Draw(t, "tokens"))
+		if rapid.Bool().Draw(t, "known") {
+			e.SetBool(event.Success, rapid.Bool().Draw(t, "success"))
+		}
+	case event.UserFeedback:
+		e.SetFloat(event.SatisfactionScore, rapid.Float64Range(1, 5).Draw(t, "score"))
+	case event.BusinessEvent:
+		e.SetInt(event.BusinessValue, rapid.Int64Range(-1e9, 1e9).Draw(t, "value"))
+	}
+	return e
+}
+
+// anyFiles cuts rows into files in any way that a lake could, rows in any order.
+func anyFiles(t *rapid.T, lake memLake, rows []event.LakeRow) []event.LakeFile {
+	chains := map[event.TopicPartition][]event.LakeRow{}
+	for _, r := range rapid.Permutation(rows).Draw(t, "order") {
+		tp := event.TopicPartition{TopicID: r.TopicID, Topic: r.Topic, Partition: r.Partition}
+		chains[tp] = append(chains[tp], r)
+	}
+	keys := slices.SortedFunc(maps.Keys(chains), func(a, b event.TopicPartition) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	var files []event.LakeFile
+	for _, tp := range keys {
+		for rest := chains[tp]; len(rest) > 0; {
+			n := rapid.IntRange(1, len(rest)).Draw(t, "rows of the file")
+			files = append(files, lake.put(fmt.Sprintf("f%d", len(lake)), rest[:n]...))
+			rest = rest[n:]
+		}
+	}
+	return rapid.Permutation(files).Draw(t, "files")
+}
+
+func anyFolder(t *rapid.T, lake memLake) *folder {
+	f := testFolder(lake)
+	f.readers = rapid.IntRange(1, 4).Draw(t, "readers")
+	f.budget = rapid.SampledFrom([]int{1 << 20, 512, 128}).Draw(t, "budget")
+	return f
+}
+
+// However the rows are cut into files, ordered, read and split into passes: the result is that of the reference, to the byte.
+func TestFoldIsAFunctionOfTheRows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows := anyRows(t, true)
+		lake := memLake{}
+		files := anyFiles(t, lake, rows)
+		f := anyFolder(t, lake)
+		got, want := mustFold(t, f, files), reference(rows, f.lateness)
+		if a, b := bytesOf(got), bytesOf(want); a != b {
+			t.Fatalf("got\n%s\nwant\n%s", a, b)
+		}
+		if got.events != want.events || got.rows != want.rows {
+			t.Fatalf("%d of %d rows folded, want %d of %d", got.events, got.rows, want.events, want.rows)
+		}
+	})
+}
+
+// More copies behind the first ones change nothing.
+func TestFoldIgnoresLaterCopies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows := anyRows(t, false)
+		lake := memLake{}
+		once := mustFold(t, anyFolder(t, lake), anyFiles(t, lake, rows))
+		more := slices.Clone(rows)
+		for i, r := range rows {
+			if rapid.Bool().Draw(t, "again") {
+				r.Offset += 1000 + int64(i)
+				more = append(more, r)
+			}
+		}
+		twice := mustFold(t, anyFolder(t, lake), anyFiles(t, lake, more))
+		if a, b := bytesOf(twice), bytesOf(once); a != b {
+			t.Fatalf("with copies\n%s\nwithout\n%s", a, b)
+		}
+		if once.events != twice.events {
+			t.Fatalf("%d events with copies, %d without", twice.events, once.events)
+		}
+	})
+}
+
+// With more models than fit, the busiest keep their cells and the totals stay what they were.
+func TestFoldBoundsModels(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows := anyRows(t, true)
+		lake := memLake{}
+		files := anyFiles(t, lake, rows)
+		full := reference(rows, 5*time.Minute)
+		f := anyFolder(t, lake)
+		f.models = 2
+		got := mustFold(t, f, files)
+		delete(full.cells, "absent")
+		if _, over := got.cells[otherModels]; over != (len(full.cells) > 3) {
+			t.Fatalf("%d models, %s exists: %v", len(full.cells)-1, otherModels, over)
+		}
+		if len(full.cells) <= 3 {
+			if bytesOf(got) != bytesOf(full) {
+				t.Fatal("a limit that is not reached changes the result")
+			}
+			return
+		}
+		rest := new(agg.Cell)
+		least := ^uint64(0)
+		for m, c := range got.cells {
+			if m != agg.AllModels && m != otherModels {
+				if !c.Equal(full.cells[m]) {
+					t.Fatalf("model %s differs from what it is without a limit", m)
+				}
+				least = min(least, c.Events)
+			}
+		}
+		for m, c := range full.cells {
+			if got.cells[m] == nil {
+				rest.Merge(c)
+				if c.Events > least {
+					t.Fatalf("%s has %d events and lost its cell to one with %d", m, c.Events, least)
+				}
+			}
+		}
+		if len(got.cells) != 4 || !rest.Equal(got.cells[otherModels]) || !got.cells[agg.AllModels].Equal(full.cells[agg.AllModels]) {
+			t.Fatal("what did not fit is not whole")
+		}
+	})
+}
+
+func request(id, model string, offset int64) event.LakeRow {
+	r := event.LakeRow{TopicID: "t1", Topic: "llm-requests", Offset: offset, IngestedAt: hour0*1e6 + offset}
+	r.Event.Kind, r.Event.ID, r.Event.Time, r.Event.HasTime = event.LLMRequest, id, hour0*1e6+offset, true
+	r.Event.SetText(event.Model, model)
+	r.Event.SetText(event.RequestID, id)
+	r.Event.SetBool(event.Success, true)
+	return r
+}
+
+func TestFoldReadsOnceWhenCopiesComeInOrder(t *testing.T) {
+	lake := memLake{}
+	files := []event.LakeFile{
+		lake.put("a", request("1", "m", 0), request("2", "m", 1), request("1", "m", 2)),
+		lake.put("b", request("2", "m", 3), request("3", "m", 4)),
+	}
+	f := testFolder(lake)
+	f.readers = 1
+	if out := mustFold(t, f, files); out.again != 0 || out.passes != 1 || out.events != 3 || out.duplicates() != 2 {
+		t.Errorf("%d events, %d duplicates in %d passes, %d of them read again", out.events, out.duplicates(), out.passes, out.again)
+	}
+	slices.Reverse(lake["a"]) // now the smaller place comes second
+	if out := mustFold(t, f, files); out.again != 1 || out.events != 3 {
+		t.Errorf("%d events, %d passes read again", out.events, out.again)
+	}
+}
+
+func TestFoldRefusesDamage(t *testing.T) {
+	early, far := request("1", "m", 0), request("2", "m", 900)
+	early.Event.Time = hour0*1e6 - 1
+	for name, tc := range map[string]struct {
+		file func(memLake) event.LakeFile
+		want string
+	}{
+		"time outside the hour": {func(l memLake) event.LakeFile { return l.put("f", early) }, "has the time 2026-03-01T09:59:59.999999Z"},
+		"offset outside the range": {func(l memLake) event.LakeFile {
+			f := l.put("f", far)
+			f.From, f.To = 0, 10
+			return f
+		}, "offset 900 is not within [0, 10)"},
+		"rows missing": {func(l memLake) event.LakeFile {
+			f := l.put("f", request("1", "m", 0))
+			f.Rows = 2
+			return f
+		}, "it has 1 rows, the manifest says 2"},
+		"file missing": {func(l memLake) event.LakeFile {
+			f := l.put("f", request("1", "m", 0))
+			delete(l, "f")
+			return f
+		}, "missing"},
+		"other hour": {func(l memLake) event.LakeFile {
+			f := l.put("f", request("1", "m", 0))
+			f.Hour += 3600
+			return f
+		}, "belongs to hour 2026-03-01T11Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lake := memLake{}
+			_, err := testFolder(lake).fold(t.Context(), hour0, []event.LakeFile{tc.file(lake)})
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want one with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestFoldStopsWhenAsked(t *testing.T) {
+	lake := memLake{}
+	file := lake.put("a", request("1", "m", 0))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := testFolder(lake).fold(ctx, hour0, []event.LakeFile{file}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestStretchesKeepOrderAndShare(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		files := make([]event.LakeFile, rapid.IntRange(0, 30).Draw(t, "files"))
+		for i := range files {
+			files[i] = event.LakeFile{From: int64(i), Rows: rapid.Int64Range(0, 100_000).Draw(t, "rows")}
+		}
+		n := rapid.IntRange(1, 5).Draw(t, "n")
+		got := stretches(files, n)
+		if len(got) > n || !slices.Equal(slices.Concat(got...), slices.Concat(files)) {
+			t.Fatalf("%d stretches of %d files for %d readers", len(got), len(files), n)
+		}
+	})
+}
+
+func TestIDSetKeepsTheSmallestPlace(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		set, want := newIDSet(rapid.Int64Range(0, 100).Draw(t, "room")), map[[2]uint64]place{}
+		for range rapid.IntRange(0, 2000).Draw(t, "n") {
+			h := [2]uint64{rapid.Uint64().Draw(t, "hi") % 5 << 58, rapid.Uint64().Draw(t, "lo") % 500 << 53}
+			p := placeOf(rapid.IntRange(0, maxChains-1).Draw(t, "chain"), rapid.Int64Range(0, maxOffset).Draw(t, "offset"))
+			before, known := want[notZero(h)]
+			wantSaw := first
+			if known {
+				if wantSaw = again; p < before {
+					wantSaw = smaller
+				}
+			}
+			if got := set.insert(h, p); got != wantSaw {
+				t.Fatalf("insert answers %d, want %d", got, wantSaw)
+			}
+			if !known || p < before {
+				want[notZero(h)] = p
+			}
+		}
+		for h, p := range want {
+			if set.claim(h, p^1) != again || set.claim(h, p) != first || set.claim(h, p) != again {
+				t.Fatal("the winner is claimed other than once")
+			}
+		}
+	})
+}

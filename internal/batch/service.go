@@ -1,0 +1,142 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// Service runs the batch work of one process. Make it with New, serve its Handler, and Run it once.
+type Service struct {
+	cfg    Config
+	deps   Deps
+	log    *slog.Logger
+	now    func() time.Time
+	folder *folder
+	dags   []*dag
+	ready  chan struct{}
+
+	slots chan struct{} // a fold holds one; nothing waits for anything else while it does
+	live  chan struct{} // runs that execute or wait for data at the same time
+
+	book  *book // what is going on and how it went
+	track *tracker
+
+	// mu guards what follows. It is never held while waiting for anything.
+	mu       sync.Mutex
+	started  bool
+	closing  bool
+	work     sync.WaitGroup // every goroutine of the service
+	ctx      context.Context
+	active   map[string]*activeRun
+	hourBusy map[int64]chan struct{} // hours that are being folded; closed when done
+}
+
+const maxLive = 64
+
+// stopLimit bounds what is done after the stop was asked for, in all.
+const stopLimit = 4 * time.Second
+
+var (
+	errStopping  = errors.New("the service stops")
+	errCancelled = errors.New("cancelled")
+)
+
+// New checks the configuration and puts the service together. It starts nothing.
+func New(cfg Config, d Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if d.Hours == nil || d.Rows == nil || d.Runs == nil || d.Scanner == nil || d.Lake == nil || d.Ends == nil || d.NotFound == nil || d.BadCursor == nil {
+		return nil, errors.New("batch: a dependency is missing")
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	s := &Service{
+		cfg: cfg, deps: d, log: d.Log, now: d.Now,
+		folder:   &folder{scan: d.Scanner, lateness: d.Lateness, budget: cfg.Processing.idBudget(), readers: runtime.GOMAXPROCS(0), models: maxModels},
+		ready:    make(chan struct{}),
+		slots:    make(chan struct{}, cfg.Processing.Workers),
+		live:     make(chan struct{}, maxLive),
+		track:    newTracker(),
+		active:   map[string]*activeRun{},
+		hourBusy: map[int64]chan struct{}{},
+	}
+	s.dags = s.catalogue()
+	s.book = newBook()
+	s.register(d.Registry)
+	return s, nil
+}
+
+// Ready is closed when unfinished runs of before are under way again and new ones are taken.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Run works until ctx ends. Then running folds are cancelled, their runs stay queued for the next start, and it returns when every
+// goroutine has ended.
+func (s *Service) Run(ctx context.Context) error {
+	runs, err := s.deps.Runs.RecoverRuns(ctx)
+	if err != nil {
+		return fmt.Errorf("batch: take up unfinished runs: %w", err)
+	}
+	s.recall(ctx)
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(errStopping)
+	s.mu.Lock()
+	if s.started {
+		s.mu.Unlock()
+		return errors.New("batch: Run was called twice")
+	}
+	s.started, s.ctx = true, work
+	s.mu.Unlock()
+	for _, r := range runs {
+		s.log.Info("aggregation run taken up again", "run", r.ID, "dag", r.DagID, "start", r.Start, "end", r.End)
+		s.start(r)
+	}
+	s.mu.Lock()
+	s.work.Go(func() { s.auto(work) })
+	s.mu.Unlock()
+	close(s.ready)
+
+	<-ctx.Done()
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	stop(errStopping)
+	s.work.Wait()
+	return nil
+}
+
+// recall learns from what is stored how the last runs ended, so that a restart does not forget a failure or a success.
+func (s *Service) recall(ctx context.Context) {
+	runs, _, err := s.deps.Runs.Runs(ctx, "", 1000, "")
+	if err != nil {
+		s.log.Warn("state of earlier aggregation runs cannot be read", "err", err)
+		return
+	}
+	for i := len(runs) - 1; i >= 0; i-- { // oldest first
+		if runs[i].State.Final() && runs[i].EndedAt != nil {
+			s.book.ended(&runs[i], s.now())
+		}
+	}
+	if rows, _, err := s.deps.Rows.Rows(ctx, "hourly", time.Time{}, time.Time{}, "_all", 1, ""); err == nil && len(rows) > 0 {
+		s.book.remember()
+	}
+}
+
+// take waits for a place in a semaphore; false when ctx ended first.
+func take(ctx context.Context, sem chan struct{}) bool {
+	select {
+	case sem <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
