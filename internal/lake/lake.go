@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -27,7 +29,11 @@ type Manifest interface {
 }
 
 // Lake is the folder of the raw events. It is safe for concurrent use.
-type Lake struct{ dir string }
+type Lake struct {
+	dir      string
+	scanners sync.Pool // *scanner, with their memory
+	noSync   bool      // tests that kill no power may skip the disk
+}
 
 // tmp holds files that are being written; names that begin with an underscore are not part of the data.
 const tmp = "_tmp"
@@ -59,12 +65,13 @@ func hourDir(topic string, hour int64) string {
 
 // fileName names the file of one hour of a range. The nonce keeps two owners of one range, and a range that is written again
 // after a crash, from ever touching the same file.
-func fileName(tp event.TopicPartition, from, to int64, k event.Kind, nonce string) string {
+func fileName(tp event.TopicPartition, from, to int64, k event.Kind, hour int64, nonce string) string {
 	id := tp.TopicID
 	if len(id) > 8 {
 		id = id[:8]
 	}
-	name := fmt.Sprintf("%s-%d-%d-%d-%s", id, tp.Partition, from, to, nonce)
+	// The hour, in base 36, keeps the files of one range apart in _tmp.
+	name := fmt.Sprintf("%s-%d-%d-%d-%s%s", id, tp.Partition, from, to, nonce, strconv.FormatInt(hour/3600, 36))
 	if k.Topic() != tp.Topic { // an event of another kind in this topic has other columns, so a file of its own
 		name += "-" + k.String()
 	}

@@ -24,7 +24,7 @@ func writeRows(t testing.TB, l *Lake, k event.Kind, events []*event.Event) event
 	t.Helper()
 	r := newRows(k)
 	for i, e := range events {
-		r.add(e, testTP.Topic, testTP.Partition, int64(i), 1_700_000_000_000_000+int64(i))
+		r.add(e, int64(i), 1_700_000_000_000_000+int64(i))
 	}
 	var b bytes.Buffer
 	if err := newEncoder(k).write(&b, r, r.sorted(), testTP); err != nil {

@@ -2,7 +2,6 @@ package lake
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strconv"
 	"unsafe"
@@ -36,7 +35,7 @@ func newRows(k event.Kind) *rows {
 }
 
 // add copies one event. The order of rows is the order of offsets.
-func (r *rows) add(e *event.Event, topic string, partition int32, offset, ingested int64) {
+func (r *rows) add(e *event.Event, offset, ingested int64) {
 	before := len(r.arena)
 	values := 0
 	for i := range r.table.columns {
@@ -128,6 +127,15 @@ func (r *rows) extra(col int, e *event.Event) {
 	spans[len(spans)-1].end = uint32(len(r.arena)) + 1
 }
 
+// reset empties r and keeps its memory.
+func (r *rows) reset() {
+	for i := range r.cells {
+		c := &r.cells[i]
+		c.spans, c.nums, c.has = c.spans[:0], c.nums[:0], c.has[:0]
+	}
+	r.n, r.arena, r.bytes = 0, r.arena[:0], 0
+}
+
 // sorted returns the rows by event time, those of one time by offset.
 func (r *rows) sorted() []int32 {
 	times := r.times()
@@ -151,8 +159,5 @@ func (r *rows) times() []int64 {
 	}
 	panic("lake: schema without a timestamp")
 }
-
-// roomy tells whether more rows may come: spans hold 32 bits.
-func (r *rows) roomy() bool { return len(r.arena) < math.MaxInt32 && r.n < math.MaxInt32 }
 
 func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

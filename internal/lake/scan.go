@@ -33,7 +33,12 @@ func (l *Lake) Scan(ctx context.Context, files []event.LakeFile, fn func(*event.
 
 // ScanSelected is Scan that reads less.
 func (l *Lake) ScanSelected(ctx context.Context, files []event.LakeFile, sel Selection, fn func(*event.LakeRow) error) error {
-	s := newScanner(sel)
+	s, _ := l.scanners.Get().(*scanner)
+	if s == nil {
+		s = new(scanner)
+	}
+	defer l.scanners.Put(s)
+	s.choose(sel)
 	for i := range files {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -53,12 +58,11 @@ type scanner struct {
 	columns []*vector
 }
 
-func newScanner(sel Selection) *scanner {
-	s := &scanner{sel: sel, without: make(map[event.Field]bool)}
+func (s *scanner) choose(sel Selection) {
+	s.sel, s.without = sel, make(map[event.Field]bool)
 	for _, f := range sel.Without {
 		s.without[f] = true
 	}
-	return s
 }
 
 func (s *scanner) file(ctx context.Context, path string, lf *event.LakeFile, fn func(*event.LakeRow) error) error {
@@ -78,16 +82,21 @@ func (s *scanner) file(ctx context.Context, path string, lf *event.LakeFile, fn 
 	if err != nil {
 		return fmt.Errorf("lake: %s: %w", lf.Path, err)
 	}
-	for _, group := range pf.RowGroups() {
+	for g, group := range pf.RowGroups() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n := int(group.NumRows())
+		meta := pf.Metadata().RowGroups[g].Columns
 		if n > maxGroupRows {
 			return fmt.Errorf("lake: %s: a row group of %d rows; at most %d are read", lf.Path, n, maxGroupRows)
 		}
 		chunks := group.ColumnChunks()
 		for i, c := range columns {
+			if int(meta[c.index].MetaData.Statistics.NullCount) == n {
+				s.columns[i].clear(n)
+				continue
+			}
 			if err := s.columns[i].load(chunks[c.index], n); err != nil {
 				return fmt.Errorf("lake: %s: column %s: %w", lf.Path, c.name, err)
 			}

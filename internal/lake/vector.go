@@ -18,17 +18,21 @@ type vector struct {
 	text    []string
 	present []bool // by row; valid when some
 	some    bool   // some rows have no value
+	none    bool   // no row has one
 	n       int    // rows loaded so far
 	dict    []string
 	values  []parquet.Value // scratch
 }
 
-func (v *vector) has(i int) bool { return !v.some || v.present[i] }
+func (v *vector) has(i int) bool { return !v.some || !v.none && v.present[i] }
+
+// clear makes v a column of n rows without any value.
+func (v *vector) clear(n int) { v.n, v.some, v.none = n, true, true }
 
 // load decodes a column chunk of n rows.
 func (v *vector) load(chunk parquet.ColumnChunk, n int) error {
 	v.ints, v.floats, v.text = v.ints[:0], v.floats[:0], v.text[:0]
-	v.dict, v.some, v.n = nil, false, 0
+	v.dict, v.some, v.none, v.n = nil, false, false, 0
 	pages := chunk.Pages()
 	defer pages.Close()
 	for v.n < n {
