@@ -6,7 +6,7 @@ import (
 )
 
 // typical is an event of 380 bytes as a gateway sends it.
-const typical = `{"event_id":"01JTX3M8Q6Z9V4","event_type":"llm_request","timestamp":"2026-05-01T12:00:00.123456Z","source":"gateway-eu-1",` +
+const typical = `{"event_id":"01JTX3M8Q6Z9V4K2WD7R","event_type":"llm_request","timestamp":"2026-05-01T12:00:00.123456Z","source":"gateway-eu-1",` +
 	`"data":{"model":"citadel-70b-instruct","request_id":"req-7f3a9c2e41d8","user_id":"user-104729","session_id":"s-88213",` +
 	`"tenant":"acme","duration_ms":1834.271,"ttft_ms":212.5,"prompt_tokens":1024,"completion_tokens":287,"success":true,"status_code":200}}`
 
@@ -42,6 +42,25 @@ func BenchmarkReference380(b *testing.B) {
 	for b.Loop() {
 		if v := Reference(data, &e); v != nil {
 			b.Fatal(v)
+		}
+	}
+}
+
+func TestTypicalHas380Bytes(t *testing.T) {
+	if len(typical) != 380 {
+		t.Errorf("%d bytes", len(typical))
+	}
+}
+
+// BenchmarkRefused is an event with a fault in its meaning, BenchmarkRubbish one that is cut in the middle.
+func BenchmarkRefused(b *testing.B) {
+	data := []byte(strings.Replace(typical, ":200", ":-20", 1))
+	var p Parser
+	var e Event
+	b.ReportAllocs()
+	for b.Loop() {
+		if v := p.Parse(data, &e); v == nil {
+			b.Fatal("accepted")
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 //
 //  1. size of the payload
 //  2. UTF-8 of the payload
-//  3. depth, number of keys and syntax of the whole text
+//  3. depth and number of keys, whichever is passed first, then syntax of the whole text
 //  4. the payload is an object
 //  5. event_type
 //  6. event_id, timestamp, source, schema_version, correlation_id, data, metadata

@@ -37,43 +37,31 @@ func invalidByte(data []byte) int {
 	return n
 }
 
-// withinLimits walks the tokens up to the first limit that is passed; a syntax error ends the walk and is judged elsewhere.
+// withinLimits counts brackets and colons outside of strings, up to the first limit that is passed. In JSON they are the depth
+// and the keys; of a text that is not JSON it need only be quick, because such a text is refused either way.
 func withinLimits(data []byte) *Invalid {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	type level struct {
-		object bool
-		tokens int
-	}
-	var stack []level
-	keys := 0
-	for {
-		token, err := dec.Token()
-		if err != nil || len(stack) == 0 && token == nil {
-			return nil
-		}
-		if n := len(stack); n > 0 && token != json.Delim('}') && token != json.Delim(']') {
-			if stack[n-1].object && stack[n-1].tokens%2 == 0 {
-				keys++
+	depth, keys := 0, 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
 			}
-			stack[n-1].tokens++
-		}
-		if keys > MaxKeys {
-			return invalid(CodeKeys, "", fmt.Sprintf("more than %d object keys; send fewer fields or several events", MaxKeys))
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
-			stack = append(stack, level{object: token == json.Delim('{')})
-			if len(stack) > MaxDepth {
+		case '{', '[':
+			if depth++; depth > MaxDepth {
 				return invalid(CodeDepth, "", fmt.Sprintf("nested deeper than %d; flatten the payload", MaxDepth))
 			}
-		case json.Delim('}'), json.Delim(']'):
-			stack = stack[:len(stack)-1]
-		}
-		if len(stack) == 0 {
-			return nil
+		case '}', ']':
+			depth--
+		case ':':
+			if keys++; keys > MaxKeys {
+				return invalid(CodeKeys, "", fmt.Sprintf("more than %d object keys; send fewer fields or several events", MaxKeys))
+			}
 		}
 	}
+	return nil
 }
 
 func syntaxDetail(data []byte) string {
