@@ -14,27 +14,39 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-// Routes registers the batch part of :9101 under patterns of http.ServeMux.
-func (s *Service) Routes(handle func(pattern string, h http.HandlerFunc)) {
-	handle("GET /aggregation/status", s.getStatus)
-	handle("GET /aggregations/{level}", s.getAggregations)
-	handle("GET /dags", s.getDags)
-	handle("GET /dags/{id}", s.getDag)
-	handle("GET /dags/{id}/runs", s.getDagRuns)
-	handle("POST /dags/{id}/trigger", s.postTrigger)
-	handle("GET /runs", s.getRuns)
-	handle("POST /runs", s.postRun)
-	handle("GET /runs/{id}", s.getRun)
-	handle("GET /runs/{id}/outcome", s.getOutcome)
-	handle("GET /runs/{id}/logs", s.getLogs)
-	handle("POST /runs/{id}/cancel", s.postCancel)
+// Mount adds the batch part of :9101 to a mux.
+func (s *Service) Mount(m *httpx.Mux) {
+	limit := httpx.Query("limit", "Items a page, 1 to 1000; 100 when not given.")
+	cursor := httpx.Query("cursor", "next_cursor of the page before.")
+	refused := httpx.Answer("422", "A parameter cannot be used; errors says which.")
+	accepted := []httpx.Option{
+		httpx.Header("Idempotency-Key", "The same key gives the same run."), httpx.Body("application/json"),
+		httpx.Answer("202", "The run, accepted or attached to; Location names it."), httpx.Answer("409", "Switched off, or the id belongs to another run."),
+		httpx.Answer("422", "The interval is empty or not on whole hours, or the DAG or task is unknown."),
+		httpx.Answer("501", "The DAG is not available in this version."), httpx.Answer("503", "Try again after Retry-After."),
+	}
+	m.HandleFunc("GET /aggregation/status", s.getStatus, httpx.Doc("How the aggregation of each period stands: completed, running, failed, scheduled or disabled."))
+	m.HandleFunc("GET /aggregations/{level}", s.getAggregations, httpx.Doc("Rows of hourly, daily, weekly or monthly aggregations."),
+		httpx.Query("from", "Start of the first period, RFC 3339."), httpx.Query("to", "End of the range, exclusive."),
+		httpx.Query("model", "A model, _all for the totals (default), * for every row."),
+		httpx.Query("format", "json, or csv for the whole range without pages."), limit, cursor, httpx.Answer("200", "Rows by time and model."), refused)
+	m.HandleFunc("GET /dags", s.getDags, httpx.Doc("Lists the DAGs."), limit, cursor)
+	m.HandleFunc("GET /dags/{id}", s.getDag, httpx.Doc("Describes one DAG."))
+	m.HandleFunc("GET /dags/{id}/runs", s.getDagRuns, httpx.Doc("Lists the runs of a DAG, newest first."), limit, cursor)
+	m.HandleFunc("POST /dags/{id}/trigger", s.postTrigger, append(accepted, httpx.Doc("Runs a DAG, without an interval for the last whole one."))...)
+	m.HandleFunc("GET /runs", s.getRuns, httpx.Doc("Lists runs, newest first."), httpx.Query("dag_id", "Only the runs of this DAG."), limit, cursor)
+	m.HandleFunc("POST /runs", s.postRun, append(accepted, httpx.Doc("Runs a DAG, or one task of it, for an interval."))...)
+	m.HandleFunc("GET /runs/{id}", s.getRun, httpx.Doc("Shows one run with its tasks and progress."))
+	m.HandleFunc("GET /runs/{id}/outcome", s.getOutcome, httpx.Doc("How a run ended."), httpx.Answer("200", "It ended."), httpx.Answer("404", "It is not over, or there is none."))
+	m.HandleFunc("GET /runs/{id}/logs", s.getLogs, httpx.Doc("What a run did, step by step."))
+	m.HandleFunc("POST /runs/{id}/cancel", s.postCancel, httpx.Doc("Ends a run that waits or executes."), httpx.Answer("202", "The run."), httpx.Answer("409", "It is over."))
 }
 
 // Handler serves the batch part of :9101 on a mux of its own.
 func (s *Service) Handler() http.Handler {
-	mux := http.NewServeMux()
-	s.Routes(func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, h) })
-	return mux
+	m := httpx.NewMux(s.log, nil)
+	s.Mount(m)
+	return m
 }
 
 // Limits of lists.

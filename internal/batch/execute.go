@@ -81,6 +81,11 @@ func (s *Service) conclude(r *agg.Run, err, cause error) {
 		r.State, r.StartedAt, r.EndedAt = agg.RunQueued, nil, nil
 	case errors.Is(err, errTimeout):
 		r.State, r.Error = agg.RunFailed, fmt.Sprintf("not done within %d seconds; give it more with BATCH_PROCESSING_TIMEOUT or a shorter interval", s.cfg.Processing.Timeout)
+		for _, t := range r.Tasks {
+			if !t.State.Final() {
+				r.Error += errorText(t.Error)
+			}
+		}
 	default:
 		r.State, r.Error = agg.RunFailed, err.Error()
 	}
@@ -91,7 +96,7 @@ func (s *Service) conclude(r *agg.Run, err, cause error) {
 		}
 		switch {
 		case r.State == agg.RunQueued:
-			t.State, t.StartedAt = agg.RunQueued, nil
+			t.State, t.StartedAt, t.Error = agg.RunQueued, nil, ""
 		case t.State == agg.RunQueued: // never began
 			t.State = agg.RunCancelled
 		default:
@@ -155,6 +160,9 @@ func (s *Service) try(ctx context.Context, r *agg.Run, t *agg.Task, run taskFunc
 		}
 		summary, err := run(ctx, r, s.progress(ctx, r))
 		if ctx.Err() != nil {
+			if err != nil {
+				t.Error = err.Error()
+			}
 			return context.Cause(ctx)
 		}
 		ended := s.now()

@@ -1,0 +1,298 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+var (
+	errNoRun  = errors.New("no such run")
+	errCursor = errors.New("no such cursor")
+)
+
+// world is a lake and a database in memory, with the promises of the real ones.
+type world struct {
+	mu    sync.Mutex
+	hours map[int64]*worldHour
+	runs  []agg.Run // by age
+	lake  memLake
+	saves []savedHour
+
+	scanTakes time.Duration                // for each file
+	scanFails func(f event.LakeFile) error // nil: never
+	position  map[string]map[int32]int64   // of the lake
+	moved     chan struct{}                // closed when position changes
+	ends      map[string]map[int32]int64   // of the topics
+	endsErr   error
+}
+
+type worldHour struct {
+	event.HourState
+	files []event.LakeFile
+	rows  []agg.Row
+	cells map[string][]byte
+}
+
+type savedHour struct {
+	hour    int64
+	version int64
+	at      time.Time
+	changed bool
+}
+
+func newWorld() *world {
+	return &world{hours: map[int64]*worldHour{}, lake: memLake{}, moved: make(chan struct{}), position: map[string]map[int32]int64{}}
+}
+
+// publish puts one file of rows of llm-requests/0 into an hour.
+func (w *world) publish(hour int64, rows ...event.LakeRow) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.hours[hour]
+	if h == nil {
+		h = &worldHour{}
+		h.Hour = hour
+		w.hours[hour] = h
+	}
+	for i := range rows {
+		rows[i].Event.Time += (hour - hour0) * 1e6
+		rows[i].IngestedAt = rows[i].Event.Time
+	}
+	f := w.lake.put("f"+strconv.Itoa(len(w.lake)), rows...)
+	f.Hour = hour
+	h.files = append(h.files, f)
+	h.Version++
+	h.LastPublished = time.Now().UnixMicro()
+}
+
+func (w *world) Scan(ctx context.Context, files []event.LakeFile, fn func(*event.LakeRow) error) error {
+	for _, f := range files {
+		if w.scanTakes > 0 {
+			select {
+			case <-time.After(w.scanTakes):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		w.mu.Lock()
+		fails, rows := w.scanFails, w.lake[f.Path]
+		w.mu.Unlock()
+		if fails != nil {
+			if err := fails(f); err != nil {
+				return err
+			}
+		}
+		if err := (memLake{f.Path: rows}).Scan(ctx, []event.LakeFile{f}, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) DirtyHours(_ context.Context, ended time.Time) (out []event.HourState, _ error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, hour := range slices.Sorted(maps.Keys(w.hours)) {
+		if h := w.hours[hour]; hour+3600 <= ended.Unix() && h.Version != h.Built {
+			out = append(out, h.HourState)
+		}
+	}
+	return out, nil
+}
+
+func (w *world) HourBuild(_ context.Context, hour int64) (event.HourState, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if h := w.hours[hour]; h != nil {
+		return h.HourState, nil
+	}
+	return event.HourState{Hour: hour}, nil
+}
+
+func (w *world) HourSnapshot(_ context.Context, hour int64) ([]event.LakeFile, int64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.hours[hour]
+	if h == nil {
+		return nil, 0, nil
+	}
+	return slices.Clone(h.files), h.Version, nil
+}
+
+func (w *world) SaveHour(ctx context.Context, hour, version int64, rows []agg.Row, cells map[string][]byte) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.hours[hour]
+	if version < h.Built {
+		return false, nil
+	}
+	changed := !maps.EqualFunc(h.cells, cells, func(a, b []byte) bool { return string(a) == string(b) })
+	h.Built, h.rows, h.cells = version, rows, cells
+	w.saves = append(w.saves, savedHour{hour, version, time.Now(), changed})
+	return changed, nil
+}
+
+func (w *world) Rows(_ context.Context, level string, from, to time.Time, model string, limit int, cursor string) (out []agg.Row, next string, _ error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	skip := 0
+	if cursor != "" {
+		n, err := strconv.Atoi(cursor)
+		if err != nil {
+			return nil, "", errCursor
+		}
+		skip = n
+	}
+	if level != "hourly" {
+		return nil, "", nil
+	}
+	for _, hour := range slices.Sorted(maps.Keys(w.hours)) {
+		for _, r := range w.hours[hour].rows {
+			t := r.Timestamp
+			if (from.IsZero() || !t.Before(from)) && (to.IsZero() || t.Before(to)) && (model == "*" || model == r.Model) {
+				out = append(out, r)
+			}
+		}
+	}
+	out = out[min(skip, len(out)):]
+	if limit > 0 && len(out) > limit {
+		return out[:limit], strconv.Itoa(skip + limit), nil
+	}
+	return out, "", nil
+}
+
+func copyRun(r agg.Run) agg.Run { r.Tasks = slices.Clone(r.Tasks); return r }
+
+func (w *world) CreateRun(_ context.Context, r agg.Run) (agg.Run, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, o := range w.runs {
+		same := o.DagID == r.DagID && o.TaskID == r.TaskID && o.Start.Equal(r.Start) && o.End.Equal(r.End) && !o.State.Final()
+		if o.ID == r.ID || same || (r.IdempotencyKey != "" && o.IdempotencyKey == r.IdempotencyKey) {
+			return copyRun(o), true, nil
+		}
+	}
+	w.runs = append(w.runs, copyRun(r))
+	return r, false, nil
+}
+
+func (w *world) UpdateRun(ctx context.Context, r agg.Run) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.runs {
+		if w.runs[i].ID == r.ID {
+			w.runs[i] = copyRun(r)
+			return nil
+		}
+	}
+	return errNoRun
+}
+
+func (w *world) Run(_ context.Context, id string) (agg.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.runs {
+		if r.ID == id {
+			return copyRun(r), nil
+		}
+	}
+	return agg.Run{}, errNoRun
+}
+
+func (w *world) Runs(_ context.Context, dag string, limit int, cursor string) (out []agg.Run, next string, _ error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if strings.HasPrefix(cursor, "!") {
+		return nil, "", errCursor
+	}
+	for _, r := range slices.Backward(w.runs) {
+		if dag == "" || r.DagID == dag {
+			out = append(out, copyRun(r))
+		}
+	}
+	if limit > 0 && len(out) > limit {
+		return out[:limit], "more", nil
+	}
+	return out, "", nil
+}
+
+func (w *world) LastRun(context.Context, string, string, agg.RunState) (agg.Run, bool, error) {
+	return agg.Run{}, false, nil
+}
+
+func (w *world) RecoverRuns(context.Context) (out []agg.Run, _ error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.runs {
+		if r := &w.runs[i]; !r.State.Final() {
+			r.State, r.StartedAt = agg.RunQueued, nil
+			for j := range r.Tasks {
+				if r.Tasks[j].State == agg.RunRunning {
+					r.Tasks[j].State = agg.RunQueued
+				}
+			}
+			out = append(out, copyRun(*r))
+		}
+	}
+	return out, nil
+}
+
+func (w *world) Ends(context.Context) (map[string]map[int32]int64, error) { return w.ends, w.endsErr }
+
+func (w *world) Flush(context.Context) error { return nil }
+
+func (w *world) Wait(ctx context.Context, until map[string]map[int32]int64) error {
+	for {
+		w.mu.Lock()
+		behind, moved := false, w.moved
+		for topic, parts := range until {
+			for p, end := range parts {
+				behind = behind || w.position[topic][p] < end
+			}
+		}
+		w.mu.Unlock()
+		if !behind {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return errors.New("llm-requests/0 is not published yet")
+		}
+	}
+}
+
+// reach moves the position of the lake.
+func (w *world) reach(topic string, partition int32, next int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.position[topic] = map[int32]int64{partition: next}
+	close(w.moved)
+	w.moved = make(chan struct{})
+}
+
+func (w *world) saved(hour int64) (out []savedHour) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.saves {
+		if s.hour == hour {
+			out = append(out, s)
+		}
+	}
+	return out
+}
