@@ -1,6 +1,7 @@
 package agg
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"testing"
@@ -69,5 +70,21 @@ func TestDistinctOfHostileHashes(t *testing.T) {
 	c.Sessions.addHash(0)
 	if d := recode(t, &c); !d.Equal(&c) {
 		t.Errorf("the largest rank changed on the way")
+	}
+}
+
+// Memory used before leaves no trace.
+func TestDistinctAfterReset(t *testing.T) {
+	var used, fresh Distinct
+	for i := range 5000 {
+		used.Add(fmt.Sprint("before-", i))
+	}
+	used.Reset()
+	for i := range 300 {
+		used.Add(fmt.Sprint("after-", i))
+		fresh.Add(fmt.Sprint("after-", i))
+		if !bytes.Equal(used.append(nil), fresh.append(nil)) {
+			t.Fatalf("%d texts after Reset: %d, want %d", i+1, used.Count(), fresh.Count())
+		}
 	}
 }

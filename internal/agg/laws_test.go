@@ -145,8 +145,8 @@ func TestLawOneCellHoweverMade(t *testing.T) {
 		for i := range cells {
 			cells[i] = &Cell{}
 			if d.maybe(30) { // memory used before
-				for range 1 + d.below(400) {
-					cells[i].Add(d.event(500, 100, 1e12), true)
+				for range pick(d, 1, 2, 60, 800) {
+					cells[i].Add(d.event(5000, 100, 1e12), true)
 				}
 				cells[i].Reset()
 			}
