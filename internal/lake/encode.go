@@ -38,6 +38,7 @@ func newEncoder(k event.Kind) *encoder {
 	e.w = parquet.NewWriter(io.Discard, t.schema,
 		parquet.Compression(codec),
 		parquet.DataPageVersion(1),
+		parquet.DataPageStatistics(false), // those of the column index and of the chunk are enough
 		parquet.PageBufferSize(pageBytes),
 		parquet.MaxRowsPerRowGroup(maxRowsPerGroup),
 		parquet.CreatedBy("hxp", "1", "lake"),

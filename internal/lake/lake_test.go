@@ -2,6 +2,7 @@ package lake
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -159,4 +161,22 @@ func TestHourOf(t *testing.T) {
 	if got := hourDir("llm-requests", 1_672_531_200+5*3600); got != "llm-requests/dt=2023-01-01/hour=5" {
 		t.Error(got)
 	}
+}
+
+func TestSorted(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		r := newRows(event.BusinessEvent)
+		times := rapid.SliceOf(rapid.OneOf(rapid.Int64(), rapid.Int64Range(0, 5), rapid.Int64Range(1e15, 1e15+1e9))).Draw(rt, "times")
+		for i, us := range times {
+			r.add(&event.Event{Kind: event.BusinessEvent, ID: "x", Time: us, HasTime: true}, int64(i), 0)
+		}
+		want := make([]int32, len(times))
+		for i := range want {
+			want[i] = int32(i)
+		}
+		slices.SortStableFunc(want, func(a, b int32) int { return cmp.Compare(times[a], times[b]) })
+		if got := r.sorted(); !slices.Equal(got, want) {
+			rt.Fatalf("%v by %v, not %v", got, times, want)
+		}
+	})
 }

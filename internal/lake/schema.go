@@ -70,7 +70,7 @@ var (
 )
 
 // distinct are the Text fields whose values hardly ever repeat, so that a dictionary would only cost.
-var distinct = map[event.Field]bool{event.RequestID: true, event.Comment: true}
+var distinct = map[event.Field]bool{event.RequestID: true, event.Comment: true, event.SessionID: true, event.UserID: true}
 
 // tableOf returns the schema of a kind.
 func tableOf(k event.Kind) *table { return tables()[k] }

@@ -1,0 +1,163 @@
+package lake
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// traffic returns the JSON of distinct requests as a busy server sends them.
+func traffic(n int) [][]byte {
+	rng := rand.New(rand.NewPCG(1, 2))
+	out := make([][]byte, n)
+	for i := range out {
+		e := &event.Event{Kind: event.LLMRequest, ID: fmt.Sprintf("%016x-%08d", rng.Uint64(), i), Source: "gateway-1", HasTime: true, Time: 1_700_000_000_000_000 + int64(i)*50 + rng.Int64N(100000)}
+		e.SetText(event.Model, fmt.Sprintf("model-%d", rng.IntN(8)))
+		e.SetText(event.RequestID, fmt.Sprintf("req-%016x", rng.Uint64()))
+		e.SetText(event.UserID, fmt.Sprintf("user-%d", rng.IntN(5000)))
+		e.SetText(event.SessionID, fmt.Sprintf("session-%d", rng.IntN(20000)))
+		e.SetText(event.Tenant, fmt.Sprintf("tenant-%d", rng.IntN(20)))
+		e.SetInt(event.DurationMS, rng.Int64N(5e9)/1000*1000)
+		e.SetInt(event.TTFT, rng.Int64N(1e9)/1000*1000)
+		e.SetInt(event.PromptTokens, rng.Int64N(4000))
+		e.SetInt(event.CompletionTokens, rng.Int64N(1000))
+		e.SetInt(event.StatusCode, 200)
+		e.SetBool(event.Streaming, true)
+		e.Settle()
+		out[i] = event.AppendJSON(nil, e)
+	}
+	return out
+}
+
+func filled(b *testing.B, payloads [][]byte) *rows {
+	b.Helper()
+	var p event.Parser
+	var e event.Event
+	r := newRows(event.LLMRequest)
+	for i, data := range payloads {
+		if v := p.Parse(data, &e); v != nil {
+			b.Fatal(v)
+		}
+		r.add(&e, int64(i), e.Time)
+	}
+	return r
+}
+
+const benchRows = 50_000
+
+// perRow measures from now on; the returned func reports the CPU time of a row (the figure to compare: it does not depend on
+// what else the machine does) and the rows that went by in a second.
+func perRow(b *testing.B) func() {
+	start := cpuTime()
+	return func() { reportRows(b, cpuTime()-start) }
+}
+
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func reportRows(b *testing.B, cpu time.Duration) {
+	b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N)/benchRows, "cpu-ns/row")
+	ns := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / benchRows
+	b.ReportMetric(1e9/ns, "rows/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+func BenchmarkAdd(b *testing.B) {
+	var p event.Parser
+	events := make([]event.Event, benchRows)
+	for i, data := range traffic(benchRows) {
+		p.Parse(data, &events[i])
+	}
+	r := newRows(event.LLMRequest)
+	report := perRow(b)
+	for b.Loop() {
+		r.reset()
+		for i := range events {
+			r.add(&events[i], int64(i), events[i].Time)
+		}
+	}
+	report()
+}
+
+func BenchmarkEncode(b *testing.B) {
+	r, enc := filled(b, traffic(benchRows)), newEncoder(event.LLMRequest)
+	var out bytes.Buffer
+	report := perRow(b)
+	for b.Loop() {
+		out.Reset()
+		if err := enc.write(&out, r, r.sorted(), testTP); err != nil {
+			b.Fatal(err)
+		}
+	}
+	report()
+	b.ReportMetric(float64(out.Len())/benchRows, "B/row")
+}
+
+func BenchmarkSort(b *testing.B) {
+	r := filled(b, traffic(benchRows))
+	report := perRow(b)
+	for b.Loop() {
+		r.sorted()
+	}
+	report()
+}
+
+// BenchmarkEncodeSmall is the cost of a file of a few rows.
+func BenchmarkEncodeSmall(b *testing.B) {
+	r, enc := filled(b, traffic(10)), newEncoder(event.LLMRequest)
+	var out bytes.Buffer
+	for b.Loop() {
+		out.Reset()
+		if err := enc.write(&out, r, r.sorted(), testTP); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(out.Len()), "B/file")
+}
+
+func benchmarkScan(b *testing.B, rowCount int, sel Selection) {
+	l := openTest(b)
+	r := filled(b, traffic(rowCount))
+	var out bytes.Buffer
+	if err := newEncoder(event.LLMRequest).write(&out, r, r.sorted(), testTP); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(l.path("x.parquet"), out.Bytes(), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	files := []event.LakeFile{{Path: "x.parquet", Topic: "llm-requests", Rows: int64(rowCount)}}
+	b.ReportAllocs()
+	var tokens int64
+	report := perRow(b)
+	for b.Loop() {
+		err := l.ScanSelected(b.Context(), files, sel, func(r *event.LakeRow) error {
+			tokens += r.Event.Int(event.TotalTokens)
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	if rowCount == benchRows {
+		report()
+	}
+}
+
+func BenchmarkScan(b *testing.B) {
+	benchmarkScan(b, benchRows, Selection{})
+}
+
+func BenchmarkScanSelected(b *testing.B) {
+	benchmarkScan(b, benchRows, Selection{NoEnvelope: true, NoExtra: true, Without: []event.Field{event.Operation, event.Endpoint, event.FinishReason, event.UsageSource, event.Host}})
+}
+
+func BenchmarkScanSmall(b *testing.B) { benchmarkScan(b, 10, Selection{}) }

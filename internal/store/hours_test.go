@@ -1,0 +1,211 @@
+package store
+
+import (
+	"encoding/json"
+	"math"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+)
+
+const anHour = 472222 * 3600
+
+func row(model string, requests int64) agg.Row {
+	return agg.Row{Timestamp: time.Unix(anHour, 0).UTC(), Model: model, Requests: requests, ErrorRate: new(0.25), CostUSD: new(0.000000001)}
+}
+
+// The columns of the table, of agg.Columns and of the JSON of a row are the same, in the same order.
+func TestRowColumns(t *testing.T) {
+	s := open(t)
+	var tags []string
+	for f := range reflect.TypeFor[agg.Row]().Fields() {
+		tags = append(tags, f.Tag.Get("json"))
+	}
+	if !reflect.DeepEqual(tags, agg.Columns) {
+		t.Errorf("JSON has %v\ncolumns are %v", tags, agg.Columns)
+	}
+	for _, level := range Levels {
+		rows, err := s.read.Query("SELECT * FROM " + level + "_aggregations")
+		if err != nil {
+			t.Fatal(err)
+		}
+		names, err := rows.Columns()
+		rows.Close()
+		if err != nil || !reflect.DeepEqual(names, agg.Columns) {
+			t.Errorf("%s has %v (%v)", level, names, err)
+		}
+	}
+	if n := len(rowValues(new(agg.Row))); n != len(agg.Columns) {
+		t.Errorf("%d values for %d columns", n, len(agg.Columns))
+	}
+}
+
+// Every value of a row comes back as it was, also the odd ones.
+func TestRowsComeBack(t *testing.T) {
+	s := open(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		r := agg.Row{Timestamp: time.Unix(anHour, 0).UTC(), Model: rapid.String().Draw(rt, "model")}
+		for _, p := range rowValues(&r)[2:] {
+			switch p := p.(type) {
+			case *int64:
+				*p = rapid.Int64().Draw(rt, "int")
+			case **float64:
+				if rapid.Bool().Draw(rt, "present") {
+					*p = new(rapid.Float64().Filter(func(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }).Draw(rt, "float"))
+				}
+			}
+		}
+		if _, err := s.SaveHour(t.Context(), anHour, 1, []agg.Row{r}, nil); err != nil {
+			rt.Fatal(err)
+		}
+		got, _, err := s.Rows(t.Context(), "hourly", time.Time{}, time.Time{}, "*", 0, "")
+		if err != nil || len(got) != 1 || !equalRows(&got[0], &r) {
+			a, _ := json.Marshal(r)
+			b, _ := json.Marshal(got)
+			rt.Fatalf("%v\n%s\n%s", err, a, b)
+		}
+		if changed, err := s.SaveHour(t.Context(), anHour, 1, []agg.Row{r}, nil); changed || err != nil {
+			rt.Fatalf("the same row changes something: %v %v", changed, err)
+		}
+	})
+}
+
+// Folding again leaves every byte as it was; updated_at follows the other columns; an older fold does not win.
+func TestSaveHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t)
+		save := func(version int64, want bool, cells map[string][]byte, rows ...agg.Row) {
+			t.Helper()
+			if changed, err := s.SaveHour(t.Context(), anHour, version, rows, cells); err != nil || changed != want {
+				t.Fatalf("changed is %v, not %v (%v)", changed, want, err)
+			}
+		}
+		read := func() (rows []agg.Row) {
+			t.Helper()
+			rows, _, err := s.Rows(t.Context(), "hourly", time.Time{}, time.Time{}, "*", 0, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return rows
+		}
+		first := time.Now().UTC().Truncate(time.Second)
+		save(5, true, map[string][]byte{"_all": {1}, "a": {2}}, row("_all", 3), row("a", 1), row("b", 2))
+		time.Sleep(time.Minute)
+		save(5, false, map[string][]byte{"_all": {1}, "a": {2}}, row("b", 2), row("_all", 3), row("a", 1))
+		save(6, false, map[string][]byte{"_all": {1}, "a": {2}}, row("b", 2), row("_all", 3), row("a", 1))
+		for _, r := range read() {
+			if !r.UpdatedAt.Equal(first) {
+				t.Errorf("%s is updated at %s", r.Model, r.UpdatedAt)
+			}
+		}
+		save(7, true, map[string][]byte{"_all": {1}, "c": {9}}, row("_all", 4), row("a", 1), row("c", 3))
+		rows := read()
+		if len(rows) != 3 || rows[0].Requests != 4 || rows[1].Model != "a" || rows[2].Model != "c" {
+			t.Fatalf("%+v", rows)
+		}
+		if !rows[0].UpdatedAt.Equal(first.Add(time.Minute)) || !rows[1].UpdatedAt.Equal(first) {
+			t.Errorf("updated at %s and %s", rows[0].UpdatedAt, rows[1].UpdatedAt)
+		}
+		save(6, false, nil, row("_all", 1000))
+		cells, version, err := s.HourCells(t.Context(), anHour)
+		if err != nil || version != 7 || !reflect.DeepEqual(cells, map[string][]byte{"_all": {1}, "c": {9}}) {
+			t.Fatal(cells, version, err)
+		}
+		if read()[0].Requests != 4 {
+			t.Error("an older fold wins")
+		}
+		save(8, true, nil)
+		if len(read()) != 0 {
+			t.Error("rows of an empty hour stay")
+		}
+	})
+}
+
+func TestSaveHourRefuses(t *testing.T) {
+	s := open(t)
+	nan, strange := row("_all", 1), row("_all", 1)
+	nan.CPUUsage = new(math.NaN())
+	strange.Timestamp = strange.Timestamp.Add(time.Hour)
+	for _, rows := range [][]agg.Row{{nan}, {strange}, {row("a", 1), row("a", 2)}} {
+		if _, err := s.SaveHour(t.Context(), anHour, 1, rows, nil); err == nil {
+			t.Errorf("%+v is stored", rows)
+		}
+	}
+}
+
+// What people type in sqlite3 reads well.
+func TestPeopleCanRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hxp.db")
+	s := reopen(t, path)
+	if _, err := s.SaveHour(t.Context(), anHour, 1, []agg.Row{row("_all", 3)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	s = reopen(t, path)
+	var stamp, updated, cost string
+	err := s.read.QueryRow("SELECT CAST(timestamp AS TEXT), CAST(updated_at AS TEXT), CAST(cost_usd AS TEXT) FROM hourly_aggregations ORDER BY timestamp DESC LIMIT 5").
+		Scan(&stamp, &updated, &cost)
+	if err != nil || stamp != "2023-11-14T22:00:00Z" || !strings.HasSuffix(updated, "Z") || cost != "1.0e-09" {
+		t.Fatal(stamp, updated, cost, err)
+	}
+}
+
+func TestRowPages(t *testing.T) {
+	s := open(t)
+	for h := range int64(5) {
+		var rows []agg.Row
+		for _, m := range []string{"_all", "a", "z z"} {
+			r := row(m, h)
+			r.Timestamp = time.Unix(anHour+h*3600, 0)
+			rows = append(rows, r)
+		}
+		if _, err := s.SaveHour(t.Context(), anHour+h*3600, 1, rows, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func(want int, from, to time.Time, model string) {
+		t.Helper()
+		rows, next, err := s.Rows(t.Context(), "hourly", from, to, model, 0, "")
+		if err != nil || next != "" || len(rows) != want {
+			t.Errorf("%d rows, not %d (%v)", len(rows), want, err)
+		}
+	}
+	start := time.Unix(anHour, 0)
+	count(15, time.Time{}, time.Time{}, "*")
+	count(5, time.Time{}, time.Time{}, "")
+	count(5, time.Time{}, time.Time{}, "z z")
+	count(0, time.Time{}, time.Time{}, "y")
+	count(2, start, start.Add(2*time.Hour), "a")
+	count(2, start.Add(time.Nanosecond), start.Add(2*time.Hour+time.Nanosecond), "a")
+	for limit := 1; limit <= 16; limit++ {
+		seen, cursor := 0, ""
+		for {
+			rows, next, err := s.Rows(t.Context(), "hourly", time.Time{}, time.Time{}, "*", limit, cursor)
+			if err != nil || len(rows) > limit {
+				t.Fatal(len(rows), err)
+			}
+			seen += len(rows)
+			if cursor = next; next == "" {
+				break
+			}
+		}
+		if seen != 15 {
+			t.Errorf("pages of %d show %d rows", limit, seen)
+		}
+	}
+	if _, _, err := s.Rows(t.Context(), "hourly", start, start, "*", 1, "nonsense"); err != ErrCursor {
+		t.Error(err)
+	}
+	if _, _, err := s.Rows(t.Context(), "yearly", start, start, "*", 1, ""); err == nil {
+		t.Error("a level that does not exist is read")
+	}
+	if rows, _, err := s.Rows(t.Context(), "monthly", time.Time{}, time.Time{}, "*", 0, ""); err != nil || len(rows) != 0 {
+		t.Error(rows, err)
+	}
+}
