@@ -1,0 +1,303 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Options say where values come from. Later ones win: files, EnvFile, Environ, Flags.
+type Options struct {
+	Dir     string            // folder with <name>.yaml for each file root; "" = no files
+	EnvFile string            // KEY=VALUE lines as systemd reads them; the environment wins over them
+	Environ []string          // as of os.Environ
+	Flags   map[string]string // flag name → text, only those that were given
+}
+
+// Tree is the loaded configuration with its origins.
+type Tree struct {
+	schema   *schema
+	Warnings []Fault // legal but doubtful, sorted
+}
+
+// Load fills target. The error is of type Faults; with it, target is not to be used. The Tree is there in both cases.
+func Load(target any, o Options) (*Tree, error) {
+	l := &loader{schema: newSchema(target)}
+	l.files(o.Dir)
+	l.environment(o)
+	l.flags(o.Flags)
+	l.validate()
+	l.warnLater()
+	t := &Tree{schema: l.schema, Warnings: sorted(l.warnings)}
+	if len(l.faults) > 0 {
+		return t, sorted(l.faults)
+	}
+	return t, nil
+}
+
+type loader struct {
+	schema           *schema
+	faults, warnings Faults
+}
+
+// files reads <dir>/<name>.yaml of every root; a missing one is no fault.
+func (l *loader) files(dir string) {
+	if dir == "" {
+		return
+	}
+	for _, name := range l.schema.files {
+		path := filepath.Join(dir, name+".yaml")
+		data, err := readSmall(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			l.faults = append(l.faults, fault(origin{kind: byFile, file: path}, "", "cannot be read: %v", reason(err)))
+			continue
+		}
+		y := &yamlFile{schema: l.schema, name: name, path: path}
+		y.load(data)
+		l.faults = append(l.faults, y.faults...)
+	}
+	l.strangeFiles(dir)
+}
+
+// strangeFiles warns of YAML files that nobody reads, since a misspelt name would silently change nothing.
+func (l *loader) strangeFiles(dir string) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		l.warnings = append(l.warnings, fault(origin{kind: byFile, file: dir}, "", "there is no such folder, so no file is read; put %s.yaml there", strings.Join(l.schema.files, ".yaml, ")))
+		return
+	}
+	for _, e := range entries {
+		name, ext, _ := strings.Cut(e.Name(), ".")
+		if (ext == "yaml" || ext == "yml") && (ext == "yml" || !slices.Contains(l.schema.files, name)) {
+			l.warnings = append(l.warnings, fault(origin{kind: byFile, file: filepath.Join(dir, e.Name())}, "", "nobody reads this file; the names are %s.yaml", strings.Join(l.schema.files, ".yaml, ")))
+		}
+	}
+}
+
+func reason(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// environment reads the env file and then the environment. An empty value is as good as none.
+func (l *loader) environment(o Options) {
+	values := map[string]string{}
+	from := map[string]origin{}
+	if o.EnvFile != "" {
+		text, err := readSmall(o.EnvFile)
+		if err != nil {
+			l.faults = append(l.faults, fault(origin{kind: byEnv, file: o.EnvFile, name: "--env-file"}, "", "cannot be read: %v", reason(err)))
+		}
+		lines, bad := parseEnvFile(string(text))
+		for _, e := range lines {
+			values[e.key], from[e.key] = e.value, origin{kind: byEnv, name: e.key, file: o.EnvFile, line: e.line}
+		}
+		for _, e := range bad {
+			l.warnings = append(l.warnings, fault(origin{kind: byFile, file: o.EnvFile, line: e.line}, "", "this line is skipped: %s", e.value))
+		}
+	}
+	for _, kv := range o.Environ {
+		if k, v, ok := strings.Cut(kv, "="); ok && v != "" {
+			values[k], from[k] = v, origin{kind: byEnv, name: k}
+		}
+	}
+	var known []string
+	for _, st := range l.schema.settings {
+		for _, name := range st.Env {
+			known = append(known, name)
+			if v := values[name]; v != "" {
+				l.set(st, v, from[name])
+				break // the first name of a setting wins over its other ones
+			}
+		}
+	}
+	for name := range values {
+		if strings.HasPrefix(name, "HXP_") && !slices.Contains(known, name) {
+			if k := nearest(name, known); k != "" && edits(name, k) <= 2 {
+				l.warnings = append(l.warnings, fault(from[name], "", "no setting has this name; did you mean %s?", k))
+			}
+		}
+	}
+}
+
+// flags sets what was given on the command line.
+func (l *loader) flags(given map[string]string) {
+	for name, text := range given {
+		found := false
+		for _, st := range l.schema.settings {
+			if st.Flag == name {
+				found = true
+				l.set(st, text, origin{kind: byFlag, name: name})
+			}
+		}
+		if !found {
+			l.faults = append(l.faults, fault(origin{kind: byFlag, name: name}, "", "no setting has this flag"))
+		}
+	}
+}
+
+func (l *loader) set(st *Setting, text string, from origin) {
+	if err := st.setText(text); err != nil {
+		l.faults = append(l.faults, fault(from, st.Path, "%v", err))
+		return
+	}
+	st.origin = from
+}
+
+// complaint is a message of a struct about one of its keys.
+type complaint struct{ key, text string }
+
+// complaints asks a struct what is wrong with its values.
+func complaints(v reflect.Value) []complaint {
+	c, ok := v.Addr().Interface().(interface{ Validate() error })
+	if !ok {
+		return nil
+	}
+	var out []complaint
+	for _, err := range flatten(c.Validate()) {
+		out = append(out, split(err.Error()))
+	}
+	return out
+}
+
+// doubts asks a struct what is doubtful about its values.
+func doubts(v reflect.Value) []complaint {
+	c, ok := v.Addr().Interface().(interface{ Doubts() []string })
+	if !ok {
+		return nil
+	}
+	var out []complaint
+	for _, s := range c.Doubts() {
+		out = append(out, split(s))
+	}
+	return out
+}
+
+func split(text string) complaint {
+	text = Redact(text)
+	key, rest, ok := strings.Cut(text, ": ")
+	if !ok || strings.ContainsAny(key, " \t") {
+		return complaint{"", text}
+	}
+	return complaint{key, rest}
+}
+
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []error
+		for _, e := range many.Unwrap() {
+			out = append(out, flatten(e)...)
+		}
+		return out
+	}
+	return []error{err}
+}
+
+// validate lets every struct check itself and puts each message where its key was set. What is at fault already is not
+// checked again: its value is still the one before.
+func (l *loader) validate() {
+	for _, h := range l.schema.holders {
+		for _, m := range complaints(h.value) {
+			l.faults = append(l.faults, l.place(h, m))
+		}
+		for _, m := range doubts(h.value) {
+			l.warnings = append(l.warnings, l.place(h, m))
+		}
+	}
+}
+
+// place finds the setting that a message speaks of.
+func (l *loader) place(h holder, m complaint) Fault {
+	key := h.prefix + m.key
+	for _, st := range l.schema.settings {
+		if (st.File == h.file && st.Key == key) || (h.file == "" && st.Path == key) {
+			return fault(st.origin, st.shown(), "%s", m.text)
+		}
+	}
+	if m.key == "" {
+		return fault(origin{}, strings.TrimSuffix(h.prefix, "."), "%s", m.text)
+	}
+	return fault(origin{}, key, "%s", m.text)
+}
+
+// shown is the path that a message about the setting names: the key of its file beside the file's name, else the tree's path.
+func (st *Setting) shown() string {
+	if st.origin.kind == byFile {
+		return st.Key
+	}
+	return st.Path
+}
+
+// warnLater tells of every setting that was set and does nothing yet.
+func (l *loader) warnLater() {
+	for _, st := range l.schema.settings {
+		if st.Later != "" && st.origin.kind != byDefault {
+			l.warnings = append(l.warnings, fault(st.origin, st.shown(), "accepted, no effect yet: %s", st.Later))
+		}
+	}
+}
+
+// Names lists every known variable, sorted.
+func (t *Tree) Names() []string {
+	var out []string
+	for _, st := range t.schema.settings {
+		out = append(out, st.Env...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Origin tells where the value at a path came from: default, file:PATH:LINE, env:NAME or flag:--x; "" for an unknown path.
+func (t *Tree) Origin(path string) string {
+	for _, st := range t.schema.settings {
+		if st.Path == path {
+			return st.origin.String()
+		}
+	}
+	return ""
+}
+
+// Where is the place at which the value at a path was set, as messages begin: FILE:LINE:COLUMN, NAME, --flag or "default".
+func (t *Tree) Where(path string) string {
+	for _, st := range t.schema.settings {
+		if st.Path == path {
+			return st.origin.where()
+		}
+	}
+	return ""
+}
+
+// NewFault makes a fault about the setting at a path, for checks that look at several settings.
+func (t *Tree) NewFault(path, format string, args ...any) Fault {
+	for _, st := range t.schema.settings {
+		if st.Path == path {
+			return fault(st.origin, st.shown(), "%s", Redact(fmt.Sprintf(format, args...)))
+		}
+	}
+	return fault(origin{}, path, "%s", Redact(fmt.Sprintf(format, args...)))
+}
+
+// Join adds faults to the error of Load and sorts all of them.
+func Join(err error, more ...Fault) error {
+	all, _ := errors.AsType[Faults](err)
+	if err != nil && all == nil {
+		return err
+	}
+	if all = append(slices.Clone(all), more...); len(all) == 0 {
+		return nil
+	}
+	return sorted(all)
+}
