@@ -14,7 +14,9 @@ type Config struct {
 	FlushBytes      int64         `yaml:"flush_bytes" env:"HXP_LAKE_FLUSH_BYTES" default:"33554432" min:"65536" doc:"events in memory that are published before publish_interval is over, in bytes"`
 	MaxBytes        int64         `yaml:"max_buffered_bytes" env:"HXP_LAKE_MAX_BUFFERED_BYTES" default:"100663296" min:"1048576" max:"2147483648" doc:"most memory for events that are not published yet, in bytes; reading waits beyond it"`
 	OrphanGrace     time.Duration `yaml:"orphan_grace" env:"HXP_LAKE_ORPHAN_GRACE" default:"15m" min:"1m" doc:"age at which a file that the manifest does not know is removed"`
-	Group           string        `yaml:"group_id" env:"KAFKA_CONSUMER_GROUP" default:"hxp-batch-processing" doc:"consumer group under which the lake shows its positions; they are never read back"`
+	// Group is the consumer group under which the lake shows its positions; they are never read back. It is
+	// kafka.consumer_group of batch-processing-api.yaml; app copies it.
+	Group string `yaml:"-"`
 
 	// Future is how far ahead of its record's time an event may be. It must be the stream's tolerance, so that every record
 	// is either in the lake or in the dead letters; app copies it. 0 = 5 minutes.

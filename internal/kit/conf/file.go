@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -204,7 +203,7 @@ func (y *yamlFile) setting(n *yaml.Node, st *Setting, path string) {
 	if isNull(n) {
 		return
 	}
-	before := y.faultCount()
+	before := len(y.faults)
 	switch {
 	case st.items != nil:
 		y.items(n, st, path)
@@ -219,12 +218,10 @@ func (y *yamlFile) setting(n *yaml.Node, st *Setting, path string) {
 			y.fault(n, path, "%v", err)
 		}
 	}
-	if y.faultCount() == before {
+	if len(y.faults) == before {
 		st.origin = y.at(n)
 	}
 }
-
-func (y *yamlFile) faultCount() int { return len(y.faults) }
 
 func (y *yamlFile) list(n *yaml.Node, st *Setting, path string) {
 	items := make([]string, 0, len(n.Content))
@@ -299,7 +296,7 @@ func follow(n *yaml.Node) *yaml.Node {
 }
 
 func isNull(n *yaml.Node) bool {
-	return n.Kind == yaml.ScalarNode && n.Tag == "!!null" && !slices.Contains([]string{"''", `""`}, n.Value)
+	return n.Kind == yaml.ScalarNode && n.Tag == "!!null"
 }
 
 func kindName(n *yaml.Node) string {

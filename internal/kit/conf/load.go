@@ -262,30 +262,24 @@ func (t *Tree) Names() []string {
 
 // Origin tells where the value at a path came from: default, file:PATH:LINE, env:NAME or flag:--x; "" for an unknown path.
 func (t *Tree) Origin(path string) string {
-	for _, st := range t.schema.settings {
-		if st.Path == path {
-			return st.origin.String()
-		}
+	if st := t.find(path); st != nil {
+		return st.origin.String()
 	}
 	return ""
 }
 
 // Where is the place at which the value at a path was set, as messages begin: FILE:LINE:COLUMN, NAME, --flag or "default".
 func (t *Tree) Where(path string) string {
-	for _, st := range t.schema.settings {
-		if st.Path == path {
-			return st.origin.where()
-		}
+	if st := t.find(path); st != nil {
+		return st.origin.where()
 	}
 	return ""
 }
 
 // NewFault makes a fault about the setting at a path, for checks that look at several settings.
 func (t *Tree) NewFault(path, format string, args ...any) Fault {
-	for _, st := range t.schema.settings {
-		if st.Path == path {
-			return fault(st.origin, st.shown(), "%s", Redact(fmt.Sprintf(format, args...)))
-		}
+	if st := t.find(path); st != nil {
+		return fault(st.origin, st.shown(), "%s", Redact(fmt.Sprintf(format, args...)))
 	}
 	return fault(origin{}, path, "%s", Redact(fmt.Sprintf(format, args...)))
 }
@@ -300,4 +294,58 @@ func Join(err error, more ...Fault) error {
 		return nil
 	}
 	return sorted(all)
+}
+
+// Copy gives the setting at one path the value and the origin of another of the same type; for sections that several files
+// share. It does nothing when a path is unknown.
+func (t *Tree) Copy(from, to string) {
+	a, b := t.find(from), t.find(to)
+	if a == nil || b == nil || a.value.Type() != b.value.Type() {
+		return
+	}
+	b.value.Set(a.value)
+	b.origin = a.origin
+}
+
+// find gives the setting at a path, nil when there is none.
+func (t *Tree) find(path string) *Setting {
+	for _, st := range t.schema.settings {
+		if st.Path == path {
+			return st
+		}
+	}
+	return nil
+}
+
+// Shared lists the settings that several files have: for each key the paths, in the order of the files.
+func (t *Tree) Shared() map[string][]string {
+	by := map[string][]string{}
+	for _, st := range t.schema.settings {
+		if st.File != "" {
+			by[st.Key] = append(by[st.Key], st.Path)
+		}
+	}
+	for key, paths := range by {
+		if len(paths) < 2 {
+			delete(by, key)
+		}
+	}
+	return by
+}
+
+// IsSet tells whether a file, a variable or a flag gave the value at a path.
+func (t *Tree) IsSet(path string) bool {
+	st := t.find(path)
+	return st != nil && st.origin.kind != byDefault
+}
+
+// Equal tells whether the values at two paths are the same.
+func (t *Tree) Equal(a, b string) bool {
+	x, y := t.find(a), t.find(b)
+	return x != nil && y != nil && reflect.DeepEqual(x.value.Interface(), y.value.Interface())
+}
+
+// Warn adds a warning about the setting at a path.
+func (t *Tree) Warn(path, format string, args ...any) {
+	t.Warnings = sorted(append(t.Warnings, t.NewFault(path, format, args...)))
 }

@@ -52,7 +52,7 @@ func (s *schema) table(b *bytes.Buffer, title, doc, file string) {
 				if item := st.items.settings[key]; item != nil {
 					sub := *item
 					sub.Key = st.Key + "[]." + item.Key
-					sub.Later = ""
+					sub.Later = st.Later
 					sub.row(b)
 				}
 			}

@@ -1,0 +1,74 @@
+package app
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/conf"
+)
+
+// DefaultConfigDir is read when it exists and no other folder is named.
+const DefaultConfigDir = "/opt/citadel/config"
+
+// Config is the whole tree of settings: those of the process, and four files. Each room owns the part that it uses.
+type Config struct {
+	DataDir     string   `yaml:"data_dir" env:"HXP_DATA_DIR" flag:"data-dir" default:"./data" doc:"Folder of everything that hxp keeps: broker, lake, database, reports, archive."`
+	Broker      string   `yaml:"broker" env:"HXP_BROKER" flag:"broker" default:"auto" enum:"auto,embedded,external" doc:"Which broker carries the topics. auto: hxp up embeds one when KAFKA_BOOTSTRAP_SERVERS is not set, has port 0, or is one loopback address at which nobody answers; hxp run never embeds by itself."`
+	Bind        string   `yaml:"bind" env:"HXP_BIND" flag:"bind" default:"127.0.0.1" doc:"Address on which every service listens that has no host of its own. Anything but loopback needs authentication or insecure."`
+	Insecure    bool     `yaml:"insecure" env:"HXP_INSECURE" flag:"insecure" default:"false" doc:"Serve strangers on the network without authentication."`
+	TokensFile  string   `yaml:"auth_tokens_file" env:"HXP_AUTH_TOKENS_FILE" doc:"File of access tokens; authentication is on when it is named." later:"authentication comes with the operate release; until then a bind beyond loopback needs insecure"`
+	WebhookNets []string `yaml:"webhook_allow" env:"HXP_WEBHOOK_ALLOW" doc:"Private networks (CIDR) that webhooks and mail may reach." later:"notifications come with the live release"`
+	LogFormat   string   `yaml:"log_format" env:"HXP_LOG_FORMAT" flag:"log-format" default:"text" enum:"text,json" doc:"Form of log lines."`
+	LogLevel    string   `yaml:"log_level" env:"HXP_LOG_LEVEL" flag:"log-level" default:"info" enum:"debug,info,warn,warning,error,critical" doc:"Least level that is logged; wins over the performance.log_level of the files."`
+
+	KafkaAPI        KafkaAPIFile        `file:"kafka-api" doc:"The way in: events, topics and the embedded broker."`
+	EventProcessing EventProcessingFile `file:"event-processing-api" doc:"The fast path: windows and what is made of them."`
+	DataStreaming   DataStreamingFile   `file:"data-streaming-api" doc:"The way out to screens: streams and dashboards."`
+	Batch           BatchFile           `file:"batch-processing-api" doc:"The slow path: lake, aggregates, reports, retention."`
+}
+
+// LoadOptions say where the configuration comes from.
+type LoadOptions struct {
+	ConfigDir string            // --config; "" = DefaultConfigDir where it exists
+	EnvFile   string            // --env-file
+	Environ   []string          // os.Environ()
+	Flags     map[string]string // the flags of the tree that were given: data-dir, broker, bind, insecure, log-format, log-level
+}
+
+// LoadConfig reads all sources and checks them. The error has one line for each fault; the Tree knows the origin of each value
+// and the warnings, and is there also when the error is not nil.
+func LoadConfig(o LoadOptions) (*Config, *conf.Tree, error) {
+	c := &Config{}
+	dir, noDir := servicesDir(o.ConfigDir)
+	tree, err := conf.Load(c, conf.Options{Dir: dir, EnvFile: o.EnvFile, Environ: o.Environ, Flags: o.Flags})
+	if noDir != nil {
+		err = conf.Join(err, tree.NewFault("--config", "%v", noDir))
+	}
+	err = conf.Join(err, c.share(tree)...)
+	err = conf.Join(err, c.check(tree)...)
+	if err != nil {
+		return nil, tree, err
+	}
+	c.derive(tree)
+	c.doubt(tree)
+	return c, tree, nil
+}
+
+// servicesDir is the folder that holds the four files, "" for none.
+func servicesDir(configDir string) (string, error) {
+	if configDir == "" {
+		if _, err := os.Stat(filepath.Join(DefaultConfigDir, "services")); err != nil {
+			return "", nil
+		}
+		configDir = DefaultConfigDir
+	}
+	info, err := os.Stat(configDir)
+	switch {
+	case err != nil:
+		return "", err
+	case !info.IsDir():
+		return "", errors.New(configDir + " is no folder; name the one that has services/*.yaml in it")
+	}
+	return filepath.Join(configDir, "services"), nil
+}

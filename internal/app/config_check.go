@@ -1,0 +1,178 @@
+package app
+
+import (
+	"maps"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/conf"
+)
+
+// share lets all files have what one of them says of the brokers and of the systems around, since one process talks to one of
+// each; files that contradict each other are at fault.
+func (c *Config) share(t *conf.Tree) []conf.Fault {
+	var faults []conf.Fault
+	shared := t.Shared()
+	for _, key := range slices.Sorted(maps.Keys(shared)) {
+		paths := shared[key]
+		if section, _, _ := strings.Cut(key, "."); section != "kafka" && section != "monitoring" {
+			continue
+		}
+		source := ""
+		for _, p := range paths {
+			switch {
+			case !t.IsSet(p):
+			case source == "":
+				source = p
+			case !t.Equal(source, p):
+				faults = append(faults, t.NewFault(p, "differs from %s; the services of one process share it, so write it in one file", t.Where(source)))
+			}
+		}
+		if source == "" {
+			continue
+		}
+		for _, p := range paths {
+			if !t.IsSet(p) {
+				t.Copy(source, p)
+			}
+		}
+	}
+	return faults
+}
+
+// listener is one place where strangers may knock.
+type listener struct {
+	name           string
+	host, hostPath string
+	port           int
+	portPath       string
+	hostFollows    string // path of the host it shares; "" = its own
+}
+
+// listeners lists every HTTP service and dashboard.
+func (c *Config) listeners() []listener {
+	d, boards := c.DataStreaming.Service.Host, c.DataStreaming.Dashboards
+	const at = "data-streaming-api.service.host"
+	return []listener{
+		{KafkaAPI, c.KafkaAPI.Service.Host, "kafka-api.service.host", c.KafkaAPI.Service.Port, "kafka-api.service.port", ""},
+		{EventProcessingAPI, c.EventProcessing.Service.Host, "event-processing-api.service.host", c.EventProcessing.Service.Port, "event-processing-api.service.port", ""},
+		{BatchProcessingAPI, c.Batch.Service.Host, "service.host", c.Batch.Service.Port, "service.port", ""},
+		{DataStreamingAPI, d, at, c.DataStreaming.Service.Port, "data-streaming-api.service.port", ""},
+		{Scheduler, c.Batch.Airflow.WebserverHost, "airflow.webserver_host", c.Batch.Airflow.WebserverPort, "airflow.webserver_port", ""},
+		{"operations", d, at, boards.OperationsPort, "dashboards.operations_port", at},
+		{"business", d, at, boards.BusinessPort, "dashboards.business_port", at},
+		{"performance", d, at, boards.PerformancePort, "dashboards.performance_port", at},
+		{"system", d, at, boards.SystemPort, "dashboards.system_port", at},
+	}
+}
+
+// check finds what is wrong between settings of different rooms.
+func (c *Config) check(t *conf.Tree) []conf.Fault {
+	faults := c.checkDoors(t)
+	faults = append(faults, c.checkPorts(t)...)
+	if scheme, _, ok := strings.Cut(c.Batch.Database.URL, ":"); ok && (scheme == "postgres" || scheme == "postgresql") {
+		faults = append(faults, t.NewFault("database.url", "PostgreSQL comes with the batch release; write sqlite:PATH"))
+	} else if ok && scheme != "sqlite" && !strings.ContainsAny(scheme, "/.") {
+		faults = append(faults, t.NewFault("database.url", "%q is no known kind of database; write sqlite:PATH", scheme))
+	}
+	if _, err := c.Batch.Lake.Dir(c.DataDir); err != nil {
+		faults = append(faults, t.NewFault("lake.url", "%v", err))
+	}
+	if c.DataDir == "" {
+		faults = append(faults, t.NewFault("data_dir", "name a folder"))
+	}
+	const most = 8 // of the embedded broker
+	if n := c.KafkaAPI.Kafka.TopicPartitions; c.Broker == "embedded" && n > most {
+		faults = append(faults, t.NewFault("kafka.topic_partitions", "the embedded broker has at most %d partitions a topic, not %d", most, n))
+	}
+	return faults
+}
+
+// checkDoors refuses addresses that strangers reach while nobody has to say who he is.
+func (c *Config) checkDoors(t *conf.Tree) []conf.Fault {
+	if c.Insecure {
+		return nil
+	}
+	var faults []conf.Fault
+	refuse := func(path, addr string) {
+		faults = append(faults, t.NewFault(path, "%s lets the whole network in, and authentication is off; use 127.0.0.1, or say --insecure (HXP_INSECURE=true) to serve everybody", addr))
+	}
+	for _, l := range c.listeners() {
+		if l.hostFollows == "" && !loopback(l.host) {
+			refuse(l.hostPath, l.host)
+		}
+	}
+	if !loopback(c.Bind) {
+		refuse("bind", c.Bind)
+	}
+	if c.Broker == "embedded" && t.IsSet("kafka.bootstrap_servers") {
+		for _, addr := range c.KafkaAPI.Kafka.Bootstrap {
+			if host, _, err := net.SplitHostPort(addr); err == nil && !loopback(host) {
+				refuse("kafka.bootstrap_servers", addr)
+			}
+		}
+	}
+	return faults
+}
+
+// loopback tells whether only this machine reaches an address.
+func loopback(host string) bool {
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// checkPorts refuses one port for two services.
+func (c *Config) checkPorts(t *conf.Tree) []conf.Fault {
+	var faults []conf.Fault
+	taken := map[int]listener{}
+	for _, l := range c.listeners() {
+		first, ok := taken[l.port]
+		switch {
+		case l.port == 0:
+		case !ok:
+			taken[l.port] = l
+		case t.IsSet(l.portPath) || !t.IsSet(first.portPath):
+			faults = append(faults, t.NewFault(l.portPath, "port %d is that of %s already (%s)", l.port, first.name, first.portPath))
+		default:
+			faults = append(faults, t.NewFault(first.portPath, "port %d is that of %s already (%s)", l.port, l.name, l.portPath))
+		}
+	}
+	return faults
+}
+
+// doubt warns of what is allowed and probably not meant.
+func (c *Config) doubt(t *conf.Tree) {
+	if t.IsSet("kafka.auto_commit") && c.Batch.Kafka.AutoCommit {
+		t.Warn("kafka.auto_commit", "positions are committed only after what they cover is durable, never by time alone")
+	}
+	if r := c.Batch.Later.Retention; r.RawDays > r.AggregatedDays {
+		t.Warn("data_retention.raw_data_days", "raw events would stay %d days, longer than the %d days of their aggregates", r.RawDays, r.AggregatedDays)
+	}
+	if c.Insecure && (!loopback(c.Bind) || slices.ContainsFunc(c.listeners(), func(l listener) bool { return !loopback(l.host) })) {
+		t.Warn("insecure", "everybody on the network can read and write")
+	}
+	for i, gb := range c.memoryGB() {
+		if gb > 0 && gb < 0.1 {
+			t.Warn(performancePaths[i]+"memory_limit_gb", "%v GiB is less than an idle hxp takes; the limit is in GiB", gb)
+		}
+	}
+	if n := c.KafkaAPI.Kafka.TopicPartitions; n > 100 {
+		t.Warn("kafka.topic_partitions", "%d partitions cost memory in each service; events are spread well over a few per core", n)
+	}
+}
+
+// performancePaths are the sections performance in the order of memoryGB and cpuCores.
+var performancePaths = []string{"kafka-api.performance.", "event-processing-api.performance.", "data-streaming-api.performance.", "performance."}
+
+func (c *Config) memoryGB() []float64 {
+	return []float64{c.KafkaAPI.Performance.MemoryGB, c.EventProcessing.Performance.MemoryGB, c.DataStreaming.Performance.MemoryGB, c.Batch.Performance.MemoryGB}
+}
+
+func (c *Config) cpuCores() []int {
+	return []int{c.KafkaAPI.Performance.CPUCores, c.EventProcessing.Performance.CPUCores, c.DataStreaming.Performance.CPUCores, c.Batch.Performance.CPUCores}
+}
+
+func (c *Config) logLevels() []string {
+	return []string{c.KafkaAPI.Performance.LogLevel, c.EventProcessing.Performance.LogLevel, c.DataStreaming.Performance.LogLevel, c.Batch.Performance.LogLevel}
+}

@@ -1,0 +1,162 @@
+package app
+
+import (
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/ingest"
+	"github.com/hxp-enterprise/hxp/internal/lake"
+	"github.com/hxp-enterprise/hxp/internal/serve"
+	"github.com/hxp-enterprise/hxp/internal/stream"
+)
+
+// KafkaAPIFile is services/kafka-api.yaml.
+type KafkaAPIFile struct {
+	Service     KafkaAPIService     `yaml:"service" doc:"Where kafka-api listens."`
+	Kafka       bus.Config          `yaml:"kafka" doc:"The brokers. All four files share what is set in one of them; files that contradict each other are refused."`
+	Ingest      ingest.Config       `yaml:"ingest" doc:"Limits of the way in."`
+	Scrape      []Scrape            `yaml:"scrape" doc:"Prometheus endpoints that are read as system metrics." later:"scraping comes with the bus release"`
+	Performance KafkaAPIPerformance `yaml:"performance" doc:"Resources of the process."`
+	Monitoring  Monitoring          `yaml:"monitoring" doc:"Systems around hxp. All four files share what is set in one of them."`
+}
+
+// KafkaAPIService says where kafka-api listens.
+type KafkaAPIService struct {
+	Name string `yaml:"name" default:"kafka-api" enum:"kafka-api" doc:"Name of the service."`
+	Port int    `yaml:"port" env:"KAFKA_API_PORT" default:"9099" min:"0" max:"65535" doc:"Port of the API; 0 takes a free one."`
+	ServiceCommon
+}
+
+// KafkaAPIPerformance are the resources that kafka-api may use.
+type KafkaAPIPerformance struct {
+	MemoryGB float64 `yaml:"memory_limit_gb" env:"KAFKA_API_MEMORY_GB" default:"0" min:"0" max:"65536" doc:"Soft memory limit in GiB; a process has the sum over the services that it runs. 0 = none."`
+	CPUCores int     `yaml:"cpu_cores" env:"KAFKA_API_CPU_CORES" default:"0" min:"0" max:"4096" doc:"GOMAXPROCS; a process has the sum over the services that it runs, never more than the machine. 0 = all."`
+	PerformanceCommon
+}
+
+// ServiceCommon is what the section service has in all files.
+type ServiceCommon struct {
+	Host    string `yaml:"host" env:"HXP_BIND" flag:"bind" default:"127.0.0.1" doc:"Address to listen on. Anything but loopback needs authentication or insecure."`
+	Workers int    `yaml:"workers" default:"0" min:"0" max:"256" doc:"Tasks at the same time; 0 leaves it to the service. For batch-processing-api it sets batch_processing.workers where that is not set."`
+}
+
+// PerformanceCommon is what the section performance has in all files.
+type PerformanceCommon struct {
+	LogLevel string `yaml:"log_level" default:"INFO" enum:"DEBUG,INFO,WARN,WARNING,ERROR,CRITICAL" doc:"Least level that is logged; the most talkative of the files counts, and log_level wins."`
+}
+
+// Monitoring names the systems around hxp.
+type Monitoring struct {
+	SQLEndpoint     string `yaml:"sql_database_endpoint" env:"SQL_DATABASE_ENDPOINT" doc:"host:port of PostgreSQL." later:"PostgreSQL comes with the batch release; SQLite in the data folder is used"`
+	MetricsEndpoint string `yaml:"metrics_server_endpoint" env:"METRICS_SERVER_ENDPOINT" doc:"URL of the Prometheus that doctor and reports ask." later:"doctor asks it from the operate release, reports from the insight release"`
+	CustomEndpoint  string `yaml:"custom_metrics_endpoint" env:"CUSTOM_METRICS_ENDPOINT" doc:"URL that is scraped for system metrics." later:"scraping comes with the bus release"`
+	GatewayEndpoint string `yaml:"api_gateway_endpoint" env:"API_GATEWAY_ENDPOINT" doc:"URL of the LLM gateway, scraped for its metrics." later:"scraping comes with the bus release"`
+}
+
+// EventProcessingFile is services/event-processing-api.yaml.
+type EventProcessingFile struct {
+	Service     EventProcessingService     `yaml:"service" doc:"Where event-processing-api listens."`
+	Kafka       bus.Config                 `yaml:"kafka" doc:"The brokers, as in kafka-api.yaml."`
+	Stream      stream.Config              `yaml:"event_processing" doc:"Windows and their limits."`
+	Limits      EventProcessing            `yaml:"event_processing"`
+	Performance EventProcessingPerformance `yaml:"performance" doc:"Resources of the process."`
+	Monitoring  Monitoring                 `yaml:"monitoring" doc:"Systems around hxp, as in kafka-api.yaml."`
+}
+
+// EventProcessingService says where event-processing-api listens.
+type EventProcessingService struct {
+	Name string `yaml:"name" default:"event-processing-api" enum:"event-processing-api" doc:"Name of the service."`
+	Port int    `yaml:"port" env:"EVENT_PROCESSING_API_PORT" default:"9100" min:"0" max:"65535" doc:"Port of the API; 0 takes a free one."`
+	ServiceCommon
+}
+
+// EventProcessing are settings of the fast path that more than the stream uses.
+type EventProcessing struct {
+	Timeout           time.Duration `yaml:"timeout" env:"EVENT_PROCESSING_TIMEOUT" default:"30" unit:"s" min:"1" max:"3600" doc:"Limit of one write to the brokers and of one query."`
+	CorrelationWindow time.Duration `yaml:"correlation_window_size" env:"EVENT_CORRELATION_WINDOW_SIZE" default:"60" unit:"s" min:"1" max:"86400" doc:"How long the parts of a request are awaited." later:"correlations come with the stream release"`
+}
+
+// EventProcessingPerformance are the resources that event-processing-api may use.
+type EventProcessingPerformance struct {
+	MemoryGB float64 `yaml:"memory_limit_gb" env:"EVENT_PROCESSING_API_MEMORY_GB" default:"0" min:"0" max:"65536" doc:"As in kafka-api.yaml."`
+	CPUCores int     `yaml:"cpu_cores" env:"EVENT_PROCESSING_API_CPU_CORES" default:"0" min:"0" max:"4096" doc:"As in kafka-api.yaml."`
+	PerformanceCommon
+}
+
+// DataStreamingFile is services/data-streaming-api.yaml.
+type DataStreamingFile struct {
+	Service     DataStreamingService     `yaml:"service" doc:"Where data-streaming-api listens."`
+	Kafka       bus.Config               `yaml:"kafka" doc:"The brokers, as in kafka-api.yaml."`
+	Serve       serve.Config             `yaml:"data_streaming" doc:"Streams to screens."`
+	Dashboards  Dashboard                `yaml:"dashboards" doc:"Ports of the four dashboards."`
+	Performance DataStreamingPerformance `yaml:"performance" doc:"Resources of the process."`
+	Monitoring  Monitoring               `yaml:"monitoring" doc:"Systems around hxp, as in kafka-api.yaml."`
+}
+
+// DataStreamingService says where data-streaming-api listens.
+type DataStreamingService struct {
+	Name string `yaml:"name" default:"data-streaming-api" enum:"data-streaming-api" doc:"Name of the service."`
+	Port int    `yaml:"port" env:"DATA_STREAMING_API_PORT" default:"9102" min:"0" max:"65535" doc:"Port of the API; 0 takes a free one."`
+	ServiceCommon
+}
+
+// Dashboard are the ports of the dashboards. They listen where data-streaming-api does.
+type Dashboard struct {
+	OperationsPort  int `yaml:"operations_port" env:"OPERATIONS_DASHBOARD_PORT" default:"8501" min:"0" max:"65535" doc:"Port of the operational overview; 0 takes a free one."`
+	BusinessPort    int `yaml:"business_port" env:"BUSINESS_DASHBOARD_PORT" default:"8502" min:"0" max:"65535" doc:"Port of business intelligence; 0 takes a free one."`
+	PerformancePort int `yaml:"performance_port" env:"PERFORMANCE_DASHBOARD_PORT" default:"8503" min:"0" max:"65535" doc:"Port of performance metrics; 0 takes a free one."`
+	SystemPort      int `yaml:"system_port" env:"SYSTEM_DASHBOARD_PORT" default:"8504" min:"0" max:"65535" doc:"Port of system health; 0 takes a free one."`
+}
+
+// DataStreamingPerformance are the resources that data-streaming-api may use.
+type DataStreamingPerformance struct {
+	MemoryGB float64 `yaml:"memory_limit_gb" env:"DATA_STREAMING_API_MEMORY_GB" default:"0" min:"0" max:"65536" doc:"As in kafka-api.yaml."`
+	CPUCores int     `yaml:"cpu_cores" env:"DATA_STREAMING_API_CPU_CORES" default:"0" min:"0" max:"4096" doc:"As in kafka-api.yaml."`
+	PerformanceCommon
+}
+
+// BatchFile is services/batch-processing-api.yaml.
+type BatchFile struct {
+	Service      BatchService `yaml:"service" doc:"Where batch-processing-api listens."`
+	Airflow      Airflow      `yaml:"airflow" doc:"The scheduler's page and API, and what the commands under the name airflow use."`
+	batch.Config `yaml:",inline"`
+	Later        LaterBatch       `yaml:",inline"`
+	Kafka        BatchKafka       `yaml:"kafka" doc:"The brokers, as in kafka-api.yaml, and the consumer group of the lake."`
+	Lake         lake.Config      `yaml:"lake" doc:"Raw events at rest."`
+	Database     Database         `yaml:"database" doc:"Where aggregates and runs are kept."`
+	Performance  BatchPerformance `yaml:"performance" doc:"Resources of the process."`
+	Monitoring   Monitoring       `yaml:"monitoring" doc:"Systems around hxp, as in kafka-api.yaml."`
+}
+
+// BatchService says where batch-processing-api listens.
+type BatchService struct {
+	Name string `yaml:"name" default:"batch-processing-api" enum:"batch-processing-api" doc:"Name of the service."`
+	Port int    `yaml:"port" env:"BATCH_PROCESSING_API_PORT" default:"9101" min:"0" max:"65535" doc:"Port of the API; 0 takes a free one."`
+	ServiceCommon
+}
+
+// BatchKafka adds the consumer of the lake to the brokers.
+type BatchKafka struct {
+	bus.Config       `yaml:",inline"`
+	ConsumerGroup    string        `yaml:"consumer_group" env:"KAFKA_CONSUMER_GROUP" default:"hxp-batch-processing" doc:"Consumer group under which the lake shows its positions."`
+	AutoCommit       bool          `yaml:"auto_commit" env:"KAFKA_CONSUMER_AUTO_COMMIT" default:"true" doc:"Positions are committed by themselves, after what they cover is durable; false is taken and changes nothing."`
+	AutoCommitMillis time.Duration `yaml:"auto_commit_interval_ms" env:"KAFKA_CONSUMER_AUTO_COMMIT_INTERVAL_MS" default:"5000" unit:"ms" min:"100" max:"3600000" doc:"Time between two commits of positions." later:"scale-out comes with the batch release; positions are committed after each publish"`
+	SessionMillis    time.Duration `yaml:"session_timeout_ms" env:"KAFKA_CONSUMER_SESSION_TIMEOUT_MS" default:"60000" unit:"ms" min:"1000" max:"1800000" doc:"Time after which a silent member of the group is replaced." later:"scale-out comes with the batch release"`
+	MaxPollRecords   int           `yaml:"max_poll_records" default:"1000" min:"1" max:"1000000" doc:"Records of one poll." later:"scale-out comes with the batch release"`
+}
+
+// Database says where aggregates and runs are kept.
+type Database struct {
+	URL      string `yaml:"url" env:"SQL_DATABASE_URL" doc:"sqlite:PATH; hxp.db in the data folder when empty. It wins over SQL_DATABASE_ENDPOINT."`
+	User     string `yaml:"user" env:"SQL_DATABASE_USER" default:"citadel_admin" doc:"User of the database at SQL_DATABASE_ENDPOINT." later:"PostgreSQL comes with the batch release"`
+	Password string `yaml:"password" env:"SQL_DATABASE_PASSWORD" secret:"true" doc:"Password of the user." later:"PostgreSQL comes with the batch release"`
+	Name     string `yaml:"name" env:"SQL_DATABASE_NAME" default:"citadel_ai" doc:"Name of the database." later:"PostgreSQL comes with the batch release"`
+}
+
+// BatchPerformance are the resources that batch-processing-api may use.
+type BatchPerformance struct {
+	MemoryGB float64 `yaml:"memory_limit_gb" env:"BATCH_PROCESSING_API_MEMORY_GB" default:"0" min:"0" max:"65536" doc:"As in kafka-api.yaml."`
+	CPUCores int     `yaml:"cpu_cores" env:"BATCH_PROCESSING_API_CPU_CORES" default:"0" min:"0" max:"4096" doc:"As in kafka-api.yaml."`
+	PerformanceCommon
+}

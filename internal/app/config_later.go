@@ -1,0 +1,111 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// What the specification names and no room uses yet. A setting moves to its room's Config when it begins to work.
+
+// Airflow is the section airflow of batch-processing-api.yaml.
+type Airflow struct {
+	Home          string `yaml:"home" env:"AIRFLOW_HOME" doc:"Folder of Apache Airflow." later:"the commands under the name airflow come with the batch release"`
+	DBConnection  string `yaml:"db_connection" env:"AIRFLOW_DB_CONNECTION" doc:"Database of Apache Airflow, for airflow db … alone." later:"the commands under the name airflow come with the batch release"`
+	Executor      string `yaml:"executor" env:"AIRFLOW_EXECUTOR" default:"LocalExecutor" doc:"Read and shown; the built-in scheduler has no executors."`
+	LoadExamples  bool   `yaml:"load_examples" env:"AIRFLOW_LOAD_EXAMPLES" default:"false" doc:"Read and shown; there are no examples to load."`
+	WebserverPort int    `yaml:"webserver_port" env:"AIRFLOW_WEBSERVER_PORT" default:"8080" min:"0" max:"65535" doc:"Port of the scheduler's page; 0 takes a free one."`
+	WebserverHost string `yaml:"webserver_host" env:"AIRFLOW_WEBSERVER_HOST,HXP_BIND" flag:"bind" default:"127.0.0.1" doc:"Address of the scheduler's page. Anything but loopback needs authentication or insecure."`
+}
+
+// Scrape is one element of scrape in kafka-api.yaml.
+type Scrape struct {
+	Name     string            `yaml:"name" doc:"Source of the metrics."`
+	URL      string            `yaml:"url" doc:"http or https address of the metrics."`
+	Interval time.Duration     `yaml:"interval" default:"15s" min:"1s" max:"24h" doc:"Time between two readings."`
+	Timeout  time.Duration     `yaml:"timeout" default:"10s" min:"100ms" max:"5m" doc:"Limit of one reading."`
+	Labels   map[string]string `yaml:"labels" doc:"Labels that are added."`
+}
+
+// Validate reports what is wrong with one target.
+func (s Scrape) Validate() error {
+	var errs []error
+	if s.Name == "" {
+		errs = append(errs, errors.New("name: give the target a name"))
+	}
+	if u, err := url.Parse(s.URL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		errs = append(errs, errors.New("url: write an address that begins with http:// or https://"))
+	}
+	if s.Timeout > s.Interval {
+		errs = append(errs, fmt.Errorf("timeout: %s is longer than the interval of %s", s.Timeout, s.Interval))
+	}
+	return errors.Join(errs...)
+}
+
+// LaterBatch are the sections of batch-processing-api.yaml that come with later releases.
+type LaterBatch struct {
+	Aggregation  LaterAggregation     `yaml:"data_aggregation"`
+	Retention    DataRetention        `yaml:"data_retention" doc:"How long data stays, and where it goes."`
+	Reports      ReportGeneration     `yaml:"report_generation" doc:"Which reports are made, and who gets them."`
+	Business     BusinessIntelligence `yaml:"business_intelligence" doc:"Which findings are made."`
+	Capacity     CapacityAnalysis     `yaml:"capacity_analysis" doc:"What is planned ahead."`
+	Distribution Mail                 `yaml:"mail" doc:"How reports are mailed."`
+}
+
+// LaterAggregation is the rest of the section data_aggregation.
+type LaterAggregation struct {
+	Metrics []string `yaml:"metrics" default:"throughput,latency,error_rate,user_satisfaction,business_value,cost_analysis,capacity_utilization" enum:"throughput,latency,error_rate,user_satisfaction,business_value,cost_analysis,capacity_utilization" doc:"Groups of columns that are filled; the columns stay." later:"all are made; the choice comes with the insight release"`
+}
+
+// DataRetention is the section data_retention.
+type DataRetention struct {
+	RawDays         int    `yaml:"raw_data_days" env:"DATA_RETENTION_DAYS_RAW" default:"30" min:"1" max:"36500" doc:"Days that raw events stay." later:"retention comes with the batch release"`
+	AggregatedDays  int    `yaml:"aggregated_data_days" env:"DATA_RETENTION_DAYS_AGGREGATED" default:"365" min:"1" max:"36500" doc:"Days that hourly aggregates stay." later:"retention comes with the batch release"`
+	ReportsDays     int    `yaml:"reports_days" env:"DATA_RETENTION_DAYS_REPORTS" default:"730" min:"1" max:"36500" doc:"Days that reports stay." later:"retention comes with the batch release"`
+	ArchivalEnabled bool   `yaml:"archival_enabled" env:"DATA_ARCHIVAL_ENABLED" default:"true" doc:"Copy to the archive before anything is removed." later:"retention comes with the batch release"`
+	ArchivalPath    string `yaml:"archival_path" env:"DATA_ARCHIVAL_PATH" doc:"Folder of the archive; archive in the data folder when empty." later:"retention comes with the batch release"`
+}
+
+// ReportGeneration is the section report_generation.
+type ReportGeneration struct {
+	Enabled      bool     `yaml:"enabled" env:"REPORT_GENERATION_ENABLED" default:"true" doc:"Make reports." later:"reports come with the insight release"`
+	Formats      []string `yaml:"formats" env:"REPORT_GENERATION_FORMATS" default:"json,csv,pdf" enum:"json,csv,pdf" doc:"Formats that are made." later:"reports come with the insight release"`
+	Templates    bool     `yaml:"templates_enabled" env:"REPORT_GENERATION_TEMPLATES_ENABLED" default:"true" doc:"Use templates of one's own." later:"reports come with the insight release"`
+	Distribution bool     `yaml:"distribution_enabled" env:"REPORT_DISTRIBUTION_ENABLED" default:"true" doc:"Send reports when they are made." later:"reports come with the insight release"`
+	Email        bool     `yaml:"email_enabled" env:"REPORT_DISTRIBUTION_EMAIL_ENABLED" default:"true" doc:"Send reports by mail." later:"reports come with the insight release"`
+	Reports      []string `yaml:"reports" default:"hourly_summary,daily_summary,weekly_summary,monthly_summary,business_intelligence,capacity_analysis" enum:"hourly_summary,daily_summary,weekly_summary,monthly_summary,business_intelligence,monthly_business_intelligence,capacity_analysis,cost,test" doc:"Reports that are made by themselves." later:"reports come with the insight release"`
+	Path         string   `yaml:"path" doc:"Folder of the reports; reports in the data folder when empty." later:"reports come with the insight release"`
+}
+
+// BusinessIntelligence is the section business_intelligence.
+type BusinessIntelligence struct {
+	Enabled     bool     `yaml:"enabled" env:"BUSINESS_INTELLIGENCE_ENABLED" default:"true" doc:"Look for findings." later:"business intelligence comes with the insight release"`
+	Metrics     bool     `yaml:"metrics_enabled" env:"BUSINESS_INTELLIGENCE_METRICS_ENABLED" default:"true" doc:"Compute its metrics." later:"business intelligence comes with the insight release"`
+	Trends      bool     `yaml:"trends_enabled" env:"BUSINESS_INTELLIGENCE_TRENDS_ENABLED" default:"true" doc:"Compute trends." later:"business intelligence comes with the insight release"`
+	Forecasting bool     `yaml:"forecasting_enabled" env:"BUSINESS_INTELLIGENCE_FORECASTING_ENABLED" default:"true" doc:"Compute forecasts." later:"forecasts come with the insight release"`
+	Dashboards  bool     `yaml:"dashboards_enabled" env:"BUSINESS_INTELLIGENCE_DASHBOARDS_ENABLED" default:"true" doc:"Show findings on the business dashboard." later:"the business dashboard comes with the live release"`
+	Types       []string `yaml:"analysis_types" default:"user_behavior,performance_trends,cost_optimization,capacity_planning" enum:"user_behavior,performance_trends,cost_optimization,capacity_planning" doc:"Kinds of analysis that are made." later:"business intelligence comes with the insight release"`
+}
+
+// CapacityAnalysis is the section capacity_analysis.
+type CapacityAnalysis struct {
+	Enabled     bool     `yaml:"enabled" env:"CAPACITY_ANALYSIS_ENABLED" default:"true" doc:"Plan capacity." later:"capacity plans come with the insight release"`
+	Models      bool     `yaml:"models_enabled" env:"CAPACITY_ANALYSIS_MODELS_ENABLED" default:"true" doc:"Plan for each model." later:"capacity plans come with the insight release"`
+	Predictions bool     `yaml:"predictions_enabled" env:"CAPACITY_ANALYSIS_PREDICTIONS_ENABLED" default:"true" doc:"Predict the load." later:"capacity plans come with the insight release"`
+	Alerts      bool     `yaml:"alerts_enabled" env:"CAPACITY_ANALYSIS_ALERTS_ENABLED" default:"true" doc:"Warn before capacity is exhausted." later:"capacity plans come with the insight release"`
+	Reporting   bool     `yaml:"reporting_enabled" env:"CAPACITY_ANALYSIS_REPORTING_ENABLED" default:"true" doc:"Report plans." later:"capacity plans come with the insight release"`
+	Metrics     []string `yaml:"analysis_metrics" default:"resource_utilization,growth_trends,capacity_forecasts,scaling_recommendations" enum:"resource_utilization,growth_trends,capacity_forecasts,scaling_recommendations" doc:"Parts of the analysis that are made." later:"capacity plans come with the insight release"`
+}
+
+// Mail says how reports are mailed.
+type Mail struct {
+	Host       string        `yaml:"smtp_host" env:"SMTP_HOST" doc:"Mail server." later:"mail comes with the insight release"`
+	Port       int           `yaml:"smtp_port" env:"SMTP_PORT" default:"587" min:"1" max:"65535" doc:"Port of the mail server." later:"mail comes with the insight release"`
+	Username   string        `yaml:"smtp_username" env:"SMTP_USERNAME" doc:"User at the mail server; none when empty." later:"mail comes with the insight release"`
+	Password   string        `yaml:"smtp_password" env:"SMTP_PASSWORD" secret:"true" doc:"Password of the user." later:"mail comes with the insight release"`
+	From       string        `yaml:"smtp_from" env:"SMTP_FROM" doc:"Sender." later:"mail comes with the insight release"`
+	TLS        string        `yaml:"smtp_tls" env:"SMTP_TLS" default:"starttls" enum:"none,starttls,tls" doc:"Protection of the connection." later:"mail comes with the insight release"`
+	Recipients []string      `yaml:"recipients" env:"REPORT_DISTRIBUTION_RECIPIENTS" doc:"Who gets the reports." later:"mail comes with the insight release"`
+	Retry      time.Duration `yaml:"retry_seconds" env:"REPORT_DISTRIBUTION_RETRY_SECONDS" default:"300" unit:"s" min:"1" max:"86400" doc:"Time between two tries of a delivery." later:"mail comes with the insight release"`
+}
