@@ -36,7 +36,6 @@ type Runs interface {
 	UpdateRun(ctx context.Context, r agg.Run) error
 	Run(ctx context.Context, id string) (agg.Run, error)
 	Runs(ctx context.Context, dag string, limit int, cursor string) ([]agg.Run, string, error)
-	LastRun(ctx context.Context, dag, trigger string, state agg.RunState) (run agg.Run, found bool, err error)
 	// RecoverRuns queues again what a killed process left running and returns all that is unfinished.
 	RecoverRuns(ctx context.Context) ([]agg.Run, error)
 }

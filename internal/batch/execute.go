@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -29,6 +30,7 @@ func (s *Service) start(r agg.Run) {
 	if !s.started || s.closing || s.active[r.ID] != nil {
 		return
 	}
+	r.Tasks = slices.Clone(r.Tasks) // the caller may still show its own
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	a := &activeRun{cancel, make(chan struct{})}
 	s.active[r.ID] = a

@@ -231,10 +231,6 @@ func (w *world) Runs(_ context.Context, dag string, limit int, cursor string) (o
 	return out, "", nil
 }
 
-func (w *world) LastRun(context.Context, string, string, agg.RunState) (agg.Run, bool, error) {
-	return agg.Run{}, false, nil
-}
-
 func (w *world) RecoverRuns(context.Context) (out []agg.Run, _ error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
