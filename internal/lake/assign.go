@@ -77,7 +77,7 @@ func (w *Writer) skipGap(ctx context.Context, tp event.TopicPartition, next int6
 		return 0, errRace
 	}
 	w.metrics.lost.WithLabelValues(tp.Topic).Add(float64(g.Lost()))
-	w.log.Error("ERROR the lake goes on behind a gap in the log", "topic", tp.Topic, "partition", tp.Partition,
+	w.log.Error("the lake goes on behind a gap in the log", "topic", tp.Topic, "partition", tp.Partition,
 		"from", g.From, "to", g.To, "lost", g.Lost(), "reason", g.Reason)
 	return g.To, nil
 }

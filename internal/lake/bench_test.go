@@ -1,8 +1,14 @@
 package lake
 
 import (
+	"context"
+	"log/slog"
+	"runtime"
+
 	"bytes"
 	"fmt"
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
 	"math/rand/v2"
 	"os"
 	"syscall"
@@ -161,3 +167,69 @@ func BenchmarkScanSelected(b *testing.B) {
 }
 
 func BenchmarkScanSmall(b *testing.B) { benchmarkScan(b, 10, Selection{}) }
+
+// BenchmarkWriter is the whole way from a topic that holds many events to a lake that has them.
+func BenchmarkWriter(b *testing.B) {
+	const events = 400_000
+	broker, l := bustest.New(b), openTest(b)
+	p, err := broker.NewProducer(bus.ProducerOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var msgs []*bus.Message
+	for i, data := range traffic(events) {
+		msgs = append(msgs, &bus.Message{Topic: "llm-requests", Partition: int32(i % 3), Key: data[13:40], Value: data})
+	}
+	if err := p.Send(b.Context(), msgs); err != nil {
+		b.Fatal(err)
+	}
+	p.Close()
+	ends, err := broker.Offsets(b.Context(), "llm-requests")
+	if err != nil {
+		b.Fatal(err)
+	}
+	until := map[string]map[int32]int64{"llm-requests": {}}
+	for n, r := range ends["llm-requests"] {
+		until["llm-requests"][n] = r.End
+	}
+	runtime.GC()
+	cpu := time.Duration(0)
+	for b.Loop() {
+		m := newMemory()
+		w := NewWriter(Config{}, l, broker, m, slog.New(slog.DiscardHandler), nil)
+		ctx, cancel := context.WithCancel(b.Context())
+		done := make(chan error, 1)
+		before := cpuTime()
+		go func() { done <- w.Run(ctx) }()
+		if err := w.Wait(ctx, until); err != nil {
+			b.Fatal(err)
+		}
+		cpu += cpuTime() - before
+		cancel()
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(m.files)), "files")
+	}
+	b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N)/events, "cpu-ns/event")
+	b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkManyHours publishes a range that touches a thousand hours, as the replay of an old trace does.
+func BenchmarkManyHours(b *testing.B) {
+	const hours = 1000
+	l := openTest(b)
+	p := newPublisher(l, newMemory(), slog.New(slog.DiscardHandler), newMetrics(nil))
+	r := newRows(event.LLMRequest)
+	for i := range hours * 10 {
+		e := at(int64(i)*17 + 1)
+		e.Kind, e.Time = event.LLMRequest, int64(i%hours)*hourMicros
+		r.add(e, int64(i), e.Time)
+	}
+	for b.Loop() {
+		if _, err := p.publish(b.Context(), []*claim{{tp: testTP, from: 0, to: hours * 10, rows: []*rows{r}}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N)/hours, "ms/hour")
+}

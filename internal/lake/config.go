@@ -12,7 +12,7 @@ type Config struct {
 	URL             string        `yaml:"url" env:"HXP_LAKE_URL" default:"" doc:"folder of the raw events; lake in the data folder when empty"`
 	PublishInterval time.Duration `yaml:"publish_interval" env:"HXP_LAKE_PUBLISH_INTERVAL" default:"2s" min:"50ms" max:"10m" doc:"longest time that an event waits before it is part of the lake"`
 	FlushBytes      int64         `yaml:"flush_bytes" env:"HXP_LAKE_FLUSH_BYTES" default:"33554432" min:"65536" doc:"events in memory that are published before publish_interval is over, in bytes"`
-	MaxBytes        int64         `yaml:"max_buffered_bytes" env:"HXP_LAKE_MAX_BUFFERED_BYTES" default:"100663296" min:"1048576" max:"2147483648" doc:"most memory for events that are not published yet, in bytes; reading waits beyond it"`
+	MaxBytes        int64         `yaml:"max_buffered_bytes" env:"HXP_LAKE_MAX_BUFFERED_BYTES" default:"67108864" min:"1048576" max:"2147483648" doc:"most memory for events that are not published yet, in bytes; reading waits beyond it"`
 	OrphanGrace     time.Duration `yaml:"orphan_grace" env:"HXP_LAKE_ORPHAN_GRACE" default:"15m" min:"1m" doc:"age at which a file that the manifest does not know is removed"`
 	// Group is the consumer group under which the lake shows its positions; they are never read back. It is
 	// kafka.consumer_group of batch-processing-api.yaml; app copies it.
@@ -37,7 +37,7 @@ func (c Config) withDefaults() Config {
 		c.FlushBytes = 32 << 20
 	}
 	if c.MaxBytes <= 0 {
-		c.MaxBytes = 96 << 20
+		c.MaxBytes = 64 << 20
 	}
 	c.MaxBytes = min(c.MaxBytes, 2<<30) // a buffer addresses its text with 32 bits
 	c.FlushBytes = min(c.FlushBytes, c.MaxBytes)

@@ -2,7 +2,8 @@
 //
 // In come the records of the four input topics, read from the position that the manifest (SQL, behind the Manifest interface)
 // knows, never from a group offset. Out go files <topic>/dt=YYYY-MM-DD/hour=H/<topic id>-<partition>-<from>-<to>-<nonce>.parquet
-// by hour of event time (UTC), and the rows of chosen files to whoever folds them.
+// by hour of event time (UTC), and the rows of chosen files to whoever folds them. <topic> is the one that events of the kind
+// belong to, so that all files of a folder have the same columns; the column topic says by which one the event really came.
 //
 // Promised: each offset of a partition is published exactly once. A range of offsets is written, synced, read again, renamed
 // into place, and only then becomes part of the lake, together with all its files and the new position in one transaction, at

@@ -23,7 +23,7 @@ var codec = &zstd.Codec{Level: zstd.SpeedFastest}
 // encoder writes the files of one kind, one after another. It is not for concurrent use.
 type encoder struct {
 	table   *table
-	w       *parquet.Writer
+	w       *parquet.GenericWriter[any]
 	values  []parquet.Value // scratch
 	nulls   []parquet.Value
 	topic   []byte
@@ -35,7 +35,7 @@ type encoder struct {
 func newEncoder(k event.Kind) *encoder {
 	t := tableOf(k)
 	e := &encoder{table: t, typ: []byte(k.String())}
-	e.w = parquet.NewWriter(io.Discard, t.schema,
+	e.w = parquet.NewGenericWriter[any](io.Discard, t.schema,
 		parquet.Compression(codec),
 		parquet.DataPageVersion(1),
 		parquet.DataPageStatistics(false), // those of the column index and of the chunk are enough

@@ -3,11 +3,9 @@ package lake
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -57,10 +55,11 @@ func (l *Lake) path(relative string) string {
 	return filepath.Join(l.dir, filepath.FromSlash(relative))
 }
 
-// hourDir returns the folder of an hour of a topic (seconds since the epoch), relative, with slashes.
-func hourDir(topic string, hour int64) string {
+// hourDir returns the folder of an hour (seconds since the epoch), relative, with slashes. Its first part is the topic that
+// events of the kind belong to, so that all files below have the same columns, also when a stranger came by another topic.
+func hourDir(k event.Kind, hour int64) string {
 	t := time.Unix(hour, 0).UTC()
-	return fmt.Sprintf("%s/dt=%s/hour=%d", topic, t.Format(time.DateOnly), t.Hour())
+	return fmt.Sprintf("%s/dt=%s/hour=%d", k.Topic(), t.Format(time.DateOnly), t.Hour())
 }
 
 // fileName names the file of one hour of a range. The nonce keeps two owners of one range, and a range that is written again
@@ -72,7 +71,7 @@ func fileName(tp event.TopicPartition, from, to int64, k event.Kind, hour int64,
 	}
 	// The hour, in base 36, keeps the files of one range apart in _tmp.
 	name := fmt.Sprintf("%s-%d-%d-%d-%s%s", id, tp.Partition, from, to, nonce, strconv.FormatInt(hour/3600, 36))
-	if k.Topic() != tp.Topic { // an event of another kind in this topic has other columns, so a file of its own
+	if k.Topic() != tp.Topic { // a stranger by this topic
 		name += "-" + k.String()
 	}
 	return name + ".parquet"
@@ -87,66 +86,4 @@ func hourOf(us int64) int64 {
 		h--
 	}
 	return h * 3600
-}
-
-// sweep removes files that the manifest does not name and that are older than grace: leftovers of a killed writer, or of one
-// that lost a race for its range. It returns how many.
-func (l *Lake) sweep(ctx context.Context, m Manifest, grace time.Duration) (int, error) {
-	before := time.Now().Add(-grace)
-	// The folder is listed first: what is published while it is read is then in the manifest for sure.
-	orphans, err := l.olderThan(ctx, before)
-	if err != nil || len(orphans) == 0 {
-		return 0, err
-	}
-	known, err := m.Files(ctx, event.LakeFilter{})
-	if err != nil {
-		return 0, err
-	}
-	for i := range known {
-		delete(orphans, known[i].Path)
-	}
-	removed := 0
-	for path := range orphans {
-		if err := os.Remove(l.path(path)); err != nil && !os.IsNotExist(err) {
-			return removed, err
-		}
-		removed++
-	}
-	return removed, nil
-}
-
-// olderThan returns the relative paths of Parquet files, in place or in _tmp, last written before a time.
-func (l *Lake) olderThan(ctx context.Context, before time.Time) (map[string]bool, error) {
-	out := make(map[string]bool)
-	err := filepath.WalkDir(l.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if os.IsNotExist(err) {
-				return nil // renamed or removed meanwhile
-			}
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if d.IsDir() {
-			if strings.HasPrefix(d.Name(), "_") && d.Name() != tmp {
-				return fs.SkipDir // the stream's snapshots live under _state
-			}
-			return nil
-		}
-		if !strings.HasSuffix(d.Name(), ".parquet") {
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil || !info.ModTime().Before(before) {
-			return nil
-		}
-		relative, err := filepath.Rel(l.dir, path)
-		if err != nil {
-			return err
-		}
-		out[filepath.ToSlash(relative)] = true
-		return nil
-	})
-	return out, err
 }

@@ -158,7 +158,7 @@ func TestHourOf(t *testing.T) {
 			t.Errorf("hour of %d µs is %d, not %d", c.us, got, c.hour)
 		}
 	}
-	if got := hourDir("llm-requests", 1_672_531_200+5*3600); got != "llm-requests/dt=2023-01-01/hour=5" {
+	if got := hourDir(event.LLMRequest, 1_672_531_200+5*3600); got != "llm-requests/dt=2023-01-01/hour=5" {
 		t.Error(got)
 	}
 }

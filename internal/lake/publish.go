@@ -126,7 +126,7 @@ func (p *publisher) writeHours(ctx context.Context, c *claim, r *rows, nonce str
 		end := (hour + 3600) * 1e6
 		n, _ := slices.BinarySearchFunc(order, end, func(i int32, t int64) int { return cmp.Compare(times[i], t) })
 		f := event.LakeFile{
-			Path:    hourDir(c.tp.Topic, hour) + "/" + fileName(c.tp, c.from, c.to, r.table.kind, hour, nonce),
+			Path:    hourDir(r.table.kind, hour) + "/" + fileName(c.tp, c.from, c.to, r.table.kind, hour, nonce),
 			TopicID: c.tp.TopicID, Topic: c.tp.Topic, Partition: c.tp.Partition, From: c.from, To: c.to,
 			Hour: hour, Rows: int64(n), MinTime: times[order[0]], MaxTime: times[order[n-1]], State: event.LakeLive,
 		}

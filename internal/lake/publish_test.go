@@ -21,7 +21,7 @@ var errKill = errors.New("killed")
 
 // at is the event with a number; its time jumps over many hours.
 func at(n int64) *event.Event {
-	e := &event.Event{Kind: event.LLMRequest, ID: fmt.Sprintf("e%d", n), HasTime: true, Time: 1_700_000_000_000_000 + (n*7919)%(6*3600)*1e6}
+	e := &event.Event{Kind: event.LLMRequest, ID: fmt.Sprintf("e%d", n), HasTime: true, Time: 1_700_000_000_000_000 + (n*7919)%(3*3600)*1e6}
 	if n%17 == 0 {
 		e.Kind = event.UserFeedback // a stranger on this topic
 	}
@@ -93,11 +93,11 @@ func TestKilledAnywhere(t *testing.T) {
 		l, m, tp := openTest(t), newMemory(), testTP
 		l.noSync = true
 		m.InitPosition(context.Background(), tp, 0)
-		const end = 120
+		const end = 60
 		p := newPublisher(l, m, slog.New(slog.DiscardHandler), newMetrics(nil))
 		for m.next[tp] < end {
 			from := m.next[tp]
-			to := min(end, from+int64(rapid.IntRange(1, 60).Draw(rt, "range")))
+			to := min(end, from+int64(rapid.IntRange(1, 30).Draw(rt, "range")))
 			kill := rapid.SampledFrom([]string{"", "", "write", "verify", "rename", "move", "commit"}).Draw(rt, "kill")
 			p.point = func(step string) error {
 				if step == kill {
@@ -179,18 +179,21 @@ func TestSweepSpares(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	touch("a/dt=2024-01-01/hour=1/old.parquet", time.Hour)
+	touch("user-feedback/dt=2024-01-01/hour=1/old.parquet", time.Hour)
 	touch("_tmp/old.parquet", time.Hour)
-	touch("a/dt=2024-01-01/hour=1/young.parquet", time.Minute)
-	touch("a/dt=2024-01-01/hour=1/known.parquet", time.Hour)
-	touch("a/dt=2024-01-01/hour=1/notes.txt", time.Hour)
+	touch("user-feedback/dt=2024-01-01/hour=1/young.parquet", time.Minute)
+	touch("user-feedback/dt=2024-01-01/hour=1/known.parquet", time.Hour)
+	touch("user-feedback/dt=2024-01-01/hour=1/notes.txt", time.Hour)
 	touch("_state/panes/0/x.parquet", time.Hour)
-	m.files = []event.LakeFile{{Path: "a/dt=2024-01-01/hour=1/known.parquet"}}
+	touch("exports/dt=2024-01-01/hour=1/theirs.parquet", time.Hour)
+	touch("user-feedback/mine/theirs.parquet", time.Hour)
+	m.files = []event.LakeFile{{Path: "user-feedback/dt=2024-01-01/hour=1/known.parquet", Hour: 1704070800}}
 	n, err := l.sweep(t.Context(), m, 15*time.Minute)
 	if err != nil || n != 2 {
 		t.Fatalf("%d files removed, %v", n, err)
 	}
-	for _, path := range []string{"a/dt=2024-01-01/hour=1/young.parquet", "a/dt=2024-01-01/hour=1/known.parquet", "a/dt=2024-01-01/hour=1/notes.txt", "_state/panes/0/x.parquet"} {
+	for _, path := range []string{"user-feedback/dt=2024-01-01/hour=1/young.parquet", "user-feedback/dt=2024-01-01/hour=1/known.parquet", "user-feedback/dt=2024-01-01/hour=1/notes.txt", "_state/panes/0/x.parquet",
+		"exports/dt=2024-01-01/hour=1/theirs.parquet", "user-feedback/mine/theirs.parquet"} {
 		if _, err := os.Stat(l.path(path)); err != nil {
 			t.Error(err)
 		}

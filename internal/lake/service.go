@@ -78,7 +78,7 @@ func (w *Writer) Run(ctx context.Context) error {
 			w.log.Info("the lake reads its positions anew", "reason", err)
 		} else {
 			w.fail(err)
-			w.log.Error("ERROR the lake begins again from its last published positions", "error", err, "after", pause)
+			w.log.Error("the lake begins again from its last published positions", "error", err, "after", pause)
 		}
 		select {
 		case <-ctx.Done():

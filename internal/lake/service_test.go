@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -234,5 +235,24 @@ func TestWaitRefusesStrangers(t *testing.T) {
 	defer cancel()
 	if err := w.Wait(ctx, map[string]map[int32]int64{"llm-requests": {0: 1}}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waiting for what nobody sent ends with %v", err)
+	}
+}
+
+// Positions outside of the log are gaps; a topic made anew has no position yet, whatever its name.
+func TestAssign(t *testing.T) {
+	m := newMemory()
+	w := NewWriter(Config{}, nil, nil, m, slog.New(slog.DiscardHandler), nil)
+	tp := func(id string, p int32) event.TopicPartition {
+		return event.TopicPartition{TopicID: id, Topic: "llm-requests", Partition: p}
+	}
+	m.next = map[event.TopicPartition]int64{tp("old", 0): 900, tp("new", 1): 10, tp("new", 2): 50, tp("new", 3): 70}
+	layout := map[event.TopicPartition]bus.Range{tp("new", 0): {Start: 5, End: 8}, tp("new", 1): {Start: 10, End: 10}, tp("new", 2): {Start: 60, End: 99}, tp("new", 3): {Start: 0, End: 40}}
+	got, err := w.assign(t.Context(), layout)
+	want := map[event.TopicPartition]int64{tp("new", 0): 5, tp("new", 1): 10, tp("new", 2): 60, tp("new", 3): 40}
+	if err != nil || !maps.Equal(got, want) {
+		t.Fatalf("%v (%v)", got, err)
+	}
+	if len(m.gaps) != 2 || m.gaps[0].Lost()+m.gaps[1].Lost() != 10 {
+		t.Errorf("gaps %+v", m.gaps)
 	}
 }

@@ -42,7 +42,6 @@ type lane struct {
 type result struct {
 	outcomes []outcome
 	claims   []*claim
-	bytes    int64
 	err      error
 }
 
