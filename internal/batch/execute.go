@@ -21,6 +21,41 @@ type taskFunc func(ctx context.Context, r *agg.Run, progress func(done, total in
 type activeRun struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when the run ended or was laid down for the next start
+
+	// Guarded by Service.mu. Who attaches to the run raises what it must count to what is acknowledged by then, so that both
+	// promises hold: a retry attaches, and a run counts everything acknowledged before it was asked for.
+	until  map[string]map[int32]int64
+	raised int  // how often
+	sealed bool // the work is over, only the result is not stored yet: nobody can attach any more
+}
+
+// attach raises what a run under way must count. It is false when the run's work is over, or not done by this process.
+func (s *Service) attach(id string, until map[string]map[int32]int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.active[id]
+	if a == nil || a.sealed {
+		return false
+	}
+	a.until, a.raised = until, a.raised+1 // ends only grow, so the later ones hold the earlier
+	return true
+}
+
+// target returns what a run must count by now, and how often that was raised.
+func (s *Service) target(id string) (until map[string]map[int32]int64, raised int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.active[id]
+	return a.until, a.raised
+}
+
+// seal closes a run to attaching, unless it was raised meanwhile.
+func (s *Service) seal(id string, raised int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.active[id]
+	a.sealed = a.raised == raised
+	return a.sealed
 }
 
 // start executes a stored run, unless the service is not running (then the next Run takes it up) or the run is under way.
@@ -32,7 +67,7 @@ func (s *Service) start(r agg.Run) {
 	}
 	r.Tasks = slices.Clone(r.Tasks) // the caller may still show its own
 	ctx, cancel := context.WithCancelCause(s.ctx)
-	a := &activeRun{cancel, make(chan struct{})}
+	a := &activeRun{cancel: cancel, done: make(chan struct{}), until: r.Until}
 	s.active[r.ID] = a
 	s.work.Go(func() {
 		defer func() {
@@ -128,7 +163,8 @@ func errorText(e string) string {
 	return ": " + e
 }
 
-// tasks runs the tasks in the order of the DAG; those that are done already, before a restart, are not done again.
+// tasks runs the tasks in the order of the DAG. After a restart all are done again, those that had ended too: tasks are idempotent,
+// and who attaches to the run wants them to count what came since.
 func (s *Service) tasks(ctx context.Context, r *agg.Run) error {
 	d := s.dag(r.DagID)
 	if d == nil {
@@ -136,9 +172,6 @@ func (s *Service) tasks(ctx context.Context, r *agg.Run) error {
 	}
 	for i := range r.Tasks {
 		t := &r.Tasks[i]
-		if t.State == agg.RunSuccess {
-			continue
-		}
 		def := d.chosen(t.TaskID)
 		if t.TaskID == "" || def == nil || def[0].run == nil {
 			return fmt.Errorf("the task %q of %s is not available in this version", t.TaskID, r.DagID)
@@ -223,45 +256,74 @@ type hourlyTotals struct {
 }
 
 // hourlyAggregation waits until the lake holds what was acknowledged when the run was accepted, then folds each hour of the
-// interval that has data.
+// interval that has data; again, when somebody attached to the run meanwhile.
 func (s *Service) hourlyAggregation(ctx context.Context, r *agg.Run, progress func(done, total int64, unit string)) (any, error) {
+	done := map[int64]hourResult{}
+	for again := false; ; again = true {
+		until, raised := s.target(r.ID)
+		if err := s.awaitLake(ctx, until); err != nil {
+			return nil, err
+		}
+		if err := s.foldInterval(ctx, r, done, again, progress); err != nil {
+			return nil, err
+		}
+		if s.seal(r.ID, raised) {
+			return totals(done), nil
+		}
+	}
+}
+
+func (s *Service) awaitLake(ctx context.Context, until map[string]map[int32]int64) error {
+	if len(until) == 0 {
+		return nil
+	}
+	if err := s.deps.Lake.Flush(ctx); err != nil {
+		return fmt.Errorf("the lake cannot publish what it has read: %w", err)
+	}
+	if err := s.deps.Lake.Wait(ctx, until); err != nil {
+		return fmt.Errorf("the lake does not hold yet what was acknowledged before the run: %w", err)
+	}
+	return nil
+}
+
+// foldInterval folds each hour of the interval that has data, or only those that got new data, and keeps what it did in done.
+func (s *Service) foldInterval(ctx context.Context, r *agg.Run, done map[int64]hourResult, onlyDirty bool, progress func(done, total int64, unit string)) error {
 	first, n, err := hourSpan(r.Start, r.End)
 	if err != nil {
-		return nil, err
-	}
-	if len(r.Until) > 0 {
-		if err := s.deps.Lake.Flush(ctx); err != nil {
-			return nil, fmt.Errorf("the lake cannot publish what it has read: %w", err)
-		}
-		if err := s.deps.Lake.Wait(ctx, r.Until); err != nil {
-			return nil, fmt.Errorf("the lake does not hold yet what was acknowledged before the run: %w", err)
-		}
+		return err
 	}
 	var hours []int64
 	for i := range n {
 		h, err := s.deps.Hours.HourBuild(ctx, first+int64(i)*3600)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if h.Version > 0 {
 			hours = append(hours, h.Hour)
 		}
 	}
-	var sum hourlyTotals
 	for i, hour := range hours {
 		progress(int64(i), int64(len(hours)), "hours")
-		res, err := s.foldHour(ctx, hour, false)
+		res, err := s.foldHour(ctx, hour, onlyDirty)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if res.Folded {
-			sum.Hours++
-		}
-		sum.Files, sum.Events, sum.Duplicates = sum.Files+res.Files, sum.Events+res.Events, sum.Duplicates+res.Duplicates
-		if res.Changed {
-			sum.Changed++
+			res.Changed = res.Changed || done[hour].Changed
+			done[hour] = res
 		}
 	}
 	progress(int64(len(hours)), int64(len(hours)), "hours")
-	return sum, nil
+	return nil
+}
+
+func totals(done map[int64]hourResult) (t hourlyTotals) {
+	for _, res := range done {
+		t.Hours++
+		t.Files, t.Events, t.Duplicates = t.Files+res.Files, t.Events+res.Events, t.Duplicates+res.Duplicates
+		if res.Changed {
+			t.Changed++
+		}
+	}
+	return t
 }

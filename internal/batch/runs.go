@@ -188,21 +188,56 @@ func (s *Service) accept(w http.ResponseWriter, r *http.Request, req runRequest)
 	for _, t := range d.chosen(req.TaskID) {
 		run.Tasks = append(run.Tasks, agg.Task{TaskID: t.ID, State: agg.RunQueued})
 	}
-	run, existed, err := s.deps.Runs.CreateRun(ctx, run)
+	run, err = s.createOrAttach(ctx, run)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	if existed && !sameWork(&run, &req) {
+	if !sameWork(&run, &req) {
 		httpx.Problem(w, r, http.StatusConflict, fmt.Sprintf("the run id or Idempotency-Key belongs to the run %s, which has another DAG, task or interval", run.ID))
 		return
 	}
-	if !existed {
-		s.note(&run, "info", "", "run accepted")
-		s.start(run)
-	}
 	w.Header().Set("Location", "/runs/"+run.ID)
 	httpx.JSON(w, http.StatusAccepted, run)
+}
+
+// createOrAttach stores and starts a run, or returns the same one of before. One that is just ending is waited for.
+func (s *Service) createOrAttach(ctx context.Context, wish agg.Run) (agg.Run, error) {
+	for looked := false; ; looked = true {
+		run, existed, err := s.deps.Runs.CreateRun(ctx, wish)
+		switch {
+		case err != nil:
+			return run, err
+		case !existed:
+			s.note(&run, "info", "", "run accepted")
+			s.start(run)
+			return run, nil
+		case run.State.Final() || run.DagID != wish.DagID || run.TaskID != wish.TaskID || !run.Start.Equal(wish.Start) || !run.End.Equal(wish.End):
+			return run, nil // its id or key was given: nothing is done again
+		case s.attach(run.ID, wish.Until):
+			return run, nil
+		}
+		s.mu.Lock()
+		a := s.active[run.ID]
+		stopped := !s.started || s.closing
+		s.mu.Unlock()
+		if stopped {
+			return run, nil // the next start counts what is there by then
+		}
+		if a == nil {
+			if looked { // nobody executes it: its end could not be stored
+				run.Until = wish.Until
+				s.start(run)
+				return run, nil
+			}
+			continue // it ended between the two looks
+		}
+		select {
+		case <-a.done:
+		case <-ctx.Done():
+			return run, ctx.Err()
+		}
+	}
 }
 
 func sameWork(run *agg.Run, req *runRequest) bool {

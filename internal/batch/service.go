@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
 // Service runs the batch work of one process. Make it with New, serve its Handler, and Run it once.
@@ -96,7 +98,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	s.started, s.ctx = true, work
 	s.mu.Unlock()
-	for _, r := range runs {
+	for _, r := range s.retarget(ctx, runs) {
 		s.log.Info("aggregation run taken up again", "run", r.ID, "dag", r.DagID, "start", r.Start, "end", r.End)
 		s.start(r)
 	}
@@ -112,6 +114,25 @@ func (s *Service) Run(ctx context.Context) error {
 	stop(errStopping)
 	s.work.Wait()
 	return nil
+}
+
+// retarget lets runs of before count what is acknowledged by now: somebody may have attached to them, which is not stored. Where the
+// ends cannot be read, what was stored holds.
+func (s *Service) retarget(ctx context.Context, runs []agg.Run) []agg.Run {
+	if len(runs) == 0 {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, endsTimeout)
+	defer stop()
+	ends, err := s.deps.Ends(ctx)
+	if err != nil {
+		s.log.Warn("the ends of the topics cannot be read; runs of before count what they were accepted for", "err", err)
+		return runs
+	}
+	for i := range runs {
+		runs[i].Until = ends
+	}
+	return runs
 }
 
 // recall learns from what is stored how the last runs ended, so that a restart does not forget a failure or a success.

@@ -314,6 +314,55 @@ func TestRunCountsWhatWasAcknowledgedBefore(t *testing.T) {
 	})
 }
 
+// Who attaches to a run gets what was acknowledged before he asked, not only what was when the run was accepted.
+func TestAttachingRaisesWhatARunCounts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		w.scanTakes = 10 * time.Second
+		w.ends = map[string]map[int32]int64{"llm-requests": {0: 1}}
+		now := time.Now().Truncate(time.Hour).Unix() // the running hour: nothing folds it but the run
+		w.publish(now, request("1", "m", 0))
+		w.reach("llm-requests", 0, 1)
+		r := begin(t, w, nil)
+		path := r.post(1000, 1001)
+		time.Sleep(5 * time.Second) // it folds
+		w.ends = map[string]map[int32]int64{"llm-requests": {0: 2}}
+		if again := r.post(1000, 1001); again != path {
+			t.Fatalf("the same interval gives %s, not %s", again, path)
+		}
+		time.Sleep(time.Minute)
+		if run := r.run(path); run.State != agg.RunRunning {
+			t.Fatalf("it ended without what the second caller had sent: %+v", run)
+		}
+		w.publish(now, request("2", "m", 1))
+		w.reach("llm-requests", 0, 2)
+		time.Sleep(time.Minute)
+		if run := r.run(path); run.State != agg.RunSuccess || string(run.Tasks[0].Summary) != `{"hours":1,"files":2,"events":2,"duplicates":0,"changed":1}` {
+			t.Errorf("%+v: %s", run, run.Tasks[0].Summary)
+		}
+	})
+}
+
+// A run that nobody executes, because its end could not be stored, is done again when it is asked for.
+func TestRunWithoutExecutorIsTakenUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		r := begin(t, w, nil)
+		path := r.post(0, 1)
+		synctest.Wait()
+		w.mu.Lock()
+		w.runs[0].State, w.runs[0].EndedAt = agg.RunRunning, nil
+		w.mu.Unlock()
+		if again := r.post(0, 1); again != path {
+			t.Errorf("gives %s, not %s", again, path)
+		}
+		synctest.Wait()
+		if run := r.run(path); run.State != agg.RunSuccess || run.Tasks[0].Try != 2 {
+			t.Errorf("%+v", run)
+		}
+	})
+}
+
 func TestTaskIsTriedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
