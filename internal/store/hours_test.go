@@ -199,7 +199,7 @@ func TestRowPages(t *testing.T) {
 			t.Errorf("pages of %d show %d rows", limit, seen)
 		}
 	}
-	if _, _, err := s.Rows(t.Context(), "hourly", start, start, "*", 1, "nonsense"); err != ErrCursor {
+	if _, _, err := s.Rows(t.Context(), "hourly", start, start, "*", 1, "nonsense"); err != ErrBadCursor {
 		t.Error(err)
 	}
 	if _, _, err := s.Rows(t.Context(), "yearly", start, start, "*", 1, ""); err == nil {

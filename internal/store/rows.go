@@ -12,8 +12,8 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
-// ErrCursor is the error of a cursor that Rows or Runs did not make.
-var ErrCursor = errors.New("bad cursor")
+// ErrBadCursor is the error of a cursor that Rows or Runs did not make.
+var ErrBadCursor = errors.New("bad cursor")
 
 // Levels are the periods that aggregation tables exist for.
 var Levels = []string{"hourly", "daily", "weekly", "monthly"}
@@ -89,12 +89,12 @@ func joinCursor(t time.Time, name string) string {
 func splitCursor(cursor string) (t time.Time, name string, err error) {
 	raw, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
-		return t, "", ErrCursor
+		return t, "", ErrBadCursor
 	}
 	stamp, name, ok := strings.Cut(string(raw), " ")
 	t, err = time.Parse(time.RFC3339Nano, stamp)
 	if !ok || err != nil {
-		return t, "", ErrCursor
+		return t, "", ErrBadCursor
 	}
 	return t, name, nil
 }

@@ -141,7 +141,7 @@ func TestRunsListed(t *testing.T) {
 	if runs, _, err := s.Runs(t.Context(), "other", 0, ""); err != nil || len(runs) != 1 {
 		t.Error(runs, err)
 	}
-	if _, _, err := s.Runs(t.Context(), "", 1, "?"); !errors.Is(err, ErrCursor) {
+	if _, _, err := s.Runs(t.Context(), "", 1, "?"); !errors.Is(err, ErrBadCursor) {
 		t.Error(err)
 	}
 	for _, c := range []struct {

@@ -66,10 +66,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one)
 }
 
-// Durability says in a sentence what a committed write survives.
-func (s *Store) Durability() string {
-	return "SQLite with write-ahead log: survives a killed process, not a power cut"
-}
+// Durability says what a committed write survives; the text follows "what is committed …".
+func (s *Store) Durability() string { return "survives a killed process, not a power cut" }
 
 // migrate applies what is missing. Another process may be doing the same: each step is one transaction with its version, so
 // the slower one fails on a step and finds it done when it looks again.
