@@ -15,6 +15,9 @@ import (
 // MaxFileBytes bounds a configuration file.
 const MaxFileBytes = 1 << 20
 
+// maxFaults bounds what is told of one file: this is not the file that was meant.
+const maxFaults = 100
+
 // readSmall reads a regular file of at most MaxFileBytes.
 func readSmall(path string) ([]byte, error) {
 	f, err := os.Open(path)
@@ -55,6 +58,10 @@ func (y *yamlFile) load(data []byte) {
 		return // empty, or nothing but comments
 	}
 	y.section(root, y.schema.roots[y.name], "")
+	if n := len(y.faults); n > maxFaults {
+		y.faults = append(y.faults[:maxFaults:maxFaults], fault(origin{kind: byFile, file: y.path, line: 1 << 30}, "", "and %d more faults", n-maxFaults))
+		y.faults[maxFaults].Where = y.path
+	}
 }
 
 // parse makes the tree of nodes. The library's texts are cut to what cannot hold a piece of the file.
@@ -269,6 +276,9 @@ func (y *yamlFile) items(n *yaml.Node, st *Setting, path string) {
 		sub, sec := &schema{}, newSection()
 		sub.walk(el, sec, st.File, "")
 		y.section(c, sec, fmt.Sprintf("%s[%d].", path, i))
+		if follow(c).Kind != yaml.MappingNode {
+			continue // said already
+		}
 		for _, h := range sub.holders {
 			y.validate(h, c, fmt.Sprintf("%s[%d].", path, i))
 		}

@@ -157,9 +157,17 @@ func (l *loader) set(st *Setting, text string, from origin) {
 // complaint is a message of a struct about one of its keys.
 type complaint struct{ key, text string }
 
+// face is the struct as its methods see it; nil when it is embedded without being exported.
+func face(v reflect.Value) any {
+	if !v.CanInterface() {
+		return nil
+	}
+	return v.Addr().Interface()
+}
+
 // complaints asks a struct what is wrong with its values.
 func complaints(v reflect.Value) []complaint {
-	c, ok := v.Addr().Interface().(interface{ Validate() error })
+	c, ok := face(v).(interface{ Validate() error })
 	if !ok {
 		return nil
 	}
@@ -172,7 +180,7 @@ func complaints(v reflect.Value) []complaint {
 
 // doubts asks a struct what is doubtful about its values.
 func doubts(v reflect.Value) []complaint {
-	c, ok := v.Addr().Interface().(interface{ Doubts() []string })
+	c, ok := face(v).(interface{ Doubts() []string })
 	if !ok {
 		return nil
 	}

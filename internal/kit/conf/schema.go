@@ -102,7 +102,7 @@ func (s *schema) field(parent reflect.Value, i int, sec *section, file, prefix s
 	f, v := parent.Type().Field(i), parent.Field(i)
 	key, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 	switch {
-	case key == "-" || !f.IsExported():
+	case key == "-" || (!f.IsExported() && !f.Anonymous):
 	case opts == "inline" || (f.Anonymous && key == ""):
 		s.walk(v, sec, file, prefix)
 	case key == "":
