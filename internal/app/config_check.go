@@ -98,13 +98,13 @@ func (c *Config) checkDoors(t *conf.Tree) []conf.Fault {
 	refuse := func(path, addr string) {
 		faults = append(faults, t.NewFault(path, "%s lets the whole network in, and authentication is off; use 127.0.0.1, or say --insecure (HXP_INSECURE=true) to serve everybody", addr))
 	}
+	if !loopback(c.Bind) {
+		refuse("bind", c.Bind) // the services follow it, and one line is enough
+	}
 	for _, l := range c.listeners() {
 		if l.hostFollows == "" && !loopback(l.host) {
 			refuse(l.hostPath, l.host)
 		}
-	}
-	if !loopback(c.Bind) {
-		refuse("bind", c.Bind)
 	}
 	if c.Broker == "embedded" && t.IsSet("kafka.bootstrap_servers") {
 		for _, addr := range c.KafkaAPI.Kafka.Bootstrap {
@@ -133,9 +133,9 @@ func (c *Config) checkPorts(t *conf.Tree) []conf.Fault {
 		case !ok:
 			taken[l.port] = l
 		case t.IsSet(l.portPath) || !t.IsSet(first.portPath):
-			faults = append(faults, t.NewFault(l.portPath, "port %d is that of %s already (%s)", l.port, first.name, first.portPath))
+			faults = append(faults, t.NewFault(l.portPath, "port %d is already that of %s", l.port, first.name))
 		default:
-			faults = append(faults, t.NewFault(first.portPath, "port %d is that of %s already (%s)", l.port, l.name, l.portPath))
+			faults = append(faults, t.NewFault(first.portPath, "port %d is already that of %s", l.port, l.name))
 		}
 	}
 	return faults

@@ -8,7 +8,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 )
 
-//go:generate go run ../../cmd/hxp config reference -o ../../docs/configuration.md
+//go:generate sh -c "go run ../../cmd/hxp config reference > ../../docs/configuration.md"
 
 // ConfigCheck writes every warning and every fault of the configuration to w, one a line, and fails when there is a fault.
 func ConfigCheck(w io.Writer, o LoadOptions) error {

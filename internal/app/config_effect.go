@@ -16,8 +16,11 @@ func (c *Config) derive(t *conf.Tree) {
 	c.KafkaAPI.Ingest.Timeout = c.EventProcessing.Limits.Timeout
 	c.Batch.Lake.Group = c.Batch.Kafka.ConsumerGroup
 	c.Batch.Lake.Future = c.EventProcessing.Stream.Future
-	if n := c.Batch.Service.Workers; n > 0 && !t.IsSet("batch_processing.workers") {
-		c.Batch.Processing.Workers = min(n, 64)
+	if c.Batch.Service.Workers > 0 && !t.IsSet("batch_processing.workers") {
+		t.Copy("service.workers", "batch_processing.workers")
+	}
+	if t.IsSet("event_processing.future_tolerance") && !t.IsSet("ingest.max_future") {
+		t.Copy("event_processing.future_tolerance", "ingest.max_future")
 	}
 	if t.IsSet("log_level") {
 		return
@@ -25,7 +28,8 @@ func (c *Config) derive(t *conf.Tree) {
 	best := slog.LevelError + 1
 	for i, name := range c.logLevels() {
 		if l, err := telemetry.ParseLevel(name); err == nil && l < best && t.IsSet(performancePaths[i]+"log_level") {
-			best, c.LogLevel = l, name
+			best = l
+			t.Copy(performancePaths[i]+"log_level", "log_level")
 		}
 	}
 }

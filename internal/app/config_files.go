@@ -38,7 +38,7 @@ type KafkaAPIPerformance struct {
 // ServiceCommon is what the section service has in all files.
 type ServiceCommon struct {
 	Host    string `yaml:"host" env:"HXP_BIND" flag:"bind" default:"127.0.0.1" doc:"Address to listen on. Anything but loopback needs authentication or insecure."`
-	Workers int    `yaml:"workers" default:"0" min:"0" max:"256" doc:"Tasks at the same time; 0 leaves it to the service. For batch-processing-api it sets batch_processing.workers where that is not set."`
+	Workers int    `yaml:"workers" default:"0" min:"0" max:"64" doc:"Tasks at the same time; 0 leaves it to the service. For batch-processing-api it sets batch_processing.workers where that is not set."`
 }
 
 // PerformanceCommon is what the section performance has in all files.

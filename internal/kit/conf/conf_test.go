@@ -230,6 +230,9 @@ func TestShow(t *testing.T) {
 	if !json.Valid(js.Bytes()) {
 		t.Error("no JSON")
 	}
+	if got, want := tree.Notices(), []string{"nine is a lot (DIR/one.yaml:12:12 work.retries)", "accepted, no effect yet: the next release reads them (DIR/one.yaml:15:3 targets)", "accepted, no effect yet: the next release uses it (DIR/two.yaml:1:8 later)"}; strings.ReplaceAll(fmt.Sprint(got), dir, "DIR") != fmt.Sprint(want) {
+		t.Errorf("notices: %v", got)
+	}
 	if s.One.Work.Timeout != 90*time.Second || s.One.Work.Poll != 250*time.Millisecond || s.One.Service.Port != 82 || s.One.Work.Password != "pl4nted" || s.One.Targets[0].Interval != 15*time.Second || s.One.Work.Bytes != 9007199254740993 {
 		t.Errorf("%+v", s.One)
 	}

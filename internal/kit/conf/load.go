@@ -25,6 +25,26 @@ type Tree struct {
 	Warnings []Fault // legal but doubtful, sorted
 }
 
+// Notices are the warnings for a log: those that say the same of several settings are one line, which ends with their places.
+func (t *Tree) Notices() []string {
+	var texts []string
+	places := map[string][]string{}
+	for _, w := range t.Warnings {
+		if places[w.Message] == nil {
+			texts = append(texts, w.Message)
+		}
+		place := w.Where
+		if w.at.kind == byFile && w.Path != "" {
+			place += " " + w.Path
+		}
+		places[w.Message] = append(places[w.Message], place)
+	}
+	for i, text := range texts {
+		texts[i] = text + " (" + strings.Join(places[text], ", ") + ")"
+	}
+	return texts
+}
+
 // Load fills target. The error is of type Faults; with it, target is not to be used. The Tree is there in both cases.
 func Load(target any, o Options) (*Tree, error) {
 	l := &loader{schema: newSchema(target)}
