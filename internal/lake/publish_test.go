@@ -21,7 +21,7 @@ var errKill = errors.New("killed")
 
 // at is the event with a number; its time jumps over many hours.
 func at(n int64) *event.Event {
-	e := &event.Event{Kind: event.LLMRequest, ID: fmt.Sprintf("e%d", n), HasTime: true, Time: 1_700_000_000_000_000 + (n*7919)%(3*3600)*1e6}
+	e := &event.Event{Kind: event.LLMRequest, ID: fmt.Sprintf("e%d", n), HasTime: true, Time: 1_700_000_000_000_000 + (n*7919)%(2*3600)*1e6}
 	if n%17 == 0 {
 		e.Kind = event.UserFeedback // a stranger on this topic
 	}
@@ -89,15 +89,17 @@ func holds(t interface{ Fatalf(string, ...any) }, l *Lake, m *memory, end int64)
 // However a log is cut into ranges, and wherever the writer is killed, the lake holds each event once and the sweep leaves
 // exactly the files of the manifest.
 func TestKilledAnywhere(t *testing.T) {
+	encoders := make(map[event.Kind]*encoder) // dear to make
 	rapid.Check(t, func(rt *rapid.T) {
 		l, m, tp := openTest(t), newMemory(), testTP
 		l.noSync = true
 		m.InitPosition(context.Background(), tp, 0)
-		const end = 60
+		const end = 30
 		p := newPublisher(l, m, slog.New(slog.DiscardHandler), newMetrics(nil))
+		p.encoders = encoders
 		for m.next[tp] < end {
 			from := m.next[tp]
-			to := min(end, from+int64(rapid.IntRange(1, 30).Draw(rt, "range")))
+			to := min(end, from+int64(rapid.IntRange(1, 12).Draw(rt, "range")))
 			kill := rapid.SampledFrom([]string{"", "", "write", "verify", "rename", "move", "commit"}).Draw(rt, "kill")
 			p.point = func(step string) error {
 				if step == kill {
@@ -209,7 +211,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	checked, bad, err := l.Verify(t.Context(), m, nil)
-	if err != nil || len(bad) > 0 || checked != len(m.files) || checked < 3 {
+	if err != nil || len(bad) > 0 || checked != len(m.files) || checked < 2 {
 		t.Fatalf("%d checked, bad %v, %v", checked, bad, err)
 	}
 	whole, err := os.ReadFile(l.path(m.files[0].Path))
