@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/lake"
@@ -15,6 +16,7 @@ import (
 type KafkaAPIFile struct {
 	Service     KafkaAPIService     `yaml:"service" doc:"Where kafka-api listens."`
 	Kafka       bus.Config          `yaml:"kafka" doc:"The brokers. All four files share what is set in one of them; files that contradict each other are refused."`
+	Broker      broker.Config       `yaml:"embedded_broker" doc:"The broker that hxp up embeds where no other one is named."`
 	Ingest      ingest.Config       `yaml:"ingest" doc:"Limits of the way in."`
 	Scrape      []Scrape            `yaml:"scrape" doc:"Prometheus endpoints that are read as system metrics." later:"scraping comes with the bus release"`
 	Performance KafkaAPIPerformance `yaml:"performance" doc:"Resources of the process."`

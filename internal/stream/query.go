@@ -127,3 +127,11 @@ func (s *Service) reach() time.Duration {
 	}
 	return reach
 }
+
+// Counted is how many records of the input topics count, since the topics began.
+func (s *Service) Counted() (n int64) {
+	for _, p := range s.partitions() {
+		n += p.Counted
+	}
+	return n
+}

@@ -1,0 +1,115 @@
+// Command hxp is the event-driven data pipeline for LLM servers: one binary that runs the whole system, any service of it,
+// and the tools around it. It parses, calls app, and turns the outcome into an exit code: 0 done, 1 it failed, 2 wrong usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hxp-enterprise/hxp/internal/app"
+)
+
+func main() { os.Exit(execute(os.Args[1:])) }
+
+// exitError ends the program with a code; a nil cause has been reported already.
+type exitError struct {
+	code  int
+	cause error
+}
+
+func (e *exitError) Error() string {
+	if e.cause == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.cause.Error()
+}
+
+// usage marks an error as wrong usage.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{2, err}
+}
+
+func execute(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	root := rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	exit, ok := errors.AsType[*exitError](err)
+	if !ok {
+		exit = &exitError{1, err}
+	}
+	if exit.cause != nil {
+		fmt.Fprintln(os.Stderr, "hxp: "+strings.TrimSpace(exit.cause.Error()))
+		if exit.code == 2 {
+			fmt.Fprintln(os.Stderr, "hxp: see `hxp --help`")
+		}
+	}
+	return exit.code
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "hxp",
+		Short:         "Event-driven data pipeline for LLM servers",
+		Long:          "hxp takes the events of an LLM server, keeps every one of them, shows within milliseconds what is going on, and turns\nthe history into aggregates that can be trusted to the last row.",
+		Example:       "  hxp up --demo                          the whole system with generated traffic\n  hxp replay trace.csv                   send a real trace\n  hxp config show                        effective settings and where they come from",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Errorf("unknown command %q%s", args[0], suggestions(cmd, args[0])))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%s: %w", cmd.CommandPath(), err))
+	})
+	root.AddCommand(upCommand(), runCommand(), replayCommand(), simulateCommand(), topicsCommand(), lakeCommand(), configCommand(), benchCommand(), versionCommand())
+	for _, name := range app.Names {
+		root.AddCommand(serviceCommand(name))
+	}
+	return root
+}
+
+func suggestions(cmd *cobra.Command, name string) string {
+	cmd.SuggestionsMinimumDistance = 2
+	if s := cmd.SuggestionsFor(name); len(s) > 0 {
+		return "; did you mean " + strings.Join(s, " or ") + "?"
+	}
+	return ""
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "hxp "+app.Version)
+		return err
+	}}
+}
+
+func noArgs(cmd *cobra.Command, args []string) error { return usage(cobra.NoArgs(cmd, args)) }
+
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usage(fmt.Errorf("%s: give at least one %s", cmd.CommandPath(), what))
+		}
+		return nil
+	}
+}

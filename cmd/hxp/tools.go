@@ -1,0 +1,219 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/hxp-enterprise/hxp/internal/app"
+)
+
+// quiet is the log of commands that a person runs: only what is wrong.
+func quiet() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+}
+
+// settings loads the configuration for a command without its warnings.
+func settings(cmd *cobra.Command) (*app.Config, error) {
+	cfg, _, err := app.LoadConfig(loadOptions(cmd))
+	if err != nil {
+		return nil, &exitError{1, fmt.Errorf("the configuration has faults:\n%w", err)}
+	}
+	return cfg, nil
+}
+
+func replayCommand() *cobra.Command {
+	var r app.ReplayFlags
+	cmd := &cobra.Command{
+		Use: "replay FILE…", Short: "Send real trace files as events", Args: atLeastOne("file, or - for standard input"),
+		Long: "Reads trace files (plain, .gz, .zst) and sends every row as an event. The format is found from the content: " + strings.Join(app.ReplayFormats(), ", ") +
+			".\nIds come from the content, so replaying a file twice adds nothing. Exit code 1 when a row was refused.",
+		Example: "  hxp replay burstgpt_1.csv\n  hxp replay --model code AzureLLMInferenceTrace_code.csv\n  zcat trace.jsonl.gz | hxp replay --speed 10 -",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := settings(cmd)
+			if err != nil {
+				return err
+			}
+			r.Files, r.Stdin, r.Terminal = args, cmd.InOrStdin(), term.IsTerminal(int(os.Stderr.Fd()))
+			o, err := r.Options()
+			if err != nil {
+				return usage(err)
+			}
+			to, err := app.OpenSending(cmd.Context(), cfg, r.Via, r.To, quiet())
+			if err != nil {
+				return err
+			}
+			defer to.Close()
+			if code := app.Replay(cmd.Context(), o, to, cmd.OutOrStdout(), cmd.ErrOrStderr()); code != 0 {
+				return &exitError{code, nil}
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&r.Format, "format", "", "format of the files; found by content when absent")
+	f.StringVar(&r.Start, "start", "", "zero of relative clocks, RFC 3339 (default 1970-01-01T00:00:00Z)")
+	f.StringVar(&r.Speed, "speed", "max", "max, or event seconds a second: 1 is real time")
+	f.StringVar(&r.Model, "model", "", "model where the format names none")
+	f.StringVar(&r.Via, "via", "kafka", "kafka (straight to the topics) or http (through kafka-api)")
+	f.StringVar(&r.To, "to", "", "brokers, or base URL of kafka-api")
+	f.BoolVar(&r.JSON, "json", false, "summary as JSON")
+	configFlags(f)
+	return cmd
+}
+
+func simulateCommand() *cobra.Command {
+	var s app.SimulateFlags
+	cmd := &cobra.Command{
+		Use: "simulate", Short: "Send believable generated traffic", Args: noArgs,
+		Example: "  hxp simulate --rate 200 --duration 5m --scenario incident",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := settings(cmd)
+			if err != nil {
+				return err
+			}
+			if err := s.Check(); err != nil {
+				return usage(err)
+			}
+			to, err := app.OpenSending(cmd.Context(), cfg, s.Via, s.To, quiet())
+			if err != nil {
+				return err
+			}
+			defer to.Close()
+			n, err := s.Run(cmd.Context(), to)
+			fmt.Fprintf(cmd.OutOrStdout(), "%d events sent\n", n)
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.Float64Var(&s.Rate, "rate", 50, "requests a second, on average")
+	f.DurationVar(&s.Duration, "duration", 0, "how long; until Ctrl-C when absent")
+	f.Int64Var(&s.Seed, "seed", 1, "makes the traffic reproducible")
+	f.StringVar(&s.Scenario, "scenario", "steady", strings.Join(app.Scenarios(), ", "))
+	f.StringVar(&s.Via, "via", "kafka", "kafka or http")
+	f.StringVar(&s.To, "to", "", "brokers, or base URL of kafka-api")
+	configFlags(f)
+	return cmd
+}
+
+func printJSON(cmd *cobra.Command, v any) error {
+	enc := json.NewEncoder(cmd.OutOrStdout())
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func topicsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "topics", Short: "Topics of the bus", Example: "  hxp topics list", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	list := &cobra.Command{Use: "list", Short: "List the topics", Args: noArgs, Example: "  hxp topics list --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := settings(cmd)
+			if err != nil {
+				return err
+			}
+			topics, err := app.Topics(cmd.Context(), cfg, quiet())
+			if err != nil {
+				return err
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				return printJSON(cmd, map[string]any{"topics": topics})
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tPARTITIONS\tMESSAGES\tBYTES\tRETENTION")
+			for _, t := range topics {
+				retention := "for ever"
+				if t.RetentionMS >= 0 {
+					retention = (time.Duration(t.RetentionMS) * time.Millisecond).String()
+				}
+				fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\n", t.Name, t.Partitions, t.Messages, t.Bytes, retention)
+			}
+			return w.Flush()
+		}}
+	list.Flags().Bool("json", false, "as JSON")
+	configFlags(list.Flags())
+	cmd.AddCommand(list)
+	return cmd
+}
+
+func lakeCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "lake", Short: "Raw events at rest", Example: "  hxp lake ls\n  hxp lake verify", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	ls := &cobra.Command{Use: "ls", Short: "List the files with their state", Args: noArgs, Example: "  hxp lake ls --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := settings(cmd)
+			if err != nil {
+				return err
+			}
+			files, err := app.LakeFiles(cmd.Context(), cfg, quiet())
+			if err != nil {
+				return err
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				return printJSON(cmd, map[string]any{"files": files})
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+			fmt.Fprintln(w, "PATH\tROWS\tBYTES\tSTATE")
+			for _, f := range files {
+				fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", f.Path, f.Rows, f.Bytes, f.State)
+			}
+			return w.Flush()
+		}}
+	ls.Flags().Bool("json", false, "as JSON")
+	verify := &cobra.Command{Use: "verify", Short: "Read every file again and compare it with the manifest", Args: noArgs, Example: "  hxp lake verify",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := settings(cmd)
+			if err != nil {
+				return err
+			}
+			checked, bad, err := app.LakeVerify(cmd.Context(), cfg, quiet(), nil)
+			if err != nil {
+				return err
+			}
+			for _, b := range bad {
+				fmt.Fprintln(cmd.ErrOrStderr(), b)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d files checked, %d bad\n", checked, len(bad))
+			if len(bad) > 0 {
+				return errors.New("the lake has damaged files")
+			}
+			return nil
+		}}
+	for _, c := range []*cobra.Command{ls, verify} {
+		configFlags(c.Flags())
+	}
+	cmd.AddCommand(ls, verify)
+	return cmd
+}
+
+func benchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "bench NAME", Short: "Measure this machine: " + strings.Join(app.Benches(), ", "),
+		Long:    "Runs a measurement in a temporary folder and prints it with payload and machine.",
+		Example: "  hxp bench pipeline --duration 20s --json", Args: cobra.MaximumNArgs(1), ValidArgs: app.Benches(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage(fmt.Errorf("hxp bench: name one of %s", strings.Join(app.Benches(), ", ")))
+			}
+			d, _ := cmd.Flags().GetDuration("duration")
+			res, err := app.Bench(cmd.Context(), args[0], d)
+			if errors.Is(err, app.ErrNoBench) {
+				return usage(err)
+			} else if err != nil {
+				return err
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(res)
+			}
+			return printJSON(cmd, res)
+		},
+	}
+	cmd.Flags().Duration("duration", 20*time.Second, "how long to measure")
+	cmd.Flags().Bool("json", false, "on one line")
+	return cmd
+}

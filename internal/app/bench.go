@@ -1,0 +1,282 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/run"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+	"github.com/hxp-enterprise/hxp/internal/stream"
+)
+
+// BenchResult is what a measurement found, with what it was made on.
+type BenchResult struct {
+	Bench   string `json:"bench"`
+	Machine struct {
+		Cores int    `json:"cores"`
+		OS    string `json:"os"`
+		Arch  string `json:"arch"`
+		Go    string `json:"go"`
+	} `json:"machine"`
+	Payload struct {
+		Bytes int    `json:"bytes"`
+		Acks  string `json:"acks"`
+	} `json:"payload"`
+	Results map[string]any `json:"results"`
+}
+
+// ErrNoBench says that there is no measurement of that name.
+var ErrNoBench = errors.New("there is no such measurement")
+
+type bench func(ctx context.Context, s *system, d time.Duration) (map[string]any, error)
+
+var benches = map[string]struct {
+	services []string
+	run      bench
+}{
+	"pipeline": {[]string{Broker, Stream, Lake}, benchPipeline},
+	"windows":  {[]string{Broker}, benchWindows},
+	"ingest":   {[]string{Broker, KafkaAPI, Stream, Lake}, benchIngest},
+	"latency":  {[]string{Broker, KafkaAPI, Stream, Lake, EventProcessingAPI}, benchLatency},
+}
+
+// Benches lists the measurements.
+func Benches() (names []string) {
+	for n := range benches {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Bench runs a measurement on a system of its own in a temporary folder.
+func Bench(ctx context.Context, name string, d time.Duration) (*BenchResult, error) {
+	b, ok := benches[name]
+	if !ok {
+		return nil, fmt.Errorf("%w: %q; there are %v", ErrNoBench, name, Benches())
+	}
+	if d <= 0 {
+		return nil, fmt.Errorf("%w: --duration must be above 0", ErrNoBench)
+	}
+	dir, err := os.MkdirTemp("", "hxp-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	cfg, _, err := LoadConfig(LoadOptions{Environ: append(freePorts(), "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:0", "HXP_BROKER_MAX_BYTES=8589934592"), Flags: map[string]string{"data-dir": dir}})
+	if err != nil {
+		return nil, err
+	}
+	set, _, err := cfg.settle(ctx, b.services)
+	if err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s := &system{set: set, log: log, reg: telemetry.NewRegistry(), regs: map[string]*telemetry.Registry{}, urls: map[string]string{}}
+	units, err := s.units(b.services, false)
+	if err != nil {
+		return nil, err
+	}
+	res := &BenchResult{Bench: name}
+	res.Machine.Cores, res.Machine.OS, res.Machine.Arch, res.Machine.Go = runtime.GOMAXPROCS(0), runtime.GOOS, runtime.GOARCH, runtime.Version()
+	res.Payload.Bytes, res.Payload.Acks = len(newPayloads(0).next()), "all"
+	work, stop := context.WithCancel(ctx)
+	defer stop()
+	var benchErr error
+	var measured sync.WaitGroup
+	err = run.Supervise(work, log, units, func() {
+		measured.Go(func() {
+			defer stop()
+			res.Results, benchErr = b.run(work, s, d)
+		})
+	})
+	measured.Wait()
+	if err := errors.Join(benchErr, err); err != nil {
+		return nil, err
+	}
+	return res, ctx.Err()
+}
+
+func freePorts() (env []string) {
+	for _, name := range []string{"KAFKA_API_PORT", "EVENT_PROCESSING_API_PORT", "BATCH_PROCESSING_API_PORT", "DATA_STREAMING_API_PORT", "AIRFLOW_WEBSERVER_PORT",
+		"OPERATIONS_DASHBOARD_PORT", "BUSINESS_DASHBOARD_PORT", "PERFORMANCE_DASHBOARD_PORT", "SYSTEM_DASHBOARD_PORT"} {
+		env = append(env, name+"=0")
+	}
+	return env
+}
+
+// payloads makes distinct canonical events of about 380 bytes, as a gateway sends them. Not for concurrent use.
+type payloads struct {
+	e      event.Event
+	n      int
+	worker string
+	began  int64
+}
+
+func newPayloads(worker int) *payloads {
+	return &payloads{worker: strconv.Itoa(worker), began: time.Now().UnixMicro()}
+}
+
+var benchModels = [...]string{"mixtral-8x7b", "hermes-2", "openchat-3.5", "phi-3-mini"}
+
+// next returns the next event's bytes, which are the caller's.
+func (p *payloads) next() []byte {
+	p.n++
+	e := &p.e
+	e.Reset()
+	id := "01J9Z8Q4T" + p.worker + "-" + strconv.Itoa(10_000_000+p.n)
+	e.ID, e.Source, e.Kind, e.Time, e.HasTime = id, "gateway", event.LLMRequest, time.Now().UnixMicro(), true
+	e.SetText(event.Model, benchModels[p.n%4])
+	e.SetText(event.RequestID, id)
+	e.SetText(event.UserID, "user-"+strconv.Itoa(p.n*7919%500))
+	e.SetText(event.Tenant, "team-"+strconv.Itoa(p.n%6))
+	e.SetText(event.Operation, "chat")
+	e.SetInt(event.DurationMS, int64(200_000_000+p.n*104729%3_000_000_000))
+	e.SetInt(event.TTFT, int64(20_000_000+p.n*15485863%400_000_000))
+	e.SetInt(event.PromptTokens, int64(100+p.n%1700))
+	e.SetInt(event.CompletionTokens, int64(20+p.n%480))
+	e.SetBool(event.Success, p.n%97 != 0)
+	e.Settle()
+	return event.AppendJSON(make([]byte, 0, 400), e)
+}
+
+// load sends distinct events from some workers until ctx ends or most are sent, holding back while ahead tells to.
+func load(ctx context.Context, b *bus.Bus, workers int, most int64, ahead func(sent int64) bool) (sent int64, err error) {
+	p, err := b.NewProducer(bus.ProducerOptions{Linger: 5 * time.Millisecond})
+	if err != nil {
+		return 0, err
+	}
+	defer p.Close()
+	var acked, started atomic.Int64
+	var failed atomic.Pointer[error]
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			gen := newPayloads(w)
+			for ctx.Err() == nil && failed.Load() == nil {
+				n := started.Add(1)
+				if most > 0 && n > most {
+					return
+				}
+				if n%1000 == 0 {
+					for ahead != nil && ahead(n) && ctx.Err() == nil {
+						time.Sleep(5 * time.Millisecond)
+					}
+				}
+				v := gen.next()
+				p.SendAsync(context.WithoutCancel(ctx), &bus.Message{Topic: "llm-requests", Key: []byte(gen.e.ID), Value: v}, func(_ *bus.Message, err error) {
+					if err != nil {
+						failed.CompareAndSwap(nil, &err)
+					} else {
+						acked.Add(1)
+					}
+				})
+			}
+		})
+	}
+	wg.Wait()
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	err = p.Flush(flush)
+	if e := failed.Load(); e != nil {
+		err = *e
+	}
+	return acked.Load(), err
+}
+
+// requests counts what the windows hold.
+func requests(s *stream.Service) (n int64) {
+	for _, c := range s.Query(stream.Span{Start: 0, End: 1 << 40}).Groups {
+		n += int64(c.Requests)
+	}
+	return n
+}
+
+// published counts what the lake has published.
+func (s *system) published() (n int64) {
+	for _, p := range s.writer.Positions()["llm-requests"] {
+		n += p
+	}
+	return n
+}
+
+// benchPipeline: one process produces, folds and stores; the time runs until every event is counted and published.
+func benchPipeline(ctx context.Context, s *system, d time.Duration) (map[string]any, error) {
+	began := time.Now()
+	sending, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	sent, err := load(sending, s.bus, 1, 0, func(sent int64) bool { // half a second ahead at most: what is sustained, not what is buffered
+		return sent-min(s.stream.Counted(), s.published()) > 400_000
+	})
+	if err != nil {
+		return nil, err
+	}
+	for s.stream.Counted() < sent || s.published() < sent {
+		if err := pause(ctx); err != nil {
+			return nil, fmt.Errorf("%d sent, %d counted, %d published: %w", sent, s.stream.Counted(), s.published(), err)
+		}
+	}
+	took := time.Since(began).Seconds()
+	if got := requests(s.stream); got != sent {
+		return nil, fmt.Errorf("the windows count %d requests, %d were sent", got, sent)
+	}
+	return map[string]any{"events_per_second": float64(sent) / took, "events": sent, "seconds": took}, nil
+}
+
+func pause(ctx context.Context) error {
+	select {
+	case <-time.After(2 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// benchWindows: a topic is filled first, then only the fast path runs.
+func benchWindows(ctx context.Context, s *system, d time.Duration) (map[string]any, error) {
+	b, err := bus.Connect(ctx, bus.Config{Bootstrap: []string{s.broker.Addr()}}, s.log)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	if err := b.EnsureTopics(ctx, event.Topics); err != nil {
+		return nil, err
+	}
+	want := int64(d.Seconds() * 250_000)
+	sent, err := load(ctx, b, 2, want, nil)
+	if err != nil {
+		return nil, err
+	}
+	runtime.GC()
+	fast := stream.New(s.set.stream, b, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: nil})
+	work, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	began := time.Now()
+	go func() { ended <- fast.Run(work) }()
+	for fast.Counted() < sent {
+		if err := pause(ctx); err != nil {
+			break
+		}
+	}
+	took := time.Since(began).Seconds()
+	got := requests(fast)
+	stop()
+	if err := errors.Join(<-ended, ctx.Err()); err != nil {
+		return nil, err
+	}
+	if got != sent {
+		return nil, fmt.Errorf("the windows count %d requests, %d were preloaded", got, sent)
+	}
+	return map[string]any{"events_per_second": float64(sent) / took, "events": sent, "seconds": took}, nil
+}

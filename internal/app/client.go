@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/ingest/replay"
+	"github.com/hxp-enterprise/hxp/internal/ingest/simulate"
+	"github.com/hxp-enterprise/hxp/internal/ingest/sink"
+	"github.com/hxp-enterprise/hxp/internal/lake"
+	"github.com/hxp-enterprise/hxp/internal/store"
+)
+
+// connect opens a connection for a command: it gives up soon, because a person waits.
+func connect(ctx context.Context, servers []string, log *slog.Logger) (*bus.Bus, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, fmt.Errorf("no answer within 10 s"))
+	defer cancel()
+	return bus.Connect(ctx, bus.Config{Bootstrap: servers}, log)
+}
+
+// Sending is a way into a running system.
+type Sending struct {
+	sink.Sink
+	close func()
+}
+
+// Close ends it; what was sent before Flush is kept.
+func (s Sending) Close() { s.close() }
+
+// OpenSending opens the way named by via: "kafka" (to = brokers) or "http" (to = base URL of kafka-api); an empty to takes
+// what the configuration says.
+func OpenSending(ctx context.Context, cfg *Config, via, to string, log *slog.Logger) (Sending, error) {
+	switch via {
+	case "http":
+		if to == "" {
+			to = "http://" + cfg.Addr(KafkaAPI)
+		}
+		return Sending{sink.NewHTTP(to, &http.Client{Timeout: 60 * time.Second}, true), func() {}}, nil
+	case "kafka", "":
+		servers := cfg.Bus().Bootstrap
+		if to != "" {
+			servers = strings.Split(to, ",")
+		}
+		b, err := connect(ctx, servers, log)
+		if err != nil {
+			return Sending{}, err
+		}
+		p, err := b.NewProducer(bus.ProducerOptions{Linger: 5 * time.Millisecond})
+		if err != nil {
+			b.Close()
+			return Sending{}, err
+		}
+		return Sending{sink.NewKafka(p, 0), func() { p.Close(); b.Close() }}, nil
+	}
+	return Sending{}, fmt.Errorf("--via %q is neither kafka nor http", via)
+}
+
+// Replay sends trace files; it returns the exit code.
+func Replay(ctx context.Context, o replay.Options, to Sending, stdout, stderr io.Writer) int {
+	return replay.Run(ctx, o, to, stdout, stderr)
+}
+
+// Simulate sends generated traffic in real time for a duration (0 = until ctx ends) and returns how many events it sent.
+func Simulate(ctx context.Context, seed int64, p simulate.Profile, d time.Duration, to Sending) (n int64, err error) {
+	if d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	g := simulate.New(seed, p, time.Now())
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		g.Due(time.Now(), func(e *event.Event) {
+			if err == nil && ctx.Err() == nil {
+				if err = to.Send(ctx, sink.ItemOf(e), nobody{}); err == nil {
+					n++
+				}
+			}
+		})
+		if ctx.Err() != nil || err != nil {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	if ctx.Err() != nil {
+		err = nil
+	}
+	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if ferr := to.Flush(flush); err == nil {
+		err = ferr
+	}
+	return n, err
+}
+
+// Topics describes the topics of the brokers that the configuration names.
+func Topics(ctx context.Context, cfg *Config, log *slog.Logger) ([]bus.TopicInfo, error) {
+	b, err := connect(ctx, cfg.Bus().Bootstrap, log)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	return b.Describe(ctx)
+}
+
+// Lake opens the raw files of the data folder with their manifest, also beside a running instance.
+func (c *Config) openLake(ctx context.Context, log *slog.Logger) (*lake.Lake, *store.Store, error) {
+	dir, err := c.Batch.Lake.Dir(c.DataDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := lake.Open(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := store.Open(ctx, c.StoreURL(), log)
+	return l, st, err
+}
+
+// LakeFiles lists the files of the lake.
+func LakeFiles(ctx context.Context, cfg *Config, log *slog.Logger) ([]lake.Listed, error) {
+	_, st, err := cfg.openLake(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	return lake.List(ctx, st, event.LakeFilter{})
+}
+
+// LakeVerify reads every file of the lake again and returns what does not match its manifest.
+func LakeVerify(ctx context.Context, cfg *Config, log *slog.Logger, progress func(done, total int)) (checked int, bad []lake.Bad, err error) {
+	l, st, err := cfg.openLake(ctx, log)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer st.Close()
+	return l.Verify(ctx, st, progress)
+}

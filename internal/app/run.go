@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/broker"
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/ingest"
+	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
+	"github.com/hxp-enterprise/hxp/internal/kit/run"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+	"github.com/hxp-enterprise/hxp/internal/lake"
+	"github.com/hxp-enterprise/hxp/internal/serve"
+	"github.com/hxp-enterprise/hxp/internal/stream"
+)
+
+// Version is the version of the binary, set by the linker.
+var Version = "dev"
+
+// settings are what the parts are built from: the configuration with every default and path settled.
+type settings struct {
+	dataDir  string
+	addr     func(name string) string // host:port of a service or board
+	embedded bool
+	broker   broker.Config
+	bus      bus.Config
+	storeURL string
+	lakeDir  string
+	lake     lake.Config
+	stream   stream.Config
+	batch    batch.Config
+	ingest   ingest.Config
+	serve    serve.Config
+}
+
+// Options say what to run beside the configuration.
+type Options struct {
+	Services  []string // names of services; nil = all of them
+	Demo      bool     // generated traffic
+	Rate      float64  // of it, requests a second
+	Seed      int64
+	ReadyFile string
+	Out       io.Writer // where the URLs are printed
+	Log       *slog.Logger
+}
+
+// all is what `hxp up` runs.
+func all(embedded bool) []string {
+	names := slices.Clone(Names)
+	if !embedded {
+		names = slices.DeleteFunc(names, func(n string) bool { return n == Broker })
+	}
+	return names
+}
+
+// Run runs services until ctx ends, drains them and returns nil; or returns the first cause when one fails.
+func Run(ctx context.Context, cfg *Config, o Options) error {
+	set, note, err := cfg.settle(ctx, o.Services)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		o.Log.Info(note)
+	}
+	limitProcess(cfg, o.Services)
+	unlock, err := claimDataDir(set.dataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unlock() }()
+	s := &system{set: set, log: o.Log, reg: telemetry.NewRegistry(), regs: map[string]*telemetry.Registry{}, urls: map[string]string{}, demo: o}
+	names := o.Services
+	if names == nil {
+		names = all(set.embedded)
+	}
+	units, err := s.units(names, o.Demo)
+	if err != nil {
+		return err
+	}
+	var announceErr error
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	err = run.Supervise(ctx, o.Log, units, func() {
+		if announceErr = s.announce(o); announceErr != nil {
+			cancel(announceErr)
+		}
+	})
+	return errors.Join(announceErr, err)
+}
+
+// claimDataDir makes the data folder and keeps other processes of ours out of it.
+func claimDataDir(dir string) (unlock func() error, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	unlock, err = atomicfile.Lock(dir + "/hxp.lock")
+	if err != nil {
+		return nil, fmt.Errorf("data folder %s is in use: %w (choose another with --data-dir)", dir, err)
+	}
+	return unlock, nil
+}
+
+// announce writes the ready file and prints where to look.
+func (s *system) announce(o Options) error {
+	urls := s.allURLs()
+	if o.ReadyFile != "" {
+		ready := map[string]any{"pid": os.Getpid()}
+		for name, url := range urls {
+			ready[name] = url
+		}
+		data, err := json.MarshalIndent(ready, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.Write(o.ReadyFile, append(data, '\n')); err != nil {
+			return fmt.Errorf("ready file: %w", err)
+		}
+	}
+	if o.Out == nil {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nhxp %s is ready\n\n", Version)
+	for _, line := range [][2]string{
+		{"operations", "dashboard"}, {KafkaAPI, "send events"}, {EventProcessingAPI, "live windows"}, {BatchProcessingAPI, "hours and runs"},
+		{DataStreamingAPI, "live streams"}, {"kafka", "Kafka protocol"}, {"business", "business board"}, {"performance", "performance board"}, {"system", "system board"},
+	} {
+		if url, ok := urls[line[0]]; ok {
+			fmt.Fprintf(&b, "  %-18s %s%s\n", line[1], url, tryPath[line[0]])
+		}
+	}
+	fmt.Fprintf(&b, "\n  data in %s · stop with Ctrl-C\n\n", s.set.dataDir)
+	_, err := io.WriteString(o.Out, b.String())
+	return err
+}
+
+// tryPath is the first thing to open of a service.
+var tryPath = map[string]string{
+	"operations": "/", KafkaAPI: "/events", EventProcessingAPI: "/analytics?window=60&group_by=model", BatchProcessingAPI: "/aggregation/status", DataStreamingAPI: "/stream/metrics",
+}

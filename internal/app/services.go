@@ -1,0 +1,124 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/run"
+)
+
+// The services by the names that operators use.
+const (
+	KafkaAPI           = "kafka-api"
+	EventProcessingAPI = "event-processing-api"
+	BatchProcessingAPI = "batch-processing-api"
+	DataStreamingAPI   = "data-streaming-api"
+	Scheduler          = "scheduler"
+	Dashboards         = "dashboards"
+	Broker             = "broker"
+	Stream             = "stream"
+	Lake               = "lake"
+	Batch              = "batch"
+)
+
+// The four dashboards by name, all of them run by the service Dashboards.
+var boards = []string{"operations", "business", "performance", "system"}
+
+// Names lists what `hxp run` takes.
+var Names = []string{KafkaAPI, EventProcessingAPI, BatchProcessingAPI, DataStreamingAPI, Broker, Stream, Lake, Batch, Scheduler, Dashboards}
+
+// services maps each name to the parts that make it. A part starts after those that it needs and stops before them, so
+// whoever reads events is there before whoever brings them, and leaves after.
+var services = map[string][]string{
+	Broker:             {"broker"},
+	Stream:             {"stream"},
+	Lake:               {"lake"},
+	Batch:              {"batch"},
+	KafkaAPI:           {KafkaAPI},
+	EventProcessingAPI: {EventProcessingAPI},
+	BatchProcessingAPI: {BatchProcessingAPI},
+	DataStreamingAPI:   {DataStreamingAPI},
+	Scheduler:          {Scheduler},
+	Dashboards:         boards,
+}
+
+// needs says what each part stands on.
+func (s *system) needs() map[string][]string {
+	n := map[string][]string{
+		"bus":              {},
+		"store":            {},
+		"stream":           {"bus"},
+		"lake":             {"bus", "store"},
+		"batch":            {"lake", "store", "bus"},
+		"live":             {"stream"},
+		KafkaAPI:           {"bus"},
+		EventProcessingAPI: {"stream"},
+		BatchProcessingAPI: {"batch"},
+		DataStreamingAPI:   {"live"},
+		Scheduler:          {"batch"},
+		"demo":             {KafkaAPI},
+	}
+	for _, b := range boards {
+		n[b] = []string{"live"}
+	}
+	if s.set.embedded {
+		n["broker"], n["bus"] = []string{}, []string{"broker"}
+	}
+	return n
+}
+
+// units builds what the named services consist of, with everything that it needs.
+func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
+	needs := s.needs()
+	chosen := map[string]bool{}
+	var choose func(part string)
+	choose = func(part string) {
+		if chosen[part] {
+			return
+		}
+		chosen[part] = true
+		for _, n := range needs[part] {
+			choose(n)
+		}
+	}
+	for _, name := range names {
+		parts, ok := services[name]
+		if !ok {
+			return nil, fmt.Errorf("there is no service %q; the services are %s", name, strings.Join(Names, ", "))
+		}
+		for _, p := range parts {
+			if p == "broker" && !s.set.embedded {
+				return nil, fmt.Errorf("the embedded broker was asked for, but HXP_BROKER or KAFKA_BOOTSTRAP_SERVERS name an external one")
+			}
+			choose(p)
+		}
+	}
+	if demo {
+		choose("demo")
+	}
+	if chosen[KafkaAPI] { // consumers start before producers and stop after them
+		for _, reader := range []string{"stream", "lake"} {
+			if chosen[reader] {
+				needs[KafkaAPI] = append(needs[KafkaAPI], reader)
+			}
+		}
+	}
+	build := s.parts()
+	var units []run.Unit
+	for part := range chosen {
+		units = append(units, run.Unit{Name: part, Needs: needs[part], Service: later(build[part])})
+	}
+	slices.SortFunc(units, func(a, b run.Unit) int { return strings.Compare(a.Name, b.Name) })
+	return units, nil
+}
+
+// CheckNames tells whether all names are services.
+func CheckNames(names []string) error {
+	for _, n := range names {
+		if _, ok := services[n]; !ok {
+			return fmt.Errorf("there is no service %q; the services are %s", n, strings.Join(Names, ", "))
+		}
+	}
+	return nil
+}

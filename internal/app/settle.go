@@ -1,0 +1,87 @@
+package app
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+)
+
+// settle turns the configuration into what the parts are built from; note says in one line which broker was chosen and why,
+// "" when there is nothing to say.
+func (c *Config) settle(ctx context.Context, services []string) (set settings, note string, err error) {
+	lakeDir, err := c.Batch.Lake.Dir(c.DataDir)
+	if err != nil {
+		return set, "", err
+	}
+	set = settings{
+		dataDir: c.DataDir, addr: c.Addr, bus: c.Bus(), storeURL: c.StoreURL(), lakeDir: lakeDir, lake: c.Batch.Lake,
+		stream: c.EventProcessing.Stream, batch: c.Batch.Config, ingest: c.KafkaAPI.Ingest, serve: c.DataStreaming.Serve, broker: c.KafkaAPI.Broker,
+	}
+	set.embedded, note = c.embeds(ctx, services)
+	set.broker.Dir = filepath.Join(c.DataDir, "broker")
+	if set.embedded {
+		set.broker.Addr = brokerAddr(set.bus.Bootstrap)
+	}
+	return set, note, nil
+}
+
+// brokerAddr is where an embedded broker listens: the one address that clients are told, on loopback.
+func brokerAddr(bootstrap []string) string {
+	host, port := "127.0.0.1", "9092"
+	if len(bootstrap) > 0 {
+		if h, p, err := net.SplitHostPort(bootstrap[0]); err == nil {
+			host, port = h, p
+		}
+	}
+	if host == "localhost" || host == "" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// embeds decides between the embedded broker and an external one.
+func (c *Config) embeds(ctx context.Context, services []string) (embedded bool, note string) {
+	named := slices.Contains(services, Broker)
+	switch c.Broker {
+	case "embedded":
+		return services == nil || named, ""
+	case "external":
+		return false, ""
+	}
+	if services != nil { // hxp run never embeds unless the broker is named
+		return named, ""
+	}
+	servers := c.Bus().Bootstrap
+	if len(servers) != 1 {
+		return false, ""
+	}
+	host, port, err := net.SplitHostPort(servers[0])
+	if err != nil || !loopback(host) {
+		return false, ""
+	}
+	if port == "0" {
+		return true, ""
+	}
+	d := net.Dialer{Timeout: 300 * time.Millisecond}
+	conn, err := d.DialContext(ctx, "tcp", servers[0])
+	if err != nil {
+		return true, "nobody answers at " + servers[0] + ": the broker is embedded (name one with KAFKA_BOOTSTRAP_SERVERS, or say HXP_BROKER=external)"
+	}
+	_ = conn.Close()
+	return false, "using the Kafka broker that answers at " + servers[0] + " (HXP_BROKER=embedded would start one here)"
+}
+
+// limitProcess carries out the memory and core settings of the services that run here.
+func limitProcess(c *Config, services []string) {
+	memory, cores := c.Limits(services)
+	if memory > 0 {
+		debug.SetMemoryLimit(memory)
+	}
+	if cores > 0 {
+		runtime.GOMAXPROCS(min(cores, runtime.NumCPU()))
+	}
+}

@@ -1,0 +1,356 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/broker"
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/ingest"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/run"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+	"github.com/hxp-enterprise/hxp/internal/lake"
+	"github.com/hxp-enterprise/hxp/internal/serve"
+	"github.com/hxp-enterprise/hxp/internal/serve/dashboard"
+	"github.com/hxp-enterprise/hxp/internal/serve/live"
+	"github.com/hxp-enterprise/hxp/internal/store"
+	"github.com/hxp-enterprise/hxp/internal/stream"
+)
+
+// system is what runs. Each field is set by the part that builds it, before the parts that need it are built.
+type system struct {
+	set settings
+	log *slog.Logger
+	reg *telemetry.Registry
+
+	broker *broker.Broker
+	bus    *bus.Bus
+	store  *store.Store
+	lake   *lake.Lake
+	writer *lake.Writer
+	stream *stream.Service
+	batch  *batch.Service
+	ingest *ingest.API
+	hub    *live.Hub
+
+	mu   sync.Mutex
+	regs map[string]*telemetry.Registry // by service
+	urls map[string]string              // service → base URL; "kafka" → host:port
+
+	demo Options
+}
+
+type builder = func(ctx context.Context) (run.Service, error)
+
+// parts says how each part is built.
+func (s *system) parts() map[string]builder {
+	p := map[string]builder{
+		"broker": s.buildBroker, "bus": s.buildBus, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream,
+		"batch": s.buildBatch, "live": s.buildLive, "demo": s.buildDemo,
+		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
+		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
+	}
+	for _, b := range boards {
+		p[b] = func(ctx context.Context) (run.Service, error) { return s.buildBoard(b) }
+	}
+	return p
+}
+
+// registry is the part of the metrics that a service shows on its own port, so that nothing is scraped twice.
+func (s *system) registry(service string) *telemetry.Registry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.regs[service] == nil {
+		s.regs[service] = s.reg.Service()
+	}
+	return s.regs[service]
+}
+
+func (s *system) setURL(name, url string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.urls[name] = url
+}
+
+func (s *system) allURLs() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.urls)
+}
+
+func (s *system) buildBroker(context.Context) (run.Service, error) {
+	b, err := broker.New(s.set.broker, s.log, s.registry(KafkaAPI))
+	if err != nil {
+		return nil, err
+	}
+	b.Floor = s.floor
+	s.broker = b
+	return b, nil
+}
+
+// floor is the lowest offset of a topic that a reader still needs. Parts that do not run here need everything.
+func (s *system) floor(topic string, partition int32) (int64, bool) {
+	if _, input := event.KindOfTopic(topic); !input {
+		return math.MaxInt64, topic != event.TopicPanes // the windows shorten their journal themselves
+	}
+	s.mu.Lock()
+	st, w := s.stream, s.writer
+	s.mu.Unlock()
+	if st == nil || w == nil {
+		return 0, false
+	}
+	windows, ok := st.Floor(topic, partition)
+	if !ok {
+		return 0, false
+	}
+	raw, ok := w.Floor(topic, partition)
+	return min(windows, raw), ok
+}
+
+func (s *system) buildBus(ctx context.Context) (run.Service, error) {
+	cfg := s.set.bus
+	if s.broker != nil {
+		cfg.Bootstrap = []string{s.broker.Addr()}
+	}
+	b, err := bus.Connect(ctx, cfg, s.log)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.EnsureTopics(ctx, event.Topics); err != nil {
+		b.Close()
+		return nil, err
+	}
+	s.bus = b
+	s.setURL("kafka", cfg.Bootstrap[0])
+	return held{func() error { b.Close(); return nil }}, nil
+}
+
+func (s *system) buildStore(ctx context.Context) (run.Service, error) {
+	st, err := store.Open(ctx, s.set.storeURL, s.log)
+	if err != nil {
+		return nil, err
+	}
+	s.store = st
+	return held{st.Close}, nil
+}
+
+func (s *system) buildLake(context.Context) (run.Service, error) {
+	l, err := lake.Open(s.set.lakeDir)
+	if err != nil {
+		return nil, err
+	}
+	cfg := s.set.lake
+	cfg.Future = s.set.stream.Future
+	w := lake.NewWriter(cfg, l, s.bus, s.store, s.log.With("service", "lake"), s.registry(BatchProcessingAPI))
+	s.mu.Lock()
+	s.lake, s.writer = l, w
+	s.mu.Unlock()
+	return w, nil
+}
+
+func (s *system) buildStream(context.Context) (run.Service, error) {
+	st := stream.New(s.set.stream, s.bus, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: s.registry(EventProcessingAPI)})
+	s.mu.Lock()
+	s.stream = st
+	s.mu.Unlock()
+	return st, nil
+}
+
+func (s *system) buildBatch(context.Context) (run.Service, error) {
+	b, err := batch.New(s.set.batch, batch.Deps{
+		Hours: s.store, Rows: s.store, Runs: s.store, Scanner: s.lake, Lake: s.writer, Ends: s.ends,
+		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: s.set.stream.Lateness,
+		Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.batch = b
+	return b, nil
+}
+
+// ends are the offsets before which everything acknowledged by now lies.
+func (s *system) ends(ctx context.Context) (map[string]map[int32]int64, error) {
+	topics := make([]string, 0, len(event.Kinds))
+	for _, k := range event.Kinds {
+		topics = append(topics, k.Topic())
+	}
+	logs, err := s.bus.Offsets(ctx, topics...)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]map[int32]int64{}
+	for topic, parts := range logs {
+		out[topic] = map[int32]int64{}
+		for p, r := range parts {
+			out[topic][p] = r.End
+		}
+	}
+	return out, nil
+}
+
+func (s *system) buildLive(context.Context) (run.Service, error) {
+	metrics := serve.NewMetrics(s.stream, time.Minute)
+	s.hub = live.New(s.set.serve.Live(), s.log.With("service", DataStreamingAPI), metrics.Topic())
+	return s.hub, nil
+}
+
+// server opens a service on its port, with the endpoints that all have.
+func (s *system) server(name, about string, checks map[string]func(context.Context) httpx.Check, mount func(*httpx.Mux), more ...func(*httpx.Health)) (*httpx.Server, error) {
+	reg := s.registry(name)
+	mux := httpx.NewMux(s.log.With("service", name), reg)
+	health := httpx.NewHealth(name, Version)
+	for check, f := range checks {
+		health.Add(check, f)
+	}
+	for _, add := range more {
+		add(health)
+	}
+	httpx.Mount(mux, httpx.Service{Name: name, Version: Version, Description: about}, health, reg)
+	mount(mux)
+	return s.listen(name, mux)
+}
+
+func (s *system) listen(name string, h http.Handler) (*httpx.Server, error) {
+	srv, err := httpx.Listen(name, s.set.addr(name), h, s.log.With("service", name))
+	if err != nil {
+		return nil, err
+	}
+	s.setURL(name, srv.URL())
+	return srv, nil
+}
+
+func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
+	api, err := ingest.New(s.set.ingest, s.bus, s.log.With("service", KafkaAPI), s.registry(KafkaAPI))
+	if err != nil {
+		return nil, err
+	}
+	if s.broker != nil {
+		api.Overfull = s.broker.Overfull
+	}
+	s.ingest = api
+	srv, err := s.server(KafkaAPI, "Events in, topics and dead letters.", s.busChecks(), api.Mount)
+	if err != nil {
+		return nil, err
+	}
+	return pair{api, srv}, nil
+}
+
+func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
+	checks := s.busChecks()
+	checks["windows"] = s.checkWindows
+	return s.server(EventProcessingAPI, "Live windows of what is going on.", checks, s.stream.Mount)
+}
+
+func (s *system) buildBatchProcessingAPI(context.Context) (run.Service, error) {
+	checks := s.busChecks()
+	checks["store"], checks["lake"] = s.checkStore, s.checkLake
+	return s.server(BatchProcessingAPI, "Hours at rest: aggregates and the runs that make them.", checks, s.batch.Mount, s.batch.AddChecks)
+}
+
+func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
+	return s.server(DataStreamingAPI, "Live states for screens, over server-sent events.", s.busChecks(), func(m *httpx.Mux) {
+		routes := http.NewServeMux()
+		s.hub.Routes(routes)
+		for _, path := range []string{"/stream", "/stream/metrics"} {
+			m.Handle("GET "+path, routes, httpx.Stream(), httpx.Doc("Live states as server-sent events."), httpx.Query("topics", "metrics"), httpx.Query("model", "only this model"), httpx.Query("interval_ms", "time between updates"), httpx.Query("since", "EPOCH.SEQ of the last message seen"))
+		}
+		for _, path := range []string{"/streams/status", "/streams/performance"} {
+			m.Handle("GET "+path, routes, httpx.Doc("What the streams are doing."))
+		}
+	})
+}
+
+func (s *system) buildScheduler(context.Context) (run.Service, error) {
+	return s.server(Scheduler, "The DAGs of the batch service.", s.busChecks(), func(m *httpx.Mux) {
+		m.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, s.allURLs()[BatchProcessingAPI]+"/dags", http.StatusFound)
+		}, httpx.Doc("Leads to the list of DAGs; the page itself comes with a later version."))
+	})
+}
+
+func (s *system) buildBoard(name string) (run.Service, error) {
+	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs})
+	if err != nil {
+		return nil, err
+	}
+	return s.listen(name, h)
+}
+
+// pair runs a room and the server in front of it: the server ends first.
+type pair struct {
+	room interface {
+		run.Service
+		run.Readier
+	}
+	server *httpx.Server
+}
+
+func (p pair) Ready() <-chan struct{} {
+	return p.room.Ready()
+}
+
+func (p pair) Run(ctx context.Context) error {
+	room, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		err := p.room.Run(room)
+		cancel()
+		ended <- err
+	}()
+	err := p.server.Run(serving)
+	stop()
+	if roomErr := <-ended; roomErr != nil {
+		return roomErr
+	}
+	return err
+}
+
+func (s *system) busChecks() map[string]func(context.Context) httpx.Check {
+	return map[string]func(context.Context) httpx.Check{"broker": func(ctx context.Context) httpx.Check {
+		if err := s.bus.Ping(ctx); err != nil {
+			return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("the broker does not answer: %v", err)}
+		}
+		if s.broker == nil {
+			return httpx.Check{Status: httpx.Healthy, Detail: "external broker answers"}
+		}
+		if full, reason := s.broker.Overfull(); full {
+			return httpx.Check{Status: httpx.Degraded, Detail: reason}
+		}
+		return httpx.Check{Status: httpx.Healthy, Detail: "embedded broker answers; what it acknowledged " + s.broker.Durability()}
+	}}
+}
+
+func (s *system) checkWindows(context.Context) httpx.Check {
+	if reasons := s.stream.Problems(); len(reasons) > 0 {
+		return httpx.Check{Status: httpx.Degraded, Detail: reasons[0]}
+	}
+	return httpx.Check{Status: httpx.Healthy, Detail: "windows are exact"}
+}
+
+func (s *system) checkStore(ctx context.Context) httpx.Check {
+	if err := s.store.Ping(ctx); err != nil {
+		return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("the database does not answer: %v", err)}
+	}
+	return httpx.Check{Status: httpx.Healthy, Detail: "database answers; what it committed " + s.store.Durability()}
+}
+
+func (s *system) checkLake(context.Context) httpx.Check {
+	if err := s.writer.Healthy(); err != nil {
+		return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("raw events cannot be published: %v", err)}
+	}
+	return httpx.Check{Status: httpx.Healthy, Detail: "raw events are published to " + filepath.Base(s.set.lakeDir)}
+}

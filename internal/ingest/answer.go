@@ -1,0 +1,115 @@
+package ingest
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// maxListed bounds errors always, and results unless all are asked for.
+const maxListed = 100
+
+// itemError says why an item was rejected.
+type itemError struct {
+	Index        int    `json:"index"`
+	Code         string `json:"code"`
+	Pointer      string `json:"pointer"`
+	Detail       string `json:"detail"`
+	DeadLetterID string `json:"dead_letter_id"`
+}
+
+// answer tells what became of each item.
+func (a *API) answer(w http.ResponseWriter, b *batch) {
+	var n [rejected + 1]int
+	errs := []itemError{}
+	codes := map[string]int{}
+	for i := range b.items {
+		it := &b.items[i]
+		n[it.fate]++
+		if it.fate != rejected {
+			continue
+		}
+		codes[it.reject.Code]++
+		if len(errs) < maxListed {
+			errs = append(errs, itemError{i, it.reject.Code, it.reject.Pointer, it.reject.Detail, it.dead})
+		}
+	}
+	a.count(n, codes)
+	status := http.StatusAccepted
+	switch {
+	case n[rejected] == 0:
+	case n[accepted]+n[duplicate] == 0:
+		status = http.StatusUnprocessableEntity
+	default:
+		status = http.StatusMultiStatus
+	}
+	out := make([]byte, 0, 256)
+	out = strconv.AppendInt(append(out, `{"accepted":`...), int64(n[accepted]), 10)
+	out = strconv.AppendInt(append(out, `,"rejected":`...), int64(n[rejected]), 10)
+	out = strconv.AppendInt(append(out, `,"duplicates":`...), int64(n[duplicate]), 10)
+	out = append(out, `,"errors":`...)
+	if len(errs) == 0 {
+		out = append(out, "[]"...)
+	} else if list, err := json.Marshal(errs); err == nil { // strings and integers always marshal
+		out = append(out, list...)
+	}
+	out = append(b.appendResults(append(out, `,"results":`...)), "}\n"...)
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(len(out))}
+	w.WriteHeader(status)
+	_, _ = w.Write(out) // the sender has gone: nothing is left to tell
+}
+
+var jsonType = []string{"application/json"}
+
+func (a *API) count(n [rejected + 1]int, codes map[string]int) {
+	a.metrics.accepted.Add(float64(n[accepted]))
+	a.metrics.rejected.Add(float64(n[rejected]))
+	a.metrics.duplicates.Add(float64(n[duplicate]))
+	for code, k := range codes { // event.Codes, a closed set
+		a.metrics.reasons.WithLabelValues(code).Add(float64(k))
+	}
+}
+
+// appendResults lists where the items that were taken lie.
+func (b *batch) appendResults(out []byte) []byte {
+	out = append(out, '[')
+	if !b.results {
+		return append(out, ']')
+	}
+	first := true
+	for i := range b.items {
+		it := &b.items[i]
+		if it.fate == rejected {
+			continue
+		}
+		if !first {
+			out = append(out, ',')
+		}
+		first = false
+		out = strconv.AppendInt(append(out, `{"index":`...), int64(i), 10)
+		out = appendQuoted(append(out, `,"event_id":`...), it.id)
+		out = append(append(append(out, `,"topic":"`...), event.Kind(it.place.topic).Topic()...), '"')
+		out = strconv.AppendInt(append(out, `,"partition":`...), int64(it.place.partition), 10)
+		out = strconv.AppendInt(append(out, `,"offset":`...), it.place.offset, 10)
+		out = append(out, '}')
+	}
+	return append(out, ']')
+}
+
+// appendQuoted writes a JSON string.
+func appendQuoted(out []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			q, err := json.Marshal(s)
+			if err != nil {
+				return append(out, `""`...)
+			}
+			return append(out, q...)
+		}
+	}
+	return append(append(append(out, '"'), s...), '"')
+}

@@ -1,0 +1,308 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// fate is what becomes of an item.
+type fate uint8
+
+const (
+	accepted fate = iota
+	duplicate
+	rejected
+)
+
+// item is one event of a body.
+type item struct {
+	fate   fate
+	named  bool // its identity was given by the sender, so the filter knows it
+	claim  bool // we are the ones who write it and owe the filter the outcome
+	kind   event.Kind
+	id     string
+	ident  [2]uint64
+	place  place
+	wait   *wait // somebody else is writing it
+	sent   int   // index of its message, -1 when there is none
+	reject *event.Invalid
+	dead   string // id of its dead letter
+}
+
+// batch is one request under way. It is reused: everything in it belongs to one request at a time.
+type batch struct {
+	body        []byte
+	spans       []span
+	items       []item
+	single      bool // the body is one JSON value, not an array or lines
+	key         string
+	results     bool // the answer names what was taken
+	contentType string
+	now         int64 // microseconds
+
+	parser  event.Parser
+	e       event.Event
+	arena   arena
+	msgs    []bus.Message
+	send    []*bus.Message
+	settled bool // every claim was told its outcome
+	doomed  bool // a write timed out: its messages may still be read, so nothing is reused
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// recycle gives the batch back unless somebody may still look at it.
+func (b *batch) recycle() {
+	if b.doomed || cap(b.items) > 10_000 {
+		return
+	}
+	b.e.Reset()
+	clear(b.items)
+	clear(b.msgs)
+	clear(b.send)
+	b.arena.reset()
+	*b = batch{spans: b.spans[:0], items: b.items[:0], parser: b.parser, e: b.e, arena: b.arena, msgs: b.msgs[:0], send: b.send[:0]}
+	batches.Put(b)
+}
+
+// split finds the items of the body.
+func (b *batch) split(kind mediaType, body []byte, max int) *refusal {
+	var bad *splitError
+	b.body = body
+	if kind == ndjsonBody {
+		b.spans, bad = splitLines(body, b.spans[:0], max)
+		if bad == nil && len(b.spans) == 0 {
+			bad = &splitError{detail: "the body is empty"}
+		}
+	} else {
+		b.spans, bad = splitJSON(body, b.spans[:0], max)
+		b.single = bad == nil && len(b.spans) == 1 && body[skipBlank(body, 0)] != '['
+	}
+	switch {
+	case bad == nil:
+		return nil
+	case bad.tooMany:
+		return &refusal{status: http.StatusRequestEntityTooLarge, detail: bad.detail}
+	}
+	return &refusal{status: http.StatusBadRequest, detail: bad.detail}
+}
+
+// prepare parses every item, decides about it and makes its message. Nothing is written yet.
+func (a *API) prepare(b *batch) *refusal {
+	now := a.now()
+	b.now = now.UnixMicro()
+	n := len(b.spans)
+	b.items = grown(b.items, n)
+	b.msgs = grown(b.msgs, n)
+	b.send = b.send[:0]
+	b.arena.expect(len(b.body) + 128*n)
+	for i := range b.spans {
+		raw := b.body[b.spans[i].from:b.spans[i].to]
+		it := &b.items[i]
+		it.sent = -1
+		bad := b.parser.Parse(raw, &b.e)
+		if bad != nil && b.single && bad.Code == event.CodeSyntax {
+			return &refusal{status: http.StatusBadRequest, detail: "the body is not JSON: " + bad.Detail}
+		}
+		if bad == nil && b.e.HasTime && b.e.Time > b.now+a.cfg.MaxFuture.Microseconds() {
+			bad = &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "lies more than " + a.cfg.MaxFuture.String() + " ahead of the clock here, " + event.FormatTime(b.now)}
+		}
+		if bad != nil {
+			a.reject(b, i, raw, bad)
+			continue
+		}
+		a.take(b, i)
+	}
+	return nil
+}
+
+// take makes the message of a valid item, unless it is known.
+func (a *API) take(b *batch, i int) {
+	it, e := &b.items[i], &b.e
+	it.named = true
+	if e.ID == "" {
+		if b.key == "" {
+			e.ID, it.named = b.mint(), false
+		} else {
+			e.ID = b.derive(i)
+		}
+	}
+	if !e.HasTime {
+		e.Time, e.HasTime = b.now, true
+	}
+	it.kind = e.Kind
+	if b.results {
+		it.id = strings.Clone(e.ID)
+	}
+	if it.named && a.filter != nil {
+		it.ident = e.Identity()
+		var v verdict
+		switch v, it.place, it.wait = a.filter.claim(it.ident); v {
+		case known:
+			it.fate = duplicate
+			return
+		case pending:
+			return
+		case fresh:
+			it.claim = true
+		}
+	}
+	m := &b.msgs[i]
+	m.Topic = e.Kind.Topic()
+	m.Value = b.arena.encode(e, b.spans[i].to-b.spans[i].from)
+	m.Key = b.arena.copy(e.Key())
+	it.sent = len(b.send)
+	b.send = append(b.send, m)
+}
+
+// reject turns an item into a dead letter.
+func (a *API) reject(b *batch, i int, raw []byte, bad *event.Invalid) {
+	it := &b.items[i]
+	it.fate, it.reject, it.dead = rejected, bad, b.mint()
+	d := event.DeadLetter{ID: it.dead, Topic: b.e.Kind.Topic(), Partition: -1, Offset: -1, ReceivedAt: b.now,
+		Code: bad.Code, Pointer: bad.Pointer, Reason: bad.Detail, Payload: raw, Headers: [][2]string{{"content-type", b.contentType}}}
+	key, value, headers := d.Record()
+	m := &b.msgs[i]
+	m.Topic, m.Key = event.TopicDeadLetters, key
+	m.Value = append([]byte(nil), value...) // the body's memory ends with the request, a message may not
+	for _, h := range headers {
+		m.Headers = append(m.Headers, bus.Header{Key: h.Key, Value: h.Value})
+	}
+	it.sent = len(b.send)
+	b.send = append(b.send, m)
+}
+
+// mint makes a random id of 128 bits.
+func (b *batch) mint() string {
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:8], rand.Uint64())
+	binary.BigEndian.PutUint64(raw[8:], rand.Uint64())
+	return hex.EncodeToString(raw[:])
+}
+
+// derive makes the id of an item without one under an Idempotency-Key: a hash of principal, key and index, so that a retry
+// of the request gives the same ids. There are no principals yet.
+func (b *batch) derive(i int) string {
+	const principal = ""
+	h := make([]byte, 0, 256)
+	h = append(append(h, principal...), 0)
+	h = append(append(h, b.key...), 0)
+	h = binary.BigEndian.AppendUint64(h, uint64(i))
+	sum := sha256.Sum256(h)
+	return hex.EncodeToString(sum[:16])
+}
+
+// errOther says that somebody else failed to write an event that this request waited for.
+var errOther = errors.New("another request that held the same event did not get it written")
+
+// write sends everything and waits: for the acknowledgements, and for what others have in flight. It settles every claim,
+// whatever happens.
+func (a *API) write(ctx context.Context, b *batch) error {
+	err := a.out.Send(ctx, b.send)
+	var some *bus.SendError
+	if err != nil {
+		b.doomed = true
+	}
+	errors.As(err, &some)
+	for i := range b.items {
+		it := &b.items[i]
+		if it.sent < 0 {
+			continue
+		}
+		written := err == nil || some != nil && some.Errs[it.sent] == nil
+		m := b.send[it.sent]
+		it.place = place{uint8(it.kind), m.Partition, m.Offset}
+		if it.claim {
+			a.filter.settle(it.ident, written, it.place)
+		}
+	}
+	b.settled = true
+	if err != nil {
+		return err
+	}
+	return a.awaitOthers(ctx, b)
+}
+
+// awaitOthers waits for the outcome of events that somebody else, often this very body, writes.
+func (a *API) awaitOthers(ctx context.Context, b *batch) error {
+	for i := range b.items {
+		it := &b.items[i]
+		if it.wait == nil {
+			continue
+		}
+		select {
+		case <-it.wait.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if !it.wait.written {
+			return errOther
+		}
+		it.fate, it.place = duplicate, it.wait.place
+	}
+	return nil
+}
+
+func grown[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n] // cleared when it was given back
+}
+
+// arena is memory for the encoded events of one request, so that they are few allocations.
+type arena struct {
+	chunk []byte
+	next  int // size of the next chunk
+}
+
+const maxChunk = 256 << 10
+
+func (a *arena) reset() {
+	if cap(a.chunk) > maxChunk {
+		a.chunk = nil
+	}
+	a.chunk = a.chunk[:0]
+}
+
+// expect says how much will be asked for in all.
+func (a *arena) expect(bytes int) {
+	a.next = min(max(bytes, 512), maxChunk)
+	if cap(a.chunk)-len(a.chunk) < a.next {
+		a.chunk = make([]byte, 0, a.next)
+	}
+}
+
+// encode returns the canonical form of e, which was read from about so many bytes.
+func (a *arena) encode(e *event.Event, bytes int) []byte {
+	const envelope = 160 // id, timestamp and longer names that the input may have left out
+	if cap(a.chunk)-len(a.chunk) < bytes+envelope {
+		a.chunk = make([]byte, 0, max(a.next, bytes+envelope))
+	}
+	from := len(a.chunk)
+	out := event.AppendJSON(a.chunk, e)
+	if cap(out) != cap(a.chunk) { // it moved after all, with everything that lay before it
+		return append(make([]byte, 0, len(out)-from), out[from:]...)
+	}
+	a.chunk = out
+	return out[from:len(out):len(out)]
+}
+
+func (a *arena) copy(s string) []byte {
+	if cap(a.chunk)-len(a.chunk) < len(s) {
+		a.chunk = make([]byte, 0, max(a.next, len(s)))
+	}
+	from := len(a.chunk)
+	a.chunk = append(a.chunk, s...)
+	return a.chunk[from:len(a.chunk):len(a.chunk)]
+}

@@ -1,0 +1,34 @@
+package ingest
+
+import "time"
+
+// Config are the limits of the way in.
+type Config struct {
+	MaxBodyBytes     int64         `yaml:"max_body_bytes" env:"HXP_INGEST_MAX_BODY_BYTES" default:"33554432" min:"1024" doc:"Largest body of POST /events as sent, in bytes; a larger one is answered 413."`
+	MaxUnpackedBytes int64         `yaml:"max_unpacked_bytes" env:"HXP_INGEST_MAX_UNPACKED_BYTES" default:"134217728" min:"1024" doc:"Largest body after unpacking, in bytes."`
+	MaxItems         int           `yaml:"max_items" env:"HXP_INGEST_MAX_ITEMS" default:"50000" min:"1" doc:"Most events of one body."`
+	MaxInFlightBytes int64         `yaml:"max_in_flight_bytes" env:"HXP_INGEST_MAX_IN_FLIGHT_BYTES" default:"268435456" min:"1048576" doc:"Bytes of all bodies under way, unpacked; beyond it the answer is 429."`
+	FilterBytes      int64         `yaml:"duplicate_filter_bytes" env:"HXP_INGEST_FILTER_BYTES" default:"67108864" min:"0" doc:"Memory of the duplicate filter; it knows about one id per 48 bytes. 0 switches it off."`
+	MaxFuture        time.Duration `yaml:"max_future" env:"HXP_MAX_FUTURE" default:"5m" min:"0s" doc:"How far ahead of the clock a timestamp may be; later ones go to the dead letters."`
+	// Timeout bounds one write to the brokers; it is EVENT_PROCESSING_TIMEOUT, which another room owns.
+	Timeout time.Duration `yaml:"-" default:"30s"`
+}
+
+// withDefaults fills what a caller that builds Config by hand left zero.
+func (c Config) withDefaults() Config {
+	set(&c.MaxBodyBytes, 32<<20)
+	set(&c.MaxUnpackedBytes, 128<<20)
+	set(&c.MaxItems, 50_000)
+	set(&c.MaxInFlightBytes, 256<<20)
+	set(&c.FilterBytes, 64<<20)
+	set(&c.MaxFuture, 5*time.Minute)
+	set(&c.Timeout, 30*time.Second)
+	return c
+}
+
+func set[T comparable](v *T, otherwise T) {
+	var zero T
+	if *v == zero {
+		*v = otherwise
+	}
+}

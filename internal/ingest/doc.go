@@ -1,0 +1,14 @@
+// Package ingest is the way in over HTTP, the kafka-api.
+//
+// In come events by POST /events: one JSON object, a JSON array or NDJSON, plain, gzipped or zstd-compressed, in any form
+// that package event reads. Out go canonical events on the topics of their kinds, keyed by request, and what is not valid,
+// whole and with a reason, on the topic of the dead letters. GET /topics and GET /dead-letters look at what is there.
+//
+// Promised: the answer comes after the brokers acknowledged everything it speaks of, accepted and refused items alike, with
+// acks=all. A 400 or 413 has taken nothing. "Duplicate" is answered only for an event that is known to be written; the
+// same id in flight waits for that outcome. The filter behind it is bounded and forgets the oldest: it saves work, the
+// readers of the topics decide. Memory is bounded by the bytes of bodies under way, beyond which 429 is answered.
+//
+// On failure of the brokers the answer is 503 with Retry-After and the sender tries again; what had been written by then is
+// recognised by its id, so give ids or an Idempotency-Key.
+package ingest

@@ -1,0 +1,24 @@
+package ingest
+
+import "github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+
+// metrics of the way in. Outcomes and codes are closed sets.
+type metrics struct {
+	accepted, rejected, duplicates telemetry.Counter
+	reasons                        *telemetry.CounterVec
+	bytes                          telemetry.Counter
+	duration                       telemetry.Histogram
+}
+
+func newMetrics(reg *telemetry.Registry, a *API) *metrics {
+	events := reg.CounterVec("ingest_events_total", "Events that came by HTTP, by outcome.", "outcome")
+	reg.GaugeFunc("ingest_in_flight_bytes", "Bytes of the bodies that are being taken in.", func() float64 { return float64(a.gate.used.Load()) })
+	return &metrics{
+		accepted:   events.WithLabelValues("accepted"),
+		rejected:   events.WithLabelValues("rejected"),
+		duplicates: events.WithLabelValues("duplicate"),
+		reasons:    reg.CounterVec("ingest_rejected_total", "Rejected events, by reason.", "code"),
+		bytes:      reg.Counter("ingest_bytes_total", "Bytes of the bodies as sent."),
+		duration:   reg.Histogram("ingest_request_duration_seconds", "Time from the first byte of the body to the answer.", nil),
+	}
+}

@@ -1,0 +1,313 @@
+package simulate
+
+import (
+	"container/heap"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// Scenario says how the traffic behaves over time.
+type Scenario string
+
+// The scenarios. Diurnal has a quiet night, incident a model that fails for a few minutes each half hour, drift a latency
+// that grows by a third in an hour.
+const (
+	Steady   Scenario = "steady"
+	Diurnal  Scenario = "diurnal"
+	Incident Scenario = "incident"
+	Drift    Scenario = "drift"
+)
+
+// Scenarios lists all.
+var Scenarios = []Scenario{Steady, Diurnal, Incident, Drift}
+
+// Profile says what traffic is made.
+type Profile struct {
+	Rate     float64 // requests a second, on average
+	Scenario Scenario
+	Hosts    int // 0 = 4
+	Users    int // 0 = 400
+}
+
+// model is how one model behaves. Lengths and times are log-normal: median and sigma.
+type model struct {
+	name                   string
+	weight                 float64
+	prompt, completion     float64 // median tokens
+	ttft                   float64 // median ms at 1,000 prompt tokens
+	tpot                   float64 // median ms a token
+	errors                 float64 // share of requests
+	usdPrompt, usdComplete float64 // per million tokens
+	host                   int
+}
+
+var models = []model{
+	{"mixtral-8x7b", .38, 1400, 320, 240, 21, .012, .45, .70, 0},
+	{"hermes-2", .27, 900, 240, 150, 14, .009, .20, .30, 1},
+	{"openchat-3.5", .22, 600, 180, 110, 11, .011, .15, .20, 2},
+	{"phi-3-mini", .13, 420, 130, 55, 6, .006, .05, .08, 3},
+}
+
+var failures = []struct {
+	share  float64
+	status int64
+	kind   string
+}{{.45, 429, "rate_limit"}, {.30, 500, "server_error"}, {.20, 504, "timeout"}, {.05, 400, "context_length"}}
+
+// Generator makes events in order of time. Not for concurrent use.
+type Generator struct {
+	profile Profile
+	rnd     *rand.Rand
+	start   time.Time
+	next    time.Time // of the next request's arrival
+	sampled time.Time // of the next metrics
+	waiting queue     // events that become known later: ends of requests, feedback, business events
+	serial  uint64
+	load    [16]float64 // by host: decayed busy time
+	prefix  string
+	tenants []string
+}
+
+// New makes a generator whose first event comes after start.
+func New(seed int64, p Profile, start time.Time) *Generator {
+	if p.Rate <= 0 {
+		p.Rate = 50
+	}
+	if p.Hosts <= 0 || p.Hosts > 16 {
+		p.Hosts = 4
+	}
+	if p.Users <= 0 {
+		p.Users = 400
+	}
+	g := &Generator{profile: p, rnd: rand.New(rand.NewPCG(uint64(seed), 0x68787031)), start: start, next: start, sampled: start}
+	g.prefix = fmt.Sprintf("sim-%x-%x", uint64(seed), start.UnixMilli())
+	g.tenants = []string{"acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell", "cyberdyne", "soylent", "oscorp", "wonka"}
+	return g
+}
+
+// timed is an event that is to be told at a time: when the request ended, when the user answered.
+type timed struct {
+	at time.Time
+	e  *event.Event
+}
+
+type queue []timed
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
+func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)        { *q = append(*q, x.(timed)) }
+func (q *queue) Pop() any {
+	old := *q
+	last := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return last
+}
+
+// Due calls fn with every event that is known by then, in order. An event's own time is never after the moment at which it
+// is told.
+func (g *Generator) Due(now time.Time, fn func(*event.Event)) {
+	for {
+		at := g.next
+		if g.sampled.Before(at) {
+			at = g.sampled
+		}
+		if len(g.waiting) > 0 && !g.waiting[0].at.After(at) && !g.waiting[0].at.After(now) {
+			fn(heap.Pop(&g.waiting).(timed).e)
+			continue
+		}
+		if at.After(now) {
+			return
+		}
+		if at == g.sampled {
+			g.metrics(at)
+			g.sampled = at.Add(2 * time.Second)
+			continue
+		}
+		g.request(at)
+		g.next = at.Add(time.Duration(g.rnd.ExpFloat64() / g.rate(at) * float64(time.Second)))
+	}
+}
+
+// rate is how many requests a second arrive at a time.
+func (g *Generator) rate(at time.Time) float64 {
+	r := g.profile.Rate
+	wave := 1 + .12*math.Sin(2*math.Pi*at.Sub(g.start).Seconds()/97)
+	if g.profile.Scenario == Diurnal {
+		hour := float64(at.UTC().Hour()) + float64(at.UTC().Minute())/60
+		wave *= 1 + .6*math.Sin(2*math.Pi*(hour-9)/24)
+	}
+	return r * wave
+}
+
+func (g *Generator) logNormal(median, sigma float64) float64 {
+	return median * math.Exp(sigma*g.rnd.NormFloat64())
+}
+
+func (g *Generator) id(kind string) string {
+	g.serial++
+	return fmt.Sprintf("%s-%s-%d", g.prefix, kind, g.serial)
+}
+
+func (g *Generator) pick() *model {
+	x := g.rnd.Float64()
+	for i := range models {
+		if x -= models[i].weight; x < 0 {
+			return &models[i]
+		}
+	}
+	return &models[0]
+}
+
+// skewed picks below n, small numbers much more often: a few tenants and users make most of the traffic.
+func (g *Generator) skewed(n int) int {
+	return int(math.Pow(g.rnd.Float64(), 2.2) * float64(n))
+}
+
+func (g *Generator) newEvent(k event.Kind, at time.Time, kind string) *event.Event {
+	e := &event.Event{ID: g.id(kind), Source: "hxp-simulate", SchemaVersion: "1.0", Kind: k, Time: at.UnixMicro(), HasTime: true}
+	return e
+}
+
+// request makes a request that arrives at a time; it is told when it ends.
+func (g *Generator) request(at time.Time) {
+	m := g.pick()
+	e := g.newEvent(event.LLMRequest, at, "req")
+	id := e.ID
+	tenant, user := g.tenants[g.skewed(len(g.tenants))], fmt.Sprintf("user-%03d", g.skewed(g.profile.Users))
+	e.CorrelationID = id
+	e.SetText(event.Model, m.name)
+	e.SetText(event.RequestID, id)
+	e.SetText(event.Tenant, tenant)
+	e.SetText(event.UserID, user)
+	e.SetText(event.SessionID, fmt.Sprintf("%s-%d", user, at.Unix()/1800))
+	e.SetText(event.Operation, "chat")
+	e.SetText(event.Endpoint, "/v1/chat/completions")
+	e.SetBool(event.Streaming, g.rnd.Float64() < .8)
+	prompt := math.Min(math.Max(g.logNormal(m.prompt, .8), 1), 32000)
+	completion := math.Min(math.Max(g.logNormal(m.completion, .7), 1), 4000)
+	slow, failing := g.stress(m, at)
+	ttft := g.logNormal(m.ttft*(.4+.6*prompt/1000), .35) * slow
+	tpot := g.logNormal(m.tpot, .18) * (1 + (slow-1)/2)
+	queue := g.logNormal(4, 1) * slow * slow
+	took := ttft + queue + tpot*completion
+	failed := g.rnd.Float64() < failing
+	if failed {
+		took, completion = g.fail(e), 0
+		e.SetText(event.UsageSource, "none")
+	} else {
+		e.SetBool(event.Success, true)
+		e.SetInt(event.StatusCode, 200)
+		e.SetText(event.FinishReason, map[bool]string{true: "length", false: "stop"}[completion >= 4000])
+		e.SetInt(event.TTFT, int64((ttft+queue)*1e6))
+		e.SetInt(event.TPOT, int64(tpot*1e6))
+		e.SetInt(event.CachedTokens, int64(prompt*.3*g.rnd.Float64()))
+		e.SetText(event.UsageSource, "reported")
+		e.SetInt(event.Cost, int64(prompt*m.usdPrompt*1e3+completion*m.usdComplete*1e3))
+	}
+	e.SetInt(event.Queue, int64(queue*1e6))
+	e.SetInt(event.DurationMS, int64(took*1e6))
+	e.SetInt(event.PromptTokens, int64(prompt))
+	e.SetInt(event.CompletionTokens, int64(completion))
+	e.Settle()
+	end := at.Add(time.Duration(took * 1e6))
+	g.load[m.host%len(g.load)] += took / 1000
+	heap.Push(&g.waiting, timed{end, e})
+	g.follow(m, id, tenant, user, end, took, completion, failed)
+}
+
+// stress is what the scenario does to a model at a time: a factor on its latency and its share of failures.
+func (g *Generator) stress(m *model, at time.Time) (slow, failing float64) {
+	slow, failing = 1, m.errors
+	since := at.Sub(g.start)
+	switch g.profile.Scenario {
+	case Incident:
+		if into := since % (30 * time.Minute); m.name == models[0].name && into > 5*time.Minute && into < 9*time.Minute {
+			return 3.5, .35
+		}
+	case Drift:
+		slow += since.Hours() / 3
+	}
+	return slow, failing
+}
+
+// fail makes e a failed request and returns how long it took, in ms.
+func (g *Generator) fail(e *event.Event) (took float64) {
+	x := g.rnd.Float64()
+	f := failures[0]
+	for _, f = range failures {
+		if x -= f.share; x < 0 {
+			break
+		}
+	}
+	e.SetBool(event.Success, false)
+	e.SetInt(event.StatusCode, f.status)
+	e.SetText(event.ErrorType, f.kind)
+	if f.kind == "timeout" {
+		return 30_000
+	}
+	return g.logNormal(40, .8)
+}
+
+// follow makes what comes after some requests: a rating that depends on how it went, and a business event.
+func (g *Generator) follow(m *model, id, tenant, user string, end time.Time, took, completion float64, failed bool) {
+	chance := .07
+	if failed {
+		chance = .12
+	}
+	if g.rnd.Float64() < chance {
+		at := end.Add(time.Duration(g.logNormal(9, .9) * float64(time.Second)))
+		e := g.newEvent(event.UserFeedback, at, "fb")
+		score := 4.6 - took/14_000 + .5*g.rnd.NormFloat64()
+		if failed {
+			score = 1.6 + .6*g.rnd.NormFloat64()
+		}
+		score = math.Round(min(max(score, 1), 5))
+		e.CorrelationID = id
+		e.SetText(event.RequestID, id)
+		e.SetText(event.Model, m.name)
+		e.SetText(event.UserID, user)
+		e.SetText(event.Tenant, tenant)
+		e.SetFloat(event.SatisfactionScore, score)
+		e.SetText(event.Thumbs, map[bool]string{true: "up", false: "down"}[score >= 3])
+		heap.Push(&g.waiting, timed{at, e})
+	}
+	if !failed && g.rnd.Float64() < .03 {
+		at := end.Add(time.Duration(g.logNormal(20, .8) * float64(time.Second)))
+		e := g.newEvent(event.BusinessEvent, at, "biz")
+		e.CorrelationID = id
+		e.SetText(event.RequestID, id)
+		e.SetText(event.Model, m.name)
+		e.SetText(event.Tenant, tenant)
+		e.SetText(event.BusinessEventType, []string{"ticket_solved", "order", "document_written", "lead"}[g.rnd.IntN(4)])
+		e.SetInt(event.BusinessValue, int64(math.Round(g.logNormal(6, .9)*100))*1e7)
+		heap.Push(&g.waiting, timed{at, e})
+	}
+}
+
+// metrics tells how busy the hosts are: what their models had to do, smoothed.
+func (g *Generator) metrics(at time.Time) {
+	for h := range g.profile.Hosts {
+		busy := g.load[h] / (2 * 40) // 40 requests at a time fill a GPU
+		g.load[h] *= .7
+		gpu := min(18+72*busy/(.3+busy)+2*g.rnd.NormFloat64(), 100)
+		e := g.newEvent(event.SystemMetric, at, "host")
+		e.SetText(event.Host, fmt.Sprintf("gpu-%02d", h+1))
+		e.SetFloat(event.GPUUsage, round1(max(gpu, 2)))
+		e.SetFloat(event.GPUMemoryUsage, round1(74+8*busy/(1+busy)+g.rnd.Float64()))
+		e.SetFloat(event.CPUUsage, round1(max(12+gpu/4+2*g.rnd.NormFloat64(), 1)))
+		e.SetFloat(event.MemoryUsage, round1(48+float64(h)*3+g.rnd.Float64()))
+		e.SetFloat(event.DiskUsage, round1(41+float64(h)))
+		e.SetFloat(event.KVCacheUsage, math.Round(1000*min(.1+.7*busy/(.4+busy), 1))/1000)
+		e.SetFloat(event.RequestsRunning, math.Round(busy*40))
+		e.SetFloat(event.RequestsWaiting, math.Round(max(busy-1, 0)*20))
+		e.SetFloat(event.PowerW, math.Round(90+gpu*2.6))
+		heap.Push(&g.waiting, timed{at, e})
+	}
+}
+
+func round1(v float64) float64 { return math.Round(v*10) / 10 }

@@ -1,0 +1,96 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+const (
+	warmEvents = 20_000                 // newest events of each partition that the filter learns at the start
+	warmTime   = 400 * time.Millisecond // and the time it may take: readiness waits for it
+)
+
+// warm lets the filter learn the newest events of the topics, so that a sender that repeats itself over a restart of ours
+// hears "duplicate". It is a courtesy: what it misses, the readers of the topics recognise.
+func (a *API) warm(ctx context.Context) {
+	if a.filter == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, warmTime)
+	defer cancel()
+	n, err := a.learn(ctx)
+	switch {
+	case err == nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		a.log.Debug("duplicate filter knows the newest events", "events", n)
+	default:
+		a.log.Warn("duplicate filter starts empty", "error", err)
+	}
+}
+
+func (a *API) learn(ctx context.Context) (n int, err error) {
+	names := make([]string, len(event.Kinds))
+	for i, k := range event.Kinds {
+		names[i] = k.Topic()
+	}
+	bounds, err := a.bus.Offsets(ctx, names...)
+	if err != nil {
+		return 0, err
+	}
+	from, left := map[string]map[int32]int64{}, map[string]map[int32]int64{}
+	open := 0
+	for t, parts := range bounds {
+		from[t], left[t] = map[int32]int64{}, map[int32]int64{}
+		for p, r := range parts {
+			if r.End > r.Start {
+				from[t][p], left[t][p] = max(r.Start, r.End-warmEvents), r.End
+				open++
+			}
+		}
+	}
+	if open == 0 {
+		return 0, nil
+	}
+	reader, err := a.bus.NewReader(from, bus.ReaderOptions{})
+	if err != nil {
+		return 0, err
+	}
+	defer reader.Close()
+	var l learner
+	for open > 0 {
+		fetch, err := reader.Poll(ctx)
+		if err != nil {
+			return n, err
+		}
+		for _, batch := range fetch {
+			n += l.learn(a.filter, batch)
+			if end, waiting := left[batch.Topic][batch.Partition]; waiting && (batch.Next >= end || batch.Err != nil) {
+				delete(left[batch.Topic], batch.Partition)
+				open--
+			}
+		}
+	}
+	return n, nil
+}
+
+type learner struct {
+	parser event.Parser
+	e      event.Event
+}
+
+func (l *learner) learn(f *filter, batch bus.PartitionBatch) (n int) {
+	kind, ok := event.KindOfTopic(batch.Topic)
+	if !ok {
+		return 0
+	}
+	for _, m := range batch.Messages {
+		if l.parser.Parse(m.Value, &l.e) == nil && l.e.ID != "" {
+			f.add(l.e.Identity(), place{uint8(kind), m.Partition, m.Offset})
+			n++
+		}
+	}
+	return n
+}
