@@ -15,7 +15,7 @@ import (
 
 const (
 	historyStep  = 5 * time.Second
-	historySpan  = 15 * time.Minute
+	historySpan  = 16 * time.Minute // a quarter of an hour on the screen, and a minute before it for moving sums
 	historySteps = int64(historySpan / historyStep)
 	historyFresh = 15 * time.Second // a step is asked for again until it is that old
 	historyStale = 30 * time.Second // unattended for longer than this, a history is made anew
@@ -35,7 +35,7 @@ var systemColumns = []event.Field{event.GPUUsage, event.GPUMemoryUsage, event.KV
 // modelColumns are the members of a point of one model among others.
 var modelColumns = []string{"requests", "errors", "latency_ms.p95"}
 
-// history is the last quarter of an hour in steps. A step is counted once it has passed, again while it is young, and now and
+// history is the last sixteen minutes in steps. A step is counted once it has passed, again while it is young, and now and
 // then afterwards, because late events change the past.
 type history struct {
 	steps     map[int64]*step // by start, unix seconds

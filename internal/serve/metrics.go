@@ -21,8 +21,8 @@ const (
 )
 
 // Metrics makes the topic "metrics" out of windows. Its state, beside what the contract says ("overall", "models", "window",
-// "rates"), has "recent" (the last minute and the one before), "completeness", and "series", the history of the last quarter
-// of an hour in steps (see history).
+// "rates"), has "recent" (the last minute and the one before), "completeness", and "series", the history of the last
+// sixteen minutes in steps (see history).
 type Metrics struct {
 	windows Windows
 	window  time.Duration

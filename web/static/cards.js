@@ -1,6 +1,6 @@
 // The key figures: now, against the minute before, with a small picture of the range.
 import { el, figure, setText } from "./dom.js";
-import { ms, percent, score, si, usd } from "./format.js";
+import { count, ms, percent, score, si, text, usd } from "./format.js";
 import { coarse, ratio } from "./series.js";
 import { spark } from "./spark.js";
 
@@ -11,7 +11,7 @@ const cards = [
   { name: "Latency p95", note: "last minute", better: "down", format: ms, now: (s) => s.recent.overall.latency_ms?.p95, was: (s) => s.recent.previous.latency_ms?.p95, line: (h) => h.of("latency_ms.p95") },
   { name: "TTFT p95", note: "last minute", better: "down", format: ms, now: (s) => s.recent.overall.ttft_ms?.p95, was: (s) => s.recent.previous.ttft_ms?.p95, line: (h) => h.of("ttft_ms.p95") },
   { name: "Tokens", note: "per second", format: si, now: (s) => s.rates.prompt_tokens_per_second + s.rates.completion_tokens_per_second, is: (s) => rate(s.recent.overall.tokens.total, s), was: (s) => rate(s.recent.previous.tokens.total, s), line: (h) => h.of("tokens.prompt").map((v, i) => (v === null ? null : v + (h.of("tokens.completion")[i] ?? 0))) },
-  { name: "Satisfaction", note: "of 5, last 5 min", format: score, now: (s) => s.overall.feedback.satisfaction, count: (s) => s.overall.feedback.count, line: (h) => coarse(h.of("feedback.satisfaction"), 6), zero: false },
+  { name: "Satisfaction", note: "of 5", format: score, now: (s) => s.overall.feedback.satisfaction, count: (s) => s.overall.feedback.count, line: (h) => coarse(h.of("feedback.satisfaction"), 6), zero: false },
   { name: "Cost", note: "per hour", format: usd, now: (s) => perHour(s.recent.overall, s), was: (s) => perHour(s.recent.previous, s), line: (h) => h.of("cost_usd") },
 ];
 
@@ -42,7 +42,7 @@ export class Cards {
   }
 
   #change(card, state, v, node) {
-    if (card.count) { setText(node, `${si(card.count(state)).join("")} rated`); return; }
+    if (card.count) { setText(node, `${text(count(card.count(state)))} ratings`); node.title = "in the last minutes"; return; }
     const was = card.was(state), is = card.is ? card.is(state) : v;
     node.className = "change";
     if (typeof was !== "number" || typeof is !== "number" || (!was && !card.points)) { setText(node, ""); return; }

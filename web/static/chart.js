@@ -1,15 +1,15 @@
 // A card with a chart: title, unit, lines with a legend that tells the value under the crosshair, or the newest one.
 import uPlot from "./vendor/uplot/uPlot.esm.js";
 import { el, setText } from "./dom.js";
-import { clock, minute, text } from "./format.js";
+import { clock, minute, text, tick } from "./format.js";
 import { css, mix } from "./palette.js";
 
 const sync = uPlot.sync("hxp");
-const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 const GAP = 45; // seconds without a value over which a line is still drawn through
 
 export class Chart {
-  // spec: {title, unit, format, lines(history) → [{name, color, values, area?, stacked?, dash?, width?}], zero?, min?, wide?, empty}
+  // spec: {title, unit, format, axis?, lines(history, off) → [{name, color, values, shown?, area?, stacked?, dash?, width?}], zero?, top?, wide?,
+  // needsSome?, empty}. shown are the values to tell where others are drawn; needsSome: a row of zeros counts as empty.
   constructor(spec) {
     this.spec = spec;
     this.off = new Set(); // names of the lines that are switched off
@@ -56,8 +56,8 @@ export class Chart {
   #build() {
     const { width, height } = this.#size();
     if (!width || !this.lines.length) return;
-    const { format, zero = true, top } = this.spec;
-    const muted = css("--muted"), grid = css("--grid"), surface = css("--surface");
+    const { format, axis = format, zero = true, top } = this.spec;
+    const font = `11px ${css("--sans")}`, muted = css("--muted"), grid = css("--grid"), surface = css("--surface");
     this.plot = new uPlot({
       width, height,
       padding: [8, 8, 0, 0],
@@ -73,12 +73,12 @@ export class Chart {
       },
       axes: [
         {
-          stroke: muted, font: FONT, size: 26, gap: 6, space: 76, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: grid, width: 1 },
+          stroke: muted, font, size: 26, gap: 6, space: 76, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: grid, width: 1 },
           incrs: [15, 30, 60, 120, 300], values: (u, splits) => splits.map((t) => (t % 60 ? clock(t) : minute(t))),
         },
         {
-          stroke: muted, font: FONT, size: 50, gap: 8, space: 34, grid: { stroke: grid, width: 1 }, ticks: { show: false },
-          values: (u, splits) => splits.map((v) => text(format(v))),
+          stroke: muted, font, size: 50, gap: 8, space: 34, grid: { stroke: grid, width: 1 }, ticks: { show: false },
+          values: (u, splits) => splits.map((v) => axis === format ? tick(format(v)) : text(axis(v))),
         },
       ],
       series: [{}, ...this.lines.map((l, i) => ({
@@ -90,7 +90,6 @@ export class Chart {
       }))],
       hooks: { setCursor: [() => this.#values()] },
     }, [this.history.times, ...this.lines.map((l) => l.values)], this.canvas);
-    sync.sub(this.plot);
   }
 
   #legend() {

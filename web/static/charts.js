@@ -1,7 +1,7 @@
 // What the charts of the operations board show.
-import { ms, percent, score, si } from "./format.js";
+import { amount, ms, percent, score, si, usd } from "./format.js";
 import { OTHER, color, modelColor, modelName, named } from "./palette.js";
-import { ratio, stack } from "./series.js";
+import { ratio, stack, trailing } from "./series.js";
 
 // The models of a history, the busiest first, what is left over last.
 export function order(history) {
@@ -10,7 +10,6 @@ export function order(history) {
 }
 
 const percentOf100 = (v) => percent(v === null || v === undefined ? null : v / 100);
-const tenth = ([n, u]) => [n, u];
 
 export const specs = [
   {
@@ -23,22 +22,22 @@ export const specs = [
     },
   },
   {
-    title: "Errors", unit: "share of requests, by model", format: percent, empty: "No requests in this range",
-    lines: (h) => order(h).map((m) => ({ name: modelName(m), color: modelColor(m), values: ratio(h.model(m, "errors"), h.model(m, "requests")) })),
+    title: "Errors", unit: "share of requests over 30 s, by model", format: percent, empty: "No requests in this range",
+    lines: (h) => order(h).map((m) => ({ name: modelName(m), color: modelColor(m), values: ratio(trailing(h.model(m, "errors"), 6), trailing(h.model(m, "requests"), 6)) })),
   },
   {
     title: "Latency", unit: "whole request", format: ms, empty: "No successful requests in this range",
     lines: (h) => [
-      { name: "p99", color: color(named.red), values: h.of("latency_ms.p99"), width: 1.3, dash: [4, 3] },
-      { name: "p95", color: color(named.amber), values: h.of("latency_ms.p95") },
       { name: "p50", color: color(named.blue), values: h.of("latency_ms.p50"), area: true },
+      { name: "p95", color: color(named.amber), values: h.of("latency_ms.p95") },
+      { name: "p99", color: color(named.red), values: h.of("latency_ms.p99"), width: 1.3, dash: [4, 3] },
     ],
   },
   {
     title: "Time to first token", unit: "TTFT", format: ms, empty: "No time to first token in this range",
     lines: (h) => [
-      { name: "p95", color: color(named.amber), values: h.of("ttft_ms.p95") },
       { name: "p50", color: color(named.blue), values: h.of("ttft_ms.p50"), area: true },
+      { name: "p95", color: color(named.amber), values: h.of("ttft_ms.p95") },
     ],
   },
   {
@@ -49,15 +48,19 @@ export const specs = [
     ],
   },
   {
-    title: "Satisfaction", unit: "mean score, 1–5, last minute", format: score, zero: false, min: 1, empty: "No feedback in this range",
+    title: "Satisfaction", unit: "mean score, 1–5, last minute", format: score, axis: (v) => [v.toFixed(1), ""], zero: false, empty: "No feedback in this range",
     lines: (h) => [{ name: "score", color: color(named.green), values: moving(h, "feedback.satisfaction", "feedback.count", 12), area: true }],
   },
   {
-    title: "Feedback", unit: "thumbs per minute", format: si, needsSome: true, empty: "No thumbs in this range",
+    title: "Feedback", unit: "thumbs per minute", format: amount, needsSome: true, empty: "No thumbs in this range",
     lines: (h) => [
       { name: "up", color: color(named.green), values: moving(h, "feedback.thumbs_up", null, 12), area: true },
       { name: "down", color: color(named.red), values: moving(h, "feedback.thumbs_down", null, 12), dash: [5, 3] },
     ],
+  },
+  {
+    title: "Cost", unit: "per hour, of priced requests", format: usd, empty: "No priced requests in this range",
+    lines: (h) => [{ name: "cost", color: color(named.pink), values: moving(h, "cost_usd", null, 12).map((v, i) => (h.of("cost_usd")[i] === null ? null : v * 60)), area: true }],
   },
   {
     title: "GPU", unit: "mean of all hosts", format: percentOf100, top: 100, empty: "No system metrics in this range",
@@ -75,7 +78,7 @@ export const specs = [
     ],
   },
   {
-    title: "Engine queue", unit: "requests, mean of all hosts", format: (v) => tenth(si(v)), empty: "No system metrics in this range",
+    title: "Engine queue", unit: "requests, mean of all hosts", format: amount, empty: "No system metrics in this range",
     lines: (h) => [
       { name: "running", color: color(named.blue), values: h.gauge("requests_running"), area: true },
       { name: "waiting", color: color(named.red), values: h.gauge("requests_waiting") },
@@ -87,6 +90,7 @@ export const specs = [
 function moving(h, column, weight, n) {
   const values = h.of(column), weights = weight ? h.of(weight) : null;
   return values.map((_, i) => {
+    if (i < n - 1) return null;
     let sum = 0, all = 0;
     for (let k = Math.max(0, i - n + 1); k <= i; k++) {
       if (values[k] === null) continue;

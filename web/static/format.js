@@ -22,6 +22,12 @@ export function count(v) {
   return Math.abs(v) < 1e5 ? [fixed(v, 0), ""] : si(v);
 }
 
+// How many on average: whole numbers stay whole.
+export function amount(v) {
+  if (!there(v)) return [NONE, ""];
+  return Math.abs(v) >= 1000 ? si(v) : [fixed(v, Number.isInteger(v) || Math.abs(v) >= 99.5 ? 0 : 1), ""];
+}
+
 // Milliseconds: [number, unit].
 export function ms(v) {
   if (!there(v)) return [NONE, ""];
@@ -40,11 +46,17 @@ export function percent(v) {
 
 export function usd(v) {
   if (!there(v)) return [NONE, ""];
-  if (Math.abs(v) >= 9_995) { const [n, u] = si(v); return [n, `${u} $`]; }
-  return [fixed(v, Math.abs(v) >= 99.95 ? 0 : 2), "$"];
+  if (Math.abs(v) >= 9_995) { const [n, u] = si(v); return [`$${n}`, u]; }
+  return [`$${fixed(v, Math.abs(v) >= 99.95 || v === 0 ? 0 : 2)}`, ""];
 }
 
 export function score(v) { return there(v) ? [fixed(v, 2), ""] : [NONE, ""]; }
+
+// A label of an axis: without needless zeros, and a bare 0.
+export const tick = ([n, unit]) => {
+  const short = n.includes(".") ? n.replace(/\.?0+$/, "") : n;
+  return short === "0" || short === "$0" ? short : text([short, unit]);
+};
 
 export const text = ([n, unit]) => (unit ? `${n}\u2009${unit}` : n);
 

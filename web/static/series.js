@@ -35,6 +35,12 @@ const index = (names = []) => Object.fromEntries(names.map((n, i) => [n, i]));
 // The ratio of two columns, null where the second is 0.
 export const ratio = (a, b, scale = 1) => a.map((v, i) => (b[i] ? (v ?? 0) / b[i] * scale : null));
 
+// The sum of each value and the n − 1 before it.
+export function trailing(values, n) {
+  let sum = 0;
+  return values.map((v, i) => (sum += (v ?? 0) - (i >= n ? values[i - n] ?? 0 : 0)));
+}
+
 // Running sums from the last row to the first, for areas that lie on each other.
 export function stack(rows) {
   const sums = rows.map(() => null);

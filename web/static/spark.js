@@ -1,4 +1,4 @@
-// A small line without axes. The colour comes from the style sheet or the stroke attribute.
+// A small line without axes. The colour comes from the style sheet or the caller.
 import { svg } from "./dom.js";
 
 export function spark(width, height, { area = false, className = "spark" } = {}) {
@@ -22,7 +22,7 @@ export function spark(width, height, { area = false, className = "spark" } = {})
     });
     line.setAttribute("d", d);
     fill?.setAttribute("d", `${d}L${x(last).toFixed(1)} ${height}L${x(first).toFixed(1)} ${height}Z`);
-    if (color) line.setAttribute("stroke", color);
+    line.style.stroke = color ?? "";
   };
   return node;
 }

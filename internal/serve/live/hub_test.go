@@ -83,7 +83,9 @@ func start(t *testing.T, cfg Config) *rig {
 		o, err := Tree(v)
 		return State{Data: o, Watermark: now.Add(-time.Second)}, err
 	}}
-	constant := func(context.Context, time.Time, Filter) (State, error) { return State{Data: Object{"still": Object{}}}, nil }
+	constant := func(context.Context, time.Time, Filter) (State, error) {
+		return State{Data: Object{"still": Object{}}}, nil
+	}
 	r.hub = New(cfg, slog.New(slog.DiscardHandler), metrics, Topic{Name: "health", State: constant}, Topic{Name: "quiet", State: constant})
 	mux := http.NewServeMux()
 	r.hub.Routes(mux)
