@@ -208,7 +208,10 @@ var errOther = errors.New("another request that held the same event did not get 
 // write sends everything and waits: for the acknowledgements, and for what others have in flight. It settles every claim,
 // whatever happens.
 func (a *API) write(ctx context.Context, b *batch) error {
-	err := a.out.Send(ctx, b.send)
+	var err error
+	if len(b.send) > 0 {
+		err = a.out.Send(ctx, b.send)
+	}
 	var some *bus.SendError
 	if err != nil {
 		b.doomed = true

@@ -50,8 +50,8 @@ type body struct {
 
 func (b *body) release() {
 	b.gate.give(b.taken)
-	if cap(b.bytes) <= pooledBytes {
-		bodies.Put(&b.bytes)
+	if kept := b.bytes[:0]; cap(kept) <= pooledBytes { // a variable of its own: b forgets the buffer, the pool must not
+		bodies.Put(&kept)
 	}
 	b.bytes, b.taken = nil, 0
 }
@@ -148,7 +148,7 @@ func (b *body) fill(from io.Reader, limit int64) error {
 	b.taken = int64(cap(b.bytes))
 	for {
 		if len(b.bytes) == cap(b.bytes) {
-			more := min(int64(cap(b.bytes)), max(limit+1-int64(cap(b.bytes)), 1))
+			more := min(max(int64(cap(b.bytes)), firstBytes), max(limit+1-int64(cap(b.bytes)), 1))
 			if !b.gate.take(more) {
 				return errFull
 			}
