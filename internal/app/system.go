@@ -200,8 +200,9 @@ func (s *system) ends(ctx context.Context) (map[string]map[int32]int64, error) {
 }
 
 func (s *system) buildLive(context.Context) (run.Service, error) {
-	metrics := serve.NewMetrics(s.stream, time.Minute)
+	metrics := serve.NewMetrics(s.stream, time.Duration(s.set.stream.WindowSeconds)*time.Second)
 	s.hub = live.New(s.set.serve.Live(), s.log.With("service", DataStreamingAPI), metrics.Topic())
+	s.hub.Observe(s.registry(DataStreamingAPI))
 	return s.hub, nil
 }
 
@@ -259,16 +260,7 @@ func (s *system) buildBatchProcessingAPI(context.Context) (run.Service, error) {
 }
 
 func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
-	return s.server(DataStreamingAPI, "Live states for screens, over server-sent events.", s.busChecks(), func(m *httpx.Mux) {
-		routes := http.NewServeMux()
-		s.hub.Routes(routes)
-		for _, path := range []string{"/stream", "/stream/metrics"} {
-			m.Handle("GET "+path, routes, httpx.Stream(), httpx.Doc("Live states as server-sent events."), httpx.Query("topics", "metrics"), httpx.Query("model", "only this model"), httpx.Query("interval_ms", "time between updates"), httpx.Query("since", "EPOCH.SEQ of the last message seen"))
-		}
-		for _, path := range []string{"/streams/status", "/streams/performance"} {
-			m.Handle("GET "+path, routes, httpx.Doc("What the streams are doing."))
-		}
-	})
+	return s.server(DataStreamingAPI, "Live states for screens, over server-sent events.", s.busChecks(), s.hub.Mount)
 }
 
 func (s *system) buildScheduler(context.Context) (run.Service, error) {
@@ -280,7 +272,7 @@ func (s *system) buildScheduler(context.Context) (run.Service, error) {
 }
 
 func (s *system) buildBoard(name string) (run.Service, error) {
-	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs})
+	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Log: s.log.With("service", name)})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
 // files serves a folder that never changes, from memory, compressed where that is asked for.
@@ -63,7 +65,7 @@ func squeeze(data []byte) []byte {
 func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	one := f.byPath[r.PathValue("path")]
 	if one == nil {
-		notFound(w, r)
+		httpx.Problem(w, r, http.StatusNotFound, "there is no such file; the board is at /")
 		return
 	}
 	data, tag := one.plain, one.tag

@@ -2,15 +2,16 @@ package dashboard
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/serve/live"
 	"github.com/hxp-enterprise/hxp/web"
 )
@@ -22,6 +23,7 @@ type Config struct {
 	// Links gives the base URLs of the services by name ("operations", …, "kafka-api"). It is asked for each page, because
 	// ports may be free ones. The host in them is replaced by the one that the browser used.
 	Links func() map[string]string
+	Log   *slog.Logger // nil = nowhere
 }
 
 // ingestService is whose URL the page shows to those who have not sent an event yet.
@@ -52,7 +54,11 @@ func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
 	if h.files, err = load(static); err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
-	mux := http.NewServeMux()
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	mux := httpx.NewMux(log, nil)
 	mux.HandleFunc("GET /{$}", h.serveBoard)
 	mux.HandleFunc("GET /config.json", h.serveConfig)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -60,16 +66,7 @@ func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.Handle("GET /static/{path...}", h.files)
-	mux.HandleFunc("GET /stream", hub.Stream)
-	mux.HandleFunc("GET /stream/metrics", hub.StreamTopic("metrics"))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			problem(w, r, http.StatusMethodNotAllowed, "a dashboard only answers GET and HEAD")
-			return
-		}
-		notFound(w, r)
-	})
+	hub.MountStreams(mux)
 	return secure(mux), nil
 }
 
@@ -160,7 +157,7 @@ func (h *handler) serveBoard(w http.ResponseWriter, r *http.Request) {
 		}{h.board, tabs, h.cfg.Environment, h.cfg.Version, template.HTML(content.String())}) //nolint:gosec // the output of a template of ours
 	}
 	if err != nil {
-		problem(w, r, http.StatusInternalServerError, "the page could not be made: "+err.Error())
+		httpx.Problem(w, r, http.StatusInternalServerError, "the page could not be made: "+err.Error())
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -170,28 +167,12 @@ func (h *handler) serveBoard(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) serveConfig(w http.ResponseWriter, r *http.Request) {
 	tabs, ingest := h.links(r)
-	b, err := json.Marshal(struct {
+	w.Header().Set("Cache-Control", "no-store")
+	httpx.JSON(w, http.StatusOK, struct {
 		Product     string `json:"product"`
 		Version     string `json:"version"`
 		Environment string `json:"environment"`
 		Boards      []tab  `json:"boards"`
 		Ingest      string `json:"ingest,omitempty"`
 	}{"hxp", h.cfg.Version, h.cfg.Environment, tabs, ingest})
-	if err != nil {
-		problem(w, r, http.StatusInternalServerError, err.Error())
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(append(b, '\n'))
-}
-
-func notFound(w http.ResponseWriter, r *http.Request) {
-	problem(w, r, http.StatusNotFound, "there is nothing at this path; the board is at /")
-}
-
-func problem(w http.ResponseWriter, r *http.Request, status int, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail, "instance": r.URL.Path})
 }

@@ -10,19 +10,34 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-// Routes adds the HTTP interface to mux.
-func (h *Hub) Routes(mux *http.ServeMux) {
-	mux.HandleFunc("GET /stream", h.Stream)
-	for _, t := range h.topics {
-		if t.Name == "metrics" {
-			mux.HandleFunc("GET /stream/metrics", h.StreamTopic(t.Name))
-		}
-	}
-	mux.HandleFunc("GET /streams/status", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, h.Status()) })
-	mux.HandleFunc("GET /streams/performance", func(w http.ResponseWriter, r *http.Request) { writeJSON(w, h.Performance()) })
+// Mount adds the streams and what is told of them.
+func (h *Hub) Mount(m *httpx.Mux) {
+	h.MountStreams(m)
+	m.HandleFunc("GET /streams/status", func(w http.ResponseWriter, _ *http.Request) { httpx.JSON(w, http.StatusOK, h.Status()) },
+		httpx.Doc("Who is connected, to what, and what was held back."))
+	m.HandleFunc("GET /streams/performance", func(w http.ResponseWriter, _ *http.Request) { httpx.JSON(w, http.StatusOK, h.Performance()) },
+		httpx.Doc("How fast the streams are."))
 }
+
+// MountStreams adds the streams alone, for the origins of the dashboards.
+func (h *Hub) MountStreams(m *httpx.Mux) {
+	options := []httpx.Option{
+		httpx.Stream(), httpx.Query("model", "only what names this model"), httpx.Query("interval_ms", "time between updates, rounded up to 250, 500, 1000, 2000, 5000, 15000 or 60000"),
+		httpx.Query("since", "EPOCH.SEQ of the last message seen"), httpx.Header("Last-Event-ID", "as since, and before it"),
+		httpx.Answer("200", "text/event-stream: hello, then a snapshot and merge patches (RFC 7396) of each topic"),
+		httpx.Answer("400", "unknown topic or bad parameter"), httpx.Answer("503", "all streams are taken; Retry-After says when to come back"),
+	}
+	m.HandleFunc("GET /stream", h.Stream, append(options, httpx.Doc("Live states as server-sent events."), httpx.Query("topics", "names separated by commas; all of "+strings.Join(h.names(), ", ")+" when absent"))...)
+	if slices.Contains(h.names(), metricsTopic) {
+		m.HandleFunc("GET /stream/metrics", h.only(metricsTopic), append(options, httpx.Doc("The topic metrics alone."))...)
+	}
+}
+
+const metricsTopic = "metrics"
 
 // query is what a client asks for.
 type query struct {

@@ -7,38 +7,35 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-// retryAfter is when a refused or cut client may try again, in seconds.
-const retryAfter = 5
+// retryAfter is when a refused client may try again.
+const retryAfter = 5 * time.Second
 
 // Stream serves the topics of the query (all of them without one) as server-sent events.
 func (h *Hub) Stream(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r, "")
 }
 
-// StreamTopic returns a handler that serves one topic, whatever the query says.
-func (h *Hub) StreamTopic(name string) http.HandlerFunc {
+// only returns a handler that serves one topic, whatever the query says.
+func (h *Hub) only(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { h.serve(w, r, name) }
 }
 
 func (h *Hub) serve(w http.ResponseWriter, r *http.Request, topic string) {
 	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-		problem(w, r, http.StatusForbidden, "a page of another site may not open this stream; open it from the dashboards or with a client of your own")
+		httpx.Problem(w, r, http.StatusForbidden, "a page of another site may not open this stream; open it from the dashboards or with a client of your own")
 		return
 	}
 	q, err := h.parse(r, topic)
 	if err != nil {
-		problem(w, r, http.StatusBadRequest, err.Error())
-		return
-	}
-	if r.Method == http.MethodHead {
-		sseHeader(w)
+		httpx.Problem(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
 	if !h.sse.enter(h.cfg.SSEMax) {
-		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
-		problem(w, r, http.StatusServiceUnavailable, "all "+strconv.Itoa(h.cfg.SSEMax)+" event streams are taken; close one or raise SSE_MAX_CONNECTIONS")
+		httpx.Unavailable(w, r, http.StatusServiceUnavailable, retryAfter, "all "+strconv.Itoa(h.cfg.SSEMax)+" event streams are taken; close one or raise SSE_MAX_CONNECTIONS")
 		return
 	}
 	defer h.sse.leave()
@@ -50,8 +47,7 @@ func (h *Hub) serve(w http.ResponseWriter, r *http.Request, topic string) {
 	for _, t := range q.topics {
 		s, reset, err := h.subscribe(t, q.filter, q.interval, q.since, wake)
 		if err != nil {
-			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
-			problem(w, r, http.StatusServiceUnavailable, err.Error())
+			httpx.Unavailable(w, r, http.StatusServiceUnavailable, retryAfter, err.Error())
 			return
 		}
 		if reset != "" {
@@ -82,17 +78,22 @@ func sseHeader(w http.ResponseWriter) {
 	header.Set("X-Content-Type-Options", "nosniff")
 }
 
+var stopping = []byte(": the server is stopping\n\n")
+
 // pump hands a client what is new until it leaves, is too slow, or the hub drains.
 func (h *Hub) pump(ctx context.Context, out *sseWriter, subs []*subscription, wake <-chan struct{}) error {
 	beat := time.NewTicker(h.cfg.Heartbeat)
 	defer beat.Stop()
+	draining := httpx.Draining(ctx)
 	var buf []delivery
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-draining:
+			return out.write(stopping)
 		case <-h.drain:
-			return out.write([]byte(": the server is stopping\n\n"))
+			return out.write(stopping)
 		case <-beat.C:
 			if err := out.write([]byte(": alive\n\n")); err != nil {
 				return err
