@@ -51,7 +51,8 @@ export class Cards {
     const unit = card.points ? "\u2009pt" : "\u2009%";
     setText(node, small ? "steady" : `${by > 0 ? "▲" : "▼"} ${size >= 9.95 ? Math.round(size) : size.toFixed(1)}${unit}`);
     node.title = "against the minute before";
-    const notable = card.points ? size >= 0.5 : size >= 10;
+    const enough = Math.min(state.recent.overall.requests, state.recent.previous.requests) >= 50; // fewer say little
+    const notable = enough && (card.points ? size >= 0.5 : size >= 10);
     if (card.better && notable) node.classList.add((by < 0) === (card.better === "down") ? "good" : "worse");
   }
 }

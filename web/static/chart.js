@@ -8,7 +8,7 @@ const sync = uPlot.sync("hxp");
 const GAP = 45; // seconds without a value over which a line is still drawn through
 
 export class Chart {
-  // spec: {title, unit, format, axis?, lines(history, off) → [{name, color, values, shown?, area?, stacked?, dash?, width?}], zero?, top?, wide?,
+  // spec: {title, unit, format, axis?, steps?, lines(history, off) → [{name, color, values, shown?, area?, stacked?, dash?, width?}], zero?, top?, wide?,
   // needsSome?, empty}. shown are the values to tell where others are drawn; needsSome: a row of zeros counts as empty.
   constructor(spec) {
     this.spec = spec;
@@ -56,7 +56,7 @@ export class Chart {
   #build() {
     const { width, height } = this.#size();
     if (!width || !this.lines.length) return;
-    const { format, axis = format, zero = true, top } = this.spec;
+    const { format, axis = format, steps, zero = true, top } = this.spec;
     const font = `11px ${css("--sans")}`, muted = css("--muted"), grid = css("--grid"), surface = css("--surface");
     this.plot = new uPlot({
       width, height,
@@ -77,7 +77,7 @@ export class Chart {
           incrs: [15, 30, 60, 120, 300], values: (u, splits) => splits.map((t) => (t % 60 ? clock(t) : minute(t))),
         },
         {
-          stroke: muted, font, size: 50, gap: 8, space: 34, grid: { stroke: grid, width: 1 }, ticks: { show: false },
+          stroke: muted, font, size: 50, gap: 8, space: 34, ...(steps ? { incrs: steps } : {}), grid: { stroke: grid, width: 1 }, ticks: { show: false },
           values: (u, splits) => splits.map((v) => axis === format ? tick(format(v)) : text(axis(v))),
         },
       ],

@@ -48,7 +48,7 @@ export const specs = [
     ],
   },
   {
-    title: "Satisfaction", unit: "mean score, 1–5, last minute", format: score, axis: (v) => [v.toFixed(1), ""], zero: false, empty: "No feedback in this range",
+    title: "Satisfaction", unit: "mean score, 1–5, last minute", format: score, axis: (v) => [v.toFixed(1), ""], steps: [0.1, 0.2, 0.5, 1], zero: false, empty: "No feedback in this range",
     lines: (h) => [{ name: "score", color: color(named.green), values: moving(h, "feedback.satisfaction", "feedback.count", 12), area: true }],
   },
   {

@@ -158,9 +158,13 @@ learn([]);
 
 // ---- the first event
 
-const example = { event_type: "llm_request", data: { model: "mixtral-8x7b", duration_ms: 842, ttft_ms: 131, prompt_tokens: 412, completion_tokens: 96, success: true } };
+const example = `'{
+  "event_type": "llm_request",
+  "data": {"model": "mixtral-8x7b", "duration_ms": 842, "ttft_ms": 131,
+           "prompt_tokens": 412, "completion_tokens": 96, "success": true}
+}'`;
 fetch("/config.json").then((r) => r.json()).then(({ ingest }) => {
-  $("snippet").textContent = `curl ${ingest ?? `http://${location.hostname}:9099`}/events \\\n  -H 'Content-Type: application/json' \\\n  -d '${JSON.stringify(example)}'`;
+  $("snippet").textContent = `curl ${ingest ?? `http://${location.hostname}:9099`}/events -H 'Content-Type: application/json' -d ${example}`;
 }).catch(() => { $("snippet").closest(".snippet").hidden = true; });
 $("copy").addEventListener("click", async () => {
   try {

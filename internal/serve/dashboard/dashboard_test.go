@@ -1,0 +1,209 @@
+package dashboard
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/hxp-enterprise/hxp/internal/serve/live"
+	"github.com/hxp-enterprise/hxp/web"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func board(t *testing.T, name string) http.Handler {
+	t.Helper()
+	h, err := New(name, live.New(live.Config{SSEMax: 1}, slog.New(slog.DiscardHandler)), Config{
+		Environment: "<test>", Version: "1.2.3",
+		Links: func() map[string]string {
+			return map[string]string{"operations": "http://127.0.0.1:8501", "business": "http://127.0.0.1:8502", "system": "http://127.0.0.1:1", "kafka-api": "http://127.0.0.1:9099"}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func get(h http.Handler, target string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", "http://localhost:8501"+target, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+var (
+	inline  = regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script(?:\s[^>]*)?>[^<]`)
+	outside = regexp.MustCompile(`(?i)(?:https?:)?//[a-z0-9-]+(?:\.[a-z0-9-]+)+`)
+	loads   = regexp.MustCompile(`(?:src|href)="(/static/[^"]+)"`)
+	imports = regexp.MustCompile(`from "(\./[^"]+)"`)
+)
+
+// TestPages: every board is whole, loads only what is served here, and has nothing that its policy forbids.
+func TestPages(t *testing.T) {
+	for _, b := range Boards {
+		h := board(t, b.Name)
+		w := get(h, "/?from=2026-03-01T10:00:00Z&model=m")
+		page := w.Body.String()
+		if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(page, "<title>"+b.Title) || !strings.Contains(page, `lang="en"`) {
+			t.Fatalf("%s: %d %v", b.Name, w.Code, w.Header())
+		}
+		if csp := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'self'") || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: policy %q", b.Name, csp)
+		}
+		if s := inline.FindString(page); s != "" {
+			t.Errorf("%s: inline %q", b.Name, s)
+		}
+		if s := outside.FindAllString(page, -1); len(s) > 0 {
+			for _, url := range s {
+				if !strings.HasPrefix(url, "http://localhost:") && url != "" {
+					t.Errorf("%s: names %s", b.Name, url)
+				}
+			}
+		}
+		if !strings.Contains(page, "&lt;test&gt;") || !strings.Contains(page, `aria-current="page"`) {
+			t.Errorf("%s: environment or tab is missing", b.Name)
+		}
+		todo, seen := []string{}, map[string]bool{}
+		for _, m := range loads.FindAllStringSubmatch(page, -1) {
+			todo = append(todo, m[1])
+		}
+		for len(todo) > 0 {
+			url := todo[0]
+			todo = todo[1:]
+			if seen[url] {
+				continue
+			}
+			seen[url] = true
+			f := get(h, url)
+			if f.Code != 200 || f.Header().Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("%s: %s is answered %d", b.Name, url, f.Code)
+			}
+			for _, m := range imports.FindAllStringSubmatch(f.Body.String(), -1) {
+				todo = append(todo, path.Join(path.Dir(url), m[1]))
+			}
+		}
+		if b.Name == "operations" && !seen["/static/vendor/uplot/uPlot.esm.js"] {
+			t.Errorf("the chart library was not found on the way: %v", seen)
+		}
+	}
+}
+
+// TestOurFilesNameNoHost: no file of ours can load from elsewhere, nor write markup.
+func TestOurFilesNameNoHost(t *testing.T) {
+	total := 0
+	err := fs.WalkDir(web.FS, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(web.FS, name)
+		if err != nil {
+			return err
+		}
+		if ext := path.Ext(name); ext == ".js" || ext == ".css" {
+			total += len(squeeze(data))
+		}
+		if strings.Contains(name, "/vendor/") {
+			return nil
+		}
+		for _, s := range outside.FindAllString(string(data), -1) {
+			if s != "http://www.w3.org" { // the name of a language
+				t.Errorf("%s names %s", name, s)
+			}
+		}
+		for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "setAttribute(\"style"} {
+			if strings.Contains(string(data), bad) {
+				t.Errorf("%s has %s", name, bad)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if total > 120<<10 {
+		t.Errorf("script and style take %d bytes compressed; 120 KiB is the budget", total)
+	}
+	t.Logf("script and style: %d bytes compressed", total)
+}
+
+func TestFiles(t *testing.T) {
+	h := board(t, "operations")
+	plain := get(h, "/static/base.css")
+	tag := plain.Header().Get("ETag")
+	if tag == "" || plain.Header().Get("Content-Type") != "text/css; charset=utf-8" {
+		t.Fatalf("%v", plain.Header())
+	}
+	if w := get(h, "/static/base.css", "If-None-Match", tag); w.Code != http.StatusNotModified {
+		t.Errorf("known file: %d", w.Code)
+	}
+	small := get(h, "/static/base.css", "Accept-Encoding", "gzip, br")
+	if small.Header().Get("Content-Encoding") != "gzip" || small.Header().Get("ETag") == tag {
+		t.Fatalf("%v", small.Header())
+	}
+	z, err := gzip.NewReader(small.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := io.ReadAll(z); err != nil || string(data) != plain.Body.String() {
+		t.Errorf("unpacked to something else: %v", err)
+	}
+	for _, target := range []string{"/no/such/thing", "/static/", "/static/nothing.js", "/static/..%2fpage.html", "/static/../page.html", "/page.html", "/.env"} {
+		if w := get(h, target); w.Code == 200 || w.Code == 404 && w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %s", target, w.Code, w.Header().Get("Content-Type"))
+		}
+	}
+	if w := get(h, "/healthz"); w.Code != 200 {
+		t.Errorf("healthz: %d", w.Code)
+	}
+	r := httptest.NewRequest("POST", "http://localhost/", nil)
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, r); w.Code != 405 || !strings.Contains(w.Header().Get("Allow"), "GET") {
+		t.Errorf("POST: %d %v", w.Code, w.Header())
+	}
+}
+
+// TestConfig: links lead to the host that the browser used, and only to boards that run.
+func TestConfig(t *testing.T) {
+	var v struct {
+		Boards []tab
+		Ingest string
+	}
+	if err := json.Unmarshal(get(board(t, "business"), "/config.json").Body.Bytes(), &v); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Boards) != 3 || v.Boards[0].URL != "http://localhost:8501" || !v.Boards[1].Current || v.Boards[1].URL != "/" || v.Ingest != "http://localhost:9099" {
+		t.Errorf("%+v", v)
+	}
+	for _, c := range [][3]string{{"http://127.0.0.1:1", "example:2", "http://example:1"}, {"http://0.0.0.0:1", "[::1]:2", "http://[::1]:1"}, {"http://a:1", "b", "http://b:1"}, {"", "b", ""}, {"http://a", "b:5", "http://b"}, {"http://a:1", "", "http://a:1"}} {
+		if got := reach(c[0], c[1]); got != c[2] {
+			t.Errorf("reach(%q, %q) is %q, not %q", c[0], c[1], got, c[2])
+		}
+	}
+}
+
+// TestModules runs the tests of the ES modules where Node.js is there.
+func TestModules(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("no node on this machine")
+	}
+	out, err := exec.CommandContext(t.Context(), node, "testdata/modules.mjs").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

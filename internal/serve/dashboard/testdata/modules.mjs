@@ -1,0 +1,39 @@
+// Tests of the modules that need no browser. Each file is read as a module whatever its name says.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+
+const load = (name) => import("data:text/javascript;base64," + readFileSync(new URL(`../../../../web/static/${name}`, import.meta.url)).toString("base64"));
+const { merge } = await load("patch.js");
+const { History, coarse, ratio, stack, trailing } = await load("series.js");
+const format = await load("format.js");
+
+// RFC 7396, appendix A
+for (const [target, patch, want] of [
+  [{ a: "b" }, { a: "c" }, { a: "c" }], [{ a: "b" }, { b: "c" }, { a: "b", b: "c" }], [{ a: "b" }, { a: null }, {}], [{ a: "b", b: "c" }, { a: null }, { b: "c" }],
+  [{ a: ["b"] }, { a: "c" }, { a: "c" }], [{ a: "c" }, { a: ["b"] }, { a: ["b"] }], [{ a: { b: "c" } }, { a: { b: "d", c: null } }, { a: { b: "d" } }], [{ a: [{ b: "c" }] }, { a: [1] }, { a: [1] }],
+  [["a", "b"], ["c", "d"], ["c", "d"]], [{ a: "b" }, ["c"], ["c"]], [{ a: "foo" }, null, null], [{ a: "foo" }, "bar", "bar"], [{ e: null }, { a: 1 }, { e: null, a: 1 }],
+  [[1, 2], { a: "b", c: null }, { a: "b" }], [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
+]) assert.deepEqual(merge(structuredClone(target), patch), want);
+
+const h = new History({
+  step: 5, columns: ["requests", "x"], points: { 100: [10, null], 110: [20, 3] }, system_columns: ["gpu"], system: { 110: [0.5] }, model_columns: ["requests"], models: { m: { 110: [4] } },
+});
+assert.deepEqual(h.times, [100, 105, 110]);
+assert.deepEqual(h.of("requests", 0.2), [2, null, 4]);
+assert.deepEqual(h.of("x"), [null, null, 3]);
+assert.deepEqual(h.gauge("gpu", 100), [null, null, 50]);
+assert.deepEqual(h.model("m", "requests"), [0, 0, 4]);
+assert.deepEqual(h.model("absent", "requests", 1, null), [null, null, null]);
+assert.deepEqual(new History({ step: 5, columns: [], points: {} }).times, []);
+assert.deepEqual(stack([[1, 2], [10, null], [100, 3]]), [[111, 5], [110, 3], [100, 3]]);
+assert.deepEqual(ratio([1, 0, 5], [2, 0, null]), [0.5, null, null]);
+assert.deepEqual(trailing([1, 2, null, 4], 2), [1, 3, 2, 4]);
+assert.deepEqual(coarse([9, 1, 3, null, 5], 2), [2, 5]);
+
+const { text, tick, si, count, ms, percent, usd, amount, span } = format;
+for (const [got, want] of [
+  [text(si(null)), "–"], [text(si(NaN)), "–"], [text(si(0)), "0"], [text(si(0.4)), "0.40"], [text(si(12.34)), "12.3"], [text(si(999.6)), "1,000"], [text(si(12_345)), "12.3\u2009k"], [text(si(1.2e6)), "1.20\u2009M"],
+  [text(count(99_999)), "99,999"], [text(ms(0.5)), "0.5\u2009ms"], [text(ms(842.4)), "842\u2009ms"], [text(ms(1930)), "1.93\u2009s"], [text(ms(999.9)), "1.00\u2009s"], [text(ms(125_000)), "2.1\u2009min"],
+  [text(percent(0.0285)), "2.85\u2009%"], [text(percent(1)), "100\u2009%"], [text(percent(0)), "0\u2009%"], [text(usd(80.614)), "$80.61"], [text(usd(0)), "$0"], [text(amount(83)), "83"], [text(amount(2.5)), "2.5"],
+  [tick(percent(0.25)), "25\u2009%"], [tick(ms(0)), "0"], [tick(ms(1500)), "1.5\u2009s"], [tick(si(50)), "50"], [tick(si(100)), "100"], [tick(si(12_500)), "12.5\u2009k"], [span(0.84), "0.8\u2009s"], [span(125), "2\u2009min"],
+]) assert.equal(got, want);
