@@ -50,18 +50,35 @@ type body struct {
 
 func (b *body) release() {
 	b.gate.give(b.taken)
-	if kept := b.bytes[:0]; cap(kept) <= pooledBytes { // a variable of its own: b forgets the buffer, the pool must not
-		bodies.Put(&kept)
+	kept := b.bytes[:0] // a variable of its own: b forgets the buffer, the pool must not
+	switch n := cap(kept); {
+	case n <= smallBytes:
+		smallBodies.Put(&kept)
+	case n <= largeBytes:
+		largeBodies.Put(&kept)
 	}
 	b.bytes, b.taken = nil, 0
 }
 
+// Buffers are kept by size, so that a small body does not hold, and does not count as, a large buffer. Those above
+// largeBytes are left to the collector: few bodies need them.
 const (
-	firstBytes  = 4 << 10
-	pooledBytes = 8 << 20 // larger buffers are left to the collector: few bodies need them
+	firstBytes = 4 << 10
+	smallBytes = 64 << 10
+	largeBytes = 8 << 20
 )
 
-var bodies = sync.Pool{New: func() any { b := make([]byte, 0, firstBytes); return &b }}
+var (
+	smallBodies = sync.Pool{New: func() any { b := make([]byte, 0, firstBytes); return &b }}
+	largeBodies = sync.Pool{New: func() any { b := make([]byte, 0, 2*smallBytes); return &b }}
+)
+
+func buffer(r *http.Request) []byte {
+	if r.ContentLength >= 0 && r.ContentLength < smallBytes && r.Header.Get("Content-Encoding") == "" {
+		return (*smallBodies.Get().(*[]byte))[:0]
+	}
+	return (*largeBodies.Get().(*[]byte))[:0]
+}
 
 // read takes the body of a request in, whole, for nothing may be taken of one that turns out to be cut or too large.
 func (a *API) read(r *http.Request) (*body, *refusal) {
@@ -69,7 +86,7 @@ func (a *API) read(r *http.Request) (*body, *refusal) {
 		return nil, a.tooLarge()
 	}
 	sent := &limited{r: r.Body, left: a.cfg.MaxBodyBytes}
-	b := &body{gate: &a.gate, bytes: (*bodies.Get().(*[]byte))[:0]}
+	b := &body{gate: &a.gate, bytes: buffer(r)}
 	from, done, err := unpack(sent, r.Header.Get("Content-Encoding"))
 	if err == nil {
 		limit := a.cfg.MaxUnpackedBytes

@@ -216,7 +216,9 @@ func TestWaysIn(t *testing.T) {
 		{"zstd", func(es []string) reply {
 			return f.post("/events", ndjsonType_, zst(strings.Join(es, "\n")), "Content-Encoding", "zstd")
 		}, 20},
-		{"all results", func(es []string) reply { return f.post("/events?results=all", ndjsonType_, []byte(strings.Join(es, "\n"))) }, 150},
+		{"all results", func(es []string) reply {
+			return f.post("/events?results=all", ndjsonType_, []byte(strings.Join(es, "\n")))
+		}, 150},
 	} {
 		r := c.send(several(n, n+c.k))
 		if r.Status != 202 || r.Accepted != c.k || len(r.Results) != c.k || r.Rejected+r.Duplicates != 0 {
