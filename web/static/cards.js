@@ -36,8 +36,8 @@ export class Cards {
       value.show(card.format(v));
       box.dataset.alarm = v === null ? "" : card.alarm?.(v) ?? "";
       this.#change(card, state, v, change);
-      const values = card.line(history), n = Math.max(1, Math.floor(values.length / 90));
-      line.show(coarse(card.zero === false ? values : values.slice(Math.max(from, 0)), n), { zero: card.zero });
+      const whole = card.line(history), values = whole.slice(Math.floor(Math.max(from, 0) * whole.length / history.times.length));
+      line.show(coarse(values, Math.ceil(values.length / 90)), { zero: card.zero });
     }
   }
 

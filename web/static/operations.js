@@ -35,7 +35,9 @@ let history = null;
 function range() {
   const now = view.paused ?? stream.now, end = now - (history?.step ?? 5);
   const to = calm.matches ? Math.floor(end / 5) * 5 : Math.floor(end);
-  return { from: to - view.range, to };
+  // an installation that has just begun is not shown as an empty picture with a rim
+  const begins = Math.min(history?.begins ?? -Infinity, to - 60) - 5;
+  return { from: Math.max(to - view.range, begins), to };
 }
 
 function draw() {
@@ -46,7 +48,7 @@ function draw() {
     learn(Object.keys(state.models), Object.keys(history.models));
     welcome(state);
     cards.show(state, history, range());
-    table.show(state, history);
+    table.show(state, history, range().from);
     setText($("models-window"), `last ${Math.round(state.window.seconds / 60)} min`);
   }
   const r = range();

@@ -13,6 +13,9 @@ export class History {
     const first = times.length ? times.reduce((a, b) => Math.min(a, b)) : 0;
     this.times = [];
     for (let t = first; times.length && t <= last; t += this.step) this.times.push(t);
+    // when the history begins to say something; Infinity when it never does
+    const watched = ["requests", "feedback.count"].map((n) => this.column[n]);
+    this.begins = this.times.find((t) => t in this.system || watched.some((i) => this.points[t]?.[i] > 0)) ?? Infinity;
   }
 
   // One column of all; scale multiplies (a count into a rate, a ratio into percent).

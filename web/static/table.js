@@ -36,11 +36,12 @@ export class Table {
 
   #sortBy(key) {
     this.sort = { key, down: this.sort.key === key ? !this.sort.down : key !== "model" };
-    if (this.state) this.show(this.state, this.history);
+    if (this.state) this.show(this.state, this.history, this.from);
   }
 
-  show(state, history) {
-    Object.assign(this, { state, history });
+  show(state, history, from) {
+    Object.assign(this, { state, history, from });
+    this.first = Math.max(0, history.times.findIndex((t) => t >= from));
     const seconds = state.window.seconds, { key, down } = this.sort;
     columns.forEach((c, i) => { if (!c.still) this.heads[i].setAttribute("aria-sort", c.key === key ? (down ? "descending" : "ascending") : "none"); });
     const column = columns.find((c) => c.key === key), names = Object.keys(state.models);
@@ -75,6 +76,7 @@ export class Table {
     columns.forEach((c, i) => { if (c.of) setText(row.cells[i], text(c.format(c.of(stats, seconds)))); });
     const errors = row.cells[columns.findIndex((c) => c.key === "errors")];
     errors.className = stats.error_rate >= 0.05 ? "bad" : stats.error_rate >= 0.02 ? "warn" : "";
-    row.trend.show(coarse(this.history.model(name, "requests", 1, null), 3), { color });
+    const trend = this.history.model(name, "requests").slice(this.first);
+    row.trend.show(coarse(trend, Math.ceil(trend.length / 60)), { color });
   }
 }
