@@ -141,7 +141,7 @@ func (p *payloads) next() []byte {
 	e.SetText(event.RequestID, id)
 	e.SetText(event.UserID, "user-"+strconv.Itoa(p.n*7919%500))
 	e.SetText(event.Tenant, "team-"+strconv.Itoa(p.n%6))
-	e.SetText(event.Operation, "chat")
+	e.SetText(event.Operation, "chat.completion.stream")
 	e.SetInt(event.DurationMS, int64(200_000_000+p.n*104729%3_000_000_000))
 	e.SetInt(event.TTFT, int64(20_000_000+p.n*15485863%400_000_000))
 	e.SetInt(event.PromptTokens, int64(100+p.n%1700))
