@@ -49,7 +49,7 @@ const (
 func createTopics(r *kmsg.CreateTopicsRequest) kmsg.Response {
 	bad := map[string]string{}
 	for _, t := range r.Topics {
-		if t.NumPartitions > maxPartitions {
+		if t.NumPartitions > maxPartitions || len(t.ReplicaAssignment) > maxPartitions {
 			bad[t.Topic] = tooMany
 		}
 		for _, c := range t.Configs {

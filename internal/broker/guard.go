@@ -19,12 +19,17 @@ import (
 )
 
 const (
-	maxFrame = 32 << 20 // bytes of one request
+	maxFrame = 32 << 20 // bytes of one produce request
+	// maxOther bounds every other request. A list may claim an entry for each byte that follows, and the engine makes room of
+	// up to a hundred bytes for each before it looks.
+	maxOther = 1 << 20
 	// wholeFrame is the length from which a frame is gathered here before the engine hears of it: the engine allocates what a
 	// length says, so a length must not be believed before the bytes are there.
 	wholeFrame = 64 << 10
 	frameHead  = 4 + 2 + 2 // length, API key, API version
 	idleLimit  = 15 * time.Minute
+	// acceptPause is between two attempts to take a connection when the system refuses one.
+	acceptPause = 50 * time.Millisecond
 )
 
 // versions are the protocol versions that the engine answers as Kafka's own clients expect. Tip would turn on features that
@@ -51,8 +56,13 @@ type guard struct {
 func (g *guard) Accept() (net.Conn, error) {
 	for {
 		c, err := g.Listener.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return nil, err
+		}
+		if err != nil { // out of descriptors, or a client that left: the engine would stop listening for good
+			g.log.Warn("the broker cannot take a connection now", "error", err)
+			time.Sleep(acceptPause)
+			continue
 		}
 		if g.open.Add(1) > int64(g.cfg.MaxConnections) {
 			g.open.Add(-1)
@@ -98,6 +108,10 @@ func (c *guarded) Read(p []byte) (int, error) {
 		case c.rest > 0:
 			n, err := c.Conn.Read(p[:min(len(p), c.rest)])
 			c.rest -= n
+			if reason := slow(err); reason != "" {
+				c.err = err
+				c.guard.refuse(c, reason, err)
+			}
 			return n, err
 		}
 		if reason, err := c.frame(); err != nil {
@@ -124,10 +138,14 @@ func (c *guarded) frame() (reason string, err error) {
 		return slow(err), err
 	}
 	length := binary.BigEndian.Uint32(head)
-	if length < frameHead || length > maxFrame {
-		return "length", fmt.Errorf("a request of %d bytes; allowed are %d to %d", length, frameHead, maxFrame)
-	}
 	key, version := int16(binary.BigEndian.Uint16(head[4:])), int16(binary.BigEndian.Uint16(head[6:]))
+	most := uint32(maxOther)
+	if key == kmsg.Produce.Int16() {
+		most = maxFrame
+	}
+	if length < frameHead || length > most {
+		return "length", fmt.Errorf("a request of %d bytes; allowed are %d to %d", length, frameHead, most)
+	}
 	if err := c.guard.known(key, version); err != nil {
 		return "api", err
 	}

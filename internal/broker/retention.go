@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,7 +26,7 @@ const (
 
 // arrivals remembers when a partition had which end, so that retention goes by the time of arrival. The time that a producer
 // stamps on a record is a stranger's word: one old stamp must not delete what came before it.
-type arrivals map[string]samples // "topic/partition", oldest first
+type arrivals map[string]samples // by place, oldest first
 
 type sample struct {
 	At  int64 `json:"at"`  // unix seconds
@@ -90,13 +91,30 @@ func topicNames(ctx context.Context, client *kgo.Client) ([]string, error) {
 	return names, nil
 }
 
-func place(topic string, partition int32) string { return topic + "/" + strconv.Itoa(int(partition)) }
+// place names a partition in arrivals. The topic's id is in it: a topic made anew under an old name starts at offset 0, where
+// the old one's ends would delete what is fresh.
+func (b *Broker) place(topic string, partition int32) string {
+	id := [16]byte{}
+	if info := b.cluster.TopicInfo(topic); info != nil {
+		id = info.TopicID
+	}
+	return fmt.Sprintf("%s/%x/%d", topic, id, partition)
+}
 
 func (b *Broker) sample(seen arrivals, topics []string, now time.Time) {
+	live := map[string]bool{}
 	for _, topic := range topics {
 		for _, p := range b.cluster.PartitionInfos(topic) {
-			key := place(topic, p.Partition)
+			key := b.place(topic, p.Partition)
+			live[key] = true
 			list := seen[key]
+			if n := len(list); n > 0 && list[n-1].End > p.HighWatermark {
+				list = nil // the log lost its tail: its ends tell nothing any more
+			}
+			for len(list) > 1 && list[1].End <= p.LogStartOffset {
+				list = list[1:] // about records that are gone
+			}
+			seen[key] = list
 			if n := len(list); n > 0 && list[n-1].End == p.HighWatermark {
 				continue // nothing came: the older sample says more
 			}
@@ -112,6 +130,7 @@ func (b *Broker) sample(seen arrivals, topics []string, now time.Time) {
 			seen[key] = append(list, sample{now.Unix(), p.HighWatermark})
 		}
 	}
+	maps.DeleteFunc(seen, func(key string, _ samples) bool { return !live[key] })
 }
 
 // clean deletes what may go, and notes when the cap is reached by what may not.
@@ -128,7 +147,7 @@ func (b *Broker) clean(seen arrivals, topics []string, now time.Time) {
 		for _, p := range b.cluster.PartitionInfos(topic) {
 			target := int64(0)
 			if keep > 0 {
-				target = seen[place(topic, p.Partition)].before(now.Add(-keep))
+				target = seen[b.place(topic, p.Partition)].before(now.Add(-keep))
 			}
 			if excess > 0 && p.HighWatermark > p.LogStartOffset { // each partition gives its share
 				share := float64(excess) / float64(total)
@@ -141,7 +160,9 @@ func (b *Broker) clean(seen arrivals, topics []string, now time.Time) {
 				}
 				target = min(target, floor)
 			}
-			target = min(target, p.HighWatermark)
+			// The newest batch stays: the engine knows the end of a log only from what lies in it, and would give offsets
+			// out twice after a kill.
+			target = min(target, p.HighWatermark-1)
 			if target <= p.LogStartOffset {
 				continue
 			}
