@@ -200,3 +200,7 @@ func dial(t *testing.T, addr string, data []byte) net.Conn {
 	}
 	return c
 }
+
+func rand16() string {
+	return rand.Text()
+}
