@@ -45,7 +45,7 @@ func examine(head []byte, whole bool) (*probe, error) {
 		return nil, errors.New("is empty")
 	case text[0] == '[':
 		p := &probe{shape: asArray}
-		p.keys, _ = members(text[1:])
+		p.keys, _ = members(text[1:], false)
 		return p, nil
 	case text[0] == '{':
 		return examineObjects(text, whole), nil
@@ -65,7 +65,7 @@ func examine(head []byte, whole bool) (*probe, error) {
 }
 
 func examineObjects(text []byte, whole bool) *probe {
-	keys, inner := members(text)
+	keys, inner := members(text, true)
 	if len(inner) > 0 {
 		return &probe{shape: asObject, keys: inner}
 	}
@@ -82,7 +82,7 @@ func examineObjects(text []byte, whole bool) *probe {
 			break
 		}
 		line, rest, _ = bytes.Cut(rest, []byte("\n"))
-		if k, _ := members(bytes.TrimSpace(line)); len(k) > 0 {
+		if k, _ := members(bytes.TrimSpace(line), false); len(k) > 0 {
 			p.keys = k
 		}
 	}
@@ -90,8 +90,8 @@ func examineObjects(text []byte, whole bool) *probe {
 }
 
 // members returns the names of the first object in text, which may be cut, with the first byte of each value. When every
-// value of that object is an object too, inner are the members of the first one.
-func members(text []byte) (keys, inner map[string]byte) {
+// value of that object is an object too and it is asked for, inner are the members of the first one.
+func members(text []byte, look bool) (keys, inner map[string]byte) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return nil, nil
@@ -112,8 +112,8 @@ func members(text []byte) (keys, inner map[string]byte) {
 		if s, ok := name.(string); ok && len(value) > 0 {
 			if keys[s] = value[0]; value[0] != '{' {
 				nested = false
-			} else if inner == nil {
-				inner, _ = members(value)
+			} else if inner == nil && look {
+				inner, _ = members(value, false) // one level: deeper ones would be read again and again
 			}
 		}
 		if err != nil {

@@ -1,10 +1,10 @@
 package simulate
 
 import (
-	"container/heap"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -13,8 +13,8 @@ import (
 // Scenario says how the traffic behaves over time.
 type Scenario string
 
-// The scenarios. Diurnal has a quiet night, incident a model that fails for a few minutes each half hour, drift a latency
-// that grows by a third in an hour.
+// The scenarios. Diurnal has a quiet night and weekend, incident a model that fails for a few minutes each half hour, drift a latency
+// that grows by a third each hour up to four times its start.
 const (
 	Steady   Scenario = "steady"
 	Diurnal  Scenario = "diurnal"
@@ -70,6 +70,8 @@ type Generator struct {
 	load    [16]float64 // by host: decayed busy time
 	prefix  string
 	tenants []string
+	users   []string
+	free    []*event.Event // told and forgotten, to be used again
 }
 
 // New makes a generator whose first event comes after start.
@@ -86,30 +88,69 @@ func New(seed int64, p Profile, start time.Time) *Generator {
 	g := &Generator{profile: p, rnd: rand.New(rand.NewPCG(uint64(seed), 0x68787031)), start: start, next: start, sampled: start}
 	g.prefix = fmt.Sprintf("sim-%x-%x", uint64(seed), start.UnixMilli())
 	g.tenants = []string{"acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell", "cyberdyne", "soylent", "oscorp", "wonka"}
+	for i := range p.Users {
+		g.users = append(g.users, fmt.Sprintf("user-%03d", i))
+	}
 	return g
 }
 
 // timed is an event that is to be told at a time: when the request ended, when the user answered.
 type timed struct {
-	at time.Time
-	e  *event.Event
+	at    time.Time
+	order uint64 // of making; decides between equal times
+	e     *event.Event
 }
 
+func (t *timed) before(o *timed) bool {
+	return t.at.Before(o.at) || t.at.Equal(o.at) && t.order < o.order
+}
+
+// queue is a binary heap, the earliest first. container/heap would put each element into an interface.
 type queue []timed
 
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
-func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)        { *q = append(*q, x.(timed)) }
-func (q *queue) Pop() any {
-	old := *q
-	last := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return last
+func (q *queue) push(t timed) {
+	h := append(*q, t)
+	i := len(h) - 1
+	for up := (i - 1) / 2; i > 0 && t.before(&h[up]); up = (i - 1) / 2 {
+		h[i], i = h[up], up
+	}
+	h[i] = t
+	*q = h
+}
+
+func (q *queue) pop() *event.Event {
+	h := *q
+	first, last := h[0].e, h[len(h)-1]
+	h[len(h)-1] = timed{}
+	h = h[:len(h)-1]
+	i := 0
+	for {
+		down := 2*i + 1
+		if down >= len(h) {
+			break
+		}
+		if down+1 < len(h) && h[down+1].before(&h[down]) {
+			down++
+		}
+		if !h[down].before(&last) {
+			break
+		}
+		h[i], i = h[down], down
+	}
+	if len(h) > 0 {
+		h[i] = last
+	}
+	*q = h
+	return first
+}
+
+// later keeps an event until it is to be told.
+func (g *Generator) later(at time.Time, e *event.Event) {
+	g.waiting.push(timed{at, g.serial, e})
 }
 
 // Due calls fn with every event that is known by then, in order. An event's own time is never after the moment at which it
-// is told.
+// is told; it is used again afterwards, so fn must not keep it.
 func (g *Generator) Due(now time.Time, fn func(*event.Event)) {
 	for {
 		at := g.next
@@ -117,7 +158,9 @@ func (g *Generator) Due(now time.Time, fn func(*event.Event)) {
 			at = g.sampled
 		}
 		if len(g.waiting) > 0 && !g.waiting[0].at.After(at) && !g.waiting[0].at.After(now) {
-			fn(heap.Pop(&g.waiting).(timed).e)
+			e := g.waiting.pop()
+			fn(e)
+			g.free = append(g.free, e)
 			continue
 		}
 		if at.After(now) {
@@ -140,6 +183,9 @@ func (g *Generator) rate(at time.Time) float64 {
 	if g.profile.Scenario == Diurnal {
 		hour := float64(at.UTC().Hour()) + float64(at.UTC().Minute())/60
 		wave *= 1 + .6*math.Sin(2*math.Pi*(hour-9)/24)
+		if day := at.UTC().Weekday(); day == time.Saturday || day == time.Sunday {
+			wave *= .55
+		}
 	}
 	return r * wave
 }
@@ -150,7 +196,7 @@ func (g *Generator) logNormal(median, sigma float64) float64 {
 
 func (g *Generator) id(kind string) string {
 	g.serial++
-	return fmt.Sprintf("%s-%s-%d", g.prefix, kind, g.serial)
+	return g.prefix + "-" + kind + "-" + strconv.FormatUint(g.serial, 10)
 }
 
 func (g *Generator) pick() *model {
@@ -169,7 +215,14 @@ func (g *Generator) skewed(n int) int {
 }
 
 func (g *Generator) newEvent(k event.Kind, at time.Time, kind string) *event.Event {
-	e := &event.Event{ID: g.id(kind), Source: "hxp-simulate", SchemaVersion: "1.0", Kind: k, Time: at.UnixMicro(), HasTime: true}
+	var e *event.Event
+	if n := len(g.free); n > 0 {
+		e, g.free = g.free[n-1], g.free[:n-1]
+		e.Reset()
+	} else {
+		e = new(event.Event)
+	}
+	e.ID, e.Source, e.SchemaVersion, e.Kind, e.Time, e.HasTime = g.id(kind), "hxp-simulate", "1.0", k, at.UnixMicro(), true
 	return e
 }
 
@@ -178,18 +231,18 @@ func (g *Generator) request(at time.Time) {
 	m := g.pick()
 	e := g.newEvent(event.LLMRequest, at, "req")
 	id := e.ID
-	tenant, user := g.tenants[g.skewed(len(g.tenants))], fmt.Sprintf("user-%03d", g.skewed(g.profile.Users))
+	tenant, user := g.tenants[g.skewed(len(g.tenants))], g.users[g.skewed(len(g.users))]
 	e.CorrelationID = id
 	e.SetText(event.Model, m.name)
 	e.SetText(event.RequestID, id)
 	e.SetText(event.Tenant, tenant)
 	e.SetText(event.UserID, user)
-	e.SetText(event.SessionID, fmt.Sprintf("%s-%d", user, at.Unix()/1800))
+	e.SetText(event.SessionID, user+"-"+strconv.FormatInt(at.Unix()/1800, 10))
 	e.SetText(event.Operation, "chat")
 	e.SetText(event.Endpoint, "/v1/chat/completions")
 	e.SetBool(event.Streaming, g.rnd.Float64() < .8)
 	prompt := math.Min(math.Max(g.logNormal(m.prompt, .8), 1), 32000)
-	completion := math.Min(math.Max(g.logNormal(m.completion, .7), 1), 4000)
+	completion := math.Min(math.Max(g.logNormal(m.completion, .7), 1), maxCompletion)
 	slow, failing := g.stress(m, at)
 	ttft := g.logNormal(m.ttft*(.4+.6*prompt/1000), .35) * slow
 	tpot := g.logNormal(m.tpot, .18) * (1 + (slow-1)/2)
@@ -202,7 +255,7 @@ func (g *Generator) request(at time.Time) {
 	} else {
 		e.SetBool(event.Success, true)
 		e.SetInt(event.StatusCode, 200)
-		e.SetText(event.FinishReason, map[bool]string{true: "length", false: "stop"}[completion >= 4000])
+		e.SetText(event.FinishReason, choose(completion >= maxCompletion, "length", "stop"))
 		e.SetInt(event.TTFT, int64((ttft+queue)*1e6))
 		e.SetInt(event.TPOT, int64(tpot*1e6))
 		e.SetInt(event.CachedTokens, int64(prompt*.3*g.rnd.Float64()))
@@ -215,8 +268,9 @@ func (g *Generator) request(at time.Time) {
 	e.SetInt(event.CompletionTokens, int64(completion))
 	e.Settle()
 	end := at.Add(time.Duration(took * 1e6))
+	e.Time = end.UnixMicro() // a gateway writes its record when the answer is complete
 	g.load[m.host%len(g.load)] += took / 1000
-	heap.Push(&g.waiting, timed{end, e})
+	g.later(end, e)
 	g.follow(m, id, tenant, user, end, took, completion, failed)
 }
 
@@ -230,7 +284,7 @@ func (g *Generator) stress(m *model, at time.Time) (slow, failing float64) {
 			return 3.5, .35
 		}
 	case Drift:
-		slow += since.Hours() / 3
+		slow += min(since.Hours()/3, 3)
 	}
 	return slow, failing
 }
@@ -273,8 +327,8 @@ func (g *Generator) follow(m *model, id, tenant, user string, end time.Time, too
 		e.SetText(event.UserID, user)
 		e.SetText(event.Tenant, tenant)
 		e.SetFloat(event.SatisfactionScore, score)
-		e.SetText(event.Thumbs, map[bool]string{true: "up", false: "down"}[score >= 3])
-		heap.Push(&g.waiting, timed{at, e})
+		e.SetText(event.Thumbs, choose(score >= 3, "up", "down"))
+		g.later(at, e)
 	}
 	if !failed && g.rnd.Float64() < .03 {
 		at := end.Add(time.Duration(g.logNormal(20, .8) * float64(time.Second)))
@@ -285,7 +339,7 @@ func (g *Generator) follow(m *model, id, tenant, user string, end time.Time, too
 		e.SetText(event.Tenant, tenant)
 		e.SetText(event.BusinessEventType, []string{"ticket_solved", "order", "document_written", "lead"}[g.rnd.IntN(4)])
 		e.SetInt(event.BusinessValue, int64(math.Round(g.logNormal(6, .9)*100))*1e7)
-		heap.Push(&g.waiting, timed{at, e})
+		g.later(at, e)
 	}
 }
 
@@ -306,8 +360,17 @@ func (g *Generator) metrics(at time.Time) {
 		e.SetFloat(event.RequestsRunning, math.Round(busy*40))
 		e.SetFloat(event.RequestsWaiting, math.Round(max(busy-1, 0)*20))
 		e.SetFloat(event.PowerW, math.Round(90+gpu*2.6))
-		heap.Push(&g.waiting, timed{at, e})
+		g.later(at, e)
 	}
+}
+
+const maxCompletion = 4000 // tokens; the limit that callers set
+
+func choose(yes bool, a, b string) string {
+	if yes {
+		return a
+	}
+	return b
 }
 
 func round1(v float64) float64 { return math.Round(v*10) / 10 }

@@ -67,3 +67,45 @@ func TestEventsAreValidAndCorrelated(t *testing.T) {
 		t.Errorf("%d ratings or business events came before their request", orphans)
 	}
 }
+
+// What comes out looks like what a server sees: rates, failures, ratings that follow from how it went.
+func TestShares(t *testing.T) {
+	start := time.Unix(1_750_000_000, 0)
+	g := New(11, Profile{Rate: 40}, start)
+	var n [len(event.Kinds) + 1]float64
+	var failed, score, bad, ratedBad float64
+	wrong := map[string]bool{}
+	models := map[string]float64{}
+	g.Due(start.Add(30*time.Minute), func(e *event.Event) {
+		n[e.Kind]++
+		switch e.Kind {
+		case event.LLMRequest:
+			models[e.Text(event.Model)]++
+			if !e.Bool(event.Success) {
+				failed++
+				wrong[e.Text(event.RequestID)] = true
+			}
+		case event.UserFeedback:
+			if s := e.Float(event.SatisfactionScore); wrong[e.Text(event.RequestID)] {
+				bad, ratedBad = bad+s, ratedBad+1
+			} else {
+				score += s
+			}
+		}
+	})
+	requests := n[event.LLMRequest]
+	for what, c := range map[string]struct{ got, lo, hi float64 }{
+		"requests":            {requests, 68_000, 76_000},
+		"failures":            {failed / requests, .005, .02},
+		"feedback":            {n[event.UserFeedback] / requests, .05, .10},
+		"business":            {n[event.BusinessEvent] / requests, .02, .04},
+		"samples":             {n[event.SystemMetric], 4 * 890, 4 * 905},
+		"share of the first":  {models["mixtral-8x7b"] / requests, .35, .41},
+		"score when it fails": {bad / ratedBad, 1, 2.5},
+		"score when it works": {score / (n[event.UserFeedback] - ratedBad), 3, 4.8},
+	} {
+		if c.got < c.lo || c.got > c.hi {
+			t.Errorf("%s: %.4f, want %v to %v", what, c.got, c.lo, c.hi)
+		}
+	}
+}

@@ -18,6 +18,7 @@ import (
 const (
 	batchItems = 2000
 	batchBytes = 4 << 20
+	batchTime  = 200 * time.Millisecond // after which the next item sends what waits, so that slow traffic is seen soon
 	maxTries   = 10
 	maxWait    = 30 * time.Second // between two tries, whatever Retry-After says
 )
@@ -29,6 +30,7 @@ type HTTP struct {
 	gzip   bool
 
 	batch []Item
+	first time.Time // when the batch began
 	bytes int
 	to    Report
 	body  bytes.Buffer
@@ -44,10 +46,13 @@ func NewHTTP(base string, client *http.Client, compress bool) *HTTP {
 
 // Send implements Sink. Items wait until a batch is full or Flush is called.
 func (h *HTTP) Send(ctx context.Context, it Item, r Report) error {
-	if len(h.batch) > 0 && (h.to != r || h.bytes+len(it.Value) > batchBytes) {
+	if len(h.batch) > 0 && (h.to != r || h.bytes+len(it.Value) > batchBytes || time.Since(h.first) > batchTime) {
 		if err := h.Flush(ctx); err != nil {
 			return err
 		}
+	}
+	if len(h.batch) == 0 {
+		h.first = time.Now()
 	}
 	h.to, h.batch, h.bytes = r, append(h.batch, it), h.bytes+len(it.Value)+1
 	if len(h.batch) >= batchItems {
