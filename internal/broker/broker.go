@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -20,29 +21,34 @@ import (
 
 // Broker is the embedded broker, a service: Run works until its context ends.
 type Broker struct {
-	cfg     Config
-	log     *slog.Logger
-	refused *telemetry.CounterVec
-	ready   chan struct{}
-	addr    string
-	cluster *kfake.Cluster
-
-	// Floor tells the lowest offset of a partition that a reader still needs; not ok = everything is needed. nil = nothing
-	// is. Set it before Run.
+	// Floor tells the lowest offset of a partition that somebody still needs; math.MaxInt64 = nobody needs anything. Not
+	// ok = not known, so nothing is deleted. nil = retention alone decides. Set it before Run.
 	Floor func(topic string, partition int32) (offset int64, ok bool)
 
-	mu   sync.Mutex
-	full string // why nothing more may be written; "" = there is room
+	cfg    Config
+	log    *slog.Logger
+	ready  chan struct{}
+	addr   string
+	engine engine
+	guard  *guard
+	usage  *usage
+
+	refused       *telemetry.CounterVec
+	refusedWrites telemetry.Counter
+	deleted       telemetry.Counter
 }
 
 // New makes a broker; nothing is opened before Run.
 func New(cfg Config, log *slog.Logger, reg *telemetry.Registry) (*Broker, error) {
 	cfg = cfg.withDefaults()
-	if _, _, err := net.SplitHostPort(cfg.Addr); err != nil {
-		return nil, fmt.Errorf("embedded broker: address %q: %w", cfg.Addr, err)
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
-	b := &Broker{cfg: cfg, log: log.With("service", "broker"), ready: make(chan struct{})}
-	b.refused = reg.CounterVec("hxp_broker_refused_connections_total", "Connections closed by the guard of the embedded broker.", "reason")
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	b := &Broker{cfg: cfg, log: log.With("service", "broker"), ready: make(chan struct{}), usage: newUsage(cfg)}
+	b.metrics(reg)
 	return b, nil
 }
 
@@ -52,66 +58,170 @@ func (b *Broker) Ready() <-chan struct{} { return b.ready }
 // Addr is host:port where clients connect; known once the broker is ready.
 func (b *Broker) Addr() string { return b.addr }
 
-// Durability says what an acknowledged record survives.
+// Durability says what an acknowledged record does.
 func (b *Broker) Durability() string {
-	if b.cfg.SyncWrites {
+	switch {
+	case b.cfg.Dir == "":
+		return "is lost with the process"
+	case b.cfg.SyncWrites:
 		return "survives a power cut"
 	}
 	return "survives a killed process, not a power cut"
 }
 
-// Overfull tells whether the broker must not be written to, and why.
-func (b *Broker) Overfull() (bool, string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.full != "", b.full
+// Overfull tells whether writes are refused because of what may not be deleted yet, and why. It costs next to nothing.
+func (b *Broker) Overfull() (bool, string) { return b.usage.full() }
+
+// LoopDelay measures how long the engine's one loop takes to get to a new request.
+func (b *Broker) LoopDelay() time.Duration {
+	began := time.Now()
+	b.engine.topic("")
+	return time.Since(began)
 }
 
-// never is far enough ahead (a century, in milliseconds) that the engine's own cleaning does not run.
-const never = 100 * 365 * 24 * 3600 * 1000
-
-// Run opens the folder, serves until ctx ends and closes the log.
+// Run opens the folder, serves until ctx ends and closes the folder in order.
 func (b *Broker) Run(ctx context.Context) error {
+	if b.cfg.Dir == "" {
+		return b.serve(ctx, newArrivals())
+	}
 	if err := os.MkdirAll(b.cfg.Dir, 0o755); err != nil {
 		return fmt.Errorf("embedded broker: %w", err)
 	}
 	unlock, err := atomicfile.Lock(filepath.Join(b.cfg.Dir, "broker.lock"))
 	if err != nil {
-		return fmt.Errorf("embedded broker: folder %s is in use by another process: %w", b.cfg.Dir, err)
+		return fmt.Errorf("embedded broker: folder %s is in use: %w (stop it, or choose another folder with --data-dir)", b.cfg.Dir, err)
 	}
-	defer func() { _ = unlock() }()
-	listener, err := net.Listen("tcp", b.cfg.Addr)
+	defer func() { _ = unlock() }() // ends with the process anyway
+	seen, err := b.prepare()
+	if err != nil {
+		return fmt.Errorf("embedded broker: folder %s: %w", b.cfg.Dir, err)
+	}
+	if err := b.serve(ctx, seen); err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(b.cfg.Dir, cleanMark), nil)
+}
+
+func (b *Broker) logDir() string {
+	if b.cfg.Dir == "" {
+		return ""
+	}
+	return filepath.Join(b.cfg.Dir, "log")
+}
+
+// prepare makes the folder fit for the engine.
+func (b *Broker) prepare() (*arrivals, error) {
+	if err := atomicfile.Sweep(b.cfg.Dir); err != nil {
+		return nil, err
+	}
+	seen, err := readArrivals(b.cfg.Dir)
+	if err != nil {
+		b.log.Warn("times of arrival are not known; retention counts from now", "error", err)
+	}
+	// The engine prefers the settings that it wrote down to those that it is given.
+	if err := removeIf(filepath.Join(b.logDir(), "broker_configs.json")); err != nil {
+		return nil, err
+	}
+	mark := filepath.Join(b.cfg.Dir, cleanMark)
+	if _, err := os.Stat(mark); errors.Is(err, fs.ErrNotExist) {
+		return seen, recoverLogs(b.logDir(), seen, b.log)
+	}
+	if err := os.Remove(mark); err != nil {
+		return nil, err
+	}
+	return seen, atomicfile.SyncDir(b.cfg.Dir)
+}
+
+// serve runs the engine behind the guard.
+func (b *Broker) serve(ctx context.Context, seen *arrivals) error {
+	if err := b.open(ctx); err != nil {
+		return err
+	}
+	cleaning, stopCleaning := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCleaning()
+	cleaned := make(chan struct{})
+	go func() {
+		defer close(cleaned)
+		(&janitor{b: b, dir: b.logDir(), seen: seen}).run(cleaning)
+	}()
+	close(b.ready)
+	<-ctx.Done()
+	b.guard.stop()
+	stopCleaning()
+	<-cleaned
+	b.engine.close()
+	b.guard.finish()
+	return nil
+}
+
+// open listens and starts the engine.
+func (b *Broker) open(ctx context.Context) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("embedded broker: %w (choose another port in KAFKA_BOOTSTRAP_SERVERS)", err)
 	}
-	defer listener.Close()
+	ours, theirs := net.Pipe()
 	b.addr = listener.Addr().String()
-	if err := b.open(listener); err != nil {
-		return err
+	b.engine.inside = ours
+	b.guard = &guard{
+		Listener: listener, cfg: b.cfg, log: b.log, allowed: versions(), rules: b, refused: b.refused,
+		advertise: advertised(b.cfg.Advertised, listener.Addr()), inside: theirs, open: map[*conn]struct{}{},
 	}
-	defer b.cluster.Close()
-	b.control()
-	close(b.ready)
-	return b.retain(ctx)
+	began := time.Now()
+	cluster, err := kfake.NewCluster(b.options()...)
+	if err != nil {
+		return errors.Join(fmt.Errorf("embedded broker: log in %s: %w", b.cfg.Dir, err), ignoreClosed(listener.Close()), ours.Close(), theirs.Close())
+	}
+	b.engine.set(cluster)
+	debug.FreeOSMemory() // loading reads segment after segment; what that took is not needed again
+	b.log.Info("embedded broker is open", "address", b.addr, "durability", b.Durability(), "took", time.Since(began))
+	return nil
 }
 
-func (b *Broker) open(listener net.Listener) (err error) {
-	_, port, _ := net.SplitHostPort(b.addr)
-	number, _ := strconv.Atoi(port)
-	g := &guard{Listener: listener, cfg: b.cfg, log: b.log, versions: versions(), refused: b.refused}
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (b *Broker) options() []kfake.Opt {
 	opts := []kfake.Opt{
-		kfake.NumBrokers(1), kfake.Ports(number), kfake.DefaultNumPartitions(3), kfake.DataDir(filepath.Join(b.cfg.Dir, "log")),
-		kfake.MaxVersions(g.versions), kfake.BrokerConfigs(map[string]string{"log.cleaner.backoff.ms": strconv.Itoa(never)}),
-		kfake.ListenFn(func(string, string) (net.Listener, error) { return g, nil }),
+		kfake.NumBrokers(1),
+		kfake.ClusterID("hxp"),
+		kfake.DefaultNumPartitions(3),
+		kfake.MaxVersions(b.guard.allowed),
+		kfake.WithLogger(engineLog{b.log}),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return b.guard, nil }),
+		kfake.BrokerConfigs(map[string]string{
+			// The engine's own retention and compaction run when this is over: in a century.
+			"log.cleaner.backoff.ms": strconv.FormatInt((100 * 365 * 24 * time.Hour).Milliseconds(), 10),
+			// Files are deleted whole, so they are small against the cap; each keeps a descriptor open.
+			"log.segment.bytes": strconv.FormatInt(min(max(b.cfg.MaxBytes/128, minSegment/4), 64<<20), 10),
+		}),
+	}
+	if b.cfg.Dir != "" {
+		opts = append(opts, kfake.DataDir(b.logDir()))
 	}
 	if b.cfg.SyncWrites {
 		opts = append(opts, kfake.SyncWrites())
 	}
-	began := time.Now()
-	b.cluster, err = kfake.NewCluster(opts...)
-	if err != nil {
-		return errors.Join(fmt.Errorf("embedded broker: log in %s: %w", b.cfg.Dir, err), listener.Close())
+	return opts
+}
+
+// hostPort is an address that is what it says.
+type hostPort string
+
+func (hostPort) Network() string  { return "tcp" }
+func (h hostPort) String() string { return string(h) }
+
+// advertised is what clients are told. A listener on all addresses has none to tell, so it tells the loopback one.
+func advertised(wish string, listening net.Addr) net.Addr {
+	if wish != "" {
+		return hostPort(wish)
 	}
-	b.log.Info("embedded broker is open", "address", b.addr, "seconds", time.Since(began).Seconds(), "durability", b.Durability())
-	return nil
+	if tcp, ok := listening.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return hostPort(net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port)))
+	}
+	return listening
 }

@@ -1,314 +1,230 @@
-package broker
+package broker_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
+	"github.com/hxp-enterprise/hxp/internal/broker"
 )
 
-func TestOneFolderOneBroker(t *testing.T) {
-	dir := t.TempDir()
-	r := start(t, Config{Dir: dir}, nil)
-	second, err := New(Config{Addr: "127.0.0.1:0", Dir: dir}, r.log, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = second.Run(t.Context())
-	if !errors.Is(err, atomicfile.ErrLocked) || !strings.Contains(err.Error(), dir) {
-		t.Errorf("the second broker ended with: %v", err)
-	}
-	other := exec.Command(os.Args[0])
-	other.Env = append(os.Environ(), childDir+"="+dir)
-	out, err := other.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "is in use by another process") {
-		t.Errorf("the second process ended with %v: %s", err, out)
-	}
-	alive(t, r.Addr())
-	r.stop(t)
-	start(t, Config{Dir: dir}, nil) // the lock ends with the broker
-}
-
-func TestBadAddress(t *testing.T) {
-	r := start(t, Config{}, nil)
-	if _, err := New(Config{Addr: "nowhere"}, r.log, nil); err == nil {
-		t.Error("an address without a port was taken")
-	}
-	b, err := New(Config{Addr: r.Addr(), Dir: t.TempDir()}, r.log, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "KAFKA_BOOTSTRAP_SERVERS") {
-		t.Errorf("a taken port ended with: %v", err)
-	}
-}
-
-func TestRestartKeepsEveryRecord(t *testing.T) {
-	dir := t.TempDir()
-	r := start(t, Config{Dir: dir}, nil)
-	c := client(t, r.Addr())
-	if code, why := create(t, c, "a", func(rt *kmsg.CreateTopicsRequestTopic) {
-		rt.Configs = append(rt.Configs, config("retention.ms", "604800000"))
-	}); code != 0 {
-		t.Fatal(code, why)
-	}
-	produce(t, c, "a", 4, 900<<10, time.Now())
-	produce(t, c, "a", 1, 100, time.Now().AddDate(0, 0, -8)) // the engine's own cleaning would go by this stamp
-	produce(t, c, "a", 4, 900<<10, time.Now())
-	before := readAll(t, r.Addr(), "a", 0, 0, 9)
-	c.Close()
-	for range 2 {
-		r.stop(t)
-		r = start(t, Config{Dir: dir}, nil)
-		for i, v := range readAll(t, r.Addr(), "a", 0, 0, 9) {
-			if string(v) != string(before[i]) {
-				t.Fatalf("record %d changed over a restart", i)
+func TestStrangersClient(t *testing.T) {
+	for _, dir := range []string{"", t.TempDir()} {
+		b := run(t, broker.Config{Dir: dir}, nil)
+		admin := client(t, b.Addr())
+		create(t, admin, 3, nil, topic)
+		var wg sync.WaitGroup
+		for p := range int32(3) {
+			wg.Go(func() { produce(t, client(t, b.Addr()), topic, p, 20, 100) })
+		}
+		wg.Wait()
+		group := client(t, b.Addr(), kgo.ConsumerGroup("readers"), kgo.ConsumeTopics(topic))
+		for got := 0; got < 60; {
+			fetches := group.PollFetches(deadline(t))
+			if err := fetches.Err(); err != nil {
+				t.Fatal(err)
 			}
+			got += fetches.NumRecords()
 		}
-		if low, high := r.bounds(t, "a"); low != 0 || high != 9 {
-			t.Fatalf("the log is %d to %d after a restart, want 0 to 9", low, high)
+		if err := group.CommitUncommittedOffsets(deadline(t)); err != nil {
+			t.Fatal(err)
 		}
+		lag, err := kadm.NewClient(admin).Lag(deadline(t), "readers")
+		if err != nil || lag["readers"].Lag.Total() != 0 {
+			t.Errorf("lag %v, %v", lag, err)
+		}
+		group.LeaveGroup()
+		b.stop(t)
 	}
 }
 
-// TestRestartWithOneGiB measures how long a full log takes to open. It runs when HXP_LONG is set.
-func TestRestartWithOneGiB(t *testing.T) {
-	if os.Getenv("HXP_LONG") == "" {
-		t.Skip("set HXP_LONG=1 to run")
-	}
-	cfg := Config{Dir: t.TempDir(), MaxBytes: 2 << 30}
-	r := start(t, cfg, nil)
-	c := client(t, r.Addr(), kgo.ProducerLinger(5*time.Millisecond))
-	create(t, c, "a", func(rt *kmsg.CreateTopicsRequestTopic) { rt.NumPartitions = 4 })
-	const each = 1 << 18
-	value := make([]byte, 1024)
-	for i := range 4 * each {
-		c.Produce(t.Context(), &kgo.Record{Topic: "a", Partition: int32(i % 4), Value: value}, func(_ *kgo.Record, err error) {
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	if err := c.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	r.stop(t)
-	began := time.Now()
-	r = start(t, cfg, nil)
-	took := time.Since(began)
-	t.Logf("ready after %v with 1 GiB", took)
-	if took > 3*time.Second {
-		t.Errorf("ready after %v, allowed are 3 s", took)
-	}
-	for _, p := range r.cluster.PartitionInfos("a") {
-		if p.HighWatermark != each || p.LogStartOffset != 0 {
-			t.Errorf("partition %d holds %d to %d", p.Partition, p.LogStartOffset, p.HighWatermark)
+func TestTransactions(t *testing.T) {
+	addr := start(t)
+	create(t, client(t, addr), 1, nil, topic)
+	c := client(t, addr, kgo.TransactionalID("tx"))
+	for _, end := range []kgo.TransactionEndTry{kgo.TryAbort, kgo.TryCommit} {
+		if err := c.BeginTransaction(); err != nil {
+			t.Fatal(err)
 		}
+		produce(t, c, topic, 0, 3, 10)
+		if err := c.EndTransaction(deadline(t), end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := client(t, addr, kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	if n := r.PollFetches(deadline(t)).NumRecords(); n != 3 {
+		t.Errorf("%d records are committed, want 3", n)
 	}
 }
 
-func child(t *testing.T, dir string) (*exec.Cmd, string) {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	addr, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cmd, strings.TrimSpace(addr)
-}
-
-func TestKilledProcessKeepsAcknowledgedRecords(t *testing.T) {
-	dir := t.TempDir()
-	acked := map[string]bool{}
-	for round := range 3 {
-		cmd, addr := child(t, dir)
-		c := client(t, addr, kgo.RecordDeliveryTimeout(time.Second), kgo.ProducerLinger(time.Millisecond))
-		if round == 0 {
-			create(t, c, "a", nil)
-		}
-		var mu sync.Mutex
-		enough := make(chan struct{})
-		ctx, cancel := context.WithCancel(t.Context())
-		go func() {
-			<-enough
-			_ = cmd.Process.Kill()
-			cancel()
-		}()
-		count := 0
-		for ctx.Err() == nil {
-			value := rand16()
-			c.Produce(ctx, &kgo.Record{Topic: "a", Value: []byte(value)}, func(_ *kgo.Record, err error) {
-				mu.Lock()
-				defer mu.Unlock()
-				if err == nil {
-					acked[value] = true
-					if count++; count == 2000 {
-						close(enough)
-					}
-				}
-			})
-		}
-		c.Close()
-		_ = cmd.Wait()
-	}
-	r := start(t, Config{Dir: dir}, nil)
-	_, high := r.bounds(t, "a")
-	for _, v := range readAll(t, r.Addr(), "a", 0, 0, high) {
-		delete(acked, string(v))
-	}
-	if len(acked) > 0 {
-		t.Errorf("%d acknowledged records are gone", len(acked))
-	}
-}
-
-func TestKillAfterCleaningReusesNoOffset(t *testing.T) {
-	dir := t.TempDir()
-	r := start(t, Config{Dir: dir}, nil)
-	c := client(t, r.Addr())
-	create(t, c, "a", nil)
-	produce(t, c, "a", 10, 100, time.Now())
-	seen, now := arrivals{}, time.Now()
-	r.sample(seen, []string{"a"}, now.AddDate(0, 0, -8))
-	r.clean(seen, []string{"a"}, now)
-	if low, high := r.bounds(t, "a"); low != 9 || high != 10 {
-		t.Fatalf("the log is %d to %d, want 9 to 10", low, high)
-	}
-	copied := t.TempDir() // what a killed process leaves: the files as they are, no orderly end
-	if err := os.CopyFS(filepath.Join(copied, "log"), os.DirFS(filepath.Join(dir, "log"))); err != nil {
-		t.Fatal(err)
-	}
-	again := start(t, Config{Dir: copied}, nil)
-	if _, high := again.bounds(t, "a"); high != 10 {
-		t.Errorf("the log ends at %d after a kill, want 10", high)
-	}
-}
-
-func TestStopsUnderLoad(t *testing.T) {
-	r := start(t, Config{}, nil)
-	admin := client(t, r.Addr())
-	create(t, admin, "a", func(rt *kmsg.CreateTopicsRequestTopic) { rt.NumPartitions = 4 })
-	ctx, cancel := context.WithCancel(t.Context())
-	var load sync.WaitGroup
-	flowing := make(chan struct{}, 4)
-	for i := range int32(4) {
-		c := client(t, r.Addr(), kgo.MaxBufferedRecords(1000))
-		load.Go(func() {
-			for n := 0; ctx.Err() == nil; n++ {
-				rec := &kgo.Record{Topic: "a", Partition: i, Value: make([]byte, 1000)}
-				if n == 1000 {
-					flowing <- struct{}{}
-				}
-				c.Produce(ctx, rec, nil)
-			}
-		})
-		reader := client(t, r.Addr(), kgo.ConsumeTopics("a"))
-		load.Go(func() {
-			for ctx.Err() == nil {
-				reader.PollFetches(ctx)
-			}
-		})
-	}
-	idle, err := net.Dial("tcp", r.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer idle.Close()
-	for range 4 {
-		<-flowing
-	}
-	r.end()
-	select {
-	case err := <-r.done:
-		if err != nil {
-			t.Error(err)
-		}
-		r.done <- nil
-	case <-time.After(2 * time.Second): // the promise of the service, not a measurement
-		t.Error("the broker did not end within 2 s")
-	}
-	cancel()
-	load.Wait()
-}
-
-func TestRefusesWhatTheEngineCannotCarry(t *testing.T) {
-	r := start(t, Config{}, nil)
-	c := client(t, r.Addr())
-	for name, change := range map[string]func(*kmsg.CreateTopicsRequestTopic){
-		"compaction": func(rt *kmsg.CreateTopicsRequestTopic) {
-			rt.Configs = append(rt.Configs, config("cleanup.policy", "compact"))
-		},
-		"compact,delete": func(rt *kmsg.CreateTopicsRequestTopic) {
-			rt.Configs = append(rt.Configs, config("cleanup.policy", "delete, compact"))
-		},
-		"nine partitions":  func(rt *kmsg.CreateTopicsRequestTopic) { rt.NumPartitions = 9 },
-		"nine assignments": assign(9),
-	} {
-		if code, _ := create(t, c, "bad", change); code != kerr.PolicyViolation.Code {
-			t.Errorf("%s: answered with code %d", name, code)
-		}
-	}
-	if code, why := create(t, c, "good", func(rt *kmsg.CreateTopicsRequestTopic) { rt.NumPartitions = 8 }); code != 0 {
-		t.Fatal(code, why)
-	}
-	more := kmsg.NewPtrCreatePartitionsRequest()
-	more.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: "good", Count: 9}}
-	if resp, err := more.RequestWith(t.Context(), c); err != nil || resp.Topics[0].ErrorCode != kerr.PolicyViolation.Code {
-		t.Errorf("nine partitions by growth: %v, %v", resp, err)
-	}
-	for name, set := range map[string]struct {
-		kind       kmsg.ConfigResourceType
-		res, value string
+func TestPolicies(t *testing.T) {
+	addr := start(t)
+	c := client(t, addr)
+	a := kadm.NewClient(c)
+	create(t, c, 8, nil, topic)
+	for _, tc := range []struct {
+		name       string
+		partitions int32
+		topic      string
+		configs    map[string]*string
+		want       error
+		text       string
 	}{
-		"topic":  {kmsg.ConfigResourceTypeTopic, "good", "compact"},
-		"broker": {kmsg.ConfigResourceTypeBroker, "0", "delete"},
+		{"nine partitions", 9, "x", nil, kerr.PolicyViolation, "at most 8"},
+		{"a million partitions", 1_000_000, "x", nil, kerr.PolicyViolation, "at most 8"},
+		{"compaction", 1, "x", map[string]*string{"cleanup.policy": new("compact")}, kerr.PolicyViolation, "does not compact"},
+		{"compaction beside deletion", 1, "x", map[string]*string{"cleanup.policy": new("delete,compact")}, kerr.PolicyViolation, "does not compact"},
+		{"append time", 1, "x", map[string]*string{"message.timestamp.type": new("LogAppendTime")}, kerr.InvalidConfig, "does not stamp"},
+		{"tiny segments", 1, "x", map[string]*string{"segment.bytes": new("1")}, kerr.InvalidConfig, "segment.bytes"},
+		{"retention that is no number", 1, "x", map[string]*string{"retention.ms": new("soon")}, kerr.InvalidConfig, "soon"},
+		{"a name with a slash", 1, "a/b", nil, kerr.InvalidTopicException, "characters"},
+		{"a long name", 1, strings.Repeat("x", 250), nil, kerr.InvalidTopicException, "characters"},
+		{"one that exists", 1, topic, nil, kerr.TopicAlreadyExists, ""},
 	} {
-		inc := kmsg.NewPtrIncrementalAlterConfigsRequest()
-		inc.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: set.kind, ResourceName: set.res,
-			Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "cleanup.policy", Value: &set.value}}}}
-		if resp, err := inc.RequestWith(t.Context(), c); err != nil || resp.Resources[0].ErrorCode != kerr.PolicyViolation.Code {
-			t.Errorf("%s altered step by step: %v, %v", name, resp, err)
-		}
-		all := kmsg.NewPtrAlterConfigsRequest()
-		all.Resources = []kmsg.AlterConfigsRequestResource{{ResourceType: set.kind, ResourceName: set.res,
-			Configs: []kmsg.AlterConfigsRequestResourceConfig{{Name: "cleanup.policy", Value: &set.value}}}}
-		if resp, err := all.RequestWith(t.Context(), c); err != nil || resp.Resources[0].ErrorCode != kerr.PolicyViolation.Code {
-			t.Errorf("%s altered: %v, %v", name, resp, err)
-		}
+		t.Run(tc.name, func(t *testing.T) {
+			resp, err := a.CreateTopic(deadline(t), tc.partitions, 1, tc.configs, tc.topic)
+			if !errors.Is(err, tc.want) || !strings.Contains(resp.ErrMessage, tc.text) {
+				t.Errorf("got %v %q", err, resp.ErrMessage)
+			}
+		})
 	}
-	if code, _ := create(t, c, "bad", nil); code != 0 { // a refusal made nothing, and is repeated as often as asked
-		t.Errorf("a refused topic was made: %d", code)
+	assigned := kmsg.NewPtrCreateTopicsRequest()
+	rt := kmsg.NewCreateTopicsRequestTopic()
+	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = "x", -1, -1
+	for p := range int32(9) {
+		rt.ReplicaAssignment = append(rt.ReplicaAssignment, kmsg.CreateTopicsRequestTopicReplicaAssignment{Partition: p, Replicas: []int32{0}})
+	}
+	innocent := kmsg.NewCreateTopicsRequestTopic()
+	innocent.Topic, innocent.NumPartitions, innocent.ReplicationFactor = "innocent", 1, 1
+	assigned.Topics = append(assigned.Topics, rt, innocent)
+	if resp, err := assigned.RequestWith(deadline(t), c); err != nil || resp.Topics[0].ErrorCode != kerr.PolicyViolation.Code || resp.Topics[1].ErrorCode == 0 {
+		t.Errorf("nine partitions by assignment: %+v, %v", resp, err)
+	}
+	create(t, c, 1, nil, "x", "innocent") // a refusal made nothing
+	if resps, err := a.CreatePartitions(deadline(t), 1, topic); err != nil || !errors.Is(resps.Error(), kerr.PolicyViolation) {
+		t.Errorf("ninth partition: %v, %v", resps, err)
+	}
+	compact := []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "cleanup.policy", Value: new("compact")}}
+	if resps, err := a.AlterTopicConfigs(deadline(t), compact, topic); err != nil || !errors.Is(resps[0].Err, kerr.PolicyViolation) {
+		t.Errorf("compaction later: %v, %v", resps, err)
+	}
+	if resps, err := a.AlterTopicConfigsState(deadline(t), compact, topic); err != nil || !errors.Is(resps[0].Err, kerr.PolicyViolation) {
+		t.Errorf("compaction later, the old way: %v, %v", resps, err)
+	}
+	if resps, err := a.AlterBrokerConfigs(deadline(t), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "log.cleaner.backoff.ms", Value: new("1")}}); err != nil || !errors.Is(resps[0].Err, kerr.PolicyViolation) {
+		t.Errorf("settings of the broker: %v, %v", resps, err)
+	}
+	if resps, err := a.AlterTopicConfigs(deadline(t), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: new("60000")}}, topic); err != nil || resps[0].Err != nil {
+		t.Errorf("retention: %v, %v", resps, err)
+	}
+	described, err := a.DescribeTopicConfigs(deadline(t), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cfg := range described[0].Configs {
+		if cfg.Key == "retention.ms" && cfg.MaybeValue() != "60000" {
+			t.Errorf("retention.ms is shown as %s", cfg.MaybeValue())
+		}
 	}
 }
 
-func assign(n int32) func(*kmsg.CreateTopicsRequestTopic) {
-	return func(rt *kmsg.CreateTopicsRequestTopic) {
-		rt.NumPartitions, rt.ReplicationFactor = -1, -1
-		for i := range n {
-			rt.ReplicaAssignment = append(rt.ReplicaAssignment, kmsg.CreateTopicsRequestTopicReplicaAssignment{Partition: i, Replicas: []int32{0}})
+func TestTopicCap(t *testing.T) {
+	b := run(t, broker.Config{MaxTopics: 3}, nil)
+	defer b.stop(t)
+	c := client(t, b.Addr())
+	create(t, c, 1, nil, "a", "b", "c")
+	if _, err := kadm.NewClient(c).CreateTopic(deadline(t), 1, 1, nil, "d"); !errors.Is(err, kerr.PolicyViolation) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The engine forgets where an empty log ends; whoever reads would then miss what is written at the same offsets again.
+func TestOffsetsAreNeverUsedTwice(t *testing.T) {
+	dir := t.TempDir()
+	b := run(t, broker.Config{Dir: dir}, nil)
+	c := client(t, b.Addr())
+	create(t, c, 1, nil, topic)
+	end := produce(t, c, topic, 0, 10, 10) + 1
+	var all kadm.Offsets
+	all.AddOffset(topic, 0, -1, -1)
+	if resps, err := kadm.NewClient(c).DeleteRecords(deadline(t), all); err != nil || resps.Error() != nil {
+		t.Fatal(err, resps.Error())
+	}
+	if s, e := bounds(t, c, topic, 0); s != end-1 || e != end {
+		t.Fatalf("after deleting everything the log is [%d, %d)", s, e)
+	}
+	b.stop(t)
+	b = run(t, broker.Config{Dir: dir}, nil)
+	defer b.stop(t)
+	if _, e := bounds(t, client(t, b.Addr()), topic, 0); e != end {
+		t.Fatalf("after a restart the log ends at %d, not at %d", e, end)
+	}
+}
+
+func TestStopUnderLoadIsQuickAndLeavesACleanFolder(t *testing.T) {
+	dir := t.TempDir()
+	b := run(t, broker.Config{Dir: dir}, nil)
+	c := client(t, b.Addr())
+	create(t, c, 3, nil, topic)
+	ctx, cancel := context.WithCancel(t.Context())
+	acked := make(map[int32]int64)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for p := range int32(3) {
+		wg.Go(func() {
+			w := client(t, b.Addr())
+			for i := 0; ctx.Err() == nil; i++ {
+				w.Produce(ctx, &kgo.Record{Topic: topic, Partition: p, Value: fmt.Appendf(nil, "%d", i)}, func(r *kgo.Record, err error) {
+					if err == nil {
+						mu.Lock()
+						acked[r.Partition] = max(acked[r.Partition], r.Offset+1)
+						mu.Unlock()
+					}
+				})
+			}
+		})
+	}
+	reader := client(t, b.Addr(), kgo.ConsumeTopics(topic))
+	for n := 0; n < 5000; n += reader.PollFetches(deadline(t)).NumRecords() {
+	}
+	began := time.Now()
+	b.stop(t)
+	t.Logf("stopped within %v", time.Since(began))
+	cancel()
+	wg.Wait()
+	b = run(t, broker.Config{Dir: dir}, nil)
+	defer b.stop(t)
+	c = client(t, b.Addr())
+	for p := range int32(3) {
+		if _, end := bounds(t, c, topic, p); end < acked[p] {
+			t.Errorf("partition %d ends at %d, %d were acknowledged", p, end, acked[p])
 		}
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for _, cfg := range []broker.Config{{Addr: "9092"}, {Addr: "localhost:0", Advertised: "nowhere"}} {
+		if _, err := broker.New(cfg, nil, nil); err == nil {
+			t.Errorf("%+v is taken", cfg)
+		}
+	}
+}
+
+func TestAdvertisedAddress(t *testing.T) {
+	b := run(t, broker.Config{Addr: "0.0.0.0:0"}, nil)
+	defer b.stop(t)
+	c := client(t, b.Addr())
+	brokers, err := kadm.NewClient(c).ListBrokers(deadline(t))
+	if err != nil || brokers[0].Host != "127.0.0.1" {
+		t.Errorf("%+v, %v", brokers, err)
 	}
 }

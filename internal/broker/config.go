@@ -1,27 +1,54 @@
 package broker
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
 
 // Config holds the settings of the embedded broker.
 type Config struct {
 	Addr           string        `yaml:"-"` // host:port to listen on; port 0 = a free one
-	Dir            string        `yaml:"-"` // folder of the log
+	Dir            string        `yaml:"-"` // folder of the log; empty = in memory, for tests
+	Advertised     string        `yaml:"advertised_address" env:"HXP_BROKER_ADVERTISED_ADDRESS" default:"" doc:"host:port that clients are told to connect to, when it is not the one listened on"`
 	MaxBytes       int64         `yaml:"max_bytes" env:"HXP_BROKER_MAX_BYTES" default:"1073741824" min:"16777216" doc:"bytes of all topics that the embedded broker keeps; older records that every reader has passed are deleted beyond it"`
+	MaxBatches     int64         `yaml:"max_batches" env:"HXP_BROKER_MAX_BATCHES" default:"2000000" min:"1000" doc:"batches of all topics that the embedded broker keeps; each costs 72 bytes of memory"`
 	SyncWrites     bool          `yaml:"sync_writes" env:"HXP_BROKER_SYNC_WRITES" default:"false" doc:"fsync each batch before it is acknowledged: survives a power cut, and is much slower"`
 	MaxConnections int           `yaml:"max_connections" env:"HXP_BROKER_MAX_CONNECTIONS" default:"1000" min:"1" doc:"connections at once; further ones are closed"`
-	FrameTimeout   time.Duration `yaml:"frame_timeout" env:"HXP_BROKER_FRAME_TIMEOUT" default:"30s" min:"100ms" doc:"time in which a request must have arrived once its first byte has"`
+	MaxTopics      int           `yaml:"max_topics" env:"HXP_BROKER_MAX_TOPICS" default:"200" min:"10" max:"10000" doc:"topics of the embedded broker, hxp's own included"`
+	FrameTimeout   time.Duration `yaml:"frame_timeout" env:"HXP_BROKER_FRAME_TIMEOUT" default:"30s" min:"100ms" doc:"time in which a request must have arrived once its first byte has; its first 8 bytes have a third of it"`
+	IdleTimeout    time.Duration `yaml:"idle_timeout" env:"HXP_BROKER_IDLE_TIMEOUT" default:"15m" min:"1s" doc:"time after which a connection without a request is closed"`
 }
 
 // withDefaults fills what a caller that builds Config by hand left zero.
 func (c Config) withDefaults() Config {
-	if c.MaxBytes == 0 {
-		c.MaxBytes = 1 << 30
-	}
-	if c.MaxConnections == 0 {
-		c.MaxConnections = 1000
-	}
-	if c.FrameTimeout == 0 {
-		c.FrameTimeout = 30 * time.Second
-	}
+	c.MaxBytes = or(c.MaxBytes, 1<<30)
+	c.MaxBatches = or(c.MaxBatches, 2_000_000)
+	c.MaxConnections = or(c.MaxConnections, 1000)
+	c.MaxTopics = or(c.MaxTopics, 200)
+	c.FrameTimeout = or(c.FrameTimeout, 30*time.Second)
+	c.IdleTimeout = or(c.IdleTimeout, 15*time.Minute)
 	return c
+}
+
+func or[T int | int64 | time.Duration](v, otherwise T) T {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}
+
+// Validate reports everything that is wrong with c at once.
+func (c Config) Validate() error {
+	var errs []error
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		errs = append(errs, fmt.Errorf("address %q is not host:port: %w", c.Addr, err))
+	}
+	if c.Advertised != "" {
+		if _, _, err := net.SplitHostPort(c.Advertised); err != nil {
+			errs = append(errs, fmt.Errorf("advertised_address %q is not host:port: %w", c.Advertised, err))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -1,11 +1,8 @@
 package broker
 
 import (
-	"bytes"
-	"encoding/binary"
+	"bufio"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -19,168 +16,306 @@ import (
 )
 
 const (
-	maxFrame = 32 << 20 // bytes of one produce request
-	// maxOther bounds every other request. A list may claim an entry for each byte that follows, and the engine makes room of
-	// up to a hundred bytes for each before it looks.
-	maxOther = 1 << 20
-	// wholeFrame is the length from which a frame is gathered here before the engine hears of it: the engine allocates what a
-	// length says, so a length must not be believed before the bytes are there.
-	wholeFrame = 64 << 10
-	frameHead  = 4 + 2 + 2 // length, API key, API version
-	idleLimit  = 15 * time.Minute
-	// acceptPause is between two attempts to take a connection when the system refuses one.
-	acceptPause = 50 * time.Millisecond
+	readBuffer  = 16 << 10
+	maxHeld     = 256 << 20             // bytes of incomplete requests of all connections
+	writeLimit  = time.Minute           // a client that does not take its answer for so long is dropped
+	acceptPause = 50 * time.Millisecond // between two attempts when the system refuses a connection
+	logsASecond = 5                     // lines about closed connections; the counter counts them all
+	drainLimit  = time.Second / 2       // for answers to writes under way when the broker stops
 )
 
-// versions are the protocol versions that the engine answers as Kafka's own clients expect. Tip would turn on features that
-// Java's transactions trip over, and three APIs are answered wrongly in their newest versions.
-func versions() *kversion.Versions {
-	v := kversion.Stable()
-	v.SetMaxKeyVersion(kmsg.DescribeTopicPartitions.Int16(), -1)
-	v.SetMaxKeyVersion(kmsg.CreateTopics.Int16(), 4)
-	v.SetMaxKeyVersion(kmsg.ListGroups.Int16(), 4)
-	return v
+// rules decide about one complete request. They are asked from the connection's own goroutine.
+type rules interface {
+	// judge returns the frame to pass on (the same, or a corrected one), or an answer to give instead, or a violation.
+	judge(h head, frame []byte) (verdict, error)
 }
 
-// guard hands out connections whose every frame was checked.
+// verdict is what becomes of a request.
+type verdict struct {
+	frame  []byte        // goes to the engine
+	answer kmsg.Response // when not nil: is given instead; the engine never hears of the request
+	corr   int32         // correlation of the answer
+	mute   bool          // the client waits for no answer (acks=0)
+	write  bool          // a write: waited for when the broker stops
+}
+
+// guard is the listener that the engine accepts from. Its connections give out nothing but checked requests.
 type guard struct {
 	net.Listener
-	cfg      Config
-	log      *slog.Logger
-	versions *kversion.Versions
-	refused  *telemetry.CounterVec
-	open     atomic.Int64
+	cfg       Config
+	log       *slog.Logger
+	allowed   *kversion.Versions
+	rules     rules
+	advertise net.Addr
+	inside    net.Conn // our own connection: the first that is accepted, unguarded
+	insideOut atomic.Bool
+	refused   *telemetry.CounterVec
+
+	held     atomic.Int64 // bytes of buffers
+	writes   atomic.Int64 // produce requests that the engine has not answered
+	mu       sync.Mutex
+	open     map[*conn]struct{}
+	stopping bool
+	logFrom  time.Time // second in which lines are counted
+	logLines int
 }
 
-// Accept returns the next connection within the limit; the others are closed.
+// Addr is what clients are told to connect to.
+func (g *guard) Addr() net.Addr { return g.advertise }
+
+// Accept returns the next connection within the cap; the others are closed.
 func (g *guard) Accept() (net.Conn, error) {
+	if !g.insideOut.Swap(true) {
+		return g.inside, nil
+	}
 	for {
-		c, err := g.Listener.Accept()
+		raw, err := g.Listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return nil, err
 		}
-		if err != nil { // out of descriptors, or a client that left: the engine would stop listening for good
-			g.log.Warn("the broker cannot take a connection now", "error", err)
+		if err != nil { // out of descriptors, or a client that left: an error would end the engine's listening for good
+			g.log.Warn("a connection could not be taken", "error", err)
 			time.Sleep(acceptPause)
 			continue
 		}
-		if g.open.Add(1) > int64(g.cfg.MaxConnections) {
-			g.open.Add(-1)
-			g.refuse(c, "connections", fmt.Errorf("there are %d connections already", g.cfg.MaxConnections))
+		c := g.guarded(raw)
+		if err := g.admit(c); err != nil {
+			g.report(raw, err)
+			_ = raw.Close() // it is refused; there is nobody to tell
 			continue
 		}
-		return &guarded{Conn: c, guard: g}, nil
+		return c, nil
 	}
 }
 
-func (g *guard) refuse(c net.Conn, reason string, err error) {
-	g.refused.WithLabelValues(reason).Inc()
-	g.log.Warn("connection to the broker closed", "client", c.RemoteAddr().String(), "reason", reason, "error", err)
-	_ = c.Close()
+func (g *guard) guarded(raw net.Conn) *conn {
+	c := &conn{Conn: raw, guard: g, settled: make(chan struct{}, 1), closed: make(chan struct{})}
+	c.frames = frames{
+		src: bufio.NewReaderSize(raw, readBuffer), allowed: g.allowed, idle: g.cfg.IdleTimeout, whole: g.cfg.FrameTimeout,
+		deadline: func(d time.Duration) { _ = raw.SetReadDeadline(time.Now().Add(d)) }, // fails on a closed connection only
+		reserve:  c.reserve,
+	}
+	return c
 }
 
-// guarded passes a client's frames on once their head was checked. Only the engine's one reading goroutine calls Read.
-type guarded struct {
-	net.Conn
-	guard *guard
-	once  sync.Once
-	ready bytes.Reader // checked bytes that the engine has not taken yet
-	rest  int          // bytes of the frame that may pass without another look
-	buf   []byte
-	err   error
-}
-
-// Close closes the connection once.
-func (c *guarded) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(func() { c.guard.open.Add(-1) })
-	return err
-}
-
-// Read gives checked bytes only.
-func (c *guarded) Read(p []byte) (int, error) {
-	for {
-		switch {
-		case c.ready.Len() > 0:
-			return c.ready.Read(p)
-		case c.err != nil:
-			return 0, c.err
-		case c.rest > 0:
-			n, err := c.Conn.Read(p[:min(len(p), c.rest)])
-			c.rest -= n
-			if reason := slow(err); reason != "" {
-				c.err = err
-				c.guard.refuse(c, reason, err)
-			}
-			return n, err
-		}
-		if reason, err := c.frame(); err != nil {
-			c.err = err
-			if reason != "" {
-				c.guard.refuse(c, reason, err)
-			}
-		}
+func (g *guard) admit(c *conn) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopping {
+		return net.ErrClosed
 	}
-}
-
-// frame reads the head of the next frame, and the whole of it when it is long. reason is "" when the client just left.
-func (c *guarded) frame() (reason string, err error) {
-	if cap(c.buf) > wholeFrame || c.buf == nil {
-		c.buf = make([]byte, frameHead, 512)
+	if len(g.open) >= g.cfg.MaxConnections {
+		return violate("connections", "there are %d connections already (max_connections)", len(g.open))
 	}
-	head := c.buf[:frameHead]
-	_ = c.SetReadDeadline(time.Now().Add(idleLimit))
-	if _, err := io.ReadFull(c.Conn, head[:1]); err != nil {
-		return "", err
-	}
-	_ = c.SetReadDeadline(time.Now().Add(c.guard.cfg.FrameTimeout))
-	if _, err := io.ReadFull(c.Conn, head[1:]); err != nil {
-		return slow(err), err
-	}
-	length := binary.BigEndian.Uint32(head)
-	key, version := int16(binary.BigEndian.Uint16(head[4:])), int16(binary.BigEndian.Uint16(head[6:]))
-	most := uint32(maxOther)
-	if key == kmsg.Produce.Int16() {
-		most = maxFrame
-	}
-	if length < frameHead || length > most {
-		return "length", fmt.Errorf("a request of %d bytes; allowed are %d to %d", length, frameHead, most)
-	}
-	if err := c.guard.known(key, version); err != nil {
-		return "api", err
-	}
-	rest := int(length) + 4 - frameHead
-	if rest < wholeFrame {
-		c.ready.Reset(head)
-		c.rest = rest
-		return "", nil
-	}
-	whole := bytes.NewBuffer(append(make([]byte, 0, wholeFrame), head...))
-	if _, err := io.CopyN(whole, c.Conn, int64(rest)); err != nil {
-		return slow(err), err
-	}
-	c.ready.Reset(whole.Bytes())
-	return "", nil
-}
-
-// known refuses what would take the engine down: API keys that it does not know, and versions that it cannot read.
-func (g *guard) known(key, version int16) error {
-	highest, ok := g.versions.LookupMaxKeyVersion(key)
-	switch {
-	case !ok || highest < 0 || kmsg.RequestForKey(key) == nil:
-		return fmt.Errorf("API key %d is not served", key)
-	case key == kmsg.ApiVersions.Int16() && version >= 0: // a newer client asks with its own version and is told ours
-		return nil
-	case version < 0 || version > highest:
-		return fmt.Errorf("version %d of API %s is not served, the highest is %d", version, kmsg.NameForKey(key), highest)
-	}
+	g.open[c] = struct{}{}
 	return nil
 }
 
-// slow names the reason when a client did not finish a frame in time.
-func slow(err error) string {
-	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-		return "slow"
+func (g *guard) reserve(n int) bool {
+	if held := g.held.Add(int64(n)); n > 0 && held > maxHeld {
+		g.held.Add(int64(-n))
+		return false
 	}
-	return ""
+	return true
+}
+
+// report counts and logs why a connection is closed, unless its client just left.
+func (g *guard) report(c net.Conn, err error) {
+	v, ok := errors.AsType[*violation](err)
+	if !ok {
+		return
+	}
+	g.refused.WithLabelValues(v.Reason).Inc()
+	g.mu.Lock()
+	now := time.Now()
+	if now.Sub(g.logFrom) >= time.Second {
+		g.logFrom, g.logLines = now, 0
+	}
+	g.logLines++
+	quiet := g.logLines > logsASecond
+	g.mu.Unlock()
+	if !quiet {
+		g.log.Warn("connection closed", "client", c.RemoteAddr().String(), "reason", v.Reason, "detail", v.Detail)
+	}
+}
+
+// connections tells how many are open.
+func (g *guard) connections() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.open)
+}
+
+// stop takes no more connections and requests and waits, a moment at most, until writes under way are answered.
+func (g *guard) stop() {
+	_ = g.Listener.Close() // the engine closes it again
+	g.mu.Lock()
+	g.stopping = true
+	for c := range g.open {
+		_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // wakes the reader, which sees stopping
+	}
+	g.mu.Unlock()
+	for end := time.Now().Add(drainLimit); g.writes.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// finish closes what is still open.
+func (g *guard) finish() {
+	g.mu.Lock()
+	open := make([]*conn, 0, len(g.open))
+	for c := range g.open {
+		open = append(open, c)
+	}
+	g.mu.Unlock()
+	for _, c := range open {
+		_ = c.Close() // its client is told by the end of the connection
+	}
+}
+
+func (g *guard) isStopping() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stopping
+}
+
+// conn is one client's connection. The engine reads it from one goroutine at a time and writes it from another; it reads the
+// next request while the one before is worked on, but works on one at a time, so answers come in order.
+type conn struct {
+	net.Conn
+	guard   *guard
+	frames  frames
+	current []byte // of a checked request; what the engine has not taken yet
+	failed  error
+
+	owed    atomic.Int64  // requests of the engine without an answer yet
+	settled chan struct{} // told when owed falls to 0
+	writing atomic.Bool   // the request under way is a write
+	closed  chan struct{}
+
+	mu    sync.Mutex
+	held  int // bytes of buffer
+	ended bool
+}
+
+// Read gives out checked requests only.
+func (c *conn) Read(p []byte) (int, error) {
+	for len(c.current) == 0 {
+		if c.failed == nil {
+			c.failed = c.advance()
+		}
+		if c.failed != nil {
+			return 0, c.failed
+		}
+	}
+	n := copy(p, c.current)
+	c.current = c.current[n:]
+	return n, nil
+}
+
+// advance reads and judges the next request.
+func (c *conn) advance() error {
+	if c.guard.isStopping() {
+		return net.ErrClosed
+	}
+	h, frame, err := c.frames.next()
+	if err == nil {
+		var v verdict
+		if v, err = c.guard.rules.judge(h, frame); err == nil {
+			if v.answer != nil {
+				return c.answer(v)
+			}
+			c.pass(v)
+			return nil
+		}
+	}
+	if c.guard.isStopping() {
+		return net.ErrClosed
+	}
+	c.guard.report(c, err)
+	c.frames.release()
+	_ = c.Conn.Close() // the engine hears of it by the error and closes c
+	return err
+}
+
+// pass notes that an answer is owed and hands the request on.
+func (c *conn) pass(v verdict) {
+	if !v.mute {
+		c.owed.Add(1)
+		if v.write && c.writing.CompareAndSwap(false, true) {
+			c.guard.writes.Add(1)
+		}
+	}
+	c.current = v.frame
+}
+
+// answer waits until the engine has answered everything before, because answers keep the order of requests, and writes v.
+func (c *conn) answer(v verdict) error {
+	for c.owed.Load() > 0 {
+		select {
+		case <-c.settled:
+		case <-c.closed:
+			return net.ErrClosed
+		}
+	}
+	if v.mute {
+		return nil
+	}
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(writeLimit)) // fails on a closed connection only
+	_, err := c.Conn.Write(encodeAnswer(v.corr, v.answer))
+	return err
+}
+
+// Write takes one whole answer of the engine.
+func (c *conn) Write(p []byte) (int, error) {
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(writeLimit)) // fails on a closed connection only
+	n, err := c.Conn.Write(p)
+	c.settleWrite()
+	if c.owed.Add(-1) == 0 {
+		select {
+		case c.settled <- struct{}{}:
+		default:
+		}
+	}
+	return n, err
+}
+
+func (c *conn) settleWrite() {
+	if c.writing.CompareAndSwap(true, false) {
+		c.guard.writes.Add(-1)
+	}
+}
+
+// Close may be called more than once; the engine does from both of its goroutines.
+func (c *conn) Close() error {
+	err := c.Conn.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return err
+	}
+	c.ended = true
+	close(c.closed)
+	c.guard.held.Add(int64(-c.held))
+	c.settleWrite()
+	c.guard.mu.Lock() // order: conn, then guard
+	delete(c.guard.open, c)
+	c.guard.mu.Unlock()
+	return err
+}
+
+// reserve asks the guard for n more bytes of buffer. A closed connection has given all back.
+func (c *conn) reserve(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || !c.guard.reserve(n) {
+		return false
+	}
+	c.held += n
+	return true
+}
+
+func isTimeout(err error) bool {
+	ne, ok := errors.AsType[net.Error](err)
+	return ok && ne.Timeout()
 }

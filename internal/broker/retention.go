@@ -2,249 +2,273 @@ package broker
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
-	"os"
-	"path/filepath"
+	"math"
+	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
+	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 const (
-	checkEvery  = 5 * time.Second
+	cleanEvery  = 5 * time.Second        // at the latest
+	cleanPause  = 100 * time.Millisecond // at the earliest, when the caps press
 	sampleEvery = time.Minute
-	maxSamples  = 20_000 // of one partition: the finest are thinned out beyond it
+	minFreeDisk = 64 << 20
 )
 
-// arrivals remembers when a partition had which end, so that retention goes by the time of arrival. The time that a producer
-// stamps on a record is a stranger's word: one old stamp must not delete what came before it.
-type arrivals map[string]samples // by place, oldest first
-
-type sample struct {
-	At  int64 `json:"at"`  // unix seconds
-	End int64 `json:"end"` // offset
+// janitor deletes what is too old or too much. It is the only one that does: the engine's own cleaning is switched off.
+type janitor struct {
+	b       *Broker
+	dir     string // of the log; empty in memory
+	seen    *arrivals
+	sampled time.Time
 }
 
-// retain deletes what is older than a topic keeps, or over the cap, until ctx ends.
-func (b *Broker) retain(ctx context.Context) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.addr), kgo.ClientID("hxp-broker"))
-	if err != nil {
-		return fmt.Errorf("embedded broker: %w", err)
-	}
-	defer client.Close()
-	path := filepath.Join(b.cfg.Dir, "arrivals.json")
-	seen, err := readArrivals(path)
-	if err != nil {
-		b.log.Warn("times of arrival are unknown, retention counts from now", "error", err)
-	}
-	tick := time.NewTicker(checkEvery)
+// run cleans until ctx ends and writes the arrivals a last time.
+func (j *janitor) run(ctx context.Context) {
+	tick := time.NewTicker(cleanEvery)
 	defer tick.Stop()
-	lastSample := time.Time{}
 	for {
+		j.turn(time.Now())
 		select {
 		case <-ctx.Done():
-			return nil
+			j.save()
+			return
 		case <-tick.C:
-		}
-		topics, err := topicNames(ctx, client)
-		if err != nil {
-			if ctx.Err() == nil {
-				b.log.Warn("retention cannot list the topics", "error", err)
-			}
-			continue
-		}
-		now := time.Now()
-		if now.Sub(lastSample) >= sampleEvery {
-			lastSample = now
-			b.sample(seen, topics, now)
-			if err := writeArrivals(path, seen); err != nil {
-				b.log.Warn("times of arrival not written", "error", err)
+		case <-j.b.usage.kick:
+			select {
+			case <-ctx.Done():
+			case <-time.After(cleanPause):
 			}
 		}
-		b.clean(seen, topics, now)
 	}
 }
 
-func topicNames(ctx context.Context, client *kgo.Client) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	req := kmsg.NewPtrMetadataRequest()
-	req.Topics = nil
-	resp, err := req.RequestWith(ctx, client)
+// turn looks at everything once.
+func (j *janitor) turn(now time.Time) {
+	logs, err := j.look()
+	if err != nil {
+		j.b.log.Warn("retention skips a turn", "error", err)
+		return
+	}
+	changed := false
+	if now.Sub(j.sampled) >= sampleEvery || now.Before(j.sampled) {
+		j.sampled = now
+		for _, l := range logs {
+			changed = l.seen.note(now, l.start, l.end) || changed
+		}
+	}
+	for _, l := range logs {
+		l.target = max(l.byAge(now), l.byBytes())
+	}
+	j.byCaps(logs)
+	for _, l := range logs {
+		changed = j.delete(l) || changed
+		changed = changed || l.seen.Start != l.start
+		l.seen.Start = l.start
+	}
+	if changed {
+		j.save()
+	}
+}
+
+func (j *janitor) save() {
+	if j.dir == "" {
+		return
+	}
+	if err := j.seen.write(j.b.cfg.Dir); err != nil {
+		j.b.log.Warn("times of arrival not written; after a restart records are kept longer", "error", err)
+	}
+}
+
+// partLog is one partition during a turn.
+type partLog struct {
+	place
+	start, end int64
+	bytes      int64
+	keep       time.Duration // 0 = for ever
+	keepBytes  int64         // -1 = all
+	limit      int64         // nothing at or above it may go
+	segments   []segment
+	seen       *logArrivals
+	target     int64 // everything below goes
+}
+
+// look gathers all partitions and corrects the usage.
+func (j *janitor) look() ([]*partLog, error) {
+	names, err := j.b.topicNames()
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, t := range resp.Topics {
-		if t.Topic != nil {
-			names = append(names, *t.Topic)
+	files := map[place][]segment{}
+	if j.dir != "" {
+		if files, err = scanLogs(j.dir); err != nil {
+			return nil, err
+		}
+		j.b.usage.diskFull.Store(diskFull(j.dir))
+	}
+	j.seen.forget(names)
+	var logs []*partLog
+	for name := range names {
+		info := j.b.engine.topic(name)
+		if info == nil {
+			continue
+		}
+		for _, p := range j.b.engine.partitions(name) {
+			logs = append(logs, j.partition(info, p, files[place{name, p.Partition}]))
 		}
 	}
-	return names, nil
-}
-
-// place names a partition in arrivals. The topic's id is in it: a topic made anew under an old name starts at offset 0, where
-// the old one's ends would delete what is fresh.
-func (b *Broker) place(topic string, partition int32) string {
-	id := [16]byte{}
-	if info := b.cluster.TopicInfo(topic); info != nil {
-		id = info.TopicID
-	}
-	return fmt.Sprintf("%s/%x/%d", topic, id, partition)
-}
-
-func (b *Broker) sample(seen arrivals, topics []string, now time.Time) {
-	live := map[string]bool{}
-	for _, topic := range topics {
-		for _, p := range b.cluster.PartitionInfos(topic) {
-			key := b.place(topic, p.Partition)
-			live[key] = true
-			list := seen[key]
-			if n := len(list); n > 0 && list[n-1].End > p.HighWatermark {
-				list = nil // the log lost its tail: its ends tell nothing any more
-			}
-			for len(list) > 1 && list[1].End <= p.LogStartOffset {
-				list = list[1:] // about records that are gone
-			}
-			seen[key] = list
-			if n := len(list); n > 0 && list[n-1].End == p.HighWatermark {
-				continue // nothing came: the older sample says more
-			}
-			if len(list) >= maxSamples { // keep every second of the older half
-				thin := list[:0:0]
-				for i, s := range list {
-					if i%2 == 0 || i > len(list)/2 {
-						thin = append(thin, s)
-					}
-				}
-				list = thin
-			}
-			seen[key] = append(list, sample{now.Unix(), p.HighWatermark})
+	var bytes, batches int64
+	for _, l := range logs {
+		if j.dir == "" {
+			bytes += l.bytes
+		}
+		for _, s := range l.segments {
+			bytes += s.bytes
+			batches += s.batches
 		}
 	}
-	maps.DeleteFunc(seen, func(key string, _ samples) bool { return !live[key] })
+	j.b.usage.bytes.Store(bytes)
+	j.b.usage.batches.Store(batches)
+	return logs, nil
 }
 
-// clean deletes what may go, and notes when the cap is reached by what may not.
-func (b *Broker) clean(seen arrivals, topics []string, now time.Time) {
-	total := int64(0)
-	for _, topic := range topics {
-		for _, p := range b.cluster.PartitionInfos(topic) {
-			total += p.NumBytes
+func (j *janitor) partition(t *kfake.TopicInfo, p *kfake.PartitionInfo, segments []segment) *partLog {
+	l := &partLog{
+		place: place{t.Topic, p.Partition}, start: p.LogStartOffset, end: p.HighWatermark, bytes: p.NumBytes,
+		keep: keepTime(t.Configs["retention.ms"]), keepBytes: -1, segments: segments,
+		seen: j.seen.log(t.Topic, t.TopicID, p.Partition),
+	}
+	if v := t.Configs["retention.bytes"]; v != nil {
+		if n, err := strconv.ParseInt(*v, 10, 64); err == nil {
+			l.keepBytes = n
 		}
 	}
-	excess := total - b.cfg.MaxBytes
-	for _, topic := range topics {
-		keep := b.keeps(topic)
-		for _, p := range b.cluster.PartitionInfos(topic) {
-			target := int64(0)
-			if keep > 0 {
-				target = seen[b.place(topic, p.Partition)].before(now.Add(-keep))
-			}
-			if excess > 0 && p.HighWatermark > p.LogStartOffset { // each partition gives its share
-				share := float64(excess) / float64(total)
-				target = max(target, p.LogStartOffset+int64(share*float64(p.HighWatermark-p.LogStartOffset))+1)
-			}
-			if b.Floor != nil {
-				floor, ok := b.Floor(topic, p.Partition)
-				if !ok {
-					continue
-				}
-				target = min(target, floor)
-			}
-			// The newest batch stays: the engine knows the end of a log only from what lies in it, and would give offsets
-			// out twice after a kill.
-			target = min(target, p.HighWatermark-1)
-			if target <= p.LogStartOffset {
-				continue
-			}
-			if err := b.cluster.DeleteRecords(topic, p.Partition, target); err != nil {
-				b.log.Warn("old records not deleted", "topic", topic, "partition", p.Partition, "error", err)
-			}
+	// The last batch stays: without it the engine would forget where the log ends.
+	l.limit = l.end - 1
+	switch floor := j.b.Floor; {
+	case floor != nil:
+		at, ok := floor(l.Topic, l.Partition)
+		if !ok {
+			at = 0
 		}
+		l.limit = min(l.limit, at)
+	case l.keep == 0: // kept for ever, and nobody says what is needed
+		l.limit = 0
 	}
-	b.judge(topics)
+	return l
 }
 
-// judge sets Overfull: what readers still need takes more than a quarter over the cap.
-func (b *Broker) judge(topics []string) {
-	total := int64(0)
-	for _, topic := range topics {
-		for _, p := range b.cluster.PartitionInfos(topic) {
-			total += p.NumBytes
-		}
-	}
-	why := ""
-	if total > b.cfg.MaxBytes+b.cfg.MaxBytes/4 {
-		why = fmt.Sprintf("the embedded broker holds %d MiB that its readers have not passed, %d are allowed: wait, or raise HXP_BROKER_MAX_BYTES", total>>20, b.cfg.MaxBytes>>20)
-	}
-	b.mu.Lock()
-	changed := (why != "") != (b.full != "")
-	b.full = why
-	b.mu.Unlock()
-	if changed && why != "" {
-		b.log.Warn("embedded broker is full", "reason", why)
-	}
-}
-
-// keeps is how long a topic keeps its records; 0 = for ever.
-func (b *Broker) keeps(topic string) time.Duration {
-	info := b.cluster.TopicInfo(topic)
-	if info == nil {
-		return 0
-	}
-	v := info.Configs["retention.ms"]
+// keepTime is how long a topic keeps its records: Kafka's 7 days when it does not say; 0 = for ever.
+func keepTime(v *string) time.Duration {
 	if v == nil {
 		return 7 * 24 * time.Hour
 	}
 	ms, err := strconv.ParseInt(*v, 10, 64)
-	if err != nil || ms < 0 || ms > int64(1<<63-1)/int64(time.Millisecond) {
+	if err != nil || ms < 0 || ms > math.MaxInt64/int64(time.Millisecond) {
 		return 0
 	}
-	return time.Duration(ms) * time.Millisecond
+	return max(time.Duration(ms)*time.Millisecond, time.Millisecond)
 }
 
-// before is the newest known end that was reached by then: everything below it arrived earlier.
-func (l samples) before(then time.Time) int64 {
-	end := int64(0)
-	for _, s := range l {
-		if s.At > then.Unix() {
+func (l *partLog) byAge(now time.Time) int64 {
+	if l.keep == 0 {
+		return 0
+	}
+	return l.seen.before(now.Add(-l.keep))
+}
+
+// byBytes goes by whole segments, as in Kafka: what is left is at least what the topic wants to keep.
+func (l *partLog) byBytes() int64 {
+	if l.keepBytes < 0 {
+		return 0
+	}
+	total := int64(0)
+	for i := len(l.segments) - 1; i > 0; i-- {
+		if total += l.segments[i].bytes; total >= l.keepBytes {
+			return l.segments[i].base
+		}
+	}
+	return 0
+}
+
+// byCaps gives up the segments that were written longest ago until enough is free, and notes what stands in the way.
+func (j *janitor) byCaps(logs []*partLog) {
+	u := j.b.usage
+	if !u.over(cleanFrom) {
+		u.blocked.Store(nil)
+		return
+	}
+	type candidate struct {
+		log *partLog
+		i   int
+	}
+	var all []candidate
+	for _, l := range logs {
+		for i := range len(l.segments) - 1 { // the last one is being written
+			all = append(all, candidate{l, i})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return a.log.segments[a.i].modified.Compare(b.log.segments[b.i].modified)
+	})
+	bytes, batches := u.bytes.Load(), u.batches.Load()
+	enough := func() bool {
+		return float64(bytes) <= cleanTo*float64(u.maxBytes) && float64(batches) <= cleanTo*float64(u.maxBatches)
+	}
+	var stuck *partLog
+	for _, c := range all {
+		if enough() {
 			break
 		}
-		end = s.End
+		s, end := c.log.segments[c.i], c.log.segments[c.i+1].base
+		if end > c.log.limit {
+			if stuck == nil {
+				stuck = c.log
+			}
+			continue
+		}
+		c.log.target = max(c.log.target, end)
+		bytes -= s.bytes
+		batches -= s.batches
 	}
-	return end
+	u.blocked.Store(nil)
+	if !enough() && stuck != nil {
+		why := fmt.Sprintf("the oldest that cannot go is %s, of which everything from offset %d on is still to be read", stuck, max(stuck.limit, 0))
+		u.blocked.Store(&why)
+	}
 }
 
-type samples []sample
-
-func readArrivals(path string) (arrivals, error) {
-	seen := arrivals{}
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return seen, nil
+// delete deletes below the target, within the limit.
+func (j *janitor) delete(l *partLog) bool {
+	to := min(l.target, l.limit)
+	if to <= l.start {
+		return false
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &seen)
+	if err := j.b.engine.deleteRecords(l.Topic, l.Partition, to); err != nil {
+		j.b.log.Warn("old records not deleted", "topic", l.Topic, "partition", l.Partition, "before", to, "error", err)
+		return false
 	}
-	if err != nil {
-		return arrivals{}, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	j.b.deleted.Add(float64(to - l.start))
+	for i, s := range l.segments { // files that are gone
+		if i+1 < len(l.segments) && l.segments[i+1].base <= to {
+			j.b.usage.bytes.Add(-s.bytes)
+			j.b.usage.batches.Add(-s.batches)
+		}
 	}
-	return seen, nil
+	j.b.log.Debug("old records deleted", "topic", l.Topic, "partition", l.Partition, "from", l.start, "before", to)
+	l.start = to
+	return true
 }
 
-func writeArrivals(path string, seen arrivals) error {
-	data, err := json.Marshal(seen)
-	if err != nil {
-		return err
+// diskFull tells whether so little is left that a batch may not fit. Not knowing is not full.
+func diskFull(dir string) bool {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return false
 	}
-	return atomicfile.Write(path, data)
+	return int64(s.Bavail)*int64(s.Bsize) < minFreeDisk
 }

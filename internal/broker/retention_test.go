@@ -1,150 +1,319 @@
 package broker
 
 import (
-	"sync/atomic"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"pgregory.net/rapid"
 )
 
-func TestRetentionGoesByArrival(t *testing.T) {
-	r := start(t, Config{}, nil)
-	c := client(t, r.Addr())
-	create(t, c, "a", func(rt *kmsg.CreateTopicsRequestTopic) {
-		rt.Configs = append(rt.Configs, config("retention.ms", "604800000"))
+// opened is a broker whose janitor is turned by the test, at times of the test.
+type opened struct {
+	*Broker
+	*janitor
+	t      *testing.T
+	client *kgo.Client
+}
+
+func open(t *testing.T, cfg Config, floor func(string, int32) (int64, bool)) *opened {
+	t.Helper()
+	cfg.Addr = "127.0.0.1:0"
+	b, err := New(cfg, slog.New(slog.NewTextHandler(io.Discard, nil)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Floor = floor
+	if err := b.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := kgo.NewClient(kgo.SeedBrokers(b.addr), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		b.guard.stop()
+		b.engine.close()
+		b.guard.finish()
 	})
-	topics, now, seen := []string{"a"}, time.Now(), arrivals{}
-	produce(t, c, "a", 10, 100, now)
-	produce(t, c, "a", 1, 100, now.AddDate(0, 0, -8))
-	produce(t, c, "a", 10, 100, now)
-	r.sample(seen, topics, now)
-	r.clean(seen, topics, now)
-	if low, high := r.bounds(t, "a"); low != 0 || high != 21 {
-		t.Fatalf("the log is %d to %d: an old stamp deleted fresh records", low, high)
-	}
-	r.clean(seen, topics, now.Add(7*24*time.Hour-time.Second))
-	if low, _ := r.bounds(t, "a"); low != 0 {
-		t.Fatalf("records went before their time, the log starts at %d", low)
-	}
-	produce(t, c, "a", 5, 100, now.AddDate(-1, 0, 0))
-	r.sample(seen, topics, now.Add(time.Hour))
-	r.clean(seen, topics, now.Add(7*24*time.Hour))
-	if low, high := r.bounds(t, "a"); low != 21 || high != 26 {
-		t.Fatalf("the log is %d to %d, want 21 to 26", low, high)
-	}
-	readAll(t, r.Addr(), "a", 0, 21, 26)
+	return &opened{b, &janitor{b: b, dir: b.logDir(), seen: newArrivals()}, t, c}
 }
 
-func TestRetentionRespectsTheFloor(t *testing.T) {
-	var floor atomic.Int64
-	floor.Store(-1)
-	r := start(t, Config{}, func(string, int32) (int64, bool) { return floor.Load(), floor.Load() >= 0 })
-	c := client(t, r.Addr())
-	create(t, c, "a", nil)
-	topics, now, seen := []string{"a"}, time.Now(), arrivals{}
-	produce(t, c, "a", 10, 100, now)
-	r.sample(seen, topics, now.AddDate(0, 0, -8))
-	for _, want := range []struct{ floor, low int64 }{{-1, 0}, {0, 0}, {4, 4}, {3, 4}, {100, 9}} {
-		floor.Store(want.floor)
-		r.clean(seen, topics, now)
-		if low, _ := r.bounds(t, "a"); low != want.low {
-			t.Errorf("floor %d: the log starts at %d, want %d", want.floor, low, want.low)
+func (o *opened) create(name string, configs map[string]string) {
+	o.t.Helper()
+	if err := o.engine.cluster.CreateTopic(name, 1, configs); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o *opened) produce(name string, n, size int, stamp time.Time) {
+	o.t.Helper()
+	for i := range n {
+		r := &kgo.Record{Topic: name, Value: append(fmt.Appendf(nil, "%d ", i), make([]byte, size)...), Timestamp: stamp}
+		if err := o.client.ProduceSync(o.t.Context(), r).FirstErr(); err != nil {
+			o.t.Fatal(err)
 		}
 	}
 }
 
-func TestCapDeletesOnlyWhatReadersHavePassed(t *testing.T) {
-	var floor atomic.Int64
-	r := start(t, Config{MaxBytes: 20 << 10}, func(string, int32) (int64, bool) { return floor.Load(), true })
-	c := client(t, r.Addr())
-	create(t, c, "a", nil)
-	topics, now := []string{"a"}, time.Now()
-	produce(t, c, "a", 40, 1000, now)
-	for _, want := range []struct {
-		floor, lowest, highest int64
-		full                   bool
-	}{{0, 0, 0, true}, {5, 5, 5, true}, {40, 20, 25, false}} {
-		floor.Store(want.floor)
-		r.clean(arrivals{}, topics, now)
-		low, _ := r.bounds(t, "a")
-		if low < want.lowest || low > want.highest {
-			t.Errorf("floor %d: the log starts at %d, want %d to %d", want.floor, low, want.lowest, want.highest)
-		}
-		if full, why := r.Overfull(); full != want.full || full != (why != "") {
-			t.Errorf("floor %d: overfull %v (%q), want %v", want.floor, full, why, want.full)
-		}
+func (o *opened) wantLog(name string, start, end int64) {
+	o.t.Helper()
+	p := o.engine.partition(name, 0)
+	if p.LogStartOffset != start || p.HighWatermark != end {
+		o.t.Errorf("%s is [%d, %d), want [%d, %d)", name, p.LogStartOffset, p.HighWatermark, start, end)
 	}
-	readAll(t, r.Addr(), "a", 0, 25, 40)
+}
+
+// Defect of the engine: one batch with an old stamp makes its retention delete the fresh ones before it.
+func TestOldStampDeletesNothing(t *testing.T) {
+	o := open(t, Config{}, nil)
+	o.create("t", map[string]string{"retention.ms": "604800000"})
+	now := time.Now()
+	o.produce("t", 10, 10, time.Time{})
+	o.produce("t", 1, 10, now.Add(-8*24*time.Hour))
+	o.produce("t", 1, 10, time.UnixMilli(0))
+	o.turn(now)
+	o.turn(now.Add(24 * time.Hour))
+	o.wantLog("t", 0, 12)
+	o.turn(now.Add(7*24*time.Hour + time.Second))
+	o.wantLog("t", 11, 12) // the last one stays
+}
+
+func TestRetentionGoesByArrival(t *testing.T) {
+	o := open(t, Config{}, nil)
+	o.create("hour", map[string]string{"retention.ms": "3600000"})
+	o.create("ever", map[string]string{"retention.ms": "-1"})
+	now := time.Now()
+	for minute := range 120 {
+		o.produce("hour", 1, 10, now.Add(100*365*24*time.Hour)) // far ahead: must not keep it longer
+		o.produce("ever", 1, 10, time.UnixMilli(0))
+		o.turn(now.Add(time.Duration(minute) * time.Minute))
+	}
+	o.wantLog("hour", 60, 120) // at 1:59 what arrived until 0:59 is an hour old
+	o.wantLog("ever", 0, 120)
 }
 
 func TestTopicMadeAnewIsNotCleanedByItsPast(t *testing.T) {
-	r := start(t, Config{}, nil)
-	c := client(t, r.Addr(), kgo.MetadataMinAge(10*time.Millisecond))
-	topics, now, seen := []string{"a"}, time.Now(), arrivals{}
-	create(t, c, "a", nil)
-	produce(t, c, "a", 3, 100, now)
-	r.sample(seen, topics, now.AddDate(0, 0, -8))
-	del := kmsg.NewPtrDeleteTopicsRequest()
-	del.TopicNames = topics
-	rt := kmsg.NewDeleteTopicsRequestTopic()
-	rt.Topic = new("a")
-	del.Topics = append(del.Topics, rt)
-	if _, err := del.RequestWith(t.Context(), c); err != nil {
+	o := open(t, Config{}, nil)
+	o.create("t", map[string]string{"retention.ms": "3600000"})
+	o.produce("t", 3, 10, time.Time{})
+	o.turn(time.Now().Add(-2 * time.Hour))
+	if err := o.engine.cluster.DeleteTopic("t"); err != nil {
 		t.Fatal(err)
 	}
-	c = client(t, r.Addr())
-	create(t, c, "a", nil)
-	produce(t, c, "a", 5, 100, now)
-	r.sample(seen, topics, now)
-	r.clean(seen, topics, now)
-	if low, high := r.bounds(t, "a"); low != 0 || high != 5 {
-		t.Errorf("the log is %d to %d, want 0 to 5", low, high)
+	o.create("t", map[string]string{"retention.ms": "3600000"})
+	o.client.PurgeTopicsFromClient("t")
+	o.produce("t", 5, 10, time.Time{})
+	o.turn(time.Now())
+	o.wantLog("t", 0, 5)
+	if err := o.engine.cluster.DeleteTopic("t"); err != nil {
+		t.Fatal(err)
 	}
-	if len(seen) != 1 {
-		t.Errorf("arrivals of a deleted topic are kept: %v", seen)
+	o.turn(time.Now())
+	if len(o.seen.Topics) != 0 {
+		t.Errorf("arrivals of a deleted topic are kept: %v", o.seen.Topics)
 	}
 }
 
 func TestLostTailForgetsItsArrivals(t *testing.T) {
-	r := start(t, Config{}, nil)
-	c := client(t, r.Addr())
-	create(t, c, "a", nil)
-	now := time.Now()
-	produce(t, c, "a", 5, 100, now)
-	seen := arrivals{r.place("a", 0): {{now.AddDate(0, 0, -8).Unix(), 100}}}
-	r.sample(seen, []string{"a"}, now)
-	r.clean(seen, []string{"a"}, now)
-	if low, _ := r.bounds(t, "a"); low != 0 {
-		t.Errorf("the log starts at %d, want 0", low)
+	l := &logArrivals{Samples: []sample{{1000, 50}, {2000, 100}}}
+	l.note(time.UnixMilli(3000), 0, 60)
+	if got := l.before(time.UnixMilli(2500)); got != 50 {
+		t.Errorf("%d had arrived, want 50", got)
+	}
+	if got := l.before(time.UnixMilli(3000)); got != 60 {
+		t.Errorf("%d had arrived, want 60", got)
 	}
 }
 
-func TestSamplesAreBounded(t *testing.T) {
-	r := start(t, Config{}, nil)
-	c := client(t, r.Addr())
-	create(t, c, "a", nil)
-	produce(t, c, "a", 1, 100, time.Now())
-	list := make(samples, maxSamples)
-	seen := arrivals{r.place("a", 0): list}
-	r.sample(seen, []string{"a"}, time.Now())
-	got := seen[r.place("a", 0)]
-	if len(got) > maxSamples*3/4+2 || got[len(got)-1].End != 1 {
-		t.Errorf("%d samples, the last is %v", len(got), got[len(got)-1])
+func TestFloorHoldsRecordsBack(t *testing.T) {
+	floors := map[string]int64{"read": 7, "done": math.MaxInt64}
+	o := open(t, Config{}, func(topic string, _ int32) (int64, bool) { f, ok := floors[topic]; return f, ok })
+	for _, name := range []string{"read", "done", "unknown"} {
+		o.create(name, map[string]string{"retention.ms": "1"})
+		o.produce(name, 10, 10, time.Time{})
 	}
+	o.turn(time.Now())
+	o.turn(time.Now().Add(time.Hour))
+	o.wantLog("read", 7, 10)
+	o.wantLog("done", 9, 10)
+	o.wantLog("unknown", 0, 10)
 }
 
-func TestArrivalsSurviveARestart(t *testing.T) {
-	path := t.TempDir() + "/arrivals.json"
-	if seen, err := readArrivals(path); err != nil || seen == nil {
-		t.Fatalf("a missing file: %v, %v", seen, err)
-	}
-	if err := writeArrivals(path, arrivals{"a/0": {{5, 7}, {6, 9}}}); err != nil {
+// The start of a log, once moved, does not come back by a kill.
+func TestDeletedStaysDeletedAfterAKill(t *testing.T) {
+	o := open(t, Config{Dir: t.TempDir()}, nil)
+	o.create("t", map[string]string{"retention.ms": "1"})
+	o.produce("t", 10, 10, time.Time{})
+	o.turn(time.Now())
+	o.turn(time.Now().Add(time.Minute))
+	o.wantLog("t", 9, 10)
+	o.produce("t", 5, 10, time.Time{})
+	asKilled := t.TempDir()
+	if err := os.CopyFS(asKilled, os.DirFS(o.cfg.Dir)); err != nil {
 		t.Fatal(err)
 	}
-	seen, err := readArrivals(path)
-	if err != nil || seen["a/0"].before(time.Unix(5, 0)) != 7 || seen["a/0"].before(time.Unix(4, 0)) != 0 || seen["a/0"].before(time.Unix(9, 0)) != 9 {
-		t.Errorf("read %v, %v", seen, err)
+	b, err := New(Config{Addr: "127.0.0.1:0", Dir: asKilled}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, Config{Dir: asKilled}, nil)
+	again.wantLog("t", 9, 15)
+}
+
+func TestRetentionBytes(t *testing.T) {
+	o := open(t, Config{Dir: t.TempDir(), MaxBytes: 16 << 20}, nil) // segments of 256 KiB
+	o.create("t", map[string]string{"retention.bytes": "1000000"})
+	o.produce("t", 40, 100_000, time.Time{})
+	o.turn(time.Now())
+	p := o.engine.partition("t", 0)
+	if p.LogStartOffset == 0 || p.NumBytes < 1_000_000 || p.NumBytes > 1_500_000 {
+		t.Errorf("[%d, %d) with %d bytes is left", p.LogStartOffset, p.HighWatermark, p.NumBytes)
 	}
 }
+
+func TestCapDeletesTheOldestThatNobodyNeeds(t *testing.T) {
+	floor := int64(0)
+	o := open(t, Config{Dir: t.TempDir(), MaxBytes: 4 << 20}, func(topic string, _ int32) (int64, bool) {
+		return map[string]int64{"t": floor, "hxp-own": 0}[topic], true
+	})
+	o.create("t", map[string]string{"retention.ms": "-1"})
+	o.create("hxp-own", map[string]string{"retention.ms": "-1"})
+	o.produce("t", 42, 100_000, time.Time{})
+	if full, why := o.Overfull(); !full {
+		t.Fatal("not full at the cap")
+	} else {
+		t.Log(why)
+	}
+	o.turn(time.Now())
+	if full, why := o.Overfull(); !full || o.engine.partition("t", 0).LogStartOffset != 0 {
+		t.Fatalf("what is still needed was given up (%v %s)", full, why)
+	}
+	// Strangers are told to wait, our own topics have a reserve.
+	for name, want := range map[string]int16{"t": 56, "hxp-own": 0} {
+		if code := o.tryProduce(name); code != want {
+			t.Errorf("write to %s: error %d, want %d", name, code, want)
+		}
+	}
+	floor = 30
+	o.turn(time.Now())
+	if full, why := o.Overfull(); full {
+		t.Errorf("still full: %s", why)
+	}
+	if p := o.engine.partition("t", 0); p.LogStartOffset == 0 || p.LogStartOffset > 30 {
+		t.Errorf("[%d, %d) is left", p.LogStartOffset, p.HighWatermark)
+	}
+	if code := o.tryProduce("t"); code != 0 {
+		t.Errorf("write after the floor moved: error %d", code)
+	}
+}
+
+func TestBatchCap(t *testing.T) {
+	o := open(t, Config{Dir: t.TempDir(), MaxBatches: 1000}, func(string, int32) (int64, bool) { return 0, true })
+	o.create("t", nil)
+	o.produce("t", 1001, 1, time.Time{})
+	o.turn(time.Now())
+	if full, why := o.Overfull(); !full {
+		t.Error("not full")
+	} else {
+		t.Log(why)
+	}
+}
+
+// tryProduce writes one record without a client that tries again, in the newest version, which names topics by id.
+func (o *opened) tryProduce(name string) int16 {
+	o.t.Helper()
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks, req.TimeoutMillis = -1, 1000
+	part := kmsg.NewProduceRequestTopicPartition()
+	part.Records = emptyBatch()
+	rt := kmsg.NewProduceRequestTopic()
+	rt.Topic, rt.TopicID, rt.Partitions = name, o.engine.topic(name).TopicID, append(rt.Partitions, part)
+	req.Topics = append(req.Topics, rt)
+	resp, err := o.client.Broker(0).Request(context.Background(), req)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode
+}
+
+func TestArrivalsNeverMakeRecordsOlder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := &logArrivals{}
+		type event struct {
+			at  int64
+			end int64
+		}
+		var truth []event
+		now, end, latest := int64(1_000_000), int64(0), int64(0)
+		for range rapid.IntRange(1, 3000).Draw(t, "steps") {
+			now += int64(rapid.IntRange(-2000, 60_000).Draw(t, "ms")) // clocks are set back
+			end += int64(rapid.IntRange(0, 5).Draw(t, "records"))
+			latest = max(latest, now)
+			l.note(time.UnixMilli(now), 0, end)
+			truth = append(truth, event{latest, end})
+		}
+		if len(l.Samples) > maxSamples {
+			t.Fatalf("%d samples", len(l.Samples))
+		}
+		then := rapid.Int64Range(0, latest+1000).Draw(t, "then")
+		most := int64(0) // what had arrived by then, with the clock that only goes on
+		for _, e := range truth {
+			if e.at <= then {
+				most = e.end
+			}
+		}
+		if got := l.before(time.UnixMilli(then)); got > most {
+			t.Fatalf("before(%d) = %d, but only %d had arrived", then, got, most)
+		}
+		if got := l.before(time.UnixMilli(latest)); got != end {
+			t.Fatalf("by now %d had arrived, got %d", end, got)
+		}
+	})
+}
+
+func TestArrivalsFile(t *testing.T) {
+	dir := t.TempDir()
+	a, err := readArrivals(dir)
+	if err != nil || len(a.Topics) != 0 {
+		t.Fatal(a, err)
+	}
+	l := a.log("t", [16]byte{1}, 3)
+	l.note(time.UnixMilli(1000), 0, 10)
+	l.Start = 4
+	if err := a.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	again, err := readArrivals(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := again.log("t", [16]byte{1}, 3); got.Start != 4 || len(got.Samples) != 1 || got.Samples[0] != (sample{1000, 10}) {
+		t.Errorf("got %+v", got)
+	}
+	if got := again.log("t", [16]byte{2}, 3); len(got.Samples) != 0 {
+		t.Errorf("a topic made anew has the old arrivals: %+v", got)
+	}
+	for _, text := range []string{"", "{", `{"version":9}`, `{"version":1,"topics":{"t":null}}`, `{"version":1,"topics":{"t":{"partitions":{"0":null}}}}`} {
+		if err := os.WriteFile(filepath.Join(dir, arrivalsFile), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		a, _ := readArrivals(dir)
+		a.log("t", [16]byte{}, 0).note(time.Now(), 0, 1)
+	}
+}
+
+var _ net.Conn = (*conn)(nil)
