@@ -44,6 +44,9 @@ func New(cfg Config, log *slog.Logger, reg *telemetry.Registry) (*Broker, error)
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
+	if _, _, err := net.SplitHostPort(cfg.Addr); err != nil {
+		return nil, fmt.Errorf("embedded broker: address %q is not host:port: %w", cfg.Addr, err)
+	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}

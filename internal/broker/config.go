@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -39,16 +38,13 @@ func or[T int | int64 | time.Duration](v, otherwise T) T {
 	return v
 }
 
-// Validate reports everything that is wrong with c at once.
+// Validate checks the settings that people make; the address is checked when the broker is made.
 func (c Config) Validate() error {
-	var errs []error
-	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
-		errs = append(errs, fmt.Errorf("address %q is not host:port: %w", c.Addr, err))
+	if c.Advertised == "" {
+		return nil
 	}
-	if c.Advertised != "" {
-		if _, _, err := net.SplitHostPort(c.Advertised); err != nil {
-			errs = append(errs, fmt.Errorf("advertised_address %q is not host:port: %w", c.Advertised, err))
-		}
+	if _, _, err := net.SplitHostPort(c.Advertised); err != nil {
+		return fmt.Errorf("advertised_address %q is not host:port: %w", c.Advertised, err)
 	}
-	return errors.Join(errs...)
+	return nil
 }

@@ -179,13 +179,3 @@ func ask(t testing.TB, c net.Conn, r kmsg.Request) kmsg.Response {
 }
 
 func start(t testing.TB) string { return brokertest.Start(t) }
-
-// waitFor asks again and again; each question goes to the broker, so it does not spin.
-func waitFor(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	for end := deadline(t); !done(); {
-		if end.Err() != nil {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
