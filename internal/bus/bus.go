@@ -43,7 +43,8 @@ func Connect(ctx context.Context, cfg Config, log *slog.Logger) (*Bus, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	b := &Bus{cfg: cfg, log: log, open: map[closer]struct{}{}}
-	client, err := kgo.NewClient(b.clientOpts()...)
+	// Administration asks afresh each time (10 ms is the least): what was just created or made anew must be seen.
+	client, err := kgo.NewClient(b.clientOpts(kgo.MetadataMinAge(10 * time.Millisecond))...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client for %s: %w", strings.Join(cfg.Bootstrap, ","), err)
 	}

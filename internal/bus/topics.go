@@ -14,6 +14,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -95,7 +96,7 @@ func (b *Bus) awaitLeaders(ctx context.Context, wish []event.Topic) error {
 		if err == nil {
 			return nil
 		}
-		if !sleep(ctx, 50*time.Millisecond) {
+		if !sleep(ctx, 10*time.Millisecond) {
 			return fmt.Errorf("wait for topics: %w: %w", context.Cause(ctx), classify(err))
 		}
 	}
@@ -318,16 +319,23 @@ func (b *Bus) CommitGroup(ctx context.Context, group string, next map[string]map
 
 // TopicID returns the id of a topic as 32 hex digits. It asks the broker each time, so a topic made anew is noticed.
 func (b *Bus) TopicID(ctx context.Context, topic string) (string, error) {
-	details, err := b.admin.ListTopics(ctx, topic)
+	req := kmsg.NewPtrMetadataRequest()
+	rt := kmsg.NewMetadataRequestTopic()
+	rt.Topic = &topic
+	req.Topics = append(req.Topics, rt)
+	resp, err := req.RequestWith(ctx, b.client)
+	if err == nil && len(resp.Topics) != 1 {
+		err = fmt.Errorf("the broker described %d topics instead of one", len(resp.Topics))
+	}
 	if err == nil {
-		err = details[topic].Err
+		err = kerr.ErrorForCode(resp.Topics[0].ErrorCode)
 	}
 	if err != nil {
 		return "", fmt.Errorf("id of topic %s: %w", topic, classify(err))
 	}
-	raw := details[topic].ID
-	if raw == (kadm.TopicID{}) {
+	id := resp.Topics[0].TopicID
+	if id == ([16]byte{}) {
 		return "", fmt.Errorf("id of topic %s: the broker gives no topic ids; Apache Kafka 2.8 or newer is needed", topic)
 	}
-	return hex.EncodeToString(raw[:]), nil
+	return hex.EncodeToString(id[:]), nil
 }
