@@ -151,15 +151,6 @@ func (h *instance) stop(t testing.TB) int {
 	}
 }
 
-func (h *instance) running() bool {
-	select {
-	case <-h.done:
-		return false
-	default:
-		return true
-	}
-}
-
 // cli runs a command of hxp against this instance.
 func (h *instance) cli(t testing.TB, args ...string) (stdout, stderr []byte, code int) {
 	t.Helper()
