@@ -29,7 +29,9 @@ var rubbishKinds = []struct {
 	{"negative count", false, func(_ request, line string) string {
 		return regexp.MustCompile(`"prompt_tokens":\d+`).ReplaceAllString(line, `"prompt_tokens":-5`)
 	}},
-	{"year 9999", false, func(q request, line string) string { return strings.Replace(line, stamp(q.at), "9999-12-31T23:59:59Z", 1) }},
+	{"year 9999", false, func(q request, line string) string {
+		return strings.Replace(line, stamp(q.at), "9999-12-31T23:59:59Z", 1)
+	}},
 	{"no time", false, func(q request, line string) string { return strings.Replace(line, stamp(q.at), "yesterday", 1) }},
 	{"unknown type", false, func(_ request, line string) string { return strings.Replace(line, "llm_request", "no_such_type", 1) }},
 	{"data is a list", false, func(request, string) string { return `{"event_type":"llm_request","data":[1,2]}` }},
