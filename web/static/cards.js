@@ -31,21 +31,23 @@ export class Cards {
 
   show(state, history, range) {
     const from = history.times.findIndex((t) => t >= range.from);
+    const before = history.times.at(-1) + history.step - 2 * state.recent.seconds; // the minute before must be a whole one
+    const comparable = history.begins <= before;
     for (const { card, box, value, change, line } of this.items) {
       const v = card.now(state) ?? null;
       value.show(card.format(v));
       box.dataset.alarm = v === null ? "" : card.alarm?.(v) ?? "";
-      this.#change(card, state, v, change);
+      this.#change(card, state, v, change, comparable);
       const whole = card.line(history), values = whole.slice(Math.floor(Math.max(from, 0) * whole.length / history.times.length));
       line.show(coarse(values, Math.ceil(values.length / 90)), { zero: card.zero });
     }
   }
 
-  #change(card, state, v, node) {
+  #change(card, state, v, node, comparable) {
     if (card.count) { setText(node, `${text(count(card.count(state)))} ratings`); node.title = "in the last minutes"; return; }
     const was = card.was(state), is = card.is ? card.is(state) : v;
     node.className = "change";
-    if (typeof was !== "number" || typeof is !== "number" || (!was && !card.points)) { setText(node, ""); return; }
+    if (!comparable || typeof was !== "number" || typeof is !== "number" || (!was && !card.points)) { setText(node, ""); return; }
     const by = card.points ? (is - was) * 100 : (is - was) / was * 100;
     const size = Math.abs(by), small = card.points ? size < 0.05 : size < 1;
     const unit = card.points ? "\u2009pt" : "\u2009%";

@@ -74,7 +74,7 @@ export class Chart {
       axes: [
         {
           stroke: muted, font, size: 26, gap: 6, space: 76, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: grid, width: 1 },
-          incrs: [5, 15, 30, 60, 120, 300], values: (u, splits) => splits.map((t) => (t % 60 ? clock(t) : minute(t))),
+          incrs: [5, 15, 30, 60, 120, 300], values: (u, splits) => splits.map((t) => (u.valToPos(t, "x") > u.bbox.width / devicePixelRatio - 20 ? "" : t % 60 ? clock(t) : minute(t))), // none that the edge would cut
         },
         {
           stroke: muted, font, size: 50, gap: 8, space: 34, ...(steps ? { incrs: steps } : {}), grid: { stroke: grid, width: 1 }, ticks: { show: false },
