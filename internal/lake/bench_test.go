@@ -137,7 +137,7 @@ func benchmarkScan(b *testing.B, rowCount int, sel Selection) {
 	if err := newEncoder(event.LLMRequest).write(&out, r, r.sorted(), testTP); err != nil {
 		b.Fatal(err)
 	}
-	if err := os.WriteFile(l.path("x.parquet"), out.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(localPath(l, "x.parquet"), out.Bytes(), 0o644); err != nil {
 		b.Fatal(err)
 	}
 	files := []event.LakeFile{{Path: "x.parquet", Topic: "llm-requests", Rows: int64(rowCount)}}

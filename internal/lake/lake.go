@@ -26,11 +26,12 @@ type Manifest interface {
 	Files(ctx context.Context, f event.LakeFilter) ([]event.LakeFile, error)
 }
 
-// Lake is the folder of the raw events. It is safe for concurrent use.
+// Lake is where the raw events lie. It is safe for concurrent use.
 type Lake struct {
-	dir      string
+	storage  storage
+	stage    string    // folder of this machine in which files are written and verified before they get their place
+	noSync   bool      // staged files need not reach the disk: they are copied, or a test kills no power
 	scanners sync.Pool // *scanner, with their memory
-	noSync   bool      // tests that kill no power may skip the disk
 }
 
 // tmp holds files that are being written; names that begin with an underscore are not part of the data.
@@ -42,17 +43,23 @@ func Open(dir string) (*Lake, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lake: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Join(abs, tmp), 0o755); err != nil {
+	stage := filepath.Join(abs, tmp)
+	if err := os.MkdirAll(stage, 0o755); err != nil {
 		return nil, fmt.Errorf("lake: make the folder (set HXP_LAKE_URL to one that can be written): %w", err)
 	}
-	return &Lake{dir: abs}, nil
+	return &Lake{storage: &folder{dir: abs}, stage: stage}, nil
 }
 
-// Dir returns the absolute path of the folder.
-func (l *Lake) Dir() string { return l.dir }
+// String says where the lake is.
+func (l *Lake) String() string { return l.storage.String() }
 
-func (l *Lake) path(relative string) string {
-	return filepath.Join(l.dir, filepath.FromSlash(relative))
+// place brings verified files to their places.
+func (l *Lake) place(ctx context.Context, files []*event.LakeFile) error {
+	ready := make([]staged, len(files))
+	for i, f := range files {
+		ready[i] = staged{l.stagedPath(f.Path), f.Path, f.Bytes, f.SHA256}
+	}
+	return l.storage.place(ctx, ready)
 }
 
 // hourDir returns the folder of an hour (seconds since the epoch), relative, with slashes. Its first part is the topic that

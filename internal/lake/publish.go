@@ -11,14 +11,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path"
-	"path/filepath"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
-	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
 )
 
 // claim is a range of offsets of one partition with its events, ready to become part of the lake.
@@ -84,7 +81,7 @@ func (p *publisher) publish(ctx context.Context, claims []*claim) ([]outcome, er
 		if !ok {
 			p.log.Warn("another owner published this range first, its files are discarded", "topic", c.tp.Topic,
 				"partition", c.tp.Partition, "from", c.from, "to", c.to)
-			p.discard(c)
+			p.discard(ctx, c)
 		}
 		if err := p.reach("commit"); err != nil {
 			return out, err
@@ -140,7 +137,7 @@ func (p *publisher) writeHours(ctx context.Context, c *claim, r *rows, nonce str
 }
 
 func (p *publisher) writeFile(c *claim, r *rows, order []int32, f *event.LakeFile) (err error) {
-	out, err := os.OpenFile(p.lake.staged(f.Path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	out, err := os.OpenFile(p.lake.stagedPath(f.Path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
@@ -181,7 +178,7 @@ func (p *publisher) verify(ctx context.Context, claims []*claim) error {
 	files := filesOf(claims)
 	bulk := len(files) > syncEach || p.lake.noSync
 	if bulk && !p.lake.noSync {
-		if err := syncFileSystem(p.lake.dir); err != nil {
+		if err := syncFileSystem(p.lake.stage); err != nil {
 			return fmt.Errorf("sync the lake's file system: %w", err)
 		}
 	}
@@ -198,42 +195,15 @@ func (p *publisher) verify(ctx context.Context, claims []*claim) error {
 	return g.Wait()
 }
 
-// move renames the verified files into place. Nobody looks at them before the manifest names them.
+// move brings the verified files to their places. Nobody looks at them before the manifest names them.
 func (p *publisher) move(ctx context.Context, claims []*claim) error {
-	changed := make(map[string]bool) // folders with new entries
-	for _, f := range filesOf(claims) {
-		dir := path.Dir(f.Path)
-		if !changed[dir] {
-			if err := p.lake.makeDir(dir, changed); err != nil {
-				return err
-			}
-			changed[dir] = true
-		}
-		if err := os.Rename(p.lake.staged(f.Path), p.lake.path(f.Path)); err != nil {
-			return err
-		}
-	}
-	if err := p.reach("rename"); err != nil {
-		return err
-	}
-	if p.lake.noSync {
-		return nil
-	}
-	if len(changed) > syncEach {
-		return syncFileSystem(p.lake.dir)
-	}
-	for dir := range changed {
-		if err := atomicfile.SyncDir(p.lake.path(dir)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.lake.place(ctx, filesOf(claims))
 }
 
 // discard removes the files of a claim that lost: the manifest has never named them.
-func (p *publisher) discard(c *claim) {
+func (p *publisher) discard(ctx context.Context, c *claim) {
 	for i := range c.files {
-		os.Remove(p.lake.path(c.files[i].Path)) // best effort: the sweep finds it otherwise
+		p.lake.storage.remove(ctx, c.files[i].Path) // best effort: the sweep finds it otherwise
 	}
 }
 
@@ -241,7 +211,7 @@ func (p *publisher) discard(c *claim) {
 // the manifest names them is not known after an error.
 func (p *publisher) abandon(claims []*claim) {
 	for _, f := range filesOf(claims) {
-		os.Remove(p.lake.staged(f.Path)) // best effort: the sweep finds it otherwise
+		os.Remove(p.lake.stagedPath(f.Path)) // best effort: the sweep finds it otherwise
 	}
 }
 
@@ -253,25 +223,4 @@ func filesOf(claims []*claim) []*event.LakeFile {
 		}
 	}
 	return out
-}
-
-// staged is where a file lies until it is moved to its place.
-func (l *Lake) staged(relative string) string { return filepath.Join(l.dir, tmp, path.Base(relative)) }
-
-// makeDir makes a folder (relative, with slashes) and notes in changed the folders that have a new entry by it.
-func (l *Lake) makeDir(dir string, changed map[string]bool) error {
-	err := os.Mkdir(l.path(dir), 0o755)
-	if errors.Is(err, os.ErrNotExist) && dir != "." {
-		if err := l.makeDir(path.Dir(dir), changed); err != nil {
-			return err
-		}
-		err = os.Mkdir(l.path(dir), 0o755)
-	}
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
-	if err == nil {
-		changed[path.Dir(dir)] = true
-	}
-	return err
 }

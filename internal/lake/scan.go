@@ -2,18 +2,12 @@ package lake
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
-
-// ErrMissing is the error of a file that the manifest names and the folder does not have.
-var ErrMissing = errors.New("file of the lake is missing")
 
 // Selection says which columns a scan reads. Columns that are not read leave their fields without a value.
 type Selection struct {
@@ -43,7 +37,7 @@ func (l *Lake) ScanSelected(ctx context.Context, files []event.LakeFile, sel Sel
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.file(ctx, l.path(files[i].Path), &files[i], fn); err != nil {
+		if err := s.file(ctx, l, &files[i], fn); err != nil {
 			return err
 		}
 	}
@@ -65,8 +59,8 @@ func (s *scanner) choose(sel Selection) {
 	}
 }
 
-func (s *scanner) file(ctx context.Context, path string, lf *event.LakeFile, fn func(*event.LakeRow) error) error {
-	f, pf, err := openParquet(path)
+func (s *scanner) file(ctx context.Context, l *Lake, lf *event.LakeFile, fn func(*event.LakeRow) error) error {
+	f, pf, err := l.openParquet(ctx, lf.Path)
 	if err != nil {
 		return fmt.Errorf("lake: %s: %w", lf.Path, err)
 	}
@@ -210,24 +204,4 @@ func setValue(row *event.LakeRow, c *column, v *vector, i int) error {
 		return splitExtra(v.text[i], e)
 	}
 	return nil
-}
-
-// openParquet opens a file and reads its footer. The caller closes f.
-func openParquet(path string) (f *os.File, pf *parquet.File, err error) {
-	f, err = os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, ErrMissing
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err == nil {
-		pf, err = parquet.OpenFile(f, info.Size(), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true), parquet.ReadBufferSize(64<<10))
-	}
-	if err != nil {
-		f.Close()
-		return nil, nil, fmt.Errorf("not a readable Parquet file: %w", err)
-	}
-	return f, pf, nil
 }

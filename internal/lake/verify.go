@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -19,7 +18,7 @@ import (
 // verifyStaged reads a file in _tmp again, after bringing it to the disk when sync is set, and compares its size, rows and
 // oldest and newest time with what was meant to be written.
 func (l *Lake) verifyStaged(want *event.LakeFile, sync bool) error {
-	f, pf, err := openParquet(l.staged(want.Path))
+	f, err := openLocal(l.stagedPath(want.Path))
 	if err != nil {
 		return fmt.Errorf("verify %s: %w", want.Path, err)
 	}
@@ -28,6 +27,10 @@ func (l *Lake) verifyStaged(want *event.LakeFile, sync bool) error {
 		if err := f.Sync(); err != nil {
 			return fmt.Errorf("sync %s: %w", want.Path, err)
 		}
+	}
+	pf, err := readFooter(f)
+	if err != nil {
+		return fmt.Errorf("verify %s: %w", want.Path, err)
 	}
 	if pf.Size() != want.Bytes || pf.NumRows() != want.Rows {
 		return fmt.Errorf("verify %s: it has %d bytes and %d rows, not %d and %d", want.Path, pf.Size(), pf.NumRows(), want.Bytes, want.Rows)
@@ -89,7 +92,7 @@ func (l *Lake) Verify(ctx context.Context, m Manifest, progress func(done, total
 		if err := ctx.Err(); err != nil {
 			return i, bad, err
 		}
-		if reason := l.compare(&files[i], buf); reason != "" {
+		if reason := l.compare(ctx, &files[i], buf); reason != "" {
 			bad = append(bad, Bad{files[i].Path, reason})
 		}
 		if progress != nil {
@@ -100,9 +103,9 @@ func (l *Lake) Verify(ctx context.Context, m Manifest, progress func(done, total
 }
 
 // compare says what is wrong with a file, "" when nothing is.
-func (l *Lake) compare(want *event.LakeFile, buf []byte) string {
-	f, err := os.Open(l.path(want.Path))
-	if errors.Is(err, os.ErrNotExist) {
+func (l *Lake) compare(ctx context.Context, want *event.LakeFile, buf []byte) string {
+	f, err := l.storage.open(ctx, want.Path)
+	if errors.Is(err, ErrMissing) {
 		return "the file is missing"
 	}
 	if err != nil {
@@ -110,7 +113,7 @@ func (l *Lake) compare(want *event.LakeFile, buf []byte) string {
 	}
 	defer f.Close()
 	sum := sha256.New()
-	n, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{f}, buf)
+	n, err := io.CopyBuffer(struct{ io.Writer }{sum}, io.NewSectionReader(f, 0, f.Size()), buf)
 	if err != nil {
 		return err.Error()
 	}
