@@ -8,42 +8,66 @@ import (
 // RunState is where a run or a task stands.
 type RunState string
 
-// The states. A run goes queued → running → one of the last three; a restart takes it from running back to queued.
+// The states. A run goes queued → running → success, failed or cancelled; clearing it makes it queued again. A task also waits
+// for its next try (up_for_retry), and one whose forerunner failed is upstream_failed.
 const (
-	RunQueued    RunState = "queued"
-	RunRunning   RunState = "running"
-	RunSuccess   RunState = "success"
-	RunFailed    RunState = "failed"
-	RunCancelled RunState = "cancelled"
+	RunQueued          RunState = "queued"
+	RunRunning         RunState = "running"
+	RunSuccess         RunState = "success"
+	RunFailed          RunState = "failed"
+	RunCancelled       RunState = "cancelled"
+	TaskUpForRetry     RunState = "up_for_retry"
+	TaskUpstreamFailed RunState = "upstream_failed"
 )
 
-// Final tells whether nothing follows on s.
-func (s RunState) Final() bool { return s == RunSuccess || s == RunFailed || s == RunCancelled }
+// Final tells whether nothing follows on s by itself.
+func (s RunState) Final() bool {
+	return s == RunSuccess || s == RunFailed || s == RunCancelled || s == TaskUpstreamFailed
+}
+
+// What starts a run: its type.
+const (
+	RunScheduled = "scheduled"
+	RunManual    = "manual"
+	RunBackfill  = "backfill"
+)
 
 // Run is one execution of a DAG, or of one task of it, over one interval of data.
 //
 // Like Row it stands at the bottom because the batch runs it and the store keeps it.
 type Run struct {
-	ID      string    `json:"id"`
+	ID      string    `json:"id"`     // unique; what paths name
+	RunID   string    `json:"run_id"` // as Airflow spells it; unique within the DAG
 	DagID   string    `json:"dag_id"`
 	TaskID  string    `json:"task_id,omitempty"` // "" = the whole DAG
-	Trigger string    `json:"run_type"`          // "scheduled", "manual", "backfill", "dirty" …
+	Trigger string    `json:"run_type"`          // RunScheduled, RunManual, RunBackfill
 	State   RunState  `json:"state"`
 	Start   time.Time `json:"data_interval_start"` // interval [Start, End), UTC
 	End     time.Time `json:"data_interval_end"`
 
-	IdempotencyKey string          `json:"-"` // "" = none
-	Conf           json.RawMessage `json:"conf,omitempty"`
-	// Until are the end offsets of the input topics, by topic and partition, when the run was accepted: everything before
-	// them was acknowledged then, and the first task waits until the lake holds it.
-	Until map[string]map[int32]int64 `json:"-"`
+	LogicalDate *time.Time      `json:"logical_date"` // nil: a manual run that named none
+	TriggeredBy string          `json:"triggered_by"` // "timetable", "rest_api", "cli", "ui", "backfill", "operator"
+	User        string          `json:"triggering_user,omitempty"`
+	Note        string          `json:"note,omitempty"`
+	BackfillID  int64           `json:"backfill_id,omitempty"`
+	Conf        json.RawMessage `json:"conf,omitempty"`
 
-	CreatedAt time.Time  `json:"created_at"` // set by the store when zero
-	StartedAt *time.Time `json:"started_at"`
-	EndedAt   *time.Time `json:"ended_at"`
-	Error     string     `json:"error,omitempty"`
-	Progress  Progress   `json:"progress"`
-	Tasks     []Task     `json:"tasks"`
+	IdempotencyKey string `json:"-"` // "" = none
+	// Until are the end offsets of the input topics, by topic and partition, when the run was asked for: everything before
+	// them was acknowledged then, and the first task waits until the lake holds it. Raised counts how often somebody attached to
+	// the run and raised them.
+	Until  map[string]map[int32]int64 `json:"-"`
+	Raised int64                      `json:"-"`
+
+	RunAfter         time.Time  `json:"run_after"`  // when it came due
+	CreatedAt        time.Time  `json:"created_at"` // set by the store when zero
+	QueuedAt         *time.Time `json:"queued_at"`
+	StartedAt        *time.Time `json:"started_at"`
+	EndedAt          *time.Time `json:"ended_at"`
+	DeadlineMissedAt *time.Time `json:"deadline_missed_at,omitempty"`
+	Error            string     `json:"error,omitempty"`
+	Progress         Progress   `json:"progress"`
+	Tasks            []Task     `json:"tasks"`
 }
 
 // Progress is how much of a run is done, in units that it names itself ("files", "hours" …).
@@ -55,11 +79,186 @@ type Progress struct {
 
 // Task is one task of a run.
 type Task struct {
+	ID        string          `json:"id,omitempty"` // a UUID
 	TaskID    string          `json:"task_id"`
 	State     RunState        `json:"state"`
-	Try       int             `json:"try_number"`
+	Try       int             `json:"try_number"` // 0: not begun
+	MaxTries  int             `json:"max_tries"`  // tries that may follow on the first
+	Owner     string          `json:"hostname,omitempty"`
+	QueuedAt  *time.Time      `json:"queued_at,omitempty"`
+	NextTryAt *time.Time      `json:"next_try_at,omitempty"`
 	StartedAt *time.Time      `json:"started_at"`
 	EndedAt   *time.Time      `json:"ended_at"`
 	Error     string          `json:"error,omitempty"`
 	Summary   json.RawMessage `json:"summary,omitempty"`
 }
+
+// RunRequest asks for a run.
+type RunRequest struct {
+	DagID, TaskID  string
+	RunID          string     // "" = one is made
+	Start, End     *time.Time // both or neither: the last whole interval
+	LogicalDate    *time.Time
+	Conf           json.RawMessage
+	Note           string
+	TriggeredBy    string // "" = "rest_api"
+	User           string
+	IdempotencyKey string
+}
+
+// RunFilter chooses runs of a list. Zero values choose all.
+type RunFilter struct {
+	DagID        string
+	RunID        string // exactly this one
+	States       []RunState
+	Types        []string
+	BackfillID   int64
+	From, To     time.Time // Start in [From, To)
+	Order        string    // created_at (default), data_interval_start, started_at, ended_at, run_id, state; "-" before it for descending
+	Limit        int       // 0 = all
+	Offset       int
+	Cursor       string // of the page before; only in the default order "-created_at"
+	CountTotal   bool
+	WithoutTasks bool // leave Tasks empty: cheaper for grids of many runs
+}
+
+// RunPage is one page of runs. Total is 0 unless it was asked for; Next is "" at the end.
+type RunPage struct {
+	Runs  []Run
+	Next  string
+	Total int
+}
+
+// LogLine is one line of the log of a try of a task.
+type LogLine struct {
+	At     time.Time `json:"timestamp"`
+	Level  string    `json:"level"`
+	TaskID string    `json:"task_id,omitempty"`
+	Try    int       `json:"try_number,omitempty"`
+	Event  string    `json:"event"`
+}
+
+// DAG is one DAG as it is shown.
+type DAG struct {
+	ID            string
+	Description   string
+	Period        string // hourly, daily, weekly, monthly
+	Cron          string
+	Timezone      string // in which the cron is read; the intervals are UTC
+	Paused        bool
+	Disabled      bool      // aggregation of the period is switched off
+	NextRun       time.Time // when cron comes due next
+	NextStart     time.Time // interval of the next scheduled run
+	NextEnd       time.Time
+	NextAfter     time.Time // when that run is due: in the past when it is made up for
+	CatchUp       string    // "all" or "latest"
+	MaxActiveRuns int
+	Retries       int
+	RetryDelay    time.Duration
+	Timeout       time.Duration
+	Deadline      time.Duration // 0 = none
+	Tasks         []DAGTask
+}
+
+// DAGTask is one task of a DAG.
+type DAGTask struct {
+	TaskID    string   `json:"task_id"`
+	DependsOn []string `json:"depends_on"`
+	Available bool     `json:"-"` // false: not in this version
+}
+
+// Which intervals a backfill takes beside those that have no run.
+const (
+	ReprocessNone      = "none"
+	ReprocessFailed    = "failed"    // also those whose last run failed or was cancelled
+	ReprocessCompleted = "completed" // and those whose last run succeeded
+)
+
+// BackfillRequest asks for runs of all intervals that start in [From, To).
+type BackfillRequest struct {
+	DagID         string
+	From, To      time.Time
+	Reprocess     string // "" = ReprocessNone
+	Backwards     bool
+	MaxActiveRuns int // 0 = 10
+	Conf          json.RawMessage
+	TriggeredBy   string
+	User          string
+}
+
+// PlannedRun is what a backfill would do with one interval.
+type PlannedRun struct {
+	Start  time.Time `json:"data_interval_start"`
+	End    time.Time `json:"data_interval_end"`
+	Action string    `json:"action"` // run, rerun, skip
+	Reason string    `json:"reason,omitempty"`
+}
+
+// BackfillPlan is a backfill before it is made: Total of Runs are not skipped.
+type BackfillPlan struct {
+	DagID string       `json:"dag_id"`
+	Total int          `json:"total"`
+	Runs  []PlannedRun `json:"runs"`
+}
+
+// Backfill is many runs of one DAG that were asked for together.
+type Backfill struct {
+	ID            int64           `json:"id"`
+	DagID         string          `json:"dag_id"`
+	State         RunState        `json:"state"` // running, success, failed, cancelled
+	From          time.Time       `json:"from"`
+	To            time.Time       `json:"to"`
+	Reprocess     string          `json:"reprocess"`
+	Backwards     bool            `json:"run_backwards"`
+	Paused        bool            `json:"paused"`
+	MaxActiveRuns int             `json:"max_active_runs"`
+	Conf          json.RawMessage `json:"conf,omitempty"`
+	TriggeredBy   string          `json:"triggered_by"`
+	User          string          `json:"triggering_user,omitempty"`
+	Total         int             `json:"total"`
+	Done          int             `json:"done"` // succeeded
+	Failed        int             `json:"failed"`
+	Cancelled     int             `json:"cancelled"`
+	Running       int             `json:"running"`
+	CreatedAt     time.Time       `json:"created_at"`
+	UpdatedAt     time.Time       `json:"updated_at"`
+	CompletedAt   *time.Time      `json:"completed_at"`
+}
+
+// Heartbeat is the last sign of life of an instance of the scheduler, by the clock of the database.
+type Heartbeat struct {
+	Instance  string
+	StartedAt time.Time
+	At        time.Time
+	Alive     bool
+}
+
+// RefusalKind says what a caller did wrong, so that each interface can answer in its own words.
+type RefusalKind string
+
+// The kinds.
+const (
+	RefusedInvalid     RefusalKind = "invalid"
+	RefusedUnknownDAG  RefusalKind = "unknown_dag"
+	RefusedNotFound    RefusalKind = "not_found"
+	RefusedConflict    RefusalKind = "conflict"
+	RefusedDisabled    RefusalKind = "disabled"
+	RefusedUnavailable RefusalKind = "unavailable" // now; later it may be taken
+	RefusedNotYet      RefusalKind = "not_in_this_version"
+)
+
+// Refusal is the error of a request that cannot be done as it stands; its cause lies with the caller or passes by itself.
+type Refusal struct {
+	Kind   RefusalKind
+	Detail string
+	Fields []FieldFault
+}
+
+// FieldFault is one thing that is wrong with a request.
+type FieldFault struct {
+	Field  string // name in JSON
+	Code   string
+	Detail string
+}
+
+func (r *Refusal) Error() string { return r.Detail }

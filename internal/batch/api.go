@@ -134,6 +134,10 @@ func (q *query) refused(w http.ResponseWriter, r *http.Request) bool {
 
 // fail answers for an error of what lies below.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if no, ok := errors.AsType[*agg.Refusal](err); ok {
+		s.refuse(w, r, no)
+		return
+	}
 	switch {
 	case errors.Is(err, s.deps.NotFound):
 		httpx.Problem(w, r, http.StatusNotFound, "there is no run with this id")
@@ -148,6 +152,24 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.log.Error("request failed", "path", r.URL.Path, "err", err)
 		httpx.Problem(w, r, http.StatusInternalServerError, "the request could not be answered; the log of the service says why")
 	}
+}
+
+var refusalStatus = map[agg.RefusalKind]int{
+	agg.RefusedInvalid: http.StatusUnprocessableEntity, agg.RefusedUnknownDAG: http.StatusUnprocessableEntity, agg.RefusedNotFound: http.StatusNotFound,
+	agg.RefusedConflict: http.StatusConflict, agg.RefusedDisabled: http.StatusConflict, agg.RefusedUnavailable: http.StatusServiceUnavailable,
+	agg.RefusedNotYet: http.StatusNotImplemented,
+}
+
+// refuse answers for what a caller cannot have.
+func (s *Service) refuse(w http.ResponseWriter, r *http.Request, no *agg.Refusal) {
+	if no.Kind == agg.RefusedUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	errs := make([]httpx.FieldError, 0, len(no.Fields))
+	for _, f := range no.Fields {
+		errs = append(errs, httpx.FieldError{Pointer: "/" + f.Field, Code: f.Code, Detail: f.Detail})
+	}
+	httpx.Problem(w, r, refusalStatus[no.Kind], no.Detail, errs...)
 }
 
 // cursorOf is null at the end of a list.

@@ -12,7 +12,7 @@ import (
 )
 
 // upForRetry is the state of a task between two tries.
-const upForRetry agg.RunState = "up_for_retry"
+const upForRetry = agg.TaskUpForRetry
 
 // taskFunc does the work of one task of a run and returns its summary. progress may be called at any time.
 type taskFunc func(ctx context.Context, r *agg.Run, progress func(done, total int64, unit string)) (summary any, err error)

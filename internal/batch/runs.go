@@ -2,15 +2,11 @@ package batch
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -18,12 +14,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-// Limits on what a stranger may ask for.
-const (
-	maxRunBody    = 64 << 10
-	maxUnfinished = 1000 // runs that wait or execute
-	endsTimeout   = 10 * time.Second
-)
+const maxRunBody = 64 << 10
 
 // runRequest is the body of POST /runs and, without dag_id, of POST /dags/{id}/trigger.
 type runRequest struct {
@@ -33,6 +24,9 @@ type runRequest struct {
 	End    *time.Time      `json:"data_interval_end"`
 	RunID  string          `json:"run_id"`
 	Conf   json.RawMessage `json:"conf"`
+	Note   string          `json:"note"`
+
+	LogicalDate *time.Time `json:"logical_date"`
 }
 
 func (s *Service) postRun(w http.ResponseWriter, r *http.Request) {
@@ -97,157 +91,16 @@ func readRun(w http.ResponseWriter, r *http.Request) (req runRequest, ok bool) {
 	return req, true
 }
 
-// runID is what a caller may choose as the id of a run: it stands in paths and logs. Airflow's ids hold times with "+" and ":".
-var runID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:+~-]{0,199}$`)
-
-// check finds what is wrong with a request for a run; status is 0 when nothing is.
-func (s *Service) check(req *runRequest, d *dag) (status int, detail string, errs []httpx.FieldError) {
-	bad := func(pointer, code, detail string) {
-		errs = append(errs, httpx.FieldError{Pointer: pointer, Code: code, Detail: detail})
-	}
-	if d == nil {
-		return http.StatusUnprocessableEntity, fmt.Sprintf("there is no DAG %q; GET /dags lists them", req.DagID),
-			[]httpx.FieldError{{Pointer: "/dag_id", Code: "unknown_dag", Detail: "unknown DAG"}}
-	}
-	tasks := d.chosen(req.TaskID)
-	if tasks == nil {
-		bad("/task_id", "unknown_task", fmt.Sprintf("%s has no task %q", d.id, req.TaskID))
-	}
-	if req.RunID != "" && !runID.MatchString(req.RunID) {
-		bad("/run_id", "bad_value", "use up to 200 letters, digits and _.:+~- beginning with a letter or digit")
-	}
-	if len(req.Conf) > 0 && !bytes.Equal(req.Conf, []byte("null")) && bytes.TrimSpace(req.Conf)[0] != '{' {
-		bad("/conf", "wrong_type", "conf is a JSON object")
-	}
-	switch {
-	case (req.Start == nil) != (req.End == nil):
-		bad("/data_interval_start", "required", "give both ends of the interval, or none for the last whole one")
-	case req.Start == nil && d.period == "hourly":
-		end := s.now().UTC().Truncate(time.Hour)
-		req.Start, req.End = new(end.Add(-time.Hour)), &end
-	case req.Start != nil:
-		if !req.Start.Before(*req.End) {
-			bad("/data_interval_end", "empty_interval", "the interval must end after it starts")
-		} else if _, _, err := hourSpan(*req.Start, *req.End); err != nil {
-			bad("/data_interval_start", "bad_interval", err.Error())
-		}
-	}
-	if len(errs) > 0 {
-		return http.StatusUnprocessableEntity, "the run cannot be taken: " + errs[0].Detail, errs
-	}
-	if !s.cfg.Aggregation.enabled(d.period) {
-		return http.StatusConflict, fmt.Sprintf("disabled: aggregation of this period is switched off; data_aggregation.enabled and data_aggregation.intervals.%s switch it on", d.period), nil
-	}
-	for _, t := range tasks {
-		if t.run == nil {
-			return http.StatusNotImplemented, fmt.Sprintf("the task %s of %s is not available in this version; hxp_hourly_aggregation is", t.ID, d.id), nil
-		}
-	}
-	return 0, "", nil
-}
-
-// accept stores a run and starts it, or attaches to the one that is the same. What is acknowledged before the answer is counted.
+// accept takes a run, or attaches to the one that is the same, and answers.
 func (s *Service) accept(w http.ResponseWriter, r *http.Request, req runRequest) {
-	d := s.dag(req.DagID)
-	key := r.Header.Get("Idempotency-Key")
-	if len(key) > 255 {
-		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the Idempotency-Key is longer than 255 bytes")
-		return
-	}
-	if status, detail, errs := s.check(&req, d); status != 0 {
-		httpx.Problem(w, r, status, detail, errs...)
-		return
-	}
-	s.mu.Lock()
-	full := len(s.active) >= maxUnfinished
-	s.mu.Unlock()
-	if full {
-		w.Header().Set("Retry-After", "10")
-		httpx.Problem(w, r, http.StatusServiceUnavailable, fmt.Sprintf("%d runs are under way; try again when some have ended", maxUnfinished))
-		return
-	}
-	ctx, stop := context.WithTimeout(r.Context(), endsTimeout)
-	defer stop()
-	ends, err := s.deps.Ends(ctx)
-	if err != nil {
-		s.log.Error("run not accepted: the ends of the topics are not known", "err", err)
-		w.Header().Set("Retry-After", "5")
-		httpx.Problem(w, r, http.StatusServiceUnavailable, "the ends of the input topics cannot be read, so the run could not tell what it must count; is the broker there?")
-		return
-	}
-	run := agg.Run{
-		ID: req.RunID, DagID: d.id, TaskID: req.TaskID, Trigger: "manual", State: agg.RunQueued,
-		Start: req.Start.UTC(), End: req.End.UTC(), IdempotencyKey: key, Conf: req.Conf, Until: ends, CreatedAt: s.now().UTC(),
-	}
-	if bytes.Equal(run.Conf, []byte("null")) {
-		run.Conf = nil
-	}
-	if run.ID == "" {
-		run.ID = newRunID(d.id, run.Start)
-	}
-	for _, t := range d.chosen(req.TaskID) {
-		run.Tasks = append(run.Tasks, agg.Task{TaskID: t.ID, State: agg.RunQueued})
-	}
-	run, err = s.createOrAttach(ctx, run)
+	run, _, err := s.Trigger(r.Context(), agg.RunRequest{DagID: req.DagID, TaskID: req.TaskID, RunID: req.RunID, Start: req.Start, End: req.End,
+		LogicalDate: req.LogicalDate, Conf: req.Conf, Note: req.Note, TriggeredBy: "rest_api", IdempotencyKey: r.Header.Get("Idempotency-Key")})
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	if !sameWork(&run, &req) {
-		httpx.Problem(w, r, http.StatusConflict, fmt.Sprintf("the run id or Idempotency-Key belongs to the run %s, which has another DAG, task or interval", run.ID))
-		return
-	}
 	w.Header().Set("Location", "/runs/"+run.ID)
 	httpx.JSON(w, http.StatusAccepted, run)
-}
-
-// createOrAttach stores and starts a run, or returns the same one of before. One that is just ending is waited for.
-func (s *Service) createOrAttach(ctx context.Context, wish agg.Run) (agg.Run, error) {
-	for looked := false; ; looked = true {
-		run, existed, err := s.deps.Runs.CreateRun(ctx, wish)
-		switch {
-		case err != nil:
-			return run, err
-		case !existed:
-			s.note(&run, "info", "", "run accepted")
-			s.start(run)
-			return run, nil
-		case run.State.Final() || run.DagID != wish.DagID || run.TaskID != wish.TaskID || !run.Start.Equal(wish.Start) || !run.End.Equal(wish.End):
-			return run, nil // its id or key was given: nothing is done again
-		case s.attach(run.ID, wish.Until):
-			return run, nil
-		}
-		s.mu.Lock()
-		a := s.active[run.ID]
-		stopped := !s.started || s.closing
-		s.mu.Unlock()
-		if stopped {
-			return run, nil // the next start counts what is there by then
-		}
-		if a == nil {
-			if looked { // nobody executes it: its end could not be stored
-				run.Until = wish.Until
-				s.start(run)
-				return run, nil
-			}
-			continue // it ended between the two looks
-		}
-		select {
-		case <-a.done:
-		case <-ctx.Done():
-			return run, ctx.Err()
-		}
-	}
-}
-
-func sameWork(run *agg.Run, req *runRequest) bool {
-	return run.DagID == req.DagID && run.TaskID == req.TaskID && run.Start.Equal(*req.Start) && run.End.Equal(*req.End)
-}
-
-func newRunID(dag string, start time.Time) string {
-	var b [6]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return "manual__" + strings.TrimSuffix(strings.TrimPrefix(dag, "hxp_"), "_aggregation") + "_" + start.Format("20060102T1504") + "_" + hex.EncodeToString(b[:])
 }
 
 func (s *Service) getRuns(w http.ResponseWriter, r *http.Request) { s.listRuns(w, r, "", "dag_id") }
@@ -316,34 +169,12 @@ func (s *Service) getOutcome(w http.ResponseWriter, r *http.Request) {
 
 // postCancel ends a run that waits or executes and answers when it has ended, at the latest after five seconds.
 func (s *Service) postCancel(w http.ResponseWriter, r *http.Request) {
-	run, ok := s.runOr404(w, r)
-	if !ok {
+	run, err := s.CancelRun(r.Context(), r.PathValue("id"))
+	if err != nil {
+		s.fail(w, r, err)
 		return
 	}
-	s.mu.Lock()
-	a := s.active[run.ID]
-	s.mu.Unlock()
-	if a != nil {
-		a.cancel(errCancelled)
-		wait, stop := context.WithTimeout(r.Context(), 5*time.Second)
-		defer stop()
-		select {
-		case <-a.done:
-		case <-wait.Done():
-		}
-		if run, ok = s.runOr404(w, r); !ok {
-			return
-		}
-	}
-	switch {
-	case run.State == agg.RunSuccess || run.State == agg.RunFailed:
-		httpx.Problem(w, r, http.StatusConflict, "the run is over, it is "+string(run.State))
-	case a == nil && !run.State.Final():
-		w.Header().Set("Retry-After", "1")
-		httpx.Problem(w, r, http.StatusServiceUnavailable, "the service that executes runs is not running")
-	default:
-		httpx.JSON(w, http.StatusAccepted, run)
-	}
+	httpx.JSON(w, http.StatusAccepted, run)
 }
 
 // getLogs answers with the lines of a run. What another process wrote is gone; then the stored steps are told.
