@@ -24,11 +24,12 @@ check: ## format, vet, staticcheck, tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race -short ./...
 
 bench: build ## the figures of the closing notes: payload and machine are printed beside them
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/event ./internal/agg
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/event ./internal/agg ./internal/lake ./internal/batch
 	./bin/hxp bench pipeline --duration 20s
 	./bin/hxp bench windows --duration 20s
 	./bin/hxp bench ingest --duration 20s
 	./bin/hxp bench latency --duration 20s
+	./bin/hxp bench batch --duration 20s
 
 docs: build ## generated pages
 	./bin/hxp config reference > docs/configuration.md

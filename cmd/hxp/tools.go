@@ -195,13 +195,14 @@ func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "bench NAME", Short: "Measure this machine: " + strings.Join(app.Benches(), ", "),
 		Long:    "Runs a measurement in a temporary folder and prints it with payload and machine.",
-		Example: "  hxp bench pipeline --duration 20s --json", Args: cobra.MaximumNArgs(1), ValidArgs: app.Benches(),
+		Example: "  hxp bench pipeline --duration 20s --json\n  hxp bench batch --dir /tmp/hour", Args: cobra.MaximumNArgs(1), ValidArgs: app.Benches(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage(fmt.Errorf("hxp bench: name one of %s", strings.Join(app.Benches(), ", ")))
 			}
 			d, _ := cmd.Flags().GetDuration("duration")
-			res, err := app.Bench(cmd.Context(), args[0], d)
+			dir, _ := cmd.Flags().GetString("dir")
+			res, err := app.Bench(cmd.Context(), args[0], d, dir)
 			if errors.Is(err, app.ErrNoBench) {
 				return usage(err)
 			} else if err != nil {
@@ -214,6 +215,7 @@ func benchCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().Duration("duration", 20*time.Second, "how long to measure")
+	cmd.Flags().String("dir", "", "folder to work in, which keeps what was made; a temporary one when absent")
 	cmd.Flags().Bool("json", false, "on one line")
 	return cmd
 }

@@ -49,6 +49,7 @@ var benches = map[string]struct {
 	"windows":  {[]string{Broker}, benchWindows},
 	"ingest":   {[]string{Broker, KafkaAPI, Stream, Lake}, benchIngest},
 	"latency":  {[]string{Broker, KafkaAPI, Stream, Lake, EventProcessingAPI}, benchLatency},
+	"batch":    {[]string{Broker, BatchProcessingAPI}, benchBatch},
 }
 
 // Benches lists the measurements.
@@ -60,8 +61,8 @@ func Benches() (names []string) {
 	return names
 }
 
-// Bench runs a measurement on a system of its own in a temporary folder.
-func Bench(ctx context.Context, name string, d time.Duration) (*BenchResult, error) {
+// Bench runs a measurement on a system of its own: in dir, which keeps what it made, or in a temporary folder when dir is "".
+func Bench(ctx context.Context, name string, d time.Duration, dir string) (*BenchResult, error) {
 	b, ok := benches[name]
 	if !ok {
 		return nil, fmt.Errorf("%w: %q; there are %v", ErrNoBench, name, Benches())
@@ -69,11 +70,14 @@ func Bench(ctx context.Context, name string, d time.Duration) (*BenchResult, err
 	if d <= 0 {
 		return nil, fmt.Errorf("%w: --duration must be above 0", ErrNoBench)
 	}
-	dir, err := os.MkdirTemp("", "hxp-bench-")
-	if err != nil {
-		return nil, err
+	if dir == "" {
+		tmp, err := os.MkdirTemp("", "hxp-bench-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(tmp)
+		dir = tmp
 	}
-	defer os.RemoveAll(dir)
 	cfg, _, err := LoadConfig(LoadOptions{Environ: append(freePorts(), "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:0", "HXP_BROKER_MAX_BYTES=8589934592"), Flags: map[string]string{"data-dir": dir}})
 	if err != nil {
 		return nil, err

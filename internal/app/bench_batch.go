@@ -1,0 +1,239 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// benchHour is the hour that the measurement of batch work folds; it is long over, so that no clock has a say.
+const benchHour = 1_780_315_200 // 2026-06-01T12:00:00Z
+
+const (
+	benchHourRows   = 3_608_000 // a little more than 3.6 million events when the duplicates are gone
+	benchHourFiles  = 8
+	benchHourModels = 12
+	benchTinyEvents = 100
+)
+
+// benchBatch: one hour of raw events is folded as the batch service does it when a run asks for it, from the snapshot of its
+// files to the stored rows, again and again for as long as d, at least three times. Seconds are the median.
+func benchBatch(ctx context.Context, s *system, d time.Duration) (map[string]any, error) {
+	if err := s.makeBenchHours(ctx); err != nil {
+		return nil, err
+	}
+	hour, err := s.benchFold(ctx, benchHour, d, 3)
+	if err != nil {
+		return nil, err
+	}
+	if n := hour["models"]; n != int64(benchHourModels) {
+		return nil, fmt.Errorf("the hour has %v models, %d were made", n, benchHourModels)
+	}
+	tiny, err := s.benchFold(ctx, benchHour+3600, d/10, 20)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"hour": hour, "tiny_hour": tiny}, nil
+}
+
+// benchFold folds one hour for as long as d and tells how long a fold took.
+func (s *system) benchFold(ctx context.Context, hour int64, d time.Duration, atLeast int) (map[string]any, error) {
+	if _, err := s.batch.FoldHour(ctx, hour); err != nil { // the service may be about to fold it by itself; this waits for it
+		return nil, err
+	}
+	debug.FreeOSMemory()
+	resetPeakMemory()
+	var took, cpu []float64
+	out := map[string]any{}
+	for began := time.Now(); len(took) < atLeast || time.Since(began) < d; {
+		before, start := processCPU(), time.Now()
+		f, err := s.batch.FoldHour(ctx, hour)
+		if err != nil {
+			return nil, err
+		}
+		took, cpu = append(took, time.Since(start).Seconds()), append(cpu, (processCPU()-before).Seconds())
+		out["rows"], out["events"], out["models"], out["files"] = f.Rows, f.Events, f.Models, f.Files
+	}
+	if peak, ok := peakMemory(); ok {
+		out["peak_rss_mb"] = float64(peak) / 1e6
+	}
+	out["rounds"], out["seconds"], out["seconds_min"], out["cpu_seconds"] = len(took), median(took), slices.Min(took), median(cpu)
+	return out, nil
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return (v[len(v)/2] + v[(len(v)-1)/2]) / 2
+}
+
+// makeBenchHours fills the lake, unless a run before has left it: an hour of 3.6 million distinct requests in eight files, with one
+// repeated id in a thousand, a quarter of them across files as after a rebalance, and an hour of a hundred.
+func (s *system) makeBenchHours(ctx context.Context) error {
+	have, err := s.store.Files(ctx, event.LakeFilter{FromHour: benchHour, ToHour: benchHour + 7200})
+	if err != nil || len(have) > 0 {
+		return err
+	}
+	g := newHourTraffic()
+	for file := range benchHourFiles {
+		rows := g.file(benchHour, file, benchHourFiles, benchHourRows/benchHourFiles, 1000)
+		tp := event.TopicPartition{TopicID: strings.Repeat("be", 16), Topic: event.LLMRequest.Topic(), Partition: int32(file)}
+		if _, err := s.lake.Import(ctx, s.store, tp, rows); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	tp := event.TopicPartition{TopicID: strings.Repeat("7e", 16), Topic: event.LLMRequest.Topic()}
+	_, err = s.lake.Import(ctx, s.store, tp, newHourTraffic().file(benchHour+3600, 0, 1, benchTinyEvents, 0))
+	return err
+}
+
+// hourTraffic makes the requests of an hour as a busy gateway sends them: models of unequal weight, users and prompts with long
+// tails, a few errors. The same every time.
+type hourTraffic struct {
+	rng     *rand.Rand
+	users   []float64 // cumulated shares
+	before  []string  // ids of the first half of the file before
+	e       event.Event
+	tenants []int
+}
+
+// hourModels have a weight, milliseconds for each token, and nano-USD for each token.
+var hourModels = [benchHourModels]struct {
+	name                 string
+	weight, speed, price float64
+}{
+	{"llama-4-70b", 18, 22, 900}, {"llama-4-8b", 14, 7, 200}, {"qwen3-32b", 12, 14, 500}, {"qwen3-235b-a22b", 9, 26, 1400},
+	{"mistral-large-3", 8, 24, 1200}, {"mistral-small-4", 8, 9, 300}, {"gemma-4-27b", 7, 13, 500}, {"deepseek-v4", 7, 28, 1600},
+	{"phi-5-mini", 6, 5, 100}, {"gpt-oss-120b", 5, 20, 800}, {"gpt-oss-20b", 4, 8, 250}, {"granite-5-8b", 2, 6, 150},
+}
+
+func newHourTraffic() *hourTraffic {
+	const users, tenants = 50_000, 200
+	g := &hourTraffic{rng: rand.New(rand.NewPCG(7, 7)), users: make([]float64, users), tenants: make([]int, users)}
+	sum := 0.0
+	for i := range g.users {
+		sum += math.Pow(float64(i+1), -0.9)
+		g.users[i], g.tenants[i] = sum, g.rng.IntN(tenants)
+	}
+	return g
+}
+
+// file returns the n requests of one of some files of an hour, of which one in repeated (0: none) has the id of another.
+func (g *hourTraffic) file(hour int64, file, files, n, repeated int) iter.Seq2[*event.Event, int64] {
+	from, span := hour*1e6+int64(file)*3600e6/int64(files), 3600e6/int64(files)
+	times := make([]int64, n)
+	for i := range times {
+		times[i] = from + g.rng.Int64N(span)
+	}
+	slices.Sort(times)
+	half := make([]string, 0, n/2)
+	return func(yield func(*event.Event, int64) bool) {
+		for i, t := range times {
+			id := g.uuid7(t / 1000)
+			switch repeat := repeated > 0 && g.rng.IntN(repeated) == 0; {
+			case i < n/2 && repeat && len(g.before) > 0 && g.rng.IntN(4) == 0:
+				id = g.before[g.rng.IntN(len(g.before))]
+			case i >= n/2 && repeat:
+				id = half[g.rng.IntN(len(half))]
+			}
+			if i < n/2 {
+				half = append(half, id)
+			}
+			g.fill(id, t)
+			if !yield(&g.e, t+g.rng.Int64N(2e6)) {
+				return
+			}
+		}
+		g.before = half
+	}
+}
+
+// fill makes the event of an id and time.
+func (g *hourTraffic) fill(id string, t int64) {
+	r, e := g.rng, &g.e
+	e.Reset()
+	e.ID, e.Source, e.Kind, e.Time, e.HasTime = id, "gateway", event.LLMRequest, t, true
+	pick := r.Float64() * 100
+	m := 0
+	for pick -= hourModels[0].weight; pick >= 0 && m < benchHourModels-1; pick -= hourModels[m].weight {
+		m++
+	}
+	model := &hourModels[m]
+	user, _ := slices.BinarySearch(g.users, r.Float64()*g.users[len(g.users)-1])
+	e.SetText(event.Model, model.name)
+	e.SetText(event.UserID, fmt.Sprintf("user-%06d", user))
+	e.SetText(event.Tenant, fmt.Sprintf("tenant-%03d", g.tenants[user]))
+	e.SetText(event.RequestID, fmt.Sprintf("req_%016x%08x", r.Uint64(), r.Uint32()))
+	prompt := math.Floor(g.logNormal(5.9, 1.1, 4, 128_000))
+	status, completion, first := 200, math.Floor(g.logNormal(5, .9, 1, 16_000)), g.logNormal(5.2, .55, 0, 1e9)+prompt*.03
+	took := first + completion*model.speed*g.logNormal(0, .25, 0, 1e3)
+	if p := r.Float64(); p >= .975 {
+		completion, first, took = 0, 0, g.logNormal(3.5, .8, 0, 1e9)
+		switch {
+		case p < .985:
+			status = 429
+		case p < .992:
+			status = 500
+		case p < .996:
+			status = 503
+		default:
+			status = 400
+		}
+	}
+	e.SetInt(event.DurationMS, int64(took*1e3)*1e3)
+	e.SetInt(event.TTFT, int64(first*1e3)*1e3)
+	e.SetInt(event.PromptTokens, int64(prompt))
+	e.SetInt(event.CompletionTokens, int64(completion))
+	e.SetInt(event.StatusCode, int64(status))
+	e.SetInt(event.Cost, int64((prompt+3*completion)*model.price/10)*10)
+	e.Settle()
+}
+
+func (g *hourTraffic) logNormal(mean, deviation, least, most float64) float64 {
+	return min(max(math.Exp(mean+deviation*g.rng.NormFloat64()), least), most)
+}
+
+func (g *hourTraffic) uuid7(ms int64) string {
+	a, b := g.rng.Uint64(), g.rng.Uint64()
+	return fmt.Sprintf("%08x-%04x-7%03x-%04x-%012x", ms>>16, ms&0xffff, a&0xfff, 0x8000|a>>12&0x3fff, b&0xffffffffffff)
+}
+
+// resetPeakMemory makes peakMemory count from now on.
+func resetPeakMemory() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) } // best effort: without it the peak is that of the process
+
+// peakMemory returns the most memory in bytes that the process had resident; not ok where the system does not tell.
+func peakMemory() (bytes int64, ok bool) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, false
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0, false
+	}
+	kb, err := strconv.ParseInt(fields[0], 10, 64)
+	return kb << 10, err == nil
+}
+
+// processCPU is the CPU time of the process: it does not depend on what else the machine does as much as the wall clock.
+func processCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0 // cannot fail with these arguments
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
