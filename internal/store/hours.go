@@ -78,6 +78,9 @@ func (s *Store) SaveHour(ctx context.Context, hour, version int64, rows []agg.Ro
 	if err := checkRows(hour, rows); err != nil {
 		return false, fmt.Errorf("store: save hour %s: %w", hourName(hour), err)
 	}
+	if err := s.dialect.partition(ctx, s.write, hour); err != nil {
+		return false, fmt.Errorf("store: room for hour %s: %w", hourName(hour), err)
+	}
 	now := time.Now()
 	err = s.update(ctx, func(tx *sql.Tx) error {
 		changed = false

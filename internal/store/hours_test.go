@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/json"
 	"math"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -140,18 +139,20 @@ func TestSaveHourRefuses(t *testing.T) {
 	}
 }
 
-// What people type in sqlite3 reads well.
+// What people type in sqlite3 and psql reads well.
 func TestPeopleCanRead(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "hxp.db")
-	s := reopen(t, path)
+	s := open(t)
 	if _, err := s.SaveHour(t.Context(), anHour, 1, []agg.Row{row("_all", 3)}, nil); err != nil {
 		t.Fatal(err)
 	}
-	s = reopen(t, path)
+	wantStamp, wantUpdated, wantCost := "2023-11-14T22:00:00Z", "Z", "1.0e-09"
+	if s.dialect.name == "postgres" {
+		wantStamp, wantUpdated, wantCost = "2023-11-14 22:00:00+00", "+00", "1e-09"
+	}
 	var stamp, updated, cost string
 	err := s.read.QueryRow("SELECT CAST(timestamp AS TEXT), CAST(updated_at AS TEXT), CAST(cost_usd AS TEXT) FROM hourly_aggregations ORDER BY timestamp DESC LIMIT 5").
 		Scan(&stamp, &updated, &cost)
-	if err != nil || stamp != "2023-11-14T22:00:00Z" || !strings.HasSuffix(updated, "Z") || cost != "1.0e-09" {
+	if err != nil || stamp != wantStamp || !strings.HasSuffix(updated, wantUpdated) || cost != wantCost {
 		t.Fatal(stamp, updated, cost, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -88,8 +87,8 @@ func TestRunsAttach(t *testing.T) {
 }
 
 func TestRunsRecover(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "hxp.db")
-	s := reopen(t, path)
+	url := database(t)
+	s := reopen(t, url)
 	now := time.Now().UTC()
 	for i, state := range []agg.RunState{agg.RunRunning, agg.RunSuccess, agg.RunQueued, agg.RunFailed} {
 		r := run(fmt.Sprint(i), i)
@@ -97,7 +96,7 @@ func TestRunsRecover(t *testing.T) {
 		r.Tasks[0].State = state
 		create(t, s, r)
 	}
-	s = reopen(t, path)
+	s = reopen(t, url)
 	runs, err := s.RecoverRuns(t.Context())
 	if err != nil || len(runs) != 2 || runs[0].ID != "0" || runs[1].ID != "2" {
 		t.Fatal(runs, err)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -48,10 +49,14 @@ func openSQLite(path string, log *slog.Logger) (*Store, error) {
 	read.SetMaxOpenConns(maxReaders)
 	read.SetMaxIdleConns(maxReaders)
 	return &Store{write: write, read: read, log: log, dialect: dialect{
-		name:       "sqlite",
-		goose:      goose.DialectSQLite3,
-		migrations: "migrations/sqlite",
-		stamp:      func(t time.Time) any { return t.UTC().Format(time.RFC3339) },
+		name:         "sqlite",
+		goose:        goose.DialectSQLite3,
+		migrations:   "migrations/sqlite",
+		durability:   "survives a killed process, not a power cut",
+		stamp:        func(t time.Time) any { return t.UTC().Format(time.RFC3339) },
+		again:        func(error, int) bool { return false }, // writers wait for each other
+		schemaLocked: func(_ context.Context, _ *sql.DB, fn func() error) error { return fn() },
+		partition:    func(context.Context, *sql.DB, int64) error { return nil },
 	}}, nil
 }
 

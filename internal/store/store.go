@@ -8,19 +8,20 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
 )
 
-//go:embed migrations/sqlite/*.sql
+//go:embed migrations/sqlite/*.sql migrations/postgres/*.sql
 var migrations embed.FS
 
 // Store is the SQL side of hxp. It is safe for concurrent use.
 type Store struct {
-	write   *sql.DB // one connection: transactions queue here and not in the database
-	read    *sql.DB
+	write   *sql.DB // with SQLite one connection: transactions queue here and not in the database
+	read    *sql.DB // cannot write
 	dialect dialect
 	log     *slog.Logger
 }
@@ -30,31 +31,44 @@ type dialect struct {
 	name       string
 	goose      goose.Dialect
 	migrations string // folder within migrations
+	durability string // what is said of commits, see Durability
 	// stamp makes the value of the columns timestamp and updated_at of the aggregation tables.
 	stamp func(time.Time) any
+	// view and update are how transactions that read and that write are begun.
+	view, update *sql.TxOptions
+	// again tells whether a write transaction that failed for the try-th time may succeed when it is run once more.
+	again func(err error, try int) bool
+	// schemaLocked runs fn while no other process changes the schema, as far as the database can hold them off.
+	schemaLocked func(ctx context.Context, db *sql.DB, fn func() error) error
+	// partition makes room for the rows of an hour.
+	partition func(ctx context.Context, db *sql.DB, hour int64) error
 }
 
-// Open opens the database that url names ("sqlite:PATH", or a bare path) and brings its schema up to date.
+// Open opens the database that url names ("sqlite:PATH", a bare path, "postgres://…") and brings its schema up to date. It
+// waits a while for a server that does not answer yet.
 func Open(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
-	scheme, path, found := strings.Cut(url, ":")
-	switch {
-	case !found:
-		path = url
-	case scheme == "sqlite":
-	case scheme == "postgres" || scheme == "postgresql":
-		return nil, errors.New("store: PostgreSQL is not supported yet; set SQL_DATABASE_URL to sqlite:PATH")
-	default:
-		return nil, fmt.Errorf("store: unknown database %q; set SQL_DATABASE_URL to sqlite:PATH", scheme+":…")
-	}
-	s, err := openSQLite(path, log)
+	s, err := connect(ctx, url, log)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	if err := s.migrate(ctx); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("store: schema of %s: %w", path, err)
+		return nil, fmt.Errorf("store: schema of the %s database: %w", s.dialect.name, err)
 	}
 	return s, nil
+}
+
+func connect(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
+	scheme, path, found := strings.Cut(url, ":")
+	switch {
+	case !found:
+		return openSQLite(url, log)
+	case scheme == "sqlite":
+		return openSQLite(path, log)
+	case scheme == "postgres" || scheme == "postgresql":
+		return openPostgres(ctx, url, log)
+	}
+	return nil, fmt.Errorf("unknown database %q; set SQL_DATABASE_URL to sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME", scheme+":…")
 }
 
 // Close waits for running calls and closes the database.
@@ -67,17 +81,17 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Durability says what a committed write survives; the text follows "what is committed …".
-func (s *Store) Durability() string { return "survives a killed process, not a power cut" }
+func (s *Store) Durability() string { return s.dialect.durability }
 
-// migrate applies what is missing. Another process may be doing the same: each step is one transaction with its version, so
-// the slower one fails on a step and finds it done when it looks again.
+// migrate applies what is missing. Another process may be doing the same. Where the database has no lock for that, each step is
+// one transaction with its version, so the slower process fails on a step and finds it done when it looks again.
 func (s *Store) migrate(ctx context.Context) error {
 	dir, err := fs.Sub(migrations, s.dialect.migrations)
 	if err != nil {
 		return err
 	}
 	for try := 1; ; try++ {
-		err = s.migrateOnce(ctx, dir)
+		err = s.dialect.schemaLocked(ctx, s.write, func() error { return s.migrateOnce(ctx, dir) })
 		if err == nil || try == 4 || ctx.Err() != nil {
 			return err
 		}
@@ -100,18 +114,28 @@ func (s *Store) migrateOnce(ctx context.Context, dir fs.FS) error {
 	return nil
 }
 
-// update runs fn in one write transaction, committed when fn returns nil.
+// update runs fn in one write transaction, committed when fn returns nil. Transactions act as if one ran after the other. Where
+// the database finds out at the end that they did not, fn runs once more: it must set what it returns anew each time.
 func (s *Store) update(ctx context.Context, fn func(*sql.Tx) error) error {
-	return within(ctx, s.write, fn)
+	for try := 1; ; try++ {
+		err := within(ctx, s.write, s.dialect.update, fn)
+		if err == nil || !s.dialect.again(err, try) {
+			return err
+		}
+		pause := rand.N(min(time.Millisecond<<try, 200*time.Millisecond)) // by chance, so that rivals part
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
 }
 
 // view runs fn in one read transaction: all its queries see the same moment.
 func (s *Store) view(ctx context.Context, fn func(*sql.Tx) error) error {
-	return within(ctx, s.read, fn)
+	return within(ctx, s.read, s.dialect.view, fn)
 }
 
-func within(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
+func within(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, opts)
 	if err != nil {
 		return err
 	}
@@ -120,6 +144,15 @@ func within(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // changed returns the number of rows that a statement touched.

@@ -40,6 +40,7 @@ var homes = map[string][]string{
 	"github.com/twmb/franz-go":           {"internal/bus", "internal/broker"},
 	"github.com/parquet-go":              {"internal/lake"},
 	"modernc.org/sqlite":                 {"internal/store"},
+	"github.com/jackc/pgx":               {"internal/store"},
 	"github.com/pressly/goose":           {"internal/store"},
 	"github.com/DataDog/sketches-go":     {"internal/agg"},
 	"github.com/prometheus":              {"internal/kit/telemetry"},

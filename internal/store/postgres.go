@@ -1,0 +1,146 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+const (
+	// pgConns is the size of each of the two pools. Several processes share a server that allows about a hundred connections.
+	pgConns = 4
+	// pgConnectLimit bounds one attempt to connect where the URL does not.
+	pgConnectLimit = 5 * time.Second
+	// pgStartLimit is how long a start waits for a database that is not there yet.
+	pgStartLimit = 20 * time.Second
+	// pgIdleLimit and pgAgeLimit let connections follow a server that moved to another address.
+	pgIdleLimit = 5 * time.Minute
+	pgAgeLimit  = 30 * time.Minute
+)
+
+// Keys of the locks that last for one transaction: one process at a time changes the schema, or adds partitions.
+const (
+	pgLockSchema     = 0x687870_01 // "hxp"
+	pgLockPartitions = 0x687870_02
+)
+
+// openPostgres opens two pools, so that readers are never kept waiting by writers, and waits until the server answers.
+func openPostgres(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
+	cfg, err := pgConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	pool := func(readOnly bool) *sql.DB {
+		db := sql.OpenDB(pgConnector{stdlib.GetConnector(*cfg), readOnly})
+		db.SetMaxOpenConns(pgConns)
+		db.SetMaxIdleConns(pgConns)
+		db.SetConnMaxIdleTime(pgIdleLimit)
+		db.SetConnMaxLifetime(pgAgeLimit)
+		return db
+	}
+	s := &Store{write: pool(false), read: pool(true), log: log, dialect: dialect{
+		name:       "postgres",
+		goose:      goose.DialectPostgres,
+		migrations: "migrations/postgres",
+		durability: "survives a killed process and, as PostgreSQL is set up by default, a power cut",
+		stamp:      func(t time.Time) any { return t.UTC().Truncate(time.Second) },
+		view:       &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+		update:     &sql.TxOptions{Isolation: sql.LevelSerializable},
+		again:      pgAgain,
+		schemaLocked: func(ctx context.Context, db *sql.DB, fn func() error) error {
+			return within(ctx, db, nil, func(tx *sql.Tx) error { // fn takes other connections
+				if err := pgLock(ctx, tx, pgLockSchema); err != nil {
+					return err
+				}
+				return fn()
+			})
+		},
+		partition: pgPartition,
+	}}
+	if err := pgAwait(ctx, s.write, log); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// pgConfig reads a URL. No error shows what it holds: there may be a password in it.
+func pgConfig(url string) (*pgx.ConnConfig, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("postgres: SQL_DATABASE_URL is not of the form postgres://USER:PASSWORD@HOST:PORT/NAME?OPTION=VALUE; " +
+			"write special characters of the password as %XX")
+	}
+	if !strings.Contains(url, "default_query_exec_mode=") {
+		// Works through a pooler that hands a connection on after each transaction, and is no slower without one.
+		cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = pgConnectLimit
+	}
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = "hxp"
+	}
+	cfg.RuntimeParams["timezone"] = "UTC"
+	return cfg, nil
+}
+
+// pgAwait returns when the server answers, when it says that it never will, or when it took too long.
+func pgAwait(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	deadline := time.Now().Add(pgStartLimit)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		_, err := db.ExecContext(ctx, "SELECT 1")
+		if err == nil || ctx.Err() != nil || pgFinal(err) {
+			return err
+		}
+		if time.Now().Add(pause).After(deadline) {
+			return fmt.Errorf("no answer within %s: %w", pgStartLimit, err)
+		}
+		log.Warn("waiting for the database", "error", err)
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// pgFinal tells whether a refusal to connect will not change by waiting: wrong user, password or database.
+func pgFinal(err error) bool {
+	switch code := sqlState(err); {
+	case strings.HasPrefix(code, "28"), strings.HasPrefix(code, "3D"), strings.HasPrefix(code, "42"):
+		return true
+	}
+	return false
+}
+
+func sqlState(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code
+	}
+	return ""
+}
+
+// pgAgain tells whether a failed transaction may succeed when it is tried once more.
+func pgAgain(err error, try int) bool {
+	switch sqlState(err) {
+	case "40001", "40P01": // serialization failure, deadlock: another transaction was first
+		return try < 20
+	case "23505": // unique violation: a transaction at the same time wrote the key; the next try sees it
+		return try < 3
+	}
+	return false
+}
+
+// pgLock takes a lock that ends with the transaction, which alone is safe through a pooler.
+func pgLock(ctx context.Context, tx *sql.Tx, key int64) error {
+	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", key)
+	return err
+}
