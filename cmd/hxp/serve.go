@@ -68,7 +68,7 @@ func serve(cmd *cobra.Command, services []string) error {
 	o.Demo, _ = f.GetBool("demo")
 	o.Rate, _ = f.GetFloat64("rate")
 	o.Seed, _ = f.GetInt64("seed")
-	if o.Rate <= 0 || o.Rate > 1e6 {
+	if !(o.Rate > 0) || o.Rate > 1e6 { // NaN too
 		return usage(fmt.Errorf("--rate %v: give requests a second, above 0", o.Rate))
 	}
 	return app.Run(cmd.Context(), cfg, o)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -47,6 +48,7 @@ func replayCommand() *cobra.Command {
 			if err != nil {
 				return usage(err)
 			}
+			o.Future = cfg.EventProcessing.Stream.Future
 			to, err := app.OpenSending(cmd.Context(), cfg, r.Via, r.To, quiet())
 			if err != nil {
 				return err
@@ -128,11 +130,14 @@ func topicsCommand() *cobra.Command {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tPARTITIONS\tMESSAGES\tBYTES\tRETENTION")
 			for _, t := range topics {
-				retention := "for ever"
-				if t.RetentionMS >= 0 {
-					retention = (time.Duration(t.RetentionMS) * time.Millisecond).String()
+				retention, bytes := "for ever", "unknown"
+				if t.RetentionMS != nil {
+					retention = (time.Duration(*t.RetentionMS) * time.Millisecond).String()
 				}
-				fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\n", t.Name, t.Partitions, t.Messages, t.Bytes, retention)
+				if t.Bytes != nil {
+					bytes = strconv.FormatInt(*t.Bytes, 10)
+				}
+				fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", t.Name, t.Partitions, t.Messages, bytes, retention)
 			}
 			return w.Flush()
 		}}
@@ -195,7 +200,7 @@ func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "bench NAME", Short: "Measure this machine: " + strings.Join(app.Benches(), ", "),
 		Long:    "Runs a measurement in a temporary folder and prints it with payload and machine.",
-		Example: "  hxp bench pipeline --duration 20s --json\n  hxp bench batch --dir /tmp/hour", Args: cobra.MaximumNArgs(1), ValidArgs: app.Benches(),
+		Example: "  hxp bench pipeline --duration 20s --json\n  hxp bench batch --dir /tmp/hour", ValidArgs: app.Benches(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage(fmt.Errorf("hxp bench: name one of %s", strings.Join(app.Benches(), ", ")))
@@ -203,7 +208,7 @@ func benchCommand() *cobra.Command {
 			d, _ := cmd.Flags().GetDuration("duration")
 			dir, _ := cmd.Flags().GetString("dir")
 			res, err := app.Bench(cmd.Context(), args[0], d, dir)
-			if errors.Is(err, app.ErrNoBench) {
+			if errors.Is(err, app.ErrNoBench) || errors.Is(err, app.ErrBadDuration) {
 				return usage(err)
 			} else if err != nil {
 				return err

@@ -36,8 +36,11 @@ type BenchResult struct {
 	Results map[string]any `json:"results"`
 }
 
-// ErrNoBench says that there is no measurement of that name.
-var ErrNoBench = errors.New("there is no such measurement")
+// Errors of wrong usage.
+var (
+	ErrNoBench     = errors.New("there is no such measurement")
+	ErrBadDuration = errors.New("--duration must be above 0")
+)
 
 type bench func(ctx context.Context, s *system, d time.Duration) (map[string]any, error)
 
@@ -68,7 +71,7 @@ func Bench(ctx context.Context, name string, d time.Duration, dir string) (*Benc
 		return nil, fmt.Errorf("%w: %q; there are %v", ErrNoBench, name, Benches())
 	}
 	if d <= 0 {
-		return nil, fmt.Errorf("%w: --duration must be above 0", ErrNoBench)
+		return nil, ErrBadDuration
 	}
 	if dir == "" {
 		tmp, err := os.MkdirTemp("", "hxp-bench-")

@@ -33,6 +33,9 @@ func (f ReplayFlags) Options() (replay.Options, error) {
 	if o.Speed, err = replay.ParseSpeed(f.Speed); err != nil {
 		return o, err
 	}
+	if err := replay.CheckFormat(f.Format); err != nil {
+		return o, err
+	}
 	if f.Via != "kafka" && f.Via != "http" {
 		return o, fmt.Errorf("--via %q is neither kafka nor http", f.Via)
 	}

@@ -85,7 +85,11 @@ func (s *system) setURL(name, url string) {
 func (s *system) allURLs() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return maps.Clone(s.urls)
+	urls := maps.Clone(s.urls)
+	if s.broker != nil { // also where nothing else needs the bus
+		urls["kafka"] = s.broker.Addr()
+	}
+	return urls
 }
 
 func (s *system) buildBroker(context.Context) (run.Service, error) {

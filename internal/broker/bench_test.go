@@ -79,10 +79,12 @@ func BenchmarkProduce(b *testing.B) {
 	}
 }
 
-// Opening a folder with much retained, after an orderly end and after a kill. HXP_TEST_RETAINED_MIB sets how much.
+// Opening a folder with much retained, after an orderly end and after a kill. HXP_TEST_RETAINED_MIB sets how much; then the time
+// is held to what is promised: 3 s for 1 GiB.
 func TestRestartWithRetained(t *testing.T) {
-	mib := 24
+	mib, limit := 24, time.Minute
 	if v := os.Getenv("HXP_TEST_RETAINED_MIB"); v != "" {
+		limit = 3 * time.Second
 		if _, err := fmt.Sscan(v, &mib); err != nil {
 			t.Fatal(err)
 		}
@@ -129,6 +131,9 @@ func TestRestartWithRetained(t *testing.T) {
 		took := time.Since(began)
 		runtime.ReadMemStats(&after)
 		t.Logf("%d MiB, killed=%v: ready after %v, heap grew by %d MiB, %d MiB from the system", mib, killed, took, (int64(after.HeapAlloc)-int64(before.HeapAlloc))>>20, (after.Sys-after.HeapReleased)>>20)
+		if took > limit {
+			t.Errorf("ready after %v, want %v at most", took, limit)
+		}
 		c := client(t, b.Addr())
 		for p := range int32(3) {
 			if s, e := bounds(t, c, topic, p); s != 0 || e != ends[p] {

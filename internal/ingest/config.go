@@ -14,21 +14,10 @@ type Config struct {
 	Timeout time.Duration `yaml:"-" default:"30s"`
 }
 
-// withDefaults fills what a caller that builds Config by hand left zero.
-func (c Config) withDefaults() Config {
-	set(&c.MaxBodyBytes, 32<<20)
-	set(&c.MaxUnpackedBytes, 128<<20)
-	set(&c.MaxItems, 50_000)
-	set(&c.MaxInFlightBytes, 256<<20)
-	set(&c.FilterBytes, 64<<20)
-	set(&c.MaxFuture, 5*time.Minute)
-	set(&c.Timeout, 30*time.Second)
-	return c
-}
-
-func set[T comparable](v *T, otherwise T) {
-	var zero T
-	if *v == zero {
-		*v = otherwise
+// Defaults are the limits of an installation that sets none.
+func Defaults() Config {
+	return Config{
+		MaxBodyBytes: 32 << 20, MaxUnpackedBytes: 128 << 20, MaxItems: 50_000, MaxInFlightBytes: 256 << 20,
+		FilterBytes: 64 << 20, MaxFuture: 5 * time.Minute, Timeout: 30 * time.Second,
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -60,6 +59,9 @@ func deadLetterOf(d *event.DeadLetter) deadLetter {
 	return out
 }
 
+// pageBytes bounds the payloads of one page: each is shown twice and encoded, so a page of large ones would cost gigabytes.
+const pageBytes = 4 << 20
+
 // wanted are the filters of the query.
 type wanted struct {
 	topic, reason string
@@ -94,15 +96,17 @@ func (a *API) getDeadLetters(w http.ResponseWriter, r *http.Request) {
 		Next        *string      `json:"next_cursor"`
 	}{DeadLetters: []deadLetter{}}
 	var last position
+	held, seen := 0, map[string]bool{}
 	err = a.scanDeadLetters(r.Context(), from, func(at position, d *event.DeadLetter) bool {
-		if !q.has(d) || slices.ContainsFunc(out.DeadLetters, func(o deadLetter) bool { return o.ID == d.ID }) {
+		if !q.has(d) || seen[d.ID] {
 			return true
 		}
-		if len(out.DeadLetters) == p.limit {
+		if held += len(d.Payload); len(out.DeadLetters) == p.limit || held > pageBytes && len(out.DeadLetters) > 0 {
 			out.Next = cursor(last.next().String())
 			return false
 		}
-		out.DeadLetters, last = append(out.DeadLetters, deadLetterOf(d)), at
+		seen[d.ID], last = true, at
+		out.DeadLetters = append(out.DeadLetters, deadLetterOf(d))
 		return true
 	})
 	if err != nil {

@@ -39,7 +39,6 @@ type sender interface {
 
 // New opens the producer of the API on b, which stays the caller's. Run it and serve its Handler.
 func New(cfg Config, b *bus.Bus, log *slog.Logger, reg *telemetry.Registry) (*API, error) {
-	cfg = cfg.withDefaults()
 	p, err := b.NewProducer(bus.ProducerOptions{DeliveryTimeout: cfg.Timeout})
 	if err != nil {
 		return nil, fmt.Errorf("kafka-api: %w", err)
@@ -50,7 +49,6 @@ func New(cfg Config, b *bus.Bus, log *slog.Logger, reg *telemetry.Registry) (*AP
 }
 
 func newAPI(cfg Config, out sender, log *slog.Logger, reg *telemetry.Registry) *API {
-	cfg = cfg.withDefaults()
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}

@@ -195,7 +195,7 @@ func zst(s string) []byte {
 }
 
 func TestWaysIn(t *testing.T) {
-	f := start(t, Config{})
+	f := start(t, Defaults())
 	n := 0
 	for _, c := range []struct {
 		name string
@@ -252,7 +252,7 @@ func TestWaysIn(t *testing.T) {
 }
 
 func TestStatuses(t *testing.T) {
-	f := start(t, Config{})
+	f := start(t, Defaults())
 	bad := `{"event_type":"llm_request","data":{"model":"m","duration_ms":"fast"}}`
 	huge := `{"event_type":"llm_request","data":{"comment_of_ours":"` + strings.Repeat("x", 2<<20) + `"}}`
 	for _, c := range []struct {
@@ -314,7 +314,7 @@ func TestStatuses(t *testing.T) {
 }
 
 func TestDeadLetters(t *testing.T) {
-	f := start(t, Config{})
+	f := start(t, Defaults())
 	ahead := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	raws := []string{
 		`{"event_type":"llm_request","data":{"duration_ms":"fast"}}`,
@@ -388,7 +388,7 @@ func TestDeadLetters(t *testing.T) {
 }
 
 func TestDuplicates(t *testing.T) {
-	f := start(t, Config{})
+	f := start(t, Defaults())
 	body := []byte(strings.Join(several(0, 50), "\n"))
 	first := f.post("/events", ndjsonType_, body)
 	again := f.post("/events", ndjsonType_, body)
@@ -410,7 +410,7 @@ func TestDuplicates(t *testing.T) {
 		}
 	}
 	// Another process on the same topics knows what was written before it.
-	api, err := New(Config{}, bustestAgain(t, f), nil, nil)
+	api, err := New(Defaults(), bustestAgain(t, f), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,6 +420,79 @@ func TestDuplicates(t *testing.T) {
 	}
 	if got := len(f.all("llm-requests")); got != 50+1+4+2 {
 		t.Errorf("%d records", got)
+	}
+}
+
+// What the readers of the topics quarantine is not known after a restart: sent again with its right time, it counts.
+func TestWarmSkipsWhatWasQuarantined(t *testing.T) {
+	f := start(t, Defaults())
+	p, err := f.bus.NewProducer(bus.ProducerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamped := func(at time.Time) string {
+		return fmt.Sprintf(`{"event_id":"ahead","event_type":"llm_request","source":"s","timestamp":%q,"data":{"model":"m"}}`, at.UTC().Format(time.RFC3339))
+	}
+	err = p.Send(t.Context(), []*bus.Message{
+		{Topic: "llm-requests", Value: []byte(stamped(time.Now().Add(time.Hour)))},
+		{Topic: "llm-requests", Value: []byte(strings.Replace(stamped(time.Now()), "ahead", "right", 1))},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := New(Defaults(), bustestAgain(t, f), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := serve(t, api, api.bus)
+	right := strings.Replace(stamped(time.Now()), "ahead", "right", 1)
+	if r := g.post("/events", ndjsonType_, []byte(stamped(time.Now())+"\n"+right)); r.Accepted != 1 || r.Duplicates != 1 {
+		t.Errorf("sent again with its right time: %s", r.Body)
+	}
+}
+
+func TestFilterOff(t *testing.T) {
+	off := Defaults()
+	off.FilterBytes = 0
+	f := start(t, off)
+	for range 2 {
+		if r := f.post("/events", ndjsonType_, []byte(one(1))); r.Accepted != 1 {
+			t.Errorf("without a filter: %s", r.Body)
+		}
+	}
+}
+
+// Pages of large dead letters end before they cost much memory, and together they hold each one once.
+func TestDeadLetterPagesAreBounded(t *testing.T) {
+	f := start(t, Defaults())
+	const n, size = 30, 500 << 10
+	for i := range n {
+		body := fmt.Sprintf(`{"event_type":"no_such_type","data":{"n":%d,"x":%q}}`, i, strings.Repeat("x", size))
+		if r := f.post("/events", ndjsonType_, []byte(body)); r.Rejected != 1 {
+			t.Fatalf("%d %.200s", r.Status, r.Body)
+		}
+	}
+	seen := map[string]bool{}
+	for path := "/dead-letters?limit=1000"; path != ""; {
+		var l struct {
+			DeadLetters []deadLetter `json:"dead_letters"`
+			Next        *string      `json:"next_cursor"`
+		}
+		f.get(path, &l)
+		held := 0
+		for _, d := range l.DeadLetters {
+			seen[d.ID] = true
+			held += int(d.PayloadBytes)
+		}
+		if held > pageBytes+size {
+			t.Errorf("a page of %d bytes", held)
+		}
+		if path = ""; l.Next != nil {
+			path = "/dead-letters?limit=1000&cursor=" + *l.Next
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d dead letters on all pages, want %d", len(seen), n)
 	}
 }
 
@@ -459,7 +532,7 @@ func (s *slowSender) Send(ctx context.Context, msgs []*bus.Message) error {
 func TestInFlight(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		s := &slowSender{gate: make(chan error)}
-		api := newAPI(Config{}, s, nil, nil)
+		api := newAPI(Defaults(), s, nil, nil)
 		f := serve(t, api, nil)
 		replies := make(chan reply, 2)
 		post := func() { replies <- f.post("/events", jsonType_, []byte(one(1))) }
@@ -514,7 +587,9 @@ func waitFor(t *testing.T, ok func() bool) {
 
 func TestOverload(t *testing.T) {
 	s := &slowSender{gate: make(chan error)}
-	api := newAPI(Config{MaxInFlightBytes: 1 << 20}, s, nil, nil)
+	small := Defaults()
+	small.MaxInFlightBytes = 1 << 20
+	api := newAPI(small, s, nil, nil)
 	full := false
 	api.Overfull = func() (bool, string) { return full, "the disk is full" }
 	f := serve(t, api, nil)
@@ -536,9 +611,9 @@ func TestOverload(t *testing.T) {
 }
 
 func TestTopics(t *testing.T) {
-	f := start(t, Config{})
+	f := start(t, Defaults())
 	f.post("/events", ndjsonType_, []byte(strings.Join(several(0, 30), "\n")))
-	var one topic
+	var one Topic
 	if f.get("/topics/llm-requests", &one); one.Messages != 30 || one.Partitions != 3 || one.Internal || one.RetentionMS == nil || *one.RetentionMS != 7*24*3600*1000 {
 		t.Errorf("%+v", one)
 	}
@@ -546,7 +621,7 @@ func TestTopics(t *testing.T) {
 	path := "/topics?limit=3"
 	for path != "" {
 		var l struct {
-			Topics []topic
+			Topics []Topic
 			Next   *string `json:"next_cursor"`
 		}
 		f.get(path, &l)

@@ -59,7 +59,7 @@ func (a *API) learn(ctx context.Context) (n int, err error) {
 		return 0, err
 	}
 	defer reader.Close()
-	var l learner
+	l := learner{future: a.cfg.MaxFuture.Microseconds()}
 	for open > 0 {
 		fetch, err := reader.Poll(ctx)
 		if err != nil {
@@ -76,9 +76,11 @@ func (a *API) learn(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
+// learner reads what lies in the topics as their readers do: only what they count is known.
 type learner struct {
 	parser event.Parser
 	e      event.Event
+	future int64 // microseconds ahead of the broker's clock from which on an event is quarantined
 }
 
 func (l *learner) learn(f *filter, batch bus.PartitionBatch) (n int) {
@@ -87,7 +89,10 @@ func (l *learner) learn(f *filter, batch bus.PartitionBatch) (n int) {
 		return 0
 	}
 	for _, m := range batch.Messages {
-		if l.parser.Parse(m.Value, &l.e) == nil && l.e.ID != "" {
+		if l.parser.Parse(m.Value, &l.e) != nil || l.e.ID == "" {
+			continue
+		}
+		if !l.e.HasTime || l.e.Time <= m.Timestamp.UnixMicro()+l.future {
 			f.add(l.e.Identity(), place{uint8(kind), m.Partition, m.Offset})
 			n++
 		}

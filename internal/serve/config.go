@@ -8,7 +8,7 @@ import (
 
 // Config are the settings of the streams.
 type Config struct {
-	WebSocketMax   int     `yaml:"websocket_max_connections" env:"WEBSOCKET_MAX_CONNECTIONS" default:"200" min:"1" max:"100000" doc:"WebSocket connections at once; more are answered 503 with Retry-After"`
+	WebSocketMax   int     `yaml:"websocket_max_connections" env:"WEBSOCKET_MAX_CONNECTIONS" default:"200" min:"1" max:"100000" doc:"WebSocket connections at once; more are answered 503 with Retry-After" later:"WebSocket comes with the live release; server-sent events are there"`
 	SSEMax         int     `yaml:"sse_max_connections" env:"SSE_MAX_CONNECTIONS" default:"100" min:"1" max:"100000" doc:"event streams (SSE) at once, those of open dashboards included; more are answered 503 with Retry-After"`
 	UpdateInterval float64 `yaml:"live_dashboard_update_interval" env:"LIVE_DASHBOARD_UPDATE_INTERVAL" default:"1" min:"0.25" max:"60" doc:"seconds between two updates of a live stream for clients that ask for no interval of their own"`
 	Environment    string  `yaml:"environment" env:"HXP_ENVIRONMENT" default:"local" doc:"name of the installation, shown in the head of every dashboard"`

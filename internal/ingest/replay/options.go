@@ -16,6 +16,9 @@ type Options struct {
 	Speed  float64   // event seconds per second; 0 = as fast as possible
 	Model  string    // for formats that name none
 	JSON   bool      // the summary as JSON
+	// Future is how far ahead of the clock a row may be stamped; later ones are refused, as the readers of the topics would
+	// quarantine them. 0 = no limit.
+	Future time.Duration
 
 	// Terminal shows a progress bar on stderr instead of plain lines.
 	Terminal bool

@@ -271,3 +271,16 @@ func FuzzReplay(f *testing.F) {
 		}
 	})
 }
+
+// A row that its readers would quarantine is refused, whatever the way; the others are sent.
+func TestRowsAheadOfTheClock(t *testing.T) {
+	ahead := `{"event_type":"llm_request","timestamp":"9990-01-01T00:00:00Z","data":{"model":"m"}}` + "\n"
+	good := `{"event_type":"llm_request","timestamp":"2024-01-01T00:00:00Z","data":{"model":"m"}}` + "\n"
+	code, s, g, errs := run(t, Options{Files: []string{file(t, "in.ndjson", good+ahead+good)}, Future: 5 * time.Minute})
+	if code != 1 || s.Read != 3 || s.Sent != 2 || s.Refused != 1 || len(g.items) != 2 {
+		t.Errorf("exit %d, %+v, %d items", code, s, len(g.items))
+	}
+	if !strings.Contains(errs, "in.ndjson:2: "+event.CodeFuture) {
+		t.Errorf("stderr: %s", errs)
+	}
+}

@@ -178,10 +178,19 @@ func (p *player) playFile(ctx context.Context, in *input) error {
 			p.tally.refuse(in.source.name, r.line, err.Error())
 			continue
 		}
+		if p.ahead(&e) {
+			p.tally.refuse(in.source.name, r.line, fmt.Sprintf("%s: the row is stamped %s, more than %s ahead of the clock", event.CodeFuture, event.FormatTime(e.Time), p.options.Future))
+			continue
+		}
 		if err := p.send(ctx, it, &e); err != nil {
 			return err
 		}
 	}
+}
+
+// ahead tells whether an event would be quarantined because of its time.
+func (p *player) ahead(e *event.Event) bool {
+	return p.options.Future > 0 && e.HasTime && e.Time > time.Now().Add(p.options.Future).UnixMicro()
 }
 
 func (p *player) send(ctx context.Context, it sink.Item, e *event.Event) error {

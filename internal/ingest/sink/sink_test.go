@@ -53,7 +53,7 @@ func item(i int) sink.Item {
 // others, with the same bytes, key and partition.
 func TestWaysAgree(t *testing.T) {
 	b := bustest.New(t)
-	api, err := ingest.New(ingest.Config{}, b, nil, nil)
+	api, err := ingest.New(ingest.Defaults(), b, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ type Server struct {
 
 // NewServer makes a server for addr ("host:port", port 0 = any free one) that opens its port in Run, or earlier by Listen.
 func NewServer(name, addr string, h http.Handler, log *slog.Logger) *Server {
-	s := &Server{name: name, addr: addr, log: log.With("service", name), ready: make(chan struct{}), draining: make(chan struct{})}
+	s := &Server{name: name, addr: addr, log: log, ready: make(chan struct{}), draining: make(chan struct{})}
 	s.inFlight.idle = make(chan struct{}, 1)
 	s.http = &http.Server{
 		Handler:           s.handler(h),
