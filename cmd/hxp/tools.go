@@ -76,7 +76,9 @@ func simulateCommand() *cobra.Command {
 	var s app.SimulateFlags
 	cmd := &cobra.Command{
 		Use: "simulate", Short: "Send believable generated traffic", Args: noArgs,
-		Example: "  hxp simulate --rate 200 --duration 5m --scenario incident",
+		Long: "Makes requests, feedback, business events and metrics of hosts, and sends them in real time. A profile is a YAML file with rate,\n" +
+			"scenario, hosts, users and models (name, weight, prompt_tokens, completion_tokens, ttft_ms, tpot_ms, error_rate,\nusd_per_million_prompt, usd_per_million_completion).",
+		Example: "  hxp simulate --rate 200 --duration 5m --scenario incident\n  hxp simulate --profile my-models.yaml --via http",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := settings(cmd)
 			if err != nil {
@@ -85,12 +87,16 @@ func simulateCommand() *cobra.Command {
 			if err := s.Check(); err != nil {
 				return usage(err)
 			}
+			profile, err := s.Profile()
+			if err != nil {
+				return err
+			}
 			to, err := app.OpenSending(cmd.Context(), cfg, s.Via, s.To, quiet())
 			if err != nil {
 				return err
 			}
 			defer to.Close()
-			n, err := s.Run(cmd.Context(), to)
+			n, err := s.Run(cmd.Context(), profile, to)
 			fmt.Fprintf(cmd.OutOrStdout(), "%d events sent\n", n)
 			return err
 		},
@@ -99,6 +105,8 @@ func simulateCommand() *cobra.Command {
 	f.Float64Var(&s.Rate, "rate", 50, "requests a second, on average")
 	f.DurationVar(&s.Duration, "duration", 0, "how long; until Ctrl-C when absent")
 	f.Int64Var(&s.Seed, "seed", 1, "makes the traffic reproducible")
+	f.StringVar(&s.File, "profile", "", "YAML file that says what the traffic is like")
+	s.Given = f.Changed
 	f.StringVar(&s.Scenario, "scenario", "steady", strings.Join(app.Scenarios(), ", "))
 	f.StringVar(&s.Via, "via", "kafka", "kafka or http")
 	f.StringVar(&s.To, "to", "", "brokers, or base URL of kafka-api")

@@ -48,6 +48,8 @@ type SimulateFlags struct {
 	Duration          time.Duration
 	Seed              int64
 	Scenario, Via, To string
+	File              string // a profile; what the other flags say wins over it
+	Given             func(flag string) bool
 }
 
 // Scenarios lists what simulate can make.
@@ -72,7 +74,23 @@ func (f SimulateFlags) Check() error {
 	return nil
 }
 
+// Profile is the traffic that the flags and the file ask for.
+func (f SimulateFlags) Profile() (p simulate.Profile, err error) {
+	if f.File != "" {
+		if p, err = simulate.ReadProfile(f.File); err != nil {
+			return p, fmt.Errorf("the profile has faults:\n%w", err)
+		}
+	}
+	if f.File == "" || f.Given("rate") {
+		p.Rate = f.Rate
+	}
+	if f.File == "" || f.Given("scenario") {
+		p.Scenario = simulate.Scenario(f.Scenario)
+	}
+	return p, nil
+}
+
 // Run sends the traffic and returns how many events were sent.
-func (f SimulateFlags) Run(ctx context.Context, to Sending) (int64, error) {
-	return Simulate(ctx, f.Seed, simulate.Profile{Rate: f.Rate, Scenario: simulate.Scenario(f.Scenario)}, f.Duration, to)
+func (f SimulateFlags) Run(ctx context.Context, p simulate.Profile, to Sending) (int64, error) {
+	return Simulate(ctx, f.Seed, p, f.Duration, to)
 }

@@ -25,33 +25,6 @@ const (
 // Scenarios lists all.
 var Scenarios = []Scenario{Steady, Diurnal, Incident, Drift}
 
-// Profile says what traffic is made.
-type Profile struct {
-	Rate     float64 // requests a second, on average
-	Scenario Scenario
-	Hosts    int // 0 = 4
-	Users    int // 0 = 400
-}
-
-// model is how one model behaves. Lengths and times are log-normal: median and sigma.
-type model struct {
-	name                   string
-	weight                 float64
-	prompt, completion     float64 // median tokens
-	ttft                   float64 // median ms at 1,000 prompt tokens
-	tpot                   float64 // median ms a token
-	errors                 float64 // share of requests
-	usdPrompt, usdComplete float64 // per million tokens
-	host                   int
-}
-
-var models = []model{
-	{"mixtral-8x7b", .38, 1400, 320, 240, 21, .012, .45, .70, 0},
-	{"hermes-2", .27, 900, 240, 150, 14, .009, .20, .30, 1},
-	{"openchat-3.5", .22, 600, 180, 110, 11, .011, .15, .20, 2},
-	{"phi-3-mini", .13, 420, 130, 55, 6, .006, .05, .08, 3},
-}
-
 var failures = []struct {
 	share  float64
 	status int64
@@ -71,23 +44,19 @@ type Generator struct {
 	prefix  string
 	tenants []string
 	users   []string
+	weight  float64        // of all models
 	free    []*event.Event // told and forgotten, to be used again
 }
 
 // New makes a generator whose first event comes after start.
 func New(seed int64, p Profile, start time.Time) *Generator {
-	if p.Rate <= 0 {
-		p.Rate = 50
-	}
-	if p.Hosts <= 0 || p.Hosts > 16 {
-		p.Hosts = 4
-	}
-	if p.Users <= 0 {
-		p.Users = 400
-	}
+	p = p.withDefaults()
 	g := &Generator{profile: p, rnd: rand.New(rand.NewPCG(uint64(seed), 0x68787031)), start: start, next: start, sampled: start}
 	g.prefix = fmt.Sprintf("sim-%x-%x", uint64(seed), start.UnixMilli())
 	g.tenants = []string{"acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell", "cyberdyne", "soylent", "oscorp", "wonka"}
+	for i := range p.Models {
+		g.weight += p.Models[i].Weight
+	}
 	for i := range p.Users {
 		g.users = append(g.users, fmt.Sprintf("user-%03d", i))
 	}
@@ -199,14 +168,16 @@ func (g *Generator) id(kind string) string {
 	return g.prefix + "-" + kind + "-" + strconv.FormatUint(g.serial, 10)
 }
 
-func (g *Generator) pick() *model {
-	x := g.rnd.Float64()
-	for i := range models {
-		if x -= models[i].weight; x < 0 {
-			return &models[i]
+// pick chooses a model by weight and tells its place in the profile.
+func (g *Generator) pick() (*Model, int) {
+	x := g.rnd.Float64() * g.weight
+	for i := range g.profile.Models {
+		m := &g.profile.Models[i]
+		if x -= m.Weight; x < 0 {
+			return m, i
 		}
 	}
-	return &models[0]
+	return &g.profile.Models[0], 0
 }
 
 // skewed picks below n, small numbers much more often: a few tenants and users make most of the traffic.
@@ -228,12 +199,12 @@ func (g *Generator) newEvent(k event.Kind, at time.Time, kind string) *event.Eve
 
 // request makes a request that arrives at a time; it is told when it ends.
 func (g *Generator) request(at time.Time) {
-	m := g.pick()
+	m, place := g.pick()
 	e := g.newEvent(event.LLMRequest, at, "req")
 	id := e.ID
 	tenant, user := g.tenants[g.skewed(len(g.tenants))], g.users[g.skewed(len(g.users))]
 	e.CorrelationID = id
-	e.SetText(event.Model, m.name)
+	e.SetText(event.Model, m.Name)
 	e.SetText(event.RequestID, id)
 	e.SetText(event.Tenant, tenant)
 	e.SetText(event.UserID, user)
@@ -241,11 +212,11 @@ func (g *Generator) request(at time.Time) {
 	e.SetText(event.Operation, "chat")
 	e.SetText(event.Endpoint, "/v1/chat/completions")
 	e.SetBool(event.Streaming, g.rnd.Float64() < .8)
-	prompt := math.Min(math.Max(g.logNormal(m.prompt, .8), 1), 32000)
-	completion := math.Min(math.Max(g.logNormal(m.completion, .7), 1), maxCompletion)
+	prompt := math.Min(math.Max(g.logNormal(m.PromptTokens, .8), 1), 32000)
+	completion := math.Min(math.Max(g.logNormal(m.CompletionTokens, .7), 1), maxCompletion)
 	slow, failing := g.stress(m, at)
-	ttft := g.logNormal(m.ttft*(.4+.6*prompt/1000), .35) * slow
-	tpot := g.logNormal(m.tpot, .18) * (1 + (slow-1)/2)
+	ttft := g.logNormal(m.TTFT*(.4+.6*prompt/1000), .35) * slow
+	tpot := g.logNormal(m.TPOT, .18) * (1 + (slow-1)/2)
 	queue := g.logNormal(4, 1) * slow * slow
 	took := ttft + queue + tpot*completion
 	failed := g.rnd.Float64() < failing
@@ -260,7 +231,7 @@ func (g *Generator) request(at time.Time) {
 		e.SetInt(event.TPOT, int64(tpot*1e6))
 		e.SetInt(event.CachedTokens, int64(prompt*.3*g.rnd.Float64()))
 		e.SetText(event.UsageSource, "reported")
-		e.SetInt(event.Cost, int64(prompt*m.usdPrompt*1e3+completion*m.usdComplete*1e3))
+		e.SetInt(event.Cost, int64(prompt*m.PromptUSD*1e3+completion*m.CompletionUSD*1e3))
 	}
 	e.SetInt(event.Queue, int64(queue*1e6))
 	e.SetInt(event.DurationMS, int64(took*1e6))
@@ -269,18 +240,18 @@ func (g *Generator) request(at time.Time) {
 	e.Settle()
 	end := at.Add(time.Duration(took * 1e6))
 	e.Time = end.UnixMicro() // a gateway writes its record when the answer is complete
-	g.load[m.host%len(g.load)] += took / 1000
+	g.load[place%g.profile.Hosts] += took / 1000
 	g.later(end, e)
 	g.follow(m, id, tenant, user, end, took, completion, failed)
 }
 
 // stress is what the scenario does to a model at a time: a factor on its latency and its share of failures.
-func (g *Generator) stress(m *model, at time.Time) (slow, failing float64) {
-	slow, failing = 1, m.errors
+func (g *Generator) stress(m *Model, at time.Time) (slow, failing float64) {
+	slow, failing = 1, m.ErrorRate
 	since := at.Sub(g.start)
 	switch g.profile.Scenario {
 	case Incident:
-		if into := since % (30 * time.Minute); m.name == models[0].name && into > 5*time.Minute && into < 9*time.Minute {
+		if into := since % (30 * time.Minute); m.Name == g.profile.Models[0].Name && into > 5*time.Minute && into < 9*time.Minute {
 			return 3.5, .35
 		}
 	case Drift:
@@ -308,7 +279,7 @@ func (g *Generator) fail(e *event.Event) (took float64) {
 }
 
 // follow makes what comes after some requests: a rating that depends on how it went, and a business event.
-func (g *Generator) follow(m *model, id, tenant, user string, end time.Time, took, completion float64, failed bool) {
+func (g *Generator) follow(m *Model, id, tenant, user string, end time.Time, took, completion float64, failed bool) {
 	chance := .07
 	if failed {
 		chance = .12
@@ -323,7 +294,7 @@ func (g *Generator) follow(m *model, id, tenant, user string, end time.Time, too
 		score = math.Round(min(max(score, 1), 5))
 		e.CorrelationID = id
 		e.SetText(event.RequestID, id)
-		e.SetText(event.Model, m.name)
+		e.SetText(event.Model, m.Name)
 		e.SetText(event.UserID, user)
 		e.SetText(event.Tenant, tenant)
 		e.SetFloat(event.SatisfactionScore, score)
@@ -335,7 +306,7 @@ func (g *Generator) follow(m *model, id, tenant, user string, end time.Time, too
 		e := g.newEvent(event.BusinessEvent, at, "biz")
 		e.CorrelationID = id
 		e.SetText(event.RequestID, id)
-		e.SetText(event.Model, m.name)
+		e.SetText(event.Model, m.Name)
 		e.SetText(event.Tenant, tenant)
 		e.SetText(event.BusinessEventType, []string{"ticket_solved", "order", "document_written", "lead"}[g.rnd.IntN(4)])
 		e.SetInt(event.BusinessValue, int64(math.Round(g.logNormal(6, .9)*100))*1e7)

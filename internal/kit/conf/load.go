@@ -60,6 +60,17 @@ func Load(target any, o Options) (*Tree, error) {
 	return t, nil
 }
 
+// LoadFile fills target, which has one file root, from one YAML file: for what a person names on a command line. The error is of
+// type Faults; with it, target is not to be used.
+func LoadFile(target any, path string) error {
+	l := &loader{schema: newSchema(target)}
+	l.file(l.schema.files[0], path)
+	if l.validate(); len(l.faults) > 0 {
+		return sorted(l.faults)
+	}
+	return nil
+}
+
 type loader struct {
 	schema           *schema
 	faults, warnings Faults
@@ -72,19 +83,23 @@ func (l *loader) files(dir string) {
 	}
 	for _, name := range l.schema.files {
 		path := filepath.Join(dir, name+".yaml")
-		data, err := readSmall(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			l.file(name, path)
 		}
-		if err != nil {
-			l.faults = append(l.faults, fault(origin{kind: byFile, file: path}, "", "cannot be read: %v", reason(err)))
-			continue
-		}
-		y := &yamlFile{schema: l.schema, name: name, path: path}
-		y.load(data)
-		l.faults = append(l.faults, y.faults...)
 	}
 	l.strangeFiles(dir)
+}
+
+// file reads one file into the settings of a root.
+func (l *loader) file(name, path string) {
+	data, err := readSmall(path)
+	if err != nil {
+		l.faults = append(l.faults, fault(origin{kind: byFile, file: path}, "", "cannot be read: %v", reason(err)))
+		return
+	}
+	y := &yamlFile{schema: l.schema, name: name, path: path}
+	y.load(data)
+	l.faults = append(l.faults, y.faults...)
 }
 
 // strangeFiles warns of YAML files that nobody reads, since a misspelt name would silently change nothing.
