@@ -71,11 +71,7 @@ func (c *Config) listeners() []listener {
 func (c *Config) check(t *conf.Tree) []conf.Fault {
 	faults := c.checkDoors(t)
 	faults = append(faults, c.checkPorts(t)...)
-	if scheme, _, ok := strings.Cut(c.Batch.Database.URL, ":"); ok && (scheme == "postgres" || scheme == "postgresql") {
-		faults = append(faults, t.NewFault("database.url", "PostgreSQL comes with the batch release; write sqlite:PATH"))
-	} else if ok && scheme != "sqlite" && !strings.ContainsAny(scheme, "/.") {
-		faults = append(faults, t.NewFault("database.url", "%q is no known kind of database; write sqlite:PATH", scheme))
-	}
+	faults = append(faults, c.checkDatabase(t)...)
 	if _, err := c.Batch.Lake.Dir(c.DataDir); err != nil {
 		faults = append(faults, t.NewFault("lake.url", "%v", err))
 	}
@@ -143,6 +139,7 @@ func (c *Config) checkPorts(t *conf.Tree) []conf.Fault {
 
 // doubt warns of what is allowed and probably not meant.
 func (c *Config) doubt(t *conf.Tree) {
+	c.doubtDatabase(t)
 	if t.IsSet("kafka.auto_commit") && c.Batch.Kafka.AutoCommit {
 		t.Warn("kafka.auto_commit", "positions are committed only after what they cover is durable, never by time alone")
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"log/slog"
 	"net"
-	"path/filepath"
 	"strconv"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -54,14 +53,6 @@ func (c *Config) Ports() map[string]int {
 		ports[l.name] = l.port
 	}
 	return ports
-}
-
-// StoreURL is the database: what SQL_DATABASE_URL says, else a file in the data folder.
-func (c *Config) StoreURL() string {
-	if c.Batch.Database.URL != "" {
-		return c.Batch.Database.URL
-	}
-	return "sqlite:" + filepath.Join(c.DataDir, "hxp.db")
 }
 
 // Limits are the soft memory limit in bytes and the cores of a process that runs the named services (nil: all of them): the

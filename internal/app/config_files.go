@@ -50,7 +50,7 @@ type PerformanceCommon struct {
 
 // Monitoring names the systems around hxp.
 type Monitoring struct {
-	SQLEndpoint     string `yaml:"sql_database_endpoint" env:"SQL_DATABASE_ENDPOINT" doc:"host:port of PostgreSQL." later:"PostgreSQL comes with the batch release; SQLite in the data folder is used"`
+	SQLEndpoint     string `yaml:"sql_database_endpoint" env:"SQL_DATABASE_ENDPOINT" doc:"host:port of PostgreSQL, where aggregates and runs are kept unless SQL_DATABASE_URL is set. It needs SQL_DATABASE_PASSWORD; named in a file without one, it is not used, with a warning."`
 	MetricsEndpoint string `yaml:"metrics_server_endpoint" env:"METRICS_SERVER_ENDPOINT" doc:"URL of the Prometheus that doctor and reports ask." later:"doctor asks it from the operate release, reports from the insight release"`
 	CustomEndpoint  string `yaml:"custom_metrics_endpoint" env:"CUSTOM_METRICS_ENDPOINT" doc:"URL that is scraped for system metrics." later:"scraping comes with the bus release"`
 	GatewayEndpoint string `yaml:"api_gateway_endpoint" env:"API_GATEWAY_ENDPOINT" doc:"URL of the LLM gateway, scraped for its metrics." later:"scraping comes with the bus release"`
@@ -146,14 +146,6 @@ type BatchKafka struct {
 	AutoCommitEvery time.Duration `yaml:"auto_commit_interval_ms" env:"KAFKA_CONSUMER_AUTO_COMMIT_INTERVAL_MS" default:"5000" unit:"ms" min:"100" max:"3600000" doc:"Time between two commits of positions." later:"scale-out comes with the batch release; positions are committed after each publish"`
 	SessionTimeout  time.Duration `yaml:"session_timeout_ms" env:"KAFKA_CONSUMER_SESSION_TIMEOUT_MS" default:"60000" unit:"ms" min:"1000" max:"1800000" doc:"Time after which a silent member of the group is replaced." later:"scale-out comes with the batch release"`
 	MaxPollRecords  int           `yaml:"max_poll_records" default:"1000" min:"1" max:"1000000" doc:"Records of one poll." later:"scale-out comes with the batch release"`
-}
-
-// Database says where aggregates and runs are kept.
-type Database struct {
-	URL      string `yaml:"url" env:"SQL_DATABASE_URL" doc:"sqlite:PATH; hxp.db in the data folder when empty. It wins over SQL_DATABASE_ENDPOINT."`
-	User     string `yaml:"user" env:"SQL_DATABASE_USER" default:"citadel_admin" doc:"User of the database at SQL_DATABASE_ENDPOINT." later:"PostgreSQL comes with the batch release"`
-	Password string `yaml:"password" env:"SQL_DATABASE_PASSWORD" secret:"true" doc:"Password of the user." later:"PostgreSQL comes with the batch release"`
-	Name     string `yaml:"name" env:"SQL_DATABASE_NAME" default:"citadel_ai" doc:"Name of the database." later:"PostgreSQL comes with the batch release"`
 }
 
 // BatchPerformance are the resources that batch-processing-api may use.

@@ -35,7 +35,7 @@ REPORT_GENERATION_ENABLED=true REPORT_GENERATION_FORMATS=json,csv,pdf REPORT_GEN
 BUSINESS_INTELLIGENCE_ENABLED=true BUSINESS_INTELLIGENCE_METRICS_ENABLED=true BUSINESS_INTELLIGENCE_TRENDS_ENABLED=true BUSINESS_INTELLIGENCE_FORECASTING_ENABLED=true BUSINESS_INTELLIGENCE_DASHBOARDS_ENABLED=true
 CAPACITY_ANALYSIS_ENABLED=true CAPACITY_ANALYSIS_MODELS_ENABLED=true CAPACITY_ANALYSIS_PREDICTIONS_ENABLED=true CAPACITY_ANALYSIS_ALERTS_ENABLED=true CAPACITY_ANALYSIS_REPORTING_ENABLED=true
 KAFKA_CONSUMER_GROUP=hxp-batch-processing KAFKA_CONSUMER_AUTO_COMMIT=true KAFKA_CONSUMER_AUTO_COMMIT_INTERVAL_MS=5000 KAFKA_CONSUMER_SESSION_TIMEOUT_MS=60000
-SQL_DATABASE_ENDPOINT=127.0.0.1:5432 METRICS_SERVER_ENDPOINT=http://127.0.0.1:9090 CUSTOM_METRICS_ENDPOINT=http://127.0.0.1:9091 API_GATEWAY_ENDPOINT=http://127.0.0.1:8000`
+SQL_DATABASE_ENDPOINT=127.0.0.1:5432 SQL_DATABASE_PASSWORD=pl4nted METRICS_SERVER_ENDPOINT=http://127.0.0.1:9090 CUSTOM_METRICS_ENDPOINT=http://127.0.0.1:9091 API_GATEWAY_ENDPOINT=http://127.0.0.1:8000`
 
 func specEnviron() []string {
 	var out []string
@@ -217,7 +217,7 @@ func TestFaults(t *testing.T) {
 			"batch-processing-api": "service:\n  prot: 9101\nbatch_procesing:\n  timeout: 1\nbatch_processing:\n  timeout: soon\n  daily_cron: 61 * * * *\n  retries: three\nkafka: {}\nkafka: {auto_commit: false}\n",
 			"kafka-api":            "scrape:\n  - {name: dcgm, url: 'http://h:9400/metrics', interval: 1s}\n  - {name: x, url: h}\ningest: {max_items: 0}\nwebsocket_max_connections: 3\n",
 		}, env: []string{"DATA_AGGREGATION_ENABLED=perhaps", "KAFKA_TOPIC_PARTITIONS=-1", "DATA_RETENTION_DAYS_RAW=many", "WEBSOCKET_MAX_CONNECTIONS=1.5", "KAFKA_API_PORT=99999", "HXP_DATADIR=x"}},
-		{name: "doors", files: map[string]string{"batch-processing-api": "service:\n  host: \"0.0.0.0\"\nairflow:\n  webserver_host: 0.0.0.0\n"}, env: []string{"HXP_AUTH_TOKENS_FILE=/t", "SQL_DATABASE_URL=postgres://u:pl4nted@h/db", "HXP_LAKE_URL=s3://key:pl4nted@bucket"}},
+		{name: "doors", files: map[string]string{"batch-processing-api": "service:\n  host: \"0.0.0.0\"\nairflow:\n  webserver_host: 0.0.0.0\n"}, env: []string{"HXP_AUTH_TOKENS_FILE=/t", "SQL_DATABASE_URL=postgres://u:pl4nted@h:port/db", "HXP_LAKE_URL=s3://key:pl4nted@bucket"}},
 		{name: "bind", env: []string{"HXP_BIND=::"}},
 		{name: "embedded", env: []string{"KAFKA_BOOTSTRAP_SERVERS=10.0.0.1:9092,nonsense", "KAFKA_TOPIC_PARTITIONS=9"}, flags: map[string]string{"broker": "embedded"}},
 		{name: "ports", files: map[string]string{"data-streaming-api": "service: {port: 9101}\ndashboards: {operations_port: 9099, system_port: 0, business_port: 0}\n"}},
@@ -302,6 +302,42 @@ func TestDefaultsOfRooms(t *testing.T) {
 		if addr := c.Addr(name); addr != fmt.Sprintf("127.0.0.1:%d", port) {
 			t.Errorf("%s listens on %s", name, addr)
 		}
+	}
+}
+
+func TestStoreURL(t *testing.T) {
+	named := map[string]string{"batch-processing-api": "monitoring: {sql_database_endpoint: 'h:5432'}\n"}
+	for _, c := range []struct {
+		name     string
+		files    map[string]string
+		env      []string
+		want     string // a URL, or what the fault says
+		warnings int
+	}{
+		{name: "nothing", want: "sqlite:d/hxp.db"},
+		{name: "endpoint", env: []string{"SQL_DATABASE_ENDPOINT=h:5432", "SQL_DATABASE_PASSWORD=pl4nted/@"}, want: "postgres://citadel_admin:pl4nted%2F%40@h:5432/citadel_ai"},
+		{name: "all of it", env: []string{"SQL_DATABASE_ENDPOINT=[::1]:5433", "SQL_DATABASE_PASSWORD=p", "SQL_DATABASE_USER=u", "SQL_DATABASE_NAME=a b"}, want: "postgres://u:p@[::1]:5433/a%20b"},
+		{name: "URL wins", env: []string{"SQL_DATABASE_URL=sqlite:x", "SQL_DATABASE_ENDPOINT=h:5432"}, want: "sqlite:x"},
+		{name: "no password", env: []string{"SQL_DATABASE_ENDPOINT=h:5432"}, want: "SQL_DATABASE_ENDPOINT: monitoring.sql_database_endpoint: PostgreSQL at h:5432 needs a password"},
+		{name: "no port", env: []string{"SQL_DATABASE_ENDPOINT=h", "SQL_DATABASE_PASSWORD=p"}, want: "write host:port"},
+		{name: "file without password", files: named, want: "sqlite:d/hxp.db", warnings: 1},
+		{name: "file", files: named, env: []string{"SQL_DATABASE_PASSWORD=p"}, want: "postgres://citadel_admin:p@h:5432/citadel_ai"},
+		{name: "unknown kind", env: []string{"SQL_DATABASE_URL=mysql://u:pl4nted@h/x"}, want: `SQL_DATABASE_URL: database.url: "mysql" is no known kind of database`},
+		{name: "no path", env: []string{"SQL_DATABASE_URL=sqlite:"}, want: "no path"},
+		{name: "wrong escape", env: []string{"SQL_DATABASE_URL=postgres://u:pl4nted%zz@h/x"}, want: "special characters of the password as %XX"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg, tree, err := LoadConfig(LoadOptions{ConfigDir: configDir(t, c.files), Environ: append(c.env, "HXP_DATA_DIR=d")})
+			if err != nil {
+				if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "pl4nted") {
+					t.Errorf("%v\nwant %s", err, c.want)
+				}
+				return
+			}
+			if got := cfg.StoreURL(); got != c.want || len(tree.Warnings) != c.warnings {
+				t.Errorf("%s, want %s; warnings %v", got, c.want, tree.Warnings)
+			}
+		})
 	}
 }
 

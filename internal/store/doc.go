@@ -4,10 +4,12 @@
 // In come the calls of the lake, the batch and the APIs; each method is one transaction. Out go plain values of event and agg.
 //
 // Promised: a call that returned nil survives a killed process. With SQLite it need not survive a power cut: the write-ahead
-// log is synced at checkpoints only, because everything in here can be made again from the topics and the Parquet files. A
-// read that spans several tables (HourSnapshot) sees one moment. Writers of one store queue up behind each other; readers
-// never wait for them.
+// log is synced at checkpoints only, because everything in here can be made again from the topics and the Parquet files. With
+// PostgreSQL it survives what the server is set up for. A read that spans several tables (HourSnapshot) sees one moment.
+// Write transactions act as if one ran after the other: in SQLite they do, in PostgreSQL they are serializable and run again
+// when they lost. Readers never wait for writers.
 //
-// On failure a call changes nothing and says which of its steps failed. Two processes on one file are safe, slower, and wait
-// for each other up to ten seconds.
+// On failure a call changes nothing and says which of its steps failed; only when the connection to PostgreSQL breaks during a
+// commit is it unknown whether the change holds, so callers look again before they undo anything. A lost server is asked anew
+// by each call. Several processes on one database are safe; on one SQLite file they wait for each other up to ten seconds.
 package store

@@ -20,13 +20,14 @@ import (
 // pgConnector opens the connections of one pool.
 type pgConnector struct {
 	driver.Connector
+	where    string // address, database and user, for errors
 	readOnly bool
 }
 
 func (c pgConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, &connectError{c.where, err}
 	}
 	pc, ok := conn.(*stdlib.Conn)
 	if !ok {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -39,8 +40,9 @@ func openPostgres(ctx context.Context, url string, log *slog.Logger) (*Store, er
 	if err != nil {
 		return nil, err
 	}
+	where := fmt.Sprintf("%s (database %s, user %s)", net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)), cfg.Database, cfg.User)
 	pool := func(readOnly bool) *sql.DB {
-		db := sql.OpenDB(pgConnector{stdlib.GetConnector(*cfg), readOnly})
+		db := sql.OpenDB(pgConnector{stdlib.GetConnector(*cfg), where, readOnly})
 		db.SetMaxOpenConns(pgConns)
 		db.SetMaxIdleConns(pgConns)
 		db.SetConnMaxIdleTime(pgIdleLimit)
@@ -77,8 +79,7 @@ func openPostgres(ctx context.Context, url string, log *slog.Logger) (*Store, er
 func pgConfig(url string) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil {
-		return nil, errors.New("postgres: SQL_DATABASE_URL is not of the form postgres://USER:PASSWORD@HOST:PORT/NAME?OPTION=VALUE; " +
-			"write special characters of the password as %XX")
+		return nil, errors.New("postgres: write postgres://USER:PASSWORD@HOST:PORT/NAME?OPTION=VALUE, special characters of the password as %XX")
 	}
 	if !strings.Contains(url, "default_query_exec_mode=") {
 		// Works through a pooler that hands a connection on after each transaction, and is no slower without one.
@@ -103,7 +104,7 @@ func pgAwait(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 			return err
 		}
 		if time.Now().Add(pause).After(deadline) {
-			return fmt.Errorf("no answer within %s: %w", pgStartLimit, err)
+			return fmt.Errorf("%w (tried for %s)", err, pgStartLimit)
 		}
 		log.Warn("waiting for the database", "error", err)
 		if err := sleep(ctx, pause); err != nil {
@@ -112,13 +113,38 @@ func pgAwait(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	}
 }
 
-// pgFinal tells whether a refusal to connect will not change by waiting: wrong user, password or database.
-func pgFinal(err error) bool {
-	switch code := sqlState(err); {
-	case strings.HasPrefix(code, "28"), strings.HasPrefix(code, "3D"), strings.HasPrefix(code, "42"):
-		return true
+// pgFinal tells whether a refusal will not change by waiting: wrong user, password or database, missing rights.
+func pgFinal(err error) bool { return pgCure(err) != "" }
+
+// pgCure says how to mend what the server refuses; "" when there is nothing to mend but to wait.
+func pgCure(err error) string {
+	switch sqlState(err) {
+	case "28P01", "28000":
+		return "check the user and the password in SQL_DATABASE_URL, or SQL_DATABASE_USER and SQL_DATABASE_PASSWORD"
+	case "3D000":
+		return "create the database, or name another one in SQL_DATABASE_URL or SQL_DATABASE_NAME"
+	case "42501":
+		return "let the user own the database, or GRANT CREATE ON SCHEMA public to it"
 	}
-	return false
+	return ""
+}
+
+// connectError tells in one line where nobody answered, and why.
+type connectError struct {
+	where string
+	err   error
+}
+
+func (e *connectError) Unwrap() error { return e.err }
+
+func (e *connectError) Error() string {
+	reason := e.err
+	if pg, ok := errors.AsType[*pgconn.PgError](e.err); ok {
+		reason = pg
+	} else if op, ok := errors.AsType[*net.OpError](e.err); ok {
+		reason = op.Err
+	}
+	return fmt.Sprintf("no connection to PostgreSQL at %s: %s", e.where, strings.Join(strings.Fields(reason.Error()), " "))
 }
 
 func sqlState(err error) string {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -20,9 +19,6 @@ const maxReaders = 4
 // openSQLite opens two pools on one file. Writers begin with the lock they will need (a transaction that reads first and
 // writes later would fail instead of waiting); readers cannot write at all.
 func openSQLite(path string, log *slog.Logger) (*Store, error) {
-	if path == "" {
-		return nil, errors.New("sqlite: no path; set SQL_DATABASE_URL to sqlite:PATH")
-	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err

@@ -48,27 +48,56 @@ type dialect struct {
 // waits a while for a server that does not answer yet.
 func Open(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
 	s, err := connect(ctx, url, log)
-	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	if err := s.migrate(ctx); err != nil {
+	if err == nil {
+		if err = s.migrate(ctx); err == nil {
+			return s, nil
+		}
 		s.Close()
-		return nil, fmt.Errorf("store: schema of the %s database: %w", s.dialect.name, err)
+		err = fmt.Errorf("schema: %w", err)
 	}
-	return s, nil
+	if cure := pgCure(err); cure != "" {
+		return nil, fmt.Errorf("store: %w; %s", err, cure)
+	}
+	return nil, fmt.Errorf("store: %w", err)
+}
+
+// CheckURL tells what is wrong with a URL for Open, as far as that can be told without opening it. No error shows a password.
+func CheckURL(url string) error {
+	scheme, path, err := splitURL(url)
+	switch {
+	case err != nil:
+		return err
+	case scheme == "postgres":
+		_, err := pgConfig(url)
+		return err
+	case path == "":
+		return errors.New("sqlite: no path; write sqlite:PATH")
+	}
+	return nil
 }
 
 func connect(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
+	if err := CheckURL(url); err != nil {
+		return nil, err
+	}
+	if scheme, path, _ := splitURL(url); scheme == "sqlite" {
+		return openSQLite(path, log)
+	}
+	return openPostgres(ctx, url, log)
+}
+
+// splitURL returns the kind of database and, for SQLite, its path.
+func splitURL(url string) (scheme, path string, err error) {
 	scheme, path, found := strings.Cut(url, ":")
 	switch {
-	case !found:
-		return openSQLite(url, log)
+	case !found || strings.ContainsAny(scheme, "/."):
+		return "sqlite", url, nil
 	case scheme == "sqlite":
-		return openSQLite(path, log)
+		return scheme, path, nil
 	case scheme == "postgres" || scheme == "postgresql":
-		return openPostgres(ctx, url, log)
+		return "postgres", "", nil
 	}
-	return nil, fmt.Errorf("unknown database %q; set SQL_DATABASE_URL to sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME", scheme+":…")
+	return "", "", fmt.Errorf("%q is no known kind of database; write sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME", scheme)
 }
 
 // Close waits for running calls and closes the database.
