@@ -89,7 +89,15 @@ func (s *sketch) add(v int64) {
 		s.zero++
 		return
 	}
-	bin := binOf(v)
+	s.addToBin(binOf(v))
+}
+
+// addToBin counts one value of a bin, or of 0.
+func (s *sketch) addToBin(bin int) {
+	if bin == binOfZero {
+		s.zero++
+		return
+	}
 	if i := uint(bin - s.base); i < uint(len(s.dense)) {
 		if s.dense[i]++; s.dense[i] == 0 {
 			s.addHigh(bin, 1)

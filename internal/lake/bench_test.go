@@ -130,7 +130,7 @@ func BenchmarkEncodeSmall(b *testing.B) {
 	b.ReportMetric(float64(out.Len()), "B/file")
 }
 
-func benchmarkScan(b *testing.B, rowCount int, sel Selection) {
+func benchmarkScan(b *testing.B, rowCount int, sel event.LakeColumns) {
 	l := openTest(b)
 	r := filled(b, traffic(rowCount))
 	var out bytes.Buffer
@@ -159,14 +159,14 @@ func benchmarkScan(b *testing.B, rowCount int, sel Selection) {
 }
 
 func BenchmarkScan(b *testing.B) {
-	benchmarkScan(b, benchRows, Selection{})
+	benchmarkScan(b, benchRows, event.AllLakeColumns)
 }
 
 func BenchmarkScanSelected(b *testing.B) {
-	benchmarkScan(b, benchRows, Selection{NoEnvelope: true, NoExtra: true, Without: []event.Field{event.Operation, event.Endpoint, event.FinishReason, event.UsageSource, event.Host}})
+	benchmarkScan(b, benchRows, event.FieldsOf(event.Model, event.UserID, event.DurationMS, event.TotalTokens)|event.ColumnsOf(event.LakeID, event.LakeTime))
 }
 
-func BenchmarkScanSmall(b *testing.B) { benchmarkScan(b, 10, Selection{}) }
+func BenchmarkScanSmall(b *testing.B) { benchmarkScan(b, 10, event.AllLakeColumns) }
 
 // BenchmarkWriter is the whole way from a topic that holds many events to a lake that has them.
 func BenchmarkWriter(b *testing.B) {
