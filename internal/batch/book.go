@@ -1,7 +1,9 @@
 package batch
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,21 +14,26 @@ import (
 // what matters of it is learnt again from the stored runs at start.
 type book struct {
 	mu       sync.Mutex
-	folding  int            // folds under way
-	running  map[string]int // runs that execute, by id
+	folding  int               // folds under way
+	running  map[string]string // level of the runs that execute, by id
 	failing  map[int64]string
-	dirty    int // ended hours whose aggregate is behind, as of the last look
-	before   bool
-	checked  int64 // recounts of hours whose data had not changed
-	equal    int64 // of checked: those that found the same bytes
-	last     lastWork
-	lastRun  map[string]float64 // seconds of the last ended run, by DAG; or of the last hour folded by itself
-	outcomes [24 * 60]outcome   // of the last 24 h by minute
+	dirty    int                 // ended hours whose aggregate is behind, as of the last look
+	before   map[string]bool     // levels that have periods from before this process started
+	recounts map[int64]recountOf // the last recount of each hour, by hour
+	last     map[string]lastWork // by level
+	lastRun  map[string]float64  // seconds of the last ended run, by DAG; or of the last hour folded by itself
+	outcomes [24 * 60]outcome    // of the last 24 h by minute
 	lines    map[string][]logLine
 	order    []string // of lines, oldest run first
 }
 
-// lastWork is how the last aggregation of hours went.
+// recountOf is how the recount of an hour compared with what was stored of it.
+type recountOf struct {
+	at             time.Time
+	checked, wrong int // rows
+}
+
+// lastWork is how the last aggregation of a level went.
 type lastWork struct {
 	success    time.Time // zero = never
 	start, end time.Time // interval of the last success
@@ -53,14 +60,14 @@ type logLine struct {
 }
 
 func newBook() *book {
-	return &book{running: map[string]int{}, failing: map[int64]string{}, lastRun: map[string]float64{}, lines: map[string][]logLine{}}
+	return &book{before: map[string]bool{}, recounts: map[int64]recountOf{}, last: map[string]lastWork{}, running: map[string]string{}, failing: map[int64]string{}, lastRun: map[string]float64{}, lines: map[string][]logLine{}}
 }
 
-// remember notes that hours were aggregated before this process started.
-func (b *book) remember() {
+// remember notes that periods of a level were made before this process started.
+func (b *book) remember(level string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.before = true
+	b.before[level] = true
 }
 
 func (b *book) foldStarts() {
@@ -76,11 +83,12 @@ func (b *book) foldEnds(hour int64, res hourResult, err error, now time.Time) {
 	b.folding--
 	if err == nil {
 		delete(b.failing, hour)
-		start := time.Unix(hour, 0).UTC()
-		b.last = lastWork{success: now, start: start, end: start.Add(time.Hour), err: b.last.err, errAt: b.last.errAt}
+		start, last := time.Unix(hour, 0).UTC(), b.last["hourly"]
+		last.success, last.start, last.end = now, start, start.Add(time.Hour)
 		if len(b.failing) == 0 {
-			b.last.err = ""
+			last.err = ""
 		}
+		b.last["hourly"] = last
 	}
 }
 
@@ -89,8 +97,21 @@ func (b *book) hourFailed(hour int64, err error, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failing[hour] = err.Error()
-	b.last.err, b.last.errAt = err.Error(), now
+	b.fails("hourly", err.Error(), now)
 	b.count(now, false)
+}
+
+// periodMade notes that a day, week or month was made, by a run of its own or for another period.
+func (b *book) periodMade(p period, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last[p.name] = lastWork{success: now, start: timeOf(p.start), end: timeOf(p.end)}
+}
+
+func (b *book) fails(level, err string, at time.Time) {
+	last := b.last[level]
+	last.err, last.errAt = err, at
+	b.last[level] = last
 }
 
 // hourFolded notes that an hour was folded by itself.
@@ -113,19 +134,35 @@ func (b *book) lookedAt(dirty map[int64]bool) {
 	}
 }
 
-func (b *book) recounted(equal bool) {
+// keepRecounts bounds the recounts that are remembered: more than a year of hours.
+const keepRecounts = 10_000
+
+// recounted notes that the rows of an hour were made anew and compared with what was stored.
+func (b *book) recounted(hour int64, checked, wrong int, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.checked++
-	if equal {
-		b.equal++
+	b.recounts[hour] = recountOf{now, max(checked, wrong), wrong}
+	if len(b.recounts) <= keepRecounts {
+		return
 	}
+	oldest, at := int64(0), now
+	for h, r := range b.recounts {
+		if r.at.Before(at) {
+			oldest, at = h, r.at
+		}
+	}
+	delete(b.recounts, oldest)
 }
 
-func (b *book) runStarts(id string) {
+func (b *book) runStarts(r *agg.Run) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.running[id]++
+	b.running[r.ID] = levelOfDAG(r.DagID)
+}
+
+// levelOfDAG is the level that a DAG aggregates.
+func levelOfDAG(id string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(id, "hxp_"), "_aggregation")
 }
 
 // runEnds notes the end of a run that executed in this process.
@@ -148,17 +185,38 @@ func (b *book) ended(r *agg.Run, now time.Time) {
 	if r.StartedAt != nil {
 		b.lastRun[r.DagID] = r.EndedAt.Sub(*r.StartedAt).Seconds()
 	}
-	switch r.State {
-	case agg.RunSuccess:
-		b.last = lastWork{success: *r.EndedAt, start: r.Start, end: r.End}
-	case agg.RunFailed:
-		b.last.err, b.last.errAt = r.Error, *r.EndedAt
-	default:
+	b.aggregated(r)
+	if r.State != agg.RunSuccess && r.State != agg.RunFailed {
 		return
 	}
 	if now.Sub(*r.EndedAt) < 24*time.Hour {
 		b.count(*r.EndedAt, r.State == agg.RunSuccess)
 	}
+}
+
+// aggregated notes how the aggregation of a run ended: its first task, whatever became of those that follow on it.
+func (b *book) aggregated(r *agg.Run) {
+	name := levelOfDAG(r.DagID)
+	l, i := levels[name], slices.IndexFunc(r.Tasks, func(t agg.Task) bool { return t.TaskID == name+"_aggregation" })
+	if l == nil || i < 0 {
+		return
+	}
+	t, last := r.Tasks[i], b.last[name]
+	at := r.EndedAt
+	if t.EndedAt != nil {
+		at = t.EndedAt
+	}
+	switch t.State {
+	case agg.RunSuccess:
+		last = lastWork{success: *at, start: r.Start, end: r.End}
+		if made := l.within(r.Start, r.End); len(made) > 0 {
+			p := made[len(made)-1]
+			last.start, last.end = timeOf(p.start), timeOf(p.end)
+		}
+	case agg.RunFailed:
+		last.err, last.errAt = cmp.Or(t.Error, r.Error), *at
+	}
+	b.last[name] = last
 }
 
 func (b *book) count(at time.Time, ok bool) {
@@ -192,11 +250,18 @@ func (b *book) rates(now time.Time) (success, completion float64) {
 	return share(float64(ok), ended), share(float64(ok), ended+float64(b.dirty+len(b.running)))
 }
 
-// accuracy returns the share of recounts that found what was stored; known is false when there was none yet.
-func (b *book) accuracy() (ratio float64, known bool) {
+// accuracy returns the share of rows that the last recount of each hour found as they were stored; known is false when nothing was
+// recounted within 24 h.
+func (b *book) accuracy(now time.Time) (ratio float64, known bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return share(float64(b.equal), float64(b.checked)), b.checked > 0
+	checked, wrong := 0, 0
+	for _, r := range b.recounts {
+		if now.Sub(r.at) < 24*time.Hour {
+			checked, wrong, known = checked+r.checked, wrong+r.wrong, true
+		}
+	}
+	return share(float64(checked-wrong), float64(checked)), known
 }
 
 func share(part, whole float64) float64 {
@@ -206,19 +271,29 @@ func share(part, whole float64) float64 {
 	return part / whole
 }
 
-// state is the word for the aggregation of hours.
-func (b *book) state() string {
+// state is the word for the aggregation of a level.
+func (b *book) state(level string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	last, running := b.last[level], level == "hourly" && b.folding > 0
+	for _, l := range b.running {
+		running = running || l == level
+	}
 	switch {
-	case b.folding > 0 || len(b.running) > 0:
+	case running:
 		return "running"
-	case b.last.err != "" || len(b.failing) > 0:
+	case last.err != "" || level == "hourly" && len(b.failing) > 0:
 		return "failed"
-	case b.before || !b.last.success.IsZero():
+	case b.before[level] || !last.success.IsZero():
 		return "completed"
 	}
 	return "scheduled"
+}
+
+func (b *book) lastWork(level string) lastWork {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last[level]
 }
 
 // failures returns the hours that fail to fold, oldest first, and why the first does.

@@ -28,11 +28,11 @@ func (s *Service) catalogue() []*dag {
 		{id: "hxp_hourly_aggregation", period: "hourly", cron: p.HourlyCron, tasks: []dagTask{
 			{"hourly_aggregation", none, s.hourlyAggregation}}},
 		{id: "hxp_daily_aggregation", period: "daily", cron: p.DailyCron, tasks: []dagTask{
-			{"daily_aggregation", none, nil}, {"report_generation", []string{"daily_aggregation"}, nil}}},
+			{"daily_aggregation", none, s.aggregation(levels["daily"])}, {"report_generation", []string{"daily_aggregation"}, nil}}},
 		{id: "hxp_weekly_aggregation", period: "weekly", cron: p.WeeklyCron, tasks: []dagTask{
-			{"weekly_aggregation", none, nil}, {"capacity_analysis", []string{"weekly_aggregation"}, nil}}},
+			{"weekly_aggregation", none, s.aggregation(levels["weekly"])}, {"capacity_analysis", []string{"weekly_aggregation"}, nil}}},
 		{id: "hxp_monthly_aggregation", period: "monthly", cron: p.MonthlyCron, tasks: []dagTask{
-			{"monthly_aggregation", none, nil}}},
+			{"monthly_aggregation", none, s.aggregation(levels["monthly"])}}},
 	}
 	for _, d := range dags {
 		d.every, _ = parseCron(d.cron) // Config.Validate has seen it

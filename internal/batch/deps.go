@@ -17,16 +17,33 @@ type Hours interface {
 	DirtyHours(ctx context.Context, ended time.Time) ([]event.HourState, error)
 	// HourBuild returns the state of one hour; an hour without data has Version 0.
 	HourBuild(ctx context.Context, hour int64) (event.HourState, error)
-	// HourSnapshot returns the live files of an hour and its version, both of one moment.
-	HourSnapshot(ctx context.Context, hour int64) (files []event.LakeFile, version int64, err error)
-	// SaveHour replaces the aggregate of an hour unless what is stored was built from a newer version. changed tells whether a
-	// byte differs from before.
-	SaveHour(ctx context.Context, hour, version int64, rows []agg.Row, cells map[string][]byte) (changed bool, err error)
+	// HourStates returns the state of each hour with data that starts in [from, to), oldest first.
+	HourStates(ctx context.Context, from, to int64) ([]event.HourState, error)
+	// HourSnapshot returns what an hour is folded from: its live files, the cells of raw files that have left, and the version
+	// that they make up, all of one moment.
+	HourSnapshot(ctx context.Context, hour int64) (files []event.LakeFile, base map[agg.Group][]byte, version int64, err error)
+	// SaveHour replaces the aggregate of an hour unless what is stored was built from a newer version.
+	SaveHour(ctx context.Context, hour, version int64, a agg.Aggregate) (agg.Change, error)
 }
 
-// Rows are the aggregation tables. A limit of 0 is none; a cursor is what the call before returned, "" at both ends.
+// Periods are the days, weeks and months at rest, named by level and first second. The children of a day are its hours, those of a
+// week or month its days; the build of a period rises whenever a byte of its cells changes.
+type Periods interface {
+	// Cells returns the cells of a period of any level and its build, both of one moment; build 0 when it was never made.
+	Cells(ctx context.Context, level string, start int64) (cells map[agg.Group][]byte, build int64, err error)
+	// Unmerged returns the children that start in [from, to) whose present build is not the one that their period has merged.
+	Unmerged(ctx context.Context, level string, from, to int64) (children []int64, err error)
+	// Built returns the periods that were made and start in [from, to).
+	Built(ctx context.Context, level string, from, to int64) (starts []int64, err error)
+	// SavePeriod replaces the aggregate of [start, end), merged from the given builds of its children, unless a newer build of
+	// one of them is in what is stored.
+	SavePeriod(ctx context.Context, level string, start, end int64, children map[int64]int64, a agg.Aggregate) (agg.Change, error)
+}
+
+// Rows are the aggregation tables, by dimension. value "*" is every value. A limit of 0 is none; a cursor is what the call before
+// returned, "" at both ends.
 type Rows interface {
-	Rows(ctx context.Context, level string, from, to time.Time, model string, limit int, cursor string) ([]agg.Row, string, error)
+	Rows(ctx context.Context, level, dimension string, from, to time.Time, value string, limit int, cursor string) ([]agg.Row, string, error)
 }
 
 // Runs are the executions of DAGs at rest.
@@ -59,6 +76,7 @@ type Ends func(ctx context.Context) (map[string]map[int32]int64, error)
 // Deps are what app connects. All but Registry, Log and Now are needed.
 type Deps struct {
 	Hours   Hours
+	Periods Periods
 	Rows    Rows
 	Runs    Runs
 	Scanner Scanner

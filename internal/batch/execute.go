@@ -88,7 +88,7 @@ func (s *Service) execute(ctx context.Context, r agg.Run) {
 		defer func() { <-s.live }()
 		began := s.now()
 		r.State, r.StartedAt, r.Error = agg.RunRunning, &began, ""
-		s.book.runStarts(r.ID)
+		s.book.runStarts(&r)
 		s.note(&r, "info", "", "run starts")
 		if err = s.update(ctx, &r); err == nil {
 			limited, stop := context.WithTimeoutCause(ctx, s.cfg.Processing.timeout(), errTimeout)

@@ -1,9 +1,11 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,11 +23,12 @@ var (
 
 // world is a lake and a database in memory, with the promises of the real ones.
 type world struct {
-	mu    sync.Mutex
-	hours map[int64]*worldHour
-	runs  []agg.Run // by age
-	lake  memLake
-	saves []savedHour
+	mu      sync.Mutex
+	hours   map[int64]*worldHour
+	periods map[claim]*worldPeriod
+	runs    []agg.Run // by age
+	lake    memLake
+	saves   []savedHour
 
 	scanTakes time.Duration                // for each file
 	scanFails func(f event.LakeFile) error // nil: never
@@ -38,8 +41,14 @@ type world struct {
 type worldHour struct {
 	event.HourState
 	files []event.LakeFile
-	rows  []agg.Row
-	cells map[string][]byte
+	base  map[agg.Group][]byte
+}
+
+// worldPeriod is what is stored of a period of any level.
+type worldPeriod struct {
+	agg.Aggregate
+	build  int64
+	merged map[int64]int64 // builds of its children
 }
 
 type savedHour struct {
@@ -50,7 +59,7 @@ type savedHour struct {
 }
 
 func newWorld() *world {
-	return &world{hours: map[int64]*worldHour{}, lake: memLake{}, moved: make(chan struct{}), position: map[string]map[int32]int64{}}
+	return &world{hours: map[int64]*worldHour{}, periods: map[claim]*worldPeriod{}, lake: memLake{}, moved: make(chan struct{}), position: map[string]map[int32]int64{}}
 }
 
 // publish puts one file of rows of llm-requests/0 into an hour.
@@ -118,33 +127,120 @@ func (w *world) HourBuild(_ context.Context, hour int64) (event.HourState, error
 	return event.HourState{Hour: hour}, nil
 }
 
-func (w *world) HourSnapshot(_ context.Context, hour int64) ([]event.LakeFile, int64, error) {
+func (w *world) HourStates(_ context.Context, from, to int64) (out []event.HourState, _ error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, hour := range slices.Sorted(maps.Keys(w.hours)) {
+		if hour >= from && hour < to {
+			out = append(out, w.hours[hour].HourState)
+		}
+	}
+	return out, nil
+}
+
+func (w *world) HourSnapshot(_ context.Context, hour int64) ([]event.LakeFile, map[agg.Group][]byte, int64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h := w.hours[hour]
 	if h == nil {
-		return nil, 0, nil
+		return nil, nil, 0, nil
 	}
-	return slices.Clone(h.files), h.Version, nil
+	return slices.Clone(h.files), maps.Clone(h.base), h.Version, nil
 }
 
-func (w *world) SaveHour(ctx context.Context, hour, version int64, rows []agg.Row, cells map[string][]byte) (bool, error) {
+func (w *world) SaveHour(ctx context.Context, hour, version int64, a agg.Aggregate) (c agg.Change, _ error) {
 	if err := ctx.Err(); err != nil {
-		return false, err
+		return c, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h := w.hours[hour]
 	if version < h.Built {
-		return false, nil
+		return agg.Change{Overtaken: true}, nil
 	}
-	changed := !maps.EqualFunc(h.cells, cells, func(a, b []byte) bool { return string(a) == string(b) })
-	h.Built, h.rows, h.cells = version, rows, cells
-	w.saves = append(w.saves, savedHour{hour, version, time.Now(), changed})
-	return changed, nil
+	h.Built = version
+	c = w.period("hourly", hour).save(a)
+	w.saves = append(w.saves, savedHour{hour, version, time.Now(), c.Any()})
+	return c, nil
 }
 
-func (w *world) Rows(_ context.Context, level string, from, to time.Time, model string, limit int, cursor string) (out []agg.Row, next string, _ error) {
+// period returns what is stored of a period.
+func (w *world) period(level string, start int64) *worldPeriod {
+	k := claim{level, start}
+	p := w.periods[k]
+	if p == nil {
+		p = &worldPeriod{merged: map[int64]int64{}}
+		w.periods[k] = p
+	}
+	return p
+}
+
+func (p *worldPeriod) save(a agg.Aggregate) (c agg.Change) {
+	if !maps.EqualFunc(p.Cells, a.Cells, func(a, b []byte) bool { return string(a) == string(b) }) {
+		c.Cells = 1
+	}
+	for _, dimension := range agg.Dimensions {
+		if !slices.EqualFunc(p.Rows[dimension], a.Rows[dimension], func(a, b agg.Row) bool { return reflect.DeepEqual(a, b) }) {
+			c.Rows++
+		}
+	}
+	if p.build == 0 || c.Cells > 0 {
+		p.build++
+	}
+	p.Aggregate = a
+	return c
+}
+
+func (w *world) Cells(_ context.Context, level string, start int64) (map[agg.Group][]byte, int64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.period(level, start)
+	return maps.Clone(p.Cells), p.build, nil
+}
+
+func (w *world) Built(_ context.Context, level string, from, to int64) (out []int64, _ error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k, p := range w.periods {
+		if k.level == level && k.start >= from && k.start < to && p.build > 0 {
+			out = append(out, k.start)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+func (w *world) Unmerged(_ context.Context, level string, from, to int64) (out []int64, _ error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := levels[level]
+	for k, p := range maps.Clone(w.periods) {
+		if k.level == l.below && k.start >= from && k.start < to && p.build > 0 && w.period(level, l.of(k.start).start).merged[k.start] != p.build {
+			out = append(out, k.start)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+func (w *world) SavePeriod(_ context.Context, level string, start, _ int64, children map[int64]int64, a agg.Aggregate) (c agg.Change, _ error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.period(level, start)
+	for child, build := range children {
+		if build < p.merged[child] {
+			return agg.Change{Overtaken: true}, nil
+		}
+	}
+	if len(children) == 0 && p.build == 0 {
+		return c, nil
+	}
+	c = p.save(a)
+	p.merged = maps.Clone(children)
+	return c, nil
+}
+
+func (w *world) Rows(_ context.Context, level, dimension string, from, to time.Time, value string, limit int, cursor string) (out []agg.Row, next string, _ error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	skip := 0
@@ -155,17 +251,18 @@ func (w *world) Rows(_ context.Context, level string, from, to time.Time, model 
 		}
 		skip = n
 	}
-	if level != "hourly" {
-		return nil, "", nil
-	}
-	for _, hour := range slices.Sorted(maps.Keys(w.hours)) {
-		for _, r := range w.hours[hour].rows {
+	for k, p := range w.periods {
+		if k.level != level {
+			continue
+		}
+		for _, r := range p.Aggregate.Rows[dimension] {
 			t := r.Timestamp
-			if (from.IsZero() || !t.Before(from)) && (to.IsZero() || t.Before(to)) && (model == "*" || model == r.Model) {
+			if (from.IsZero() || !t.Before(from)) && (to.IsZero() || t.Before(to)) && (value == "*" || value == r.Model) {
 				out = append(out, r)
 			}
 		}
 	}
+	slices.SortFunc(out, func(a, b agg.Row) int { return cmp.Or(a.Timestamp.Compare(b.Timestamp), cmp.Compare(a.Model, b.Model)) })
 	out = out[min(skip, len(out)):]
 	if limit > 0 && len(out) > limit {
 		return out[:limit], strconv.Itoa(skip + limit), nil

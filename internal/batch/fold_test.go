@@ -74,14 +74,16 @@ func mustFold(t interface {
 
 // bytesOf is everything that is stored of a fold.
 func bytesOf(f *folded) string {
-	rows, cells := f.encode(hour0)
+	a := f.groups().aggregate(levels["hourly"].of(hour0), nil)
 	var b bytes.Buffer
-	for _, r := range rows {
-		j, err := json.Marshal(r)
-		if err != nil {
-			panic(err)
+	for _, dimension := range agg.Dimensions {
+		for _, r := range a.Rows[dimension] {
+			j, err := json.Marshal(r)
+			if err != nil {
+				panic(err)
+			}
+			fmt.Fprintf(&b, "%s %s\n%x\n", dimension, j, a.Cells[agg.Group{Dimension: dimension, Value: r.Model}])
 		}
-		fmt.Fprintf(&b, "%s\n%x\n", j, cells[r.Model])
 	}
 	return b.String()
 }

@@ -52,7 +52,8 @@ func TestGoldenHour(t *testing.T) {
 	for tp, rows := range goldenRows(t) {
 		files = append(files, lake.put(tp.Topic+string(rune('0'+tp.Partition)), rows...))
 	}
-	rows, cells := mustFold(t, testFolder(lake), files).encode(hour0)
+	a := mustFold(t, testFolder(lake), files).groups().aggregate(levels["hourly"].of(hour0), nil)
+	rows := a.Rows[agg.ByModel]
 	got, err := json.MarshalIndent(rows, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -72,10 +73,10 @@ func TestGoldenHour(t *testing.T) {
 	}
 	for _, r := range rows { // the blob of a row makes the same row
 		var c agg.Cell
-		if rest, err := c.Decode(cells[r.Model]); err != nil || len(rest) != 0 {
+		if rest, err := c.Decode(a.Cells[agg.Group{Dimension: agg.ByModel, Value: r.Model}]); err != nil || len(rest) != 0 {
 			t.Fatalf("cell of %s: %v, %d bytes left", r.Model, err, len(rest))
 		}
-		again, _ := json.Marshal(rowOf(r.Timestamp, r.Model, time.Hour, &c))
+		again, _ := json.Marshal(columns(nil).row(r.Timestamp, agg.Group{Dimension: agg.ByModel, Value: r.Model}, time.Hour, &c))
 		if row, _ := json.Marshal(r); !bytes.Equal(row, again) {
 			t.Errorf("row from the blob\n%s\nrow\n%s", again, row)
 		}

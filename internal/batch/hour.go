@@ -19,7 +19,7 @@ type hourResult struct {
 // foldHour folds one hour as it is in the lake now and stores the result. Two folds of one hour never overlap, and a fold holds one
 // of the slots; onlyDirty skips an hour that somebody else has folded meanwhile.
 func (s *Service) foldHour(ctx context.Context, hour int64, onlyDirty bool) (res hourResult, err error) {
-	done, err := s.claimHour(ctx, hour)
+	done, err := s.busy.take(ctx, "hourly", hour)
 	if err != nil {
 		return res, err
 	}
@@ -42,58 +42,51 @@ func (s *Service) foldHour(ctx context.Context, hour int64, onlyDirty bool) (res
 		res.Took = s.now().Sub(began)
 		s.book.foldEnds(hour, res, err, s.now())
 	}()
-	files, version, err := s.deps.Hours.HourSnapshot(ctx, hour)
+	f, err := s.recount(ctx, hour)
 	if err != nil {
 		return res, err
+	}
+	change, err := s.deps.Hours.SaveHour(ctx, hour, f.version, f.aggregate)
+	if err != nil {
+		return res, err
+	}
+	if f.version == before.Built && !change.Overtaken { // the same data once more: that is a recount
+		s.book.recounted(hour, len(f.aggregate.Rows[agg.ByModel]), change.Rows, s.now())
+		if change.Any() {
+			s.log.Warn("recounted hour differs from what was stored; it is mended", "hour", hourName(hour), "version", f.version)
+		}
+	}
+	models := max(len(f.aggregate.Rows[agg.ByModel])-1, 0) // without the total
+	s.log.Info("hourly aggregation", "hour", hourName(hour), "events", f.events, "duplicates", f.duplicates(), "files", f.files, "models", models,
+		"on_base", f.based, "changed", change.Any(), "passes", f.passes, "read_again", f.again, "took", s.now().Sub(began))
+	return hourResult{Files: int64(f.files), Rows: f.rows, Events: f.events, Duplicates: f.duplicates(), Models: int64(models),
+		Folded: true, Changed: change.Any(), Version: f.version}, nil
+}
+
+// recounted is an hour made anew: its base and the fold of its live files.
+type recounted struct {
+	*folded
+	aggregate agg.Aggregate
+	version   int64
+	files     int
+	based     bool // raw files of it have left
+}
+
+// recount makes an hour as it is in the lake now and stores nothing.
+func (s *Service) recount(ctx context.Context, hour int64) (*recounted, error) {
+	files, base, version, err := s.deps.Hours.HourSnapshot(ctx, hour)
+	if err != nil {
+		return nil, err
 	}
 	f, err := s.folder.fold(ctx, hour, files)
 	if err != nil {
-		return res, err
+		return nil, err
 	}
-	rows, cells := f.encode(hour)
-	changed, err := s.deps.Hours.SaveHour(ctx, hour, version, rows, cells)
-	if err != nil {
-		return res, err
+	sum := f.groups()
+	if err := sum.merge(base); err != nil {
+		return nil, fmt.Errorf("base of hour %s: %w", hourName(hour), err)
 	}
-	if version == before.Built { // the same data once more: that is a recount
-		s.book.recounted(!changed)
-		if changed {
-			s.log.Warn("recounted hour differs from what was stored; it is mended", "hour", hourName(hour), "version", version)
-		}
-	}
-	models := len(rows)
-	if f.events > 0 {
-		models-- // the total
-	}
-	s.log.Info("hourly aggregation", "hour", hourName(hour), "events", f.events, "duplicates", f.duplicates(), "files", len(files), "models", models,
-		"changed", changed, "passes", f.passes, "read_again", f.again, "took", s.now().Sub(began))
-	return hourResult{Files: int64(len(files)), Rows: f.rows, Events: f.events, Duplicates: f.duplicates(), Models: int64(models),
-		Folded: true, Changed: changed, Version: version}, nil
-}
-
-// claimHour waits until nobody folds the hour and keeps others from it until done is called.
-func (s *Service) claimHour(ctx context.Context, hour int64) (done func(), err error) {
-	for {
-		s.mu.Lock()
-		busy := s.hourBusy[hour]
-		if busy == nil {
-			mine := make(chan struct{})
-			s.hourBusy[hour] = mine
-			s.mu.Unlock()
-			return func() {
-				s.mu.Lock()
-				delete(s.hourBusy, hour)
-				s.mu.Unlock()
-				close(mine)
-			}, nil
-		}
-		s.mu.Unlock()
-		select {
-		case <-busy:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
+	return &recounted{f, sum.aggregate(levels["hourly"].of(hour), s.columns), version, len(files), len(base) > 0}, nil
 }
 
 // hourSpan checks that an interval lies on whole hours and is not too long, and returns its first second and number of hours.
@@ -115,14 +108,11 @@ func hourSpan(start, end time.Time) (first int64, n int, err error) {
 
 const maxHours = 87672
 
-// encode makes the rows and blobs of an hour.
-func (f *folded) encode(hour int64) ([]agg.Row, map[string][]byte) {
-	rows := make([]agg.Row, 0, len(f.cells))
-	cells := make(map[string][]byte, len(f.cells))
-	for _, model := range sortedKeys(f.cells) {
-		c := f.cells[model]
-		rows = append(rows, rowOf(time.Unix(hour, 0).UTC(), model, time.Hour, c))
-		cells[model] = c.Append(nil)
+// groups are the cells of a fold by group; they belong to the caller.
+func (f *folded) groups() cells {
+	c := make(cells, len(f.cells))
+	for model, cell := range f.cells {
+		c[agg.Group{Dimension: agg.ByModel, Value: model}] = cell
 	}
-	return rows, cells
+	return c
 }

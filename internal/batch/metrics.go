@@ -18,7 +18,7 @@ func (s *Service) register(r *telemetry.Registry) {
 		success:    telemetry.NewDesc("batch_processing_success_rate", "share of the batch work that ended in the last 24 h and succeeded; 1 when nothing ended"),
 		completion: telemetry.NewDesc("batch_processing_completion_rate", "share of the batch work due in the last 24 h that is done; 1 when nothing was due"),
 		duration:   telemetry.NewDesc("batch_processing_duration_seconds", "seconds that the last run of a DAG took", "dag_id"),
-		accuracy:   telemetry.NewDesc("data_aggregation_accuracy_ratio", "share of the recounts of unchanged hours that found what was stored; 1 when there was none yet"),
+		accuracy:   telemetry.NewDesc("data_aggregation_accuracy_ratio", "share of the hourly rows recounted from raw events in the last 24 h that were found as stored; 1 when none was"),
 		dirty:      telemetry.NewDesc("data_aggregation_dirty_hours", "ended hours with data that their aggregate does not count yet"),
 		status:     map[string]*telemetry.Desc{},
 	}
@@ -44,7 +44,7 @@ func (m *metrics) Collect(out chan<- telemetry.Metric) {
 		out <- telemetry.Const(d, telemetry.GaugeValue, v, labels...)
 	}
 	success, completion := m.s.book.rates(m.s.now())
-	accuracy, _ := m.s.book.accuracy()
+	accuracy, _ := m.s.book.accuracy(m.s.now())
 	gauge(m.success, success)
 	gauge(m.completion, completion)
 	gauge(m.accuracy, accuracy)
@@ -62,13 +62,10 @@ var statusNumber = map[string]float64{"completed": 1, "running": 2, "scheduled":
 
 // state is the word for the aggregation of a period: completed, running, failed, scheduled or disabled.
 func (s *Service) state(period string) string {
-	switch {
-	case !s.cfg.Aggregation.enabled(period):
+	if !s.cfg.Aggregation.enabled(period) {
 		return "disabled"
-	case period == "hourly":
-		return s.book.state()
 	}
-	return "scheduled"
+	return s.book.state(period)
 }
 
 // levels returns the number of dirty hours and the seconds of the last runs by DAG.

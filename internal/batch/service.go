@@ -14,28 +14,29 @@ import (
 
 // Service runs the batch work of one process. Make it with New, serve its Handler, and Run it once.
 type Service struct {
-	cfg    Config
-	deps   Deps
-	log    *slog.Logger
-	now    func() time.Time
-	folder *folder
-	dags   []*dag
-	ready  chan struct{}
+	cfg     Config
+	deps    Deps
+	log     *slog.Logger
+	now     func() time.Time
+	folder  *folder
+	columns columns // that are filled
+	dags    []*dag
+	ready   chan struct{}
 
 	slots chan struct{} // a fold holds one; nothing waits for anything else while it does
 	live  chan struct{} // runs that execute or wait for data at the same time
 
 	book  *book // what is going on and how it went
 	track *tracker
+	busy  *claims // periods that are being made
 
 	// mu guards what follows. It is never held while waiting for anything.
-	mu       sync.Mutex
-	started  bool
-	closing  bool
-	work     sync.WaitGroup // every goroutine of the service
-	ctx      context.Context
-	active   map[string]*activeRun
-	hourBusy map[int64]chan struct{} // hours that are being folded; closed when done
+	mu      sync.Mutex
+	started bool
+	closing bool
+	work    sync.WaitGroup // every goroutine of the service
+	ctx     context.Context
+	active  map[string]*activeRun
 }
 
 const maxLive = 64
@@ -53,7 +54,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if d.Hours == nil || d.Rows == nil || d.Runs == nil || d.Scanner == nil || d.Lake == nil || d.Ends == nil || d.NotFound == nil || d.BadCursor == nil {
+	if d.Hours == nil || d.Periods == nil || d.Rows == nil || d.Runs == nil || d.Scanner == nil || d.Lake == nil || d.Ends == nil || d.NotFound == nil || d.BadCursor == nil {
 		return nil, errors.New("batch: a dependency is missing")
 	}
 	if d.Log == nil {
@@ -64,13 +65,13 @@ func New(cfg Config, d Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, deps: d, log: d.Log, now: d.Now,
-		folder:   &folder{scan: d.Scanner, lateness: d.Lateness, budget: cfg.Processing.idBudget(), readers: runtime.GOMAXPROCS(0), models: maxModels},
-		ready:    make(chan struct{}),
-		slots:    make(chan struct{}, cfg.Processing.Workers),
-		live:     make(chan struct{}, maxLive),
-		track:    newTracker(),
-		active:   map[string]*activeRun{},
-		hourBusy: map[int64]chan struct{}{},
+		folder: &folder{scan: d.Scanner, lateness: d.Lateness, budget: cfg.Processing.idBudget(), readers: runtime.GOMAXPROCS(0), models: maxModels},
+		ready:  make(chan struct{}),
+		slots:  make(chan struct{}, cfg.Processing.Workers),
+		live:   make(chan struct{}, maxLive),
+		track:  newTracker(),
+		busy:   newClaims(),
+		active: map[string]*activeRun{},
 	}
 	s.dags = s.catalogue()
 	s.book = newBook()
@@ -147,8 +148,10 @@ func (s *Service) recall(ctx context.Context) {
 			s.book.ended(&runs[i], s.now())
 		}
 	}
-	if rows, _, err := s.deps.Rows.Rows(ctx, "hourly", time.Time{}, time.Time{}, "_all", 1, ""); err == nil && len(rows) > 0 {
-		s.book.remember()
+	for _, p := range periods {
+		if rows, _, err := s.deps.Rows.Rows(ctx, p, agg.ByModel, time.Time{}, time.Time{}, agg.AllModels, 1, ""); err == nil && len(rows) > 0 {
+			s.book.remember(p)
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ func newService(t *testing.T, w *world, change func(*Config)) (*Service, *teleme
 		change(&cfg)
 	}
 	reg := telemetry.NewRegistry()
-	s, err := New(cfg, Deps{Hours: w, Rows: w, Runs: w, Scanner: w, Lake: w, Ends: w.Ends, NotFound: errNoRun, BadCursor: errCursor,
+	s, err := New(cfg, Deps{Hours: w, Periods: w, Rows: w, Runs: w, Scanner: w, Lake: w, Ends: w.Ends, NotFound: errNoRun, BadCursor: errCursor,
 		Lateness: 5 * time.Minute, Registry: reg})
 	if err != nil {
 		t.Fatal(err)
@@ -308,7 +308,7 @@ func TestRunCountsWhatWasAcknowledgedBefore(t *testing.T) {
 		if s := w.saved(hour0); len(s) != 2 || s[1].changed {
 			t.Errorf("folding again changed something: %v", s)
 		}
-		if ratio, known := r.s.book.accuracy(); ratio != 1 || !known {
+		if ratio, known := r.s.book.accuracy(time.Now()); ratio != 1 || !known {
 			t.Errorf("accuracy %v %v", ratio, known)
 		}
 	})

@@ -20,6 +20,15 @@ func row(model string, requests int64) agg.Row {
 	return agg.Row{Timestamp: time.Unix(anHour, 0).UTC(), Model: model, Requests: requests, ErrorRate: new(0.25), CostUSD: new(0.000000001)}
 }
 
+// models is an aggregate by model alone.
+func models(cells map[string][]byte, rows ...agg.Row) agg.Aggregate {
+	a := agg.Aggregate{Rows: map[string][]agg.Row{agg.ByModel: rows}, Cells: map[agg.Group][]byte{}}
+	for m, c := range cells {
+		a.Cells[agg.Group{Dimension: agg.ByModel, Value: m}] = c
+	}
+	return a
+}
+
 // The columns of the table, of agg.Columns and of the JSON of a row are the same, in the same order.
 func TestRowColumns(t *testing.T) {
 	s := open(t)
@@ -61,17 +70,17 @@ func TestRowsComeBack(t *testing.T) {
 				}
 			}
 		}
-		if _, err := s.SaveHour(t.Context(), anHour, 1, []agg.Row{r}, nil); err != nil {
+		if _, err := s.SaveHour(t.Context(), anHour, 1, models(nil, r)); err != nil {
 			rt.Fatal(err)
 		}
-		got, _, err := s.Rows(t.Context(), "hourly", time.Time{}, time.Time{}, "*", 0, "")
+		got, _, err := s.Rows(t.Context(), "hourly", agg.ByModel, time.Time{}, time.Time{}, "*", 0, "")
 		if err != nil || len(got) != 1 || !equalRows(&got[0], &r) {
 			a, _ := json.Marshal(r)
 			b, _ := json.Marshal(got)
 			rt.Fatalf("%v\n%s\n%s", err, a, b)
 		}
-		if changed, err := s.SaveHour(t.Context(), anHour, 1, []agg.Row{r}, nil); changed || err != nil {
-			rt.Fatalf("the same row changes something: %v %v", changed, err)
+		if change, err := s.SaveHour(t.Context(), anHour, 1, models(nil, r)); change.Any() || err != nil {
+			rt.Fatalf("the same row changes something: %v %v", change, err)
 		}
 	})
 }
@@ -82,13 +91,13 @@ func TestSaveHour(t *testing.T) {
 		s := open(t)
 		save := func(version int64, want bool, cells map[string][]byte, rows ...agg.Row) {
 			t.Helper()
-			if changed, err := s.SaveHour(t.Context(), anHour, version, rows, cells); err != nil || changed != want {
-				t.Fatalf("changed is %v, not %v (%v)", changed, want, err)
+			if change, err := s.SaveHour(t.Context(), anHour, version, models(cells, rows...)); err != nil || change.Any() != want {
+				t.Fatalf("changed is %v, not %v (%v)", change, want, err)
 			}
 		}
 		read := func() (rows []agg.Row) {
 			t.Helper()
-			rows, _, err := s.Rows(t.Context(), "hourly", time.Time{}, time.Time{}, "*", 0, "")
+			rows, _, err := s.Rows(t.Context(), "hourly", agg.ByModel, time.Time{}, time.Time{}, "*", 0, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -113,9 +122,9 @@ func TestSaveHour(t *testing.T) {
 			t.Errorf("updated at %s and %s", rows[0].UpdatedAt, rows[1].UpdatedAt)
 		}
 		save(6, false, nil, row("_all", 1000))
-		cells, version, err := s.HourCells(t.Context(), anHour)
-		if err != nil || version != 7 || !reflect.DeepEqual(cells, map[string][]byte{"_all": {1}, "c": {9}}) {
-			t.Fatal(cells, version, err)
+		cells, build, err := s.Cells(t.Context(), "hourly", anHour)
+		if err != nil || build != 2 || !reflect.DeepEqual(cells, models(map[string][]byte{"_all": {1}, "c": {9}}).Cells) {
+			t.Fatal(cells, build, err)
 		}
 		if read()[0].Requests != 4 {
 			t.Error("an older fold wins")
@@ -133,7 +142,7 @@ func TestSaveHourRefuses(t *testing.T) {
 	nan.CPUUsage = new(math.NaN())
 	strange.Timestamp = strange.Timestamp.Add(time.Hour)
 	for _, rows := range [][]agg.Row{{nan}, {strange}, {row("a", 1), row("a", 2)}} {
-		if _, err := s.SaveHour(t.Context(), anHour, 1, rows, nil); err == nil {
+		if _, err := s.SaveHour(t.Context(), anHour, 1, models(nil, rows...)); err == nil {
 			t.Errorf("%+v is stored", rows)
 		}
 	}
@@ -142,7 +151,7 @@ func TestSaveHourRefuses(t *testing.T) {
 // What people type in sqlite3 and psql reads well.
 func TestPeopleCanRead(t *testing.T) {
 	s := open(t)
-	if _, err := s.SaveHour(t.Context(), anHour, 1, []agg.Row{row("_all", 3)}, nil); err != nil {
+	if _, err := s.SaveHour(t.Context(), anHour, 1, models(nil, row("_all", 3))); err != nil {
 		t.Fatal(err)
 	}
 	wantStamp, wantUpdated, wantCost := "2023-11-14T22:00:00Z", "Z", "1.0e-09"
@@ -166,20 +175,20 @@ func TestRowPages(t *testing.T) {
 			r.Timestamp = time.Unix(anHour+h*3600, 0)
 			rows = append(rows, r)
 		}
-		if _, err := s.SaveHour(t.Context(), anHour+h*3600, 1, rows, nil); err != nil {
+		if _, err := s.SaveHour(t.Context(), anHour+h*3600, 1, models(nil, rows...)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	count := func(want int, from, to time.Time, model string) {
 		t.Helper()
-		rows, next, err := s.Rows(t.Context(), "hourly", from, to, model, 0, "")
+		rows, next, err := s.Rows(t.Context(), "hourly", agg.ByModel, from, to, model, 0, "")
 		if err != nil || next != "" || len(rows) != want {
 			t.Errorf("%d rows, not %d (%v)", len(rows), want, err)
 		}
 	}
 	start := time.Unix(anHour, 0)
 	count(15, time.Time{}, time.Time{}, "*")
-	count(5, time.Time{}, time.Time{}, "")
+	count(5, time.Time{}, time.Time{}, "_all")
 	count(5, time.Time{}, time.Time{}, "z z")
 	count(0, time.Time{}, time.Time{}, "y")
 	count(2, start, start.Add(2*time.Hour), "a")
@@ -187,7 +196,7 @@ func TestRowPages(t *testing.T) {
 	for limit := 1; limit <= 16; limit++ {
 		seen, cursor := 0, ""
 		for {
-			rows, next, err := s.Rows(t.Context(), "hourly", time.Time{}, time.Time{}, "*", limit, cursor)
+			rows, next, err := s.Rows(t.Context(), "hourly", agg.ByModel, time.Time{}, time.Time{}, "*", limit, cursor)
 			if err != nil || len(rows) > limit {
 				t.Fatal(len(rows), err)
 			}
@@ -200,13 +209,13 @@ func TestRowPages(t *testing.T) {
 			t.Errorf("pages of %d show %d rows", limit, seen)
 		}
 	}
-	if _, _, err := s.Rows(t.Context(), "hourly", start, start, "*", 1, "nonsense"); err != ErrBadCursor {
+	if _, _, err := s.Rows(t.Context(), "hourly", agg.ByModel, start, start, "*", 1, "nonsense"); err != ErrBadCursor {
 		t.Error(err)
 	}
-	if _, _, err := s.Rows(t.Context(), "yearly", start, start, "*", 1, ""); err == nil {
+	if _, _, err := s.Rows(t.Context(), "yearly", agg.ByModel, start, start, "*", 1, ""); err == nil {
 		t.Error("a level that does not exist is read")
 	}
-	if rows, _, err := s.Rows(t.Context(), "monthly", time.Time{}, time.Time{}, "*", 0, ""); err != nil || len(rows) != 0 {
+	if rows, _, err := s.Rows(t.Context(), "monthly", agg.ByModel, time.Time{}, time.Time{}, "*", 0, ""); err != nil || len(rows) != 0 {
 		t.Error(rows, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
@@ -60,7 +61,7 @@ func TestPublish(t *testing.T) {
 			t.Errorf("%+v chooses %d files, not %d (%v)", c.f, len(files), c.n, err)
 		}
 	}
-	files, version, err := s.HourSnapshot(t.Context(), 3600)
+	files, _, version, err := s.HourSnapshot(t.Context(), 3600)
 	if err != nil || len(files) != 2 || version != 1 {
 		t.Fatal(files, version, err)
 	}
@@ -112,7 +113,7 @@ func TestPublishRace(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	files, version, err := s.HourSnapshot(t.Context(), 0)
+	files, _, version, err := s.HourSnapshot(t.Context(), 0)
 	if err != nil || len(files) != end || version != end || won[0]+won[1]+won[2] != end {
 		t.Fatal(len(files), version, won, err)
 	}
@@ -152,11 +153,11 @@ func TestDirtyHours(t *testing.T) {
 			t.Errorf("dirty at %d: %v, not %v", c.until, got, c.want)
 		}
 	}
-	_, version, err := s.HourSnapshot(t.Context(), 3600)
+	_, _, version, err := s.HourSnapshot(t.Context(), 3600)
 	if err != nil || version != 3 {
 		t.Fatal(version, err)
 	}
-	if _, err := s.SaveHour(t.Context(), 3600, version, nil, nil); err != nil {
+	if _, err := s.SaveHour(t.Context(), 3600, version, agg.Aggregate{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := dirty(7200); !reflect.DeepEqual(got, []int64{0}) {

@@ -13,6 +13,7 @@ var pgPartitioned = []struct {
 	key   func(time.Time) string
 }{
 	{"hourly_aggregations", func(t time.Time) string { return t.Format("'2006-01-02 15:04:05+00'") }},
+	{"hourly_dimensions", func(t time.Time) string { return t.Format("'2006-01-02 15:04:05+00'") }},
 	{"hourly_states", func(t time.Time) string { return fmt.Sprint(t.Unix()) }},
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,45 +19,40 @@ var ErrBadCursor = errors.New("bad cursor")
 // Levels are the periods that aggregation tables exist for.
 var Levels = []string{"hourly", "daily", "weekly", "monthly"}
 
-// Rows returns the aggregates of a level whose period starts in [from, to), by time and model; a zero time is no bound. model
-// is a name, "" or "_all" for the totals, "*" for every row. At most limit rows (0 = all) that follow cursor ("" = from the
+// Rows returns the aggregates of a level by a dimension whose period starts in [from, to), by time and value; a zero time is no
+// bound. value is a value of the dimension, "*" for every one. At most limit rows (0 = all) that follow cursor ("" = from the
 // start) are returned, with the cursor of the next page, "" at the end.
-func (s *Store) Rows(ctx context.Context, level string, from, to time.Time, model string, limit int, cursor string) ([]agg.Row, string, error) {
-	table, err := tableOf(level)
+func (s *Store) Rows(ctx context.Context, level, dimension string, from, to time.Time, value string, limit int, cursor string) ([]agg.Row, string, error) {
+	table, err := tableOf(level, dimension)
 	if err != nil {
 		return nil, "", err
 	}
-	where := []string{"1 = 1"}
-	var args []any
+	condition, args := table.where()
+	where := []string{condition}
 	if !from.IsZero() {
 		where, args = append(where, "timestamp >= ?"), append(args, s.dialect.stamp(ceilSecond(from)))
 	}
 	if !to.IsZero() {
 		where, args = append(where, "timestamp < ?"), append(args, s.dialect.stamp(ceilSecond(to)))
 	}
-	switch model {
-	case "*":
-	case "":
-		model = agg.AllModels
-		fallthrough
-	default:
-		where, args = append(where, "model = ?"), append(args, model)
+	if value != "*" {
+		where, args = append(where, table.label()+" = ?"), append(args, value)
 	}
 	if cursor != "" {
 		at, after, err := splitCursor(cursor)
 		if err != nil {
 			return nil, "", err
 		}
-		where = append(where, "(timestamp > ? OR (timestamp = ? AND model > ?))")
+		where = append(where, "(timestamp > ? OR (timestamp = ? AND "+table.label()+" > ?))")
 		args = append(args, s.dialect.stamp(at), s.dialect.stamp(at), after)
 	}
-	query := table + " WHERE " + strings.Join(where, " AND ") + " ORDER BY timestamp, model"
+	query := strings.Join(where, " AND ") + " ORDER BY timestamp, " + table.label()
 	if limit > 0 {
 		query += fmt.Sprintf(" LIMIT %d", limit+1)
 	}
-	rows, err := queryRows(ctx, s.read, query, args...)
+	rows, err := queryRows(ctx, s.read, table, query, args...)
 	if err != nil {
-		return nil, "", fmt.Errorf("store: read %s: %w", table, err)
+		return nil, "", fmt.Errorf("store: read %s: %w", table.name(), err)
 	}
 	if limit <= 0 || len(rows) <= limit {
 		return rows, "", nil
@@ -65,13 +61,14 @@ func (s *Store) Rows(ctx context.Context, level string, from, to time.Time, mode
 	return rows[:limit], joinCursor(last.Timestamp, last.Model), nil
 }
 
-func tableOf(level string) (string, error) {
-	for _, l := range Levels {
-		if l == level {
-			return l + "_aggregations", nil
-		}
+func tableOf(level, dimension string) (rowTable, error) {
+	switch {
+	case !slices.Contains(Levels, level):
+		return rowTable{}, fmt.Errorf("store: unknown aggregation level %q; choose hourly, daily, weekly or monthly", level)
+	case !slices.Contains(agg.Dimensions, dimension):
+		return rowTable{}, fmt.Errorf("store: unknown dimension %q; choose %s", dimension, strings.Join(agg.Dimensions, ", "))
 	}
-	return "", fmt.Errorf("store: unknown aggregation level %q; choose hourly, daily, weekly or monthly", level)
+	return rowTable{level, dimension}, nil
 }
 
 // ceilSecond rounds up, because periods start at whole seconds: a period at or after t is one at or after the next second.
@@ -151,8 +148,9 @@ func equalRows(a, b *agg.Row) bool {
 	return true
 }
 
-func queryRows(ctx context.Context, q querier, rest string, args ...any) ([]agg.Row, error) {
-	rows, err := q.QueryContext(ctx, "SELECT "+strings.Join(agg.Columns, ", ")+" FROM "+rest, args...)
+// queryRows reads rows of a table; the value of its dimension stands in Model.
+func queryRows(ctx context.Context, q querier, t rowTable, where string, args ...any) ([]agg.Row, error) {
+	rows, err := q.QueryContext(ctx, "SELECT "+strings.Join(t.columns(), ", ")+" FROM "+t.name()+" WHERE "+where, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,8 @@ func TestOpenTogether(t *testing.T) {
 func TestSchema(t *testing.T) {
 	s := open(t)
 	for _, table := range []string{"hourly_aggregations", "daily_aggregations", "weekly_aggregations", "monthly_aggregations",
-		"lake_positions", "lake_files", "lake_gaps", "hour_versions", "hour_builds", "hourly_states", "dag_runs", "task_instances"} {
+		"lake_positions", "lake_files", "lake_gaps", "hour_versions", "hour_builds", "hourly_states", "daily_states", "weekly_states", "monthly_states", "hour_bases", "period_builds", "merged_children",
+		"hourly_dimensions", "daily_dimensions", "weekly_dimensions", "monthly_dimensions", "dag_runs", "task_instances"} {
 		var n int
 		if err := s.read.QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n); err != nil || n != 0 {
 			t.Error(table, n, err)

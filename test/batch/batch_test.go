@@ -109,7 +109,7 @@ func (r *road) ends(ctx context.Context) (map[string]map[int32]int64, error) {
 
 func (r *road) batch(tb testing.TB, cfg batch.Config) *batch.Service {
 	tb.Helper()
-	s, err := batch.New(cfg, batch.Deps{Hours: r.store, Rows: r.store, Runs: r.store, Scanner: r.folder, Lake: r.writer, Ends: r.ends,
+	s, err := batch.New(cfg, batch.Deps{Hours: r.store, Periods: r.store, Rows: r.store, Runs: r.store, Scanner: r.folder, Lake: r.writer, Ends: r.ends,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
 	if err != nil {
 		tb.Fatal(err)
@@ -188,11 +188,11 @@ func aggregate(tb testing.TB, s *batch.Service) {
 // stored is everything that the tables say of the hour.
 func (r *road) stored(tb testing.TB) ([]agg.Row, []byte) {
 	tb.Helper()
-	rows, _, err := r.store.Rows(tb.Context(), "hourly", time.Unix(hour, 0), time.Unix(hour+3600, 0), "*", 0, "")
+	rows, _, err := r.store.Rows(tb.Context(), "hourly", agg.ByModel, time.Unix(hour, 0), time.Unix(hour+3600, 0), "*", 0, "")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cells, _, err := r.store.HourCells(tb.Context(), hour)
+	cells, _, err := r.store.Cells(tb.Context(), "hourly", hour)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func (r *road) stored(tb testing.TB) ([]agg.Row, []byte) {
 	}
 	b := bytes.NewBuffer(all)
 	for _, row := range rows {
-		fmt.Fprintf(b, "\n%x", cells[row.Model])
+		fmt.Fprintf(b, "\n%x", cells[agg.Group{Dimension: agg.ByModel, Value: row.Model}])
 	}
 	return rows, b.Bytes()
 }
@@ -255,7 +255,7 @@ func BenchmarkFold(b *testing.B) {
 			s := r.batch(b, cfg)
 			start(b, s)
 			aggregate(b, s)
-			files, _, err := r.store.HourSnapshot(b.Context(), hour)
+			files, _, _, err := r.store.HourSnapshot(b.Context(), hour)
 			if err != nil {
 				b.Fatal(err)
 			}
