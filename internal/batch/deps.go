@@ -57,9 +57,9 @@ type Runs interface {
 	RecoverRuns(ctx context.Context) ([]agg.Run, error)
 }
 
-// Scanner reads raw files. A row belongs to the scanner again when fn returns; an error of fn ends the scan and comes back.
+// Scanner opens raw files for reading.
 type Scanner interface {
-	Scan(ctx context.Context, files []event.LakeFile, fn func(r *event.LakeRow) error) error
+	OpenFile(ctx context.Context, file event.LakeFile) (event.LakeReader, error)
 }
 
 // Lake is the writer of the raw files.

@@ -83,28 +83,22 @@ func (w *world) publish(hour int64, rows ...event.LakeRow) {
 	h.LastPublished = time.Now().UnixMicro()
 }
 
-func (w *world) Scan(ctx context.Context, files []event.LakeFile, fn func(*event.LakeRow) error) error {
-	for _, f := range files {
-		if w.scanTakes > 0 {
-			select {
-			case <-time.After(w.scanTakes):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		w.mu.Lock()
-		fails, rows := w.scanFails, w.lake[f.Path]
-		w.mu.Unlock()
-		if fails != nil {
-			if err := fails(f); err != nil {
-				return err
-			}
-		}
-		if err := (memLake{f.Path: rows}).Scan(ctx, []event.LakeFile{f}, fn); err != nil {
-			return err
+func (w *world) OpenFile(ctx context.Context, f event.LakeFile) (event.LakeReader, error) {
+	if w.scanTakes > 0 {
+		select {
+		case <-time.After(w.scanTakes):
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
-	return nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.scanFails != nil {
+		if err := w.scanFails(f); err != nil {
+			return nil, err
+		}
+	}
+	return w.lake.OpenFile(ctx, f)
 }
 
 func (w *world) DirtyHours(_ context.Context, ended time.Time) (out []event.HourState, _ error) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -17,36 +18,49 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/event/eventtest"
 )
 
 const hour0 = 1_772_359_200 // 2026-03-01T10:00:00Z
 
-// memLake is a lake in memory: rows by path. It hands out one row that it uses again, as the real one does.
+// memLake is a lake in memory: rows by path.
 type memLake map[string][]event.LakeRow
 
-func (m memLake) Scan(ctx context.Context, files []event.LakeFile, fn func(*event.LakeRow) error) error {
-	var row event.LakeRow
-	for _, f := range files {
-		rows, ok := m[f.Path]
-		if !ok {
-			return errors.New("file of the lake is missing")
-		}
-		for i := range rows {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			row = rows[i]
-			if err := fn(&row); err != nil {
-				return err
-			}
-			row.Event.Reset()
-		}
+func (m memLake) OpenFile(_ context.Context, f event.LakeFile) (event.LakeReader, error) {
+	rows, ok := m[f.Path]
+	if !ok {
+		return nil, errors.New("file of the lake is missing")
 	}
-	return nil
+	return memReader(rows), nil
 }
 
-// put makes a file of rows, which all lie in one chain.
+// memReader gives rows in blocks of three, every other one with dictionaries.
+type memReader []event.LakeRow
+
+const memBlock = 3
+
+func (m memReader) Kind() event.Kind { return m[0].Event.Kind }
+func (m memReader) Close() error     { return nil }
+
+func (m memReader) Blocks() (rows []int) {
+	for part := range slices.Chunk(m, memBlock) {
+		rows = append(rows, len(part))
+	}
+	return rows
+}
+
+func (m memReader) Read(ctx context.Context, block int, columns event.LakeColumns, b *event.LakeBlock) error {
+	eventtest.Fill(b, m[block*memBlock:min(len(m), (block+1)*memBlock)], columns, block%2 == 0)
+	return ctx.Err()
+}
+
+// put makes a file of rows, which all are of one kind and lie in one chain.
 func (m memLake) put(path string, rows ...event.LakeRow) event.LakeFile {
+	for _, r := range rows {
+		if r.Event.Kind != rows[0].Event.Kind {
+			panic("a file has rows of one kind")
+		}
+	}
 	f := event.LakeFile{Path: path, Hour: hour0, Rows: int64(len(rows)), State: event.LakeLive,
 		TopicID: rows[0].TopicID, Topic: rows[0].Topic, Partition: rows[0].Partition, From: rows[0].Offset, To: rows[0].Offset + 1}
 	for _, r := range rows {
@@ -195,12 +209,12 @@ func anyEvent(t *rapid.T, kind event.Kind) event.Event {
 
 // anyFiles cuts rows into files in any way that a lake could, rows in any order.
 func anyFiles(t *rapid.T, lake memLake, rows []event.LakeRow) []event.LakeFile {
-	chains := map[event.TopicPartition][]event.LakeRow{}
+	chains := map[chainKind][]event.LakeRow{}
 	for _, r := range rapid.Permutation(rows).Draw(t, "order") {
-		tp := event.TopicPartition{TopicID: r.TopicID, Topic: r.Topic, Partition: r.Partition}
+		tp := chainKind{event.TopicPartition{TopicID: r.TopicID, Topic: r.Topic, Partition: r.Partition}, r.Event.Kind}
 		chains[tp] = append(chains[tp], r)
 	}
-	keys := slices.SortedFunc(maps.Keys(chains), func(a, b event.TopicPartition) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	keys := slices.SortedFunc(maps.Keys(chains), func(a, b chainKind) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	var files []event.LakeFile
 	for _, tp := range keys {
 		for rest := chains[tp]; len(rest) > 0; {
@@ -210,6 +224,12 @@ func anyFiles(t *rapid.T, lake memLake, rows []event.LakeRow) []event.LakeFile {
 		}
 	}
 	return rapid.Permutation(files).Draw(t, "files")
+}
+
+// chainKind is what the rows of a file have in common.
+type chainKind struct {
+	event.TopicPartition
+	event.Kind
 }
 
 func anyFolder(t *rapid.T, lake memLake) *folder {
@@ -312,20 +332,19 @@ func request(id, model string, offset int64) event.LakeRow {
 	return r
 }
 
-func TestFoldReadsOnceWhenCopiesComeInOrder(t *testing.T) {
+// Copies in any order, in one file and across files, cost no second reading.
+func TestFoldCountsTheFirstCopy(t *testing.T) {
 	lake := memLake{}
 	files := []event.LakeFile{
-		lake.put("a", request("1", "m", 0), request("2", "m", 1), request("1", "m", 2)),
-		lake.put("b", request("2", "m", 3), request("3", "m", 4)),
+		lake.put("a", request("1", "m", 0), request("2", "m", 1), request("1", "other", 2)),
+		lake.put("b", request("2", "other", 3), request("3", "m", 4)),
 	}
-	f := testFolder(lake)
-	f.readers = 1
-	if out := mustFold(t, f, files); out.again != 0 || out.passes != 1 || out.events != 3 || out.duplicates() != 2 {
-		t.Errorf("%d events, %d duplicates in %d passes, %d of them read again", out.events, out.duplicates(), out.passes, out.again)
-	}
-	slices.Reverse(lake["a"]) // now the smaller place comes second
-	if out := mustFold(t, f, files); out.again != 1 || out.events != 3 {
-		t.Errorf("%d events, %d passes read again", out.events, out.again)
+	for range 2 {
+		if out := mustFold(t, testFolder(lake), files); out.passes != 1 || out.events != 3 || out.duplicates() != 2 || out.cells["m"].Events != 3 {
+			t.Errorf("%d events, %d duplicates in %d passes", out.events, out.duplicates(), out.passes)
+		}
+		slices.Reverse(lake["a"])
+		slices.Reverse(files)
 	}
 }
 
@@ -352,6 +371,10 @@ func TestFoldRefusesDamage(t *testing.T) {
 			delete(l, "f")
 			return f
 		}, "missing"},
+		"a row in two files": {func(l memLake) event.LakeFile {
+			l.put("f", request("1", "m", 0))
+			return l.put("f", request("1", "m", 0), request("1", "m", 0))
+		}, "offset 0 of llm-requests/0 is there twice"},
 		"other hour": {func(l memLake) event.LakeFile {
 			f := l.put("f", request("1", "m", 0))
 			f.Hour += 3600
@@ -378,44 +401,59 @@ func TestFoldStopsWhenAsked(t *testing.T) {
 	}
 }
 
-func TestStretchesKeepOrderAndShare(t *testing.T) {
+// Of all copies the one at the smallest place is left, whatever readers saw which, in however many bins.
+func TestCopiesLoseToTheSmallestPlace(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		files := make([]event.LakeFile, rapid.IntRange(0, 30).Draw(t, "files"))
-		for i := range files {
-			files[i] = event.LakeFile{From: int64(i), Rows: rapid.Int64Range(0, 100_000).Draw(t, "rows")}
+		n := 1 << rapid.IntRange(0, 4).Draw(t, "bins")
+		readers := []*bins{newBins(n), newBins(n)}
+		best, all := map[[2]uint64]place{}, map[place][2]uint64{}
+		for range rapid.IntRange(0, 2000).Draw(t, "n") {
+			h := notZero([2]uint64{rapid.Uint64().Draw(t, "hi") % 5 << 60, rapid.Uint64().Draw(t, "lo") % 500 << 53})
+			p := placeOf(rapid.IntRange(0, maxChains-1).Draw(t, "chain"), rapid.Int64Range(0, 200_000).Draw(t, "offset"))
+			if _, taken := all[p]; taken {
+				continue
+			}
+			all[p] = h
+			if b, ok := best[h]; !ok || p < b {
+				best[h] = p
+			}
+			readers[rapid.IntRange(0, 1).Draw(t, "reader")].add(sighting{h, p})
 		}
-		n := rapid.IntRange(1, 5).Draw(t, "n")
-		got := stretches(files, n)
-		if len(got) > n || !slices.Equal(slices.Concat(got...), slices.Concat(files)) {
-			t.Fatalf("%d stretches of %d files for %d readers", len(got), len(files), n)
+		w := &work{folder: &folder{readers: 2}}
+		losers := places{}
+		if err := w.settle(t.Context(), readers, n, losers); err != nil {
+			t.Fatal(err)
+		}
+		for p, h := range all {
+			chain, offset := int(p>>offsetBits), int64(p&maxOffset)
+			left := losers.without(chain, &event.LakeVector{Ints: []int64{offset}}, 1, nil)
+			if (len(left) == 1) != (best[h] == p) {
+				t.Fatalf("place %d of %v: left %v, best %d", p, h, left, best[h])
+			}
+			if best[h] != p && !losers.touches(chain, offset, offset+1) {
+				t.Fatalf("a loser at %d is overlooked", p)
+			}
 		}
 	})
 }
 
-func TestIDSetKeepsTheSmallestPlace(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		set, want := newIDSet(rapid.Int64Range(0, 100).Draw(t, "room")), map[[2]uint64]place{}
-		for range rapid.IntRange(0, 2000).Draw(t, "n") {
-			h := [2]uint64{rapid.Uint64().Draw(t, "hi") % 5 << 58, rapid.Uint64().Draw(t, "lo") % 500 << 53}
-			p := placeOf(rapid.IntRange(0, maxChains-1).Draw(t, "chain"), rapid.Int64Range(0, maxOffset).Draw(t, "offset"))
-			before, known := want[notZero(h)]
-			wantSaw := first
-			if known {
-				if wantSaw = again; p < before {
-					wantSaw = smaller
-				}
-			}
-			if got := set.insert(h, p); got != wantSaw {
-				t.Fatalf("insert answers %d, want %d", got, wantSaw)
-			}
-			if !known || p < before {
-				want[notZero(h)] = p
-			}
+func BenchmarkCopies(b *testing.B) {
+	const n, readers = 1 << 20, 2
+	hashes := make([][2]uint64, n)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range hashes {
+		hashes[i] = [2]uint64{rng.Uint64(), rng.Uint64()}
+	}
+	w := &work{folder: &folder{readers: readers}}
+	for b.Loop() {
+		seen := []*bins{newBins(n / binRows), newBins(n / binRows)}
+		for i, h := range hashes {
+			seen[i*readers/n].add(sighting{h, place(i)})
 		}
-		for h, p := range want {
-			if set.claim(h, p^1) != again || set.claim(h, p) != first || set.claim(h, p) != again {
-				t.Fatal("the winner is claimed other than once")
-			}
+		if err := w.settle(b.Context(), seen, n/binRows, places{}); err != nil {
+			b.Fatal(err)
 		}
-	})
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/row")
+	b.ReportMetric(0, "ns/op")
 }

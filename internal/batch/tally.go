@@ -7,133 +7,121 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-// tally is what one reader folds in one pass. It has one owner; only the set and the merged models are shared.
+// tally is what one reader folds. It has one owner.
 type tally struct {
-	w            *work
-	pass, passes uint64
-	set          *idSet
-	enter        func([2]uint64, place) saw // insert or claim
-	findModels   bool                       // note the models of requests that joins ask for
-	known        bool                       // the models of all joins are known
+	w         *work
+	countOnly bool // count the events of models instead of folding them
 
-	groups map[string]*group // by model, "" = none
-	group  *group            // of the row before: neighbours often have the same model
-	counts map[string]int64  // not nil: count events of models instead of folding them
-	models []joined          // of w.joins, as far as this reader saw
-	events int64
+	groups []*group         // of models
+	number map[string]int32 // by name, "" = none
+	models []joined         // of w.joins, as far as this reader saw
+
+	requests agg.Requests // scratch, as what follows
+	keep     []int32
+	split    split
+	row      event.LakeRow
 }
 
 type group struct {
-	model string
-	cell  agg.Cell
+	model  string
+	events int64
+	cell   *agg.Cell // nil when only counting
 }
 
-func (w *work) newTally() *tally {
-	t := &tally{w: w, groups: map[string]*group{}}
-	if len(w.joins) > 0 {
-		t.models = make([]joined, len(w.joins))
+func newTally(w *work, countOnly bool) *tally {
+	t := &tally{w: w, countOnly: countOnly, number: map[string]int32{}}
+	if len(w.joins.number) > 0 {
+		t.models = make([]joined, len(w.joins.number))
 	}
 	return t
 }
 
-// add takes one row: it folds it, unless another copy of it is the one that counts or another pass has it.
-func (t *tally) add(r *event.LakeRow, p place) error {
-	e := &r.Event
-	if t.findModels {
-		t.noteModel(e, p)
-	}
-	id := e.Identity()
-	if t.passes > 1 && id[1]%t.passes != t.pass {
-		return nil
-	}
-	switch t.enter(id, p) {
-	case again:
-		return nil
-	case smaller:
-		t.w.wrong.Store(true)
-		return nil
-	}
-	if t.w.wrong.Load() { // folded again later; the rest is read for the places only
-		return nil
-	}
-	model, err := t.modelOf(e)
+// addRequests folds the requests of a block that count, by columns.
+func (t *tally) addRequests(s *source, b *event.LakeBlock) error {
+	rows, err := t.choose(s, b)
 	if err != nil {
 		return err
 	}
-	t.events++
-	if t.counts != nil {
-		t.count(model)
-		return nil
+	if t.models != nil {
+		t.w.joins.note(t.models, s, b) // copies too: any row may name the model
 	}
-	if t.group == nil || model != t.group.model {
-		if err := t.turnTo(model); err != nil {
+	if !t.countOnly {
+		t.requests.Prepare(b, t.w.lateness)
+	}
+	if err := t.split.by(b.Field(event.Model), rows, t.groupOf); err != nil {
+		return err
+	}
+	for n, g := range t.groups {
+		rows := t.split.rows(n)
+		if g.events += int64(len(rows)); g.cell != nil && len(rows) > 0 {
+			g.cell.AddRequests(&t.requests, rows)
+		}
+	}
+	return nil
+}
+
+// addOthers folds the events of other kinds, row by row: they are few, and each kind has columns of its own.
+func (t *tally) addOthers(s *source, b *event.LakeBlock) error {
+	rows, err := t.choose(s, b)
+	if err != nil {
+		return err
+	}
+	for _, i := range rows {
+		if err := b.Row(int(i), &t.row); err != nil {
 			return err
 		}
+		e := &t.row.Event
+		model := e.Text(event.Model)
+		if id := e.Text(event.RequestID); model == "" && id != "" && companion(e.Kind) {
+			model = t.w.joins.modelOf(id)
+		}
+		n, err := t.groupOf(model)
+		if err != nil {
+			return err
+		}
+		g := t.groups[n]
+		if g.events++; g.cell != nil {
+			g.cell.Add(e, t.row.IngestedAt-e.Time > t.w.lateness.Microseconds())
+		}
 	}
-	t.group.cell.Add(e, r.IngestedAt-e.Time > t.w.lateness.Microseconds())
 	return nil
 }
 
-// modelOf returns the model that e counts under, "" for none.
-func (t *tally) modelOf(e *event.Event) (string, error) {
-	model := e.Text(event.Model)
-	if needsJoin(e) {
-		i, ok := t.w.joins[e.Text(event.RequestID)]
-		if !ok || !t.known {
-			return "", errPlan
-		}
-		model = t.w.models[i].model
+// choose returns the rows of a block that count.
+func (t *tally) choose(s *source, b *event.LakeBlock) ([]int32, error) {
+	if err := t.w.checkTimes(b); err != nil {
+		return nil, err
 	}
+	t.keep = t.keep[:0]
+	if t.w.losers.touches(s.chain, s.From, s.To) {
+		t.keep = t.w.losers.without(s.chain, b.Column(event.LakeOffset), b.Rows, t.keep)
+		return t.keep, nil
+	}
+	for i := range b.Rows {
+		t.keep = append(t.keep, int32(i))
+	}
+	return t.keep, nil
+}
+
+// groupOf returns the number of the group that events of a model count in.
+func (t *tally) groupOf(model string) (int32, error) {
 	switch {
 	case model == agg.AllModels: // nobody can put himself in place of the total
-		return "", nil
+		model = ""
 	case model != "" && t.w.allowed != nil && !t.w.allowed[model]:
-		return otherModels, nil
+		model = otherModels
 	}
-	return model, nil
-}
-
-// turnTo makes model's group the current one.
-func (t *tally) turnTo(model string) error {
-	g := t.groups[model]
-	if g == nil {
-		if t.w.allowed == nil && len(t.groups) > t.w.folder.models {
-			return errModels
-		}
-		g = &group{model: strings.Clone(model)}
-		t.groups[g.model] = g
+	if n, ok := t.number[model]; ok {
+		return n, nil
 	}
-	t.group = g
-	return nil
-}
-
-func (t *tally) count(model string) {
-	if model == "" {
-		return
+	if !t.countOnly && t.w.allowed == nil && len(t.groups) > t.w.folder.models {
+		return 0, errModels
 	}
-	if _, ok := t.counts[model]; !ok {
-		model = strings.Clone(model)
+	g := &group{model: strings.Clone(model)}
+	if !t.countOnly {
+		g.cell = new(agg.Cell)
 	}
-	t.counts[model]++
-}
-
-// noteModel keeps the model of a request that a join asks for, from the smallest place.
-func (t *tally) noteModel(e *event.Event, p place) {
-	if e.Kind != event.LLMRequest {
-		return
-	}
-	i, ok := t.w.joins[e.Text(event.RequestID)]
-	if !ok {
-		return
-	}
-	model := e.Text(event.Model)
-	if j := &t.models[i]; model != "" && (j.model == "" || p < j.place) {
-		*j = joined{p, strings.Clone(model)}
-	}
-}
-
-func addClone(set map[string]struct{}, s string) {
-	if _, ok := set[s]; !ok {
-		set[strings.Clone(s)] = struct{}{}
-	}
+	n := int32(len(t.groups))
+	t.groups, t.number[g.model] = append(t.groups, g), n
+	return n, nil
 }

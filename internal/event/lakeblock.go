@@ -54,8 +54,8 @@ func (s LakeColumns) Has(c LakeColumn) bool { return s>>c&1 != 0 }
 // LakeReader reads one file of the lake, as often as its holder likes and from several goroutines at a time.
 type LakeReader interface {
 	Kind() Kind
-	// Blocks returns the number of blocks, which follow each other in the order of event time.
-	Blocks() int
+	// Blocks returns the number of rows of each block.
+	Blocks() []int
 	// Read fills b with some columns of a block. What b held before is gone, its text too unless KeepText was called.
 	Read(ctx context.Context, block int, columns LakeColumns, b *LakeBlock) error
 	Close() error

@@ -17,6 +17,7 @@ type reader struct {
 	kind    event.Kind
 	columns []column // those that blocks have, as they lie in this file
 	groups  []parquet.RowGroup
+	rows    []int // of each group
 }
 
 // maxGroupRows is more than any writer of ours puts into a group; a damaged footer shall not make us allocate without bound.
@@ -49,6 +50,7 @@ func (r *reader) check(lf *event.LakeFile) (err error) {
 		if n := g.NumRows(); n > maxGroupRows {
 			return fmt.Errorf("a row group of %d rows; at most %d are read", n, maxGroupRows)
 		}
+		r.rows = append(r.rows, int(g.NumRows()))
 	}
 	r.columns, err = plan(r.file, r.kind)
 	return err
@@ -108,14 +110,14 @@ func (c *column) blockColumn() (event.LakeColumn, bool) {
 }
 
 func (r *reader) Kind() event.Kind { return r.kind }
-func (r *reader) Blocks() int      { return len(r.groups) }
+func (r *reader) Blocks() []int    { return r.rows }
 func (r *reader) Close() error     { return r.object.Close() }
 
 func (r *reader) Read(ctx context.Context, block int, columns event.LakeColumns, b *event.LakeBlock) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	n := int(r.groups[block].NumRows())
+	n := r.rows[block]
 	b.Empty(r.kind, n)
 	b.SplitExtra = splitExtra
 	chunks := r.groups[block].ColumnChunks()

@@ -63,10 +63,12 @@ func busyDay(day time.Time, models int) agg.Aggregate {
 // quiet is a lake to which nothing comes.
 type quiet struct{}
 
-func (quiet) Flush(context.Context) error                                              { return nil }
-func (quiet) Wait(context.Context, map[string]map[int32]int64) error                   { return nil }
-func (quiet) Scan(context.Context, []event.LakeFile, func(*event.LakeRow) error) error { return nil }
-func (quiet) ends(context.Context) (map[string]map[int32]int64, error)                 { return nil, nil }
+func (quiet) Flush(context.Context) error                              { return nil }
+func (quiet) Wait(context.Context, map[string]map[int32]int64) error   { return nil }
+func (quiet) ends(context.Context) (map[string]map[int32]int64, error) { return nil, nil }
+func (quiet) OpenFile(_ context.Context, f event.LakeFile) (event.LakeReader, error) {
+	return nil, fmt.Errorf("nobody should read %s", f.Path)
+}
 
 // BenchmarkMonth merges a month from 31 days of twelve models, by POST /runs, on SQLite.
 func BenchmarkMonth(b *testing.B) {

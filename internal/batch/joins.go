@@ -1,0 +1,120 @@
+package batch
+
+import (
+	"context"
+	"hash/maphash"
+	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// companion tells whether the events of a kind take the model of their request.
+func companion(k event.Kind) bool { return k == event.UserFeedback || k == event.BusinessEvent }
+
+// joins are the requests whose model events of other kinds ask for.
+type joins struct {
+	number map[string]int32 // by request id
+	models []joined         // by number: what was found
+	seed   maphash.Seed
+	filter []uint64 // bits of the hashes of the ids: most requests are asked for by nobody and look no further
+}
+
+// joined is the model of a request, and where it was named.
+type joined struct {
+	place place
+	model string // "" = not found yet
+}
+
+// findJoins collects the request ids whose model is asked for. It reads two columns of the few files that ask.
+func (w *work) findJoins(ctx context.Context) error {
+	var asking []*source
+	for _, s := range w.sources {
+		if companion(s.kind) {
+			asking = append(asking, s)
+		}
+	}
+	parts, err := forEach(ctx, w, asking, func(event.Kind) event.LakeColumns { return event.FieldsOf(event.Model, event.RequestID) },
+		func() map[string]struct{} { return map[string]struct{}{} },
+		func(ids map[string]struct{}, _ *source, b *event.LakeBlock) error {
+			models, requests := b.Field(event.Model), b.Field(event.RequestID)
+			for i := range b.Rows {
+				if id := requests.Text(i); id != "" && models.Text(i) == "" {
+					if _, ok := ids[id]; !ok {
+						ids[strings.Clone(id)] = struct{}{}
+					}
+				}
+			}
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	w.joins = newJoins(parts)
+	return nil
+}
+
+func newJoins(parts []map[string]struct{}) joins {
+	j := joins{number: map[string]int32{}, seed: maphash.MakeSeed()}
+	for _, ids := range parts {
+		for id := range ids {
+			if _, ok := j.number[id]; !ok {
+				j.number[id] = int32(len(j.number))
+			}
+		}
+	}
+	size := 1
+	for size*64 < 16*len(j.number) { // one in sixteen of the others looks further
+		size *= 2
+	}
+	j.models, j.filter = make([]joined, len(j.number)), make([]uint64, size)
+	for id := range j.number {
+		h := maphash.String(j.seed, id)
+		j.filter[h>>6%uint64(size)] |= 1 << (h & 63)
+	}
+	return j
+}
+
+// asked returns the number of a request whose model is asked for.
+func (j *joins) asked(id string) (int32, bool) {
+	h := maphash.String(j.seed, id)
+	if j.filter[h>>6%uint64(len(j.filter))]>>(h&63)&1 == 0 {
+		return 0, false
+	}
+	n, ok := j.number[id]
+	return n, ok
+}
+
+// note keeps in found, which has an entry for each number, the models of the requests of a block that are asked for.
+func (j *joins) note(found []joined, s *source, b *event.LakeBlock) {
+	ids, models, offsets := b.Field(event.RequestID), b.Field(event.Model), b.Column(event.LakeOffset)
+	for i := range b.Rows {
+		n, ok := j.asked(ids.Text(i))
+		if !ok {
+			continue
+		}
+		p, model := placeOf(s.chain, offsets.Ints[i]), models.Text(i)
+		if f := &found[n]; model != "" && (f.model == "" || p < f.place) {
+			*f = joined{p, strings.Clone(model)}
+		}
+	}
+}
+
+// learn takes over what the readers found.
+func (j *joins) learn(parts []*tally) {
+	for _, t := range parts {
+		for i, f := range t.models {
+			if f.model != "" && (j.models[i].model == "" || f.place < j.models[i].place) {
+				j.models[i] = f
+			}
+		}
+		t.models = nil
+	}
+}
+
+// modelOf returns the model of a request, "" when the hour has none.
+func (j *joins) modelOf(id string) string {
+	if n, ok := j.asked(id); ok {
+		return j.models[n].model
+	}
+	return ""
+}
