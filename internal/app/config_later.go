@@ -35,17 +35,11 @@ func (s Scrape) Validate() error {
 
 // LaterBatch are the sections of batch-processing-api.yaml that come with later releases.
 type LaterBatch struct {
-	Aggregation  LaterAggregation     `yaml:"data_aggregation"`
 	Retention    DataRetention        `yaml:"data_retention" doc:"How long data stays, and where it goes."`
 	Reports      ReportGeneration     `yaml:"report_generation" doc:"Which reports are made, and who gets them."`
 	Business     BusinessIntelligence `yaml:"business_intelligence" doc:"Which findings are made."`
 	Capacity     CapacityAnalysis     `yaml:"capacity_analysis" doc:"What is planned ahead."`
 	Distribution Mail                 `yaml:"mail" doc:"How reports are mailed."`
-}
-
-// LaterAggregation is the rest of the section data_aggregation.
-type LaterAggregation struct {
-	Metrics []string `yaml:"metrics" default:"throughput,latency,error_rate,user_satisfaction,business_value,cost_analysis,capacity_utilization" enum:"throughput,latency,error_rate,user_satisfaction,business_value,cost_analysis,capacity_utilization" doc:"Groups of columns that are filled; the columns stay." later:"all are made; the choice comes with the insight release"`
 }
 
 // DataRetention is the section data_retention.

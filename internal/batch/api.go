@@ -30,6 +30,9 @@ func (s *Service) Mount(m *httpx.Mux) {
 		httpx.Query("from", "Start of the first period, RFC 3339."), httpx.Query("to", "End of the range, exclusive."),
 		httpx.Query("model", "A model, _all for the totals (default), * for every row."),
 		httpx.Query("format", "json, or csv for the whole range without pages."), limit, cursor, httpx.Answer("200", "Rows by time and model."), refused)
+	m.HandleFunc("POST /accuracy/check", s.postAccuracyCheck, httpx.Doc("Counts hourly rows anew from the raw events and compares them with what is stored. Body: {\"from\", \"to\"}, whole hours."),
+		httpx.Body("application/json"), httpx.Answer("200", "How many rows were checked and equal, and every difference by column."),
+		httpx.Answer("409", "Hourly aggregation is switched off."), httpx.Answer("422", "The range is empty, too long or not of whole hours."))
 	m.HandleFunc("GET /dags", s.getDags, httpx.Doc("Lists the DAGs."), limit, cursor)
 	m.HandleFunc("GET /dags/{id}", s.getDag, httpx.Doc("Describes one DAG."))
 	m.HandleFunc("GET /dags/{id}/runs", s.getDagRuns, httpx.Doc("Lists the runs of a DAG, newest first."), limit, cursor)

@@ -3,6 +3,8 @@ package batch
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -33,6 +35,7 @@ type Processing struct {
 type Aggregation struct {
 	Enabled   bool      `yaml:"enabled" env:"DATA_AGGREGATION_ENABLED" default:"true" doc:"false switches all aggregation off"`
 	Intervals Intervals `yaml:"intervals" doc:"periods that are aggregated"`
+	Metrics   []string  `yaml:"metrics" env:"DATA_AGGREGATION_METRICS" default:"throughput,latency,error_rate,user_satisfaction,business_value,cost_analysis,capacity_utilization" enum:"throughput,latency,error_rate,user_satisfaction,business_value,cost_analysis,capacity_utilization" doc:"groups of columns that are filled: throughput_rps; latency_*_ms and ttft_*_ms; error_rate; user_satisfaction; business_value_usd; cost_usd; capacity_utilization, cpu_usage, memory_usage and gpu_usage. The columns of the others stay and are null in what is aggregated from then on; counts and tokens are always there"`
 }
 
 // Intervals are the switches of the four periods.
@@ -50,7 +53,7 @@ func Defaults() Config {
 			HourlyCron: "0 * * * *", DailyCron: "0 0 * * *", WeeklyCron: "0 0 * * 0", MonthlyCron: "0 0 1 * *",
 			Timeout: 3600, Retries: 3, RetryDelay: 300, Workers: 2, MemoryMB: 256,
 		},
-		Aggregation: Aggregation{Enabled: true, Intervals: Intervals{Hourly: true, Daily: true, Weekly: true, Monthly: true}},
+		Aggregation: Aggregation{Enabled: true, Intervals: Intervals{Hourly: true, Daily: true, Weekly: true, Monthly: true}, Metrics: slices.Clone(columnGroups)},
 	}
 }
 
@@ -75,6 +78,11 @@ func (c *Config) Validate() error {
 	} {
 		if n.v < n.min || n.v > n.max {
 			errs = append(errs, fmt.Errorf("%s: %d is not within %d to %d", n.path, n.v, n.min, n.max))
+		}
+	}
+	for i, name := range c.Aggregation.Metrics {
+		if !slices.Contains(columnGroups, name) {
+			errs = append(errs, fmt.Errorf("data_aggregation.metrics[%d]: %q is not one of %s", i, name, strings.Join(columnGroups, ", ")))
 		}
 	}
 	return errors.Join(errs...)

@@ -73,7 +73,7 @@ type Lake interface {
 // Ends returns the present end offsets of the input topics, by topic and partition: everything acknowledged lies before them.
 type Ends func(ctx context.Context) (map[string]map[int32]int64, error)
 
-// Deps are what app connects. All but Registry, Log and Now are needed.
+// Deps are what app connects. All but Storage, Registry, Log and Now are needed.
 type Deps struct {
 	Hours   Hours
 	Periods Periods
@@ -82,6 +82,8 @@ type Deps struct {
 	Scanner Scanner
 	Lake    Lake
 	Ends    Ends
+	// Storage is how full the file system is that holds the lake, 0 to 1; known is false where nobody can tell. nil: nobody can.
+	Storage func() (used float64, known bool)
 	// NotFound and BadCursor are the errors (by errors.Is) of Runs and Rows for a run that does not exist and a cursor that
 	// they did not make.
 	NotFound, BadCursor error

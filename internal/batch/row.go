@@ -20,6 +20,17 @@ const (
 	colCapacity     = "capacity_utilization"
 )
 
+var columnGroups = []string{colThroughput, colLatency, colErrorRate, colSatisfaction, colValue, colCost, colCapacity}
+
+// chosen makes the choice of names.
+func chosen(names []string) columns {
+	c := columns{}
+	for _, n := range names {
+		c[n] = true
+	}
+	return c
+}
+
 // row makes the columns of one period and group of a cell. Absent data is null, never 0: a rate without known outcomes, a latency
 // without successful requests, money that nobody priced, usage that nobody measured.
 //

@@ -65,13 +65,14 @@ func New(cfg Config, d Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, deps: d, log: d.Log, now: d.Now,
-		folder: &folder{scan: d.Scanner, lateness: d.Lateness, budget: cfg.Processing.idBudget(), readers: runtime.GOMAXPROCS(0), models: maxModels},
-		ready:  make(chan struct{}),
-		slots:  make(chan struct{}, cfg.Processing.Workers),
-		live:   make(chan struct{}, maxLive),
-		track:  newTracker(),
-		busy:   newClaims(),
-		active: map[string]*activeRun{},
+		folder:  &folder{scan: d.Scanner, lateness: d.Lateness, budget: cfg.Processing.idBudget(), readers: runtime.GOMAXPROCS(0), models: maxModels},
+		ready:   make(chan struct{}),
+		slots:   make(chan struct{}, cfg.Processing.Workers),
+		live:    make(chan struct{}, maxLive),
+		columns: chosen(cfg.Aggregation.Metrics),
+		track:   newTracker(),
+		busy:    newClaims(),
+		active:  map[string]*activeRun{},
 	}
 	s.dags = s.catalogue()
 	s.book = newBook()
