@@ -29,6 +29,7 @@ type instance struct {
 	dir  string // holds the state, the log and the ready file
 	args []string
 	env  []string
+	sql  []string // the variable that names the database, when it is not hxp's own
 
 	mu   sync.Mutex // guards what a restart changes
 	cmd  *exec.Cmd
@@ -42,6 +43,10 @@ func start(t testing.TB, broker string, args ...string) *instance {
 	h := &instance{dir: t.TempDir(), args: args, env: append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+broker)}
 	for _, p := range ports {
 		h.env = append(h.env, p+"=0")
+	}
+	if u := database(t); u != "" {
+		h.sql = []string{"SQL_DATABASE_URL=" + u}
+		h.env = append(h.env, h.sql...)
 	}
 	t.Cleanup(func() {
 		h.kill()
@@ -156,6 +161,7 @@ func (h *instance) cli(t testing.TB, args ...string) (stdout, stderr []byte, cod
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, args...)
 	cmd.Env = append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+h.url("kafka"), "HXP_DATA_DIR="+filepath.Join(h.dir, "data"))
+	cmd.Env = append(cmd.Env, h.sql...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
