@@ -41,7 +41,7 @@ func traffic(n int) [][]byte {
 	return out
 }
 
-func filled(b *testing.B, payloads [][]byte) *rows {
+func filled(b testing.TB, payloads [][]byte) *rows {
 	b.Helper()
 	var p event.Parser
 	var e event.Event

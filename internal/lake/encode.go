@@ -50,7 +50,7 @@ func newEncoder(k event.Kind) *encoder {
 
 // write writes the rows that order names, in that order, as one file.
 func (e *encoder) write(out io.Writer, r *rows, order []int32, tp event.TopicPartition) error {
-	e.w.Reset(out)
+	e.reset(out)
 	e.topic, e.part = []byte(tp.Topic), tp.Partition
 	for group := range slices.Chunk(order, maxRowsPerGroup) {
 		e.columns = e.w.ColumnWriters()
@@ -64,6 +64,19 @@ func (e *encoder) write(out io.Writer, r *rows, order []int32, tp event.TopicPar
 		}
 	}
 	return e.w.Close()
+}
+
+// reset begins a new file. The library's Reset clears the paths of the columns in the footer of the file before, which the writer
+// still uses: without a path, Java's readers find no column. So the old footer lets go of them first.
+func (e *encoder) reset(out io.Writer) {
+	if old := e.w.File(); old != nil {
+		for _, group := range old.Metadata().RowGroups {
+			for i := range group.Columns {
+				group.Columns[i].MetaData.PathInSchema = nil
+			}
+		}
+	}
+	e.w.Reset(out)
 }
 
 func (e *encoder) writeColumn(r *rows, order []int32, col int) error {

@@ -16,6 +16,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/parquet-go/parquet-go"
+
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
@@ -185,4 +187,22 @@ func TestSorted(t *testing.T) {
 			rt.Fatalf("%v by %v, not %v", got, times, want)
 		}
 	})
+}
+
+// An encoder writes one file after another; each has the paths of its columns, by which readers in other languages find them.
+func TestEveryFileHasThePathsOfItsColumns(t *testing.T) {
+	r, enc := filled(t, traffic(10)), newEncoder(event.LLMRequest)
+	for n := range 3 {
+		var out bytes.Buffer
+		if err := enc.write(&out, r, r.sorted(), testTP); err != nil {
+			t.Fatal(err)
+		}
+		pf, err := parquet.OpenFile(bytes.NewReader(out.Bytes()), int64(out.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkPaths(pf); err != nil {
+			t.Errorf("file %d: %v", n+1, err)
+		}
+	}
 }

@@ -9,11 +9,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
+
+// checkPaths wants each column chunk under the path of its column, which readers in other languages go by; ours goes by position.
+func checkPaths(pf *parquet.File) error {
+	columns := pf.Schema().Columns()
+	for _, g := range pf.Metadata().RowGroups {
+		if len(g.Columns) != len(columns) {
+			return fmt.Errorf("a row group of %d columns, the schema has %d", len(g.Columns), len(columns))
+		}
+		for i := range g.Columns {
+			if path := g.Columns[i].MetaData.PathInSchema; !slices.Equal(path, columns[i]) {
+				return fmt.Errorf("column %v lies under the path %q", columns[i], path)
+			}
+		}
+	}
+	return nil
+}
 
 // verifyStaged reads a file in _tmp again, after bringing it to the disk when sync is set, and compares its size, rows and
 // oldest and newest time with what was meant to be written.
@@ -34,6 +51,9 @@ func (l *Lake) verifyStaged(want *event.LakeFile, sync bool) error {
 	}
 	if pf.Size() != want.Bytes || pf.NumRows() != want.Rows {
 		return fmt.Errorf("verify %s: it has %d bytes and %d rows, not %d and %d", want.Path, pf.Size(), pf.NumRows(), want.Bytes, want.Rows)
+	}
+	if err := checkPaths(pf); err != nil {
+		return fmt.Errorf("verify %s: %w", want.Path, err)
 	}
 	oldest, newest, err := timesOf(pf)
 	if err != nil {
