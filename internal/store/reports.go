@@ -1,0 +1,211 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+)
+
+const reportColumns = `id, report_type, format, status, period_start, period_end, created_at, completed_at, bytes, sha256, file, completeness, error`
+
+// QueueReport stores a report that is to be made. One with the same id keeps its age and its bytes, and is queued again unless
+// that is so already or it is being made: then attached is true. The report is returned as it stands now.
+func (s *Store) QueueReport(ctx context.Context, r agg.Report) (now agg.Report, attached bool, err error) {
+	if r.ID == "" || r.Type == "" || !r.Start.Before(r.End) {
+		return r, false, fmt.Errorf("store: report %q of type %q: needs an id, a type and a period that is not empty", r.ID, r.Type)
+	}
+	if r.CreatedAt.IsZero() {
+		r.CreatedAt = time.Now()
+	}
+	r.CreatedAt, r.Status, r.Error = r.CreatedAt.UTC().Truncate(time.Microsecond), agg.ReportQueued, ""
+	err = s.update(ctx, func(tx *sql.Tx) error {
+		found, err := queryReports(ctx, tx, "WHERE id = ?", r.ID)
+		if err != nil {
+			return err
+		}
+		if attached = len(found) > 0 && !found[0].Status.Final(); attached {
+			now = found[0]
+			return nil
+		}
+		if len(found) > 0 {
+			now = found[0]
+			now.Status, now.Error = agg.ReportQueued, ""
+			return updateReport(ctx, tx, &now)
+		}
+		now = r
+		_, err = tx.ExecContext(ctx, "INSERT INTO reports ("+reportColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			r.ID, r.Type, r.Format, string(r.Status), micros(r.Start), micros(r.End), micros(r.CreatedAt), microsOrNull(r.CompletedAt),
+			r.Bytes, r.SHA256, r.File, r.Completeness, r.Error)
+		return err
+	})
+	if err != nil {
+		return r, false, fmt.Errorf("store: queue report %s: %w", r.ID, err)
+	}
+	return now, attached, nil
+}
+
+// UpdateReport stores the status, content and error of a report; what it is about does not change. ErrNotFound means that it
+// was deleted meanwhile.
+func (s *Store) UpdateReport(ctx context.Context, r agg.Report) error {
+	err := s.update(ctx, func(tx *sql.Tx) error { return updateReport(ctx, tx, &r) })
+	if err != nil {
+		return fmt.Errorf("store: update report %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+func updateReport(ctx context.Context, tx *sql.Tx, r *agg.Report) error {
+	n, err := changed(tx.ExecContext(ctx, `UPDATE reports SET status = ?, completed_at = ?, bytes = ?, sha256 = ?, file = ?, completeness = ?, error = ?
+		WHERE id = ?`, string(r.Status), microsOrNull(r.CompletedAt), r.Bytes, r.SHA256, r.File, r.Completeness, r.Error, r.ID))
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	return err
+}
+
+// Report returns the report with an id, or ErrNotFound.
+func (s *Store) Report(ctx context.Context, id string) (agg.Report, error) {
+	reports, err := queryReports(ctx, s.read, "WHERE id = ?", id)
+	if err == nil && len(reports) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return agg.Report{}, fmt.Errorf("store: report %s: %w", id, err)
+	}
+	return reports[0], nil
+}
+
+// Reports returns the reports of a type ("" = all), newest first: at most limit (0 = all) that follow cursor ("" = from the
+// newest), and the cursor of the next page, "" at the end.
+func (s *Store) Reports(ctx context.Context, kind string, limit int, cursor string) ([]agg.Report, string, error) {
+	where := []string{"1 = 1"}
+	var args []any
+	if kind != "" {
+		where, args = append(where, "report_type = ?"), append(args, kind)
+	}
+	if cursor != "" {
+		at, id, err := splitCursor(cursor)
+		if err != nil {
+			return nil, "", err
+		}
+		where = append(where, "(created_at < ? OR (created_at = ? AND id < ?))")
+		args = append(args, micros(at), micros(at), id)
+	}
+	query := "WHERE " + strings.Join(where, " AND ") + " ORDER BY created_at DESC, id DESC"
+	if limit > 0 {
+		query += fmt.Sprintf(" LIMIT %d", limit+1)
+	}
+	reports, err := queryReports(ctx, s.read, query, args...)
+	if err != nil {
+		return nil, "", fmt.Errorf("store: reports: %w", err)
+	}
+	if limit <= 0 || len(reports) <= limit {
+		return reports, "", nil
+	}
+	last := &reports[limit-1]
+	return reports[:limit], joinCursor(last.CreatedAt, last.ID), nil
+}
+
+// UnfinishedReports returns the reports that are queued or running, oldest first.
+func (s *Store) UnfinishedReports(ctx context.Context) ([]agg.Report, error) {
+	reports, err := queryReports(ctx, s.read, "WHERE status IN ('queued', 'running') ORDER BY created_at, id")
+	if err != nil {
+		return nil, fmt.Errorf("store: unfinished reports: %w", err)
+	}
+	return reports, nil
+}
+
+// LastReports returns, for each type that there is, the report whose period ends latest (of those, the newest), and how many
+// reports there are in each status.
+func (s *Store) LastReports(ctx context.Context) (last []agg.Report, counts map[agg.ReportStatus]int, err error) {
+	counts = map[agg.ReportStatus]int{}
+	err = s.view(ctx, func(tx *sql.Tx) error {
+		last, err = queryReports(ctx, tx, `WHERE NOT EXISTS (SELECT 1 FROM reports o WHERE o.report_type = reports.report_type AND
+			(o.period_end > reports.period_end OR (o.period_end = reports.period_end AND (o.created_at > reports.created_at OR
+			(o.created_at = reports.created_at AND o.id > reports.id))))) ORDER BY report_type`)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.QueryContext(ctx, "SELECT status, COUNT(*) FROM reports GROUP BY status")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var status string
+			var n int
+			if err := rows.Scan(&status, &n); err != nil {
+				return err
+			}
+			counts[agg.ReportStatus(status)] = n
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("store: last reports: %w", err)
+	}
+	return last, counts, nil
+}
+
+// DeleteReport forgets a report, or returns ErrNotFound. Its file is the caller's.
+func (s *Store) DeleteReport(ctx context.Context, id string) error {
+	n, err := changed(s.write.ExecContext(ctx, "DELETE FROM reports WHERE id = ?", id))
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("store: delete report %s: %w", id, err)
+	}
+	return nil
+}
+
+func queryReports(ctx context.Context, q querier, rest string, args ...any) ([]agg.Report, error) {
+	rows, err := q.QueryContext(ctx, "SELECT "+reportColumns+" FROM reports "+rest, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []agg.Report
+	for rows.Next() {
+		var r agg.Report
+		var start, end, created int64
+		var completed sql.NullInt64
+		if err := rows.Scan(&r.ID, &r.Type, &r.Format, &r.Status, &start, &end, &created, &completed, &r.Bytes, &r.SHA256, &r.File,
+			&r.Completeness, &r.Error); err != nil {
+			return nil, err
+		}
+		r.Start, r.End, r.CreatedAt, r.CompletedAt = fromMicros(start), fromMicros(end), fromMicros(created), fromNull(completed)
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+// SaveAnalysis replaces the last analysis of a kind; an older one than the stored is ignored.
+func (s *Store) SaveAnalysis(ctx context.Context, kind string, madeAt time.Time, document []byte) error {
+	_, err := s.write.ExecContext(ctx, `INSERT INTO analyses (kind, made_at, document) VALUES (?, ?, ?) ON CONFLICT (kind)
+		DO UPDATE SET made_at = excluded.made_at, document = excluded.document WHERE excluded.made_at >= analyses.made_at`,
+		kind, micros(madeAt), string(document))
+	if err != nil {
+		return fmt.Errorf("store: save %s analysis: %w", kind, err)
+	}
+	return nil
+}
+
+// Analysis returns the last analysis of a kind and when it was made, or ErrNotFound.
+func (s *Store) Analysis(ctx context.Context, kind string) (document []byte, madeAt time.Time, err error) {
+	var text string
+	var at int64
+	err = s.read.QueryRowContext(ctx, "SELECT document, made_at FROM analyses WHERE kind = ?", kind).Scan(&text, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, madeAt, fmt.Errorf("store: %s analysis: %w", kind, err)
+	}
+	return []byte(text), fromMicros(at), nil
+}
