@@ -46,6 +46,8 @@ var homes = map[string][]string{
 	"github.com/prometheus":              {"internal/kit/telemetry"},
 	"github.com/spf13/cobra":             {"cmd/hxp"},
 	"go.yaml.in/yaml":                    {"internal/kit/conf"},
+	"codeberg.org/go-pdf/fpdf":           {"internal/batch/report"},
+	"codeberg.org/go-fonts/liberation":   {"internal/batch/report"},
 	"github.com/zeebo/xxh3":              {"internal/event", "internal/agg"},
 }
 

@@ -1,0 +1,350 @@
+package report
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/csv"
+	"encoding/json"
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+)
+
+var update = flag.Bool("update", false, "write golden files anew")
+
+func render(t testing.TB, d interface {
+	Render(string) ([]byte, error)
+}, format string) []byte {
+	t.Helper()
+	b, err := d.Render(format)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (go test -update writes it anew); got\n%s", path, got)
+	}
+}
+
+func TestGolden(t *testing.T) {
+	s := sample(Daily, 2)
+	s.Rows = slices.DeleteFunc(s.Rows, func(r agg.Row) bool { return r.Model != agg.AllModels && r.Model[0] != '=' })
+	s.Models = s.Models[4:5]
+	s.Rows[len(s.Rows)-1].Completeness = new(0.5)
+	golden(t, "daily.json", render(t, s, JSON))
+	golden(t, "daily.csv", render(t, s, CSV))
+	golden(t, "test.json", render(t, &TestPage{Period: s.Period, Hours: s.Trend[:2]}, JSON))
+}
+
+// The same data give the same bytes, whatever the order of maps and the time of day.
+func TestBytesDependOnDataAlone(t *testing.T) {
+	for _, format := range Formats {
+		first := render(t, sample(Weekly, 2), format)
+		for range 5 {
+			if !bytes.Equal(render(t, sample(Weekly, 2), format), first) {
+				t.Fatalf("%s: other bytes from the same data", format)
+			}
+		}
+		other := sample(Weekly, 2)
+		other.Rows[0].Requests++
+		other.Total.Requests++
+		if bytes.Equal(render(t, other, format), first) {
+			t.Errorf("%s: the same bytes from other data", format)
+		}
+		later := sample(Weekly, 2)
+		for i := range later.Rows {
+			later.Rows[i].UpdatedAt = later.Rows[i].UpdatedAt.Add(time.Hour)
+		}
+		if !bytes.Equal(render(t, later, format), first) {
+			t.Errorf("%s: when a row was written changes the report", format)
+		}
+	}
+}
+
+func TestCSVHasTheRowsOfTheJSON(t *testing.T) {
+	s := sample(Hourly, 24)
+	var doc struct {
+		Rows []map[string]any `json:"rows"`
+	}
+	if err := json.Unmarshal(render(t, s, JSON), &doc); err != nil {
+		t.Fatal(err)
+	}
+	body := string(render(t, s, CSV))
+	if strings.Count(body, "\n") != strings.Count(body, "\r\n") || !strings.HasSuffix(body, "\r\n") {
+		t.Error("a line does not end in CRLF")
+	}
+	table, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+	if err != nil || len(table) != len(doc.Rows)+1 {
+		t.Fatalf("%d lines for %d rows: %v", len(table), len(doc.Rows), err)
+	}
+	for i, line := range table[1:] {
+		if len(line) != len(doc.Rows[i]) {
+			t.Fatalf("line %d has %d cells, its row %d fields", i, len(line), len(doc.Rows[i]))
+		}
+		for j, column := range table[0] {
+			switch want := doc.Rows[i][column].(type) {
+			case nil:
+				if line[j] != "" {
+					t.Errorf("%s of line %d is %q, want nothing", column, i, line[j])
+				}
+			case float64:
+				if v, err := strconv.ParseFloat(line[j], 64); err != nil || v != want {
+					t.Errorf("%s of line %d is %q, want %v", column, i, line[j], want)
+				}
+			case string:
+				if strings.TrimPrefix(line[j], "'") != want {
+					t.Errorf("%s of line %d is %q, want %q", column, i, line[j], want)
+				}
+			}
+		}
+	}
+}
+
+func TestCellsAreNoFormulas(t *testing.T) {
+	for in, want := range map[string]string{"": "", "gpt": "gpt", "=1+1": "'=1+1", "+1": "'+1", "-x": "'-x", "@a": "'@a", "\tx": "'\tx", "\r=1": " =1", "a\nb": "a b", "|x": "'|x", "a=b": "a=b"} {
+		if got := harmless(in); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
+	}
+	if got := cell(new(-0.5)); got != "-0.5" {
+		t.Errorf("a negative number becomes %q", got)
+	}
+}
+
+// words returns the texts that a PDF draws, page by page, read from its content streams.
+func words(t testing.TB, pdf []byte) (pages []string) {
+	t.Helper()
+	text := regexp.MustCompile(`\((?s:((?:[^\\)]|\\.)*))\) Tj`)
+	escape := regexp.MustCompile(`(?s)\\(.)`)
+	for rest := pdf; ; {
+		_, after, ok := bytes.Cut(rest, []byte("stream\n"))
+		if !ok {
+			return pages
+		}
+		body, next, _ := bytes.Cut(after, []byte("\nendstream"))
+		rest = next
+		z, err := zlib.NewReader(bytes.NewReader(body))
+		if err != nil {
+			continue // not compressed: no page
+		}
+		plain, err := io.ReadAll(z)
+		if err != nil || !bytes.Contains(plain, []byte(" Tj")) || bytes.Contains(plain, []byte("begincmap")) {
+			continue
+		}
+		var page strings.Builder
+		for _, m := range text.FindAllSubmatch(plain, -1) {
+			raw := escape.ReplaceAllFunc(m[1], func(e []byte) []byte {
+				if e[1] == 'r' {
+					return []byte("\r")
+				}
+				return e[1:]
+			})
+			var units []uint16
+			for i := 0; i+1 < len(raw); i += 2 {
+				units = append(units, uint16(raw[i])<<8|uint16(raw[i+1]))
+			}
+			page.WriteString(string(utf16.Decode(units)) + "\n")
+		}
+		pages = append(pages, page.String())
+	}
+}
+
+func TestPagesOfThePDF(t *testing.T) {
+	for _, tc := range []struct {
+		kind Kind
+		n    int
+	}{{Hourly, 1}, {Hourly, 72}, {Daily, 1}, {Daily, 90}, {Weekly, 1}, {Monthly, 1}, {Monthly, 12}} {
+		s := sample(tc.kind, tc.n)
+		b := render(t, s, PDF)
+		if len(b) > 1<<20 {
+			t.Errorf("%s of %d: %d bytes", tc.kind, tc.n, len(b))
+		}
+		pages := words(t, b)
+		if len(pages) < 2 {
+			t.Fatalf("%s of %d: %d pages", tc.kind, tc.n, len(pages))
+		}
+		for i, p := range pages {
+			if want := "page " + strconv.Itoa(i+1) + " of " + strconv.Itoa(len(pages)); !strings.Contains(p, want) {
+				t.Errorf("%s of %d: page %d does not say %q:\n%s", tc.kind, tc.n, i+1, want, p)
+			}
+		}
+		for _, h := range s.Headline() {
+			if !strings.Contains(pages[0], h.Text) || !strings.Contains(pages[0], h.Label) {
+				t.Errorf("page one lacks %s %q:\n%s", h.Label, h.Text, pages[0])
+			}
+		}
+		all, last := strings.Join(pages, ""), pages[len(pages)-1]
+		for _, m := range sampleModels[:5] {
+			if !strings.Contains(all, m.name) {
+				t.Errorf("%s of %d: no word of %q", tc.kind, tc.n, m.name)
+			}
+		}
+		if !strings.Contains(last, "Data coverage") || !strings.Contains(last, "Definitions") {
+			t.Errorf("the last page says\n%s", last)
+		}
+		if bytes.Contains(b, []byte("CreationDate")) || bytes.Contains(b, []byte("ModDate")) {
+			t.Error("the file says when it was made")
+		}
+	}
+}
+
+// A report without data is a report that says so.
+func TestNothingToTell(t *testing.T) {
+	s := &Summary{Kind: Daily, Period: Period{day0, Step("daily", day0, 1)}, TrendLevel: "hourly", TrendPeriod: Period{day0, Step("daily", day0, 1)}, Missing: []time.Time{day0}}
+	var doc summaryJSON
+	if err := json.Unmarshal(render(t, s, JSON), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Headline) != 5 || doc.Completeness != 0 || doc.Rows == nil || len(doc.Rows) != 0 {
+		t.Errorf("%+v", doc)
+	}
+	for _, h := range doc.Headline[1:] {
+		if h.Value != nil || h.Text != noData || h.Change != nil || h.Trend != Unknown {
+			t.Errorf("%+v", h)
+		}
+	}
+	if pages := words(t, render(t, s, PDF)); !strings.Contains(pages[0], "No events were counted in this period.") {
+		t.Errorf("page one says\n%s", pages[0])
+	}
+	if got := string(render(t, s, CSV)); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, "timestamp,model,") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestHeadlineComparesWithThePeriodBefore(t *testing.T) {
+	s := sample(Daily, 3)
+	s.Total.ErrorRate, s.Previous.ErrorRate = new(0.02), new(0.01)
+	s.Total.LatencyP95MS, s.Previous.LatencyP95MS = new(900.0), new(1000.0)
+	s.Previous.UserSatisfaction = s.Total.UserSatisfaction
+	s.Previous.CostUSD = nil
+	got := map[string]Headline{}
+	for _, h := range s.Headline() {
+		got[h.Key] = h
+	}
+	for key, want := range map[string]struct {
+		change *float64
+		trend  Trend
+	}{"error_rate": {new(1.0), Worse}, "latency_p95_ms": {new(-0.1), Better}, "user_satisfaction": {new(0.0), Same}, "cost_usd": {nil, Unknown}} {
+		h := got[key]
+		if (h.Change == nil) != (want.change == nil) || h.Change != nil && (*h.Change-*want.change > 1e-12 || *want.change-*h.Change > 1e-12) || h.Trend != want.trend {
+			t.Errorf("%s: %v %s", key, h.Change, h.Trend)
+		}
+	}
+	if got["requests"].Trend != Neutral {
+		t.Errorf("more requests are %s", got["requests"].Trend)
+	}
+	if want := "Compared with the 3 days before, latency got better and the error rate got worse."; s.lead() != want {
+		t.Errorf("lead: %s", s.lead())
+	}
+	if want := "95 of 100 successful requests took at most 900 ms; 1,000 ms in the 3 days before."; got["latency_p95_ms"].Sentence != want {
+		t.Errorf("sentence: %s", got["latency_p95_ms"].Sentence)
+	}
+}
+
+func TestWrongDataIsNoReport(t *testing.T) {
+	for name, spoil := range map[string]func(*Summary){
+		"outside":   func(s *Summary) { s.Rows[0].Timestamp = s.Period.End },
+		"two":       func(s *Summary) { s.Rows[1] = s.Rows[0] },
+		"order":     func(s *Summary) { s.Rows[0], s.Rows[1] = s.Rows[1], s.Rows[0] },
+		"unaligned": func(s *Summary) { s.Period.End = s.Period.End.Add(time.Hour) },
+		"kind":      func(s *Summary) { s.Kind = Cost },
+	} {
+		s := sample(Daily, 1)
+		spoil(s)
+		for _, f := range Formats {
+			if _, err := s.Render(f); err == nil {
+				t.Errorf("%s: %s is made", name, f)
+			}
+		}
+	}
+	if _, err := sample(Daily, 1).Render("docx"); err == nil {
+		t.Error("docx is made")
+	}
+}
+
+// Poppler and qpdf, where they are installed, find what our own reader cannot: words beyond the page, fonts that are not in the file,
+// a broken cross-reference table.
+func TestPDFWithRealTools(t *testing.T) {
+	if _, err := exec.LookPath("pdftotext"); err != nil {
+		t.Skip("poppler is not installed")
+	}
+	s := sample(Monthly, 1)
+	long := s.Models[0]
+	long.Model = strings.Repeat("very-long-model-name-", 12)
+	s.Models = append([]agg.Row{long}, s.Models...)
+	for name, b := range map[string][]byte{"monthly": render(t, s, PDF), "test": render(t, &TestPage{Period: Period{day0, Step("daily", day0, 1)}, Hours: sample(Daily, 1).Trend}, PDF)} {
+		file := filepath.Join(t.TempDir(), name+".pdf")
+		if err := os.WriteFile(file, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		run := func(tool string, args ...string) string {
+			if _, err := exec.LookPath(tool); err != nil {
+				t.Logf("%s is not installed", tool)
+				return ""
+			}
+			out, err := exec.Command(tool, args...).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s: %s %v: %v\n%s", name, tool, args, err, out)
+			}
+			return string(out)
+		}
+		run("qpdf", "--check", file)
+		if fonts := run("pdffonts", file); strings.Count(fonts, " yes no  yes ") != 2 {
+			t.Errorf("%s: fonts are not embedded:\n%s", name, fonts)
+		}
+		if list := run("pdfdetach", "-list", file); !strings.Contains(list, ".csv") {
+			t.Errorf("%s: the CSV is not attached: %s", name, list)
+		}
+		if text := run("pdftotext", "-layout", file, "-"); name == "monthly" && !strings.Contains(text, s.Headline()[0].Text) {
+			t.Errorf("%s: text is\n%s", name, text)
+		}
+		box := regexp.MustCompile(`<word xMin="([-\d.]+)" yMin="([-\d.]+)" xMax="([-\d.]+)" yMax="([-\d.]+)">(.*?)</word>`)
+		found := box.FindAllStringSubmatch(run("pdftotext", "-bbox", file, "-"), -1)
+		for _, m := range found {
+			var v [4]float64
+			for i := range v {
+				v[i], _ = strconv.ParseFloat(m[i+1], 64)
+			}
+			if v[0] < 50 || v[1] < 30 || v[2] > 545.5 || v[3] > 825 {
+				t.Errorf("%s: %q leaves the margins: %v", name, m[5], v)
+			}
+		}
+		if len(found) < 50 {
+			t.Errorf("%s: %d words", name, len(found))
+		}
+	}
+}
+
+func BenchmarkMonthlyPDF(b *testing.B) {
+	s := sample(Monthly, 1)
+	for b.Loop() {
+		if len(render(b, s, PDF)) == 0 {
+			b.Fatal("nothing")
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+)
+
+// Summary is what a *_summary report is made from.
+type Summary struct {
+	Kind   Kind
+	Period Period
+	// Rows are those of the kind's level that start in the period, of all models, by time and model.
+	Rows []agg.Row
+	// Total and Previous are the totals of the whole period and of the one before; nil = nothing is known of it.
+	Total, Previous *agg.Row
+	// Models are the totals of the whole period by model, the busiest first.
+	Models []agg.Row
+	// Trend are the rows agg.AllModels that the charts show: those of TrendLevel in TrendPeriod.
+	Trend       []agg.Row
+	TrendLevel  string
+	TrendPeriod Period
+	// Missing are the periods of the level that have data but no row yet.
+	Missing []time.Time
+}
+
+// check refuses what would make a wrong document.
+func (s *Summary) check() error {
+	if s.Kind.Level() == "" {
+		return fmt.Errorf("%s is no summary", s.Kind)
+	}
+	if _, err := s.Period.Count(s.Kind.Level()); err != nil {
+		return fmt.Errorf("the period: %w", err)
+	}
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		if r.Timestamp.Before(s.Period.Start) || !r.Timestamp.Before(s.Period.End) {
+			return fmt.Errorf("a row of %s lies outside of the period", r.Timestamp.Format(time.RFC3339))
+		}
+		if i == 0 {
+			continue
+		}
+		if b := &s.Rows[i-1]; r.Timestamp.Before(b.Timestamp) || r.Timestamp.Equal(b.Timestamp) && r.Model <= b.Model {
+			return fmt.Errorf("the rows of %s are not in order, or two are of one model", r.Timestamp.Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
+// Coverage says how much of a period its numbers cover.
+type Coverage struct {
+	Completeness float64     `json:"completeness"` // 1 = nothing is missing or behind; a period without events counts as covered
+	Level        string      `json:"level"`
+	Periods      int         `json:"periods"`
+	WithData     int         `json:"periods_with_data"`
+	Missing      []time.Time `json:"missing"` // have data but are not aggregated
+	Events       int64       `json:"events"`
+	LateEvents   int64       `json:"late_events"`
+}
+
+// Coverage counts what is there.
+func (s *Summary) Coverage() Coverage {
+	level := s.Kind.Level()
+	n, _ := s.Period.Count(level)
+	c := Coverage{Level: level, Periods: n, Missing: s.Missing}
+	if c.Missing == nil {
+		c.Missing = []time.Time{}
+	}
+	covered := float64(n - len(s.Missing))
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		if r.Model != agg.AllModels {
+			continue
+		}
+		c.WithData, c.Events, c.LateEvents = c.WithData+1, c.Events+r.Events, c.LateEvents+r.LateEvents
+		if r.Completeness != nil {
+			covered -= 1 - *r.Completeness
+		}
+	}
+	if n > 0 {
+		c.Completeness = min(1, max(0, covered/float64(n)))
+	}
+	return c
+}
+
+// Completeness is the share of the period that the numbers cover.
+func (s *Summary) Completeness() float64 { return s.Coverage().Completeness }
+
+// Render makes the document in a format.
+func (s *Summary) Render(format string) ([]byte, error) {
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	switch format {
+	case JSON:
+		return s.json()
+	case CSV:
+		return rowsCSV(s.Rows)
+	case PDF:
+		return s.pdf()
+	}
+	return nil, fmt.Errorf("report: there is no format %q", format)
+}
+
+// Schema is the version of the JSON documents. Fields are added within a version; none is renamed, retyped or dropped.
+const Schema = "hxp.report/1"
+
+type summaryJSON struct {
+	Schema       string     `json:"schema"`
+	Type         Kind       `json:"report_type"`
+	Title        string     `json:"title"`
+	Period       Period     `json:"period"`
+	Previous     Period     `json:"previous_period"`
+	Completeness float64    `json:"completeness"`
+	Lead         string     `json:"summary"`
+	Headline     []Headline `json:"headline"`
+	Rows         []row      `json:"rows"`
+	Models       []modelRow `json:"models"`
+	Coverage     Coverage   `json:"coverage"`
+	Definitions  []Term     `json:"definitions"`
+}
+
+// row is a row without updated_at: when a row was written is not what the data say.
+type row struct {
+	agg.Row
+	UpdatedAt *struct{} `json:"updated_at,omitempty"`
+}
+
+// modelRow is the total of a model: no period of its own.
+type modelRow struct {
+	agg.Row
+	Timestamp *struct{} `json:"timestamp,omitempty"`
+	UpdatedAt *struct{} `json:"updated_at,omitempty"`
+}
+
+func (s *Summary) json() ([]byte, error) {
+	level := s.Kind.Level()
+	doc := summaryJSON{Schema: Schema, Type: s.Kind, Title: s.Kind.Title(), Period: s.Period, Previous: s.Period.Previous(level),
+		Completeness: s.Coverage().Completeness, Lead: s.lead(), Headline: s.Headline(), Rows: []row{}, Models: []modelRow{},
+		Coverage: s.Coverage(), Definitions: Definitions}
+	for _, r := range s.Rows {
+		doc.Rows = append(doc.Rows, row{Row: r})
+	}
+	for _, r := range s.Models {
+		doc.Models = append(doc.Models, modelRow{Row: r})
+	}
+	b, err := json.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	return append(b, '\n'), nil
+}

@@ -1,0 +1,57 @@
+package report
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+)
+
+func TestNumbersInWords(t *testing.T) {
+	for got, want := range map[string]string{
+		count(0): "0", count(999): "999", count(1000): "1,000", count(-1234567): "−1,234,567",
+		short(0): "0", short(950): "950", short(9_999): "9,999", short(12_345): "12.3k", short(39_430_000): "39.4M", short(2.5): "2.5", short(1.2e13): "12T",
+		percent(new(0.01234)): "1.23 %", percent(nil): noData,
+		millis(new(927.4)): "927 ms", millis(new(12.34)): "12.3 ms", millis(new(1850.0)): "1,850 ms", millis(new(120_000.0)): "120 s",
+		score(new(4.256)): "4.26 of 5",
+		money(nil):        noData, money(new(0.0)): "$0.00", money(new(0.0001234)): "$0.000123", money(new(0.9949)): "$0.995", money(new(0.996)): "$1.00", money(new(1234.565)): "$1,234.57", money(new(-3.5)): "−$3.50",
+		changeText(nil): "–", changeText(new(0.0)): "±0 %", changeText(new(0.082)): "+8.2 %", changeText(new(-0.5)): "−50.0 %", changeText(new(12.0)): "+1200 %",
+		plural(1, "user"): "1 user", plural(2000, "user"): "2,000 users",
+		digits(0.00012345, 3): "0.000123", digits(99.96, 3): "100",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// Two names that differ never look the same, and nothing unprintable reaches the page.
+func TestNamesStayApart(t *testing.T) {
+	for in, want := range map[string]string{"mixtral-8x7b": "mixtral-8x7b", "Ärger": "Ärger", "通": `\u{901a}`, "a\x00b": `a\u{0}b`, "x\u202ey": `x\u{202e}y`, "😀": `\u{1f600}`} {
+		if got := printable(in); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestScale(t *testing.T) {
+	for _, tc := range [][3]float64{{0, 1, 0.25}, {1, 1, 0.25}, {3200, 4000, 1000}, {97, 100, 25}, {100, 100, 25}, {101, 150, 50}, {0.0173, 0.02, 0.005}} {
+		if top, step := scale(tc[0], 4); top-tc[1] > 1e-9 || tc[1]-top > 1e-9 || step-tc[2] > 1e-9 || tc[2]-step > 1e-9 {
+			t.Errorf("up to %v: axis to %v by %v, want %v by %v", tc[0], top, step, tc[1], tc[2])
+		}
+	}
+}
+
+func FuzzPrintable(f *testing.F) {
+	f.Add("model")
+	f.Add("\x00\xff模")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, r := range printable(s) {
+			if r > 0xffff || !unicode.IsPrint(r) && r != '\u00a0' {
+				t.Errorf("%q keeps %U", s, r)
+			}
+		}
+		if h := harmless(s); h != "" && strings.ContainsRune("=+-@\t", rune(h[0])) || strings.ContainsAny(h, "\r\n") {
+			t.Errorf("%q stays a formula", h)
+		}
+	})
+}
