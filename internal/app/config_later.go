@@ -9,6 +9,16 @@ import (
 
 // What the specification names and no room uses yet. A setting moves to its room's Config when it begins to work.
 
+// Airflow is the section airflow of batch-processing-api.yaml.
+type Airflow struct {
+	Home          string `yaml:"home" env:"AIRFLOW_HOME" doc:"Folder of Apache Airflow." later:"the commands under the name airflow come with the batch release"`
+	DBConnection  string `yaml:"db_connection" env:"AIRFLOW_DB_CONNECTION" doc:"Database of Apache Airflow, for airflow db … alone." later:"the commands under the name airflow come with the batch release"`
+	Executor      string `yaml:"executor" env:"AIRFLOW_EXECUTOR" default:"LocalExecutor" doc:"Read and shown; the built-in scheduler has no executors."`
+	LoadExamples  bool   `yaml:"load_examples" env:"AIRFLOW_LOAD_EXAMPLES" default:"false" doc:"Read and shown; there are no examples to load."`
+	WebserverPort int    `yaml:"webserver_port" env:"AIRFLOW_WEBSERVER_PORT" default:"8080" min:"0" max:"65535" doc:"Port of the scheduler's page; 0 takes a free one."`
+	WebserverHost string `yaml:"webserver_host" env:"AIRFLOW_WEBSERVER_HOST,HXP_BIND" flag:"bind" default:"127.0.0.1" doc:"Address of the scheduler's page. Anything but loopback needs authentication or insecure."`
+}
+
 // Scrape is one element of scrape in kafka-api.yaml.
 type Scrape struct {
 	Name     string            `yaml:"name" doc:"Source of the metrics."`
@@ -36,9 +46,9 @@ func (s Scrape) Validate() error {
 // LaterBatch are the sections of batch-processing-api.yaml that come with later releases.
 type LaterBatch struct {
 	Retention    DataRetention        `yaml:"data_retention" doc:"How long data stays, and where it goes."`
-	Reports      ReportGeneration     `yaml:"report_generation" doc:"Which reports are made, and who gets them."`
+	Reports      LaterReports         `yaml:"report_generation"`
 	Business     BusinessIntelligence `yaml:"business_intelligence" doc:"Which findings are made."`
-	Capacity     CapacityAnalysis     `yaml:"capacity_analysis" doc:"What is planned ahead."`
+	Capacity     LaterCapacity        `yaml:"capacity_analysis"`
 	Distribution Mail                 `yaml:"mail" doc:"How reports are mailed."`
 }
 
@@ -51,15 +61,11 @@ type DataRetention struct {
 	ArchivalPath    string `yaml:"archival_path" env:"DATA_ARCHIVAL_PATH" doc:"Folder of the archive; archive in the data folder when empty." later:"retention comes with the batch release"`
 }
 
-// ReportGeneration is the section report_generation.
-type ReportGeneration struct {
-	Enabled      bool     `yaml:"enabled" env:"REPORT_GENERATION_ENABLED" default:"true" doc:"Make reports." later:"reports come with the insight release"`
-	Formats      []string `yaml:"formats" env:"REPORT_GENERATION_FORMATS" default:"json,csv,pdf" enum:"json,csv,pdf" doc:"Formats that are made." later:"reports come with the insight release"`
-	Templates    bool     `yaml:"templates_enabled" env:"REPORT_GENERATION_TEMPLATES_ENABLED" default:"true" doc:"Use templates of one's own." later:"reports come with the insight release"`
-	Distribution bool     `yaml:"distribution_enabled" env:"REPORT_DISTRIBUTION_ENABLED" default:"true" doc:"Send reports when they are made." later:"reports come with the insight release"`
-	Email        bool     `yaml:"email_enabled" env:"REPORT_DISTRIBUTION_EMAIL_ENABLED" default:"true" doc:"Send reports by mail." later:"reports come with the insight release"`
-	Reports      []string `yaml:"reports" default:"hourly_summary,daily_summary,weekly_summary,monthly_summary,business_intelligence,capacity_analysis" enum:"hourly_summary,daily_summary,weekly_summary,monthly_summary,business_intelligence,monthly_business_intelligence,capacity_analysis,cost,test" doc:"Reports that are made by themselves." later:"reports come with the insight release"`
-	Path         string   `yaml:"path" doc:"Folder of the reports; reports in the data folder when empty." later:"reports come with the insight release"`
+// LaterReports is the rest of the section report_generation.
+type LaterReports struct {
+	Templates    bool `yaml:"templates_enabled" env:"REPORT_GENERATION_TEMPLATES_ENABLED" default:"true" doc:"Use templates of one's own." later:"the built-in templates are used; templates of one's own come with the insight release"`
+	Distribution bool `yaml:"distribution_enabled" env:"REPORT_DISTRIBUTION_ENABLED" default:"true" doc:"Send reports when they are made." later:"distribution comes with the insight release"`
+	Email        bool `yaml:"email_enabled" env:"REPORT_DISTRIBUTION_EMAIL_ENABLED" default:"true" doc:"Send reports by mail." later:"distribution comes with the insight release"`
 }
 
 // BusinessIntelligence is the section business_intelligence.
@@ -72,14 +78,12 @@ type BusinessIntelligence struct {
 	Types       []string `yaml:"analysis_types" default:"user_behavior,performance_trends,cost_optimization,capacity_planning" enum:"user_behavior,performance_trends,cost_optimization,capacity_planning" doc:"Kinds of analysis that are made." later:"business intelligence comes with the insight release"`
 }
 
-// CapacityAnalysis is the section capacity_analysis.
-type CapacityAnalysis struct {
-	Enabled     bool     `yaml:"enabled" env:"CAPACITY_ANALYSIS_ENABLED" default:"true" doc:"Plan capacity." later:"capacity plans come with the insight release"`
-	Models      bool     `yaml:"models_enabled" env:"CAPACITY_ANALYSIS_MODELS_ENABLED" default:"true" doc:"Plan for each model." later:"capacity plans come with the insight release"`
-	Predictions bool     `yaml:"predictions_enabled" env:"CAPACITY_ANALYSIS_PREDICTIONS_ENABLED" default:"true" doc:"Predict the load." later:"capacity plans come with the insight release"`
-	Alerts      bool     `yaml:"alerts_enabled" env:"CAPACITY_ANALYSIS_ALERTS_ENABLED" default:"true" doc:"Warn before capacity is exhausted." later:"capacity plans come with the insight release"`
-	Reporting   bool     `yaml:"reporting_enabled" env:"CAPACITY_ANALYSIS_REPORTING_ENABLED" default:"true" doc:"Report plans." later:"capacity plans come with the insight release"`
-	Metrics     []string `yaml:"analysis_metrics" default:"resource_utilization,growth_trends,capacity_forecasts,scaling_recommendations" enum:"resource_utilization,growth_trends,capacity_forecasts,scaling_recommendations" doc:"Parts of the analysis that are made." later:"capacity plans come with the insight release"`
+// LaterCapacity is the rest of the section capacity_analysis.
+type LaterCapacity struct {
+	Models      bool `yaml:"models_enabled" env:"CAPACITY_ANALYSIS_MODELS_ENABLED" default:"true" doc:"Plan for each model." later:"growth is shown for each model; plans come with the insight release"`
+	Predictions bool `yaml:"predictions_enabled" env:"CAPACITY_ANALYSIS_PREDICTIONS_ENABLED" default:"true" doc:"Predict the load." later:"forecasts come with the insight release"`
+	Alerts      bool `yaml:"alerts_enabled" env:"CAPACITY_ANALYSIS_ALERTS_ENABLED" default:"true" doc:"Warn before capacity is exhausted." later:"capacity plans come with the insight release"`
+	Reporting   bool `yaml:"reporting_enabled" env:"CAPACITY_ANALYSIS_REPORTING_ENABLED" default:"true" doc:"Report plans." later:"capacity plans come with the insight release"`
 }
 
 // Mail says how reports are mailed.

@@ -42,6 +42,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 	m.HandleFunc("GET /runs/{id}", s.getRun, httpx.Doc("Shows one run with its tasks and progress."))
 	m.HandleFunc("GET /runs/{id}/outcome", s.getOutcome, httpx.Doc("How a run ended."), httpx.Answer("200", "It ended."), httpx.Answer("404", "It is not over, or there is none."))
 	m.HandleFunc("GET /runs/{id}/logs", s.getLogs, httpx.Doc("What a run did, step by step."))
+	s.mountReports(m, limit, cursor)
 	m.HandleFunc("POST /runs/{id}/cancel", s.postCancel, httpx.Doc("Ends a run that waits or executes."), httpx.Answer("202", "The run."), httpx.Answer("409", "It is over."))
 }
 
@@ -143,7 +144,7 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	switch {
 	case errors.Is(err, s.deps.NotFound):
-		httpx.Problem(w, r, http.StatusNotFound, "there is no run with this id")
+		httpx.Problem(w, r, http.StatusNotFound, "there is nothing with this id")
 	case errors.Is(err, s.deps.BadCursor):
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the cursor is not one that this list gave",
 			httpx.FieldError{Pointer: "cursor", Code: "bad_cursor", Detail: "take it from next_cursor, unchanged"})

@@ -78,7 +78,7 @@ func TestAnswers(t *testing.T) {
 		{"not whole days", "POST", "/runs", run("daily", ten, "2026-03-02T00:00:00Z"), 422, "/data_interval_start"},
 		{"a week from Monday", "POST", "/runs", run("weekly", "2026-03-02T00:00:00Z", "2026-03-09T00:00:00Z"), 422, "/data_interval_start"},
 		{"half a month", "POST", "/runs", run("monthly", "2026-03-01T00:00:00Z", "2026-03-15T00:00:00Z"), 422, "/data_interval_start"},
-		{"later task", "POST", "/runs", run("daily", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", `,"task_id":"report_generation"`), 501, ""},
+		{"reports alone", "POST", "/runs", run("daily", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", `,"task_id":"report_generation"`), 202, ""},
 		{"days without an interval", "POST", "/dags/hxp_daily_aggregation/trigger", "", 202, ""},
 		{"another zone", "POST", "/runs", run("hourly", "2026-03-01T12:00:00+02:00", eleven), 202, ""},
 		{"task and conf", "POST", "/runs", run("hourly", ten, eleven, `,"task_id":"hourly_aggregation","run_id":"scheduled__2026-03-01T10:00:00+00:00","conf":{"a":1},"note":null`), 202, ""},

@@ -14,6 +14,9 @@ import (
 type Config struct {
 	Processing  Processing  `yaml:"batch_processing" doc:"when batch work runs, and for how long"`
 	Aggregation Aggregation `yaml:"data_aggregation" doc:"which periods are aggregated"`
+	Reports     Reporting   `yaml:"report_generation" doc:"which reports are made"`
+	ReportsDir  string      `yaml:"reports" env:"REPORT_GENERATION_PATH" doc:"folder of the reports; reports in the data folder when empty"`
+	Capacity    Planning    `yaml:"capacity_analysis" doc:"what is learnt of capacity"`
 }
 
 // Processing says when and how batch work runs. Crons are in UTC.
@@ -54,6 +57,8 @@ func Defaults() Config {
 			Timeout: 3600, Retries: 3, RetryDelay: 300, Workers: 2, MemoryMB: 256,
 		},
 		Aggregation: Aggregation{Enabled: true, Intervals: Intervals{Hourly: true, Daily: true, Weekly: true, Monthly: true}, Metrics: slices.Clone(columnGroups)},
+		Reports:     reportingDefaults(),
+		Capacity:    planningDefaults(),
 	}
 }
 
@@ -85,6 +90,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("data_aggregation.metrics[%d]: %q is not one of %s", i, name, strings.Join(columnGroups, ", ")))
 		}
 	}
+	errs = append(errs, c.Reports.validate(), c.Capacity.validate())
 	return errors.Join(errs...)
 }
 

@@ -28,9 +28,9 @@ func (s *Service) catalogue() []*dag {
 		{id: "hxp_hourly_aggregation", period: "hourly", cron: p.HourlyCron, tasks: []dagTask{
 			{"hourly_aggregation", none, s.hourlyAggregation}}},
 		{id: "hxp_daily_aggregation", period: "daily", cron: p.DailyCron, tasks: []dagTask{
-			{"daily_aggregation", none, s.aggregation(levels["daily"])}, {"report_generation", []string{"daily_aggregation"}, nil}}},
+			{"daily_aggregation", none, s.aggregation(levels["daily"])}, {"report_generation", []string{"daily_aggregation"}, s.reportGeneration}}},
 		{id: "hxp_weekly_aggregation", period: "weekly", cron: p.WeeklyCron, tasks: []dagTask{
-			{"weekly_aggregation", none, s.aggregation(levels["weekly"])}, {"capacity_analysis", []string{"weekly_aggregation"}, nil}}},
+			{"weekly_aggregation", none, s.aggregation(levels["weekly"])}, {"capacity_analysis", []string{"weekly_aggregation"}, s.capacityAnalysis}}},
 		{id: "hxp_monthly_aggregation", period: "monthly", cron: p.MonthlyCron, tasks: []dagTask{
 			{"monthly_aggregation", none, s.aggregation(levels["monthly"])}}},
 	}

@@ -84,7 +84,10 @@ type Deps struct {
 	Ends    Ends
 	// Storage is how full the file system is that holds the lake, 0 to 1; known is false where nobody can tell. nil: nobody can.
 	Storage func() (used float64, known bool)
-	// NotFound and BadCursor are the errors (by errors.Is) of Runs and Rows for a run that does not exist and a cursor that
+	Reports ReportStore
+	// ReportsDir is the folder of the reports; it is made when the first one is.
+	ReportsDir string
+	// NotFound and BadCursor are the errors (by errors.Is) of Runs, Reports and Rows for what does not exist and a cursor that
 	// they did not make.
 	NotFound, BadCursor error
 	// Lateness is how long after its own time an event may be taken in without counting as late. The live windows use the same.

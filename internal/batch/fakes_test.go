@@ -36,6 +36,9 @@ type world struct {
 	moved     chan struct{}                // closed when position changes
 	ends      map[string]map[int32]int64   // of the topics
 	endsErr   error
+
+	reports    *reportShelf
+	reportsDir string // "" = made with the first service
 }
 
 type worldHour struct {
@@ -59,7 +62,9 @@ type savedHour struct {
 }
 
 func newWorld() *world {
-	return &world{hours: map[int64]*worldHour{}, periods: map[claim]*worldPeriod{}, lake: memLake{}, moved: make(chan struct{}), position: map[string]map[int32]int64{}}
+	w := &world{hours: map[int64]*worldHour{}, periods: map[claim]*worldPeriod{}, lake: memLake{}, moved: make(chan struct{}), position: map[string]map[int32]int64{}}
+	w.reports = newShelf()
+	return w
 }
 
 // publish puts one file of rows of llm-requests/0 into an hour.

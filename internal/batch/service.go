@@ -26,9 +26,10 @@ type Service struct {
 	slots chan struct{} // a fold holds one; nothing waits for anything else while it does
 	live  chan struct{} // runs that execute or wait for data at the same time
 
-	book  *book // what is going on and how it went
-	track *tracker
-	busy  *claims // periods that are being made
+	book    *book // what is going on and how it went
+	track   *tracker
+	busy    *claims // periods that are being made
+	reports *reporter
 
 	// mu guards what follows. It is never held while waiting for anything.
 	mu      sync.Mutex
@@ -54,7 +55,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if d.Hours == nil || d.Periods == nil || d.Rows == nil || d.Runs == nil || d.Scanner == nil || d.Lake == nil || d.Ends == nil || d.NotFound == nil || d.BadCursor == nil {
+	if d.Hours == nil || d.Periods == nil || d.Rows == nil || d.Runs == nil || d.Scanner == nil || d.Lake == nil || d.Ends == nil || d.Reports == nil || d.ReportsDir == "" || d.NotFound == nil || d.BadCursor == nil {
 		return nil, errors.New("batch: a dependency is missing")
 	}
 	if d.Log == nil {
@@ -74,9 +75,11 @@ func New(cfg Config, d Deps) (*Service, error) {
 		busy:    newClaims(),
 		active:  map[string]*activeRun{},
 	}
+	s.reports = newReporter(s, d.Reports, d.ReportsDir)
 	s.dags = s.catalogue()
 	s.book = newBook()
 	s.register(d.Registry)
+	s.reports.register(d.Registry)
 	return s, nil
 }
 
@@ -104,6 +107,9 @@ func (s *Service) Run(ctx context.Context) error {
 		s.log.Info("aggregation run taken up again", "run", r.ID, "dag", r.DagID, "start", r.Start, "end", r.End)
 		s.start(r)
 	}
+	if err := s.reports.recover(ctx); err != nil {
+		s.log.Error("unfinished reports could not be taken up; POST /reports/generate makes them", "err", err)
+	}
 	s.mu.Lock()
 	s.work.Go(func() { s.auto(work) })
 	s.mu.Unlock()
@@ -116,6 +122,18 @@ func (s *Service) Run(ctx context.Context) error {
 	stop(errStopping)
 	s.work.Wait()
 	return nil
+}
+
+// spawn runs fn as a goroutine of the service; false when the service is not running.
+func (s *Service) spawn(fn func(ctx context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.started || s.closing {
+		return false
+	}
+	ctx := s.ctx
+	s.work.Go(func() { fn(ctx) })
+	return true
 }
 
 // retarget lets runs of before count what is acknowledged by now: somebody may have attached to them, which is not stored. Where the

@@ -36,8 +36,11 @@ func newService(t *testing.T, w *world, change func(*Config)) (*Service, *teleme
 	if change != nil {
 		change(&cfg)
 	}
+	if w.reportsDir == "" {
+		w.reportsDir = t.TempDir()
+	}
 	reg := telemetry.NewRegistry()
-	s, err := New(cfg, Deps{Hours: w, Periods: w, Rows: w, Runs: w, Scanner: w, Lake: w, Ends: w.Ends, NotFound: errNoRun, BadCursor: errCursor,
+	s, err := New(cfg, Deps{Hours: w, Periods: w, Rows: w, Runs: w, Scanner: w, Lake: w, Ends: w.Ends, Reports: w.reports, ReportsDir: w.reportsDir, NotFound: errNoRun, BadCursor: errCursor,
 		Lateness: 5 * time.Minute, Registry: reg})
 	if err != nil {
 		t.Fatal(err)

@@ -1,12 +1,10 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -145,21 +143,19 @@ func insertFiles(ctx context.Context, tx *sql.Tx, files []event.LakeFile, now in
 	return nil
 }
 
-// touchHours raises the version of each hour and topic of files by one, always in the same order, so that two publications of
-// the same hours wait for each other instead of blocking each other.
+// touchHours raises the version of each hour and topic of files by one.
 func touchHours(ctx context.Context, tx *sql.Tx, files []event.LakeFile, now int64) error {
 	type topicHour struct {
 		topic string
 		hour  int64
 	}
-	touched := make([]topicHour, len(files))
+	seen := make(map[topicHour]bool, len(files))
 	for i := range files {
-		touched[i] = topicHour{files[i].Topic, files[i].Hour}
-	}
-	slices.SortFunc(touched, func(a, b topicHour) int {
-		return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.topic, b.topic))
-	})
-	for _, k := range slices.Compact(touched) {
+		k := topicHour{files[i].Topic, files[i].Hour}
+		if seen[k] {
+			continue
+		}
+		seen[k] = true
 		_, err := tx.ExecContext(ctx, `INSERT INTO hour_versions (topic, hour, version, published_at) VALUES (?, ?, 1, ?)
 			ON CONFLICT (hour, topic) DO UPDATE SET version = hour_versions.version + 1, published_at = excluded.published_at`,
 			k.topic, k.hour, now)

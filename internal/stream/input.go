@@ -15,8 +15,9 @@ type topicPartition struct {
 // inputReader reads the input partitions for all lanes. A lane that must go back asks by seek and knows from the answer,
 // which comes in order, that everything before it is stale.
 type inputReader struct {
-	names map[topicPartition]source
-	lanes []*lane
+	reader *bus.Reader
+	names  map[topicPartition]source
+	lanes  []*lane
 
 	mu     sync.Mutex
 	seeks  []seek
@@ -28,8 +29,8 @@ type seek struct {
 	offset int64
 }
 
-func newInputReader() *inputReader {
-	return &inputReader{names: map[topicPartition]source{}, cancel: func() {}}
+func newInputReader(r *bus.Reader, names map[topicPartition]source, lanes []*lane) *inputReader {
+	return &inputReader{reader: r, names: names, lanes: lanes, cancel: func() {}}
 }
 
 func (r *inputReader) seek(src source, offset int64) {
@@ -39,8 +40,8 @@ func (r *inputReader) seek(src source, offset int64) {
 	r.cancel()
 }
 
-// run reads until ctx ends. Seeks asked for before are done first.
-func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
+// run reads until ctx ends.
+func (r *inputReader) run(ctx context.Context) error {
 	for {
 		poll, cancel := context.WithCancel(ctx)
 		r.mu.Lock()
@@ -48,7 +49,7 @@ func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 		r.seeks, r.cancel = nil, cancel
 		r.mu.Unlock()
 		for _, s := range seeks {
-			if err := reader.Seek(s.source.Topic, s.source.Partition, s.offset); err != nil {
+			if err := r.reader.Seek(s.source.Topic, s.source.Partition, s.offset); err != nil {
 				cancel()
 				return err
 			}
@@ -57,7 +58,7 @@ func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 				return err
 			}
 		}
-		fetch, err := reader.Poll(poll)
+		fetch, err := r.reader.Poll(poll)
 		cancel()
 		for _, b := range fetch {
 			if err := r.hand(ctx, inputBatch{source: r.names[topicPartition{b.Topic, b.Partition}], batch: b}); err != nil {

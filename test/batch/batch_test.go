@@ -110,6 +110,7 @@ func (r *road) ends(ctx context.Context) (map[string]map[int32]int64, error) {
 func (r *road) batch(tb testing.TB, cfg batch.Config) *batch.Service {
 	tb.Helper()
 	s, err := batch.New(cfg, batch.Deps{Hours: r.store, Periods: r.store, Rows: r.store, Runs: r.store, Scanner: r.folder, Lake: r.writer, Ends: r.ends,
+		Reports: r.store, ReportsDir: tb.TempDir(),
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
 	if err != nil {
 		tb.Fatal(err)

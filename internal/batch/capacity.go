@@ -1,0 +1,224 @@
+package batch
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
+)
+
+// What is learnt of capacity from the stored hours. This version tells how the machines were used and how the load grew; it neither
+// forecasts nor recommends, and says so.
+
+// Days that a statement needs before it is made.
+const (
+	needUtilization = 1
+	needGrowth      = 14 // two weeks, since a week is compared with the one before
+	needPlanning    = 7
+	capacityDays    = 90 // that are looked at
+)
+
+// hourUse is what one hour says of capacity.
+type hourUse struct {
+	start time.Time
+	rows  []agg.Row            // by model, agg.AllModels among them
+	gauge map[string]agg.Gauge // of the machines, by name
+}
+
+// analysis is the answer of /capacity/analysis.
+type analysis struct {
+	GeneratedAt     time.Time     `json:"generated_at"`
+	Period          report.Period `json:"period"`    // from the first hour with data to the last whole one
+	DataDays        int           `json:"data_days"` // different days with data
+	Utilization     []utilization `json:"resource_utilization"`
+	Growth          []growth      `json:"growth_trends"`
+	Forecasts       []struct{}    `json:"capacity_forecasts"`
+	Recommendations []struct{}    `json:"scaling_recommendations"`
+	Alerts          []struct{}    `json:"alerts"`
+	Insufficient    []lacking     `json:"insufficient_data"`
+	NotAvailable    []string      `json:"not_available"` // in this version
+}
+
+// utilization is how much of a resource was in use.
+type utilization struct {
+	Resource string        `json:"resource"`
+	Unit     string        `json:"unit"`
+	Period   report.Period `json:"period"`
+	Hours    int           `json:"hours"`   // with samples
+	Samples  uint64        `json:"samples"` // of all machines
+	Mean     float64       `json:"mean"`    // of the samples
+	P95      float64       `json:"p95"`     // of the means of the hours, nearest rank
+	Max      float64       `json:"max"`     // of the samples
+	Days     []dayUse      `json:"days"`
+}
+
+type dayUse struct {
+	Day  string  `json:"day"`
+	Mean float64 `json:"mean"`
+	Max  float64 `json:"max"`
+}
+
+// growth compares the last seven days with the seven before.
+type growth struct {
+	Metric       string        `json:"metric"`
+	Model        string        `json:"model"`
+	Period       report.Period `json:"period"`
+	PerDay       float64       `json:"per_day"`        // mean of the last seven days
+	PerDayBefore float64       `json:"per_day_before"` // mean of the seven days before
+	WeekOverWeek *float64      `json:"week_over_week"` // relative change; null when there was nothing before
+	Days         []dayCount    `json:"days"`           // that it stands on
+}
+
+type dayCount struct {
+	Day   string `json:"day"`
+	Value int64  `json:"value"`
+}
+
+type lacking struct {
+	What string `json:"what"`
+	Have int    `json:"have_days"`
+	Need int    `json:"need_days"`
+}
+
+// resources are the gauges that are shown, with their unit.
+var resources = []struct{ name, unit string }{{"cpu_usage", "percent"}, {"memory_usage", "percent"}, {"gpu_usage", "percent"}, {"gpu_memory_usage", "percent"}, {"kv_cache_usage", "ratio"}}
+
+// analyse looks at hours, oldest first, that end at end. It reads no clock: now is only written down.
+func analyse(cfg *Planning, hours []hourUse, end, now time.Time) analysis {
+	a := analysis{GeneratedAt: now.UTC(), Period: report.Period{Start: end, End: end}, Utilization: []utilization{}, Growth: []growth{},
+		Forecasts: []struct{}{}, Recommendations: []struct{}{}, Alerts: []struct{}{}, Insufficient: []lacking{}, NotAvailable: []string{}}
+	days := map[string]bool{}
+	for _, h := range hours {
+		days[dayName(h.start)] = true
+	}
+	a.DataDays = len(days)
+	if len(hours) > 0 {
+		a.Period.Start = hours[0].start
+	}
+	needs := func(part string, days int) bool {
+		if !cfg.makes(part) {
+			return false
+		}
+		if a.DataDays < days {
+			a.Insufficient = append(a.Insufficient, lacking{part, a.DataDays, days})
+		}
+		return a.DataDays >= days
+	}
+	if needs(partUtilization, needUtilization) {
+		a.Utilization = utilizations(hours, a.Period)
+	}
+	if needs(partGrowth, needGrowth) {
+		a.Growth = growths(hours, end)
+	}
+	for _, part := range []string{partForecasts, partRecommendations} {
+		if needs(part, needPlanning) {
+			a.NotAvailable = append(a.NotAvailable, part)
+		}
+	}
+	return a
+}
+
+func dayName(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+func utilizations(hours []hourUse, period report.Period) []utilization {
+	out := []utilization{}
+	for _, r := range resources {
+		u := utilization{Resource: r.name, Unit: r.unit, Period: period, Days: []dayUse{}}
+		var sum, daySum agg.ExactSum
+		var means []float64
+		var dayCount uint64
+		closeDay := func() {
+			if n := len(u.Days); n > 0 && dayCount > 0 {
+				u.Days[n-1].Mean = daySum.Mean(dayCount)
+			}
+			daySum, dayCount = agg.ExactSum{}, 0
+		}
+		for _, h := range hours {
+			g := h.gauge[r.name]
+			if g.Count == 0 {
+				continue
+			}
+			if n := len(u.Days); n == 0 || u.Days[n-1].Day != dayName(h.start) {
+				closeDay()
+				u.Days = append(u.Days, dayUse{Day: dayName(h.start), Max: g.Max})
+			}
+			today := &u.Days[len(u.Days)-1]
+			today.Max = max(today.Max, g.Max)
+			if u.Samples == 0 {
+				u.Max = g.Max
+			}
+			u.Hours, u.Samples, u.Max = u.Hours+1, u.Samples+g.Count, max(u.Max, g.Max)
+			means = append(means, g.Mean())
+			sum.Merge(&g.Sum)
+			daySum.Merge(&g.Sum)
+			dayCount += g.Count
+		}
+		closeDay()
+		if u.Hours == 0 {
+			continue
+		}
+		slices.Sort(means)
+		u.Mean, u.P95 = sum.Mean(u.Samples), means[int(math.Ceil(0.95*float64(len(means))))-1]
+		out = append(out, u)
+	}
+	return out
+}
+
+// growths compares whole days: the last fourteen that end by end.
+func growths(hours []hourUse, end time.Time) []growth {
+	last := report.Floor("daily", end)
+	period := report.Period{Start: last.AddDate(0, 0, -14), End: last}
+	type key struct{ metric, model string }
+	counts := map[key]*[14]int64{}
+	for _, h := range hours {
+		if h.start.Before(period.Start) || !h.start.Before(period.End) {
+			continue
+		}
+		day := int(h.start.Sub(period.Start) / (24 * time.Hour))
+		for i := range h.rows {
+			r := &h.rows[i]
+			for metric, v := range map[string]int64{"requests": r.Requests, "total_tokens": r.TotalTokens} {
+				k := key{metric, r.Model}
+				if counts[k] == nil {
+					counts[k] = &[14]int64{}
+				}
+				counts[k][day] += v
+			}
+		}
+	}
+	out := make([]growth, 0, len(counts))
+	for k, days := range counts {
+		g := growth{Metric: k.metric, Model: k.model, Period: period}
+		var before, after int64
+		for i, v := range days {
+			if i < 7 {
+				before += v
+			} else {
+				after += v
+			}
+			g.Days = append(g.Days, dayCount{dayName(period.Start.AddDate(0, 0, i)), v})
+		}
+		g.PerDay, g.PerDayBefore = float64(after)/7, float64(before)/7
+		if before > 0 {
+			g.WeekOverWeek = new(float64(after)/float64(before) - 1)
+		}
+		out = append(out, g)
+	}
+	slices.SortFunc(out, func(a, b growth) int { return compareText(a.Metric, b.Metric, a.Model, b.Model) })
+	return out
+}
+
+// compareText compares pairs of texts.
+func compareText(pairs ...string) int {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		switch {
+		case pairs[i] < pairs[i+1]:
+			return -1
+		case pairs[i] > pairs[i+1]:
+			return 1
+		}
+	}
+	return 0
+}

@@ -1,0 +1,440 @@
+package batch
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/mail"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+// Limits on what a stranger may ask of reports.
+const (
+	maxReportBody = 64 << 10
+	maxMailTo     = 100
+	reportWait    = 10 * time.Second // for a report to be done, before the answer says where it will be
+)
+
+func (s *Service) mountReports(m *httpx.Mux, limit, cursor httpx.Option) {
+	none := httpx.Answer("404", "There is no such report.")
+	m.HandleFunc("POST /reports/generate", s.postReport, httpx.Doc("Makes a report. The same type, format and period is the same report: it is made again, and changes when the data did."),
+		httpx.Body("application/json"), httpx.Answer("201", "The report; it is done."), httpx.Answer("202", "It takes longer; Location names it."),
+		httpx.Answer("409", "Reports, or this type or format, are switched off."), httpx.Answer("422", "Type, format, period or options cannot be used; errors says which."),
+		httpx.Answer("501", "The type is not available in this version."))
+	m.HandleFunc("GET /reports/list", s.getReports, httpx.Doc("Lists reports, newest first."), httpx.Query("report_type", "Only reports of this type."), limit, cursor)
+	m.HandleFunc("GET /reports/status", s.getReportStatus, httpx.Doc("How many reports there are in each status, and the last of each type."))
+	m.HandleFunc("GET /reports/{id}", s.getReport, httpx.Doc("What is known of a report."), none)
+	m.HandleFunc("GET /reports/{id}/content", s.getReportContent, httpx.Doc("The document itself."), httpx.Answer("200", "JSON, CSV or PDF."), none)
+	m.HandleFunc("DELETE /reports/{id}", s.deleteReport, httpx.Doc("Removes a report and its file."), httpx.Answer("204", "It is gone."), none)
+	m.HandleFunc("GET /capacity/analysis", s.getCapacity, httpx.Doc("What the stored rows say about use and growth; the last analysis, or one of now."), httpx.Answer("409", "Capacity analysis is switched off."))
+}
+
+// reportRequest is the body of POST /reports/generate.
+type reportRequest struct {
+	kind    report.Kind
+	format  string
+	period  *report.Period // nil = the last complete one
+	emailTo []string
+}
+
+// faults collects what is wrong with a body.
+type faults []httpx.FieldError
+
+func (f *faults) add(pointer, code, format string, args ...any) {
+	*f = append(*f, httpx.FieldError{Pointer: pointer, Code: code, Detail: fmt.Sprintf(format, args...)})
+}
+
+// decodeReport reads a request. status is 0 when nothing is wrong with it as a text; whether it can be done is not looked at.
+func decodeReport(body []byte) (req reportRequest, status int, errs faults) {
+	fields, err := object(body)
+	if err != nil {
+		errs.add("", "bad_json", "the body is not a JSON object: %v", err)
+		return req, http.StatusBadRequest, errs
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		v := fields[name]
+		switch name {
+		case "report_type":
+			var text string
+			if decodeInto(v, &text, "/report_type", "a text", &errs) {
+				if req.kind = report.Kind(text); !req.kind.Known() {
+					errs.add("/report_type", "unknown_value", "%q is not one of %s", text, choices(report.Kinds))
+				}
+			}
+		case "format":
+			if decodeInto(v, &req.format, "/format", "a text", &errs) && !slices.Contains(report.Formats, req.format) {
+				errs.add("/format", "unknown_value", "%q is not one of %s", req.format, choices(report.Formats))
+			}
+		case "period":
+			req.period = decodePeriod(v, &errs)
+		case "options":
+			req.emailTo = decodeOptions(v, &errs)
+		default:
+			errs.add("/"+name, "unknown_field", "unknown field; known are report_type, format, period, options")
+		}
+	}
+	for _, name := range []string{"report_type", "format"} {
+		if _, ok := fields[name]; !ok {
+			errs.add("/"+name, "required", "choose one of %s", map[string]string{"report_type": choices(report.Kinds), "format": choices(report.Formats)}[name])
+		}
+	}
+	if len(errs) > 0 {
+		return req, http.StatusUnprocessableEntity, errs
+	}
+	return req, 0, nil
+}
+
+func texts[T ~string](names []T) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = string(n)
+	}
+	return out
+}
+
+func choices[T ~string](names []T) string { return strings.Join(texts(names), ", ") }
+
+// object reads one JSON object.
+func object(body []byte) (map[string]json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return nil, err
+	}
+	if fields == nil {
+		return nil, errors.New("it is null")
+	}
+	return fields, nil
+}
+
+func decodeInto(v json.RawMessage, to any, pointer, what string, errs *faults) bool {
+	if bytes.Equal(v, []byte("null")) {
+		errs.add(pointer, "wrong_type", "null is not %s", what)
+		return false
+	}
+	if err := json.Unmarshal(v, to); err != nil {
+		errs.add(pointer, "wrong_type", "it is not %s", what)
+		return false
+	}
+	return true
+}
+
+func decodePeriod(v json.RawMessage, errs *faults) *report.Period {
+	if bytes.Equal(v, []byte("null")) {
+		return nil
+	}
+	fields, err := object(v)
+	if err != nil {
+		errs.add("/period", "wrong_type", `it is not an object such as {"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"}`)
+		return nil
+	}
+	p, found := report.Period{}, len(*errs)
+	for _, end := range []struct {
+		name string
+		to   *time.Time
+	}{{"start", &p.Start}, {"end", &p.End}} {
+		text, pointer := "", "/period/"+end.name
+		raw, ok := fields[end.name]
+		if !ok {
+			errs.add(pointer, "required", "a period has both ends; leave it out for the last complete one")
+			continue
+		}
+		if !decodeInto(raw, &text, pointer, "a time in RFC 3339", errs) {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			errs.add(pointer, "bad_timestamp", "%q is not an RFC 3339 time such as 2026-03-01T00:00:00Z", text)
+			continue
+		}
+		*end.to = t.UTC()
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if name != "start" && name != "end" {
+			errs.add("/period/"+name, "unknown_field", "unknown field; a period has start and end")
+		}
+	}
+	if len(*errs) > found {
+		return nil
+	}
+	return &p
+}
+
+func decodeOptions(v json.RawMessage, errs *faults) (emailTo []string) {
+	if bytes.Equal(v, []byte("null")) {
+		return nil
+	}
+	fields, err := object(v)
+	if err != nil {
+		errs.add("/options", "wrong_type", "it is not an object")
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if name != "email_to" {
+			errs.add("/options/"+name, "unknown_field", "unknown option; known is email_to")
+			continue
+		}
+		if !decodeInto(fields[name], &emailTo, "/options/email_to", "a list of addresses", errs) {
+			continue
+		}
+		if len(emailTo) > maxMailTo {
+			errs.add("/options/email_to", "out_of_range", "%d addresses are more than %d", len(emailTo), maxMailTo)
+			continue
+		}
+		for i, a := range emailTo {
+			if _, err := mail.ParseAddress(a); err != nil {
+				errs.add(fmt.Sprintf("/options/email_to/%d", i), "bad_value", "%q is not a mail address", a)
+			}
+		}
+	}
+	return emailTo
+}
+
+// settle fills in the period and tells whether the report can be made; status is 0 when it can.
+func (p *reporter) settle(req *reportRequest, now time.Time) (status int, detail string, errs faults) {
+	level := req.kind.Level()
+	if level == "" {
+		level = "hourly" // whole hours
+	}
+	switch {
+	case req.period == nil:
+		req.period = new(report.Last(defaultLevel(req.kind), now))
+	case req.period.End.After(now):
+		errs.add("/period/end", "not_over", "the period ends at %s, which is still to come; reports are made of periods that are over", req.period.End.Format(time.RFC3339))
+	default:
+		if _, err := req.period.Count(level); err != nil {
+			errs.add("/period", "bad_period", "%v", err)
+		}
+	}
+	cfg := &p.s.cfg.Reports
+	switch {
+	case len(errs) > 0:
+		return http.StatusUnprocessableEntity, "the period cannot be used: " + errs[0].Detail, errs
+	case !cfg.Enabled:
+		return http.StatusConflict, "disabled: reports are switched off; report_generation.enabled switches them on", nil
+	case !cfg.on(req.kind):
+		return http.StatusConflict, fmt.Sprintf("disabled: %s is not among report_generation.reports", req.kind), nil
+	case !slices.Contains(cfg.Formats, req.format):
+		return http.StatusConflict, fmt.Sprintf("disabled: %s is not among report_generation.formats", req.format), nil
+	case !req.kind.Available():
+		return http.StatusNotImplemented, fmt.Sprintf("the report %s is not available in this version; hourly_summary, daily_summary, weekly_summary, monthly_summary and test are", req.kind), nil
+	}
+	return 0, "", nil
+}
+
+// defaultLevel is the level whose last complete period a report is about when none is named.
+func defaultLevel(k report.Kind) string {
+	if level := k.Level(); level != "" {
+		return level
+	}
+	return "daily"
+}
+
+func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReportBody))
+	if err != nil {
+		status := http.StatusBadRequest
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			status = http.StatusRequestEntityTooLarge
+		}
+		httpx.Problem(w, r, status, "the body cannot be read: "+err.Error())
+		return
+	}
+	req, status, errs := decodeReport(body)
+	if status != 0 {
+		httpx.Problem(w, r, status, "the report cannot be ordered: "+errs[0].Detail, errs...)
+		return
+	}
+	if status, detail, errs := s.reports.settle(&req, s.now()); status != 0 {
+		httpx.Problem(w, r, status, detail, errs...)
+		return
+	}
+	rep, m, err := s.reports.order(r.Context(), newReport(req.kind, req.format, *req.period))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Location", "/reports/"+rep.ID)
+	status = http.StatusAccepted
+	if m != nil && await(r.Context(), m.done, reportWait) {
+		if rep = m.r; rep.Status == agg.ReportFailed {
+			httpx.Problem(w, r, http.StatusInternalServerError, "the report could not be made: "+m.err.Error())
+			return
+		}
+		if rep.Status == agg.ReportCompleted {
+			status = http.StatusCreated
+		}
+	}
+	out := shownReport(rep)
+	if len(req.emailTo) > 0 {
+		out.Warnings = []string{"email_to: mail is not available in this version; fetch the report at " + out.URL}
+	}
+	httpx.JSON(w, status, out)
+}
+
+// await waits for a channel to close; false when it took too long or the caller left.
+func await(ctx context.Context, done <-chan struct{}, limit time.Duration) bool {
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// reportJSON is a report as clients see it.
+type reportJSON struct {
+	ID           string           `json:"id"`
+	Type         string           `json:"report_type"`
+	Format       string           `json:"format"`
+	Status       agg.ReportStatus `json:"status"`
+	Period       report.Period    `json:"period"`
+	CreatedAt    time.Time        `json:"created_at"`
+	CompletedAt  *time.Time       `json:"completed_at"` // when the bytes last changed
+	Bytes        *int64           `json:"bytes"`
+	SHA256       *string          `json:"sha256"`
+	Completeness *float64         `json:"completeness"`
+	URL          string           `json:"url"`
+	File         *string          `json:"file"` // below the folder of reports
+	Error        string           `json:"error,omitempty"`
+	Warnings     []string         `json:"warnings,omitempty"`
+}
+
+func shownReport(r agg.Report) reportJSON {
+	out := reportJSON{ID: r.ID, Type: r.Type, Format: r.Format, Status: r.Status, Period: report.Period{Start: r.Start, End: r.End}, CreatedAt: r.CreatedAt,
+		CompletedAt: r.CompletedAt, Completeness: r.Completeness, URL: "/reports/" + r.ID + "/content", Error: r.Error}
+	if r.SHA256 != "" {
+		out.Bytes, out.SHA256, out.File = &r.Bytes, &r.SHA256, &r.File
+	}
+	return out
+}
+
+func (s *Service) getReports(w http.ResponseWriter, r *http.Request) {
+	q := &query{values: r.URL.Query()}
+	q.only("report_type", "limit", "cursor")
+	limit := q.limit()
+	kind := q.choice("report_type", "", texts(report.Kinds)...)
+	if q.refused(w, r) {
+		return
+	}
+	reports, next, err := s.reports.store.Reports(r.Context(), kind, limit, q.values.Get("cursor"))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	out := make([]reportJSON, len(reports))
+	for i := range reports {
+		out[i] = shownReport(reports[i])
+	}
+	httpx.JSON(w, http.StatusOK, map[string]any{"reports": out, "next_cursor": cursorOf(next)})
+}
+
+func (s *Service) getReportStatus(w http.ResponseWriter, r *http.Request) {
+	q := &query{values: r.URL.Query()}
+	if q.only(); q.refused(w, r) {
+		return
+	}
+	reports, counts, err := s.reports.store.LastReports(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	last, states := map[string]*reportJSON{}, map[string]string{}
+	for _, k := range report.Kinds {
+		last[string(k)], states[string(k)] = nil, s.reports.state(k)
+	}
+	for i := range reports {
+		last[reports[i].Type] = new(shownReport(reports[i]))
+	}
+	all := map[agg.ReportStatus]int{}
+	for _, st := range []agg.ReportStatus{agg.ReportQueued, agg.ReportRunning, agg.ReportCompleted, agg.ReportFailed} {
+		all[st] = counts[st]
+	}
+	httpx.JSON(w, http.StatusOK, map[string]any{
+		"counts": all, "last": last, "states": states, "queue": counts[agg.ReportQueued] + counts[agg.ReportRunning],
+		"delivery": map[string]any{"enabled": false, "queued": 0, "detail": "mail is not available in this version; reports lie in the folder and behind their url"},
+	})
+}
+
+// reportOr404 answers for a report that does not exist.
+func (s *Service) reportOr404(w http.ResponseWriter, r *http.Request) (agg.Report, bool) {
+	rep, err := s.reports.store.Report(r.Context(), r.PathValue("id"))
+	if err != nil {
+		s.fail(w, r, err)
+		return rep, false
+	}
+	return rep, true
+}
+
+func (s *Service) getReport(w http.ResponseWriter, r *http.Request) {
+	if rep, ok := s.reportOr404(w, r); ok {
+		httpx.JSON(w, http.StatusOK, shownReport(rep))
+	}
+}
+
+// getReportContent answers with the bytes that were made, or not at all: a file that somebody has changed is not the report.
+func (s *Service) getReportContent(w http.ResponseWriter, r *http.Request) {
+	rep, ok := s.reportOr404(w, r)
+	if !ok {
+		return
+	}
+	if rep.SHA256 == "" {
+		detail := "the report has no content yet, it is " + string(rep.Status)
+		if rep.Status == agg.ReportFailed {
+			detail = "the report has no content, it failed: " + rep.Error
+		} else {
+			w.Header().Set("Retry-After", "1")
+		}
+		httpx.Problem(w, r, http.StatusNotFound, detail)
+		return
+	}
+	body, err := s.reports.read(rep)
+	if errors.Is(err, errDamaged) { // made again between the two looks?
+		if rep, ok = s.reportOr404(w, r); !ok {
+			return
+		}
+		body, err = s.reports.read(rep)
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		httpx.Problem(w, r, http.StatusGone, "the file "+rep.File+" is gone from the folder of reports; POST /reports/generate makes it again")
+	case errors.Is(err, errDamaged):
+		s.log.Error("report file is not the one that was made", "report", rep.ID, "file", rep.File, "err", err)
+		httpx.Problem(w, r, http.StatusGone, "the file "+rep.File+" is not the one that was made; POST /reports/generate makes it again")
+	case err != nil:
+		s.fail(w, r, err)
+	default:
+		w.Header().Set("Content-Type", report.MediaType(rep.Format))
+		w.Header().Set("Content-Disposition", `attachment; filename="`+path.Base(rep.File)+`"`)
+		w.Header().Set("ETag", `"`+rep.SHA256+`"`)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	}
+}
+
+func (s *Service) deleteReport(w http.ResponseWriter, r *http.Request) {
+	rep, ok := s.reportOr404(w, r)
+	if !ok {
+		return
+	}
+	if err := s.reports.store.DeleteReport(r.Context(), rep.ID); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.reports.remove(rep)
+	s.log.Info("report deleted", "report", rep.ID)
+	w.WriteHeader(http.StatusNoContent)
+}

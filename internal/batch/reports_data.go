@@ -1,0 +1,158 @@
+package batch
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
+)
+
+// document gathers what a report of a kind says about a period.
+func (p *reporter) document(ctx context.Context, k report.Kind, period report.Period) (document, error) {
+	switch {
+	case k == report.Test:
+		return p.testPage(ctx, period)
+	case k.Level() != "":
+		return p.summary(ctx, k, period)
+	}
+	return nil, fmt.Errorf("the report %s is not available in this version", k)
+}
+
+func (p *reporter) testPage(ctx context.Context, period report.Period) (document, error) {
+	rows, missing, err := p.settled(ctx, levels["hourly"], period, agg.AllModels)
+	return &report.TestPage{Period: period, Hours: rows, Missing: missing}, err
+}
+
+func (p *reporter) summary(ctx context.Context, k report.Kind, period report.Period) (*report.Summary, error) {
+	l := levels[k.Level()]
+	s := &report.Summary{Kind: k, Period: period}
+	var err error
+	if s.Rows, s.Missing, err = p.settled(ctx, l, period, "*"); err != nil {
+		return nil, err
+	}
+	whole, err := p.whole(ctx, l, period, s.Rows)
+	if err != nil {
+		return nil, err
+	}
+	s.Total = whole[agg.AllModels]
+	for model, r := range whole {
+		if model != agg.AllModels {
+			s.Models = append(s.Models, *r)
+		}
+	}
+	slices.SortFunc(s.Models, func(a, b agg.Row) int {
+		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Model, b.Model))
+	})
+	before := period.Previous(l.name)
+	rows, err := p.rows(ctx, l, before, agg.AllModels)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) > 0 {
+		if whole, err = p.whole(ctx, l, before, rows); err != nil {
+			return nil, err
+		}
+		s.Previous = whole[agg.AllModels]
+	}
+	s.TrendLevel, s.TrendPeriod = trend(l.name, period)
+	s.Trend, err = p.rows(ctx, levels[s.TrendLevel], s.TrendPeriod, agg.AllModels)
+	return s, err
+}
+
+// trend chooses what the charts of a summary show: parts of the period, so many that they have a shape and so few that one can
+// tell them apart. A few hours are shown with those before them.
+func trend(level string, p report.Period) (string, report.Period) {
+	n, _ := p.Count(level)
+	switch {
+	case level == "hourly" && n < 12:
+		return level, report.Period{Start: p.End.Add(-24 * time.Hour), End: p.End}
+	case level == "daily" && n <= 7:
+		return "hourly", p
+	case level == "weekly" && n <= 8, level == "monthly" && n <= 3:
+		return "daily", p
+	}
+	return level, p
+}
+
+func (p *reporter) rows(ctx context.Context, l *level, period report.Period, model string) ([]agg.Row, error) {
+	rows, _, err := rowQuery{p.s, l, period.Start, period.End, model}.page(ctx, 0, "")
+	return rows, err
+}
+
+// settled brings the periods of a level up to date and returns their rows, and those that have data but no row all the same: their
+// level is switched off.
+func (p *reporter) settled(ctx context.Context, l *level, period report.Period, model string) (rows []agg.Row, missing []time.Time, err error) {
+	behind, err := p.s.behind(ctx, l, period.Start, period.End)
+	if err != nil {
+		return nil, nil, err
+	}
+	starts := slices.Sorted(maps.Keys(behind))
+	if p.s.cfg.Aggregation.enabled(l.name) {
+		for _, start := range starts {
+			if err := p.s.bring(ctx, l.of(start)); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	if rows, err = p.rows(ctx, l, period, model); err != nil {
+		return nil, nil, err
+	}
+	for _, start := range starts {
+		if !slices.ContainsFunc(rows, func(r agg.Row) bool { return r.Timestamp.Unix() == start }) {
+			missing = append(missing, timeOf(start))
+		}
+	}
+	return rows, missing, nil
+}
+
+// bring brings one period up to date.
+func (s *Service) bring(ctx context.Context, p period) error {
+	if p.below == "" {
+		_, err := s.foldHour(ctx, p.start, true)
+		return err
+	}
+	_, err := s.makePeriod(ctx, p, true)
+	return err
+}
+
+// whole returns the totals of a period by model. One period of the level has them as its rows; several are merged from their cells,
+// since percentiles and users cannot be told from rows.
+func (p *reporter) whole(ctx context.Context, l *level, period report.Period, rows []agg.Row) (map[string]*agg.Row, error) {
+	out := map[string]*agg.Row{}
+	n, err := period.Count(l.name)
+	if err != nil {
+		return nil, err
+	}
+	if n == 1 {
+		for i := range rows {
+			out[rows[i].Model] = &rows[i]
+		}
+		return out, nil
+	}
+	wanted, sum := map[agg.Group]bool{}, cells{}
+	for i := range rows {
+		wanted[agg.Group{Dimension: agg.ByModel, Value: rows[i].Model}] = true
+		if i > 0 && rows[i].Timestamp.Equal(rows[i-1].Timestamp) {
+			continue
+		}
+		encoded, _, err := p.s.deps.Periods.Cells(ctx, l.name, rows[i].Timestamp.Unix())
+		if err != nil {
+			return nil, err
+		}
+		maps.DeleteFunc(encoded, func(g agg.Group, _ []byte) bool { return g.Dimension != agg.ByModel })
+		if err := sum.merge(encoded); err != nil {
+			return nil, fmt.Errorf("%s: %w", l.of(rows[i].Timestamp.Unix()), err)
+		}
+	}
+	for g, cell := range sum {
+		if wanted[g] {
+			out[g.Value] = new(p.s.columns.row(period.Start, g, period.End.Sub(period.Start), cell))
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,140 @@
+package batch
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+)
+
+// reportShelf is the store of reports in memory, with the promises of the real one.
+type reportShelf struct {
+	mu       sync.Mutex
+	reports  map[string]agg.Report
+	analyses map[string][]byte
+	slow     chan struct{} // when not nil, reports run until it closes
+}
+
+func newShelf() *reportShelf {
+	return &reportShelf{reports: map[string]agg.Report{}, analyses: map[string][]byte{}}
+}
+
+func (f *reportShelf) QueueReport(_ context.Context, r agg.Report) (agg.Report, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old, ok := f.reports[r.ID]
+	switch {
+	case ok && !old.Status.Final():
+		return old, true, nil
+	case ok:
+		r = old
+	}
+	r.Status, r.Error = agg.ReportQueued, ""
+	f.reports[r.ID] = r
+	return r, false, nil
+}
+
+func (f *reportShelf) UpdateReport(ctx context.Context, r agg.Report) error {
+	f.mu.Lock()
+	_, ok := f.reports[r.ID]
+	if ok {
+		f.reports[r.ID] = r
+	}
+	f.mu.Unlock()
+	if !ok {
+		return errNoRun
+	}
+	if f.slow != nil && r.Status == agg.ReportRunning {
+		select {
+		case <-f.slow:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
+}
+
+func (f *reportShelf) Report(_ context.Context, id string) (agg.Report, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r, ok := f.reports[id]; ok {
+		return r, nil
+	}
+	return agg.Report{}, errNoRun
+}
+
+func (f *reportShelf) Reports(_ context.Context, kind string, limit int, cursor string) (out []agg.Report, next string, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if strings.HasPrefix(cursor, "!") {
+		return nil, "", errCursor
+	}
+	for _, r := range f.reports {
+		if kind == "" || kind == r.Type {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b agg.Report) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID)) })
+	if limit > 0 && len(out) > limit {
+		return out[:limit], "more", nil
+	}
+	return out, "", nil
+}
+
+func (f *reportShelf) UnfinishedReports(context.Context) (out []agg.Report, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(f.reports)) {
+		if r := f.reports[id]; !r.Status.Final() {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+func (f *reportShelf) LastReports(context.Context) (last []agg.Report, counts map[agg.ReportStatus]int, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	counts = map[agg.ReportStatus]int{}
+	newest := map[string]agg.Report{}
+	for _, r := range f.reports {
+		counts[r.Status]++
+		if old, ok := newest[r.Type]; !ok || old.End.Before(r.End) {
+			newest[r.Type] = r
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(newest)) {
+		last = append(last, newest[kind])
+	}
+	return last, counts, nil
+}
+
+func (f *reportShelf) DeleteReport(_ context.Context, id string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.reports[id]; !ok {
+		return errNoRun
+	}
+	delete(f.reports, id)
+	return nil
+}
+
+func (f *reportShelf) SaveAnalysis(_ context.Context, kind string, _ time.Time, document []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.analyses[kind] = document
+	return nil
+}
+
+func (f *reportShelf) Analysis(_ context.Context, kind string) ([]byte, time.Time, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if text, ok := f.analyses[kind]; ok {
+		return text, time.Time{}, nil
+	}
+	return nil, time.Time{}, errNoRun
+}
