@@ -3,7 +3,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED = 0
 
-.PHONY: build run test test-real check bench clean docs
+.PHONY: build run test test-real check bench bench-peers clean docs
 
 build: ## the one binary, bin/hxp
 	$(GO) build -trimpath -ldflags '-s -w -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
@@ -30,6 +30,9 @@ bench: build ## the figures of the closing notes: payload and machine are printe
 	./bin/hxp bench ingest --duration 20s
 	./bin/hxp bench latency --duration 20s
 	./bin/hxp bench batch --duration 20s
+
+bench-peers: build ## the aggregation of an hour beside DuckDB, which is installed from PyPI, on the same files
+	tools/real/batch-peers
 
 docs: build ## generated pages
 	./bin/hxp config reference > docs/configuration.md
