@@ -1,5 +1,7 @@
 package event
 
+import "cmp"
+
 // The words that the lake, the store and the batch share when they speak of raw events at rest. They are plain values, so
 // that those rooms meet without importing each other.
 
@@ -19,7 +21,8 @@ const (
 	LakeArchived   = "archived"   // only its archive copy is left
 )
 
-// LakeFile is the manifest's entry of one Parquet file: the events of one hour among the offsets [From, To) of one partition.
+// LakeFile is the manifest's entry of one Parquet file: the events of one kind and hour among the offsets [From, To) of one
+// partition.
 type LakeFile struct {
 	Path      string `json:"path"` // relative to the root of the lake, with slashes
 	TopicID   string `json:"topic_id"`
@@ -34,6 +37,40 @@ type LakeFile struct {
 	MinTime   int64  `json:"min_time"` // event time of the oldest row, microseconds since the epoch
 	MaxTime   int64  `json:"max_time"`
 	State     string `json:"state"`
+	// Generation is 0 for a file as it was published, else drawn by chance for each compaction. When all live files of an hour
+	// have the same one, not 0, they were compacted together and hold each identity once.
+	Generation int64 `json:"generation,omitempty"`
+}
+
+// TopicPartition names where the rows come from.
+func (f LakeFile) TopicPartition() TopicPartition {
+	return TopicPartition{TopicID: f.TopicID, Topic: f.Topic, Partition: f.Partition}
+}
+
+// ComparePlace orders files by the places of their rows. Of several copies of an event the one at the smallest place counts: by
+// topic, feedback and business events after the requests that they speak of, then topic id, partition and offset.
+func (f LakeFile) ComparePlace(o LakeFile) int {
+	return cmp.Or(cmp.Compare(companions(f.Topic), companions(o.Topic)), cmp.Compare(f.Topic, o.Topic), cmp.Compare(f.TopicID, o.TopicID),
+		cmp.Compare(f.Partition, o.Partition), cmp.Compare(f.From, o.From), cmp.Compare(f.To, o.To), cmp.Compare(f.Path, o.Path))
+}
+
+// companions is 1 for the topics of events that speak of a request, 0 for others.
+func companions(topic string) int {
+	if k, _ := KindOfTopic(topic); k == UserFeedback || k == BusinessEvent {
+		return 1
+	}
+	return 0
+}
+
+// Compaction replaces live files of an hour by others with the same events, each identity once.
+type Compaction struct {
+	Hour    int64
+	Version int64      // of the hour, read together with its files
+	Old     []string   // paths of the live files that are replaced
+	Kept    []string   // paths of the live files that are as they would be written again; they enter the generation
+	New     []LakeFile // with the generation
+	// Generation of New and Kept: 0 when an identity had to stay more than once.
+	Generation int64
 }
 
 // LakeFilter chooses files of the manifest. Zero fields choose everything.

@@ -233,3 +233,57 @@ func BenchmarkManyHours(b *testing.B) {
 	}
 	b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N)/hours, "ms/hour")
 }
+
+// BenchmarkCompact compacts an hour as a busy server leaves it: a file each two seconds for each of three partitions, one event in
+// a hundred a second time.
+func BenchmarkCompact(b *testing.B) {
+	const events, ranges = 600_000, 600
+	l, m := openTest(b), newMemory()
+	p := newPublisher(l, m, slog.New(slog.DiscardHandler), newMetrics(nil))
+	payloads, hour := traffic(events), int64(1_699_999_200)
+	var parser event.Parser
+	var e event.Event
+	for i := range int64(ranges) {
+		tp := event.TopicPartition{TopicID: testTP.TopicID, Topic: testTP.Topic, Partition: int32(i % 3)}
+		each := int64(events / ranges)
+		from := i / 3 * each
+		m.next[tp] = from
+		r := newRows(event.LLMRequest)
+		for j := range each {
+			n := i*each + j
+			if j%100 == 99 {
+				n -= 50
+			}
+			if v := parser.Parse(payloads[n], &e); v != nil {
+				b.Fatal(v)
+			}
+			e.Time = hour*1e6 + (i*each+j)*3_599_000_000/events
+			r.add(&e, from+j, e.Time)
+		}
+		if _, err := p.publish(b.Context(), []*claim{{tp: tp, from: from, to: from + each, rows: []*rows{r}}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	payloads = nil
+	runtime.GC()
+	files := len(m.files)
+	cpu := cpuTime()
+	var done Compacted
+	for b.Loop() {
+		m.files = m.files[:files]
+		for i := range m.files {
+			m.files[i].State = event.LakeLive
+		}
+		var err error
+		if done, err = l.compactHour(b.Context(), m, hour, compacting{budget: 128 << 20, workers: 2}); err != nil || done.Lost {
+			b.Fatal(done, err)
+		}
+	}
+	b.ReportMetric(float64((cpuTime()-cpu).Nanoseconds())/float64(b.N)/events, "cpu-ns/row")
+	b.ReportMetric(events*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+	b.ReportMetric(float64(done.RowsBefore-done.RowsAfter), "copies")
+	b.ReportMetric(float64(done.FilesAfter), "files")
+	b.ReportMetric(float64(done.BytesBefore)/float64(done.RowsBefore), "B/row-before")
+	b.ReportMetric(float64(done.BytesAfter)/float64(done.RowsAfter), "B/row-after")
+	b.ReportMetric(0, "ns/op")
+}

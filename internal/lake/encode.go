@@ -18,7 +18,16 @@ const (
 	pageBytes       = 256 << 10
 )
 
+// The higher levels take twice the time and make files of this kind no smaller.
 var codec = &zstd.Codec{Level: zstd.SpeedFastest}
+
+// rowSource is where an encoder takes its rows from. A column is one of the table of their kind.
+type rowSource interface {
+	// present is false for a column in which no row has a value.
+	present(c *column) bool
+	// gather appends the values of a column for the rows that order names.
+	gather(values []parquet.Value, order []int32, c *column) []parquet.Value
+}
 
 // encoder writes the files of one kind, one after another. It is not for concurrent use.
 type encoder struct {
@@ -32,30 +41,44 @@ type encoder struct {
 	columns []*parquet.ColumnWriter
 }
 
+// newEncoder makes an encoder of files as they are published: sorted by time.
 func newEncoder(k event.Kind) *encoder {
+	return encoderOf(k)
+}
+
+// newCompactEncoder makes an encoder of files as they are compacted: sorted by model, where the kind has one, and time.
+func newCompactEncoder(k event.Kind) *encoder {
+	sorting := []parquet.SortingColumn{parquet.Ascending("timestamp")}
+	if tableOf(k).column(event.Model) != nil {
+		sorting = []parquet.SortingColumn{parquet.NullsFirst(parquet.Ascending("model")), sorting[0]}
+	}
+	return encoderOf(k, parquet.SortingWriterConfig(parquet.SortingColumns(sorting...)))
+}
+
+func encoderOf(k event.Kind, options ...parquet.WriterOption) *encoder {
 	t := tableOf(k)
 	e := &encoder{table: t, typ: []byte(k.String())}
-	e.w = parquet.NewGenericWriter[any](io.Discard, t.schema,
+	e.w = parquet.NewGenericWriter[any](io.Discard, append(options, t.schema,
 		parquet.Compression(codec),
 		parquet.DataPageVersion(1),
 		parquet.DataPageStatistics(false), // those of the column index and of the chunk are enough
 		parquet.PageBufferSize(pageBytes),
 		parquet.MaxRowsPerRowGroup(maxRowsPerGroup),
 		parquet.CreatedBy("hxp", "1", "lake"),
-	)
+	)...)
 	e.values = make([]parquet.Value, 0, valuesPerWrite)
 	e.nulls = make([]parquet.Value, valuesPerWrite)
 	return e
 }
 
 // write writes the rows that order names, in that order, as one file.
-func (e *encoder) write(out io.Writer, r *rows, order []int32, tp event.TopicPartition) error {
+func (e *encoder) write(out io.Writer, from rowSource, order []int32, tp event.TopicPartition) error {
 	e.reset(out)
 	e.topic, e.part = []byte(tp.Topic), tp.Partition
 	for group := range slices.Chunk(order, maxRowsPerGroup) {
 		e.columns = e.w.ColumnWriters()
 		for i := range e.table.columns {
-			if err := e.writeColumn(r, group, i); err != nil {
+			if err := e.writeColumn(from, group, &e.table.columns[i]); err != nil {
 				return fmt.Errorf("column %s: %w", e.table.columns[i].name, err)
 			}
 		}
@@ -79,13 +102,10 @@ func (e *encoder) reset(out io.Writer) {
 	e.w.Reset(out)
 }
 
-func (e *encoder) writeColumn(r *rows, order []int32, col int) error {
+func (e *encoder) writeColumn(from rowSource, order []int32, c *column) error {
 	for part := range slices.Chunk(order, valuesPerWrite) {
-		values := e.nulls[:len(part)]
-		if e.present(r, col) {
-			values = e.gather(e.values[:0], r, part, col)
-		}
-		n, err := e.columns[col].WriteRowValues(values)
+		values := e.gather(from, part, c)
+		n, err := e.columns[c.index].WriteRowValues(values)
 		if err != nil {
 			return err
 		}
@@ -96,77 +116,26 @@ func (e *encoder) writeColumn(r *rows, order []int32, col int) error {
 	return nil
 }
 
-// present is false for a column in which no row has a value.
-func (e *encoder) present(r *rows, col int) bool {
-	return !e.table.columns[col].optional || len(r.cells[col].spans)+len(r.cells[col].nums) > 0
-}
-
-// gather makes the library's values of one column.
-func (e *encoder) gather(values []parquet.Value, r *rows, order []int32, col int) []parquet.Value {
-	c := &e.table.columns[col]
-	cell := &r.cells[col]
+// gather makes the library's values of one column. Some are the same for every row.
+func (e *encoder) gather(from rowSource, order []int32, c *column) []parquet.Value {
+	values, n := e.values[:0], len(order)
 	switch c.source {
 	case fromTopic:
-		return repeat(values, parquet.ByteArrayValue(e.topic).Level(0, 0, col), len(order))
+		return repeat(values, parquet.ByteArrayValue(e.topic).Level(0, 0, c.index), n)
 	case fromType:
-		return repeat(values, parquet.ByteArrayValue(e.typ).Level(0, 0, col), len(order))
+		return repeat(values, parquet.ByteArrayValue(e.typ).Level(0, 0, c.index), n)
 	case fromPartition:
-		return repeat(values, parquet.Int32Value(e.part).Level(0, 0, col), len(order))
+		return repeat(values, parquet.Int32Value(e.part).Level(0, 0, c.index), n)
 	}
-	switch {
-	case c.kind == parquet.ByteArray:
-		return gatherText(values, r.arena, cell.spans, order, c)
-	case !c.optional:
-		for _, i := range order {
-			values = append(values, parquet.Int64Value(cell.nums[i]).Level(0, 0, col))
-		}
-		return values
+	if !from.present(c) {
+		return e.nulls[:n]
 	}
-	return gatherNumbers(values, cell, order, c)
+	return from.gather(values, order, c)
 }
 
 func repeat(values []parquet.Value, v parquet.Value, n int) []parquet.Value {
 	for range n {
 		values = append(values, v)
-	}
-	return values
-}
-
-func gatherText(values []parquet.Value, arena []byte, spans []span, order []int32, c *column) []parquet.Value {
-	level := 0
-	if c.optional {
-		level = 1
-	}
-	for _, i := range order {
-		if int(i) >= len(spans) || spans[i].at == 0 {
-			values = append(values, parquet.Value{})
-			continue
-		}
-		s := spans[i]
-		values = append(values, parquet.ByteArrayValue(arena[s.at-1:s.end-1]).Level(0, level, c.index))
-	}
-	return values
-}
-
-func gatherNumbers(values []parquet.Value, cell *cells, order []int32, c *column) []parquet.Value {
-	for _, i := range order {
-		if int(i) >= len(cell.has) || !cell.has[i] {
-			values = append(values, parquet.Value{})
-			continue
-		}
-		n := cell.nums[i]
-		var v parquet.Value
-		switch {
-		case c.duration:
-			v = parquet.DoubleValue(toMS(n))
-		case c.kind == parquet.Double:
-			v = parquet.DoubleValue(math.Float64frombits(uint64(n)))
-		case c.kind == parquet.Boolean:
-			v = parquet.BooleanValue(n != 0)
-		default:
-			v = parquet.Int64Value(n)
-		}
-		values = append(values, v.Level(0, 1, c.index))
 	}
 	return values
 }

@@ -24,6 +24,17 @@ type Manifest interface {
 	SkipGap(ctx context.Context, g event.LakeGap) (ok bool, err error)
 	// Files returns the files that f chooses.
 	Files(ctx context.Context, f event.LakeFilter) ([]event.LakeFile, error)
+
+	// LooseHours returns the hours that ended by then and have changed since they were compacted, oldest first.
+	LooseHours(ctx context.Context, ended time.Time) ([]event.HourState, error)
+	// LiveFiles returns the live files of an hour and its version, both of one moment.
+	LiveFiles(ctx context.Context, hour int64) (files []event.LakeFile, version int64, err error)
+	// Compact replaces files, in one transaction; not ok when one of them is not live any more.
+	Compact(ctx context.Context, c event.Compaction) (ok bool, err error)
+	// Superseded returns up to limit paths of files that were replaced before a time.
+	Superseded(ctx context.Context, before time.Time, limit int) ([]string, error)
+	// Forget takes superseded files out of the manifest.
+	Forget(ctx context.Context, paths []string) error
 }
 
 // Lake is where the raw events lie. It is safe for concurrent use.

@@ -13,6 +13,13 @@ type metrics struct {
 	swept     telemetry.Counter
 	publishes telemetry.Histogram
 	buffered  telemetry.Gauge
+
+	loose       telemetry.Gauge
+	compactions *telemetry.CounterVec // outcome
+	compactRows telemetry.Counter
+	copies      telemetry.Counter
+	compactTime telemetry.Histogram
+	dropped     telemetry.Counter
 }
 
 func newMetrics(reg *telemetry.Registry) *metrics {
@@ -27,6 +34,13 @@ func newMetrics(reg *telemetry.Registry) *metrics {
 		swept:     reg.Counter("lake_orphans_removed_total", "Files removed that the manifest did not name."),
 		publishes: reg.Histogram("lake_publish_seconds", "Time to write, verify and publish what was buffered.", nil),
 		buffered:  reg.Gauge("lake_buffered_bytes", "Memory in use by events that are not published yet."),
+
+		loose:       reg.Gauge("lake_loose_hours", "Hours that have ended and have changed since they were compacted."),
+		compactions: reg.CounterVec("lake_compactions_total", "Hours compacted, by outcome: done, lost to another, failed.", "outcome"),
+		compactRows: reg.Counter("lake_compacted_rows_total", "Rows that compactions read."),
+		copies:      reg.Counter("lake_compacted_copies_total", "Rows that compactions dropped because the same event was there already."),
+		compactTime: reg.Histogram("lake_compact_seconds", "Time to compact an hour.", nil),
+		dropped:     reg.Counter("lake_superseded_removed_total", "Files removed after they had been compacted and the grace was over."),
 	}
 }
 
@@ -37,4 +51,18 @@ func (m *metrics) published(c *claim) {
 		m.bytes.WithLabelValues(topic).Add(float64(c.files[i].Bytes))
 	}
 	m.files.WithLabelValues(topic).Add(float64(len(c.files)))
+}
+
+func (m *metrics) compacted(c Compacted, err error) {
+	switch {
+	case err != nil:
+		m.compactions.WithLabelValues("failed").Inc()
+	case c.Lost:
+		m.compactions.WithLabelValues("lost").Inc()
+	default:
+		m.compactions.WithLabelValues("done").Inc()
+		m.compactRows.Add(float64(c.RowsBefore))
+		m.copies.Add(float64(c.RowsBefore - c.RowsAfter))
+		m.compactTime.Observe(c.Took.Seconds())
+	}
 }

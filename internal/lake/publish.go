@@ -127,7 +127,7 @@ func (p *publisher) writeHours(ctx context.Context, c *claim, r *rows, nonce str
 			TopicID: c.tp.TopicID, Topic: c.tp.Topic, Partition: c.tp.Partition, From: c.from, To: c.to,
 			Hour: hour, Rows: int64(n), MinTime: times[order[0]], MaxTime: times[order[n-1]], State: event.LakeLive,
 		}
-		if err := p.writeFile(c, r, order[:n], &f); err != nil {
+		if err := p.writeFile(r, order[:n], &f); err != nil {
 			return err
 		}
 		c.files = append(c.files, f)
@@ -136,8 +136,22 @@ func (p *publisher) writeHours(ctx context.Context, c *claim, r *rows, nonce str
 	return nil
 }
 
-func (p *publisher) writeFile(c *claim, r *rows, order []int32, f *event.LakeFile) (err error) {
-	out, err := os.OpenFile(p.lake.stagedPath(f.Path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+func (p *publisher) writeFile(r *rows, order []int32, f *event.LakeFile) error {
+	enc := p.encoders[r.table.kind]
+	if enc == nil {
+		enc = newEncoder(r.table.kind)
+		p.encoders[r.table.kind] = enc
+	}
+	err := p.lake.writeStaged(enc, r, order, f)
+	if err != nil {
+		delete(p.encoders, r.table.kind) // it may be in the middle of something
+	}
+	return err
+}
+
+// writeStaged writes rows as a file into the staging folder and notes its size and hash in f.
+func (l *Lake) writeStaged(enc *encoder, from rowSource, order []int32, f *event.LakeFile) (err error) {
+	out, err := os.OpenFile(l.stagedPath(f.Path), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
@@ -147,15 +161,9 @@ func (p *publisher) writeFile(c *claim, r *rows, order []int32, f *event.LakeFil
 			os.Remove(out.Name()) // best effort: the sweep finds it otherwise
 		}
 	}()
-	enc := p.encoders[r.table.kind]
-	if enc == nil {
-		enc = newEncoder(r.table.kind)
-		p.encoders[r.table.kind] = enc
-	}
 	sum := sha256.New()
 	counted := &countingWriter{w: io.MultiWriter(out, sum)}
-	if err := enc.write(counted, r, order, c.tp); err != nil {
-		delete(p.encoders, r.table.kind) // it may be in the middle of something
+	if err := enc.write(counted, from, order, f.TopicPartition()); err != nil {
 		return err
 	}
 	f.Bytes, f.SHA256 = counted.n, hex.EncodeToString(sum.Sum(nil))

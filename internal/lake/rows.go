@@ -1,10 +1,13 @@
 package lake
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 	"strconv"
 	"unsafe"
+
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -127,6 +130,65 @@ func (r *rows) extra(col int, e *event.Event) {
 	spans[len(spans)-1].end = uint32(len(r.arena)) + 1
 }
 
+// present is false for a column in which no row has a value.
+func (r *rows) present(c *column) bool {
+	return !c.optional || len(r.cells[c.index].spans)+len(r.cells[c.index].nums) > 0
+}
+
+// gather makes the library's values of one column.
+func (r *rows) gather(values []parquet.Value, order []int32, c *column) []parquet.Value {
+	cell := &r.cells[c.index]
+	switch {
+	case c.kind == parquet.ByteArray:
+		return gatherText(values, r.arena, cell.spans, order, c)
+	case !c.optional:
+		for _, i := range order {
+			values = append(values, parquet.Int64Value(cell.nums[i]).Level(0, 0, c.index))
+		}
+		return values
+	}
+	return gatherNumbers(values, cell, order, c)
+}
+
+func gatherText(values []parquet.Value, arena []byte, spans []span, order []int32, c *column) []parquet.Value {
+	level := 0
+	if c.optional {
+		level = 1
+	}
+	for _, i := range order {
+		if int(i) >= len(spans) || spans[i].at == 0 {
+			values = append(values, parquet.Value{})
+			continue
+		}
+		s := spans[i]
+		values = append(values, parquet.ByteArrayValue(arena[s.at-1:s.end-1]).Level(0, level, c.index))
+	}
+	return values
+}
+
+func gatherNumbers(values []parquet.Value, cell *cells, order []int32, c *column) []parquet.Value {
+	for _, i := range order {
+		if int(i) >= len(cell.has) || !cell.has[i] {
+			values = append(values, parquet.Value{})
+			continue
+		}
+		n := cell.nums[i]
+		var v parquet.Value
+		switch {
+		case c.duration:
+			v = parquet.DoubleValue(toMS(n))
+		case c.kind == parquet.Double:
+			v = parquet.DoubleValue(math.Float64frombits(uint64(n)))
+		case c.kind == parquet.Boolean:
+			v = parquet.BooleanValue(n != 0)
+		default:
+			v = parquet.Int64Value(n)
+		}
+		values = append(values, v.Level(0, 1, c.index))
+	}
+	return values
+}
+
 // reset empties r and keeps its memory.
 func (r *rows) reset() {
 	for i := range r.cells {
@@ -136,32 +198,34 @@ func (r *rows) reset() {
 	r.n, r.arena, r.bytes = 0, r.arena[:0], 0
 }
 
-// sorted returns the rows by event time, those of one time by offset: a radix sort over the bits in which the times differ,
-// which for traffic of now takes two or three passes.
-func (r *rows) sorted() []int32 {
-	times := r.times()
-	order := make([]int32, r.n)
+// sorted returns the rows by event time, those of one time by offset.
+func (r *rows) sorted() []int32 { return sortedBy(r.times()) }
+
+// sortedBy returns the indexes of keys, smallest key first, those of one key in their order: a radix sort over the bits in which
+// the keys differ, which for the times of traffic of now takes two or three passes.
+func sortedBy(keys []int64) []int32 {
+	order := make([]int32, len(keys))
 	for i := range order {
 		order[i] = int32(i)
 	}
-	if slices.IsSorted(times) {
+	if slices.IsSorted(keys) {
 		return order
 	}
 	const digit = 11
-	first := slices.Min(times)
-	width := bits.Len64(uint64(slices.Max(times)) - uint64(first))
-	spare := make([]int32, r.n)
+	first := slices.Min(keys)
+	width := bits.Len64(uint64(slices.Max(keys)) - uint64(first))
+	spare := make([]int32, len(keys))
 	for shift := 0; shift < width; shift += digit {
 		var starts [1 << digit]int32
-		for _, t := range times {
-			starts[(uint64(t)-uint64(first))>>shift&(1<<digit-1)]++
+		for _, k := range keys {
+			starts[(uint64(k)-uint64(first))>>shift&(1<<digit-1)]++
 		}
 		sum := int32(0)
 		for i, n := range starts {
 			starts[i], sum = sum, sum+n
 		}
 		for _, row := range order {
-			d := (uint64(times[row]) - uint64(first)) >> shift & (1<<digit - 1)
+			d := (uint64(keys[row]) - uint64(first)) >> shift & (1<<digit - 1)
 			spare[starts[d]] = row
 			starts[d]++
 		}
@@ -170,13 +234,8 @@ func (r *rows) sorted() []int32 {
 	return order
 }
 
-func (r *rows) times() []int64 {
-	for i := range r.table.columns {
-		if r.table.columns[i].source == fromTime {
-			return r.cells[i].nums
-		}
-	}
-	panic("lake: schema without a timestamp")
-}
+func (r *rows) times() []int64 { return r.cells[r.table.timestamp().index].nums }
 
 func unsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+func unsafeBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

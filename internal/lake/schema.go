@@ -75,6 +75,26 @@ var distinct = map[event.Field]bool{event.RequestID: true, event.Comment: true, 
 // tableOf returns the schema of a kind.
 func tableOf(k event.Kind) *table { return tables()[k] }
 
+// column returns the column of a data field, nil when the kind has none.
+func (t *table) column(f event.Field) *column {
+	for i := range t.columns {
+		if c := &t.columns[i]; c.source == fromField && c.field == f {
+			return c
+		}
+	}
+	return nil
+}
+
+// timestamp returns the column of the event time.
+func (t *table) timestamp() *column {
+	for i := range t.columns {
+		if t.columns[i].source == fromTime {
+			return &t.columns[i]
+		}
+	}
+	panic("lake: schema without a timestamp")
+}
+
 var tables = sync.OnceValue(func() map[event.Kind]*table {
 	out := make(map[event.Kind]*table)
 	for _, k := range event.Kinds {

@@ -61,6 +61,9 @@ func (w *Writer) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { w.sweepAgain(ctx) })
+	if w.cfg.CompactEnabled {
+		wg.Go(func() { w.compactAgain(ctx) })
+	}
 	const longest = 10 * time.Second
 	pause := 100 * time.Millisecond
 	for ctx.Err() == nil {
@@ -107,21 +110,27 @@ func (w *Writer) sweepAgain(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		n, err := w.lake.sweep(ctx, w.manifest, w.cfg.OrphanGrace)
-		w.metrics.swept.Add(float64(n))
-		switch {
-		case ctx.Err() != nil:
+		if w.sweepOnce(ctx); ctx.Err() != nil {
 			return
-		case err != nil:
-			w.log.Warn("files that the manifest does not know could not be removed", "error", err)
-		case n > 0:
-			w.log.Info("files that the manifest does not know were removed", "files", n)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+func (w *Writer) sweepOnce(ctx context.Context) {
+	old, err := w.lake.sweepSuperseded(ctx, w.manifest, w.cfg.SupersededGrace, w.log)
+	w.metrics.dropped.Add(float64(old))
+	orphans, sweepErr := w.lake.sweep(ctx, w.manifest, w.cfg.OrphanGrace)
+	w.metrics.swept.Add(float64(orphans))
+	if err = errors.Join(err, sweepErr); err != nil && ctx.Err() == nil {
+		w.log.Warn("files that are not part of the lake could not be removed", "error", err)
+	}
+	if old+orphans > 0 {
+		w.log.Info("files that are not part of the lake were removed", "superseded", old, "orphans", orphans)
 	}
 }
 

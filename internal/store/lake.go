@@ -120,14 +120,14 @@ func (s *Store) Gaps(ctx context.Context) ([]event.LakeGap, error) {
 	return out, rows.Err()
 }
 
-const fileColumns = `path, topic_id, topic, partition, from_offset, to_offset, hour, row_count, bytes, sha256, min_time, max_time, state`
+const fileColumns = `path, topic_id, topic, partition, from_offset, to_offset, hour, row_count, bytes, sha256, min_time, max_time, state, generation`
 
 func insertFiles(ctx context.Context, tx *sql.Tx, files []event.LakeFile, now int64) error {
 	if len(files) == 0 {
 		return nil
 	}
 	insert, err := tx.PrepareContext(ctx, `INSERT INTO lake_files (`+fileColumns+`, published_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func insertFiles(ctx context.Context, tx *sql.Tx, files []event.LakeFile, now in
 	for i := range files {
 		f := &files[i]
 		_, err := insert.ExecContext(ctx, f.Path, f.TopicID, f.Topic, f.Partition, f.From, f.To, f.Hour, f.Rows, f.Bytes, f.SHA256,
-			f.MinTime, f.MaxTime, f.State, now)
+			f.MinTime, f.MaxTime, f.State, f.Generation, now)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}
@@ -210,7 +210,7 @@ func queryFiles(ctx context.Context, q querier, f event.LakeFilter) ([]event.Lak
 	for rows.Next() {
 		var l event.LakeFile
 		err := rows.Scan(&l.Path, &l.TopicID, &l.Topic, &l.Partition, &l.From, &l.To, &l.Hour, &l.Rows, &l.Bytes, &l.SHA256,
-			&l.MinTime, &l.MaxTime, &l.State)
+			&l.MinTime, &l.MaxTime, &l.State, &l.Generation)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,149 @@
+package lake
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// rewrite writes the rows that stay, one partition and kind after another.
+func (c *compaction) rewrite(ctx context.Context) error {
+	type part struct {
+		event.TopicPartition
+		kind event.Kind
+	}
+	parts := make(map[part][]int)
+	var order []part
+	for i := range c.files {
+		p := part{c.files[i].TopicPartition(), kindOf(&c.files[i])}
+		if parts[p] == nil {
+			order = append(order, p)
+		}
+		parts[p] = append(parts[p], i)
+	}
+	todo := make(chan []int, len(order)) // never blocks
+	for _, p := range order {
+		todo <- parts[p]
+	}
+	close(todo)
+	g, ctx := errgroup.WithContext(ctx)
+	for range min(c.workers, len(order)) {
+		g.Go(func() error {
+			r := rewriter{compaction: c, budget: c.budget / int64(c.workers), encoders: make(map[event.Kind]*encoder)}
+			for files := range todo {
+				if err := r.part(ctx, files); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// rewriter joins files of one partition and kind after another. It belongs to one goroutine.
+type rewriter struct {
+	*compaction
+	budget   int64
+	encoders map[event.Kind]*encoder
+	rows     frames
+	group    []int // files whose rows are in memory
+}
+
+// part rewrites the files of one partition and kind, given in the order of their offsets.
+func (r *rewriter) part(ctx context.Context, files []int) error {
+	r.rows.table = tableOf(kindOf(&r.files[files[0]]))
+	for n, i := range files {
+		f := &r.files[i]
+		alone := n == len(files)-1 && len(r.group) == 0
+		if f.Generation > 0 && r.drop[i] == nil && (f.Bytes >= keepBytes || alone) {
+			r.change(func(out *event.Compaction) { out.Kept = append(out.Kept, f.Path) })
+			continue
+		}
+		r.group = append(r.group, i)
+		if int64(r.drop[i].count()) < f.Rows {
+			if err := r.rows.load(ctx, r.lake, f, r.drop[i]); err != nil {
+				return err
+			}
+		}
+		if r.rows.bytes >= r.budget {
+			if err := r.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return r.flush(ctx)
+}
+
+func (r *rewriter) change(fn func(out *event.Compaction)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fn(&r.out)
+}
+
+// flush writes what is in memory as one file, brings it to its place and reads it again.
+func (r *rewriter) flush(ctx context.Context) error {
+	if len(r.group) == 0 {
+		return nil
+	}
+	r.change(func(out *event.Compaction) {
+		for _, i := range r.group {
+			out.Old = append(out.Old, r.files[i].Path)
+		}
+	})
+	if len(r.rows.order) > 0 {
+		if err := r.write(ctx); err != nil {
+			return err
+		}
+	}
+	r.group = r.group[:0]
+	r.rows.reset()
+	return nil
+}
+
+func (r *rewriter) write(ctx context.Context) error {
+	f := r.files[r.group[0]] // for the partition
+	for _, i := range r.group {
+		f.From, f.To = min(f.From, r.files[i].From), max(f.To, r.files[i].To)
+	}
+	kind := r.rows.table.kind
+	oldest, newest, err := r.rows.sort(r.hour)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Path, err)
+	}
+	// The first of the files that are joined makes the name unlike that of any other.
+	nonce := fmt.Sprintf("c%013x-%d-", r.out.Generation, r.group[0])
+	f.Path = hourDir(kind, r.hour) + "/" + fileName(f.TopicPartition(), f.From, f.To, kind, r.hour, nonce)
+	f.Rows, f.MinTime, f.MaxTime = int64(len(r.rows.order)), oldest, newest
+	err = r.stage(kind, &f)
+	r.change(func(out *event.Compaction) { out.New = append(out.New, f) }) // for discard, whatever happens
+	if err != nil {
+		return err
+	}
+	if err := r.reach("write"); err != nil {
+		return err
+	}
+	if err := r.lake.place(ctx, []*event.LakeFile{&f}); err != nil {
+		return err
+	}
+	if err := r.reach("place"); err != nil {
+		return err
+	}
+	return r.rows.compare(ctx, r.lake, &f)
+}
+
+// stage writes the rows in memory into the staging folder and verifies the file.
+func (r *rewriter) stage(kind event.Kind, f *event.LakeFile) error {
+	enc := r.encoders[kind]
+	if enc == nil {
+		enc = newCompactEncoder(kind)
+		r.encoders[kind] = enc
+	}
+	if err := r.lake.writeStaged(enc, &r.rows, r.rows.order, f); err != nil {
+		return err
+	}
+	return r.lake.verifyStaged(f, !r.lake.noSync)
+}

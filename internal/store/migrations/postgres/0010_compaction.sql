@@ -1,0 +1,20 @@
+-- +goose Up
+
+-- The live files of an hour that share a generation, not 0, were compacted together: no identity is among them twice.
+ALTER TABLE lake_files ADD COLUMN generation BIGINT NOT NULL DEFAULT 0;
+-- When the file was replaced, microseconds since the epoch.
+ALTER TABLE lake_files ADD COLUMN superseded_at BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX lake_files_superseded ON lake_files (superseded_at) WHERE state = 'superseded';
+
+-- The version of each hour that its compacted files were made of. An hour whose version is another has loose files.
+CREATE TABLE hour_compactions (
+    hour           BIGINT NOT NULL PRIMARY KEY, -- seconds since the epoch
+    compacted_from BIGINT NOT NULL,
+    compacted_at   BIGINT NOT NULL  -- microseconds since the epoch
+);
+
+-- +goose Down
+DROP TABLE hour_compactions;
+DROP INDEX lake_files_superseded;
+ALTER TABLE lake_files DROP COLUMN superseded_at;
+ALTER TABLE lake_files DROP COLUMN generation;
