@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,7 +30,7 @@ type instance struct {
 	dir  string // holds the state, the log and the ready file
 	args []string
 	env  []string
-	sql  []string // the variable that names the database, when it is not hxp's own
+	sql  string // URL of the database; "" when hxp keeps its own
 
 	mu   sync.Mutex // guards what a restart changes
 	cmd  *exec.Cmd
@@ -40,13 +41,17 @@ type instance struct {
 // start runs `hxp up ARGS…` on broker until the test ends; 127.0.0.1:0 embeds one.
 func start(t testing.TB, broker string, args ...string) *instance {
 	t.Helper()
-	h := &instance{dir: t.TempDir(), args: args, env: append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+broker)}
+	h := prepare(t, broker, args...)
+	h.up(t)
+	return h
+}
+
+// prepare is start without the start.
+func prepare(t testing.TB, broker string, args ...string) *instance {
+	t.Helper()
+	h := &instance{dir: t.TempDir(), args: args, env: append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+broker), sql: database(t)}
 	for _, p := range ports {
 		h.env = append(h.env, p+"=0")
-	}
-	if u := database(t); u != "" {
-		h.sql = []string{"SQL_DATABASE_URL=" + u}
-		h.env = append(h.env, h.sql...)
 	}
 	t.Cleanup(func() {
 		h.kill()
@@ -54,8 +59,15 @@ func start(t testing.TB, broker string, args ...string) *instance {
 			t.Logf("log of hxp (its end):\n%s", h.logTail(6000))
 		}
 	})
-	h.up(t)
 	return h
+}
+
+// database is the setting of the database, if any.
+func (h *instance) database() []string {
+	if h.sql == "" {
+		return nil
+	}
+	return []string{"SQL_DATABASE_URL=" + h.sql}
 }
 
 // cleanEnv is the environment without settings of hxp, which would make runs differ from machine to machine.
@@ -82,7 +94,7 @@ func (h *instance) up(t testing.TB) {
 	}
 	defer log.Close()
 	cmd := exec.Command(binary, append([]string{"up", "--data-dir", filepath.Join(h.dir, "data"), "--ready-file", ready}, h.args...)...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = h.env, log, log
+	cmd.Env, cmd.Stdout, cmd.Stderr = slices.Concat(h.env, h.database()), log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +173,7 @@ func (h *instance) cli(t testing.TB, args ...string) (stdout, stderr []byte, cod
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, args...)
 	cmd.Env = append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+h.url("kafka"), "HXP_DATA_DIR="+filepath.Join(h.dir, "data"))
-	cmd.Env = append(cmd.Env, h.sql...)
+	cmd.Env = append(cmd.Env, h.database()...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
