@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -333,8 +334,11 @@ func (s *system) busChecks() map[string]func(context.Context) httpx.Check {
 }
 
 func (s *system) checkWindows(context.Context) httpx.Check {
+	if err := s.stream.Healthy(); err != nil {
+		return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("the windows do not take in what comes: %v", err)}
+	}
 	if reasons := s.stream.Problems(); len(reasons) > 0 {
-		return httpx.Check{Status: httpx.Degraded, Detail: reasons[0]}
+		return httpx.Check{Status: httpx.Degraded, Detail: strings.Join(reasons, "; ")}
 	}
 	return httpx.Check{Status: httpx.Healthy, Detail: "windows are exact"}
 }

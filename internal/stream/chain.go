@@ -15,10 +15,11 @@ type journal struct {
 
 // chain is what counts of one input partition.
 type chain struct {
+	Begin     int64 // the windows hold what counts from here on
 	To        int64 // the next unit counts only if it begins here
 	Watermark int64
 	Idle      bool
-	Lost      int64 // offsets that gap units covered
+	Lost      int64 // records that are missing from the windows
 	GapReason string
 	Tally     tally
 }
@@ -92,7 +93,7 @@ func (j *journal) judge(h header, bodies [][]byte) *verdict {
 	v := &verdict{header: h, bodies: bodies}
 	c := j.chains[h.Source]
 	if c == nil {
-		c = &chain{To: h.From, Watermark: h.Watermark}
+		c = &chain{Begin: h.From, To: h.From, Watermark: h.Watermark}
 		j.chains[h.Source] = c
 	}
 	if c.To != h.From {
@@ -103,9 +104,14 @@ func (j *journal) judge(h header, bodies [][]byte) *verdict {
 	c.Watermark = max(c.Watermark, h.Watermark)
 	c.Idle = h.Idle
 	if h.Gap != nil {
-		c.Lost += h.Gap.Lost
-		c.GapReason = h.Gap.Reason
+		c.miss(h.Gap.Lost, h.Gap.Reason)
 	}
 	c.Tally.add(&h.Tally)
 	return v
+}
+
+// miss notes that so many records are not in the windows.
+func (c *chain) miss(lost int64, reason string) {
+	c.Lost += lost
+	c.GapReason = reason
 }

@@ -10,12 +10,14 @@
 // again or run beside another owner; what does not chain is ignored by every reader alike. A unit is sent only after the
 // dead letters and late events that it covers are written, and group offsets are written after that as a courtesy to tools.
 //
-// The road through the files: service.go starts one lane for each partition number (lane.go); a lane owns the folders of
-// its input partitions (folder.go, with the duplicate filter of filter.go), sends their units (unit.go), follows its
-// journal partition (chain.go) and keeps what is counted in its ladder (ladder.go, node.go); snapshot.go makes restarts
-// short; query.go and api.go answer.
+// The road through the files: service.go runs sessions (session.go), one for each shape of the topics (layout.go). A session
+// has one lane for each partition number (lane.go). A lane takes in the batches of its input partitions (intake.go), folds
+// them (folder.go, with the duplicate filter of filter.go), sends units (flush.go, unit.go), follows its journal partition
+// (follow.go, chain.go) and keeps what is counted in its ladder (ladder.go, node.go). snapshot.go and snapshots.go make
+// restarts short, past.go mends what they cannot. query.go and api.go answer, health.go says what is wrong.
 //
 // On failure: a record that cannot be parsed goes to the dead letters and is passed; a broker that does not answer is waited
-// for; a position that the log no longer has becomes a gap unit that says how much is lost, and is shown in completeness; a
-// damaged snapshot is passed over for the one before it.
+// for; a topic that has grown or was made anew begins a new session; a position that the log no longer has becomes a gap unit
+// that says how much is lost, and is shown in completeness; a damaged snapshot is passed over for the one before it; what
+// neither snapshots nor journal tell is counted again from the topics, or said to be lost.
 package stream

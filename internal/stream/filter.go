@@ -1,20 +1,29 @@
 package stream
 
-import (
-	"encoding/binary"
-	"errors"
-)
+import "encoding/binary"
 
-// filter remembers at which offset an identity was first seen in one input partition, first in first out within a budget.
-// An event is a duplicate only when the remembered offset is smaller than its own, so folding the same records again is
-// harmless. It is a ring of entries in order of arrival and an open-addressed table of positions in that ring, without
-// pointers. Not for concurrent use.
+// filter remembers at which offset the identity of an event that counts was first seen in one input partition, first in
+// first out within a budget. An event is a duplicate only when the remembered offset is smaller than its own, so folding the
+// same records again is harmless. It is a ring of entries in order of arrival and an open-addressed table of positions in
+// that ring, without pointers. Not for concurrent use.
 type filter struct {
 	ring  []entry
 	head  int // position of the oldest entry
 	n     int
 	table []uint32 // ring position + 1; 0 = free
 	max   int
+
+	next   int64 // records below were taken in, so that a restart reads on from here
+	forgot bool  // older entries had to go, or were not worth reading
+	blind  blind
+}
+
+// blind says which records went by without their identities being taken in: the log had lost them before they were read
+// again. Events that repeat them count again.
+type blind struct {
+	records int64 // 0 = none; also when everything that old is forgotten anyway
+	end     int64 // offset behind the last of them
+	at      int64 // when that was noticed, microseconds
 }
 
 type entry struct {
@@ -103,6 +112,7 @@ func (f *filter) evict() {
 	s, _ := f.find(f.ring[f.head].id)
 	f.head = (f.head + 1) % len(f.ring)
 	f.n--
+	f.forgot = true
 	for next := (s + 1) & mask; f.table[next] != 0; next = (next + 1) & mask {
 		home := f.slot(f.ring[f.table[next]-1].id)
 		if (next-home)&mask >= (next-s)&mask {
@@ -113,17 +123,55 @@ func (f *filter) evict() {
 	f.table[s] = 0
 }
 
-// reach is the broker time of the oldest entry that is remembered, in microseconds; full tells whether older ones were
-// forgotten.
-func (f *filter) reach() (oldest int64, full bool) {
-	if f.n == 0 {
-		return 0, false
+// pass says that the records before offset to cannot be read any more.
+func (f *filter) pass(to int64, now int64) {
+	if to <= f.next {
+		return
 	}
-	return f.ring[f.head].at, f.n == f.max
+	f.blind = blind{records: f.blind.records + to - f.next, end: to, at: now}
+	f.next = to
 }
 
-// appendTo writes the entries in order of arrival.
+// cut says that the log was cut and goes on at end: what counts, which is everything below counted, was seen before anything
+// that comes now, and the rest never was.
+func (f *filter) cut(end, counted, now int64) {
+	if unread := counted - max(f.next, end); unread > 0 {
+		f.blind = blind{records: f.blind.records + unread, end: end, at: now}
+	}
+	old := *f
+	f.ring, f.head, f.n, f.next = make([]entry, len(old.ring)), 0, 0, min(f.next, end)
+	clear(f.table)
+	for i := range old.n {
+		if e := old.ring[(old.head+i)%len(old.ring)]; e.offset < counted {
+			f.ring[f.n] = entry{id: e.id, offset: min(e.offset, end-1), at: e.at}
+			f.link(uint32(f.n))
+			f.n++
+		}
+	}
+}
+
+// reach is since when every identity is remembered, as broker time in microseconds; partial tells whether older ones are
+// not.
+func (f *filter) reach() (oldest int64, partial bool) {
+	if f.blind.records > 0 && f.n > 0 && f.ring[f.head].offset >= f.blind.end {
+		f.blind = blind{}
+	}
+	switch {
+	case f.blind.records > 0:
+		return f.blind.at, true
+	case f.n == 0:
+		return 0, false
+	}
+	return f.ring[f.head].at, f.forgot
+}
+
+// appendTo writes the filter with its entries in order of arrival.
 func (f *filter) appendTo(dst []byte) []byte {
+	dst = binary.AppendVarint(dst, f.next)
+	dst = appendBool(dst, f.forgot)
+	for _, n := range []int64{f.blind.records, f.blind.end, f.blind.at} {
+		dst = binary.AppendVarint(dst, n)
+	}
 	dst = binary.AppendUvarint(dst, uint64(f.n))
 	for i := range f.n {
 		e := &f.ring[(f.head+i)%len(f.ring)]
@@ -135,22 +183,23 @@ func (f *filter) appendTo(dst []byte) []byte {
 	return dst
 }
 
-var errShort = errors.New("ends early")
-
-// decode fills an empty filter from what appendTo wrote and returns the rest of src.
-func (f *filter) decode(src []byte) ([]byte, error) {
-	n, k := binary.Uvarint(src)
-	if k <= 0 || n > uint64(len(src)-k)/32 {
-		return nil, errShort
+// filter reads what appendTo wrote.
+func (d *decoder) filter(budget int64) *filter {
+	f := newFilter(budget)
+	f.next, f.forgot = d.varint(), d.byte() == 1
+	f.blind = blind{records: d.varint(), end: d.varint(), at: d.varint()}
+	const size = 32
+	n := d.uvarint()
+	if n > uint64(len(d.src))/size {
+		d.fail()
+		return f
 	}
-	src = src[k:]
 	if int(n) > len(f.ring) {
 		f.grow(int(n))
 	}
-	for range n {
+	for src := d.bytes(int(n) * size); len(src) > 0; src = src[size:] {
 		f.seen([2]uint64{binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])},
 			int64(binary.LittleEndian.Uint64(src[16:])), int64(binary.LittleEndian.Uint64(src[24:])))
-		src = src[32:]
 	}
-	return src, nil
+	return f
 }

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"crypto/rand"
-	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -21,7 +20,7 @@ type folder struct {
 	names  *names
 
 	next     int64 // offset of the next record
-	foldFrom int64 // records below were folded before the restart: they are read for their ids alone
+	foldFrom int64 // records below are counted already: they are read for their identities alone
 	high     int64 // end of the partition as last told by the broker
 	moved    time.Time
 
@@ -31,7 +30,8 @@ type folder struct {
 	open    *work // what is folded and not sent
 	pending *work // what is sent and not yet counted; at most one
 	sent    time.Time
-	skip    int // batches to pass over until that many seeks have been answered
+	skip    int   // batches to pass over until that many seeks have been answered
+	past    *past // what must be counted again; nil when the journal tells everything
 }
 
 // work is a unit in the making: the input offsets [from, to) folded.
@@ -63,42 +63,61 @@ func (f *folder) fold(m *bus.Message) {
 	if m.Offset < f.next {
 		return
 	}
-	f.next = m.Offset + 1
+	if f.past != nil && m.Offset < f.past.end {
+		f.past.fold(m)
+		f.next = f.past.next
+		return
+	}
 	broker := m.Timestamp.UnixMicro()
+	named, bad := f.read(m, broker)
+	known := bad == nil && named && f.filter.seen(f.ev.Identity(), m.Offset, broker)
+	f.pass(m.Offset + 1)
 	if m.Offset < f.foldFrom {
-		if bad := f.parser.Parse(m.Value, &f.ev); bad == nil && f.ev.ID != "" {
-			f.filter.seen(f.ev.Identity(), m.Offset, broker)
-		}
 		return
 	}
-	w := f.open
-	w.header.To = f.next
-	t := &w.header.Tally
-	t.Records++
-	if w.header.Oldest == 0 || broker < w.header.Oldest {
-		w.header.Oldest = broker
+	h := &f.open.header
+	h.To = f.next
+	h.Tally.Records++
+	if h.Oldest == 0 || broker < h.Oldest {
+		h.Oldest = broker
 	}
-	bad := f.parser.Parse(m.Value, &f.ev)
-	if bad != nil {
+	switch {
+	case bad != nil:
 		f.bury(m, bad)
-		return
+	case known:
+		h.Tally.Duplicates++
+	default:
+		f.count(m, broker)
 	}
-	e := &f.ev
-	named := e.ID != ""
-	e.Complete(f.src.TopicID, m.Partition, m.Offset, broker)
-	if e.Time > broker+f.cfg.Future.Microseconds() {
-		t.Future++
-		f.bury(m, &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "the event is stamped more than " + f.cfg.Future.String() + " ahead of the broker's clock"})
-		return
+}
+
+// pass moves the folder behind what it has taken in.
+func (f *folder) pass(next int64) {
+	f.next = next
+	f.filter.next = max(f.filter.next, next)
+}
+
+// read takes the event of a record into f.ev. named tells whether its producer gave it an id; bad says why it does not
+// count. Only what counts enters the duplicate filter: an event that was quarantined may come again with the right time.
+func (f *folder) read(m *bus.Message, broker int64) (named bool, bad *event.Invalid) {
+	if bad = f.parser.Parse(m.Value, &f.ev); bad != nil {
+		return false, bad
 	}
-	if named && f.filter.seen(e.Identity(), m.Offset, broker) {
-		t.Duplicates++
-		return
+	named = f.ev.ID != ""
+	f.ev.Complete(f.src.TopicID, m.Partition, m.Offset, broker)
+	if f.ev.Time > broker+f.cfg.Future.Microseconds() {
+		bad = &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "the event is stamped more than " + f.cfg.Future.String() + " ahead of the broker's clock"}
 	}
+	return named, bad
+}
+
+// count adds the event that was read to its pane.
+func (f *folder) count(m *bus.Message, broker int64) {
+	e, t := &f.ev, &f.open.header.Tally
 	late := f.clock(e.Time, broker)
 	if late {
 		t.late(e.Source)
-		w.side = append(w.side, f.copyLate(m))
+		f.open.side = append(f.open.side, f.copyLate(m))
 	}
 	t.Events++
 	if e.Kind == event.LLMRequest && e.Has(event.Success) && !e.Bool(event.Success) {
@@ -148,50 +167,20 @@ func (w *work) deltas(n *names) []delta {
 	return ds
 }
 
-// restart drops what is not counted and folds again from offset to.
-func (f *folder) restart(c *chain) {
+// restart drops what is not counted and goes on behind what the chain says is. What others counted is read for its
+// identities. It tells whether the reader must go to another offset for that.
+func (f *folder) restart(c *chain) (seek bool) {
+	was := f.next
 	f.pending = nil
-	f.next, f.foldFrom = c.To, c.To
+	f.foldFrom = c.To
 	f.watermark, f.idle = c.Watermark, c.Idle
 	f.begin(c.To)
+	f.next = min(f.filter.next, c.To)
+	return f.next != was
 }
 
 // begin opens the next unit.
 func (f *folder) begin(from int64) {
 	f.open = newWork(f.src, from)
 	f.open.header.Watermark = f.watermark
-}
-
-// names tells models and tenants apart up to a budget; the rest count under otherName, so that a stranger who sends a
-// million names costs bounded memory and the totals stay exact.
-type names struct {
-	keys            keys
-	models, tenants map[string]bool
-	maxModels       int
-	maxTenants      int
-	overflow        agg.Distinct // which models and tenants did not fit
-}
-
-func newNames(c *Config) *names {
-	return &names{keys: keys{ids: map[agg.Key]uint32{}}, models: map[string]bool{}, tenants: map[string]bool{}, maxModels: c.MaxModels, maxTenants: c.MaxTenants}
-}
-
-func (n *names) id(model, tenant string) uint32 {
-	if id, ok := n.keys.ids[agg.Key{Model: model, Tenant: tenant}]; ok {
-		return id
-	}
-	model, tenant = admit(n.models, model, n.maxModels, n), admit(n.tenants, tenant, n.maxTenants, n)
-	return n.keys.id(agg.Key{Model: model, Tenant: tenant})
-}
-
-func admit(known map[string]bool, name string, most int, n *names) string {
-	switch {
-	case name == "" || known[name]:
-		return name
-	case len(known) >= most:
-		n.overflow.Add(name)
-		return otherName
-	}
-	known[strings.Clone(name)] = true
-	return name
 }

@@ -15,9 +15,8 @@ type topicPartition struct {
 // inputReader reads the input partitions for all lanes. A lane that must go back asks by seek and knows from the answer,
 // which comes in order, that everything before it is stale.
 type inputReader struct {
-	reader *bus.Reader
-	names  map[topicPartition]source
-	lanes  []*lane
+	names map[topicPartition]source
+	lanes []*lane
 
 	mu     sync.Mutex
 	seeks  []seek
@@ -29,8 +28,8 @@ type seek struct {
 	offset int64
 }
 
-func newInputReader(r *bus.Reader, names map[topicPartition]source, lanes []*lane) *inputReader {
-	return &inputReader{reader: r, names: names, lanes: lanes, cancel: func() {}}
+func newInputReader() *inputReader {
+	return &inputReader{names: map[topicPartition]source{}, cancel: func() {}}
 }
 
 func (r *inputReader) seek(src source, offset int64) {
@@ -40,8 +39,8 @@ func (r *inputReader) seek(src source, offset int64) {
 	r.cancel()
 }
 
-// run reads until ctx ends.
-func (r *inputReader) run(ctx context.Context) error {
+// run reads until ctx ends. Seeks asked for before are done first.
+func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 	for {
 		poll, cancel := context.WithCancel(ctx)
 		r.mu.Lock()
@@ -49,7 +48,7 @@ func (r *inputReader) run(ctx context.Context) error {
 		r.seeks, r.cancel = nil, cancel
 		r.mu.Unlock()
 		for _, s := range seeks {
-			if err := r.reader.Seek(s.source.Topic, s.source.Partition, s.offset); err != nil {
+			if err := reader.Seek(s.source.Topic, s.source.Partition, s.offset); err != nil {
 				cancel()
 				return err
 			}
@@ -58,7 +57,7 @@ func (r *inputReader) run(ctx context.Context) error {
 				return err
 			}
 		}
-		fetch, err := r.reader.Poll(poll)
+		fetch, err := reader.Poll(poll)
 		cancel()
 		for _, b := range fetch {
 			if err := r.hand(ctx, inputBatch{source: r.names[topicPartition{b.Topic, b.Partition}], batch: b}); err != nil {

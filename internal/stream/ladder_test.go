@@ -85,9 +85,10 @@ func TestFilterKnowsSmallerOffsetsOnly(t *testing.T) {
 				order = append(order, id)
 			}
 		}
-		back := newFilter(entryBytes * 64)
-		if rest, err := back.decode(f.appendTo(nil)); err != nil || len(rest) != 0 || back.n != f.n {
-			t.Fatalf("filter read back: %d of %d entries, %v", back.n, f.n, err)
+		d := decoder{src: f.appendTo(nil)}
+		back := d.filter(entryBytes * 64)
+		if d.err != nil || len(d.src) != 0 || back.n != f.n || back.next != f.next || back.forgot != f.forgot {
+			t.Fatalf("filter read back: %d of %d entries, %v", back.n, f.n, d.err)
 		}
 		for id, at := range first {
 			if !back.seen([2]uint64{id * 0x9e3779b97f4a7c15, id}, at+1, 0) {

@@ -47,20 +47,6 @@ func (s *Service) Query(want Span) Result {
 	return r
 }
 
-// completeness is the share of the records written so far that was read: what is behind and what was lost is missing.
-func completeness(parts map[source]progress) float64 {
-	var have, all int64
-	for _, p := range parts {
-		behind := max(p.High-p.Counted, 0)
-		have += p.Tally.Records
-		all += p.Tally.Records + behind + p.Lost
-	}
-	if all == 0 {
-		return 1
-	}
-	return float64(have) / float64(all)
-}
-
 // Window merges what is counted in [from, to), taken in whole seconds: of everything, and of each model that has requests.
 func (s *Service) Window(from, to time.Time) (overall *agg.Cell, models map[string]*agg.Cell, watermark time.Time, completeness float64) {
 	r := s.Query(Span{Start: from.Unix(), End: ceilSecond(to)})
@@ -115,7 +101,7 @@ func (s *Service) behind() (n int64) {
 func (s *Service) reach() time.Duration {
 	reach := time.Duration(-1)
 	for _, p := range s.partitions() {
-		if !p.FilterFull {
+		if !p.Partial {
 			continue
 		}
 		if d := time.Since(time.UnixMicro(p.Reach)); reach < 0 || d < reach {

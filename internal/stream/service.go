@@ -3,13 +3,11 @@ package stream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
-	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -31,13 +29,15 @@ type Service struct {
 	log     *slog.Logger
 	metrics *metrics
 	started time.Time
-	ready   chan struct{}
 
-	mu     sync.RWMutex
-	lanes  []*lane
-	needed map[int32][]map[source]int64 // positions of the newest snapshots of each lane, newest first
+	ready     chan struct{}
+	readyOnce sync.Once
 
-	reader *inputReader
+	mu      sync.RWMutex
+	lanes   []*lane                      // of the session that reads, or of the last one that did
+	missing []string                     // input topics that do not exist
+	failure error                        // why no session reads; nil while one does
+	needed  map[int32][]map[source]int64 // positions of the newest snapshots of each lane, newest first
 }
 
 // New makes a service that reads and writes through b.
@@ -50,251 +50,78 @@ func New(cfg Config, b *bus.Bus, opts Options) *Service {
 // Ready is closed when the windows of before are restored and reading has begun.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
-// drainTime is how long a stop waits for what is folded to count.
-const drainTime = 3 * time.Second
-
-// Run works until ctx ends; then what was folded is sent, counted and kept in a snapshot.
-func (s *Service) Run(ctx context.Context) (err error) {
-	units, err := s.bus.NewProducer(bus.ProducerOptions{ManualPartition: true})
-	if err != nil {
-		return err
-	}
-	defer units.Close()
-	side, err := s.bus.NewProducer(bus.ProducerOptions{Linger: 5 * time.Millisecond})
-	if err != nil {
-		return err
-	}
-	defer side.Close()
-
-	// The lanes get a context of their own, which ends after drain; whatever fails ends everything.
-	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer stop(nil)
-	ctx, halted := context.WithCancel(ctx)
-	defer halted()
-	defer context.AfterFunc(work, halted)()
+// Run works until ctx ends; then what was folded is sent, counted and kept in a snapshot. Trouble with the topics does not
+// end it once it was ready: it says so in its health and begins again.
+func (s *Service) Run(ctx context.Context) error {
 	snapshots := make(chan snapshotFile, 64)
-	var writer, tasks sync.WaitGroup
+	var writer sync.WaitGroup
 	writer.Go(func() { s.keepSnapshots(snapshots) })
-	fail := func(err error) {
-		if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, bus.ErrClosed) {
-			stop(err)
-		}
-	}
-	defer func() { // in this order: lanes end, readers end, snapshots are written
-		tasks.Wait()
-		close(snapshots)
-		writer.Wait()
-		if cause := context.Cause(work); cause != nil && !errors.Is(cause, context.Canceled) {
-			err = cause
-		}
-	}()
-
-	ends, from, err := s.makeLanes(ctx, units, side, snapshots)
-	if err != nil {
-		return err
-	}
-	journal, err := s.bus.NewReader(ends.assign, bus.ReaderOptions{MaxWait: 5 * time.Second})
-	if err != nil {
-		return err
-	}
-	reading, stopReading := context.WithCancel(work)
-	defer stopReading()
-	tasks.Go(func() { fail(s.readJournal(reading, journal)) })
-	laneCtx, stopLanes := context.WithCancel(work)
-	defer stopLanes()
-	var lanes sync.WaitGroup
-	for _, l := range s.lanes {
-		lanes.Go(func() { fail(l.run(laneCtx, work)) })
-	}
-	halt := func() {
-		stopLanes()
-		drained := time.AfterFunc(drainTime, func() { stop(context.Canceled) })
-		lanes.Wait()
-		drained.Stop()
-		stopReading()
-		journal.Close()
-	}
-	defer halt()
-
-	if err := s.awaitJournal(ctx, work, ends); err != nil {
-		return ignoreCancel(err)
-	}
-	if err := s.startInput(ctx, work, from, &tasks, fail); err != nil {
-		return ignoreCancel(err)
-	}
-	close(s.ready)
-	s.commitPositions(ctx, work)
-	return nil
-}
-
-func ignoreCancel(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
-}
-
-// journalEnds says where reading of the journal begins and how far it must come before the input is read.
-type journalEnds struct {
-	assign map[string]map[int32]int64
-	end    map[int32]int64
-}
-
-// makeLanes restores one lane for each partition of the journal.
-func (s *Service) makeLanes(ctx context.Context, units, side *bus.Producer, snapshots chan<- snapshotFile) (journalEnds, map[source]int64, error) {
-	ends := journalEnds{assign: map[string]map[int32]int64{event.TopicPanes: {}}, end: map[int32]int64{}}
-	logs, err := s.bus.Offsets(ctx, event.TopicPanes)
-	if err != nil {
-		return ends, nil, fmt.Errorf("bounds of the journal %s: %w", event.TopicPanes, err)
-	}
-	from := map[source]int64{}
-	partitions := logs[event.TopicPanes]
-	for n := range int32(len(partitions)) {
-		l := s.newLane(n, units, side, snapshots)
-		for src, offset := range l.restore(snapshotDir(s.opts.StateDir, n)) {
-			from[src] = offset
-		}
-		log := partitions[n]
-		if l.journal.next < log.Start || l.journal.next > log.End {
-			if l.journal.next != 0 {
-				s.log.Error("the journal does not hold the offset of the snapshot: what lies between is missing from the windows, input is folded again from the last counted position", "partition", n, "snapshot", l.journal.next, "journal_start", log.Start, "journal_end", log.End)
-			}
-			l.journal.next = min(max(l.journal.next, log.Start), log.End)
-		}
-		ends.assign[event.TopicPanes][n] = l.journal.next
-		ends.end[n] = log.End
-		s.mu.Lock()
-		s.lanes = append(s.lanes, l)
-		s.mu.Unlock()
-	}
-	if len(s.lanes) == 0 {
-		return ends, nil, fmt.Errorf("topic %s has no partitions", event.TopicPanes)
-	}
-	return ends, from, nil
-}
-
-func (s *Service) newLane(n int32, units, side *bus.Producer, snapshots chan<- snapshotFile) *lane {
-	return &lane{
-		number: n, cfg: &s.cfg, log: s.log, metrics: s.metrics, units: units, side: side, seek: s.seek,
-		input: make(chan inputBatch, 4), records: make(chan bus.PartitionBatch, 4), calls: make(chan func()), acks: newMailbox(),
-		folders: map[source]*folder{}, names: newNames(&s.cfg), journal: newJournal(), ladder: newLadder(s.cfg.LadderCells),
-		progress: map[source]progress{}, lastSnapshot: time.Now(), snapshots: snapshots,
-	}
-}
-
-// readJournal hands the records of the journal to the lanes until ctx ends.
-func (s *Service) readJournal(ctx context.Context, r *bus.Reader) error {
-	for {
-		fetch, err := r.Poll(ctx)
-		if err != nil {
+	defer writer.Wait()
+	defer close(snapshots)
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := s.session(ctx, snapshots)
+		if err == nil || !s.isReady() && lasting(err) {
 			return err
 		}
-		for _, b := range fetch {
-			select {
-			case s.lanes[b.Partition].records <- b:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		if s.Healthy() == nil { // it had begun
+			pause = firstPause
+		}
+		if errors.Is(err, errLayout) {
+			s.log.Info("the windows begin anew from their journal", "reason", err)
+		} else {
+			s.log.Error("the windows begin again from their journal", "error", err, "after", pause)
+			s.ail(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
 		}
 	}
 }
 
-// awaitJournal waits until every lane has read the journal as it was when the service started.
-func (s *Service) awaitJournal(ctx, work context.Context, ends journalEnds) error {
-	for n, end := range ends.end {
-		l := s.lanes[n]
-		for {
-			var next int64
-			if err := s.ask(ctx, work, l, func() { next = l.journal.next }); err != nil {
-				return err
-			}
-			if next >= end {
-				break
-			}
-			select {
-			case <-time.After(2 * time.Millisecond):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+// lasting tells whether err would only come again.
+func lasting(err error) bool {
+	for _, passing := range []error{errLayout, errJournal, errLeader} {
+		if errors.Is(err, passing) {
+			return false
 		}
 	}
-	return nil
+	return !bus.Retryable(err)
 }
 
-// ask runs fn on the lane's own goroutine.
-func (s *Service) ask(ctx, work context.Context, l *lane, fn func()) error {
-	done := make(chan struct{})
+// The time between two sessions.
+const (
+	firstPause   = 50 * time.Millisecond
+	longestPause = 5 * time.Second
+)
+
+func (s *Service) isReady() bool {
 	select {
-	case l.calls <- func() { fn(); close(done) }:
-		<-done
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-work.Done():
-		return context.Cause(work)
+	case <-s.ready:
+		return true
+	default:
+		return false
 	}
 }
 
-// startInput gives the lanes their folders and begins to read the input topics.
-func (s *Service) startInput(ctx, work context.Context, from map[source]int64, tasks *sync.WaitGroup, fail func(error)) error {
-	logs, err := s.bus.Offsets(ctx, kindTopics...)
-	if err != nil {
-		return fmt.Errorf("bounds of the input topics: %w", err)
-	}
-	sources := make([]map[source]bus.Range, len(s.lanes))
-	for _, topic := range kindTopics {
-		id, err := s.bus.TopicID(ctx, topic)
-		if err != nil {
-			return fmt.Errorf("id of topic %s: %w", topic, err)
-		}
-		for p, log := range logs[topic] {
-			if int(p) >= len(s.lanes) {
-				return fmt.Errorf("topic %s has %d partitions and %s only %d: give the journal as many first (partitions can only grow)", topic, len(logs[topic]), event.TopicPanes, len(s.lanes))
-			}
-			if sources[p] == nil {
-				sources[p] = map[source]bus.Range{}
-			}
-			sources[p][source{TopicID: id, Topic: topic, Partition: p}] = log
-		}
-	}
-	assign := map[string]map[int32]int64{}
-	byName := map[topicPartition]source{}
-	for n, l := range s.lanes {
-		var reading map[source]int64
-		if err := s.ask(ctx, work, l, func() { reading = l.start(sources[n], from) }); err != nil {
-			return err
-		}
-		for src, offset := range reading {
-			if assign[src.Topic] == nil {
-				assign[src.Topic] = map[int32]int64{}
-			}
-			assign[src.Topic][src.Partition] = offset
-			byName[topicPartition{src.Topic, src.Partition}] = src
-		}
-	}
-	r, err := s.bus.NewReader(assign, bus.ReaderOptions{MaxWait: 5 * time.Second, MaxMessages: 20_000})
-	if err != nil {
-		return err
-	}
-	reader := newInputReader(r, byName, s.lanes)
+// ail notes why no session works.
+func (s *Service) ail(err error) {
 	s.mu.Lock()
-	s.reader = reader
-	s.mu.Unlock()
-	tasks.Go(func() {
-		defer r.Close()
-		fail(reader.run(ctx))
-	})
-	return nil
+	defer s.mu.Unlock()
+	s.failure = err
 }
 
-func (s *Service) seek(src source, offset int64) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	s.reader.seek(src, offset)
+// began notes that a session reads the input: from now on its lanes answer.
+func (s *Service) began(lanes []*lane, l *layout) {
+	s.mu.Lock()
+	s.lanes, s.missing, s.failure = lanes, l.missing(), nil
+	s.mu.Unlock()
+	s.readyOnce.Do(func() { close(s.ready) })
 }
 
 // commitPositions tells lag tools how far the windows are, until ctx ends.
-func (s *Service) commitPositions(ctx, work context.Context) {
+func (s *Service) commitPositions(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	for {
@@ -304,8 +131,6 @@ func (s *Service) commitPositions(ctx, work context.Context) {
 				s.log.Debug("positions not committed", "group", Group, "error", err)
 			}
 		case <-ctx.Done():
-			return
-		case <-work.Done():
 			return
 		}
 	}

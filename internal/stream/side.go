@@ -10,7 +10,11 @@ import (
 // bury puts a record that is no valid event aside, whole and with the reason, to be written to the dead letters before the
 // unit that covers it. Its id is the record's place, so that readers who meet it twice keep the first.
 func (f *folder) bury(m *bus.Message, bad *event.Invalid) {
-	f.open.header.Tally.DeadLetters++
+	t := &f.open.header.Tally
+	t.DeadLetters++
+	if bad.Code == event.CodeFuture {
+		t.Future++
+	}
 	d := event.DeadLetter{
 		ID: f.place(m), Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, ReceivedAt: m.Timestamp.UnixMicro(),
 		Code: bad.Code, Pointer: bad.Pointer, Reason: bad.Detail, Payload: m.Value,

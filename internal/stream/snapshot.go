@@ -2,59 +2,24 @@ package stream
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
-	"github.com/hxp-enterprise/hxp/internal/event"
-	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
 )
 
 // A snapshot is the state of one lane at one offset of its journal partition: chains, units of which parts are missing,
-// ladder and duplicate filters. The file is named by the offset and ends with the sha256 of what stands before; it counts
-// only after it was read again. Format: magic, version, sections in the order of encode.
+// ladder and duplicate filters. It ends with the sha256 of what stands before. Format: magic, version, sections in the order
+// of encode.
 
 const (
 	snapshotMagic = "HXPS"
-	snapshotVer   = 1
-	keptSnapshots = 2 // the journal is shortened below the older one
+	snapshotVer   = 2
 )
 
-// snapshotFile is a snapshot on its way to the disk.
-type snapshotFile struct {
-	lane   *lane
-	offset int64
-	data   []byte
-	needs  map[source]int64 // counted positions: what a restore reads the input from
-	done   chan struct{}
-}
-
-// snapshot hands the state to the writer. It is skipped while the one before is being written, unless wait is set, which
-// waits for both.
-func (l *lane) snapshot(wait bool) {
-	if l.inSnapshot.Swap(true) && !wait {
-		return
-	}
-	l.lastSnapshot, l.sinceSnapshot = time.Now(), 0
-	s := snapshotFile{lane: l, offset: l.journal.next, data: l.encode(), needs: map[source]int64{}, done: make(chan struct{})}
-	for src, c := range l.journal.chains {
-		s.needs[src] = c.To
-	}
-	l.snapshots <- s
-	if wait {
-		<-s.done
-	}
-}
-
+// encode is the lane's state as a snapshot.
 func (l *lane) encode() []byte {
 	b := append(make([]byte, 0, 1<<16), snapshotMagic...)
 	b = append(b, snapshotVer)
@@ -63,15 +28,11 @@ func (l *lane) encode() []byte {
 	for _, src := range sortedSources(l.journal.chains) {
 		c := l.journal.chains[src]
 		b = appendSource(b, src)
-		b = binary.AppendVarint(b, c.To)
-		b = binary.AppendVarint(b, c.Watermark)
-		b = binary.AppendVarint(b, c.Lost)
-		b = appendText(b, c.GapReason)
-		idle := byte(0)
-		if c.Idle {
-			idle = 1
+		for _, n := range []int64{c.Begin, c.To, c.Watermark, c.Lost} {
+			b = binary.AppendVarint(b, n)
 		}
-		b = append(b, idle)
+		b = appendText(b, c.GapReason)
+		b = appendBool(b, c.Idle)
 		b = c.Tally.appendTo(b)
 	}
 	b = binary.AppendUvarint(b, uint64(len(l.journal.halves)))
@@ -81,10 +42,10 @@ func (l *lane) encode() []byte {
 	l.mu.Lock()
 	b = l.ladder.appendTo(b)
 	l.mu.Unlock()
-	b = binary.AppendUvarint(b, uint64(len(l.folders)))
-	for _, src := range sortedSources(l.folders) {
+	b = binary.AppendUvarint(b, uint64(len(l.filters)))
+	for _, src := range sortedSources(l.filters) {
 		b = appendSource(b, src)
-		b = l.folders[src].filter.appendTo(b)
+		b = l.filters[src].appendTo(b)
 	}
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
@@ -113,7 +74,6 @@ type restored struct {
 	journal *journal
 	ladder  *ladder
 	filters map[source]*filter
-	from    map[source]int64 // counted positions at the snapshot
 }
 
 func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
@@ -128,24 +88,22 @@ func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
 	if string(d.bytes(4)) != snapshotMagic || d.byte() != snapshotVer {
 		return nil, errors.New("not a snapshot of this version")
 	}
-	r := &restored{journal: newJournal(), ladder: newLadder(cfg.LadderCells), filters: map[source]*filter{}, from: map[source]int64{}}
+	r := &restored{journal: newJournal(), ladder: newLadder(cfg.LadderCells), filters: map[source]*filter{}}
 	r.journal.next = d.varint()
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		src, c := d.source(), new(chain)
-		c.To, c.Watermark, c.Lost, c.GapReason, c.Idle = d.varint(), d.varint(), d.varint(), d.text(), d.byte() == 1
+		c.Begin, c.To, c.Watermark, c.Lost = d.varint(), d.varint(), d.varint(), d.varint()
+		c.GapReason, c.Idle = d.text(), d.byte() == 1
 		d.tally(&c.Tally)
-		r.journal.chains[src], r.from[src] = c, c.To
+		r.journal.chains[src] = c
 	}
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		d.half(r.journal)
 	}
 	d.ladder(r.ladder)
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
-		src, f := d.source(), newFilter(cfg.FilterBytes)
-		if d.err == nil {
-			d.src, d.err = f.decode(d.src)
-			r.filters[src] = f
-		}
+		src := d.source()
+		r.filters[src] = d.filter(cfg.FilterBytes)
 	}
 	return r, d.err
 }
@@ -211,92 +169,4 @@ func (d *decoder) ladder(l *ladder) {
 			}
 		}
 	}
-}
-
-// snapshotDir is where the snapshots of one journal partition lie.
-func snapshotDir(root string, partition int32) string {
-	return filepath.Join(root, "_state", "panes", strconv.Itoa(int(partition)))
-}
-
-func snapshotPath(dir string, offset int64) string {
-	return filepath.Join(dir, fmt.Sprintf("%020d", offset))
-}
-
-// snapshotOffsets lists the snapshots in dir, the newest first.
-func snapshotOffsets(dir string) ([]int64, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var offsets []int64
-	for _, e := range entries {
-		if n, err := strconv.ParseInt(e.Name(), 10, 64); err == nil && len(e.Name()) == 20 {
-			offsets = append(offsets, n)
-		}
-	}
-	slices.Sort(offsets)
-	slices.Reverse(offsets)
-	return offsets, err
-}
-
-// restore fills the lane from the newest snapshot that is whole, and returns the input positions to read ids from.
-func (l *lane) restore(dir string) map[source]int64 {
-	offsets, err := snapshotOffsets(dir)
-	if err != nil {
-		l.log.Warn("snapshots cannot be listed, the journal is read from its start", "dir", dir, "error", err)
-	}
-	for _, offset := range offsets {
-		data, err := os.ReadFile(snapshotPath(dir, offset))
-		if err == nil {
-			var r *restored
-			if r, err = decodeSnapshot(data, l.cfg); err == nil {
-				l.journal, l.ladder, l.restoredFilters = r.journal, r.ladder, r.filters
-				return r.from
-			}
-		}
-		l.log.Warn("snapshot is not usable, trying the one before", "offset", offset, "error", err)
-	}
-	return nil
-}
-
-// keepSnapshots writes what comes on in until it is closed: whole, read again, then the third-newest goes and the journal
-// is shortened below the second-newest.
-func (s *Service) keepSnapshots(in <-chan snapshotFile) {
-	for f := range in {
-		if err := s.writeSnapshot(f); err != nil {
-			s.log.Error("snapshot not written, the journal is kept", "partition", f.lane.number, "error", err)
-		}
-		f.lane.inSnapshot.Store(false)
-		close(f.done)
-	}
-}
-
-func (s *Service) writeSnapshot(f snapshotFile) error {
-	dir := snapshotDir(s.opts.StateDir, f.lane.number)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	path := snapshotPath(dir, f.offset)
-	if err := atomicfile.Write(path, f.data); err != nil {
-		return err
-	}
-	back, err := os.ReadFile(path)
-	if err != nil || !bytes.Equal(back, f.data) {
-		_ = os.Remove(path)
-		return fmt.Errorf("%s does not read back as it was written: %w", path, err)
-	}
-	s.keepPositions(f)
-	offsets, err := snapshotOffsets(dir)
-	if err != nil || len(offsets) < keptSnapshots {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := s.bus.DeleteRecords(ctx, event.TopicPanes, map[int32]int64{f.lane.number: offsets[keptSnapshots-1]}); err != nil {
-		return fmt.Errorf("journal not shortened: %w", err)
-	}
-	for _, old := range offsets[keptSnapshots:] {
-		_ = os.Remove(snapshotPath(dir, old))
-	}
-	return nil
 }

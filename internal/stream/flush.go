@@ -1,0 +1,104 @@
+package stream
+
+import (
+	"context"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// flush sends the units that may go and returns how long the lane may sleep.
+func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
+	pause, now := time.Hour, time.Now()
+	for _, f := range l.folders {
+		w := f.pending
+		switch {
+		case w != nil && w.failed:
+			if wait := retryPause - now.Sub(f.sent); wait > 0 {
+				pause = min(pause, wait)
+				continue
+			}
+			l.send(ctx, f, w)
+		case w == nil && f.open.header.To != f.open.header.From:
+			if wait := flushPause - now.Sub(f.sent); wait > 0 && !closing {
+				pause = min(pause, wait)
+				continue
+			}
+			f.pending = f.open
+			f.begin(f.open.header.To)
+			l.send(ctx, f, f.pending)
+		case w == nil && l.quiet(f, now):
+			f.pending = newWork(f.src, f.open.header.From) // tells every reader that the watermark follows the clock
+			f.pending.header.Idle, f.pending.header.Watermark = true, f.watermark
+			l.send(ctx, f, f.pending)
+		}
+	}
+	return pause
+}
+
+// quiet tells whether f has been read to its end for so long that it is idle, and nobody was told yet.
+func (l *lane) quiet(f *folder, now time.Time) bool {
+	return !f.idle && f.next >= f.high && f.next >= f.foldFrom && now.Sub(f.moved) >= l.cfg.Idle
+}
+
+// send writes the dead letters and late events of w, and the unit itself once they are acknowledged.
+func (l *lane) send(ctx context.Context, f *folder, w *work) {
+	f.sent, w.failed = time.Now(), false
+	side := w.side
+	w.wait = len(side)
+	if w.wait == 0 {
+		l.sendUnit(ctx, w)
+		return
+	}
+	w.side = nil
+	for _, m := range side {
+		m.Offset, m.Partition = 0, 0
+		l.side.SendAsync(ctx, m, l.onAck(func(m *bus.Message, err error) {
+			w.wait--
+			if err != nil {
+				w.side = append(w.side, m)
+				w.failed = true
+				l.log.Warn("dead letter or late event not written, trying again", "topic", m.Topic, "error", err)
+			}
+			if w.wait == 0 && !w.failed && f.pending == w {
+				l.sendUnit(ctx, w)
+			}
+		}))
+	}
+}
+
+func (l *lane) sendUnit(ctx context.Context, w *work) {
+	if w.values == nil {
+		w.values = encodeUnit(w.header, w.deltas(l.names))
+	}
+	w.parts = len(w.values)
+	for _, v := range w.values {
+		l.units.SendAsync(ctx, &bus.Message{Topic: event.TopicPanes, Partition: l.number, Value: v}, l.onAck(func(_ *bus.Message, err error) {
+			w.parts--
+			l.refuse(err)
+			if err != nil {
+				w.failed = true // all parts go again: repeated ones do not chain
+				l.log.Warn("unit not written, trying again", "partition", l.number, "error", err)
+			}
+		}))
+	}
+}
+
+// onAck hands an acknowledgement to the lane's own goroutine.
+func (l *lane) onAck(fn func(*bus.Message, error)) func(*bus.Message, error) {
+	return func(m *bus.Message, err error) { l.acks.put(func() { fn(m, err) }) }
+}
+
+// refuse notes whether the journal takes units, for those who ask about health.
+func (l *lane) refuse(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refused = err
+}
+
+func (l *lane) refusal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refused
+}

@@ -1,0 +1,86 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+)
+
+// errJournal says that the journal is not the one, or not all of the one, that was being read.
+var errJournal = errors.New("the journal of the windows cannot be read on")
+
+// follow reads the journal: what counts enters the ladder, what does not is ignored.
+func (l *lane) follow(b bus.PartitionBatch) error {
+	if b.Err != nil {
+		return fmt.Errorf("%w: partition %d: %w", errJournal, b.Partition, b.Err)
+	}
+	for _, m := range b.Messages {
+		l.sinceSnapshot += int64(len(m.Value))
+		v, err := l.journal.read(m.Offset, m.Value)
+		if err != nil {
+			l.log.Error("record of the journal is not usable, passed over", "error", err)
+		}
+		if v != nil {
+			l.judged(v, m.Timestamp)
+		}
+	}
+	l.journal.next = max(l.journal.next, b.Next)
+	l.catchUp()
+	return nil
+}
+
+// catchUp tells when the journal is read as far as it went when the lane began.
+func (l *lane) catchUp() {
+	if l.journal.next < l.until {
+		return
+	}
+	select {
+	case <-l.caught:
+	default:
+		close(l.caught)
+	}
+}
+
+// judged acts on a unit that is complete.
+func (l *lane) judged(v *verdict, at time.Time) {
+	f := l.folders[v.header.Source]
+	mine := f != nil && f.pending != nil && f.pending.header.Unit == v.header.Unit
+	if v.counted {
+		l.count(v, at, mine, f)
+	}
+	switch {
+	case f == nil:
+	case mine && v.counted:
+		f.pending, f.idle = nil, v.header.Idle
+	case mine || v.counted: // another owner was first: what is not counted is folded again from where the journal stands
+		l.log.Info("another owner wrote this partition's journal, folding again", "topic", f.src.Topic, "partition", f.src.Partition)
+		if f.restart(l.journal.chains[v.header.Source]) {
+			l.again(f, f.next)
+		}
+	}
+	if f != nil && v.counted {
+		l.publish(f)
+	}
+}
+
+// count adds a unit to the ladder. The deltas of an own unit are still in memory; those of others are decoded.
+func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
+	now := at.Unix()
+	l.mu.Lock()
+	if mine {
+		for k, c := range f.pending.panes {
+			l.ladder.add(k.start, l.names.keys.names[k.key], c, now)
+		}
+	} else {
+		for _, body := range v.bodies {
+			if err := eachDelta(body, func(d delta) { l.ladder.add(d.Start, d.Key, d.Cell, now) }); err != nil {
+				l.log.Error("deltas of a counted unit are damaged", "error", err)
+			}
+		}
+	}
+	l.ladder.age(now)
+	l.mu.Unlock()
+	l.metrics.counted(&v.header, mine)
+}

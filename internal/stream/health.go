@@ -1,0 +1,53 @@
+package stream
+
+import (
+	"fmt"
+	"time"
+)
+
+// Healthy is nil while the input is read and counted, else it says why it is not.
+func (s *Service) Healthy() error {
+	s.mu.RLock()
+	failure := s.failure
+	s.mu.RUnlock()
+	if failure != nil {
+		return failure
+	}
+	for _, l := range s.allLanes() {
+		if err := l.refusal(); err != nil {
+			return fmt.Errorf("the journal takes no units: %w", err)
+		}
+	}
+	return nil
+}
+
+// reachLimit is how far back duplicates must be recognised for the windows to be called healthy.
+const reachLimit = 10 * time.Minute
+
+// Problems says what an operator should know: reasons for which the service is degraded.
+func (s *Service) Problems() (reasons []string) {
+	s.mu.RLock()
+	missing := s.missing
+	s.mu.RUnlock()
+	for _, t := range missing {
+		reasons = append(reasons, fmt.Sprintf("topic %s does not exist: make it, or start hxp again, which makes it", t))
+	}
+	parts := s.partitions()
+	for _, src := range sortedSources(parts) {
+		p := parts[src]
+		if p.Again > 0 {
+			reasons = append(reasons, fmt.Sprintf("windows of %s/%d are being counted again from the topic, %d records to go", src.Topic, src.Partition, p.Again))
+		}
+		if p.GapReason != "" {
+			reasons = append(reasons, fmt.Sprintf("%d records of %s/%d are missing from the windows: %s", p.Lost, src.Topic, src.Partition, p.GapReason))
+		}
+		switch reach := time.Since(time.UnixMicro(p.Reach)); {
+		case !p.Partial || reach >= reachLimit:
+		case p.Blind > 0:
+			reasons = append(reasons, fmt.Sprintf("%s/%d lost %d records before their identities were read again: events that repeat them count again", src.Topic, src.Partition, p.Blind))
+		default:
+			reasons = append(reasons, fmt.Sprintf("duplicates are recognised only %s back in %s/%d: raise duplicate_filter_bytes", reach.Round(time.Second), src.Topic, src.Partition))
+		}
+	}
+	return reasons
+}

@@ -1,0 +1,90 @@
+package stream
+
+import (
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+type delayAnswer struct {
+	P50 *float64 `json:"p50"`
+	P95 *float64 `json:"p95"`
+	P99 *float64 `json:"p99"`
+	Max *float64 `json:"max"`
+}
+
+type partitionAnswer struct {
+	Topic     string     `json:"topic"`
+	Partition int32      `json:"partition"`
+	Offset    int64      `json:"offset"`
+	End       int64      `json:"end"`
+	Lag       int64      `json:"lag"`
+	Watermark *time.Time `json:"watermark"`
+	Idle      bool       `json:"idle"`
+	Late      int64      `json:"late"`
+	Lost      int64      `json:"lost,omitempty"`
+	GapReason string     `json:"gap_reason,omitempty"`
+	Again     int64      `json:"counting_again,omitempty"`
+	Blind     int64      `json:"identities_unknown,omitempty"`
+}
+
+type stageAnswer struct {
+	Name    string  `json:"name"`
+	Events  int64   `json:"events"`
+	Seconds float64 `json:"seconds"`
+}
+
+type performanceAnswer struct {
+	EventsTotal     int64             `json:"events_total"`
+	EventsPerSecond float64           `json:"events_per_second"`
+	Latency         delayAnswer       `json:"processing_latency_ms"`
+	WatermarkLag    float64           `json:"watermark_lag_seconds"`
+	ConsumerLag     int64             `json:"consumer_lag"`
+	Late            int64             `json:"late_events"`
+	Future          int64             `json:"future_events"`
+	DeadLetters     int64             `json:"dead_letters"`
+	Duplicates      int64             `json:"duplicates"`
+	ErrorRate       *float64          `json:"error_rate"`
+	CPUPercent      float64           `json:"cpu_percent"`
+	MemoryBytes     uint64            `json:"memory_bytes"`
+	Goroutines      int               `json:"goroutines"`
+	Completeness    float64           `json:"completeness"`
+	Partitions      []partitionAnswer `json:"partitions"`
+	Stages          []stageAnswer     `json:"stages"`
+}
+
+func (s *Service) getPerformance(w http.ResponseWriter, _ *http.Request) {
+	parts := s.partitions()
+	now := time.Now()
+	a := performanceAnswer{
+		EventsPerSecond: s.metrics.perSecond(), WatermarkLag: s.lag().Seconds(), ConsumerLag: s.behind(),
+		Goroutines: runtime.NumGoroutine(), Completeness: completeness(parts), CPUPercent: cpuPercent(s.started), MemoryBytes: memoryBytes(),
+		Stages:     []stageAnswer{{"fold", s.metrics.folded.Load(), time.Duration(s.metrics.busy.Load()).Seconds()}},
+		Partitions: []partitionAnswer{},
+	}
+	if d := s.metrics.delays(); d.Count() > 0 {
+		a.Latency = delayAnswer{new(d.QuantileMS(.5)), new(d.QuantileMS(.95)), new(d.QuantileMS(.99)), new(float64(d.Max()) / 1e6)}
+	}
+	var failed int64
+	for _, src := range sortedSources(parts) {
+		p := parts[src]
+		t := &p.Tally
+		a.EventsTotal += t.Events
+		a.Late += t.Late
+		a.Future += t.Future
+		a.DeadLetters += t.DeadLetters
+		a.Duplicates += t.Duplicates
+		failed += t.DeadLetters
+		pa := partitionAnswer{Topic: src.Topic, Partition: src.Partition, Offset: p.Counted, End: p.High, Lag: max(p.High-p.Counted, 0), Idle: p.Idle, Late: t.Late, Lost: p.Lost, GapReason: p.GapReason, Again: p.Again, Blind: p.Blind}
+		if low := watermark([]progress{p}, s.cfg.Disorder, now); low != noWatermark {
+			pa.Watermark = new(time.UnixMicro(low).UTC())
+		}
+		a.Partitions = append(a.Partitions, pa)
+	}
+	if n := a.EventsTotal + failed; n > 0 {
+		a.ErrorRate = new(float64(failed) / float64(n))
+	}
+	httpx.JSON(w, http.StatusOK, a)
+}

@@ -1,0 +1,102 @@
+package stream
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// progress is what is known of one input partition.
+type progress struct {
+	Next, High int64
+	Counted    int64
+	Watermark  int64 // microseconds; noWatermark when nothing was seen
+	Idle       bool
+	Lost       int64
+	GapReason  string
+	Tally      tally
+	Reach      int64 // broker time of the oldest identity the duplicate filter knows, microseconds
+	Partial    bool  // and there were older ones
+	Blind      int64 // records whose identities the filter does not know although they count
+	Again      int64 // records below Counted that are still to be counted again
+}
+
+// publish lets queries see how far f is.
+func (l *lane) publish(f *folder) {
+	p := progress{Next: f.next, High: f.high, Watermark: noWatermark, Idle: f.idle}
+	p.Reach, p.Partial = f.filter.reach()
+	p.Blind = f.filter.blind.records
+	if f.past != nil {
+		p.Again = f.past.end - f.next
+	}
+	if c := l.journal.chains[f.src]; c != nil {
+		p.Counted, p.Watermark, p.Idle, p.Lost, p.GapReason, p.Tally = c.To, c.Watermark, c.Idle, c.Lost, c.GapReason, c.Tally
+		p.Tally.LateBySource = nil
+	}
+	l.mu.Lock()
+	l.progress[f.src] = p
+	l.mu.Unlock()
+}
+
+// progressOf copies what is known of the lane's partitions.
+func (l *lane) progressOf() map[source]progress {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.progress)
+}
+
+// watermark is the time up to which everything has been seen, over the partitions given, in microseconds.
+func watermark(ps []progress, disorder time.Duration, now time.Time) int64 {
+	low := int64(math.MaxInt64)
+	for _, p := range ps {
+		w := p.Watermark
+		if p.Idle {
+			w = max(w, now.Add(-disorder).UnixMicro())
+		}
+		low = min(low, w)
+	}
+	if low == math.MaxInt64 {
+		return noWatermark
+	}
+	return low
+}
+
+// sortedSources lists sources by topic and partition.
+func sortedSources[V any](m map[source]V) []source {
+	out := make([]source, 0, len(m))
+	for s := range m {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b source) int {
+		if a.Topic != b.Topic {
+			return slices.Index(kindTopics, a.Topic) - slices.Index(kindTopics, b.Topic)
+		}
+		return int(a.Partition - b.Partition)
+	})
+	return out
+}
+
+var kindTopics = func() (topics []string) {
+	for _, k := range event.Kinds {
+		topics = append(topics, k.Topic())
+	}
+	return topics
+}()
+
+// completeness is the share of the records written so far that was read: what is behind, to be
+// counted again or lost is missing.
+func completeness(parts map[source]progress) float64 {
+	var have, all int64
+	for _, p := range parts {
+		behind := max(p.High-p.Counted, 0)
+		have += p.Tally.Records
+		all += p.Tally.Records + behind + p.Lost + p.Again
+	}
+	if all == 0 {
+		return 1
+	}
+	return float64(have) / float64(all)
+}

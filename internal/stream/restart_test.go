@@ -1,0 +1,339 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// bubble runs a test in a bubble with a world of its own.
+func bubble(t *testing.T, f func(t *testing.T, w *world)) {
+	synctest.Test(t, func(t *testing.T) { f(t, newWorld(t)) })
+}
+
+// quick is a configuration that writes snapshots when the lane ends only.
+func quick() Config {
+	c := testConfig()
+	c.SnapshotEvery, c.SnapshotBytes = time.Hour, 1<<40
+	return c
+}
+
+func TestKillBeforeTheFirstSnapshotKeepsIdentities(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		r := w.start(quick(), dir)
+		w.put(requests0, many(time.Now(), 0, 60)...)
+		w.put(requests0, many(time.Now(), 0, 60)...)
+		r.counts(60)
+		r.kill()
+		r = w.start(quick(), dir)
+		w.put(requests0, many(time.Now(), 0, 60)...)
+		r.counts(60)
+		if p := r.of(requests0); p.Tally.Duplicates != 120 || p.Partial || p.Blind != 0 {
+			t.Errorf("%+v, want 120 duplicates and a filter that knows everything", p)
+		}
+		r.stop()
+	})
+}
+
+func TestKillBehindASnapshotKeepsIdentities(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		r := w.start(quick(), dir)
+		w.put(requests0, many(time.Now(), 0, 60)...)
+		r.counts(60)
+		r.stop()
+		r = w.start(quick(), dir)
+		w.put(requests0, many(time.Now(), 60, 40)...) // between the snapshot and what counts at the kill
+		r.counts(100)
+		r.kill()
+		r = w.start(quick(), dir)
+		w.put(requests0, many(time.Now(), 0, 100)...)
+		r.counts(100)
+		r.stop()
+	})
+}
+
+// A snapshot is written while the journal is still being read, before the lane has folders: it keeps the filters.
+func TestSnapshotBeforeTheInputIsReadKeepsIdentities(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		r := w.start(quick(), dir)
+		w.put(requests0, many(time.Now(), 0, 60)...)
+		r.counts(60)
+		r.stop()
+		l := newLane(0, &r.Service.cfg, r.Service.log, r.Service.metrics)
+		l.journalID, l.dir = "j1", snapshotDir(dir, 0)
+		if !l.restore() {
+			t.Fatal("no snapshot")
+		}
+		back, err := decodeSnapshot(l.encode(), l.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := back.filters[requests0]; f == nil || f.n != 60 || f.next != 60 {
+			t.Errorf("filter of a snapshot made before the input was read: %+v", f)
+		}
+	})
+}
+
+func TestIdentitiesThatCannotBeReadAgainAreSaid(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		r := w.start(quick(), dir)
+		w.put(requests0, many(time.Now(), 0, 60)...)
+		r.counts(60)
+		r.stop()
+		r = w.start(quick(), dir)
+		w.put(requests0, many(time.Now(), 60, 40)...)
+		r.counts(100)
+		r.kill()
+		log := w.inputs[requests0]
+		log.change(func() { log.start = 80 }) // 60 to 79 are gone, 80 to 99 can be read again
+		r = w.start(quick(), dir)
+		r.settle()
+		if p := r.of(requests0); p.Blind != 20 || !p.Partial || p.Lost != 0 {
+			t.Errorf("%+v, want 20 unknown identities and nothing lost", p)
+		}
+		if why := strings.Join(r.Problems(), " "); !strings.Contains(why, "llm-requests/0 lost 20 records before their identities were read again") {
+			t.Errorf("problems: %q", why)
+		}
+		w.put(requests0, many(time.Now(), 0, 60)...)
+		w.put(requests0, many(time.Now(), 80, 20)...)
+		r.counts(100)
+		w.put(requests0, many(time.Now(), 60, 20)...) // what was said: these count again
+		r.counts(120)
+		time.Sleep(reachLimit)
+		if why := r.Problems(); len(why) > 0 {
+			t.Errorf("problems after ten minutes: %q", why)
+		}
+		r.stop()
+	})
+}
+
+func TestSlowerOwnerKnowsWhatTheOtherCounted(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		one := w.start(quick(), t.TempDir())
+		two := w.start(quick(), t.TempDir())
+		for i := range 20 {
+			w.put(requests0, many(time.Now(), 10*i, 10)...)
+			synctest.Wait()
+		}
+		one.counts(200)
+		two.counts(200)
+		one.kill()
+		w.put(requests0, many(time.Now(), 0, 200)...)
+		two.counts(200)
+		two.stop()
+	})
+}
+
+// What another owner counted before this one has read it is read for its identities, without a jump.
+func TestFolderBehindAnotherOwner(t *testing.T) {
+	cfg := testConfig()
+	f := &folder{src: requests0, cfg: &cfg, names: newNames(&cfg), filter: newFilter(1 << 16), watermark: noWatermark}
+	f.begin(0)
+	fold := func(from, to int, ids int) {
+		for i := range to - from {
+			f.fold(&bus.Message{Topic: "llm-requests", Offset: int64(from + i), Timestamp: time.Unix(1000, 0), Value: event.AppendJSON(nil, at(time.Unix(1000, 0), fmt.Sprint(ids+i)))})
+		}
+	}
+	fold(0, 10, 0)
+	if f.restart(&chain{To: 50}) || f.next != 10 {
+		t.Fatalf("goes on at %d, want 10 without a seek", f.next)
+	}
+	fold(10, 50, 10)
+	if h := f.open.header; h.Tally.Records != 0 || h.From != 50 || h.To != 50 {
+		t.Errorf("%+v folded of what counts already", h)
+	}
+	fold(50, 110, 0)
+	if h := f.open.header; h.Tally.Events != 10 || h.Tally.Duplicates != 50 || h.To != 110 {
+		t.Errorf("%+v, want 50 duplicates and 10 new events", h.Tally)
+	}
+	if !f.restart(&chain{To: 90}) || f.next != 90 { // what was folded and does not count is folded again
+		t.Errorf("goes on at %d, want 90 by a seek", f.next)
+	}
+	fold(90, 110, 40)
+	if h := f.open.header; h.Tally.Events != 10 || h.Tally.Duplicates != 10 || h.From != 90 {
+		t.Errorf("%+v, want the same again", h.Tally)
+	}
+}
+
+func TestQuarantinedEventMayComeAgain(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		bubble(t, func(t *testing.T, w *world) {
+			dir := t.TempDir()
+			r := w.start(quick(), dir)
+			w.put(requests0, at(time.Now().Add(time.Hour), "early"), at(time.Now(), "good"))
+			r.counts(1)
+			if p := r.of(requests0); p.Tally.Future != 1 || p.Tally.DeadLetters != 1 {
+				t.Errorf("%+v, want one event in quarantine", p.Tally)
+			}
+			if killed {
+				r.kill()
+				r = w.start(quick(), dir) // reads the identities again
+			}
+			w.put(requests0, at(time.Now(), "early"), at(time.Now(), "good"))
+			r.counts(2)
+			r.stop()
+		})
+	}
+}
+
+func TestGapUnits(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		r := w.start(quick(), dir)
+		w.put(requests0, many(time.Now(), 0, 50)...)
+		r.counts(50)
+		r.stop()
+		log := w.inputs[requests0]
+		w.put(requests0, many(time.Now(), 50, 50)...)
+		log.change(func() { log.start = 80 }) // 30 were never read
+		for range 2 {                         // the second start finds the gap in the journal
+			r = w.start(quick(), dir)
+			r.counts(70)
+			p, res := r.of(requests0), r.Query(Span{0, 1 << 40})
+			if p.Lost != 30 || p.GapReason != reasonDeleted || p.Counted != 100 || res.Completeness != .7 {
+				t.Errorf("%+v, completeness %v, want 30 lost of 100", p, res.Completeness)
+			}
+			if why := strings.Join(r.Problems(), " "); !strings.Contains(why, "30 records of llm-requests/0 are missing from the windows: deleted by retention") {
+				t.Errorf("problems: %q", why)
+			}
+			r.kill()
+		}
+		log.change(func() { log.values = log.values[:90] }) // the log was cut: the last ten never were, says the broker
+		r = w.start(quick(), dir)
+		r.counts(70)
+		if p := r.of(requests0); p.Counted != 90 || p.GapReason != reasonCut || p.Blind < 10 {
+			t.Errorf("%+v, want to go on at 90 without the identities of ten", p)
+		}
+		w.put(requests0, many(time.Now(), 80, 10)...) // known ones
+		r.counts(70)
+		w.put(requests0, many(time.Now(), 100, 5)...)
+		r.counts(75)
+		r.stop()
+	})
+}
+
+// A log is cut under a lane that knows what it held: what counted stays known, what did not may come again.
+func TestCutUnderTheLane(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		w.put(requests0, many(time.Now(), 0, 50)...)
+		r.counts(50)
+		w.journal.change(func() { w.journal.refuse = errors.New("away") })
+		w.put(requests0, many(time.Now(), 50, 10)...) // folded, and never counted
+		r.counts(50)
+		log := w.inputs[requests0]
+		log.change(func() { log.values = log.values[:40] })
+		w.journal.change(func() { w.journal.refuse = nil })
+		r.settle()
+		w.put(requests0, many(time.Now(), 30, 40)...)
+		time.Sleep(retryPause)
+		r.counts(70)
+		r.stop()
+	})
+}
+
+// damage changes a byte of the newest snapshots.
+func damage(t *testing.T, dir string, newest int) {
+	t.Helper()
+	f := snapshotFile{dir: snapshotDir(dir, 0), id: "j1"}
+	offsets, err := snapshotOffsets(f.dir + "/j1")
+	if err != nil || len(offsets) < newest {
+		t.Fatal(offsets, err)
+	}
+	for _, offset := range offsets[:newest] {
+		data, err := os.ReadFile(f.path(offset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[len(data)/2] ^= 1
+		if err := os.WriteFile(f.path(offset), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDamagedSnapshots(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		damaged       int
+		journal, log  int64 // what is gone below, of the journal and of the input
+		want          uint64
+		lost          int64
+		wantDuplicate uint64
+	}{
+		{"the newest", 1, 0, 0, 90, 0, 90},
+		{"both, with the whole journal", 2, 0, 0, 90, 0, 90},
+		{"both, with a part of the journal", 2, 2, 0, 90, 0, 90},
+		{"both, with a part of journal and input", 2, 2, 10, 80, 10, 90},
+		{"the newest, and the journal behind it is gone", 1, 100, 0, 90, 0, 90},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				dir := t.TempDir()
+				for i := range 2 {
+					r := w.start(quick(), dir)
+					w.put(requests0, many(time.Now(), 30*i, 30)...)
+					r.counts(uint64(30 * (i + 1)))
+					r.stop()
+				}
+				r := w.start(quick(), dir)
+				w.put(requests0, many(time.Now(), 60, 30)...)
+				r.counts(90)
+				r.kill()
+				damage(t, dir, c.damaged)
+				j, log := w.journal, w.inputs[requests0]
+				j.change(func() { j.start = min(c.journal, int64(len(j.values))) })
+				log.change(func() { log.start = c.log })
+				r = w.start(quick(), dir)
+				r.counts(c.want)
+				p := r.of(requests0)
+				if complete := r.Query(Span{0, 1}).Completeness == 1; p.Lost != c.lost || complete != (c.lost == 0) || (len(r.Problems()) == 0) != (c.lost == 0) {
+					t.Errorf("%+v, complete %v, problems %q", p, complete, r.Problems())
+				}
+				if p.Tally.Records+p.Lost != 90 {
+					t.Errorf("%d records counted and %d lost of 90", p.Tally.Records, p.Lost)
+				}
+				w.put(requests0, many(time.Now(), int(c.log), 90-int(c.log))...)
+				r.counts(c.want)
+				r.stop()
+				r = w.start(quick(), dir)
+				r.counts(c.want)
+				r.stop()
+			})
+		})
+	}
+}
+
+func TestJournalThatTakesNothingIsUnhealthy(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		refused := errors.New("disk full")
+		w.journal.change(func() { w.journal.refuse = refused })
+		w.put(requests0, many(time.Now(), 0, 10)...)
+		r.counts(0)
+		if err := r.Healthy(); !errors.Is(err, refused) {
+			t.Errorf("health %v while the journal takes nothing", err)
+		}
+		if c := r.Query(Span{0, 1}).Completeness; c != 0 {
+			t.Errorf("completeness %v while nothing counts", c)
+		}
+		w.journal.change(func() { w.journal.refuse = nil })
+		time.Sleep(retryPause)
+		r.counts(10)
+		if err := r.Healthy(); err != nil {
+			t.Errorf("health %v after the journal takes units again", err)
+		}
+		r.stop()
+	})
+}

@@ -1,0 +1,204 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// session is the time during which the topics keep their shape. It restores the lanes, reads the journal, then the input.
+// When something odd happens to the topics it ends, and the next one begins from the snapshots and the journal, as after a
+// restart of the process: there is one way to begin.
+type session struct {
+	*Service
+	layout  *layout
+	lanes   []*lane
+	input   *inputReader
+	tasks   sync.WaitGroup
+	working sync.WaitGroup // the lanes
+
+	live   context.Context // until the session is to end
+	stop   context.CancelCauseFunc
+	drain  context.Context // until the lanes may not go on any longer
+	giveUp context.CancelFunc
+}
+
+// drainTime is how long a session that ends waits for what is folded to count.
+const drainTime = 3 * time.Second
+
+// session runs one session until ctx ends or something fails. The error is nil only when ctx ended.
+func (s *Service) session(ctx context.Context, snapshots chan<- snapshotFile) (err error) {
+	n := &session{Service: s}
+	n.live, n.stop = context.WithCancelCause(ctx)
+	n.drain, n.giveUp = context.WithCancel(context.WithoutCancel(ctx))
+	defer n.giveUp()
+	defer n.stop(nil)
+
+	if n.layout, err = s.look(n.live); err != nil {
+		return err
+	}
+	units, err := s.bus.NewProducer(bus.ProducerOptions{ManualPartition: true})
+	if err != nil {
+		return err
+	}
+	defer units.Close()
+	side, err := s.bus.NewProducer(bus.ProducerOptions{Linger: 5 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	defer side.Close()
+	if err := n.makeLanes(units, side, snapshots); err != nil {
+		return err
+	}
+	if err := n.begin(); err != nil {
+		n.fail(err)
+	}
+	<-n.live.Done()
+	n.end()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return context.Cause(n.live)
+}
+
+// fail ends the session because of err. What is folded is given time to count only when the journal can still be read.
+func (n *session) fail(err error) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	n.stop(err)
+	if !errors.Is(err, errLayout) {
+		n.giveUp()
+	}
+}
+
+// end waits in this order: for the lanes to have drained and written their snapshots, and for the readers.
+func (n *session) end() {
+	timer := time.AfterFunc(drainTime, n.giveUp)
+	n.working.Wait()
+	timer.Stop()
+	n.giveUp()
+	n.tasks.Wait()
+}
+
+// makeLanes restores one lane for each partition of the journal.
+func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) error {
+	logs, err := n.bus.Offsets(n.live, event.TopicPanes)
+	if err != nil {
+		return fmt.Errorf("bounds of the journal %s: %w", event.TopicPanes, err)
+	}
+	n.input = newInputReader()
+	for p := range int32(n.layout.journal.Partitions) {
+		log, ok := logs[event.TopicPanes][p]
+		if !ok {
+			return fmt.Errorf("bounds of the journal %s/%d: %w", event.TopicPanes, p, errLeader)
+		}
+		l := newLane(p, &n.cfg, n.log, n.metrics)
+		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
+		l.units, l.side, l.snapshots, l.seek = units, side, snapshots, n.input.seek
+		l.join(l.restore(), log)
+		n.lanes = append(n.lanes, l)
+	}
+	n.input.lanes = n.lanes
+	return nil
+}
+
+// begin starts the lanes and the readers.
+func (n *session) begin() error {
+	from := map[int32]int64{}
+	for _, l := range n.lanes {
+		from[l.number] = l.journal.next
+		n.working.Go(func() { n.fail(l.run(n.live, n.drain)) })
+	}
+	journal, err := n.bus.NewReader(map[string]map[int32]int64{event.TopicPanes: from}, bus.ReaderOptions{MaxWait: 5 * time.Second})
+	if err != nil {
+		return err
+	}
+	n.tasks.Go(func() {
+		defer journal.Close()
+		n.fail(n.readJournal(journal))
+	})
+	n.tasks.Go(func() { n.fail(n.watch(n.live, n.layout)) })
+	for _, l := range n.lanes {
+		select {
+		case <-l.caught:
+		case <-n.live.Done():
+			return n.live.Err()
+		}
+	}
+	return n.startInput()
+}
+
+// readJournal hands the records of the journal to the lanes until they may not go on.
+func (n *session) readJournal(r *bus.Reader) error {
+	for {
+		fetch, err := r.Poll(n.drain)
+		if err != nil {
+			return err
+		}
+		for _, b := range fetch {
+			select {
+			case n.lanes[b.Partition].records <- b:
+			case <-n.drain.Done():
+				return n.drain.Err()
+			}
+		}
+	}
+}
+
+// startInput gives the lanes their folders and begins to read the input topics.
+func (n *session) startInput() error {
+	logs, err := n.layout.sources(n.live, n.bus)
+	if err != nil {
+		return err
+	}
+	by := make([]map[source]bus.Range, len(n.lanes))
+	for src, log := range logs {
+		if by[src.Partition] == nil {
+			by[src.Partition] = map[source]bus.Range{}
+		}
+		by[src.Partition][src] = log
+	}
+	assign := map[string]map[int32]int64{}
+	for _, l := range n.lanes {
+		var reading map[source]int64
+		if err := n.ask(l, func() { reading = l.start(by[l.number], time.Now()) }); err != nil {
+			return err
+		}
+		for src, offset := range reading {
+			if assign[src.Topic] == nil {
+				assign[src.Topic] = map[int32]int64{}
+			}
+			assign[src.Topic][src.Partition] = offset
+			n.input.names[topicPartition{src.Topic, src.Partition}] = src
+		}
+	}
+	r, err := n.bus.NewReader(assign, bus.ReaderOptions{MaxWait: 5 * time.Second, MaxMessages: 20_000})
+	if err != nil {
+		return err
+	}
+	n.tasks.Go(func() {
+		defer r.Close()
+		n.fail(n.input.run(n.live, r))
+	})
+	n.tasks.Go(func() { n.commitPositions(n.live) })
+	n.began(n.lanes, n.layout)
+	return nil
+}
+
+// ask runs fn on the lane's own goroutine.
+func (n *session) ask(l *lane, fn func()) error {
+	done := make(chan struct{})
+	select {
+	case l.calls <- func() { fn(); close(done) }:
+		<-done
+		return nil
+	case <-n.live.Done():
+		return n.live.Err()
+	}
+}

@@ -1,0 +1,219 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
+)
+
+// Snapshots lie in <state>/_state/panes/<journal partition>/<id of the journal topic>/<offset>. One counts only after it was
+// read again. A journal that was made anew has a folder of its own, so that offsets of two journals are never compared.
+
+const keptSnapshots = 2 // the journal is shortened below the older one
+
+// snapshotFile is a snapshot on its way to the disk.
+type snapshotFile struct {
+	lane   *lane
+	dir    string // of the lane
+	id     string // of the journal
+	offset int64
+	data   []byte
+	needs  map[source]int64 // what a restore reads the input from
+	done   chan struct{}
+}
+
+func snapshotDir(root string, partition int32) string {
+	return filepath.Join(root, "_state", "panes", strconv.Itoa(int(partition)))
+}
+
+func (f *snapshotFile) path(offset int64) string {
+	return filepath.Join(f.dir, f.id, fmt.Sprintf("%020d", offset))
+}
+
+// keepHouse does what is due once a second.
+func (l *lane) keepHouse() {
+	l.mu.Lock()
+	l.ladder.age(time.Now().Unix())
+	l.mu.Unlock()
+	for _, f := range l.folders {
+		l.publish(f)
+	}
+	due := time.Since(l.lastSnapshot) >= l.cfg.SnapshotEvery && l.sinceSnapshot > 0
+	if due || l.sinceSnapshot >= l.cfg.SnapshotBytes {
+		l.snapshot(false)
+	}
+}
+
+// snapshot hands the state to the writer. It is skipped while the one before is being written, unless wait is set, which
+// waits for both, and while the windows do not hold everything that the chains say.
+func (l *lane) snapshot(wait bool) {
+	if l.remembering() || l.inSnapshot.Swap(true) && !wait {
+		return
+	}
+	l.lastSnapshot, l.sinceSnapshot = time.Now(), 0
+	s := snapshotFile{lane: l, dir: l.dir, id: l.journalID, offset: l.journal.next, data: l.encode(), needs: map[source]int64{}, done: make(chan struct{})}
+	for src, c := range l.journal.chains {
+		s.needs[src] = c.To
+		if f := l.filters[src]; f != nil {
+			s.needs[src] = min(c.To, f.next)
+		}
+	}
+	l.snapshots <- s
+	if wait {
+		<-s.done
+	}
+}
+
+// restore fills the lane from the newest snapshot that is whole: of its journal, else of one that the topic had before it
+// was made anew. It tells whether there was one.
+func (l *lane) restore() bool {
+	ids, err := journalsIn(l.dir)
+	if err != nil {
+		l.log.Error("snapshots cannot be listed", "dir", l.dir, "error", err)
+		return false
+	}
+	for _, id := range slices.Insert(slices.DeleteFunc(ids, func(id string) bool { return id == l.journalID }), 0, l.journalID) {
+		offsets, err := snapshotOffsets(filepath.Join(l.dir, id))
+		if err != nil {
+			l.log.Error("snapshots cannot be listed", "dir", l.dir, "journal", id, "error", err)
+		}
+		for _, offset := range offsets {
+			f := snapshotFile{dir: l.dir, id: id}
+			if err := l.load(f.path(offset)); err != nil {
+				l.log.Error("snapshot is not usable, trying the one before", "partition", l.number, "journal", id, "offset", offset, "error", err)
+				continue
+			}
+			if id != l.journalID {
+				l.log.Warn("the journal was made anew: the windows go on from the last snapshot beside the one before", "partition", l.number, "offset", offset)
+				l.journal.next, l.journal.halves = 0, nil
+			}
+			return true
+		}
+	}
+	return false
+}
+
+func (l *lane) load(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	r, err := decodeSnapshot(data, l.cfg)
+	if err != nil {
+		return err
+	}
+	l.journal, l.ladder, l.filters = r.journal, r.ladder, r.filters
+	return nil
+}
+
+// journalsIn lists the ids of the journals of which there are snapshots, the one written last first.
+func journalsIn(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	written := map[string]time.Time{}
+	var ids []string
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && e.IsDir() {
+			ids = append(ids, e.Name())
+			written[e.Name()] = info.ModTime()
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int { return written[b].Compare(written[a]) })
+	return ids, nil
+}
+
+// snapshotOffsets lists the snapshots in dir, the newest first.
+func snapshotOffsets(dir string) ([]int64, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var offsets []int64
+	for _, e := range entries {
+		if n, err := strconv.ParseInt(e.Name(), 10, 64); err == nil && len(e.Name()) == 20 {
+			offsets = append(offsets, n)
+		}
+	}
+	slices.Sort(offsets)
+	slices.Reverse(offsets)
+	return offsets, err
+}
+
+// keepSnapshots writes what comes on in until it is closed: whole, read again, then the third-newest goes and the journal
+// is shortened below the second-newest.
+func (s *Service) keepSnapshots(in <-chan snapshotFile) {
+	for f := range in {
+		if err := f.write(); err != nil {
+			s.log.Error("snapshot not written, the journal is kept", "partition", f.lane.number, "error", err)
+		} else {
+			s.keepPositions(f)
+			s.shorten(f)
+		}
+		f.lane.inSnapshot.Store(false)
+		close(f.done)
+	}
+}
+
+func (f *snapshotFile) write() error {
+	path := f.path(f.offset)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := atomicfile.Write(path, f.data); err != nil {
+		return err
+	}
+	back, err := os.ReadFile(path)
+	if err == nil && !bytes.Equal(back, f.data) {
+		err = errors.New("other bytes came back")
+	}
+	if err != nil {
+		_ = os.Remove(path)
+		return fmt.Errorf("%s does not read back as it was written: %w", path, err)
+	}
+	return nil
+}
+
+// shorten removes what two snapshots make superfluous: the journal below the older one, older snapshots, and those of
+// journals that the topic had before.
+func (s *Service) shorten(f snapshotFile) {
+	offsets, err := snapshotOffsets(filepath.Join(f.dir, f.id))
+	if err != nil || len(offsets) < keptSnapshots {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if shapes, err := s.bus.Shapes(ctx, event.TopicPanes); err != nil || shapes[event.TopicPanes].ID != f.id {
+		return // the offsets are those of a journal that is gone
+	}
+	if err := s.bus.DeleteRecords(ctx, event.TopicPanes, map[int32]int64{f.lane.number: offsets[keptSnapshots-1]}); err != nil {
+		s.log.Warn("journal not shortened", "partition", f.lane.number, "error", err)
+		return
+	}
+	for _, old := range offsets[keptSnapshots:] {
+		_ = os.Remove(f.path(old))
+	}
+	ids, err := journalsIn(f.dir)
+	if err != nil {
+		return
+	}
+	for _, id := range ids {
+		if id != f.id {
+			_ = os.RemoveAll(filepath.Join(f.dir, id))
+		}
+	}
+}
