@@ -65,17 +65,17 @@ func plan(pf *parquet.File, kind event.Kind) ([]column, error) {
 		if _, ok := c.blockColumn(); !ok {
 			continue
 		}
-		leaf, ok := pf.Schema().Lookup(c.name)
-		if !ok {
-			if c.optional {
+		leaf := pf.Root().Column(c.name) // Schema().Lookup makes a map first, which takes a tenth of the time to open a small file
+		if leaf == nil || !leaf.Leaf() {
+			if leaf == nil && c.optional {
 				continue
 			}
 			return nil, fmt.Errorf("no column %s", c.name)
 		}
-		if got := leaf.Node.Type().Kind(); got != c.kind {
+		if got := leaf.Type().Kind(); got != c.kind {
 			return nil, fmt.Errorf("column %s is %s, not %s", c.name, got, c.kind)
 		}
-		c.index = leaf.ColumnIndex
+		c.index = int(leaf.Index())
 		out = append(out, c)
 	}
 	return out, nil
