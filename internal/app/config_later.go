@@ -9,16 +9,6 @@ import (
 
 // What the specification names and no room uses yet. A setting moves to its room's Config when it begins to work.
 
-// Airflow is the section airflow of batch-processing-api.yaml.
-type Airflow struct {
-	Home          string `yaml:"home" env:"AIRFLOW_HOME" doc:"Folder of Apache Airflow." later:"the commands under the name airflow come with the batch release"`
-	DBConnection  string `yaml:"db_connection" env:"AIRFLOW_DB_CONNECTION" doc:"Database of Apache Airflow, for airflow db … alone." later:"the commands under the name airflow come with the batch release"`
-	Executor      string `yaml:"executor" env:"AIRFLOW_EXECUTOR" default:"LocalExecutor" doc:"Read and shown; the built-in scheduler has no executors."`
-	LoadExamples  bool   `yaml:"load_examples" env:"AIRFLOW_LOAD_EXAMPLES" default:"false" doc:"Read and shown; there are no examples to load."`
-	WebserverPort int    `yaml:"webserver_port" env:"AIRFLOW_WEBSERVER_PORT" default:"8080" min:"0" max:"65535" doc:"Port of the scheduler's page; 0 takes a free one."`
-	WebserverHost string `yaml:"webserver_host" env:"AIRFLOW_WEBSERVER_HOST,HXP_BIND" flag:"bind" default:"127.0.0.1" doc:"Address of the scheduler's page. Anything but loopback needs authentication or insecure."`
-}
-
 // Scrape is one element of scrape in kafka-api.yaml.
 type Scrape struct {
 	Name     string            `yaml:"name" doc:"Source of the metrics."`

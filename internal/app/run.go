@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/batch/airflow"
 	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
@@ -28,19 +29,20 @@ var Version = "dev"
 
 // settings are what the parts are built from: the configuration with every default and path settled.
 type settings struct {
-	dataDir  string
-	addr     func(name string) string // host:port of a service or board
-	embedded bool
-	broker   broker.Config
-	bus      bus.Config
-	storeURL string
-	lakeDir  string
-	reports  string // folder
-	lake     lake.Config
-	stream   stream.Config
-	batch    batch.Config
-	ingest   ingest.Config
-	serve    serve.Config
+	dataDir   string
+	addr      func(name string) string // host:port of a service or board
+	embedded  bool
+	broker    broker.Config
+	bus       bus.Config
+	storeURL  string
+	lakeDir   string
+	reports   string // folder
+	lake      lake.Config
+	stream    stream.Config
+	batch     batch.Config
+	ingest    ingest.Config
+	serve     serve.Config
+	scheduler airflow.Config
 }
 
 // Options say what to run beside the configuration.

@@ -270,14 +270,6 @@ func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
 	return s.server(DataStreamingAPI, "Live states for screens, over server-sent events.", s.busChecks(), s.hub.Mount)
 }
 
-func (s *system) buildScheduler(context.Context) (run.Service, error) {
-	return s.server(Scheduler, "The DAGs of the batch service.", s.busChecks(), func(m *httpx.Mux) {
-		m.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, s.allURLs()[BatchProcessingAPI]+"/dags", http.StatusFound)
-		}, httpx.Doc("Leads to the list of DAGs; the page itself comes with a later version."))
-	})
-}
-
 func (s *system) buildBoard(name string) (run.Service, error) {
 	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Log: s.log.With("service", name)})
 	if err != nil {

@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,19 +145,21 @@ func insertFiles(ctx context.Context, tx *sql.Tx, files []event.LakeFile, now in
 	return nil
 }
 
-// touchHours raises the version of each hour and topic of files by one.
+// touchHours raises the version of each hour and topic of files by one, always in the same order, so that two publications of
+// the same hours wait for each other instead of blocking each other.
 func touchHours(ctx context.Context, tx *sql.Tx, files []event.LakeFile, now int64) error {
 	type topicHour struct {
 		topic string
 		hour  int64
 	}
-	seen := make(map[topicHour]bool, len(files))
+	touched := make([]topicHour, len(files))
 	for i := range files {
-		k := topicHour{files[i].Topic, files[i].Hour}
-		if seen[k] {
-			continue
-		}
-		seen[k] = true
+		touched[i] = topicHour{files[i].Topic, files[i].Hour}
+	}
+	slices.SortFunc(touched, func(a, b topicHour) int {
+		return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.topic, b.topic))
+	})
+	for _, k := range slices.Compact(touched) {
 		_, err := tx.ExecContext(ctx, `INSERT INTO hour_versions (topic, hour, version, published_at) VALUES (?, ?, 1, ?)
 			ON CONFLICT (hour, topic) DO UPDATE SET version = hour_versions.version + 1, published_at = excluded.published_at`,
 			k.topic, k.hour, now)

@@ -85,12 +85,14 @@ func TestSkipGap(t *testing.T) {
 
 // Owners that publish at the same time: every offset is published once, and the hour's version counts the publications.
 func TestPublishRace(t *testing.T) {
-	s := open(t)
+	url := database(t)
+	s := reopen(t, url)
 	s.InitPosition(t.Context(), tp, 0)
 	const end = 60
 	var wg sync.WaitGroup
 	var won [3]int
 	for owner := range won {
+		s := reopen(t, url)
 		wg.Go(func() {
 			for at := int64(0); at < end; {
 				f := file(int(at), 0)

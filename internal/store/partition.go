@@ -63,8 +63,10 @@ func pgPartition(ctx context.Context, db *sql.DB, hour int64) error {
 
 func partitionName(table string, month time.Time) string { return table + month.Format("_y2006m01") }
 
+// pgExists looks into the catalogue as a query does, which sees what others have committed by now; to_regclass may not yet.
 func pgExists(ctx context.Context, q querier, table string) (there bool, err error) {
-	rows, err := q.QueryContext(ctx, "SELECT to_regclass(?) IS NOT NULL", table)
+	rows, err := q.QueryContext(ctx, `SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relname = ? AND n.nspname = current_schema())`, table)
 	if err != nil {
 		return false, err
 	}

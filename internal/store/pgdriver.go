@@ -33,12 +33,13 @@ func (c pgConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("postgres: driver made a %T", conn), conn.Close())
 	}
-	return &pgConn{pc, c.readOnly}, nil
+	return &pgConn{Conn: pc, readOnly: c.readOnly}, nil
 }
 
 type pgConn struct {
 	*stdlib.Conn
 	readOnly bool
+	within   bool // a transaction is open
 }
 
 var (
@@ -49,6 +50,9 @@ var (
 	_ driver.NamedValueChecker  = (*pgConn)(nil)
 	_ driver.SessionResetter    = (*pgConn)(nil)
 )
+
+// lost tells whether the server ended the connection, rather than ctx.
+func (c *pgConn) lost(ctx context.Context) bool { return c.Conn.Conn().IsClosed() && ctx.Err() == nil }
 
 // BeginTx begins with a limit on the time that the transaction may idle, in the same round trip: a process that stands still
 // in the middle must not hold up the others until its connection dies, which can take hours.
@@ -65,22 +69,31 @@ func (c *pgConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx,
 	}
 	begin += "; SET LOCAL idle_in_transaction_session_timeout = '60s'"
 	tx, err := c.Conn.Conn().BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
-	if err != nil && c.Conn.Conn().IsClosed() && ctx.Err() == nil {
+	if err != nil && c.lost(ctx) {
 		return nil, driver.ErrBadConn // nothing was done: another connection may do it
 	}
 	if err != nil {
 		return nil, err
 	}
-	return pgTx{ctx, tx}, nil
+	c.within = true
+	return pgTx{c, ctx, tx}, nil
 }
 
 type pgTx struct {
-	ctx context.Context
-	tx  pgx.Tx
+	conn *pgConn
+	ctx  context.Context
+	tx   pgx.Tx
 }
 
-func (t pgTx) Commit() error   { return t.tx.Commit(t.ctx) }
-func (t pgTx) Rollback() error { return t.tx.Rollback(t.ctx) }
+func (t pgTx) Commit() error {
+	t.conn.within = false
+	return t.tx.Commit(t.ctx)
+}
+
+func (t pgTx) Rollback() error {
+	t.conn.within = false
+	return t.tx.Rollback(t.ctx)
+}
 
 func (c *pgConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if c.readOnly {
@@ -91,6 +104,9 @@ func (c *pgConn) ExecContext(ctx context.Context, query string, args []driver.Na
 
 func (c *pgConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := c.Conn.QueryContext(ctx, rebind(query, len(args)), args)
+	if err != nil && c.lost(ctx) && c.readOnly && !c.within {
+		return nil, driver.ErrBadConn // it only reads: another connection may do it
+	}
 	if err != nil {
 		return nil, err
 	}

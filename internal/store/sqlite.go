@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -11,7 +12,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // database/sql driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite" of database/sql
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 const maxReaders = 4
@@ -33,7 +35,7 @@ func openSQLite(path string, log *slog.Logger) (*Store, error) {
 	write.SetMaxOpenConns(1)
 	write.SetMaxIdleConns(1)
 	// The first connection creates the file and switches it to WAL before any reader comes.
-	if err := write.Ping(); err != nil {
+	if err := firstPing(write); err != nil {
 		write.Close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -54,6 +56,18 @@ func openSQLite(path string, log *slog.Logger) (*Store, error) {
 		schemaLocked: func(_ context.Context, _ *sql.DB, fn func() error) error { return fn() },
 		partition:    func(context.Context, *sql.DB, int64) error { return nil },
 	}}, nil
+}
+
+// firstPing opens a database that others may be opening too: the switch to WAL does not wait for the lock that it needs.
+func firstPing(db *sql.DB) error {
+	for try := 1; ; try++ {
+		err := db.Ping()
+		busy, ok := errors.AsType[*sqlite.Error](err)
+		if !ok || busy.Code() != sqlite3.SQLITE_BUSY || try == 100 {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func sqliteDSN(path, txlock string, pragmas ...string) string {

@@ -40,15 +40,42 @@ func database(t testing.TB) string {
 	if postgresServer == "" {
 		return "sqlite:" + filepath.Join(t.TempDir(), "sub folder", "hxp ?#%.db")
 	}
-	at, err := url.Parse(postgresServer)
-	if err != nil {
-		t.Fatal("HXP_TEST_POSTGRES: ", err)
-	}
 	name := "hxp_test_" + strings.ToLower(rand.Text())
 	ask(t, "CREATE DATABASE "+name)
 	t.Cleanup(func() { ask(t, "DROP DATABASE "+name+" WITH (FORCE)") })
-	at.Path = "/" + name
-	return at.String()
+	return elsewhere(t, postgresServer, name)
+}
+
+// elsewhere is server with another database.
+func elsewhere(t testing.TB, server, name string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal("HXP_TEST_POSTGRES: ", err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// holds and lacks tell what a text should and should not have in it.
+func holds(t testing.TB, text string, parts ...string) {
+	t.Helper()
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			t.Errorf("%q is not in %s", p, text)
+		}
+	}
+}
+
+func lacks(t testing.TB, text string, parts ...string) {
+	t.Helper()
+	for _, p := range parts {
+		if strings.Contains(text, p) {
+			t.Errorf("%q is in %s", p, text)
+		}
+	}
 }
 
 // ask has the server of the tests do something.
@@ -77,7 +104,7 @@ func open(t testing.TB) *Store {
 
 func reopen(t testing.TB, url string) *Store {
 	t.Helper()
-	s, err := Open(context.Background(), url, slog.New(slog.DiscardHandler))
+	s, err := Open(context.Background(), url, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +118,7 @@ func reopen(t testing.TB, url string) *Store {
 
 func TestOpenRefuses(t *testing.T) {
 	for _, url := range []string{"", "sqlite:", "postgres://u:p%zz@127.0.0.1/x", "postgres://127.0.0.1:port/x", "mysql:x"} {
-		if s, err := Open(t.Context(), url, slog.New(slog.DiscardHandler)); err == nil {
+		if s, err := Open(t.Context(), url, quiet); err == nil {
 			s.Close()
 			t.Errorf("%q opens", url)
 		}
@@ -104,7 +131,7 @@ func TestOpenTogether(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			s, err := Open(context.Background(), url, slog.New(slog.DiscardHandler))
+			s, err := Open(context.Background(), url, quiet)
 			if err != nil {
 				t.Error(err)
 				return

@@ -19,15 +19,22 @@ import (
 const tempMark = ".tmp-"
 
 // Write replaces the file at path by one that holds data.
-func Write(path string, data []byte) error {
-	return WriteFunc(path, func(w io.Writer) error {
+func Write(path string, data []byte) error { return replace(path, 0o644, bytesOf(data)) }
+
+// WritePrivate is Write for secrets: only the owner may read the file.
+func WritePrivate(path string, data []byte) error { return replace(path, 0o600, bytesOf(data)) }
+
+func bytesOf(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
-	})
+	}
 }
 
 // WriteFunc replaces the file at path by what write writes (buffered). When write fails, nothing changes.
-func WriteFunc(path string, write func(io.Writer) error) (err error) {
+func WriteFunc(path string, write func(io.Writer) error) error { return replace(path, 0o644, write) }
+
+func replace(path string, mode fs.FileMode, write func(io.Writer) error) (err error) {
 	dir, name := filepath.Split(path)
 	if dir == "" {
 		dir = "."
@@ -50,7 +57,7 @@ func WriteFunc(path string, write func(io.Writer) error) (err error) {
 	if err := buf.Flush(); err != nil {
 		return err
 	}
-	if err := f.Chmod(0o644); err != nil {
+	if err := f.Chmod(mode); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {

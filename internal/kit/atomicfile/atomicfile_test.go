@@ -155,3 +155,19 @@ func TestLockEndsWithTheProcess(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWritePrivateIsForTheOwnerAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secret")
+	for _, text := range []string{"one", "two"} {
+		if err := atomicfile.WritePrivate(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, path); got != text || info.Mode().Perm() != 0o600 {
+			t.Errorf("%q with mode %v, want %q with mode 0600", got, info.Mode().Perm(), text)
+		}
+	}
+}

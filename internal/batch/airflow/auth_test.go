@@ -1,0 +1,226 @@
+package airflow
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTheVaultIsPrivateAndStays(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "airflow")
+	v, err := OpenVault(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{passwordsFile, secretFile, usersFile} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: mode %v", name, info.Mode().Perm())
+		}
+	}
+	first, err := os.ReadFile(v.PasswordsPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var passwords map[string]string
+	if err := json.Unmarshal(first, &passwords); err != nil || len(passwords["admin"]) < 20 {
+		t.Fatalf("%s: %v", first, err)
+	}
+	again, err := OpenVault(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(again.secret, v.Token(User{Name: "admin"}, "cli", noon, time.Hour), noon); err != nil {
+		t.Errorf("a token of before a restart: %v", err)
+	}
+	if second, err := os.ReadFile(v.PasswordsPath()); err != nil || string(second) != string(first) {
+		t.Errorf("the password changed over a restart")
+	}
+}
+
+func TestLogin(t *testing.T) {
+	r := newRig(t)
+	r.token = ""
+	passwords, err := r.api.vault.passwords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := object{"username": "admin", "password": passwords["admin"]}
+	for _, path := range []string{"!/auth/token", "!/auth/token/cli"} {
+		got := r.send("POST", path, right)
+		if got.status != 201 {
+			t.Fatalf("%s: %d %s", path, got.status, got.body)
+		}
+		token, ok := got.json(t)["access_token"].(string)
+		if !ok {
+			t.Fatalf("%s: %s", path, got.body)
+		}
+		r.want(200, "GET", "/dags", nil, "Authorization", "Bearer "+token)
+	}
+	for _, c := range []struct {
+		status int
+		body   any
+	}{
+		{401, object{"username": "admin", "password": passwords["admin"] + "x"}}, {401, object{"username": "admin", "password": ""}}, {401, object{"username": "nobody", "password": ""}},
+		{401, object{"username": "", "password": ""}}, {422, object{"username": "admin"}}, {422, object{"username": "admin", "password": 7}},
+	} {
+		if got := r.send("POST", "!/auth/token", c.body); got.status != c.status {
+			t.Errorf("%v: %d, want %d", c.body, got.status, c.status)
+		}
+	}
+	r.want(403, "GET", "!/auth/token", nil)
+}
+
+func TestGuessesAreSlowedDown(t *testing.T) {
+	r := newRig(t)
+	passwords, err := r.api.vault.passwords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	right, wrong := object{"username": "admin", "password": passwords["admin"]}, object{"username": "admin", "password": "guess"}
+	for range 3 * guessBurst {
+		r.want(201, "POST", "!/auth/token", right) // right ones cost nothing
+	}
+	for range guessBurst {
+		r.want(401, "POST", "!/auth/token", wrong)
+	}
+	got := r.send("POST", "!/auth/token", right)
+	if got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") != "6" {
+		t.Fatalf("after %d guesses: %d, Retry-After %q", guessBurst, got.status, got.header.Get("Retry-After"))
+	}
+	r.now = r.now.Add(guessPause)
+	r.want(201, "POST", "!/auth/token", right)
+	r.want(401, "POST", "!/auth/token", wrong)
+	r.want(429, "POST", "!/auth/token", wrong)
+}
+
+func TestManyGuessersTakeBoundedMemory(t *testing.T) {
+	var g guesses
+	for i := range 3 * maxGuessers {
+		g.take("10."+string(rune('0'+i%10))+"."+time.Duration(i).String()+":1", noon)
+	}
+	if len(g.owed) > maxGuessers+1 {
+		t.Errorf("%d addresses are remembered", len(g.owed))
+	}
+}
+
+func TestTokensThatAreNotOurs(t *testing.T) {
+	r := newRig(t)
+	good := r.token
+	head, rest, _ := strings.Cut(good, ".")
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
+	for name, token := range map[string]string{
+		"none": "", "word": "abc", "two parts": head + "." + strings.Split(rest, ".")[0], "other head": none + "." + rest, "no seal": none + "." + strings.Split(rest, ".")[0] + ".",
+		"changed": head + "." + "x" + rest, "other secret": sign([]byte("another secret that is long enough"), claims{Subject: "admin", Role: "Admin", Expires: noon.Add(time.Hour).Unix(), Audience: audience}),
+		"other audience": sign(r.api.vault.secret, claims{Subject: "admin", Expires: noon.Add(time.Hour).Unix(), Audience: "else"}),
+		"not yet":        sign(r.api.vault.secret, claims{Subject: "admin", NotYet: noon.Unix() + 60, Expires: noon.Add(time.Hour).Unix(), Audience: audience}),
+	} {
+		got := r.send("GET", "/dags", nil, "Authorization", "Bearer "+token)
+		if got.status != 401 || got.header.Get("WWW-Authenticate") != "Bearer" {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+	r.now = noon.Add(24 * time.Hour)
+	if o := r.want(401, "GET", "/dags", nil); o["detail"] != "Token Expired" {
+		t.Errorf("%v", o)
+	}
+	r.token = ""
+	if o := r.want(401, "GET", "/dags", nil); o["detail"] != "Not authenticated" {
+		t.Errorf("%v", o)
+	}
+	r.want(200, "GET", "/monitor/health", nil) // open
+}
+
+func TestAViewerOnlyReads(t *testing.T) {
+	r := newRig(t)
+	if err := r.api.vault.AddUser(User{Name: "eve", Role: "viewer"}, "secret of eve"); err != nil {
+		t.Fatal(err)
+	}
+	got := r.send("POST", "!/auth/token", object{"username": "eve", "password": "secret of eve"})
+	r.token = got.json(t)["access_token"].(string)
+	r.want(200, "GET", "/dags", nil)
+	r.want(403, "PATCH", "/dags/hxp_daily_aggregation", object{"is_paused": true})
+	if r.sched.dag("hxp_daily_aggregation").Paused {
+		t.Error("a viewer paused a DAG")
+	}
+}
+
+func TestThePageLogsIn(t *testing.T) {
+	cookieOf := func(r *rig, got reply) string {
+		t.Helper()
+		res := http.Response{Header: got.header}
+		if len(res.Cookies()) != 1 {
+			t.Fatalf("%d: no cookie; %s", got.status, got.body)
+		}
+		c := res.Cookies()[0]
+		if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Name != "hxp_session_8080" {
+			t.Errorf("cookie %+v", c)
+		}
+		return c.Name + "=" + c.Value
+	}
+	t.Run("without a password on this machine", func(t *testing.T) {
+		r := newRig(t)
+		r.token = ""
+		r.want(401, "GET", "/dags", nil)
+		cookie := cookieOf(r, r.send("POST", "!/ui/session", nil))
+		r.want(200, "GET", "/dags", nil, "Cookie", cookie)
+		o := r.want(200, "POST", "/dags/hxp_daily_aggregation/dagRuns", object{"logical_date": nil}, "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
+		if o["triggered_by"] != "ui" || o["triggering_user_name"] != "local" {
+			t.Errorf("%v", o)
+		}
+		for _, h := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "http://evil.example"}} {
+			if got := r.send("PATCH", "/dags/hxp_daily_aggregation", object{"is_paused": true}, "Cookie", cookie, h[0], h[1]); got.status != 403 {
+				t.Errorf("a write with %v: %d", h, got.status)
+			}
+		}
+		if r.sched.dag("hxp_daily_aggregation").Paused {
+			t.Error("a foreign page paused a DAG")
+		}
+	})
+	t.Run("not under a foreign name", func(t *testing.T) {
+		r := newRig(t)
+		for host, status := range map[string]int{"localhost:8080": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "evil.example:8080": 403, "127.0.0.1.evil.example": 403, "192.168.1.9:8080": 403} {
+			if got := r.sendTo(host, "POST", "/ui/session"); got != status {
+				t.Errorf("%s: %d, want %d", host, got, status)
+			}
+		}
+	})
+	t.Run("with a password", func(t *testing.T) {
+		r := newRig(t, func(c *Config) { c.Open, c.Local = false, false })
+		r.token = ""
+		if o := r.want(200, "GET", "!/ui/session", nil); o["login"] != true || o["user"] != nil {
+			t.Errorf("%v", o)
+		}
+		passwords, err := r.api.vault.passwords()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.want(401, "POST", "!/ui/session", object{"username": "admin", "password": "x"})
+		cookie := cookieOf(r, r.send("POST", "!/ui/session", object{"username": "admin", "password": passwords["admin"]}))
+		if o := r.want(200, "GET", "!/ui/session", nil, "Cookie", cookie); o["user"] != "admin" {
+			t.Errorf("%v", o)
+		}
+		r.want(200, "GET", "!/ui/overview", nil, "Cookie", cookie)
+		if got := r.send("DELETE", "!/ui/session", nil); got.status != 204 || !strings.Contains(got.header.Get("Set-Cookie"), "Max-Age=0") {
+			t.Errorf("logout: %d %q", got.status, got.header.Get("Set-Cookie"))
+		}
+	})
+}
+
+// sendTo does a request under another name of the host and returns the status.
+func (r *rig) sendTo(host, method, path string) int {
+	req := httptest.NewRequestWithContext(r.t.Context(), method, path, http.NoBody)
+	req.Host = host
+	w := httptest.NewRecorder()
+	r.mux.ServeHTTP(w, req)
+	return w.Code
+}
