@@ -2,14 +2,19 @@ package agg
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 )
+
+// ErrLeaseLost is the error of a result or report whose lease no longer holds: the task was cancelled, cleared, marked, or
+// given to somebody else. It counts for nothing.
+var ErrLeaseLost = errors.New("the lease of the task no longer holds")
 
 // RunState is where a run or a task stands.
 type RunState string
 
 // The states. A run goes queued → running → success, failed or cancelled; clearing it makes it queued again. A task also waits
-// for its next try (up_for_retry), and one whose forerunner failed is upstream_failed.
+// for its next try (up_for_retry), is upstream_failed when its forerunner failed, and skipped when it is not in this version.
 const (
 	RunQueued          RunState = "queued"
 	RunRunning         RunState = "running"
@@ -17,12 +22,13 @@ const (
 	RunFailed          RunState = "failed"
 	RunCancelled       RunState = "cancelled"
 	TaskUpForRetry     RunState = "up_for_retry"
+	TaskSkipped        RunState = "skipped"
 	TaskUpstreamFailed RunState = "upstream_failed"
 )
 
 // Final tells whether nothing follows on s by itself.
 func (s RunState) Final() bool {
-	return s == RunSuccess || s == RunFailed || s == RunCancelled || s == TaskUpstreamFailed
+	return s == RunSuccess || s == RunFailed || s == RunCancelled || s == TaskUpstreamFailed || s == TaskSkipped
 }
 
 // What starts a run: its type.
@@ -64,6 +70,8 @@ type Run struct {
 	QueuedAt         *time.Time `json:"queued_at"`
 	StartedAt        *time.Time `json:"started_at"`
 	EndedAt          *time.Time `json:"ended_at"`
+	TimeoutAt        *time.Time `json:"-"`                     // when it is failed if it still runs
+	DeadlineAt       *time.Time `json:"deadline_at,omitempty"` // when it should have succeeded
 	DeadlineMissedAt *time.Time `json:"deadline_missed_at,omitempty"`
 	Error            string     `json:"error,omitempty"`
 	Progress         Progress   `json:"progress"`
@@ -136,6 +144,7 @@ type LogLine struct {
 	TaskID string    `json:"task_id,omitempty"`
 	Try    int       `json:"try_number,omitempty"`
 	Event  string    `json:"event"`
+	Line   int       `json:"-"` // number within the try
 }
 
 // DAG is one DAG as it is shown.
@@ -223,6 +232,64 @@ type Backfill struct {
 	CreatedAt     time.Time       `json:"created_at"`
 	UpdatedAt     time.Time       `json:"updated_at"`
 	CompletedAt   *time.Time      `json:"completed_at"`
+}
+
+// RunMark is what a backfill needs to know of a run that is there already.
+type RunMark struct {
+	Start, End time.Time
+	RunID      string
+	State      RunState
+}
+
+// ScheduleState is what is stored of a DAG.
+type ScheduleState struct {
+	DagID  string
+	Paused bool
+	Next   time.Time // start of the first interval that has no scheduled run yet
+}
+
+// Lease is the right to execute one task of a run. It ends when it is not renewed in time; a result counts only while it holds.
+type Lease struct {
+	Run, Task string
+	Owner     string
+	Fence     int64
+	Try       int
+}
+
+// Claim is a task to execute now.
+type Claim struct {
+	Lease
+	Of  Run       // as it is by now, with its tasks
+	Now time.Time // by the clock of the database
+}
+
+// ClaimRequest asks for tasks of a DAG to execute.
+type ClaimRequest struct {
+	DagID, Owner string
+	Limit        int // tasks
+	MaxActive    int // scheduled and manual runs of the DAG that may be under way at the same time
+	Lease        time.Duration
+	Timeout      time.Duration // of a run, from its start
+}
+
+// TaskResult is how a try of a task ended.
+type TaskResult struct {
+	State    RunState // RunSuccess, TaskSkipped, RunFailed, TaskUpForRetry
+	Error    string
+	Summary  json.RawMessage
+	RetryIn  time.Duration
+	Progress Progress
+	Raised   int64     // what the try has counted: Run.Raised when it began
+	Log      []LogLine // what was not reported yet
+	Timeout  bool      // the time of the run is over: it fails whatever tries are left
+}
+
+// Swept is what a sweep found.
+type Swept struct {
+	Lost     []Lease // leases that expired, taken from their owners
+	TimedOut []Run
+	Late     []Run // runs that missed their deadline
+	Ended    []Run // of those with lost leases: runs whose tries are used up
 }
 
 // Heartbeat is the last sign of life of an instance of the scheduler, by the clock of the database.

@@ -2,8 +2,6 @@ package batch
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -52,7 +50,7 @@ type values struct {
 
 func (s *Service) postAccuracyCheck(w http.ResponseWriter, r *http.Request) {
 	var req struct{ From, To time.Time }
-	if !readBody(w, r, &req) {
+	if !readBody(w, r, "check", &req, true) {
 		return
 	}
 	if err := levels["hourly"].span(req.From, req.To); err != nil {
@@ -75,27 +73,6 @@ func (s *Service) postAccuracyCheck(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	httpx.JSON(w, http.StatusOK, report)
-}
-
-// readBody decodes a JSON object of known fields and answers for what it cannot take.
-func readBody(w http.ResponseWriter, r *http.Request, into any) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRunBody))
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	if err == nil && d.More() {
-		err = fmt.Errorf("something follows on the object")
-	}
-	if err == nil {
-		return true
-	}
-	status := http.StatusBadRequest
-	if _, is := errors.AsType[*http.MaxBytesError](err); is {
-		status = http.StatusRequestEntityTooLarge
-	} else if _, is := errors.AsType[*time.ParseError](err); is {
-		status = http.StatusUnprocessableEntity
-	}
-	httpx.Problem(w, r, status, "the body cannot be read: "+err.Error())
-	return false
 }
 
 // checkAccuracy counts hours anew and notes the outcome for data_aggregation_accuracy_ratio. It mends nothing: a run of the hour does.

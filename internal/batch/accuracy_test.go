@@ -103,9 +103,9 @@ func TestAccuracyCheckRefuses(t *testing.T) {
 		`{"from":"2026-01-01T00:00:00Z","to":"2026-03-01T00:00:00Z"}`: 422,
 		`{"from":"yesterday","to":"2026-03-01T00:00:00Z"}`:            422,
 		`{}`:                     422,
-		``:                       400,
-		`{"from":1}`:             400,
-		`{"since":"2026-01-01"}`: 400,
+		``:                       422,
+		`{"from":1}`:             422,
+		`{"since":"2026-01-01"}`: 422,
 		`{"from":"` + strings.Repeat("x", maxRunBody) + `"}`: 413,
 	} {
 		bubble(t, func(t *testing.T) {

@@ -30,18 +30,8 @@ func (t *periodTotals) count(m made) {
 func (s *Service) aggregation(l *level) taskFunc {
 	return func(ctx context.Context, r *agg.Run, progress func(done, total int64, unit string)) (any, error) {
 		var t periodTotals
-		for again := false; ; again = true {
-			until, raised := s.target(r.ID)
-			if err := s.awaitLake(ctx, until); err != nil {
-				return nil, err
-			}
-			if err := s.makeInterval(ctx, l, r, &t, again, progress); err != nil {
-				return nil, err
-			}
-			if s.seal(r.ID, raised) {
-				return t, nil
-			}
-		}
+		err := s.counting(ctx, r, func(again bool) error { return s.makeInterval(ctx, l, r, &t, again, progress) })
+		return t, err
 	}
 }
 

@@ -19,12 +19,6 @@ func (s *Service) Mount(m *httpx.Mux) {
 	limit := httpx.Query("limit", "Items a page, 1 to 1000; 100 when not given.")
 	cursor := httpx.Query("cursor", "next_cursor of the page before.")
 	refused := httpx.Answer("422", "A parameter cannot be used; errors says which.")
-	accepted := []httpx.Option{
-		httpx.Header("Idempotency-Key", "The same key gives the same run."), httpx.Body("application/json"),
-		httpx.Answer("202", "The run, accepted or attached to; Location names it."), httpx.Answer("409", "Switched off, or the id belongs to another run."),
-		httpx.Answer("422", "The interval is empty or not on whole hours, or the DAG or task is unknown."),
-		httpx.Answer("501", "The DAG is not available in this version."), httpx.Answer("503", "Try again after Retry-After."),
-	}
 	m.HandleFunc("GET /aggregation/status", s.getStatus, httpx.Doc("How the aggregation of each period stands: completed, running, failed, scheduled or disabled."))
 	m.HandleFunc("GET /aggregations/{level}", s.getAggregations, httpx.Doc("Rows of hourly, daily, weekly or monthly aggregations."),
 		httpx.Query("from", "Start of the first period, RFC 3339."), httpx.Query("to", "End of the range, exclusive."),
@@ -33,17 +27,8 @@ func (s *Service) Mount(m *httpx.Mux) {
 	m.HandleFunc("POST /accuracy/check", s.postAccuracyCheck, httpx.Doc("Counts hourly rows anew from the raw events and compares them with what is stored. Body: {\"from\", \"to\"}, whole hours."),
 		httpx.Body("application/json"), httpx.Answer("200", "How many rows were checked and equal, and every difference by column."),
 		httpx.Answer("409", "Hourly aggregation is switched off."), httpx.Answer("422", "The range is empty, too long or not of whole hours."))
-	m.HandleFunc("GET /dags", s.getDags, httpx.Doc("Lists the DAGs."), limit, cursor)
-	m.HandleFunc("GET /dags/{id}", s.getDag, httpx.Doc("Describes one DAG."))
-	m.HandleFunc("GET /dags/{id}/runs", s.getDagRuns, httpx.Doc("Lists the runs of a DAG, newest first."), limit, cursor)
-	m.HandleFunc("POST /dags/{id}/trigger", s.postTrigger, append(accepted, httpx.Doc("Runs a DAG, without an interval for the last whole one."))...)
-	m.HandleFunc("GET /runs", s.getRuns, httpx.Doc("Lists runs, newest first."), httpx.Query("dag_id", "Only the runs of this DAG."), limit, cursor)
-	m.HandleFunc("POST /runs", s.postRun, append(accepted, httpx.Doc("Runs a DAG, or one task of it, for an interval."))...)
-	m.HandleFunc("GET /runs/{id}", s.getRun, httpx.Doc("Shows one run with its tasks and progress."))
-	m.HandleFunc("GET /runs/{id}/outcome", s.getOutcome, httpx.Doc("How a run ended."), httpx.Answer("200", "It ended."), httpx.Answer("404", "It is not over, or there is none."))
-	m.HandleFunc("GET /runs/{id}/logs", s.getLogs, httpx.Doc("What a run did, step by step."))
 	s.mountReports(m, limit, cursor)
-	m.HandleFunc("POST /runs/{id}/cancel", s.postCancel, httpx.Doc("Ends a run that waits or executes."), httpx.Answer("202", "The run."), httpx.Answer("409", "It is over."))
+	s.mountRuns(m)
 }
 
 // Handler serves the batch part of :9101 on a mux of its own.
@@ -182,36 +167,4 @@ func cursorOf(next string) *string {
 		return nil
 	}
 	return &next
-}
-
-func (s *Service) getDags(w http.ResponseWriter, r *http.Request) {
-	q := &query{values: r.URL.Query()}
-	q.only("limit", "cursor")
-	q.limit()
-	if q.values.Get("cursor") != "" {
-		q.bad("cursor", "bad_cursor", "this list has one page")
-	}
-	if q.refused(w, r) {
-		return
-	}
-	out := make([]dagJSON, 0, len(s.dags))
-	for _, d := range s.dags {
-		out = append(out, d.json(s.now()))
-	}
-	httpx.JSON(w, http.StatusOK, map[string]any{"dags": out, "next_cursor": nil})
-}
-
-// dagOr404 answers 404 when the path names no DAG.
-func (s *Service) dagOr404(w http.ResponseWriter, r *http.Request) *dag {
-	d := s.dag(r.PathValue("id"))
-	if d == nil {
-		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no DAG %q; GET /dags lists them", r.PathValue("id")))
-	}
-	return d
-}
-
-func (s *Service) getDag(w http.ResponseWriter, r *http.Request) {
-	if d := s.dagOr404(w, r); d != nil {
-		httpx.JSON(w, http.StatusOK, d.json(s.now()))
-	}
 }

@@ -115,6 +115,7 @@ type autoResult struct {
 // look finds the hours that are due.
 func (a *autoFolds) look(ctx context.Context) {
 	now := a.s.now()
+	paused := a.s.isPaused("hxp_hourly_aggregation")
 	dirty, err := a.s.deps.Hours.DirtyHours(ctx, now)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -127,6 +128,10 @@ func (a *autoFolds) look(ctx context.Context) {
 		all[h.Hour] = true
 	}
 	a.s.book.lookedAt(all)
+	if paused { // what waits is made up for afterwards
+		a.due = nil
+		return
+	}
 	a.due = a.s.track.see(dirty, now)
 }
 

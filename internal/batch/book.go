@@ -23,8 +23,6 @@ type book struct {
 	last     map[string]lastWork // by level
 	lastRun  map[string]float64  // seconds of the last ended run, by DAG; or of the last hour folded by itself
 	outcomes [24 * 60]outcome    // of the last 24 h by minute
-	lines    map[string][]logLine
-	order    []string // of lines, oldest run first
 }
 
 // recountOf is how the recount of an hour compared with what was stored of it.
@@ -46,21 +44,8 @@ type outcome struct {
 	ok, failed int64
 }
 
-// Limits of the logs kept in memory.
-const (
-	keepLines = 500
-	keepLogs  = 200
-)
-
-type logLine struct {
-	At     time.Time `json:"timestamp"`
-	Level  string    `json:"level"`
-	TaskID string    `json:"task_id,omitempty"`
-	Event  string    `json:"event"`
-}
-
 func newBook() *book {
-	return &book{before: map[string]bool{}, recounts: map[int64]recountOf{}, last: map[string]lastWork{}, running: map[string]string{}, failing: map[int64]string{}, lastRun: map[string]float64{}, lines: map[string][]logLine{}}
+	return &book{before: map[string]bool{}, recounts: map[int64]recountOf{}, last: map[string]lastWork{}, running: map[string]string{}, failing: map[int64]string{}, lastRun: map[string]float64{}}
 }
 
 // remember notes that periods of a level were made before this process started.
@@ -308,29 +293,4 @@ func (b *book) failures() (hours []int64, why string) {
 		why = b.failing[hours[0]]
 	}
 	return hours, why
-}
-
-// note adds a line to the log of a run.
-func (s *Service) note(r *agg.Run, level, task, text string) {
-	b := s.book
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, ok := b.lines[r.ID]; !ok {
-		if b.order = append(b.order, r.ID); len(b.order) > keepLogs {
-			delete(b.lines, b.order[0])
-			b.order = slices.Delete(b.order, 0, 1)
-		}
-	}
-	lines := append(b.lines[r.ID], logLine{s.now().UTC(), level, task, text})
-	if len(lines) > keepLines {
-		lines = slices.Delete(lines, 0, len(lines)-keepLines)
-	}
-	b.lines[r.ID] = lines
-}
-
-// log returns the lines of a run that this process has written.
-func (b *book) log(id string) []logLine {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.lines[id])
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // zones are known on machines without them
 
 	"github.com/robfig/cron/v3"
 )
@@ -19,12 +20,15 @@ type Config struct {
 	Capacity    Planning    `yaml:"capacity_analysis" doc:"what is learnt of capacity"`
 }
 
-// Processing says when and how batch work runs. Crons are in UTC.
+// Processing says when and how batch work runs. Crons are in the time zone that is set, UTC by default.
 type Processing struct {
-	HourlyCron  string `yaml:"hourly_cron" env:"BATCH_PROCESSING_HOURLY_CRON" default:"0 * * * *" doc:"cron (UTC, five fields) of hxp_hourly_aggregation"`
-	DailyCron   string `yaml:"daily_cron" env:"BATCH_PROCESSING_DAILY_CRON" default:"0 0 * * *" doc:"cron (UTC, five fields) of hxp_daily_aggregation"`
-	WeeklyCron  string `yaml:"weekly_cron" env:"BATCH_PROCESSING_WEEKLY_CRON" default:"0 0 * * 0" doc:"cron (UTC, five fields) of hxp_weekly_aggregation"`
-	MonthlyCron string `yaml:"monthly_cron" env:"BATCH_PROCESSING_MONTHLY_CRON" default:"0 0 1 * *" doc:"cron (UTC, five fields) of hxp_monthly_aggregation"`
+	HourlyCron  string `yaml:"hourly_cron" env:"BATCH_PROCESSING_HOURLY_CRON" default:"0 * * * *" doc:"cron (five fields) of hxp_hourly_aggregation: when the period that is over is aggregated"`
+	DailyCron   string `yaml:"daily_cron" env:"BATCH_PROCESSING_DAILY_CRON" default:"0 0 * * *" doc:"cron (five fields) of hxp_daily_aggregation: when the period that is over is aggregated"`
+	WeeklyCron  string `yaml:"weekly_cron" env:"BATCH_PROCESSING_WEEKLY_CRON" default:"0 0 * * 0" doc:"cron (five fields) of hxp_weekly_aggregation: when the period that is over is aggregated"`
+	MonthlyCron string `yaml:"monthly_cron" env:"BATCH_PROCESSING_MONTHLY_CRON" default:"0 0 1 * *" doc:"cron (five fields) of hxp_monthly_aggregation: when the period that is over is aggregated"`
+
+	Timezone string   `yaml:"timezone" env:"BATCH_PROCESSING_TIMEZONE" default:"UTC" doc:"time zone in which the crons are read, such as Europe/Berlin; the periods themselves are always UTC"`
+	Policies Policies `yaml:"policies" doc:"how each DAG catches up, overlaps and warns"`
 
 	Timeout    int `yaml:"timeout" env:"BATCH_PROCESSING_TIMEOUT" default:"3600" min:"1" max:"604800" doc:"seconds after which a run is failed, its waiting for data included"`
 	Retries    int `yaml:"retries" env:"BATCH_PROCESSING_RETRIES" default:"3" min:"0" max:"100" doc:"further tries of a task that failed"`
@@ -32,6 +36,27 @@ type Processing struct {
 
 	Workers  int `yaml:"workers" env:"BATCH_PROCESSING_WORKERS" default:"2" min:"1" max:"64" doc:"hours folded at the same time"`
 	MemoryMB int `yaml:"memory_mb" env:"BATCH_PROCESSING_MEMORY_MB" default:"256" min:"16" max:"1048576" doc:"MiB that the identities of the events of one hour may take while duplicates are removed, divided by the workers; an hour with more is read in several passes"`
+}
+
+// Policies are the rules of the four DAGs.
+type Policies struct {
+	Hourly  Policy `yaml:"hourly" doc:"rules of hxp_hourly_aggregation"`
+	Daily   Policy `yaml:"daily" doc:"rules of hxp_daily_aggregation"`
+	Weekly  Policy `yaml:"weekly" doc:"rules of hxp_weekly_aggregation"`
+	Monthly Policy `yaml:"monthly" doc:"rules of hxp_monthly_aggregation"`
+}
+
+// Policy says what a DAG does when it could not run in time.
+type Policy struct {
+	CatchUp   string `yaml:"catchup" default:"all" enum:"all,latest" doc:"intervals that passed while nothing ran or the DAG was paused: run all, or the latest alone"`
+	MaxActive int    `yaml:"max_active_runs" default:"16" min:"1" max:"1000" doc:"scheduled and manual runs of the DAG under way at the same time; more wait"`
+	Deadline  int    `yaml:"deadline_seconds" default:"7200" min:"0" max:"2678400" doc:"seconds after it came due by which a scheduled run should have succeeded; when it is missed, an error is logged and counted; 0 = none"`
+}
+
+func defaultPolicy() Policy { return Policy{CatchUp: "all", MaxActive: 16, Deadline: 7200} }
+
+func (p *Policies) of(period string) Policy {
+	return map[string]Policy{"hourly": p.Hourly, "daily": p.Daily, "weekly": p.Weekly, "monthly": p.Monthly}[period]
 }
 
 // Aggregation switches kinds of aggregation on and off; one that is off answers 409 and is shown as disabled.
@@ -54,6 +79,7 @@ func Defaults() Config {
 	return Config{
 		Processing: Processing{
 			HourlyCron: "0 * * * *", DailyCron: "0 0 * * *", WeeklyCron: "0 0 * * 0", MonthlyCron: "0 0 1 * *",
+			Timezone: "UTC", Policies: Policies{defaultPolicy(), defaultPolicy(), defaultPolicy(), defaultPolicy()},
 			Timeout: 3600, Retries: 3, RetryDelay: 300, Workers: 2, MemoryMB: 256,
 		},
 		Aggregation: Aggregation{Enabled: true, Intervals: Intervals{Hourly: true, Daily: true, Weekly: true, Monthly: true}, Metrics: slices.Clone(columnGroups)},
@@ -71,6 +97,21 @@ func (c *Config) Validate() error {
 	} {
 		if _, err := parseCron(s.cron); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %q is no cron of five fields (minute hour day-of-month month day-of-week): %w", s.path, s.cron, err))
+		}
+	}
+	if _, err := time.LoadLocation(c.Processing.Timezone); err != nil {
+		errs = append(errs, fmt.Errorf("batch_processing.timezone: %q is no time zone such as UTC or Europe/Berlin", c.Processing.Timezone))
+	}
+	for _, period := range periods {
+		path, p := "batch_processing.policies."+period, c.Processing.Policies.of(period)
+		if p.CatchUp != "all" && p.CatchUp != "latest" {
+			errs = append(errs, fmt.Errorf("%s.catchup: %q is neither all nor latest", path, p.CatchUp))
+		}
+		if p.MaxActive < 1 {
+			errs = append(errs, fmt.Errorf("%s.max_active_runs: %d is less than 1", path, p.MaxActive))
+		}
+		if p.Deadline < 0 {
+			errs = append(errs, fmt.Errorf("%s.deadline_seconds: %d is negative; 0 is none", path, p.Deadline))
 		}
 	}
 	for _, n := range []struct {
@@ -106,12 +147,12 @@ func (a *Aggregation) enabled(period string) bool {
 	return a.Enabled && on[period]
 }
 
-// fiveFields reads exactly five fields: no seconds, no "@daily", and no time zone, since every schedule is in UTC.
+// fiveFields reads exactly five fields: no seconds, no "@daily", and no time zone, which batch_processing.timezone sets.
 var fiveFields = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
 func parseCron(spec string) (cron.Schedule, error) {
 	if len(spec) > 3 && (spec[:3] == "TZ=" || (len(spec) > 8 && spec[:8] == "CRON_TZ=")) {
-		return nil, errors.New("schedules are in UTC; leave the time zone out")
+		return nil, errors.New("leave the time zone out; batch_processing.timezone sets it for all")
 	}
 	s, err := fiveFields.Parse(spec)
 	if err != nil {

@@ -1,41 +1,49 @@
 package batch
 
 import (
+	"slices"
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
 // dag is one DAG of the catalogue. Its names are contracts with operators and with Airflow.
 type dag struct {
 	id     string
+	about  string
 	period string // hourly, daily, weekly, monthly: the aggregation level
 	cron   string
 	every  cron.Schedule
-	tasks  []dagTask
+	zone   *time.Location // in which the cron is read
+	policy Policy
+	tasks  []dagTask // each after those that it depends on
 }
 
 type dagTask struct {
-	ID        string   `json:"task_id"`
-	DependsOn []string `json:"depends_on"`
-	run       taskFunc // nil: not available in this version
+	ID        string
+	DependsOn []string
+	run       taskFunc // nil: not available in this version, then it is skipped
 }
 
 func (s *Service) catalogue() []*dag {
 	none := []string{}
 	p := s.cfg.Processing
 	dags := []*dag{
-		{id: "hxp_hourly_aggregation", period: "hourly", cron: p.HourlyCron, tasks: []dagTask{
+		{id: "hxp_hourly_aggregation", about: "Folds the raw events of each hour into hourly_aggregations.", period: "hourly", cron: p.HourlyCron, tasks: []dagTask{
 			{"hourly_aggregation", none, s.hourlyAggregation}}},
-		{id: "hxp_daily_aggregation", period: "daily", cron: p.DailyCron, tasks: []dagTask{
+		{id: "hxp_daily_aggregation", about: "Merges the hours of each day into daily_aggregations and makes the reports that are due.", period: "daily", cron: p.DailyCron, tasks: []dagTask{
 			{"daily_aggregation", none, s.aggregation(levels["daily"])}, {"report_generation", []string{"daily_aggregation"}, s.reportGeneration}}},
-		{id: "hxp_weekly_aggregation", period: "weekly", cron: p.WeeklyCron, tasks: []dagTask{
+		{id: "hxp_weekly_aggregation", about: "Merges the days of each week, from Sunday, into weekly_aggregations and analyses capacity.", period: "weekly", cron: p.WeeklyCron, tasks: []dagTask{
 			{"weekly_aggregation", none, s.aggregation(levels["weekly"])}, {"capacity_analysis", []string{"weekly_aggregation"}, s.capacityAnalysis}}},
-		{id: "hxp_monthly_aggregation", period: "monthly", cron: p.MonthlyCron, tasks: []dagTask{
+		{id: "hxp_monthly_aggregation", about: "Merges the days of each month into monthly_aggregations.", period: "monthly", cron: p.MonthlyCron, tasks: []dagTask{
 			{"monthly_aggregation", none, s.aggregation(levels["monthly"])}}},
 	}
 	for _, d := range dags {
-		d.every, _ = parseCron(d.cron) // Config.Validate has seen it
+		d.every, _ = parseCron(d.cron) // Config.Validate has seen both
+		d.zone, _ = time.LoadLocation(p.Timezone)
+		d.policy = p.Policies.of(d.period)
 	}
 	return dags
 }
@@ -58,7 +66,44 @@ func (s *Service) dagOf(period string) *dag {
 	return nil
 }
 
-func (d *dag) next(now time.Time) time.Time { return d.every.Next(now.UTC()) }
+// next is when the cron comes due after now.
+func (d *dag) next(now time.Time) time.Time { return d.every.Next(now.In(d.zone)).UTC() }
+
+// A scheduled run takes one whole period: the interval tiles are those of the calendar, in UTC, and the cron says only when a period that
+// is over is aggregated. So no cron and no night in which a zone changes its clock makes a gap or an overlap, and a cron at minute 5
+// is a grace of five minutes.
+
+// first is the start of the period that a fresh store begins with: the one that now lies in.
+func (d *dag) first(now time.Time) time.Time { return levels[d.period].floor(now.UTC()) }
+
+// end is the end of the period that starts at a time.
+func (d *dag) end(start time.Time) time.Time { return levels[d.period].next(start) }
+
+// due is when the period that ends at a time is aggregated: the first time of the cron that is not before its end.
+func (d *dag) due(end time.Time) time.Time { return d.next(end.Add(-time.Second)) }
+
+// dueRuns returns the intervals that came due by now, oldest first and at most limit of them, and the start of the first one after.
+func (d *dag) dueRuns(first, now time.Time, limit int) (starts []time.Time, next time.Time) {
+	if d.policy.CatchUp == "latest" {
+		return d.latest(first, now)
+	}
+	next = first
+	for len(starts) < limit && !d.due(d.end(next)).After(now) {
+		starts = append(starts, next)
+		next = d.end(next)
+	}
+	return starts, next
+}
+
+// latest returns only the newest interval that is due.
+func (d *dag) latest(first, now time.Time) ([]time.Time, time.Time) {
+	for start := d.first(now); !start.Before(first); start = levels[d.period].floor(start.Add(-time.Nanosecond)) {
+		if end := d.end(start); !d.due(end).After(now) {
+			return []time.Time{start}, end
+		}
+	}
+	return nil, first
+}
 
 // chosen returns the tasks of a run: all, or the one that it names.
 func (d *dag) chosen(task string) []dagTask {
@@ -73,12 +118,20 @@ func (d *dag) chosen(task string) []dagTask {
 	return nil
 }
 
-type dagJSON struct {
-	DagID   string    `json:"dag_id"`
-	Cron    string    `json:"cron"`
-	Paused  bool      `json:"paused"`
-	NextRun time.Time `json:"next_run"`
-	Tasks   []dagTask `json:"tasks"`
+// newTasks are the task instances of a new run.
+func (s *Service) newTasks(d *dag, task string) (out []agg.Task) {
+	for _, t := range d.chosen(task) {
+		out = append(out, agg.Task{TaskID: t.ID, State: agg.RunQueued, MaxTries: s.cfg.Processing.Retries})
+	}
+	return out
 }
 
-func (d *dag) json(now time.Time) dagJSON { return dagJSON{d.id, d.cron, false, d.next(now), d.tasks} }
+// downstream returns tasks with all that depend on them, in the order of the DAG.
+func (d *dag) downstream(tasks []string) (out []string) {
+	for _, t := range d.tasks {
+		if slices.Contains(tasks, t.ID) || slices.ContainsFunc(t.DependsOn, func(up string) bool { return slices.Contains(out, up) }) {
+			out = append(out, t.ID)
+		}
+	}
+	return out
+}

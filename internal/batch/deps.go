@@ -46,15 +46,72 @@ type Rows interface {
 	Rows(ctx context.Context, level, dimension string, from, to time.Time, value string, limit int, cursor string) ([]agg.Row, string, error)
 }
 
-// Runs are the executions of DAGs at rest.
+// Runs are the executions of DAGs at rest, where the instances of the service agree on who does what. Every method is one transaction,
+// and what is due or over is decided by the clock of the database.
 type Runs interface {
-	// CreateRun stores r, or returns the run with its id or key, or the one under way for its DAG, task and interval.
+	RunQueue
+	RunList
+	RunControl
+	Schedules
+	Backfills
+}
+
+// RunQueue hands tasks to those who execute them. A lease that no longer holds is agg.ErrLeaseLost.
+type RunQueue interface {
+	// CreateRun stores r, or returns the run with its id or key, or the one under way for its DAG, task and interval, and lets that
+	// count what r asks for.
 	CreateRun(ctx context.Context, r agg.Run) (run agg.Run, existed bool, err error)
-	UpdateRun(ctx context.Context, r agg.Run) error
+	// Waiting returns the DAGs that have something to claim, at a glance.
+	Waiting(ctx context.Context) (dags []string, err error)
+	Claim(ctx context.Context, req agg.ClaimRequest) ([]agg.Claim, error)
+	// Beat renews the leases of an owner and returns those that it still holds.
+	Beat(ctx context.Context, owner string, started time.Time, lease time.Duration) (held []agg.Lease, err error)
+	ReportProgress(ctx context.Context, l agg.Lease, p agg.Progress, lines []agg.LogLine) error
+	// Finish stores a result, or tells that the task must count more (again): run says what.
+	Finish(ctx context.Context, l agg.Lease, res agg.TaskResult) (run agg.Run, again bool, err error)
+	LayDown(ctx context.Context, l agg.Lease, lines []agg.LogLine) error
+	// Sweep ends what nobody else would: expired leases, runs over their time (grace later than their owners should), missed deadlines.
+	Sweep(ctx context.Context, grace time.Duration, timeout string) (agg.Swept, error)
+	PurgeLogs(ctx context.Context, age time.Duration) error
+}
+
+// RunList reads runs.
+type RunList interface {
 	Run(ctx context.Context, id string) (agg.Run, error)
-	Runs(ctx context.Context, dag string, limit int, cursor string) ([]agg.Run, string, error)
-	// RecoverRuns queues again what a killed process left running and returns all that is unfinished.
-	RecoverRuns(ctx context.Context) ([]agg.Run, error)
+	RunOf(ctx context.Context, dag, runID string) (agg.Run, error)
+	Runs(ctx context.Context, f agg.RunFilter) (agg.RunPage, error)
+	Unfinished(ctx context.Context, trigger string) (int, error)
+	TaskLogs(ctx context.Context, run, task string, try, limit int) ([]agg.LogLine, error)
+	Heartbeats(ctx context.Context, alive time.Duration) ([]agg.Heartbeat, error)
+}
+
+// RunControl is what a person does to runs. Each returns the run as it is then.
+type RunControl interface {
+	CancelRun(ctx context.Context, id, why string) (agg.Run, error)
+	ClearTasks(ctx context.Context, id string, tasks []string, retries int, until map[string]map[int32]int64) (agg.Run, error)
+	MarkRun(ctx context.Context, id string, state agg.RunState) (agg.Run, error)
+	MarkTask(ctx context.Context, id, task string, state agg.RunState, retries int) (agg.Run, error)
+	SetNote(ctx context.Context, id, note string) (agg.Run, error)
+}
+
+// Schedules are what is stored of the DAGs.
+type Schedules interface {
+	Clock(ctx context.Context) (time.Time, error)
+	EnsureDAG(ctx context.Context, dag string, first time.Time) error
+	Schedules(ctx context.Context) (byDAG map[string]agg.ScheduleState, now time.Time, err error)
+	SetPaused(ctx context.Context, dag string, paused bool) error
+	// Materialise stores the scheduled runs from first up to next, unless somebody else has moved the DAG on from first (ok false).
+	Materialise(ctx context.Context, dag string, first, next time.Time, runs []agg.Run) (stored int, ok bool, err error)
+}
+
+// Backfills are many runs that were asked for together.
+type Backfills interface {
+	RunMarks(ctx context.Context, dag string, from, to time.Time) ([]agg.RunMark, error)
+	CreateBackfill(ctx context.Context, b agg.Backfill, plan func([]agg.RunMark) []agg.Run) (agg.Backfill, error)
+	Backfill(ctx context.Context, id int64) (agg.Backfill, error)
+	Backfills(ctx context.Context, dag string, limit int) ([]agg.Backfill, error)
+	CancelBackfill(ctx context.Context, id int64) (agg.Backfill, error)
+	PauseBackfill(ctx context.Context, id int64, paused bool) (agg.Backfill, error)
 }
 
 // Scanner opens raw files for reading.

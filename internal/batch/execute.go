@@ -5,155 +5,299 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
-// upForRetry is the state of a task between two tries.
-const upForRetry = agg.TaskUpForRetry
-
-// taskFunc does the work of one task of a run and returns its summary. progress may be called at any time.
+// taskFunc does the work of one task of a run and returns its summary. One that counts events does so within s.counting. progress may
+// be called at any time.
 type taskFunc func(ctx context.Context, r *agg.Run, progress func(done, total int64, unit string)) (summary any, err error)
 
-// activeRun is a run that this process executes.
-type activeRun struct {
+// execution is one try of a task that this process executes.
+type execution struct {
+	lease  agg.Lease
 	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when the run ended or was laid down for the next start
+	done   chan struct{} // closed when it ended or was laid down
 
-	// Guarded by Service.mu. Who attaches to the run raises what it must count to what is acknowledged by then, so that both
-	// promises hold: a retry attaches, and a run counts everything acknowledged before it was asked for.
-	until  map[string]map[int32]int64
-	raised int  // how often
-	sealed bool // the work is over, only the result is not stored yet: nobody can attach any more
+	mu       sync.Mutex
+	progress agg.Progress
+	lines    []agg.LogLine // not stored yet
+	written  int           // lines in all
+	left     int           // lines beyond the limit, which are only counted
+	reported time.Time
 }
 
-// attach raises what a run under way must count. It is false when the run's work is over, or not done by this process.
-func (s *Service) attach(id string, until map[string]map[int32]int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.active[id]
-	if a == nil || a.sealed {
-		return false
-	}
-	a.until, a.raised = until, a.raised+1 // ends only grow, so the later ones hold the earlier
-	return true
-}
+// Why an execution ends before its work does.
+var (
+	errStopping  = errors.New("the service stops")
+	errCancelled = errors.New("cancelled")
+	errLost      = errors.New("the task was taken from this process")
+	errTimeout   = errors.New("the run's time is over")
+)
 
-// target returns what a run must count by now, and how often that was raised.
-func (s *Service) target(id string) (until map[string]map[int32]int64, raised int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.active[id]
-	return a.until, a.raised
-}
+// maxLines bounds the log of a try.
+const maxLines = 500
 
-// seal closes a run to attaching, unless it was raised meanwhile.
-func (s *Service) seal(id string, raised int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.active[id]
-	a.sealed = a.raised == raised
-	return a.sealed
-}
-
-// start executes a stored run, unless the service is not running (then the next Run takes it up) or the run is under way.
-func (s *Service) start(r agg.Run) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.started || s.closing || s.active[r.ID] != nil {
+func (e *execution) log(at time.Time, level, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.written >= maxLines && level != "error" || e.written >= 2*maxLines {
+		e.left++
 		return
 	}
-	r.Tasks = slices.Clone(r.Tasks) // the caller may still show its own
+	e.written++
+	e.lines = append(e.lines, agg.LogLine{At: at.UTC(), Level: level, Event: text, Line: e.written})
+}
+
+// take returns what is to be stored of the execution and was not yet.
+func (e *execution) take(last bool, now time.Time) (agg.Progress, []agg.LogLine) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	lines := e.lines
+	if last && e.left > 0 {
+		e.written++
+		lines = append(lines, agg.LogLine{At: now.UTC(), Level: "info", Event: fmt.Sprintf("%d more lines were left out", e.left), Line: e.written})
+		e.left = 0
+	}
+	e.lines = nil
+	return e.progress, lines
+}
+
+// executions are those under way in this process.
+func (s *Service) executions() []*execution {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.active))
+}
+
+// note adds a line to the log of the try of a task that this process executes.
+func (s *Service) note(r *agg.Run, level, text string) {
+	s.mu.Lock()
+	e := s.active[r.ID]
+	s.mu.Unlock()
+	if e != nil {
+		e.log(s.now(), level, text)
+	}
+}
+
+// start executes a claimed task. An execution of the same run that was taken from this process, and has not ended yet, ends first.
+func (s *Service) start(c agg.Claim) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.started || s.closing {
+		return // the lease ends by itself
+	}
 	ctx, cancel := context.WithCancelCause(s.ctx)
-	a := &activeRun{cancel: cancel, done: make(chan struct{}), until: r.Until}
-	s.active[r.ID] = a
+	e := &execution{lease: c.Lease, cancel: cancel, done: make(chan struct{})}
+	before := s.active[c.Of.ID]
+	s.active[c.Of.ID] = e
 	s.work.Go(func() {
 		defer func() {
 			s.mu.Lock()
-			delete(s.active, r.ID)
+			if s.active[c.Of.ID] == e {
+				delete(s.active, c.Of.ID)
+			}
 			s.mu.Unlock()
 			cancel(nil)
-			close(a.done)
+			close(e.done)
+			s.rouse() // there is room, and the next task of the run may be ready
 		}()
-		s.execute(ctx, r)
+		if before != nil {
+			before.cancel(errLost)
+			<-before.done
+		}
+		s.execute(ctx, e, c)
 	})
 }
 
-// execute takes a run through its tasks and stores every step. It is the only writer of the run.
-func (s *Service) execute(ctx context.Context, r agg.Run) {
-	var err error
-	if take(ctx, s.live) {
-		defer func() { <-s.live }()
-		began := s.now()
-		r.State, r.StartedAt, r.Error = agg.RunRunning, &began, ""
-		s.book.runStarts(&r)
-		s.note(&r, "info", "", "run starts")
-		if err = s.update(ctx, &r); err == nil {
-			limited, stop := context.WithTimeoutCause(ctx, s.cfg.Processing.timeout(), errTimeout)
-			if err = s.tasks(limited, &r); err != nil && limited.Err() != nil {
-				err = context.Cause(limited)
-			}
-			stop()
-		}
-	} else {
-		err = context.Cause(ctx)
+// execute does one try and stores how it ended. It is the only one who may: the result carries the fence of its lease.
+func (s *Service) execute(ctx context.Context, e *execution, c agg.Claim) {
+	run := c.Of
+	s.book.runStarts(&run)
+	defer func() { s.book.runEnds(&run, s.now()) }()
+	limited, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if run.TimeoutAt != nil {
+		timer := time.AfterFunc(max(0, run.TimeoutAt.Sub(c.Now)), func() { stop(errTimeout) })
+		defer timer.Stop()
 	}
-	s.conclude(&r, err, context.Cause(ctx))
+	e.progress = run.Progress
+	e.log(s.now(), "info", fmt.Sprintf("try %d starts on %s", e.lease.Try, e.lease.Owner))
+	for {
+		summary, state, err := s.do(limited, e, &run)
+		cause := context.Cause(limited)
+		switch {
+		case errors.Is(cause, errLost) || errors.Is(cause, errCancelled):
+			return // whoever took it has said what it is now
+		case errors.Is(cause, errStopping):
+			s.layDown(e)
+			return
+		}
+		res := s.result(e, &run, summary, state, err, errors.Is(cause, errTimeout))
+		next, again, stored := s.finish(ctx, e, res)
+		if !stored {
+			return
+		}
+		run = next
+		if !again {
+			break
+		}
+		e.log(s.now(), "info", attached)
+	}
+	s.ended(&run)
 }
 
-var errTimeout = errors.New("the run's time is over")
-
-// conclude stores how a run ended. A run that was interrupted by the stop of the service is laid down as queued.
-func (s *Service) conclude(r *agg.Run, err, cause error) {
-	ended := s.now()
-	r.EndedAt = &ended
+// do calls the function of the task.
+func (s *Service) do(ctx context.Context, e *execution, run *agg.Run) (summary any, state agg.RunState, err error) {
+	d := s.dag(run.DagID)
+	if d == nil {
+		return nil, "", fmt.Errorf("unknown DAG %q", run.DagID)
+	}
+	def := d.chosen(e.lease.Task)
 	switch {
-	case err == nil:
-		r.State, r.Error = agg.RunSuccess, ""
-	case errors.Is(cause, errCancelled):
-		r.State, r.Error = agg.RunCancelled, "cancelled on request"
-	case errors.Is(cause, errStopping):
-		r.State, r.StartedAt, r.EndedAt = agg.RunQueued, nil, nil
-	case errors.Is(err, errTimeout):
-		r.State, r.Error = agg.RunFailed, fmt.Sprintf("not done within %d seconds; give it more with BATCH_PROCESSING_TIMEOUT or a shorter interval", s.cfg.Processing.Timeout)
-		for _, t := range r.Tasks {
-			if !t.State.Final() {
-				r.Error += errorText(t.Error)
-			}
-		}
-	default:
-		r.State, r.Error = agg.RunFailed, err.Error()
+	case e.lease.Task == "" || def == nil:
+		return nil, "", fmt.Errorf("%s has no task %q", run.DagID, e.lease.Task)
+	case def[0].run == nil:
+		return map[string]string{"skipped": "not available in this version"}, agg.TaskSkipped, nil
 	}
-	for i := range r.Tasks {
-		t := &r.Tasks[i]
-		if t.State.Final() {
-			continue
+	if run.Until == nil && run.Trigger == agg.RunScheduled {
+		limited, stop := context.WithTimeout(ctx, endsTimeout)
+		run.Until, err = s.deps.Ends(limited)
+		if stop(); err != nil {
+			return nil, "", fmt.Errorf("the ends of the input topics cannot be read: %w", err)
 		}
+	}
+	summary, err = def[0].run(ctx, run, func(done, total int64, unit string) {
+		s.progress(ctx, e, agg.Progress{Done: done, Total: total, Unit: unit})
+	})
+	return summary, agg.RunSuccess, err
+}
+
+const attached = "somebody attached to the run; what came since is counted too"
+
+// counting does work when the lake holds what was acknowledged before the run was asked for; and again (only what is new needs
+// doing then) when somebody attached to the run meanwhile, because he wants what was acknowledged before that.
+func (s *Service) counting(ctx context.Context, r *agg.Run, work func(again bool) error) error {
+	for again := false; ; again = true {
+		if err := s.awaitLake(ctx, r.Until); err != nil {
+			return err
+		}
+		if err := work(again); err != nil {
+			return err
+		}
+		now, err := s.deps.Runs.Run(ctx, r.ID)
+		if err != nil {
+			return err
+		}
+		if now.Raised == r.Raised {
+			return nil
+		}
+		r.Until, r.Raised = now.Until, now.Raised
+		s.note(r, "info", attached)
+	}
+}
+
+// result makes what is stored of a try.
+func (s *Service) result(e *execution, run *agg.Run, summary any, state agg.RunState, err error, timeout bool) agg.TaskResult {
+	res := agg.TaskResult{State: state, Raised: run.Raised, RetryIn: s.cfg.Processing.retryDelay()}
+	switch {
+	case timeout:
+		res.State, res.Error = agg.RunFailed, s.timeoutText()
+		if err != nil {
+			res.Error += errorText(err.Error())
+		}
+	case err != nil:
+		res.State, res.Error = agg.TaskUpForRetry, err.Error()
+		s.log.Warn("task failed", "run", run.ID, "task", e.lease.Task, "try", e.lease.Try, "retry_in", res.RetryIn, "err", err)
+	default:
+		res.Summary, _ = json.Marshal(summary)
+		e.log(s.now(), "info", "done: "+string(res.Summary))
+	}
+	if res.Error != "" {
+		e.log(s.now(), "error", res.Error)
+	}
+	return res
+}
+
+// finish stores a result. While the database cannot take it, it is tried again as long as the lease may hold; after that somebody
+// else does the task again, which changes nothing.
+func (s *Service) finish(ctx context.Context, e *execution, res agg.TaskResult) (run agg.Run, again, stored bool) {
+	res.Progress, res.Log = e.take(true, s.now())
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		limit, stop := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+		run, again, err := s.deps.Runs.Finish(limit, e.lease, res)
+		stop()
 		switch {
-		case r.State == agg.RunQueued:
-			t.State, t.StartedAt, t.Error = agg.RunQueued, nil, ""
-		case t.State == agg.RunQueued: // never began
-			t.State = agg.RunCancelled
-		default:
-			t.State, t.EndedAt = r.State, &ended
-			t.Error = r.Error
+		case err == nil:
+			return run, again, true
+		case errors.Is(err, agg.ErrLeaseLost):
+			s.log.Info("result of a task came too late and does not count", "run", e.lease.Run, "task", e.lease.Task, "try", e.lease.Try)
+			return run, false, false
+		}
+		s.log.Error("end of a task could not be stored", "run", e.lease.Run, "task", e.lease.Task, "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return run, false, false
 		}
 	}
-	s.note(r, map[bool]string{true: "error", false: "info"}[r.State == agg.RunFailed], "", "run is "+string(r.State)+errorText(r.Error))
-	switch r.State {
-	case agg.RunFailed:
-		s.log.Error("aggregation run failed", "run", r.ID, "dag", r.DagID, "start", r.Start, "end", r.End, "err", r.Error)
-	default:
-		s.log.Info("aggregation run ended", "run", r.ID, "dag", r.DagID, "state", string(r.State), "start", r.Start, "end", r.End)
-	}
+}
+
+// layDown gives the task back, for the next start or another instance.
+func (s *Service) layDown(e *execution) {
 	ctx, stop := context.WithTimeout(context.Background(), stopLimit)
 	defer stop()
-	if err := s.deps.Runs.UpdateRun(ctx, *r); err != nil { // the next start finds it running and does it again
-		s.log.Error("end of an aggregation run could not be stored; the next start runs it again", "run", r.ID, "err", err)
+	e.log(s.now(), "info", "laid down: the service stops")
+	_, lines := e.take(true, s.now())
+	if err := s.deps.Runs.LayDown(ctx, e.lease, lines); err != nil && !errors.Is(err, agg.ErrLeaseLost) {
+		s.log.Warn("task could not be laid down; it goes on when its lease is over", "run", e.lease.Run, "task", e.lease.Task, "err", err)
 	}
-	s.book.runEnds(r, ended)
+}
+
+// progress notes how far a task is, and stores it with the log at most once a second.
+func (s *Service) progress(ctx context.Context, e *execution, p agg.Progress) {
+	now := s.now()
+	e.mu.Lock()
+	e.progress = p
+	due := now.Sub(e.reported) >= time.Second && e.lease.Fence > 0
+	if due {
+		e.reported = now
+	}
+	e.mu.Unlock()
+	if !due {
+		return
+	}
+	p, lines := e.take(false, now)
+	switch err := s.deps.Runs.ReportProgress(ctx, e.lease, p, lines); {
+	case errors.Is(err, agg.ErrLeaseLost):
+		e.cancel(errLost)
+	case err != nil && ctx.Err() == nil:
+		s.log.Debug("progress of a run could not be stored", "run", e.lease.Run, "err", err)
+	}
+}
+
+// ended tells of a run that is over.
+func (s *Service) ended(r *agg.Run) {
+	if !r.State.Final() {
+		return
+	}
+	if r.State == agg.RunFailed {
+		s.log.Error("aggregation run failed", "run", r.ID, "dag", r.DagID, "start", r.Start, "end", r.End, "err", r.Error)
+		return
+	}
+	level := s.log.Info
+	if r.BackfillID != 0 { // thousands at a time
+		level = s.log.Debug
+	}
+	level("aggregation run ended", "run", r.ID, "dag", r.DagID, "state", string(r.State), "start", r.Start, "end", r.End)
+}
+
+func (s *Service) timeoutText() string {
+	return fmt.Sprintf("not done within %d seconds; give it more with BATCH_PROCESSING_TIMEOUT or a shorter interval", s.cfg.Processing.Timeout)
 }
 
 func errorText(e string) string {
@@ -161,89 +305,6 @@ func errorText(e string) string {
 		return ""
 	}
 	return ": " + e
-}
-
-// tasks runs the tasks in the order of the DAG. After a restart all are done again, those that had ended too: tasks are idempotent,
-// and who attaches to the run wants them to count what came since.
-func (s *Service) tasks(ctx context.Context, r *agg.Run) error {
-	d := s.dag(r.DagID)
-	if d == nil {
-		return fmt.Errorf("unknown DAG %q", r.DagID)
-	}
-	for i := range r.Tasks {
-		t := &r.Tasks[i]
-		def := d.chosen(t.TaskID)
-		if t.TaskID == "" || def == nil || def[0].run == nil {
-			return fmt.Errorf("the task %q of %s is not available in this version", t.TaskID, r.DagID)
-		}
-		if err := s.try(ctx, r, t, def[0].run); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// try does one task, again after a pause when it fails, as often as retries says.
-func (s *Service) try(ctx context.Context, r *agg.Run, t *agg.Task, run taskFunc) error {
-	for failures := 0; ; {
-		began := s.now()
-		t.State, t.StartedAt, t.EndedAt, t.Error = agg.RunRunning, &began, nil, ""
-		t.Try++
-		s.note(r, "info", t.TaskID, fmt.Sprintf("try %d starts", t.Try))
-		if err := s.update(ctx, r); err != nil {
-			return err
-		}
-		summary, err := run(ctx, r, s.progress(ctx, r))
-		if ctx.Err() != nil {
-			if err != nil {
-				t.Error = err.Error()
-			}
-			return context.Cause(ctx)
-		}
-		ended := s.now()
-		t.EndedAt = &ended
-		if err == nil {
-			t.State = agg.RunSuccess
-			t.Summary, _ = json.Marshal(summary)
-			s.note(r, "info", t.TaskID, "done: "+string(t.Summary))
-			return s.update(ctx, r)
-		}
-		t.Error = err.Error()
-		s.note(r, "error", t.TaskID, t.Error)
-		if failures++; failures > s.cfg.Processing.Retries {
-			t.State = agg.RunFailed
-			return fmt.Errorf("%s failed at try %d: %w", t.TaskID, t.Try, err)
-		}
-		t.State = upForRetry
-		delay := s.cfg.Processing.retryDelay()
-		s.log.Warn("aggregation task failed and is tried again", "run", r.ID, "task", t.TaskID, "try", t.Try, "in", delay, "err", err)
-		if err := s.update(ctx, r); err != nil {
-			return err
-		}
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// progress stores how far a run is, at most once a second and at the end.
-func (s *Service) progress(ctx context.Context, r *agg.Run) func(done, total int64, unit string) {
-	var last time.Time
-	return func(done, total int64, unit string) {
-		r.Progress = agg.Progress{Done: done, Total: total, Unit: unit}
-		if now := s.now(); now.Sub(last) >= time.Second {
-			last = now
-			if err := s.update(ctx, r); err != nil {
-				s.log.Debug("progress of a run could not be stored", "run", r.ID, "err", err)
-			}
-		}
-	}
-}
-
-func (s *Service) update(ctx context.Context, r *agg.Run) error {
-	return s.deps.Runs.UpdateRun(ctx, *r)
 }
 
 // hourlyTotals is the summary of hourly_aggregation.
@@ -255,26 +316,15 @@ type hourlyTotals struct {
 	Changed    int64 `json:"changed"` // hours whose rows differ from before
 }
 
-// hourlyAggregation waits until the lake holds what was acknowledged when the run was accepted, then folds each hour of the
-// interval that has data; again, when somebody attached to the run meanwhile.
+// hourlyAggregation folds each hour of the interval that has data.
 func (s *Service) hourlyAggregation(ctx context.Context, r *agg.Run, progress func(done, total int64, unit string)) (any, error) {
 	done := map[int64]hourResult{}
-	for again := false; ; again = true {
-		until, raised := s.target(r.ID)
-		if err := s.awaitLake(ctx, until); err != nil {
-			return nil, err
-		}
-		if err := s.foldInterval(ctx, r, done, again, progress); err != nil {
-			return nil, err
-		}
-		if s.seal(r.ID, raised) {
-			return totals(done), nil
-		}
-	}
+	err := s.counting(ctx, r, func(again bool) error { return s.foldInterval(ctx, r, done, again, progress) })
+	return totals(done), err
 }
 
 func (s *Service) awaitLake(ctx context.Context, until map[string]map[int32]int64) error {
-	if len(until) == 0 {
+	if len(until) == 0 || s.reached.covers(until) {
 		return nil
 	}
 	if err := s.deps.Lake.Flush(ctx); err != nil {
@@ -283,21 +333,40 @@ func (s *Service) awaitLake(ctx context.Context, until map[string]map[int32]int6
 	if err := s.deps.Lake.Wait(ctx, until); err != nil {
 		return fmt.Errorf("the lake does not hold yet what was acknowledged before the run: %w", err)
 	}
+	s.reached.set(until)
 	return nil
+}
+
+// offsets remembers what the lake was found to hold last, so that the many runs of a backfill, which all count the same, do not each
+// ask for it. Only the very same offsets are known: a topic that is made anew begins at 0 again.
+type offsets struct {
+	mu sync.Mutex
+	to map[string]map[int32]int64
+}
+
+func (o *offsets) covers(until map[string]map[int32]int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.EqualFunc(o.to, until, maps.Equal)
+}
+
+func (o *offsets) set(until map[string]map[int32]int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.to = until
 }
 
 // foldInterval folds each hour of the interval that has data, or only those that got new data, and keeps what it did in done.
 func (s *Service) foldInterval(ctx context.Context, r *agg.Run, done map[int64]hourResult, onlyDirty bool, progress func(done, total int64, unit string)) error {
-	first, n, err := hourSpan(r.Start, r.End)
+	if err := levels["hourly"].span(r.Start, r.End); err != nil {
+		return err
+	}
+	states, err := s.deps.Hours.HourStates(ctx, r.Start.Unix(), r.End.Unix())
 	if err != nil {
 		return err
 	}
 	var hours []int64
-	for i := range n {
-		h, err := s.deps.Hours.HourBuild(ctx, first+int64(i)*3600)
-		if err != nil {
-			return err
-		}
+	for _, h := range states {
 		if h.Version > 0 {
 			hours = append(hours, h.Hour)
 		}

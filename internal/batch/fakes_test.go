@@ -8,25 +8,21 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/store"
 )
 
-var (
-	errNoRun  = errors.New("no such run")
-	errCursor = errors.New("no such cursor")
-)
-
-// world is a lake and a database in memory, with the promises of the real ones.
+// world is a lake and aggregates in memory, with the promises of the real ones, and a real database for the runs.
 type world struct {
 	mu      sync.Mutex
 	hours   map[int64]*worldHour
 	periods map[claim]*worldPeriod
-	runs    []agg.Run // by age
+	db      *store.Store // runs, in a real database
+	through Runs         // nil: straight to it
 	lake    memLake
 	saves   []savedHour
 
@@ -246,7 +242,7 @@ func (w *world) Rows(_ context.Context, level, dimension string, from, to time.T
 	if cursor != "" {
 		n, err := strconv.Atoi(cursor)
 		if err != nil {
-			return nil, "", errCursor
+			return nil, "", store.ErrBadCursor
 		}
 		skip = n
 	}
@@ -267,81 +263,6 @@ func (w *world) Rows(_ context.Context, level, dimension string, from, to time.T
 		return out[:limit], strconv.Itoa(skip + limit), nil
 	}
 	return out, "", nil
-}
-
-func copyRun(r agg.Run) agg.Run { r.Tasks = slices.Clone(r.Tasks); return r }
-
-func (w *world) CreateRun(_ context.Context, r agg.Run) (agg.Run, bool, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, o := range w.runs {
-		same := o.DagID == r.DagID && o.TaskID == r.TaskID && o.Start.Equal(r.Start) && o.End.Equal(r.End) && !o.State.Final()
-		if o.ID == r.ID || same || (r.IdempotencyKey != "" && o.IdempotencyKey == r.IdempotencyKey) {
-			return copyRun(o), true, nil
-		}
-	}
-	w.runs = append(w.runs, copyRun(r))
-	return r, false, nil
-}
-
-func (w *world) UpdateRun(ctx context.Context, r agg.Run) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := range w.runs {
-		if w.runs[i].ID == r.ID {
-			w.runs[i] = copyRun(r)
-			return nil
-		}
-	}
-	return errNoRun
-}
-
-func (w *world) Run(_ context.Context, id string) (agg.Run, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, r := range w.runs {
-		if r.ID == id {
-			return copyRun(r), nil
-		}
-	}
-	return agg.Run{}, errNoRun
-}
-
-func (w *world) Runs(_ context.Context, dag string, limit int, cursor string) (out []agg.Run, next string, _ error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if strings.HasPrefix(cursor, "!") {
-		return nil, "", errCursor
-	}
-	for _, r := range slices.Backward(w.runs) {
-		if dag == "" || r.DagID == dag {
-			out = append(out, copyRun(r))
-		}
-	}
-	if limit > 0 && len(out) > limit {
-		return out[:limit], "more", nil
-	}
-	return out, "", nil
-}
-
-func (w *world) RecoverRuns(context.Context) (out []agg.Run, _ error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := range w.runs {
-		if r := &w.runs[i]; !r.State.Final() {
-			r.State, r.StartedAt = agg.RunQueued, nil
-			for j := range r.Tasks {
-				if r.Tasks[j].State == agg.RunRunning {
-					r.Tasks[j].State = agg.RunQueued
-				}
-			}
-			out = append(out, copyRun(*r))
-		}
-	}
-	return out, nil
 }
 
 func (w *world) Ends(context.Context) (map[string]map[int32]int64, error) { return w.ends, w.endsErr }

@@ -89,25 +89,6 @@ func (s *Service) recount(ctx context.Context, hour int64) (*recounted, error) {
 	return &recounted{f, sum.aggregate(levels["hourly"].of(hour), s.columns), version, len(files), len(base) > 0}, nil
 }
 
-// hourSpan checks that an interval lies on whole hours and is not too long, and returns its first second and number of hours.
-func hourSpan(start, end time.Time) (first int64, n int, err error) {
-	switch {
-	case start.Nanosecond() != 0 || start.Unix()%3600 != 0:
-		return 0, 0, fmt.Errorf("data_interval_start %s is not a whole hour", start.Format(time.RFC3339Nano))
-	case end.Nanosecond() != 0 || end.Unix()%3600 != 0:
-		return 0, 0, fmt.Errorf("data_interval_end %s is not a whole hour", end.Format(time.RFC3339Nano))
-	case !start.Before(end):
-		return 0, 0, fmt.Errorf("the interval from %s to %s is empty", start.Format(time.RFC3339), end.Format(time.RFC3339))
-	}
-	h := (end.Unix() - start.Unix()) / 3600
-	if h > maxHours {
-		return 0, 0, fmt.Errorf("the interval has %d hours; one run takes at most %d (ten years)", h, maxHours)
-	}
-	return start.Unix(), int(h), nil
-}
-
-const maxHours = 87672
-
 // groups are the cells of a fold by group; they belong to the caller.
 func (f *folded) groups() cells {
 	c := make(cells, len(f.cells))

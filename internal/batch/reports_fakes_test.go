@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/store"
 )
 
 // reportShelf is the store of reports in memory, with the promises of the real one.
@@ -47,7 +48,7 @@ func (f *reportShelf) UpdateReport(ctx context.Context, r agg.Report) error {
 	}
 	f.mu.Unlock()
 	if !ok {
-		return errNoRun
+		return store.ErrNotFound
 	}
 	if f.slow != nil && r.Status == agg.ReportRunning {
 		select {
@@ -64,14 +65,14 @@ func (f *reportShelf) Report(_ context.Context, id string) (agg.Report, error) {
 	if r, ok := f.reports[id]; ok {
 		return r, nil
 	}
-	return agg.Report{}, errNoRun
+	return agg.Report{}, store.ErrNotFound
 }
 
 func (f *reportShelf) Reports(_ context.Context, kind string, limit int, cursor string) (out []agg.Report, next string, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if strings.HasPrefix(cursor, "!") {
-		return nil, "", errCursor
+		return nil, "", store.ErrBadCursor
 	}
 	for _, r := range f.reports {
 		if kind == "" || kind == r.Type {
@@ -117,7 +118,7 @@ func (f *reportShelf) DeleteReport(_ context.Context, id string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, ok := f.reports[id]; !ok {
-		return errNoRun
+		return store.ErrNotFound
 	}
 	delete(f.reports, id)
 	return nil
@@ -136,5 +137,5 @@ func (f *reportShelf) Analysis(_ context.Context, kind string) ([]byte, time.Tim
 	if text, ok := f.analyses[kind]; ok {
 		return text, time.Time{}, nil
 	}
-	return nil, time.Time{}, errNoRun
+	return nil, time.Time{}, store.ErrNotFound
 }

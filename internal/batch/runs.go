@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,20 +19,19 @@ const maxRunBody = 64 << 10
 
 // runRequest is the body of POST /runs and, without dag_id, of POST /dags/{id}/trigger.
 type runRequest struct {
-	DagID  string          `json:"dag_id"`
-	TaskID string          `json:"task_id"`
-	Start  *time.Time      `json:"data_interval_start"`
-	End    *time.Time      `json:"data_interval_end"`
-	RunID  string          `json:"run_id"`
-	Conf   json.RawMessage `json:"conf"`
-	Note   string          `json:"note"`
-
-	LogicalDate *time.Time `json:"logical_date"`
+	DagID       string          `json:"dag_id"`
+	TaskID      string          `json:"task_id"`
+	Start       *time.Time      `json:"data_interval_start"`
+	End         *time.Time      `json:"data_interval_end"`
+	LogicalDate *time.Time      `json:"logical_date"`
+	RunID       string          `json:"run_id"`
+	Conf        json.RawMessage `json:"conf"`
+	Note        string          `json:"note"`
 }
 
 func (s *Service) postRun(w http.ResponseWriter, r *http.Request) {
-	req, ok := readRun(w, r)
-	if !ok {
+	var req runRequest
+	if !readBody(w, r, "run", &req, false) {
 		return
 	}
 	if req.DagID == "" {
@@ -48,8 +48,8 @@ func (s *Service) postTrigger(w http.ResponseWriter, r *http.Request) {
 	if d == nil {
 		return
 	}
-	req, ok := readRun(w, r)
-	if !ok {
+	var req runRequest
+	if !readBody(w, r, "run", &req, false) {
 		return
 	}
 	if req.DagID != "" && req.DagID != d.id {
@@ -61,7 +61,9 @@ func (s *Service) postTrigger(w http.ResponseWriter, r *http.Request) {
 	s.accept(w, r, req)
 }
 
-func readRun(w http.ResponseWriter, r *http.Request) (req runRequest, ok bool) {
+// readBody reads a JSON object into v; an empty body changes nothing. strict refuses fields that are not known, where a slip of the
+// pen (dryrun for dry_run) would do what nobody wants.
+func readBody(w http.ResponseWriter, r *http.Request, what string, v any, strict bool) (ok bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRunBody))
 	if err != nil {
 		status := http.StatusBadRequest
@@ -69,26 +71,52 @@ func readRun(w http.ResponseWriter, r *http.Request) (req runRequest, ok bool) {
 			status = http.StatusRequestEntityTooLarge
 		}
 		httpx.Problem(w, r, status, "the body cannot be read: "+err.Error())
-		return req, false
+		return false
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
-		return req, true
+		return true
 	}
-	if err := json.Unmarshal(body, &req); err != nil {
-		if wrong, is := errors.AsType[*json.UnmarshalTypeError](err); is {
-			httpx.Problem(w, r, http.StatusUnprocessableEntity, "the run has a field of the wrong type",
-				httpx.FieldError{Pointer: "/" + strings.ReplaceAll(wrong.Field, ".", "/"), Code: "wrong_type", Detail: err.Error()})
-			return req, false
-		}
-		if _, is := errors.AsType[*time.ParseError](err); is {
-			httpx.Problem(w, r, http.StatusUnprocessableEntity, "the interval is not in RFC 3339, such as 2026-03-01T10:00:00Z: "+err.Error(),
-				httpx.FieldError{Pointer: "/data_interval_start", Code: "bad_timestamp", Detail: "this or data_interval_end"})
-			return req, false
-		}
-		httpx.Problem(w, r, http.StatusBadRequest, "the body is not a run: "+err.Error())
-		return req, false
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if strict {
+		dec.DisallowUnknownFields()
 	}
-	return req, true
+	if err = dec.Decode(v); err == nil {
+		if dec.More() {
+			err = errors.New("something follows on the JSON object")
+		} else {
+			return true
+		}
+	}
+	if wrong, is := errors.AsType[*json.UnmarshalTypeError](err); is {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the "+what+" has a field of the wrong type",
+			httpx.FieldError{Pointer: "/" + strings.ReplaceAll(wrong.Field, ".", "/"), Code: "wrong_type", Detail: err.Error()})
+		return false
+	}
+	if field := timeField(body); field != "" {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, "a time of the "+what+" is not in RFC 3339, such as 2026-03-01T10:00:00Z: "+err.Error(),
+			httpx.FieldError{Pointer: field, Code: "bad_timestamp", Detail: "write it as 2026-03-01T10:00:00Z"})
+		return false
+	}
+	if name, is := strings.CutPrefix(err.Error(), "json: unknown field "); is {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the "+what+" has a field that is not known: "+name,
+			httpx.FieldError{Pointer: "/" + strings.Trim(name, `"`), Code: "unknown_field", Detail: "leave it out or mend its name"})
+		return false
+	}
+	httpx.Problem(w, r, http.StatusBadRequest, "the body is not a "+what+": "+err.Error())
+	return false
+}
+
+// timeField finds the field of a body that is to be a time and is none.
+func timeField(body []byte) string {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(body, &fields)
+	for _, name := range []string{"data_interval_start", "data_interval_end", "logical_date", "from", "to"} {
+		var m moment
+		if text, given := fields[name]; given && json.Unmarshal(text, &m) != nil {
+			return "/" + name
+		}
+	}
+	return ""
 }
 
 // accept takes a run, or attaches to the one that is the same, and answers.
@@ -103,58 +131,65 @@ func (s *Service) accept(w http.ResponseWriter, r *http.Request, req runRequest)
 	httpx.JSON(w, http.StatusAccepted, run)
 }
 
-func (s *Service) getRuns(w http.ResponseWriter, r *http.Request) { s.listRuns(w, r, "", "dag_id") }
+func (s *Service) getRuns(w http.ResponseWriter, r *http.Request) {
+	s.listRuns(w, r, "", "dag_id", "state", "run_type")
+}
 
 func (s *Service) getDagRuns(w http.ResponseWriter, r *http.Request) {
 	if d := s.dagOr404(w, r); d != nil {
-		s.listRuns(w, r, d.id)
+		s.listRuns(w, r, d.id, "state", "run_type")
 	}
 }
 
 func (s *Service) listRuns(w http.ResponseWriter, r *http.Request, dag string, more ...string) {
 	q := &query{values: r.URL.Query()}
 	q.only(append(more, "limit", "cursor")...)
-	limit := q.limit()
+	f := agg.RunFilter{DagID: dag, Limit: q.limit(), Cursor: q.values.Get("cursor")}
 	if dag == "" {
-		if dag = q.values.Get("dag_id"); dag != "" && s.dag(dag) == nil {
-			q.bad("dag_id", "unknown_dag", "there is no DAG %q", dag)
+		if f.DagID = q.values.Get("dag_id"); f.DagID != "" && s.dag(f.DagID) == nil {
+			q.bad("dag_id", "unknown_dag", "there is no DAG %q", f.DagID)
 		}
+	}
+	if state := q.choice("state", "", "queued", "running", "success", "failed", "cancelled"); state != "" {
+		f.States = []agg.RunState{agg.RunState(state)}
+	}
+	if kind := q.choice("run_type", "", agg.RunScheduled, agg.RunManual, agg.RunBackfill); kind != "" {
+		f.Types = []string{kind}
 	}
 	if q.refused(w, r) {
 		return
 	}
-	runs, next, err := s.deps.Runs.Runs(r.Context(), dag, limit, q.values.Get("cursor"))
+	page, err := s.Runs(r.Context(), f)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	if runs == nil {
-		runs = []agg.Run{}
+	if page.Runs == nil {
+		page.Runs = []agg.Run{}
 	}
-	httpx.JSON(w, http.StatusOK, map[string]any{"runs": runs, "next_cursor": cursorOf(next)})
+	httpx.JSON(w, http.StatusOK, map[string]any{"runs": page.Runs, "next_cursor": cursorOf(page.Next)})
 }
 
-// runOr404 answers for a run that does not exist.
-func (s *Service) runOr404(w http.ResponseWriter, r *http.Request) (agg.Run, bool) {
-	run, err := s.deps.Runs.Run(r.Context(), r.PathValue("id"))
+// answerRun answers with a run.
+func (s *Service) answerRun(w http.ResponseWriter, r *http.Request, status int, run agg.Run, err error) {
 	if err != nil {
 		s.fail(w, r, err)
-		return run, false
+		return
 	}
-	return run, true
+	httpx.JSON(w, status, run)
 }
 
 func (s *Service) getRun(w http.ResponseWriter, r *http.Request) {
-	if run, ok := s.runOr404(w, r); ok {
-		httpx.JSON(w, http.StatusOK, run)
-	}
+	run, err := s.RunByID(r.Context(), r.PathValue("id"))
+	s.answerRun(w, r, http.StatusOK, run, err)
 }
 
 // getOutcome is 404 while the run is not over, because a sensor of Airflow takes any other error for the end of everything.
 func (s *Service) getOutcome(w http.ResponseWriter, r *http.Request) {
-	run, ok := s.runOr404(w, r)
+	run, err := s.RunByID(r.Context(), r.PathValue("id"))
 	switch {
-	case !ok:
+	case err != nil:
+		s.fail(w, r, err)
 	case !run.State.Final():
 		w.Header().Set("Retry-After", "1")
 		httpx.Problem(w, r, http.StatusNotFound, "the run has no outcome yet, it is "+string(run.State))
@@ -170,43 +205,62 @@ func (s *Service) getOutcome(w http.ResponseWriter, r *http.Request) {
 // postCancel ends a run that waits or executes and answers when it has ended, at the latest after five seconds.
 func (s *Service) postCancel(w http.ResponseWriter, r *http.Request) {
 	run, err := s.CancelRun(r.Context(), r.PathValue("id"))
+	s.answerRun(w, r, http.StatusAccepted, run, err)
+}
+
+// postClear does tasks anew: {"tasks": [names], "only_failed": bool}, all of them where none are named.
+func (s *Service) postClear(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Tasks      []string `json:"tasks"`
+		OnlyFailed bool     `json:"only_failed"`
+	}
+	if !readBody(w, r, "request", &body, true) {
+		return
+	}
+	run, err := s.ClearTasks(r.Context(), r.PathValue("id"), body.Tasks, body.OnlyFailed)
+	s.answerRun(w, r, http.StatusOK, run, err)
+}
+
+// postMark sets a state: {"state": "success|failed", "task_id"?}.
+func (s *Service) postMark(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		State  agg.RunState `json:"state"`
+		TaskID string       `json:"task_id"`
+	}
+	if !readBody(w, r, "request", &body, true) {
+		return
+	}
+	var run agg.Run
+	var err error
+	if body.TaskID == "" {
+		run, err = s.MarkRun(r.Context(), r.PathValue("id"), body.State)
+	} else {
+		run, err = s.MarkTask(r.Context(), r.PathValue("id"), body.TaskID, body.State)
+	}
+	s.answerRun(w, r, http.StatusOK, run, err)
+}
+
+// getLogs answers with the lines of a run, or of one task.
+func (s *Service) getLogs(w http.ResponseWriter, r *http.Request) {
+	q := &query{values: r.URL.Query()}
+	q.only("task_id", "try", "limit", "cursor")
+	q.onePage()
+	try := 0
+	if text := q.values.Get("try"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			q.bad("try", "out_of_range", "%q is not the number of a try, which begin at 1", text)
+		}
+		try = n
+	}
+	if q.refused(w, r) {
+		return
+	}
+	id := r.PathValue("id")
+	lines, err := s.TaskLogs(r.Context(), id, q.values.Get("task_id"), try)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	httpx.JSON(w, http.StatusAccepted, run)
-}
-
-// getLogs answers with the lines of a run. What another process wrote is gone; then the stored steps are told.
-func (s *Service) getLogs(w http.ResponseWriter, r *http.Request) {
-	run, ok := s.runOr404(w, r)
-	if !ok {
-		return
-	}
-	lines := s.book.log(run.ID)
-	if lines == nil {
-		lines = toldBy(&run)
-	}
-	httpx.JSON(w, http.StatusOK, map[string]any{"run_id": run.ID, "logs": lines, "next_cursor": nil})
-}
-
-func toldBy(r *agg.Run) []logLine {
-	lines := []logLine{{r.CreatedAt.UTC(), "info", "", "run accepted"}}
-	add := func(at *time.Time, task, text, err string) {
-		if at == nil {
-			return
-		}
-		level := "info"
-		if err != "" {
-			level = "error"
-		}
-		lines = append(lines, logLine{at.UTC(), level, task, text + errorText(err)})
-	}
-	add(r.StartedAt, "", "run starts", "")
-	for _, t := range r.Tasks {
-		add(t.StartedAt, t.TaskID, fmt.Sprintf("try %d starts", t.Try), "")
-		add(t.EndedAt, t.TaskID, "task is "+string(t.State), t.Error)
-	}
-	add(r.EndedAt, "", "run is "+string(r.State), r.Error)
-	return lines
+	httpx.JSON(w, http.StatusOK, map[string]any{"run_id": id, "logs": slices.Clip(append([]agg.LogLine{}, lines...)), "next_cursor": nil})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,12 @@ type Service struct {
 	ready   chan struct{}
 
 	slots chan struct{} // a fold holds one; nothing waits for anything else while it does
-	live  chan struct{} // runs that execute or wait for data at the same time
+
+	owner   string        // name of this process among those that share the database
+	wake    chan struct{} // the scheduler looks at once
+	recheck chan struct{} // the leases of this process are looked at at once
+	reached offsets
+	counts  counts
 
 	book    *book // what is going on and how it went
 	track   *tracker
@@ -37,18 +43,15 @@ type Service struct {
 	closing bool
 	work    sync.WaitGroup // every goroutine of the service
 	ctx     context.Context
-	active  map[string]*activeRun
+	active  map[string]*execution // by run
+	paused  map[string]bool       // by DAG, as of the last look
 }
 
+// maxLive bounds the tasks that execute or wait for data in this process at the same time.
 const maxLive = 64
 
 // stopLimit bounds what is done after the stop was asked for, in all.
 const stopLimit = 4 * time.Second
-
-var (
-	errStopping  = errors.New("the service stops")
-	errCancelled = errors.New("cancelled")
-)
 
 // New checks the configuration and puts the service together. It starts nothing.
 func New(cfg Config, d Deps) (*Service, error) {
@@ -69,29 +72,32 @@ func New(cfg Config, d Deps) (*Service, error) {
 		folder:  &folder{scan: d.Scanner, lateness: d.Lateness, budget: cfg.Processing.idBudget(), readers: runtime.GOMAXPROCS(0), models: maxModels},
 		ready:   make(chan struct{}),
 		slots:   make(chan struct{}, cfg.Processing.Workers),
-		live:    make(chan struct{}, maxLive),
+		owner:   newOwner(),
+		wake:    make(chan struct{}, 1),
+		recheck: make(chan struct{}, 1),
 		columns: chosen(cfg.Aggregation.Metrics),
 		track:   newTracker(),
 		busy:    newClaims(),
-		active:  map[string]*activeRun{},
+		active:  map[string]*execution{},
+		paused:  map[string]bool{},
 	}
 	s.reports = newReporter(s, d.Reports, d.ReportsDir)
 	s.dags = s.catalogue()
 	s.book = newBook()
 	s.register(d.Registry)
 	s.reports.register(d.Registry)
+	s.counts = newCounts(d.Registry)
 	return s, nil
 }
 
-// Ready is closed when unfinished runs of before are under way again and new ones are taken.
+// Ready is closed when the scheduler works and runs are taken.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
-// Run works until ctx ends. Then running folds are cancelled, their runs stay queued for the next start, and it returns when every
-// goroutine has ended.
+// Run works until ctx ends. Then running folds are cancelled, their tasks are laid down for the next start or another instance, and it
+// returns when every goroutine has ended.
 func (s *Service) Run(ctx context.Context) error {
-	runs, err := s.deps.Runs.RecoverRuns(ctx)
-	if err != nil {
-		return fmt.Errorf("batch: take up unfinished runs: %w", err)
+	if err := s.enrol(ctx); err != nil {
+		return fmt.Errorf("batch: prepare the schedules: %w", err)
 	}
 	s.recall(ctx)
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -102,17 +108,13 @@ func (s *Service) Run(ctx context.Context) error {
 		return errors.New("batch: Run was called twice")
 	}
 	s.started, s.ctx = true, work
+	s.work.Go(func() { s.auto(work) })
+	s.work.Go(func() { s.schedule(work) })
+	s.work.Go(func() { s.beat(work) })
 	s.mu.Unlock()
-	for _, r := range s.retarget(ctx, runs) {
-		s.log.Info("aggregation run taken up again", "run", r.ID, "dag", r.DagID, "start", r.Start, "end", r.End)
-		s.start(r)
-	}
 	if err := s.reports.recover(ctx); err != nil {
 		s.log.Error("unfinished reports could not be taken up; POST /reports/generate makes them", "err", err)
 	}
-	s.mu.Lock()
-	s.work.Go(func() { s.auto(work) })
-	s.mu.Unlock()
 	close(s.ready)
 
 	<-ctx.Done()
@@ -136,35 +138,16 @@ func (s *Service) spawn(fn func(ctx context.Context)) bool {
 	return true
 }
 
-// retarget lets runs of before count what is acknowledged by now: somebody may have attached to them, which is not stored. Where the
-// ends cannot be read, what was stored holds.
-func (s *Service) retarget(ctx context.Context, runs []agg.Run) []agg.Run {
-	if len(runs) == 0 {
-		return nil
-	}
-	ctx, stop := context.WithTimeout(ctx, endsTimeout)
-	defer stop()
-	ends, err := s.deps.Ends(ctx)
-	if err != nil {
-		s.log.Warn("the ends of the topics cannot be read; runs of before count what they were accepted for", "err", err)
-		return runs
-	}
-	for i := range runs {
-		runs[i].Until = ends
-	}
-	return runs
-}
-
 // recall learns from what is stored how the last runs ended, so that a restart does not forget a failure or a success.
 func (s *Service) recall(ctx context.Context) {
-	runs, _, err := s.deps.Runs.Runs(ctx, "", 1000, "")
+	page, err := s.deps.Runs.Runs(ctx, agg.RunFilter{Limit: 1000})
 	if err != nil {
 		s.log.Warn("state of earlier aggregation runs cannot be read", "err", err)
 		return
 	}
-	for i := len(runs) - 1; i >= 0; i-- { // oldest first
-		if runs[i].State.Final() && runs[i].EndedAt != nil {
-			s.book.ended(&runs[i], s.now())
+	for _, r := range slices.Backward(page.Runs) { // oldest first
+		if r.State.Final() && r.EndedAt != nil {
+			s.book.ended(&r, s.now())
 		}
 	}
 	for _, p := range periods {

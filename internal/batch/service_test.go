@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +20,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+	"github.com/hxp-enterprise/hxp/internal/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,7 +44,7 @@ func newService(t *testing.T, w *world, change func(*Config)) (*Service, *teleme
 		w.reportsDir = t.TempDir()
 	}
 	reg := telemetry.NewRegistry()
-	s, err := New(cfg, Deps{Hours: w, Periods: w, Rows: w, Runs: w, Scanner: w, Lake: w, Ends: w.Ends, Reports: w.reports, ReportsDir: w.reportsDir, NotFound: errNoRun, BadCursor: errCursor,
+	s, err := New(cfg, Deps{Hours: w, Periods: w, Rows: w, Runs: w.runs(t), Scanner: w, Lake: w, Ends: w.Ends, Reports: w.reports, ReportsDir: w.reportsDir, NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor,
 		Lateness: 5 * time.Minute, Registry: reg})
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +77,32 @@ func begin(t *testing.T, w *world, change func(*Config)) *rig {
 	}}
 	t.Cleanup(r.stop)
 	return r
+}
+
+// open opens the database of the world, new for its first service.
+func (w *world) open(t *testing.T) *store.Store {
+	t.Helper()
+	if w.db == nil {
+		db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hxp.db"), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		w.db = db
+	}
+	return w.db
+}
+
+// runs is the way to the database, through what a test has put before it.
+func (w *world) runs(t *testing.T) Runs {
+	if db := w.open(t); w.through == nil {
+		return db
+	}
+	return w.through
 }
 
 type answer struct {
@@ -346,22 +376,30 @@ func TestAttachingRaisesWhatARunCounts(t *testing.T) {
 	})
 }
 
-// A run that nobody executes, because its end could not be stored, is done again when it is asked for.
-func TestRunWithoutExecutorIsTakenUp(t *testing.T) {
+// A task whose owner died is taken from it when its lease is over, and the try counts.
+func TestTaskOfADeadOwnerIsTakenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
-		r := begin(t, w, nil)
-		path := r.post(0, 1)
-		synctest.Wait()
-		w.mu.Lock()
-		w.runs[0].State, w.runs[0].EndedAt = agg.RunRunning, nil
-		w.mu.Unlock()
-		if again := r.post(0, 1); again != path {
-			t.Errorf("gives %s, not %s", again, path)
+		s, _ := newService(t, w, nil)
+		path := call(t, s, "POST", "/runs", `{"dag_id":"hxp_hourly_aggregation"}`).header.Get("Location")
+		claims, err := w.db.Claim(t.Context(), agg.ClaimRequest{DagID: "hxp_hourly_aggregation", Owner: "dead", Limit: 1, MaxActive: 1, Lease: leaseTime, Timeout: time.Hour})
+		if err != nil || len(claims) != 1 {
+			t.Fatal(claims, err)
 		}
-		synctest.Wait()
+		r := begin(t, w, nil)
+		time.Sleep(leaseTime - time.Second)
+		if run := r.run(path); run.State != agg.RunRunning || run.Tasks[0].Owner != "dead" {
+			t.Fatalf("while the lease holds: %+v", run)
+		}
+		time.Sleep(2 * time.Second)
 		if run := r.run(path); run.State != agg.RunSuccess || run.Tasks[0].Try != 2 {
 			t.Errorf("%+v", run)
+		}
+		if log := r.call("GET", path+"/logs", ""); !strings.Contains(log.body, "gave no sign of life") {
+			t.Errorf("log: %s", log.body)
+		}
+		if _, _, err := w.db.Finish(t.Context(), claims[0].Lease, agg.TaskResult{State: agg.RunFailed, Error: "late"}); !errors.Is(err, agg.ErrLeaseLost) {
+			t.Errorf("the result of the dead: %v", err)
 		}
 	})
 }
@@ -381,7 +419,7 @@ func TestTaskIsTriedAgain(t *testing.T) {
 		path := r.post(1000, 1001)
 		began := time.Now()
 		synctest.Wait()
-		if run := r.run(path); run.State != agg.RunRunning || run.Tasks[0].State != upForRetry || !strings.Contains(run.Tasks[0].Error, "disk is sick") {
+		if run := r.run(path); run.State != agg.RunRunning || run.Tasks[0].State != agg.TaskUpForRetry || !strings.Contains(run.Tasks[0].Error, "disk is sick") {
 			t.Fatalf("after the first try: %+v", run)
 		}
 		time.Sleep(10*time.Minute + time.Second)
@@ -453,28 +491,52 @@ func TestRunCanBeCancelled(t *testing.T) {
 	})
 }
 
-// A stop in the middle of a fold lays the run down; a kill leaves it as it was. Either way the next start does it again.
+// mortal is the access to the database of a process that can be killed: after that nothing of it arrives.
+type mortal struct {
+	*store.Store
+	dead atomic.Bool
+}
+
+var errKilled = errors.New("killed")
+
+func (m *mortal) Finish(ctx context.Context, l agg.Lease, res agg.TaskResult) (agg.Run, bool, error) {
+	if m.dead.Load() {
+		return agg.Run{}, false, errKilled
+	}
+	return m.Store.Finish(ctx, l, res)
+}
+
+func (m *mortal) LayDown(ctx context.Context, l agg.Lease, lines []agg.LogLine) error {
+	if m.dead.Load() {
+		return errKilled
+	}
+	return m.Store.LayDown(ctx, l, lines)
+}
+
+// A stop in the middle of a fold lays the run down; a kill leaves it to its lease. Either way the next start does it again.
 func TestRunsSurviveStopAndKill(t *testing.T) {
 	for _, kill := range []bool{false, true} {
 		bubble(t, func(t *testing.T) {
 			w := newWorld()
 			w.scanTakes = 10 * time.Second
 			w.publish(hour0, request("1", "m", 0))
-			r := begin(t, w, func(c *Config) { c.Aggregation.Intervals.Hourly = true })
+			m := &mortal{Store: w.open(t)}
+			w.through = m
+			r := begin(t, w, nil)
 			path := r.post(0, 1)
 			time.Sleep(time.Second)
-			mid := r.run(path)
-			if mid.State != agg.RunRunning {
+			if mid := r.run(path); mid.State != agg.RunRunning {
 				t.Fatalf("before: %+v", mid)
 			}
+			m.dead.Store(kill)
 			r.stop()
+			w.through = nil
 			if len(w.saves) != 0 {
 				t.Fatal("a fold that was cut short was stored")
 			}
-			if kill {
-				w.runs[0] = mid // what a kill leaves
-			} else if laid := w.runs[0]; laid.State != agg.RunQueued || laid.Tasks[0].State != agg.RunQueued {
-				t.Fatalf("laid down as %+v", laid)
+			laid := r.run(path)
+			if want := map[bool]agg.RunState{false: agg.RunQueued, true: agg.RunRunning}[kill]; laid.State != want || laid.Tasks[0].State != want {
+				t.Fatalf("left as %+v", laid)
 			}
 			next := begin(t, w, nil)
 			if again := next.post(0, 1); again != path {
@@ -482,7 +544,7 @@ func TestRunsSurviveStopAndKill(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 			run := next.run(path)
-			if run.State != agg.RunSuccess || run.Tasks[0].Try != 2 || len(w.saved(hour0)) != 1 {
+			if run.State != agg.RunSuccess || run.Tasks[0].Try != 2 || len(w.saved(hour0)) != map[bool]int{false: 1, true: 2}[kill] {
 				t.Errorf("after the restart: %+v, folds %v", run, w.saves)
 			}
 		})

@@ -2,12 +2,10 @@ package batch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -15,7 +13,8 @@ import (
 
 // Limits on what a stranger may ask for.
 const (
-	maxUnfinished = 1000 // runs that wait or execute
+	maxUnfinished = 1000 // manual runs that wait or execute
+	maxNote       = 4096 // bytes
 	endsTimeout   = 10 * time.Second
 )
 
@@ -29,35 +28,24 @@ func (s *Service) Trigger(ctx context.Context, req agg.RunRequest) (run agg.Run,
 	if err := s.check(&req, d); err != nil {
 		return run, false, err
 	}
-	s.mu.Lock()
-	full := len(s.active) >= maxUnfinished
-	s.mu.Unlock()
-	if full {
-		return run, false, &agg.Refusal{Kind: agg.RefusedUnavailable, Detail: fmt.Sprintf("%d runs are under way; try again when some have ended", maxUnfinished)}
+	if n, err := s.deps.Runs.Unfinished(ctx, agg.RunManual); err != nil {
+		return run, false, err
+	} else if n >= maxUnfinished {
+		return run, false, &agg.Refusal{Kind: agg.RefusedUnavailable, Detail: fmt.Sprintf("%d runs are under way; try again when some have ended", n)}
 	}
-	ctx, stop := context.WithTimeout(ctx, endsTimeout)
-	defer stop()
-	ends, err := s.deps.Ends(ctx)
+	ends, err := s.ends(ctx)
 	if err != nil {
-		s.log.Error("run not accepted: the ends of the topics are not known", "err", err)
-		return run, false, &agg.Refusal{Kind: agg.RefusedUnavailable,
-			Detail: "the ends of the input topics cannot be read, so the run could not tell what it must count; is the broker there?"}
+		return run, false, err
 	}
 	wish := agg.Run{
-		ID: req.RunID, DagID: d.id, TaskID: req.TaskID, Trigger: agg.RunManual, State: agg.RunQueued,
+		RunID: req.RunID, DagID: d.id, TaskID: req.TaskID, Trigger: agg.RunManual, State: agg.RunQueued,
 		Start: req.Start.UTC(), End: req.End.UTC(), LogicalDate: req.LogicalDate, IdempotencyKey: req.IdempotencyKey, Conf: req.Conf, Note: req.Note,
-		TriggeredBy: req.TriggeredBy, User: req.User, Until: ends, CreatedAt: s.now().UTC(),
+		TriggeredBy: cmp.Or(req.TriggeredBy, "rest_api"), User: req.User, Until: ends, Tasks: s.newTasks(d, req.TaskID),
 	}
-	if wish.ID == "" {
-		wish.ID = newRunID(d.id, wish.Start)
+	if wish.RunID == "" {
+		wish.RunID = airflowID(agg.RunManual, s.now()) + "_" + randomHex(4)
 	}
-	for _, t := range d.chosen(req.TaskID) {
-		if t.run == nil { // comes with a later version
-			continue
-		}
-		wish.Tasks = append(wish.Tasks, agg.Task{TaskID: t.ID, State: agg.RunQueued})
-	}
-	run, existed, err = s.createOrAttach(ctx, wish)
+	run, existed, err = s.deps.Runs.CreateRun(ctx, wish)
 	if err != nil {
 		return run, false, err
 	}
@@ -65,7 +53,24 @@ func (s *Service) Trigger(ctx context.Context, req agg.RunRequest) (run agg.Run,
 		return run, true, &agg.Refusal{Kind: agg.RefusedConflict,
 			Detail: fmt.Sprintf("the run id or Idempotency-Key belongs to the run %s, which has another DAG, task or interval", run.ID)}
 	}
+	if !existed {
+		s.log.Info("aggregation run accepted", "run", run.ID, "dag", run.DagID, "start", run.Start, "end", run.End, "by", run.TriggeredBy)
+	}
+	s.rouse()
 	return run, existed, nil
+}
+
+// ends are the offsets before which everything acknowledged by now lies.
+func (s *Service) ends(ctx context.Context) (map[string]map[int32]int64, error) {
+	ctx, stop := context.WithTimeout(ctx, endsTimeout)
+	defer stop()
+	ends, err := s.deps.Ends(ctx)
+	if err != nil {
+		s.log.Error("run not accepted: the ends of the topics are not known", "err", err)
+		return nil, &agg.Refusal{Kind: agg.RefusedUnavailable,
+			Detail: "the ends of the input topics cannot be read, so the run could not tell what it must count; is the broker there?"}
+	}
+	return ends, nil
 }
 
 // check finds everything that is wrong with a request for a run, and fills in the interval of one that names none.
@@ -83,6 +88,9 @@ func (s *Service) check(req *agg.RunRequest, d *dag) error {
 	}
 	if req.RunID != "" && !runID.MatchString(req.RunID) {
 		bad("run_id", "bad_value", "use up to 200 letters, digits and _.:+~- beginning with a letter or digit")
+	}
+	if len(req.Note) > maxNote {
+		bad("note", "too_long", fmt.Sprintf("a note has at most %d bytes", maxNote))
 	}
 	if len(req.IdempotencyKey) > 255 {
 		bad("Idempotency-Key", "too_long", "the Idempotency-Key is longer than 255 bytes")
@@ -123,53 +131,8 @@ func (s *Service) available(d *dag, tasks []dagTask) error {
 		return &agg.Refusal{Kind: agg.RefusedDisabled,
 			Detail: fmt.Sprintf("disabled: aggregation of this period is switched off; data_aggregation.enabled and data_aggregation.intervals.%s switch it on", d.period)}
 	}
-	if t := tasks[0]; t.run == nil { // the others of a DAG stand on its first
+	if t := tasks[0]; t.run == nil { // those that follow on it are skipped while they are not there
 		return &agg.Refusal{Kind: agg.RefusedNotYet, Detail: fmt.Sprintf("the task %s of %s is not available in this version", t.ID, d.id)}
 	}
 	return nil
-}
-
-// createOrAttach stores and starts a run, or returns the same one of before. One that is just ending is waited for.
-func (s *Service) createOrAttach(ctx context.Context, wish agg.Run) (run agg.Run, existed bool, err error) {
-	for looked := false; ; looked = true {
-		run, existed, err := s.deps.Runs.CreateRun(ctx, wish)
-		switch {
-		case err != nil:
-			return run, existed, err
-		case !existed:
-			s.note(&run, "info", "", "run accepted")
-			s.start(run)
-			return run, false, nil
-		case run.State.Final() || run.DagID != wish.DagID || run.TaskID != wish.TaskID || !run.Start.Equal(wish.Start) || !run.End.Equal(wish.End):
-			return run, true, nil // its id or key was given: nothing is done again
-		case s.attach(run.ID, wish.Until):
-			return run, true, nil
-		}
-		s.mu.Lock()
-		a := s.active[run.ID]
-		stopped := !s.started || s.closing
-		s.mu.Unlock()
-		if stopped {
-			return run, true, nil // the next start counts what is there by then
-		}
-		if a == nil {
-			if looked { // nobody executes it: its end could not be stored
-				run.Until = wish.Until
-				s.start(run)
-				return run, true, nil
-			}
-			continue // it ended between the two looks
-		}
-		select {
-		case <-a.done:
-		case <-ctx.Done():
-			return run, true, ctx.Err()
-		}
-	}
-}
-
-func newRunID(dag string, start time.Time) string {
-	var b [6]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return "manual__" + strings.TrimSuffix(strings.TrimPrefix(dag, "hxp_"), "_aggregation") + "_" + start.Format("20060102T1504") + "_" + hex.EncodeToString(b[:])
 }

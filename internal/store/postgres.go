@@ -67,6 +67,7 @@ func openPostgres(ctx context.Context, url string, log *slog.Logger) (*Store, er
 			})
 		},
 		partition: pgPartition,
+		clock:     "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 	}}
 	if err := pgAwait(ctx, s.write, log); err != nil {
 		s.Close()

@@ -2,10 +2,13 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,194 +18,331 @@ import (
 // ErrNotFound is the error of a run that does not exist.
 var ErrNotFound = errors.New("not found")
 
-// CreateRun stores a new run with its tasks. When a run has the same id, the same idempotency key, or is queued or running for
-// the same DAG, task and interval, that run is returned instead and existed is true.
+// CreateRun stores a new run with its tasks. When a run of the DAG has the same run id, or any has the same idempotency key, or one
+// is queued or running for the same DAG, task and interval, that run is returned instead and existed is true. If it is not over, what
+// it must count is raised to r.Until, so that it counts also what was acknowledged before this call.
 func (s *Store) CreateRun(ctx context.Context, r agg.Run) (run agg.Run, existed bool, err error) {
-	if r.ID == "" || r.DagID == "" || !r.Start.Before(r.End) {
-		return r, false, fmt.Errorf("store: run %q of %q: needs an id, a DAG and an interval that is not empty", r.ID, r.DagID)
-	}
-	if r.CreatedAt.IsZero() {
-		r.CreatedAt = time.Now()
-	}
-	r.CreatedAt = r.CreatedAt.UTC().Truncate(time.Microsecond)
-	if r.State == "" {
-		r.State = agg.RunQueued
+	if r.RunID == "" || r.DagID == "" || !r.Start.Before(r.End) {
+		return r, false, fmt.Errorf("store: run %q of %q: needs an id, a DAG and an interval that is not empty", r.RunID, r.DagID)
 	}
 	err = s.update(ctx, func(tx *sql.Tx) error {
-		found, err := queryRuns(ctx, tx, `WHERE id = ? OR (idempotency_key <> '' AND idempotency_key = ?)
+		found, err := queryRuns(ctx, tx, true, `WHERE (dag_id = ? AND run_id = ?) OR (idempotency_key <> '' AND idempotency_key = ?)
 			OR (dag_id = ? AND task_id = ? AND interval_start = ? AND interval_end = ? AND state IN ('queued', 'running'))
-			ORDER BY CASE WHEN id = ? THEN 0 WHEN idempotency_key <> '' AND idempotency_key = ? THEN 1 ELSE 2 END LIMIT 1`,
-			r.ID, r.IdempotencyKey, r.DagID, r.TaskID, micros(r.Start), micros(r.End), r.ID, r.IdempotencyKey)
+			ORDER BY CASE WHEN run_id = ? THEN 0 WHEN idempotency_key <> '' AND idempotency_key = ? THEN 1 ELSE 2 END, created_at LIMIT 1`,
+			r.DagID, r.RunID, r.IdempotencyKey, r.DagID, r.TaskID, micros(r.Start), micros(r.End), r.RunID, r.IdempotencyKey)
 		if err != nil {
 			return err
 		}
 		if existed = len(found) > 0; existed {
 			run = found[0]
-			return nil
+			if run.State.Final() || !sameWork(&run, &r) {
+				return nil
+			}
+			return raise(ctx, tx, &run, r.Until)
 		}
 		run = r
-		return insertRun(ctx, tx, &r)
+		if err := s.stamp(ctx, tx, &run); err != nil {
+			return err
+		}
+		if run.ID, err = freeID(ctx, tx, &run); err != nil {
+			return err
+		}
+		_, err = insertRuns(ctx, tx, []agg.Run{run})
+		return err
 	})
 	if err != nil {
-		return r, false, fmt.Errorf("store: create run %s: %w", r.ID, err)
+		return r, false, fmt.Errorf("store: create run %s: %w", r.RunID, err)
 	}
 	return run, existed, nil
 }
 
-const runColumns = `id, dag_id, task_id, run_type, state, interval_start, interval_end, idempotency_key, conf, until_offsets,
-	created_at, started_at, ended_at, error, progress_done, progress_total, progress_unit`
-
-func insertRun(ctx context.Context, tx *sql.Tx, r *agg.Run) error {
-	until, err := jsonOrEmpty(r.Until, len(r.Until) == 0)
-	if err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO dag_runs ("+runColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		r.ID, r.DagID, r.TaskID, r.Trigger, string(r.State), micros(r.Start), micros(r.End), r.IdempotencyKey, string(r.Conf), until,
-		micros(r.CreatedAt), microsOrNull(r.StartedAt), microsOrNull(r.EndedAt), r.Error, r.Progress.Done, r.Progress.Total, r.Progress.Unit)
-	if err != nil {
-		return err
-	}
-	return putTasks(ctx, tx, r)
+func sameWork(a, b *agg.Run) bool {
+	return a.DagID == b.DagID && a.TaskID == b.TaskID && a.Start.Equal(b.Start) && a.End.Equal(b.End)
 }
 
-func putTasks(ctx context.Context, tx *sql.Tx, r *agg.Run) error {
+// raise lets a run count until the later of both ends, by partition.
+func raise(ctx context.Context, tx *sql.Tx, r *agg.Run, until map[string]map[int32]int64) error {
+	merged := map[string]map[int32]int64{}
+	for _, ends := range []map[string]map[int32]int64{r.Until, until} {
+		for topic, parts := range ends {
+			if merged[topic] == nil {
+				merged[topic] = map[int32]int64{}
+			}
+			for p, end := range parts {
+				merged[topic][p] = max(merged[topic][p], end)
+			}
+		}
+	}
+	if maps.EqualFunc(merged, r.Until, maps.Equal) {
+		return nil
+	}
+	text, err := jsonOrEmpty(merged, len(merged) == 0)
+	if err != nil {
+		return err
+	}
+	r.Until, r.Raised = merged, r.Raised+1
+	_, err = tx.ExecContext(ctx, "UPDATE dag_runs SET until_offsets = ?, raised = ? WHERE id = ?", text, r.Raised, r.ID)
+	return err
+}
+
+// stamp fills in the times and states of a new run.
+func (s *Store) stamp(ctx context.Context, tx *sql.Tx, r *agg.Run) error {
+	now, err := s.now(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if r.CreatedAt.IsZero() {
+		r.CreatedAt = now
+	}
+	r.CreatedAt = r.CreatedAt.UTC().Truncate(time.Microsecond)
+	if r.RunAfter.IsZero() {
+		r.RunAfter = r.CreatedAt
+	}
+	if r.State == "" {
+		r.State = agg.RunQueued
+	}
+	if r.QueuedAt == nil {
+		r.QueuedAt = &r.CreatedAt
+	}
+	r.Tasks = slices.Clone(r.Tasks)
 	for i := range r.Tasks {
 		t := &r.Tasks[i]
-		_, err := tx.ExecContext(ctx, `INSERT INTO task_instances
-			(run_id, position, task_id, state, try_number, started_at, ended_at, error, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (run_id, task_id) DO UPDATE SET position = excluded.position, state = excluded.state,
-			try_number = excluded.try_number, started_at = excluded.started_at, ended_at = excluded.ended_at,
-			error = excluded.error, summary = excluded.summary`,
-			r.ID, i, t.TaskID, string(t.State), t.Try, microsOrNull(t.StartedAt), microsOrNull(t.EndedAt), t.Error, string(t.Summary))
-		if err != nil {
-			return fmt.Errorf("task %s: %w", t.TaskID, err)
+		if t.State == "" {
+			t.State = agg.RunQueued
+		}
+		if t.QueuedAt == nil {
+			t.QueuedAt = &r.CreatedAt
 		}
 	}
 	return nil
 }
 
-// UpdateRun stores the state, times, error, progress and tasks of a run. What identifies the run does not change.
-func (s *Store) UpdateRun(ctx context.Context, r agg.Run) error {
-	err := s.update(ctx, func(tx *sql.Tx) error {
-		n, err := changed(tx.ExecContext(ctx, `UPDATE dag_runs SET state = ?, started_at = ?, ended_at = ?, error = ?,
-			progress_done = ?, progress_total = ?, progress_unit = ? WHERE id = ?`,
-			string(r.State), microsOrNull(r.StartedAt), microsOrNull(r.EndedAt), r.Error,
-			r.Progress.Done, r.Progress.Total, r.Progress.Unit, r.ID))
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return ErrNotFound
-		}
-		return putTasks(ctx, tx, &r)
-	})
-	if err != nil {
-		return fmt.Errorf("store: update run %s: %w", r.ID, err)
+// freeID makes the id of a run: its run id, which is unique within the DAG only, and more where another DAG has used that.
+func freeID(ctx context.Context, tx *sql.Tx, r *agg.Run) (string, error) {
+	id := r.ID
+	if id == "" {
+		id = r.RunID
 	}
-	return nil
+	var taken int
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM dag_runs WHERE id = ?", id).Scan(&taken); err != nil {
+		return "", err
+	}
+	if taken > 0 {
+		id += "." + r.DagID
+	}
+	return id, nil
+}
+
+const runColumns = `id, run_id, dag_id, task_id, run_type, state, interval_start, interval_end, logical_date, triggered_by, user_name,
+	note, backfill_id, conf, idempotency_key, until_offsets, raised, run_after, created_at, queued_at, started_at, ended_at,
+	timeout_at, deadline_at, deadline_missed_at, error, progress_done, progress_total, progress_unit`
+
+// runsPerInsert keeps a statement below the limit of parameters of every database.
+const runsPerInsert = 200
+
+// insertRuns stores runs with their tasks and leaves out those that are there already; it returns how many it stored.
+func insertRuns(ctx context.Context, tx *sql.Tx, runs []agg.Run) (stored int, err error) {
+	for part := range slices.Chunk(runs, runsPerInsert) {
+		var args []any
+		for i := range part {
+			r := &part[i]
+			until, err := jsonOrEmpty(r.Until, len(r.Until) == 0)
+			if err != nil {
+				return stored, err
+			}
+			args = append(args, r.ID, r.RunID, r.DagID, r.TaskID, r.Trigger, string(r.State), micros(r.Start), micros(r.End), microsOrNull(r.LogicalDate),
+				r.TriggeredBy, r.User, r.Note, r.BackfillID, string(r.Conf), r.IdempotencyKey, until, r.Raised, micros(r.RunAfter), micros(r.CreatedAt),
+				microsOrNull(r.QueuedAt), microsOrNull(r.StartedAt), microsOrNull(r.EndedAt), nil, microsOrNull(r.DeadlineAt), microsOrNull(r.DeadlineMissedAt),
+				r.Error, r.Progress.Done, r.Progress.Total, r.Progress.Unit)
+		}
+		fresh, err := insertedIDs(ctx, tx, "INSERT INTO dag_runs ("+runColumns+", counted) VALUES "+valueRows(len(part), 29, ", 0")+
+			" ON CONFLICT DO NOTHING RETURNING id", args...)
+		if err != nil {
+			return stored, err
+		}
+		stored += len(fresh)
+		if err := insertTasks(ctx, tx, part, fresh); err != nil {
+			return stored, err
+		}
+	}
+	return stored, nil
+}
+
+func insertedIDs(ctx context.Context, tx *sql.Tx, query string, args ...any) (map[string]bool, error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]bool{}
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out[id] = true
+	}
+	return out, rows.Err()
+}
+
+func insertTasks(ctx context.Context, tx *sql.Tx, runs []agg.Run, fresh map[string]bool) error {
+	var args []any
+	n := 0
+	for i := range runs {
+		if !fresh[runs[i].ID] {
+			continue
+		}
+		for pos := range runs[i].Tasks {
+			t := &runs[i].Tasks[pos]
+			args = append(args, runs[i].ID, pos, t.TaskID, string(t.State), t.Try, t.MaxTries, microsOrNull(t.QueuedAt),
+				microsOrNull(t.StartedAt), microsOrNull(t.EndedAt), t.Error, string(t.Summary))
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO task_instances (run_id, position, task_id, state, try_number, max_tries, queued_at, started_at, ended_at, error, summary,
+		lease_owner, fence) VALUES `+valueRows(n, 11, ", '', 0"), args...)
+	return err
+}
+
+// valueRows is the text of n rows of parameters, each followed by rest.
+func valueRows(n, columns int, rest string) string {
+	row := "(" + strings.Repeat("?, ", columns-1) + "?" + rest + ")"
+	return strings.Repeat(row+", ", n-1) + row
 }
 
 // Run returns the run with an id, or ErrNotFound.
 func (s *Store) Run(ctx context.Context, id string) (agg.Run, error) {
-	runs, err := s.runs(ctx, "WHERE id = ?", id)
+	return s.one(ctx, id, "WHERE id = ?", id)
+}
+
+// RunOf returns the run of a DAG with a run id, or ErrNotFound.
+func (s *Store) RunOf(ctx context.Context, dag, runID string) (agg.Run, error) {
+	return s.one(ctx, runID, "WHERE dag_id = ? AND run_id = ?", dag, runID)
+}
+
+func (s *Store) one(ctx context.Context, name, where string, args ...any) (r agg.Run, err error) {
+	err = s.view(ctx, func(tx *sql.Tx) error {
+		r, err = oneRun(ctx, tx, where, args...)
+		return err
+	})
+	if err != nil {
+		return agg.Run{}, fmt.Errorf("store: run %s: %w", name, err)
+	}
+	return r, nil
+}
+
+func oneRun(ctx context.Context, tx *sql.Tx, where string, args ...any) (agg.Run, error) {
+	runs, err := queryRuns(ctx, tx, true, where, args...)
 	if err == nil && len(runs) == 0 {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return agg.Run{}, fmt.Errorf("store: run %s: %w", id, err)
+		return agg.Run{}, err
 	}
 	return runs[0], nil
 }
 
-// Runs returns the runs of a DAG ("" = all), newest first: at most limit (0 = all) that follow cursor ("" = from the newest),
-// and the cursor of the next page, "" at the end.
-func (s *Store) Runs(ctx context.Context, dag string, limit int, cursor string) ([]agg.Run, string, error) {
-	where := []string{"1 = 1"}
-	var args []any
-	if dag != "" {
-		where, args = append(where, "dag_id = ?"), append(args, dag)
+// orders are what runs may be sorted by; the id makes the order total.
+var orders = map[string]string{"created_at": "created_at", "data_interval_start": "interval_start", "logical_date": "interval_start",
+	"run_after": "run_after", "queued_at": "queued_at", "started_at": "started_at", "start_date": "started_at", "ended_at": "ended_at", "end_date": "ended_at",
+	"id": "id", "run_id": "run_id", "state": "state", "run_type": "run_type"}
+
+// Runs returns a page of the runs that f chooses.
+func (s *Store) Runs(ctx context.Context, f agg.RunFilter) (page agg.RunPage, err error) {
+	where, args := chosen(&f)
+	query := where
+	column, backwards := strings.CutPrefix(f.Order, "-")
+	if f.Order == "" {
+		column, backwards = "created_at", true
 	}
-	if cursor != "" {
-		at, id, err := splitCursor(cursor)
-		if err != nil {
-			return nil, "", err
+	if orders[column] == "" {
+		return page, fmt.Errorf("store: runs cannot be sorted by %q", column)
+	}
+	paged := slices.Clone(args)
+	if f.Cursor != "" {
+		at, id, err := splitCursor(f.Cursor)
+		if err != nil || column != "created_at" || !backwards {
+			return page, ErrBadCursor
 		}
-		where = append(where, "(created_at < ? OR (created_at = ? AND id < ?))")
-		args = append(args, micros(at), micros(at), id)
+		query += " AND (created_at < ? OR (created_at = ? AND id < ?))"
+		paged = append(paged, micros(at), micros(at), id)
 	}
-	query := "WHERE " + strings.Join(where, " AND ") + " ORDER BY created_at DESC, id DESC"
-	if limit > 0 {
-		query += fmt.Sprintf(" LIMIT %d", limit+1)
-	}
-	runs, err := s.runs(ctx, query, args...)
-	if err != nil {
-		return nil, "", fmt.Errorf("store: runs of %q: %w", dag, err)
-	}
-	if limit <= 0 || len(runs) <= limit {
-		return runs, "", nil
-	}
-	last := &runs[limit-1]
-	return runs[:limit], joinCursor(last.CreatedAt, last.ID), nil
-}
-
-// UnfinishedRuns returns the runs that are queued or running, oldest first.
-func (s *Store) UnfinishedRuns(ctx context.Context) ([]agg.Run, error) {
-	runs, err := s.runs(ctx, "WHERE state IN ('queued', 'running') ORDER BY created_at, id")
-	if err != nil {
-		return nil, fmt.Errorf("store: unfinished runs: %w", err)
-	}
-	return runs, nil
-}
-
-// LastRun returns the run of a DAG whose interval starts latest, among those that trigger started ("" = any) and, when state is
-// not "", that are in that state. found is false when there is none.
-func (s *Store) LastRun(ctx context.Context, dag, trigger string, state agg.RunState) (run agg.Run, found bool, err error) {
-	query, args := "WHERE dag_id = ?", []any{dag}
-	if trigger != "" {
-		query, args = query+" AND run_type = ?", append(args, trigger)
-	}
-	if state != "" {
-		query, args = query+" AND state = ?", append(args, string(state))
-	}
-	runs, err := s.runs(ctx, query+" ORDER BY interval_start DESC, created_at DESC, id DESC LIMIT 1", args...)
-	if err != nil {
-		return run, false, fmt.Errorf("store: last run of %s: %w", dag, err)
-	}
-	if len(runs) == 0 {
-		return run, false, nil
-	}
-	return runs[0], true, nil
-}
-
-// RecoverRuns sets runs and tasks that a killed process left running back to queued, so that they are executed again, and
-// returns every unfinished run. Call it when no other process executes runs.
-func (s *Store) RecoverRuns(ctx context.Context) ([]agg.Run, error) {
-	err := s.update(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE task_instances SET state = 'queued', started_at = NULL WHERE state = 'running'
-			AND run_id IN (SELECT id FROM dag_runs WHERE state IN ('queued', 'running'))`)
-		if err != nil {
-			return err
+	direction := map[bool]string{true: " DESC", false: ""}[backwards]
+	query += " ORDER BY " + orders[column] + direction + ", id" + direction
+	if f.Limit > 0 {
+		query += fmt.Sprintf(" LIMIT %d", f.Limit+1)
+		if f.Offset > 0 {
+			query += fmt.Sprintf(" OFFSET %d", f.Offset)
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE dag_runs SET state = 'queued', started_at = NULL WHERE state = 'running'")
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("store: recover runs: %w", err)
 	}
-	return s.UnfinishedRuns(ctx)
-}
-
-func (s *Store) runs(ctx context.Context, rest string, args ...any) (runs []agg.Run, err error) {
 	err = s.view(ctx, func(tx *sql.Tx) error {
-		runs, err = queryRuns(ctx, tx, rest, args...)
+		if f.CountTotal {
+			if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM dag_runs "+where, args...).Scan(&page.Total); err != nil {
+				return err
+			}
+		}
+		page.Runs, err = queryRuns(ctx, tx, !f.WithoutTasks, query, paged...)
 		return err
 	})
-	return runs, err
+	if err != nil {
+		return agg.RunPage{}, fmt.Errorf("store: runs of %q: %w", f.DagID, err)
+	}
+	if f.Limit > 0 && len(page.Runs) > f.Limit {
+		page.Runs = page.Runs[:f.Limit]
+		last := &page.Runs[f.Limit-1]
+		page.Next = joinCursor(last.CreatedAt, last.ID)
+	}
+	return page, nil
 }
 
-// queryRuns reads runs and then the tasks of each; tx keeps both of one moment.
-func queryRuns(ctx context.Context, tx *sql.Tx, rest string, args ...any) ([]agg.Run, error) {
+// chosen is the WHERE clause of a filter.
+func chosen(f *agg.RunFilter) (where string, args []any) {
+	where = "WHERE 1 = 1"
+	and := func(clause string, a ...any) { where, args = where+" AND "+clause, append(args, a...) }
+	in := func(column string, n int, value func(i int) string) {
+		if n == 0 {
+			return
+		}
+		var values []any
+		for i := range n {
+			values = append(values, value(i))
+		}
+		and(column+" IN (?"+strings.Repeat(", ?", n-1)+")", values...)
+	}
+	if f.DagID != "" {
+		and("dag_id = ?", f.DagID)
+	}
+	if f.RunID != "" {
+		and("run_id = ?", f.RunID)
+	}
+	in("state", len(f.States), func(i int) string { return string(f.States[i]) })
+	in("run_type", len(f.Types), func(i int) string { return f.Types[i] })
+	if f.BackfillID != 0 {
+		and("backfill_id = ?", f.BackfillID)
+	}
+	if !f.From.IsZero() {
+		and("interval_start >= ?", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		and("interval_start < ?", micros(f.To))
+	}
+	return where, args
+}
+
+// Unfinished counts the runs of a type that are queued or running.
+func (s *Store) Unfinished(ctx context.Context, trigger string) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM dag_runs WHERE state IN ('queued', 'running') AND run_type = ?", trigger).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("store: unfinished runs: %w", err)
+	}
+	return n, nil
+}
+
+// queryRuns reads runs and then their tasks; tx keeps both of one moment.
+func queryRuns(ctx context.Context, tx *sql.Tx, tasks bool, rest string, args ...any) ([]agg.Run, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT "+runColumns+" FROM dag_runs "+rest, args...)
 	if err != nil {
 		return nil, err
@@ -210,56 +350,78 @@ func queryRuns(ctx context.Context, tx *sql.Tx, rest string, args ...any) ([]agg
 	defer rows.Close()
 	var out []agg.Run
 	for rows.Next() {
-		var r agg.Run
-		var start, end, created int64
-		var started, ended sql.NullInt64
-		var conf, until string
-		err := rows.Scan(&r.ID, &r.DagID, &r.TaskID, &r.Trigger, &r.State, &start, &end, &r.IdempotencyKey, &conf, &until,
-			&created, &started, &ended, &r.Error, &r.Progress.Done, &r.Progress.Total, &r.Progress.Unit)
+		r, err := scanRun(rows)
 		if err != nil {
 			return nil, err
 		}
-		r.Start, r.End, r.CreatedAt = fromMicros(start), fromMicros(end), fromMicros(created)
-		r.StartedAt, r.EndedAt = fromNull(started), fromNull(ended)
-		r.Conf = rawOrNil(conf)
-		if until != "" {
-			if err := json.Unmarshal([]byte(until), &r.Until); err != nil {
-				return nil, fmt.Errorf("until_offsets of run %s: %w", r.ID, err)
-			}
-		}
 		out = append(out, r)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
+	if err := rows.Err(); err != nil || !tasks {
+		return out, err
 	}
 	rows.Close()
-	for i := range out {
-		if out[i].Tasks, err = queryTasks(ctx, tx, out[i].ID); err != nil {
-			return nil, fmt.Errorf("tasks of run %s: %w", out[i].ID, err)
+	for part := range slices.Chunk(out, 500) {
+		if err := readTasks(ctx, tx, part); err != nil {
+			return nil, fmt.Errorf("tasks: %w", err)
 		}
 	}
 	return out, nil
 }
 
-func queryTasks(ctx context.Context, tx *sql.Tx, run string) ([]agg.Task, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT task_id, state, try_number, started_at, ended_at, error, summary
-		FROM task_instances WHERE run_id = ? ORDER BY position`, run)
+func scanRun(rows *sql.Rows) (r agg.Run, err error) {
+	var start, end, after, created int64
+	var logical, queued, started, ended, timeout, deadline, missed sql.NullInt64
+	var conf, until string
+	err = rows.Scan(&r.ID, &r.RunID, &r.DagID, &r.TaskID, &r.Trigger, &r.State, &start, &end, &logical, &r.TriggeredBy, &r.User, &r.Note,
+		&r.BackfillID, &conf, &r.IdempotencyKey, &until, &r.Raised, &after, &created, &queued, &started, &ended, &timeout, &deadline, &missed,
+		&r.Error, &r.Progress.Done, &r.Progress.Total, &r.Progress.Unit)
 	if err != nil {
-		return nil, err
+		return r, err
+	}
+	r.Start, r.End, r.RunAfter, r.CreatedAt = fromMicros(start), fromMicros(end), fromMicros(after), fromMicros(created)
+	r.LogicalDate, r.QueuedAt, r.StartedAt, r.EndedAt = fromNull(logical), fromNull(queued), fromNull(started), fromNull(ended)
+	r.TimeoutAt, r.DeadlineAt, r.DeadlineMissedAt = fromNull(timeout), fromNull(deadline), fromNull(missed)
+	r.Conf, r.Tasks = rawOrNil(conf), []agg.Task{}
+	if until != "" {
+		if err := json.Unmarshal([]byte(until), &r.Until); err != nil {
+			return r, fmt.Errorf("until_offsets of run %s: %w", r.ID, err)
+		}
+	}
+	return r, nil
+}
+
+// readTasks fills in the tasks of runs.
+func readTasks(ctx context.Context, tx *sql.Tx, runs []agg.Run) error {
+	byID := make(map[string]*agg.Run, len(runs))
+	args := make([]any, len(runs))
+	for i := range runs {
+		byID[runs[i].ID], args[i] = &runs[i], runs[i].ID
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT run_id, task_id, state, try_number, max_tries, queued_at, next_try_at, started_at, ended_at, error, summary, lease_owner
+		FROM task_instances WHERE run_id IN (?`+strings.Repeat(", ?", len(runs)-1)+`) ORDER BY run_id, position`, args...)
+	if err != nil {
+		return err
 	}
 	defer rows.Close()
-	out := []agg.Task{}
 	for rows.Next() {
 		var t agg.Task
-		var started, ended sql.NullInt64
-		var summary string
-		if err := rows.Scan(&t.TaskID, &t.State, &t.Try, &started, &ended, &t.Error, &summary); err != nil {
-			return nil, err
+		var run, summary string
+		var queued, next, started, ended sql.NullInt64
+		if err := rows.Scan(&run, &t.TaskID, &t.State, &t.Try, &t.MaxTries, &queued, &next, &started, &ended, &t.Error, &summary, &t.Owner); err != nil {
+			return err
 		}
-		t.StartedAt, t.EndedAt, t.Summary = fromNull(started), fromNull(ended), rawOrNil(summary)
-		out = append(out, t)
+		t.ID = taskUUID(run, t.TaskID)
+		t.QueuedAt, t.NextTryAt, t.StartedAt, t.EndedAt, t.Summary = fromNull(queued), fromNull(next), fromNull(started), fromNull(ended), rawOrNil(summary)
+		byID[run].Tasks = append(byID[run].Tasks, t)
 	}
-	return out, rows.Err()
+	return rows.Err()
+}
+
+// taskUUID names a task of a run: a UUID of version 8, made from what identifies it.
+func taskUUID(run, task string) string {
+	h := sha256.Sum256([]byte(run + "\x00" + task))
+	h[6], h[8] = h[6]&0x0f|0x80, h[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])
 }
 
 func jsonOrEmpty(v any, empty bool) (string, error) {

@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
+const dagOfTests = "hxp_hourly_aggregation"
+
 func run(id string, hour int) agg.Run {
 	start := time.Unix(anHour, 0).UTC().Add(time.Duration(hour) * time.Hour)
-	return agg.Run{ID: id, DagID: "hxp_hourly_aggregation", Trigger: "manual", State: agg.RunQueued, Start: start, End: start.Add(time.Hour),
+	return agg.Run{RunID: id, DagID: dagOfTests, Trigger: agg.RunManual, TriggeredBy: "rest_api", State: agg.RunQueued, Start: start, End: start.Add(time.Hour),
 		Conf: json.RawMessage(`{"a":1}`), Until: map[string]map[int32]int64{"llm-requests": {2: 17}},
-		CreatedAt: start, Tasks: []agg.Task{{TaskID: "hourly_aggregation", State: agg.RunQueued}, {TaskID: "after", State: agg.RunQueued}}}
+		Tasks: []agg.Task{{TaskID: "first", MaxTries: 1}, {TaskID: "second", MaxTries: 1}}}
 }
 
 func create(t *testing.T, s *Store, r agg.Run) agg.Run {
@@ -27,130 +30,194 @@ func create(t *testing.T, s *Store, r agg.Run) agg.Run {
 	return got
 }
 
-func TestRunsComeBack(t *testing.T) {
-	s := open(t)
-	r := create(t, s, run("r1", 0))
-	got, err := s.Run(t.Context(), "r1")
-	if err != nil || !reflect.DeepEqual(got, r) {
-		t.Fatalf("%v\nwrote %+v\nread  %+v", err, r, got)
+// clock is a clock of the database that a test sets.
+type clock struct{ time.Time }
+
+func (c *clock) pass(d time.Duration) { c.Time = c.Add(d) }
+
+func openAt(t *testing.T) (*Store, *clock) {
+	t.Helper()
+	s, c := open(t), &clock{time.Unix(anHour, 0).UTC().Add(1000 * time.Hour)}
+	s.UseClock(func() time.Time { return c.Time })
+	return s, c
+}
+
+// claim takes exactly n tasks.
+func claim(t *testing.T, s *Store, n int, owner string) []agg.Claim {
+	t.Helper()
+	claims, err := s.Claim(t.Context(), agg.ClaimRequest{DagID: dagOfTests, Owner: owner, Limit: 10, MaxActive: 2, Lease: time.Minute, Timeout: time.Hour})
+	if err != nil || len(claims) != n {
+		t.Fatalf("%d tasks claimed, not %d: %v", len(claims), n, err)
 	}
-	now := time.UnixMicro(1_700_000_000_123_456).UTC()
-	r.State, r.StartedAt, r.EndedAt, r.Error = agg.RunFailed, &now, new(now.Add(time.Second)), "disk full"
-	r.Progress = agg.Progress{Done: 3, Total: 9, Unit: "files"}
-	r.Tasks[0] = agg.Task{TaskID: "hourly_aggregation", State: agg.RunFailed, Try: 2, StartedAt: &now, EndedAt: &now, Error: "disk full", Summary: json.RawMessage(`{"x":1}`)}
-	if err := s.UpdateRun(t.Context(), r); err != nil {
+	return claims
+}
+
+func finish(t *testing.T, s *Store, c agg.Claim, res agg.TaskResult) (agg.Run, bool) {
+	t.Helper()
+	run, again, err := s.Finish(t.Context(), c.Lease, res)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err = s.Run(t.Context(), "r1"); err != nil || !reflect.DeepEqual(got, r) {
-		t.Fatalf("%v\nwrote %+v\nread  %+v", err, r, got)
+	return run, again
+}
+
+func stateText(r agg.Run) string {
+	text := string(r.State)
+	for _, t := range r.Tasks {
+		text += fmt.Sprintf(" %s/%d", t.State, t.Try)
+	}
+	return text
+}
+
+func expect(t *testing.T, r agg.Run, want string) {
+	t.Helper()
+	if got := stateText(r); got != want {
+		t.Errorf("run and tasks are %s, want %s", got, want)
+	}
+}
+
+func TestRunsComeBack(t *testing.T) {
+	s, c := openAt(t)
+	r := run("r1", 0)
+	r.LogicalDate, r.Note, r.User, r.IdempotencyKey, r.DeadlineAt = new(r.Start), "why not", "ada", "k", new(r.End)
+	r = create(t, s, r)
+	if !r.CreatedAt.Equal(c.Time) || r.ID != "r1" {
+		t.Errorf("created at %s as %s", r.CreatedAt, r.ID)
+	}
+	for _, get := range []func() (agg.Run, error){
+		func() (agg.Run, error) { return s.Run(t.Context(), "r1") },
+		func() (agg.Run, error) { return s.RunOf(t.Context(), dagOfTests, "r1") },
+	} {
+		got, err := get()
+		if err != nil || len(got.Tasks) != 2 || got.Tasks[0].ID == "" || got.Tasks[0].ID == got.Tasks[1].ID {
+			t.Fatal(got, err)
+		}
+		got.Tasks[0].ID, got.Tasks[1].ID = "", ""
+		if !reflect.DeepEqual(got, r) {
+			t.Fatalf("\nwrote %+v\nread  %+v", r, got)
+		}
+	}
+	for _, dag := range []string{"other", dagOfTests} {
+		if _, err := s.RunOf(t.Context(), dag, "r2"); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
 	}
 	if _, err := s.Run(t.Context(), "r2"); !errors.Is(err, ErrNotFound) {
 		t.Error(err)
 	}
-	if err := s.UpdateRun(t.Context(), run("r2", 1)); !errors.Is(err, ErrNotFound) {
-		t.Error(err)
-	}
-	for _, bad := range []agg.Run{{}, {ID: "x", DagID: "d", Start: now, End: now}} {
+	for _, bad := range []agg.Run{{}, {RunID: "x", DagID: "d", Start: r.Start, End: r.Start}} {
 		if _, _, err := s.CreateRun(t.Context(), bad); err == nil {
 			t.Errorf("%+v is stored", bad)
 		}
 	}
+	other := run("r1", 0) // run ids are unique within a DAG, ids everywhere
+	other.DagID = "other"
+	if got := create(t, s, other); got.ID == "r1" || got.RunID != "r1" {
+		t.Errorf("the run of the other DAG is %s, run id %s", got.ID, got.RunID)
+	}
 }
 
-// A retry attaches to what is under way, by id, key or work; once that ended, the same work may run again.
+// A retry attaches to what is under way, by id, key or work, and raises what it counts; once that ended, the same work may run again.
 func TestRunsAttach(t *testing.T) {
-	s := open(t)
+	s, _ := openAt(t)
 	first := run("r1", 0)
 	first.IdempotencyKey = "k"
-	first = create(t, s, first)
-	attaches := func(r agg.Run) {
+	create(t, s, first)
+	attaches := func(r agg.Run, raised int64, until int64) {
 		t.Helper()
-		if got, existed, err := s.CreateRun(t.Context(), r); err != nil || !existed || got.ID != "r1" {
-			t.Errorf("%s: %v %v %v", r.ID, got.ID, existed, err)
+		got, existed, err := s.CreateRun(t.Context(), r)
+		if err != nil || !existed || got.ID != "r1" || got.Raised != raised || got.Until["llm-requests"][2] != until {
+			t.Errorf("%s: %v %v %v, raised %d to %v", r.RunID, got.ID, existed, err, got.Raised, got.Until)
 		}
 	}
 	keyed := run("r3", 5)
 	keyed.IdempotencyKey = "k"
-	attaches(run("r1", 7))
-	attaches(run("r2", 0))
-	attaches(keyed)
+	attaches(run("r1", 7), 0, 17) // other work: it is told whose id it is
+	attaches(run("r2", 0), 0, 17)
+	attaches(keyed, 0, 17)
+	later := run("r2", 0)
+	later.Until = map[string]map[int32]int64{"llm-requests": {2: 20}, "user-feedback": {0: 3}}
+	attaches(later, 1, 20)
+	attaches(run("r2", 0), 1, 20) // one who asked before comes after: nothing goes back
 	task := run("r4", 0)
-	task.TaskID = "hourly_aggregation"
+	task.TaskID = "first"
 	create(t, s, task) // one task of it is other work
-	first.State = agg.RunSuccess
-	if err := s.UpdateRun(t.Context(), first); err != nil {
+	if _, err := s.MarkRun(t.Context(), "r1", agg.RunSuccess); err != nil {
 		t.Fatal(err)
 	}
-	attaches(run("r1", 0))
-	attaches(keyed)
+	attaches(run("r1", 0), 1, 20)
+	attaches(keyed, 1, 20)
 	create(t, s, run("r5", 0))
 }
 
-func TestRunsRecover(t *testing.T) {
-	url := database(t)
-	s := reopen(t, url)
-	now := time.Now().UTC()
-	for i, state := range []agg.RunState{agg.RunRunning, agg.RunSuccess, agg.RunQueued, agg.RunFailed} {
-		r := run(fmt.Sprint(i), i)
-		r.State, r.StartedAt = state, &now
-		r.Tasks[0].State = state
-		create(t, s, r)
-	}
-	s = reopen(t, url)
-	runs, err := s.RecoverRuns(t.Context())
-	if err != nil || len(runs) != 2 || runs[0].ID != "0" || runs[1].ID != "2" {
-		t.Fatal(runs, err)
-	}
-	if runs[0].State != agg.RunQueued || runs[0].StartedAt != nil || runs[0].Tasks[0].State != agg.RunQueued {
-		t.Errorf("%+v", runs[0])
-	}
-}
-
 func TestRunsListed(t *testing.T) {
-	s := open(t)
+	s, c := openAt(t)
 	for i := range 7 {
-		r := run(fmt.Sprint(i), i)
-		r.CreatedAt = time.Unix(anHour+int64(i/2), 0) // some at the same moment
+		r := run(fmt.Sprint(i), 6-i)
+		r.CreatedAt = c.Time.Add(time.Duration(i/2) * time.Second) // some at the same moment
 		if i == 3 {
 			r.DagID = "other"
 		}
 		if i == 5 {
-			r.Trigger = "scheduled"
+			r.Trigger = agg.RunScheduled
 		}
 		create(t, s, r)
 	}
+	list := func(f agg.RunFilter) (ids []string, page agg.RunPage) {
+		t.Helper()
+		page, err := s.Runs(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Runs {
+			ids = append(ids, r.ID)
+		}
+		return ids, page
+	}
 	for limit := 1; limit < 9; limit++ {
-		var ids []string
+		var all []string
 		for cursor := ""; ; {
-			runs, next, err := s.Runs(t.Context(), "", limit, cursor)
-			if err != nil || len(runs) > limit {
-				t.Fatal(err)
+			ids, page := list(agg.RunFilter{Limit: limit, Cursor: cursor})
+			if all = append(all, ids...); len(ids) > limit {
+				t.Fatal(ids)
 			}
-			for _, r := range runs {
-				ids = append(ids, r.ID)
-			}
-			if cursor = next; next == "" {
+			if cursor = page.Next; cursor == "" {
 				break
 			}
 		}
-		if !reflect.DeepEqual(ids, []string{"6", "5", "4", "3", "2", "1", "0"}) {
-			t.Errorf("pages of %d: %v", limit, ids)
+		if !slices.Equal(all, []string{"6", "5", "4", "3", "2", "1", "0"}) {
+			t.Errorf("pages of %d: %v", limit, all)
 		}
 	}
-	if runs, _, err := s.Runs(t.Context(), "other", 0, ""); err != nil || len(runs) != 1 {
-		t.Error(runs, err)
+	if _, err := s.MarkRun(t.Context(), "4", agg.RunFailed); err != nil {
+		t.Fatal(err)
 	}
-	if _, _, err := s.Runs(t.Context(), "", 1, "?"); !errors.Is(err, ErrBadCursor) {
-		t.Error(err)
-	}
+	start := time.Unix(anHour, 0)
 	for _, c := range []struct {
-		dag, trigger string
-		state        agg.RunState
-		want         string
-	}{{"hxp_hourly_aggregation", "", "", "6"}, {"hxp_hourly_aggregation", "scheduled", "", "5"}, {"hxp_hourly_aggregation", "scheduled", agg.RunSuccess, ""}, {"none", "", "", ""}} {
-		r, found, err := s.LastRun(t.Context(), c.dag, c.trigger, c.state)
-		if err != nil || found != (c.want != "") || r.ID != c.want {
-			t.Errorf("%+v: %s %v %v", c, r.ID, found, err)
+		f     agg.RunFilter
+		want  []string
+		total int
+	}{
+		{agg.RunFilter{DagID: "other"}, []string{"3"}, 0},
+		{agg.RunFilter{Types: []string{agg.RunScheduled}}, []string{"5"}, 0},
+		{agg.RunFilter{States: []agg.RunState{agg.RunFailed, agg.RunSuccess}, WithoutTasks: true}, []string{"4"}, 0},
+		{agg.RunFilter{Order: "data_interval_start", Limit: 2, Offset: 1, CountTotal: true}, []string{"5", "4"}, 7},
+		{agg.RunFilter{Order: "-data_interval_start", From: start.Add(time.Hour), To: start.Add(3 * time.Hour)}, []string{"4", "5"}, 0},
+		{agg.RunFilter{RunID: "2", CountTotal: true}, []string{"2"}, 1},
+	} {
+		if ids, page := list(c.f); !slices.Equal(ids, c.want) || page.Total != c.total {
+			t.Errorf("%+v: %v of %d", c.f, ids, page.Total)
 		}
+	}
+	for _, f := range []agg.RunFilter{{Limit: 1, Cursor: "?"}, {Limit: 1, Cursor: joinCursor(c.Time, "x"), Order: "state"}} {
+		if _, err := s.Runs(t.Context(), f); !errors.Is(err, ErrBadCursor) {
+			t.Error(err)
+		}
+	}
+	if _, err := s.Runs(t.Context(), agg.RunFilter{Order: "id; DROP TABLE dag_runs"}); err == nil {
+		t.Error("sorted by nonsense")
+	}
+	if n, err := s.Unfinished(t.Context(), agg.RunManual); n != 5 || err != nil {
+		t.Error(n, err)
 	}
 }

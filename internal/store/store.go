@@ -24,6 +24,7 @@ type Store struct {
 	read    *sql.DB // cannot write
 	dialect dialect
 	log     *slog.Logger
+	clock   func() time.Time // in place of the database's, for tests
 }
 
 // dialect is what differs between databases. All other SQL is the same text, with "?" for parameters.
@@ -42,6 +43,8 @@ type dialect struct {
 	schemaLocked func(ctx context.Context, db *sql.DB, fn func() error) error
 	// partition makes room for the rows of an hour.
 	partition func(ctx context.Context, db *sql.DB, hour int64) error
+	// clock is a query for the microseconds since the epoch; "" where the database has the clock of this process.
+	clock string
 }
 
 // Open opens the database that url names ("sqlite:PATH", a bare path, "postgres://…") and brings its schema up to date. It
