@@ -89,6 +89,7 @@ func pgConfig(url string) (*pgx.ConnConfig, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = pgConnectLimit
 	}
+	cfg.DialFunc = pgDialer().DialContext
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "hxp"
 	}
