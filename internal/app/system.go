@@ -149,9 +149,12 @@ func (s *system) buildStore(ctx context.Context) (run.Service, error) {
 	return held{st.Close}, nil
 }
 
-func (s *system) buildLake(context.Context) (run.Service, error) {
+func (s *system) buildLake(ctx context.Context) (run.Service, error) {
 	l, err := lake.Open(s.set.lakeDir)
 	if err != nil {
+		return nil, err
+	}
+	if err := l.CheckManifest(ctx, s.store); err != nil {
 		return nil, err
 	}
 	cfg := s.set.lake
