@@ -16,7 +16,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/app"
 )
 
-func main() { os.Exit(execute(os.Args[1:])) }
+func main() { os.Exit(execute(os.Args)) }
 
 // exitError ends the program with a code; a nil cause has been reported already.
 type exitError struct {
@@ -43,8 +43,12 @@ func execute(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	root := rootCommand()
-	root.SetArgs(args)
+	root, name := rootCommand(), "hxp"
+	if calledAs(args[0], "airflow") { // a link under the name of Apache Airflow's command
+		root, name = airflowCommand(), "airflow"
+		refuseBadFlags(root)
+	}
+	root.SetArgs(args[1:])
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -54,9 +58,9 @@ func execute(args []string) int {
 		exit = &exitError{1, err}
 	}
 	if exit.cause != nil {
-		fmt.Fprintln(os.Stderr, "hxp: "+strings.TrimSpace(exit.cause.Error()))
+		fmt.Fprintln(os.Stderr, name+": "+strings.TrimSpace(exit.cause.Error()))
 		if exit.code == 2 {
-			fmt.Fprintln(os.Stderr, "hxp: see `hxp --help`")
+			fmt.Fprintln(os.Stderr, name+": see `"+name+" --help`")
 		}
 	}
 	return exit.code
@@ -78,14 +82,19 @@ func rootCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(fmt.Errorf("%s: %w", cmd.CommandPath(), err))
-	})
-	root.AddCommand(upCommand(), runCommand(), replayCommand(), simulateCommand(), topicsCommand(), lakeCommand(), configCommand(), benchCommand(), versionCommand())
+	refuseBadFlags(root)
+	root.AddCommand(airflowCommand(), upCommand(), runCommand(), replayCommand(), simulateCommand(), topicsCommand(), lakeCommand(), configCommand(), benchCommand(), versionCommand())
 	for _, name := range app.Names {
 		root.AddCommand(serviceCommand(name))
 	}
 	return root
+}
+
+// refuseBadFlags makes a flag that does not exist, or has a value that does not fit, wrong usage.
+func refuseBadFlags(root *cobra.Command) {
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%s: %w", cmd.CommandPath(), err))
+	})
 }
 
 func suggestions(cmd *cobra.Command, name string) string {

@@ -212,5 +212,38 @@ func (a *API) getPageBackfill(_ http.ResponseWriter, r *http.Request) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	return included(b), nil
+	runs, err := a.sched.Runs(r.Context(), agg.RunFilter{DagID: b.DagID, BackfillID: b.ID})
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		agg.Backfill
+		Tasks taskCounts `json:"tasks"`
+	}{included(b), countTasks(runs.Runs)}, nil
+}
+
+// taskCounts are the tasks of a backfill by what they are doing.
+type taskCounts struct {
+	Waiting   int `json:"waiting"`
+	Running   int `json:"running"`
+	Succeeded int `json:"succeeded"`
+	Failed    int `json:"failed"`
+}
+
+func countTasks(runs []agg.Run) (n taskCounts) {
+	for _, r := range runs {
+		for _, t := range r.Tasks {
+			switch {
+			case t.State == agg.RunSuccess:
+				n.Succeeded++
+			case t.State == agg.RunRunning:
+				n.Running++
+			case failed(t.State):
+				n.Failed++
+			default:
+				n.Waiting++
+			}
+		}
+	}
+	return n
 }

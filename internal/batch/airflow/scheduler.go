@@ -55,8 +55,8 @@ type Config struct {
 	Open, Local bool
 }
 
-// answersAs is the version of Apache Airflow whose API this one is a part of.
-const answersAs = "3.3.2"
+// AnswersAs is the version of Apache Airflow whose API this one is a part of.
+const AnswersAs = "3.3.2"
 
 // longAgo is before every interval.
 var longAgo = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)

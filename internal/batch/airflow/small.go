@@ -39,7 +39,7 @@ func (a *API) mountSmall(v2 func(pattern, doc string, e endpoint, opts ...httpx.
 }
 
 func (a *API) getVersionInfo(http.ResponseWriter, *http.Request) (any, error) {
-	return map[string]string{"version": answersAs, "git_version": "hxp " + a.cfg.Version}, nil
+	return map[string]string{"version": AnswersAs, "git_version": "hxp " + a.cfg.Version}, nil
 }
 
 // getHealth is open, as in Airflow. There is no triggerer and nothing to parse.
