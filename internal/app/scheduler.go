@@ -2,13 +2,13 @@ package app
 
 import (
 	"context"
-	"net/http"
 	"path/filepath"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/batch/airflow"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
+	"github.com/hxp-enterprise/hxp/internal/serve/dashboard"
 )
 
 // Airflow is the section airflow of batch-processing-api.yaml: the scheduler's page and API, and the commands under the name airflow.
@@ -42,12 +42,16 @@ func (s *system) buildScheduler(context.Context) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	log := s.log.With("service", Scheduler)
 	checks := s.busChecks()
 	checks["store"] = s.checkStore
-	return s.server(Scheduler, "The scheduler as Apache Airflow 3 shows itself: its API, and a page at /.", checks, func(m *httpx.Mux) {
+	var failed error
+	srv, err := s.server(Scheduler, "The scheduler as Apache Airflow 3 shows itself: its API, and a page at /.", checks, func(m *httpx.Mux) {
 		api.Mount(m)
-		m.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, s.allURLs()[BatchProcessingAPI]+"/dags", http.StatusFound)
-		}, httpx.Doc("Leads to the list of DAGs."))
+		failed = dashboard.MountScheduler(m, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Log: log})
 	})
+	if failed != nil {
+		return nil, failed
+	}
+	return srv, err
 }

@@ -23,6 +23,7 @@ func (a *API) mountPage(m *httpx.Mux) {
 	a.handle(m, "GET /ui/dags/{dag}/grid", "Runs of a DAG by task, newest first.", a.getGrid, httpx.Query("limit", "Runs, 1 to 200."), httpx.Query("offset", "Runs to leave out."))
 	a.handle(m, "GET /ui/dags/{dag}/runs/{run}", "One run with its progress and what its tasks found.", a.getPageRun)
 	a.handle(m, "GET /ui/dags/{dag}/runs/{run}/logs", "Log of a run.", a.getPageLogs, httpx.Query("task", "Only this task."), httpx.Query("after", "Lines that are known already."))
+	a.handle(m, "POST /ui/dags/{dag}/runs/{run}/cancel", "Ends a run that waits or executes.", a.postCancel)
 	a.handle(m, "POST /ui/backfills/plan", "What a backfill would do with each interval.", a.postPlan)
 	a.handle(m, "GET /ui/backfills", "Backfills with how far they are, newest first.", a.getPageBackfills, httpx.Query("dag_id", "Only those of this DAG."))
 	a.handle(m, "GET /ui/backfills/{backfill}", "A backfill with how far it is.", a.getPageBackfill)
@@ -58,23 +59,28 @@ func briefOf(r *agg.Run) brief {
 }
 
 type pageDAG struct {
-	ID            string         `json:"dag_id"`
-	Description   string         `json:"description"`
-	Period        string         `json:"period"`
-	Cron          string         `json:"cron"`
-	Timezone      string         `json:"timezone"`
-	Paused        bool           `json:"paused"`
-	Disabled      bool           `json:"disabled"`
-	NextStart     *time.Time     `json:"next_start"`
-	NextEnd       *time.Time     `json:"next_end"`
-	NextAfter     *time.Time     `json:"next_run_after"`
-	CatchUp       string         `json:"catch_up"`
-	Retries       int            `json:"retries"`
-	RetrySeconds  float64        `json:"retry_delay_seconds"`
-	TimeoutSecond float64        `json:"timeout_seconds"`
-	Tasks         []agg.DAGTask  `json:"tasks"`
-	Runs          []brief        `json:"runs,omitempty"`
-	Counts        map[string]int `json:"counts,omitempty"`
+	ID            string        `json:"dag_id"`
+	Description   string        `json:"description"`
+	Period        string        `json:"period"`
+	Cron          string        `json:"cron"`
+	Timezone      string        `json:"timezone"`
+	Paused        bool          `json:"paused"`
+	Disabled      bool          `json:"disabled"`
+	NextStart     *time.Time    `json:"next_start"`
+	NextEnd       *time.Time    `json:"next_end"`
+	NextAfter     *time.Time    `json:"next_run_after"`
+	CatchUp       string        `json:"catch_up"`
+	Retries       int           `json:"retries"`
+	RetrySeconds  float64       `json:"retry_delay_seconds"`
+	TimeoutSecond float64       `json:"timeout_seconds"`
+	Tasks         []agg.DAGTask `json:"tasks"`
+}
+
+// overviewDAG is a DAG with how its last runs went.
+type overviewDAG struct {
+	pageDAG
+	Runs   []brief        `json:"runs"`
+	Counts map[string]int `json:"counts"`
 }
 
 func pageDAGOf(d *agg.DAG) pageDAG {
@@ -94,14 +100,13 @@ func (a *API) getOverview(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []pageDAG{}
+	out := []overviewDAG{}
 	for i := range dags {
-		v := pageDAGOf(&dags[i])
+		v := overviewDAG{pageDAG: pageDAGOf(&dags[i]), Runs: []brief{}}
 		p, err := a.sched.Runs(r.Context(), agg.RunFilter{DagID: v.ID, Order: "-created_at", Limit: lastRuns, WithoutTasks: true})
 		if err != nil {
 			return nil, err
 		}
-		v.Runs = []brief{}
 		for j := range p.Runs {
 			v.Runs = append(v.Runs, briefOf(&p.Runs[j]))
 		}
@@ -167,6 +172,18 @@ func (a *API) getPageLogs(_ http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	after = min(after, len(lines))
 	return map[string]any{"state": run.State, "total": len(lines), "lines": append([]agg.LogLine{}, lines[after:]...)}, nil
+}
+
+func (a *API) postCancel(_ http.ResponseWriter, r *http.Request) (any, error) {
+	run, err := a.run(r)
+	if err != nil {
+		return nil, err
+	}
+	if run, err = a.sched.CancelRun(r.Context(), run.ID); err != nil {
+		return nil, err
+	}
+	a.noted(r, "cancel_dag_run", run.DagID, run.RunID, "", nil)
+	return briefOf(&run), nil
 }
 
 func (a *API) postPlan(w http.ResponseWriter, r *http.Request) (any, error) {

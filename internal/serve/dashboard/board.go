@@ -8,6 +8,8 @@ type Board struct {
 	Shows    []string // what a board that is not built yet will show
 	Script   string   // module under static/ that fills the page
 	page     string   // template of the content
+	Style    string   // style sheet of its own under static/
+	Foot     string   // what is said of the numbers at the end of the page
 }
 
 // Boards are the dashboards in the order of their tabs.
@@ -40,6 +42,12 @@ var Boards = []Board{
 			"dead letters, with reasons and a way to send them again",
 		},
 	},
+}
+
+// scheduler is the page of the batch work. It is not one of the boards: its data comes from the API beside it, see MountScheduler.
+var scheduler = Board{
+	Name: "scheduler", Title: "Scheduler", Question: "What ran, what runs next, and did it go well?", Script: "scheduler.js", Style: "scheduler.css", page: "scheduler.html",
+	Foot: "Times are UTC.",
 }
 
 func find(name string) (Board, bool) {

@@ -11,11 +11,13 @@ import (
 	"os/exec"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/serve/live"
 	"github.com/hxp-enterprise/hxp/web"
 )
@@ -36,6 +38,17 @@ func board(t *testing.T, name string) http.Handler {
 	return h
 }
 
+// schedulerPage is the page of the scheduler without the API that it speaks to.
+func schedulerPage(t *testing.T) http.Handler {
+	t.Helper()
+	mux := httpx.NewMux(slog.New(slog.DiscardHandler), nil)
+	err := MountScheduler(mux, Config{Environment: "<test>", Links: func() map[string]string { return map[string]string{"operations": "http://127.0.0.1:8501"} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mux
+}
+
 func get(h http.Handler, target string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("GET", "http://localhost:8501"+target, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -50,13 +63,16 @@ var (
 	inline  = regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script(?:\s[^>]*)?>[^<]`)
 	outside = regexp.MustCompile(`(?i)(?:https?:)?//[a-z0-9-]+(?:\.[a-z0-9-]+)+`)
 	loads   = regexp.MustCompile(`(?:src|href)="(/static/[^"]+)"`)
-	imports = regexp.MustCompile(`from "(\./[^"]+)"`)
+	imports = regexp.MustCompile(`from "(\.\.?/[^"]+)"`)
 )
 
 // TestPages: every board is whole, loads only what is served here, and has nothing that its policy forbids.
 func TestPages(t *testing.T) {
-	for _, b := range Boards {
-		h := board(t, b.Name)
+	for _, b := range append(slices.Clone(Boards), scheduler) {
+		h := schedulerPage(t)
+		if b.Name != scheduler.Name {
+			h = board(t, b.Name)
+		}
 		w := get(h, "/?from=2026-03-01T10:00:00Z&model=m")
 		page := w.Body.String()
 		if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(page, "<title>"+b.Title) || !strings.Contains(page, `lang="en"`) {
@@ -99,6 +115,9 @@ func TestPages(t *testing.T) {
 		}
 		if b.Name == "operations" && !seen["/static/vendor/uplot/uPlot.esm.js"] {
 			t.Errorf("the chart library was not found on the way: %v", seen)
+		}
+		if b.Name == "scheduler" && (!seen["/static/scheduler/run.js"] || !seen["/static/scheduler.css"]) {
+			t.Errorf("the views of the scheduler were not found on the way: %v", seen)
 		}
 	}
 }

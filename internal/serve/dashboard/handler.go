@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -42,17 +43,9 @@ func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
 	if !ok {
 		return nil, fmt.Errorf("dashboard: there is no board %q", name)
 	}
-	page, err := template.ParseFS(web.FS, "page.html", board.page)
+	h, err := newHandler(board, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("dashboard: %w", err)
-	}
-	static, err := fs.Sub(web.FS, "static")
-	if err != nil {
-		return nil, fmt.Errorf("dashboard: %w", err)
-	}
-	h := &handler{cfg: cfg, board: board, page: page}
-	if h.files, err = load(static); err != nil {
-		return nil, fmt.Errorf("dashboard: %w", err)
+		return nil, err
 	}
 	log := cfg.Log
 	if log == nil {
@@ -68,6 +61,33 @@ func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
 	mux.Handle("GET /static/{path...}", h.files)
 	hub.MountStreams(mux)
 	return secure(mux), nil
+}
+
+// MountScheduler adds the page of the scheduler to the mux of its API.
+func MountScheduler(mux *httpx.Mux, cfg Config) error {
+	h, err := newHandler(scheduler, cfg)
+	if err != nil {
+		return err
+	}
+	mux.Handle("GET /{$}", secure(http.HandlerFunc(h.serveBoard)), httpx.Doc("The page of the scheduler: DAGs, runs, logs, backfills."))
+	mux.Handle("GET /static/{path...}", secure(h.files), httpx.Hidden())
+	return nil
+}
+
+func newHandler(board Board, cfg Config) (*handler, error) {
+	page, err := template.ParseFS(web.FS, "page.html", board.page)
+	if err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
+	static, err := fs.Sub(web.FS, "static")
+	if err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
+	h := &handler{cfg: cfg, board: board, page: page}
+	if h.files, err = load(static); err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
+	}
+	return h, nil
 }
 
 // policy lets a page load from its own origin and nothing else.
@@ -101,7 +121,7 @@ func (h *handler) links(r *http.Request) (tabs []tab, ingest string) {
 	if h.cfg.Links != nil {
 		urls = h.cfg.Links()
 	}
-	for _, b := range Boards {
+	for _, b := range append(slices.Clone(Boards), scheduler) {
 		t := tab{Name: b.Name, Title: b.Title, URL: reach(urls[b.Name], r.Host), Current: b.Name == h.board.Name}
 		switch {
 		case t.Current:

@@ -6,6 +6,7 @@ const load = (name) => import("data:text/javascript;base64," + readFileSync(new 
 const { merge } = await load("patch.js");
 const { History, coarse, ratio, stack, trailing } = await load("series.js");
 const format = await load("format.js");
+const times = await load("scheduler/times.js");
 
 // RFC 7396, appendix A
 for (const [target, patch, want] of [
@@ -36,4 +37,14 @@ for (const [got, want] of [
   [text(count(99_999)), "99,999"], [text(ms(0.5)), "0.5\u2009ms"], [text(ms(842.4)), "842\u2009ms"], [text(ms(1930)), "1.93\u2009s"], [text(ms(999.9)), "1.00\u2009s"], [text(ms(125_000)), "2.1\u2009min"],
   [text(percent(0.0285)), "2.85\u2009%"], [text(percent(1)), "100\u2009%"], [text(percent(0)), "0\u2009%"], [text(usd(80.614)), "$80.61"], [text(usd(0)), "$0"], [text(amount(83)), "83"], [text(amount(2.5)), "2.5"],
   [tick(percent(0.25)), "25\u2009%"], [tick(ms(0)), "0"], [tick(ms(1500)), "1.5\u2009s"], [tick(si(50)), "50"], [tick(si(100)), "100"], [tick(si(12_500)), "12.5\u2009k"], [span(0.84), "0.8\u2009s"], [span(125), "2\u2009min"],
+]) assert.equal(got, want);
+
+const { away, interval, long, moment, took } = times;
+for (const [got, want] of [
+  [interval("2026-03-04T11:00:00Z", "2026-03-04T12:00:00Z"), "2026-03-04 11:00–12:00"], [interval("2026-03-04T00:00:00Z", "2026-03-05T00:00:00Z"), "2026-03-04"],
+  [interval("2026-03-01T00:00:00Z", "2026-03-08T00:00:00Z"), "2026-03-01 – 2026-03-07"], [interval("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"), "2026-02"], [interval("2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z"), "2025-12"],
+  [interval("2026-03-04T11:00:00Z", "2026-03-04T13:00:00Z"), "2026-03-04 11:00 – 2026-03-04 13:00"], [interval("2026-03-04T23:00:00Z", "2026-03-05T00:00:00Z"), "2026-03-04 23:00–00:00"],
+  [long(null), "–"], [long(0), "1\u2009ms"], [long(0.412), "0.4\u2009s"], [long(59.4), "59\u2009s"], [long(59.6), "1\u2009min"], [long(185), "3\u2009min 5\u2009s"], [long(119.7), "2\u2009min"], [long(7440), "2\u2009h 4\u2009min"], [long(3599), "59\u2009min 59\u2009s"], [long(3599.6), "1\u2009h"], [long(7 * 86400), "7 days"],
+  [away("2026-03-04T12:12:00Z", "2026-03-04T12:00:00Z"), "in 12\u2009min"], [away("2026-03-04T09:00:00Z", "2026-03-04T12:00:00Z"), "3\u2009h ago"], [moment("2026-03-04T09:05:07.9Z"), "2026-03-04 09:05:07"], [moment(null), "–"],
+  [took({ started_at: null }, "2026-03-04T09:00:00Z"), null], [took({ started_at: "2026-03-04T09:00:00Z", ended_at: null }, "2026-03-04T09:00:05Z"), 5],
 ]) assert.equal(got, want);
