@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -336,4 +337,38 @@ func TestJournalThatTakesNothingIsUnhealthy(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+func TestJournalThatWasShortenedUnderTheReaderEndsTheSession(t *testing.T) {
+	cfg := testConfig()
+	l := newLane(0, &cfg, slog.New(slog.DiscardHandler), newMetrics(nil, nil))
+	err := l.follow(bus.PartitionBatch{Err: &bus.OutOfRangeError{Topic: event.TopicPanes, Offset: 3, Start: 7, End: 9}})
+	if !errors.Is(err, errJournal) || !errors.Is(err, bus.ErrOutOfRange) || lasting(err) {
+		t.Errorf("%v, want trouble with the journal that another session mends", err)
+	}
+}
+
+// What a broker may delete is said in offsets of the topics that exist: one made in the place of another begins anew.
+func TestFloorForgetsTopicsThatAreGone(t *testing.T) {
+	s := New(testConfig(), nil, Options{Log: slog.New(slog.DiscardHandler)})
+	keep := func(src source, offset int64) {
+		s.keepPositions(snapshotFile{lane: &lane{}, needs: map[source]int64{src: offset}})
+	}
+	want := func(offset int64, ok bool) {
+		t.Helper()
+		if have, haveOK := s.Floor("llm-requests", 0); have != offset || haveOK != ok {
+			t.Errorf("floor %d %v, want %d %v", have, haveOK, offset, ok)
+		}
+	}
+	keep(requests0, 500)
+	want(0, false)
+	keep(requests0, 600)
+	want(500, true)
+	anew := source{TopicID: "t9", Topic: "llm-requests"}
+	s.began(nil, &layout{inputs: map[string]bus.Shape{"llm-requests": {ID: "t9"}}})
+	want(0, false)
+	keep(anew, 5)
+	want(0, false)
+	keep(anew, 8)
+	want(5, true)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -116,6 +117,11 @@ func (s *Service) ail(err error) {
 func (s *Service) began(lanes []*lane, l *layout) {
 	s.mu.Lock()
 	s.lanes, s.missing, s.failure = lanes, l.missing(), nil
+	for _, list := range s.needed { // offsets of a topic mean nothing in the one that was made in its place
+		for _, needs := range list {
+			maps.DeleteFunc(needs, func(src source, _ int64) bool { return l.inputs[src.Topic].ID != src.TopicID })
+		}
+	}
 	s.mu.Unlock()
 	s.readyOnce.Do(func() { close(s.ready) })
 }

@@ -62,10 +62,9 @@ func (l *lane) snapshot(wait bool) {
 	}
 	l.lastSnapshot, l.sinceSnapshot = time.Now(), 0
 	s := snapshotFile{lane: l, dir: l.dir, id: l.journalID, offset: l.journal.next, data: l.encode(), needs: map[source]int64{}, done: make(chan struct{})}
-	for src, c := range l.journal.chains {
-		s.needs[src] = c.To
-		if f := l.filters[src]; f != nil {
-			s.needs[src] = min(c.To, f.next)
+	for src, f := range l.folders {
+		if c := l.journal.chains[src]; c != nil {
+			s.needs[src] = min(c.To, f.filter.next)
 		}
 	}
 	l.snapshots <- s
@@ -195,7 +194,7 @@ func (s *Service) shorten(f snapshotFile) {
 	if err != nil || len(offsets) < keptSnapshots {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // a stop waits for it; the next one makes it good
 	defer cancel()
 	if shapes, err := s.bus.Shapes(ctx, event.TopicPanes); err != nil || shapes[event.TopicPanes].ID != f.id {
 		return // the offsets are those of a journal that is gone
