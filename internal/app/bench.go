@@ -81,7 +81,7 @@ func Bench(ctx context.Context, name string, d time.Duration, dir string) (*Benc
 		defer os.RemoveAll(tmp)
 		dir = tmp
 	}
-	cfg, _, err := LoadConfig(LoadOptions{Environ: append(freePorts(), "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:0", "HXP_BROKER_MAX_BYTES=8589934592"), Flags: map[string]string{"data-dir": dir}})
+	cfg, _, err := LoadConfig(LoadOptions{Environ: append(freePorts(), "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:0", "HXP_BROKER_MAX_BYTES=8589934592", "HXP_LAKE_COMPACT_ENABLED=false"), Flags: map[string]string{"data-dir": dir}})
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +220,7 @@ func (s *system) published() (n int64) {
 
 // benchPipeline: one process produces, folds and stores; the time runs until every event is counted and published.
 func benchPipeline(ctx context.Context, s *system, d time.Duration) (map[string]any, error) {
-	began := time.Now()
+	began, cpu0 := time.Now(), processCPU()
 	sending, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	sent, err := load(sending, s.bus, 1, 0, func(sent int64) bool { // half a second ahead at most: what is sustained, not what is buffered
@@ -238,7 +238,8 @@ func benchPipeline(ctx context.Context, s *system, d time.Duration) (map[string]
 	if got := requests(s.stream); got != sent {
 		return nil, fmt.Errorf("the windows count %d requests, %d were sent", got, sent)
 	}
-	return map[string]any{"events_per_second": float64(sent) / took, "events": sent, "seconds": took}, nil
+	cpu := (processCPU() - cpu0).Seconds() / float64(sent) * 1e6
+	return map[string]any{"events_per_second": float64(sent) / took, "events": sent, "seconds": took, "cpu_us_per_event": cpu}, nil
 }
 
 func pause(ctx context.Context) error {
@@ -269,14 +270,14 @@ func benchWindows(ctx context.Context, s *system, d time.Duration) (map[string]a
 	fast := stream.New(s.set.stream, b, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: nil})
 	work, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	began := time.Now()
+	began, cpu0 := time.Now(), processCPU()
 	go func() { ended <- fast.Run(work) }()
 	for fast.Counted() < sent {
 		if err := pause(ctx); err != nil {
 			break
 		}
 	}
-	took := time.Since(began).Seconds()
+	took, cpu := time.Since(began).Seconds(), processCPU()-cpu0
 	got := requests(fast)
 	stop()
 	if err := errors.Join(<-ended, ctx.Err()); err != nil {
@@ -285,5 +286,5 @@ func benchWindows(ctx context.Context, s *system, d time.Duration) (map[string]a
 	if got != sent {
 		return nil, fmt.Errorf("the windows count %d requests, %d were preloaded", got, sent)
 	}
-	return map[string]any{"events_per_second": float64(sent) / took, "events": sent, "seconds": took}, nil
+	return map[string]any{"events_per_second": float64(sent) / took, "events": sent, "seconds": took, "cpu_us_per_event": cpu.Seconds() / float64(sent) * 1e6}, nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/lake"
 )
 
 // benchHour is the hour that the measurement of batch work folds; it is long over, so that no clock has a say.
@@ -25,11 +26,12 @@ const benchHour = 1_780_315_200 // 2026-06-01T12:00:00Z
 var benchMonth = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 
 const (
-	benchHourRows   = 3_608_000 // a little more than 3.6 million events when the duplicates are gone
-	benchHourFiles  = 8
-	benchHourModels = 12
-	benchTinyEvents = 100
-	benchDayEvents  = 20_000
+	benchHourRows    = 3_608_000 // a little more than 3.6 million events when the duplicates are gone
+	benchHourFiles   = 8
+	benchHourModels  = 12
+	benchCompactRows = 1_200_000
+	benchTinyEvents  = 100
+	benchDayEvents   = 20_000
 )
 
 // benchBatch: one hour of raw events is folded as the batch service does it when a run asks for it, from the snapshot of its
@@ -53,7 +55,31 @@ func benchBatch(ctx context.Context, s *system, d time.Duration) (map[string]any
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"hour": hour, "tiny_hour": tiny, "month": month}, nil
+	out := map[string]any{"hour": hour, "tiny_hour": tiny, "month": month}
+	if out["compaction"], err = s.benchCompaction(ctx, benchHour+7200); err != nil {
+		return nil, err
+	}
+	out["compacted_hour"], err = s.benchFold(ctx, benchHour+7200, d/10, 3)
+	return out, err
+}
+
+// benchCompaction compacts an hour, as hxp lake compact does; what a run before has compacted gives no figures.
+func (s *system) benchCompaction(ctx context.Context, hour int64) (map[string]any, error) {
+	debug.FreeOSMemory()
+	resetPeakMemory()
+	cpu := processCPU()
+	from := time.Unix(hour, 0)
+	done, err := s.lake.Compact(ctx, s.store, lake.CompactOptions{From: from, To: from.Add(time.Hour), Budget: s.set.lake.CompactBytes})
+	if err != nil || len(done) == 0 {
+		return nil, err
+	}
+	c, used := done[0], processCPU()-cpu
+	out := map[string]any{"rows": c.RowsBefore, "rows_after": c.RowsAfter, "files": c.FilesBefore, "files_after": c.FilesAfter, "bytes": c.BytesBefore, "bytes_after": c.BytesAfter,
+		"seconds": c.Took.Seconds(), "rows_per_second": float64(c.RowsBefore) / c.Took.Seconds(), "cpu_us_per_row": used.Seconds() / float64(c.RowsBefore) * 1e6}
+	if peak, ok := peakMemory(); ok {
+		out["peak_rss_mb"] = float64(peak) / 1e6
+	}
+	return out, nil
 }
 
 // benchMonth makes a month anew from its days, which are up to date, by runs of the monthly DAG. The days are of one busy hour
@@ -123,22 +149,27 @@ func median(v []float64) float64 {
 }
 
 // makeBenchHours fills the lake, unless a run before has left it: an hour of 3.6 million distinct requests in eight files, with one
-// repeated id in a thousand, a quarter of them across files as after a rebalance; an hour of a hundred; and one of 20,000 for
-// each day of a month.
+// in a thousand delivered again, some of them across files as after a rebalance; one of a third of that, to be compacted; one
+// of a hundred; and one of 20,000 for each day of a month.
 func (s *system) makeBenchHours(ctx context.Context) error {
-	have, err := s.store.Files(ctx, event.LakeFilter{FromHour: benchMonth.Unix(), ToHour: benchHour + 7200})
+	have, err := s.store.Files(ctx, event.LakeFilter{FromHour: benchMonth.Unix(), ToHour: benchHour + 10800})
 	if err != nil || len(have) > 0 {
 		return err
 	}
 	g := newHourTraffic()
-	for file := range benchHourFiles {
-		rows := g.file(benchHour, file, benchHourFiles, benchHourRows/benchHourFiles, 1000)
-		tp := event.TopicPartition{TopicID: strings.Repeat("be", 16), Topic: event.LLMRequest.Topic(), Partition: int32(file)}
-		if _, err := s.lake.Import(ctx, s.store, tp, rows); err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+	for _, hour := range []struct {
+		start int64
+		rows  int
+	}{{benchHour, benchHourRows}, {benchHour + 7200, benchCompactRows}} {
+		g.before = nil
+		for file := range benchHourFiles {
+			tp := event.TopicPartition{TopicID: strings.Repeat("be", 16), Topic: event.LLMRequest.Topic(), Partition: int32(file)}
+			if _, err := s.lake.Import(ctx, s.store, tp, g.file(hour.start, file, benchHourFiles, hour.rows/benchHourFiles, 1000)); err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 		}
 	}
 	tp := event.TopicPartition{TopicID: strings.Repeat("7e", 16), Topic: event.LLMRequest.Topic()}
@@ -157,11 +188,15 @@ func (s *system) makeBenchHours(ctx context.Context) error {
 // tails, a few errors. The same every time.
 type hourTraffic struct {
 	rng     *rand.Rand
+	seeds   *rand.PCG // of rng: what an event says follows from the seed of its delivery
 	users   []float64 // cumulated shares
-	before  []string  // ids of the first half of the file before
-	e       event.Event
 	tenants []int
+	before  []delivery // the first half of the file before
+	e       event.Event
 }
+
+// delivery is an event that may be delivered again, in full.
+type delivery struct{ seed, time uint64 }
 
 // hourModels have a weight, milliseconds for each token, and nano-USD for each token.
 var hourModels = [benchHourModels]struct {
@@ -175,7 +210,8 @@ var hourModels = [benchHourModels]struct {
 
 func newHourTraffic() *hourTraffic {
 	const users, tenants = 50_000, 200
-	g := &hourTraffic{rng: rand.New(rand.NewPCG(7, 7)), users: make([]float64, users), tenants: make([]int, users)}
+	g := &hourTraffic{seeds: rand.NewPCG(7, 7), users: make([]float64, users), tenants: make([]int, users)}
+	g.rng = rand.New(g.seeds)
 	sum := 0.0
 	for i := range g.users {
 		sum += math.Pow(float64(i+1), -0.9)
@@ -184,29 +220,30 @@ func newHourTraffic() *hourTraffic {
 	return g
 }
 
-// file returns the n requests of one of some files of an hour, of which one in repeated (0: none) has the id of another.
+// file returns the n requests of one of some files of an hour, of which one in repeated (0: none) was delivered before.
 func (g *hourTraffic) file(hour int64, file, files, n, repeated int) iter.Seq2[*event.Event, int64] {
 	from, span := hour*1e6+int64(file)*3600e6/int64(files), 3600e6/int64(files)
+	rng := rand.New(rand.NewPCG(uint64(from), uint64(n)))
 	times := make([]int64, n)
 	for i := range times {
-		times[i] = from + g.rng.Int64N(span)
+		times[i] = from + rng.Int64N(span)
 	}
 	slices.Sort(times)
-	half := make([]string, 0, n/2)
 	return func(yield func(*event.Event, int64) bool) {
+		half := make([]delivery, 0, n/2)
 		for i, t := range times {
-			id := g.uuid7(t / 1000)
-			switch repeat := repeated > 0 && g.rng.IntN(repeated) == 0; {
-			case i < n/2 && repeat && len(g.before) > 0 && g.rng.IntN(4) == 0:
-				id = g.before[g.rng.IntN(len(g.before))]
+			d := delivery{rng.Uint64(), uint64(t)}
+			switch repeat := repeated > 0 && rng.IntN(repeated) == 0; {
+			case i < n/2 && repeat && len(g.before) > 0 && rng.IntN(4) == 0:
+				d = g.before[rng.IntN(len(g.before))]
 			case i >= n/2 && repeat:
-				id = half[g.rng.IntN(len(half))]
+				d = half[rng.IntN(len(half))]
 			}
 			if i < n/2 {
-				half = append(half, id)
+				half = append(half, d)
 			}
-			g.fill(id, t)
-			if !yield(&g.e, t+g.rng.Int64N(2e6)) {
+			g.fill(d)
+			if !yield(&g.e, t+rng.Int64N(2e6)) {
 				return
 			}
 		}
@@ -214,11 +251,12 @@ func (g *hourTraffic) file(hour int64, file, files, n, repeated int) iter.Seq2[*
 	}
 }
 
-// fill makes the event of an id and time.
-func (g *hourTraffic) fill(id string, t int64) {
+// fill makes the event of a delivery.
+func (g *hourTraffic) fill(d delivery) {
 	r, e := g.rng, &g.e
+	g.seeds.Seed(d.seed, d.time)
 	e.Reset()
-	e.ID, e.Source, e.Kind, e.Time, e.HasTime = id, "gateway", event.LLMRequest, t, true
+	e.ID, e.Source, e.Kind, e.Time, e.HasTime = g.uuid7(int64(d.time)/1000), "gateway", event.LLMRequest, int64(d.time), true
 	pick := r.Float64() * 100
 	m := 0
 	for pick -= hourModels[0].weight; pick >= 0 && m < benchHourModels-1; pick -= hourModels[m].weight {

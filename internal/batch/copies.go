@@ -99,7 +99,7 @@ func (w *work) findCopies(ctx context.Context) (losers places, passes int, err e
 // see throws the rows of a block into bins.
 func (b *bins) see(s *source, block *event.LakeBlock, pass, passes uint64) error {
 	offsets := block.Column(event.LakeOffset)
-	if err := s.checkOffsets(offsets, block.Rows); err != nil {
+	if err := s.checkOffsets(block); err != nil {
 		return err
 	}
 	b.hashes = block.Identities(b.hashes[:0])

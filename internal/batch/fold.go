@@ -49,7 +49,7 @@ type folded struct {
 	cells  map[string]*agg.Cell // by model; agg.AllModels has everything
 	rows   int64                // rows read, copies included
 	events int64                // rows folded
-	passes int                  // over the identities
+	passes int                  // over the identities; none when the files were compacted together
 }
 
 func (f *folded) duplicates() int64 { return f.rows - f.events }
@@ -69,9 +69,11 @@ func (f *folder) fold(ctx context.Context, hour int64, files []event.LakeFile) (
 	if err := w.open(ctx); err != nil {
 		return nil, err
 	}
-	var err error
-	if w.losers, w.passes, err = w.findCopies(ctx); err != nil {
-		return nil, err
+	if !w.compacted() {
+		var err error
+		if w.losers, w.passes, err = w.findCopies(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := w.findJoins(ctx); err != nil {
 		return nil, err
@@ -102,16 +104,13 @@ type work struct {
 // place orders the files, so that the first has the smallest places, and ranks their chains.
 func (w *work) place(files []event.LakeFile) error {
 	files = slices.Clone(files)
-	slices.SortFunc(files, func(a, b event.LakeFile) int {
-		return cmp.Or(cmp.Compare(asks(a), asks(b)), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.TopicID, b.TopicID), cmp.Compare(a.Partition, b.Partition),
-			cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), cmp.Compare(a.Path, b.Path))
-	})
+	slices.SortFunc(files, event.LakeFile.ComparePlace)
 	chains := make(map[event.TopicPartition]int)
 	for _, file := range files {
 		if file.Hour != w.hour {
 			return fmt.Errorf("fold hour %s: the file %s belongs to hour %s; the manifest is damaged, run `hxp lake verify`", hourName(w.hour), file.Path, hourName(file.Hour))
 		}
-		c := event.TopicPartition{TopicID: file.TopicID, Topic: file.Topic, Partition: file.Partition}
+		c := file.TopicPartition()
 		if _, ok := chains[c]; !ok {
 			chains[c] = len(chains)
 		}
@@ -124,12 +123,10 @@ func (w *work) place(files []event.LakeFile) error {
 	return nil
 }
 
-// asks is 1 for the files of topics whose events take the model of their request, 0 for others.
-func asks(f event.LakeFile) int {
-	if k, _ := event.KindOfTopic(f.Topic); companion(k) {
-		return 1
-	}
-	return 0
+// compacted tells whether the files were compacted together: then they hold each identity once.
+func (w *work) compacted() bool {
+	generation := w.sources[0].Generation
+	return generation != 0 && !slices.ContainsFunc(w.sources, func(s *source) bool { return s.Generation != generation })
 }
 
 // fold folds every row that counts, and merges what the readers found.

@@ -158,8 +158,9 @@ func (w *work) wrong(ctx context.Context, s *source, err error) error {
 }
 
 // checkOffsets holds the rows to what the manifest says of them.
-func (s *source) checkOffsets(offsets *event.LakeVector, rows int) error {
-	for i := range rows {
+func (s *source) checkOffsets(b *event.LakeBlock) error {
+	offsets := b.Column(event.LakeOffset)
+	for i := range b.Rows {
 		if o := offsets.Int(i); o < s.From || o >= s.To || o > maxOffset {
 			return fmt.Errorf("offset %d is not within [%d, %d)", o, s.From, s.To)
 		}

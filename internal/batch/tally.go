@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -89,7 +90,7 @@ func (t *tally) addOthers(s *source, b *event.LakeBlock) error {
 
 // choose returns the rows of a block that count.
 func (t *tally) choose(s *source, b *event.LakeBlock) ([]int32, error) {
-	if err := t.w.checkTimes(b); err != nil {
+	if err := cmp.Or(s.checkOffsets(b), t.w.checkTimes(b)); err != nil {
 		return nil, err
 	}
 	t.keep = t.keep[:0]
