@@ -23,7 +23,9 @@ func (s *Service) Mount(m *httpx.Mux) {
 	m.HandleFunc("GET /aggregations/{level}", s.getAggregations, httpx.Doc("Rows of hourly, daily, weekly or monthly aggregations."),
 		httpx.Query("from", "Start of the first period, RFC 3339."), httpx.Query("to", "End of the range, exclusive."),
 		httpx.Query("model", "A model, _all for the totals (default), * for every row."),
-		httpx.Query("format", "json, or csv for the whole range without pages."), limit, cursor, httpx.Answer("200", "Rows by time and model."), refused)
+		httpx.Query("dimension", "model (default), tenant, endpoint or user_id: what a row is of. Rows then have that name in place of model."),
+		httpx.Query("value", "With another dimension than model: one of its values, __other__ for all that were too many to keep apart, * for every row (default)."),
+		httpx.Query("format", "json, or csv or parquet for the whole range without pages."), limit, cursor, httpx.Answer("200", "Rows by time and model."), refused)
 	m.HandleFunc("POST /accuracy/check", s.postAccuracyCheck, httpx.Doc("Counts hourly rows anew from the raw events and compares them with what is stored. Body: {\"from\", \"to\"}, whole hours."),
 		httpx.Body("application/json"), httpx.Answer("200", "How many rows were checked and equal, and every difference by column."),
 		httpx.Answer("409", "Hourly aggregation is switched off."), httpx.Answer("422", "The range is empty, too long or not of whole hours."))

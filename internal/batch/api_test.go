@@ -41,7 +41,13 @@ func TestAnswers(t *testing.T) {
 		{"bad time", "GET", "/aggregations/hourly?from=yesterday", "", 422, "from"},
 		{"inverted range", "GET", "/aggregations/hourly?from=" + eleven + "&to=" + ten, "", 422, "to"},
 		{"bad format", "GET", "/aggregations/hourly?format=xml", "", 422, "format"},
-		{"parquet", "GET", "/aggregations/hourly?format=parquet", "", 501, ""},
+		{"parquet", "GET", "/aggregations/hourly?format=parquet", "", 200, ""},
+		{"head of a file", "HEAD", "/aggregations/hourly?format=csv", "", 200, ""},
+		{"tenants", "GET", "/aggregations/daily?dimension=tenant", "", 200, ""},
+		{"a user", "GET", "/aggregations/hourly?dimension=user_id&value=u", "", 200, ""},
+		{"unknown dimension", "GET", "/aggregations/hourly?dimension=colour", "", 422, "dimension"},
+		{"value of the model", "GET", "/aggregations/hourly?value=m", "", 422, "value"},
+		{"model with tenants", "GET", "/aggregations/hourly?dimension=tenant&model=m", "", 422, "model"},
 		{"bad cursor", "GET", "/aggregations/hourly?cursor=!", "", 422, "cursor"},
 		{"misspelt parameter", "GET", "/aggregations/hourly?modell=x", "", 422, "modell"},
 		{"parameter twice", "GET", "/aggregations/hourly?model=x&model=y", "", 422, "model"},
@@ -233,6 +239,9 @@ func TestPagesAndCSV(t *testing.T) {
 		if err != nil || len(lines) != 10 || !slices.Equal(lines[0], agg.Columns) || !strings.Contains(a.body, "\r\n") {
 			t.Fatalf("CSV of %d lines, %v: %s", len(lines), err, a.body)
 		}
+		if parquet := r.call("GET", "/aggregations/hourly?model=*&format=parquet", ""); parquet.body != a.body {
+			t.Errorf("the writer of Parquet got other rows: %s", parquet.body)
+		}
 		if got := lines[2]; got[0] != "2026-03-01T10:00:00Z" || got[1] != `m,"1"` || got[2] != "1" || got[19] != "" || got[27] != "1" {
 			t.Errorf("line %q", got)
 		}
@@ -240,6 +249,37 @@ func TestPagesAndCSV(t *testing.T) {
 }
 
 // csvLine writes the fields of a row in their order, under the header agg.Columns.
+// A cell that a spreadsheet would calculate is text; a number is not touched.
+func TestFormulasInCSV(t *testing.T) {
+	for v, want := range map[any]string{"=1+2": "'=1+2", "+x": "'+x", "-x": "'-x", "@sum": "'@sum", "\tx": "'\tx", "\rx": "'\rx", "a=1": "a=1", "": "", int64(-5): "-5"} {
+		if got := csvCell(v); got != want {
+			t.Errorf("%q becomes %q, want %q", v, got, want)
+		}
+	}
+	if got := csvCell(new(-0.5)); got != "-0.5" {
+		t.Error(got)
+	}
+}
+
+// Rows of another dimension have its name in place of model.
+func TestRowsByDimension(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		w.period("hourly", hour0).save(agg.Aggregate{Rows: map[string][]agg.Row{agg.ByTenant: {{Timestamp: timeOf(hour0), Model: "acme", Requests: 3}}}})
+		r := begin(t, w, nil)
+		a := r.call("GET", "/aggregations/hourly?dimension=tenant", "")
+		if !strings.Contains(a.body, `{"timestamp":"2026-03-01T10:00:00Z","tenant":"acme","requests":3,`) {
+			t.Error(a.body)
+		}
+		if a := r.call("GET", "/aggregations/hourly?dimension=tenant&format=csv", ""); !strings.HasPrefix(a.body, "timestamp,tenant,requests,") || !strings.Contains(a.body, "\r\n2026-03-01T10:00:00Z,acme,3,") {
+			t.Error(a.body)
+		}
+		if a := r.call("GET", "/aggregations/hourly?dimension=tenant&value=globex", ""); len(a.json["rows"].([]any)) != 0 {
+			t.Error(a.body)
+		}
+	})
+}
+
 func TestColumnsAreTheFields(t *testing.T) {
 	row := reflect.TypeFor[agg.Row]()
 	var names []string

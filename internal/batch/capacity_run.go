@@ -68,7 +68,8 @@ func (s *Service) getCapacity(w http.ResponseWriter, r *http.Request) {
 // analysis returns what the hours before end say.
 func (s *Service) analysis(ctx context.Context, end time.Time) (analysis, error) {
 	end = end.UTC().Truncate(time.Hour)
-	rows, _, err := rowQuery{s, levels["hourly"], end.AddDate(0, 0, -capacityDays), end, "*"}.page(ctx, 0, "")
+	stored := rowQuery{s: s, level: levels["hourly"], from: end.AddDate(0, 0, -capacityDays), to: end, dimension: agg.ByModel, value: "*"}
+	rows, _, err := stored.page(ctx, 0, "")
 	if err != nil {
 		return analysis{}, err
 	}

@@ -2,7 +2,10 @@ package batch
 
 import (
 	"context"
+	"io"
+	"iter"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -139,6 +142,8 @@ type Deps struct {
 	Scanner Scanner
 	Lake    Lake
 	Ends    Ends
+	// Parquet writes a Parquet file: rows are values of the struct type row. An error of rows comes back.
+	Parquet func(w io.Writer, row reflect.Type, rows iter.Seq2[any, error]) error
 	// Storage is how full the file system is that holds the lake, 0 to 1; known is false where nobody can tell. nil: nobody can.
 	Storage func() (used float64, known bool)
 	Reports ReportStore

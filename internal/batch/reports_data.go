@@ -80,7 +80,8 @@ func trend(level string, p report.Period) (string, report.Period) {
 }
 
 func (p *reporter) rows(ctx context.Context, l *level, period report.Period, model string) ([]agg.Row, error) {
-	rows, _, err := rowQuery{p.s, l, period.Start, period.End, model}.page(ctx, 0, "")
+	q := rowQuery{s: p.s, level: l, from: period.Start, to: period.End, dimension: agg.ByModel, value: model}
+	rows, _, err := q.page(ctx, 0, "")
 	return rows, err
 }
 

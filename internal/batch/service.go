@@ -58,7 +58,8 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if d.Hours == nil || d.Periods == nil || d.Rows == nil || d.Runs == nil || d.Scanner == nil || d.Lake == nil || d.Ends == nil || d.Reports == nil || d.ReportsDir == "" || d.NotFound == nil || d.BadCursor == nil {
+	if d.Hours == nil || d.Periods == nil || d.Rows == nil || d.Runs == nil || d.Scanner == nil || d.Lake == nil || d.Ends == nil || d.Parquet == nil ||
+		d.Reports == nil || d.ReportsDir == "" || d.NotFound == nil || d.BadCursor == nil {
 		return nil, errors.New("batch: a dependency is missing")
 	}
 	if d.Log == nil {

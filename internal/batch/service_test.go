@@ -44,7 +44,7 @@ func newService(t *testing.T, w *world, change func(*Config)) (*Service, *teleme
 		w.reportsDir = t.TempDir()
 	}
 	reg := telemetry.NewRegistry()
-	s, err := New(cfg, Deps{Hours: w, Periods: w, Rows: w, Runs: w.runs(t), Scanner: w, Lake: w, Ends: w.Ends, Reports: w.reports, ReportsDir: w.reportsDir, NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor,
+	s, err := New(cfg, Deps{Hours: w, Periods: w, Rows: w, Runs: w.runs(t), Scanner: w, Lake: w, Ends: w.Ends, Parquet: writeCSV, Reports: w.reports, ReportsDir: w.reportsDir, NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor,
 		Lateness: 5 * time.Minute, Registry: reg})
 	if err != nil {
 		t.Fatal(err)

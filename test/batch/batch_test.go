@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
+
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -109,7 +111,7 @@ func (r *road) ends(ctx context.Context) (map[string]map[int32]int64, error) {
 
 func (r *road) batch(tb testing.TB, cfg batch.Config) *batch.Service {
 	tb.Helper()
-	s, err := batch.New(cfg, batch.Deps{Hours: r.store, Periods: r.store, Rows: r.store, Runs: r.store, Scanner: r.folder, Lake: r.writer, Ends: r.ends,
+	s, err := batch.New(cfg, batch.Deps{Hours: r.store, Periods: r.store, Rows: r.store, Runs: r.store, Scanner: r.folder, Lake: r.writer, Ends: r.ends, Parquet: lake.WriteTable,
 		Reports: r.store, ReportsDir: tb.TempDir(),
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
 	if err != nil {
@@ -239,6 +241,42 @@ func TestHourFromTopicsToTables(t *testing.T) {
 	}
 	if h, err := r.store.HourBuild(t.Context(), hour); err != nil || h.Version != h.Built {
 		t.Errorf("the hour is left dirty: %+v, %v", h, err)
+	}
+}
+
+// The whole range as Parquet has the rows and columns of the answer in JSON.
+func TestRowsAsParquet(t *testing.T) {
+	r := newRoad(t)
+	r.send(t, requests(2000, 3))
+	s := r.batch(t, batch.Defaults())
+	start(t, s)
+	aggregate(t, s)
+	rec := httptest.NewRecorder()
+	s.Handler().ServeHTTP(rec, httptest.NewRequest("GET", "/aggregations/hourly?model=*&format=parquet", nil))
+	if rec.Code != 200 {
+		t.Fatal(rec.Code, rec.Body)
+	}
+	got, err := parquet.Read[agg.Row](bytes.NewReader(rec.Body.Bytes()), int64(rec.Body.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _ := r.stored(t)
+	a, _ := json.Marshal(got)
+	b, _ := json.Marshal(want)
+	if len(want) != 4 || !bytes.Equal(a, b) {
+		t.Errorf("Parquet has\n%s\nthe table\n%s", a, b)
+	}
+	f, err := parquet.OpenFile(bytes.NewReader(rec.Body.Bytes()), int64(rec.Body.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range f.Root().Columns() {
+		if c.Name() != agg.Columns[i] {
+			t.Errorf("column %d is %s, not %s", i, c.Name(), agg.Columns[i])
+		}
+	}
+	if ts := f.Root().Column("timestamp").Type().LogicalType(); ts == nil || ts.String() != "TIMESTAMP(isAdjustedToUTC=true,unit=MICROS)" {
+		t.Errorf("timestamp is %v", ts)
 	}
 }
 

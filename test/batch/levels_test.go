@@ -14,6 +14,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/store"
 )
 
@@ -103,7 +104,7 @@ func BenchmarkMonth(b *testing.B) {
 	}
 	cfg := batch.Defaults()
 	cfg.Aggregation.Intervals.Hourly = false
-	s, err := batch.New(cfg, batch.Deps{Hours: st, Periods: st, Rows: st, Runs: st, Scanner: quiet{}, Lake: quiet{}, Ends: quiet{}.ends,
+	s, err := batch.New(cfg, batch.Deps{Hours: st, Periods: st, Rows: st, Runs: st, Scanner: quiet{}, Lake: quiet{}, Ends: quiet{}.ends, Parquet: lake.WriteTable,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
 	if err != nil {
 		b.Fatal(err)
