@@ -1,0 +1,89 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+// Asked is the HTTP API of a running service, for commands.
+type Asked struct {
+	name, base string
+	client     http.Client
+	pause      time.Duration // between two looks at what is not done yet
+}
+
+// Ask returns the API of a service where the configuration says that it listens.
+func Ask(cfg *Config, service string) *Asked {
+	return &Asked{service, "http://" + cfg.Addr(service), http.Client{Timeout: 2 * time.Minute}, time.Second}
+}
+
+const maxAnswer = 256 << 20
+
+// Call sends a request; body nil is none, and anything but bytes is sent as JSON. What a problem answer says is the error.
+func (a *Asked) Call(ctx context.Context, method, path string, body any) ([]byte, error) {
+	var send io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		send = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, send)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := a.client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not answer at %s (is hxp running, and are the ports those of this configuration?): %w", a.name, a.base, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s %s%s: %w", method, a.base, path, err)
+	case len(answer) > maxAnswer:
+		return nil, fmt.Errorf("%s %s%s answers with more than %d bytes", method, a.base, path, maxAnswer)
+	case resp.StatusCode >= 400:
+		return nil, objection(resp.Status, answer)
+	}
+	return answer, nil
+}
+
+// Into is Call for an answer in JSON.
+func (a *Asked) Into(ctx context.Context, method, path string, body, to any) error {
+	answer, err := a.Call(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, to); err != nil {
+		return fmt.Errorf("%s %s%s answers with something else than expected: %w", method, a.base, path, err)
+	}
+	return nil
+}
+
+// objection is what a service says against a request, in one line.
+func objection(status string, answer []byte) error {
+	var p httpx.ProblemBody
+	if json.Unmarshal(answer, &p) != nil || p.Detail == "" {
+		return errors.New(status)
+	}
+	text := p.Detail
+	for i, e := range p.Errors {
+		if i > 0 { // the first one is in the detail
+			text += fmt.Sprintf("; %s: %s", e.Pointer, e.Detail)
+		}
+	}
+	return errors.New(text)
+}

@@ -1,0 +1,116 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
+)
+
+// Report is what batch-processing-api tells of a report.
+type Report struct {
+	ID     string `json:"id"`
+	Type   string `json:"report_type"`
+	Format string `json:"format"`
+	Status string `json:"status"`
+	Period struct {
+		Start time.Time `json:"start"`
+		End   time.Time `json:"end"`
+	} `json:"period"`
+	CreatedAt    time.Time  `json:"created_at"`
+	CompletedAt  *time.Time `json:"completed_at"`
+	Bytes        *int64     `json:"bytes"`
+	SHA256       *string    `json:"sha256"`
+	Completeness *float64   `json:"completeness"`
+	URL          string     `json:"url"`
+	File         *string    `json:"file"`
+	Error        string     `json:"error,omitempty"`
+	Warnings     []string   `json:"warnings,omitempty"`
+}
+
+// ReportOrder says which report is to be made; without Start and End it is about the last complete period.
+type ReportOrder struct {
+	Type, Format string
+	Start, End   time.Time
+}
+
+// Reports lists the reports of a type ("" = all), newest first, at most limit (0 = all).
+func (a *Asked) Reports(ctx context.Context, kind string, limit int) ([]Report, error) {
+	all := []Report{}
+	for cursor := ""; ; {
+		q := url.Values{"limit": {"1000"}}
+		if limit > 0 {
+			q.Set("limit", fmt.Sprint(min(limit-len(all), 1000)))
+		}
+		if kind != "" {
+			q.Set("report_type", kind)
+		}
+		if cursor != "" {
+			q.Set("cursor", cursor)
+		}
+		var page struct {
+			Reports []Report `json:"reports"`
+			Next    *string  `json:"next_cursor"`
+		}
+		if err := a.Into(ctx, "GET", "/reports/list?"+q.Encode(), nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Reports...)
+		if page.Next == nil || limit > 0 && len(all) >= limit {
+			return all, nil
+		}
+		cursor = *page.Next
+	}
+}
+
+// MakeReport has a report made and returns when it is done or has failed.
+func (a *Asked) MakeReport(ctx context.Context, o ReportOrder) (Report, error) {
+	body := map[string]any{"report_type": o.Type, "format": o.Format}
+	if !o.Start.IsZero() || !o.End.IsZero() {
+		body["period"] = map[string]any{"start": o.Start, "end": o.End}
+	}
+	var r Report
+	if err := a.Into(ctx, "POST", "/reports/generate", body, &r); err != nil {
+		return r, err
+	}
+	for r.Status == "queued" || r.Status == "running" {
+		select {
+		case <-time.After(a.pause):
+		case <-ctx.Done():
+			return r, ctx.Err()
+		}
+		next, err := a.Report(ctx, r.ID)
+		if err != nil {
+			return r, err
+		}
+		next.Warnings = r.Warnings // they belong to the order
+		r = next
+	}
+	if r.Status != "completed" {
+		return r, fmt.Errorf("the report %s is %s: %s", r.ID, r.Status, r.Error)
+	}
+	return r, nil
+}
+
+// Report returns what is known of a report.
+func (a *Asked) Report(ctx context.Context, id string) (r Report, err error) {
+	return r, a.Into(ctx, "GET", "/reports/"+url.PathEscape(id), nil, &r)
+}
+
+// ReportContent returns the document itself.
+func (a *Asked) ReportContent(ctx context.Context, id string) ([]byte, error) {
+	return a.Call(ctx, "GET", "/reports/"+url.PathEscape(id)+"/content", nil)
+}
+
+// ReportTypes lists the types of reports that this version makes.
+func ReportTypes() []string {
+	var names []string
+	for _, k := range report.Kinds {
+		if k.Available() {
+			names = append(names, string(k))
+		}
+	}
+	return names
+}
