@@ -24,7 +24,7 @@ const (
 func (r *rig) make(level string, from, to int) map[string]any {
 	r.t.Helper()
 	day := func(n int) string { return time.Unix(day0+int64(n)*aDay, 0).UTC().Format(time.RFC3339) }
-	a := r.call("POST", "/runs", fmt.Sprintf(`{"dag_id":"hxp_%s_aggregation","data_interval_start":%q,"data_interval_end":%q}`, level, day(from), day(to)))
+	a := r.call("POST", "/runs", fmt.Sprintf(`{"dag_id":"hxp_%[1]s_aggregation","task_id":"%[1]s_aggregation","data_interval_start":%[2]q,"data_interval_end":%[3]q}`, level, day(from), day(to)))
 	if a.status != 202 {
 		r.t.Fatalf("POST /runs: %d %s", a.status, a.body)
 	}

@@ -75,8 +75,8 @@ func (p *reporter) log() *slog.Logger { return p.s.log }
 
 // newReport says what a report is about. The id is that, in letters that a path and a file name may have.
 func newReport(k report.Kind, format string, period report.Period) agg.Report {
-	id := fmt.Sprintf("%s-%s-%s-%s", k, stampOf(period.Start), stampOf(period.End), format)
-	return agg.Report{ID: id, Type: string(k), Format: format, Start: period.Start.UTC(), End: period.End.UTC(), File: path.Join(string(k), id+"."+format)}
+	name := fmt.Sprintf("%s-%s-%s", k, stampOf(period.Start), stampOf(period.End))
+	return agg.Report{ID: name + "-" + format, Type: string(k), Format: format, Start: period.Start.UTC(), End: period.End.UTC(), File: path.Join(string(k), name+"."+format)}
 }
 
 // stampOf writes a whole hour; midnight as the day alone.
@@ -254,7 +254,7 @@ func (p *reporter) write(ctx context.Context, r agg.Report, content contentFunc)
 	if there, err := os.ReadFile(name); err != nil || !bytes.Equal(there, body) {
 		return r, fmt.Errorf("%s does not hold what was written: %w", name, errors.Join(err, errDamaged))
 	}
-	r.Bytes, r.SHA256, r.CompletedAt = int64(len(body)), hash, new(p.s.now().UTC())
+	r.Bytes, r.SHA256, r.CompletedAt = int64(len(body)), hash, new(p.s.now().UTC().Truncate(time.Microsecond))
 	return r, nil
 }
 

@@ -24,7 +24,7 @@ func (p *reporter) document(ctx context.Context, k report.Kind, period report.Pe
 }
 
 func (p *reporter) testPage(ctx context.Context, period report.Period) (document, error) {
-	rows, missing, err := p.settled(ctx, levels["hourly"], period, agg.AllModels)
+	rows, missing, err := p.settled(ctx, levels["hourly"], period, agg.AllModels, true)
 	return &report.TestPage{Period: period, Hours: rows, Missing: missing}, err
 }
 
@@ -32,7 +32,7 @@ func (p *reporter) summary(ctx context.Context, k report.Kind, period report.Per
 	l := levels[k.Level()]
 	s := &report.Summary{Kind: k, Period: period}
 	var err error
-	if s.Rows, s.Missing, err = p.settled(ctx, l, period, "*"); err != nil {
+	if s.Rows, s.Missing, err = p.settled(ctx, l, period, "*", true); err != nil {
 		return nil, err
 	}
 	whole, err := p.whole(ctx, l, period, s.Rows)
@@ -49,7 +49,7 @@ func (p *reporter) summary(ctx context.Context, k report.Kind, period report.Per
 		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Model, b.Model))
 	})
 	before := period.Previous(l.name)
-	rows, err := p.rows(ctx, l, before, agg.AllModels)
+	rows, _, err := p.settled(ctx, l, before, agg.AllModels, false)
 	if err != nil {
 		return nil, err
 	}
@@ -85,30 +85,48 @@ func (p *reporter) rows(ctx context.Context, l *level, period report.Period, mod
 	return rows, err
 }
 
-// settled brings the periods of a level up to date and returns their rows, and those that have data but no row all the same: their
-// level is switched off.
-func (p *reporter) settled(ctx context.Context, l *level, period report.Period, model string) (rows []agg.Row, missing []time.Time, err error) {
+// settled returns the rows of a level in a period, and the periods that have data but no row. What has no row is aggregated before,
+// with refresh also what is behind its data; a level that is switched off stays as it is.
+func (p *reporter) settled(ctx context.Context, l *level, period report.Period, model string, refresh bool) (rows []agg.Row, missing []time.Time, err error) {
+	if rows, err = p.rows(ctx, l, period, model); err != nil {
+		return nil, nil, err
+	}
 	behind, err := p.s.behind(ctx, l, period.Start, period.End)
 	if err != nil {
 		return nil, nil, err
 	}
-	starts := slices.Sorted(maps.Keys(behind))
-	if p.s.cfg.Aggregation.enabled(l.name) {
-		for _, start := range starts {
+	todo := slices.Sorted(maps.Keys(behind))
+	if !refresh {
+		todo = without(rows, todo)
+	}
+	if len(todo) > 0 && p.s.cfg.Aggregation.enabled(l.name) {
+		for _, start := range todo {
 			if err := p.s.bring(ctx, l.of(start)); err != nil {
 				return nil, nil, err
 			}
 		}
-	}
-	if rows, err = p.rows(ctx, l, period, model); err != nil {
-		return nil, nil, err
-	}
-	for _, start := range starts {
-		if !slices.ContainsFunc(rows, func(r agg.Row) bool { return r.Timestamp.Unix() == start }) {
-			missing = append(missing, timeOf(start))
+		if rows, err = p.rows(ctx, l, period, model); err != nil {
+			return nil, nil, err
 		}
 	}
+	for _, start := range without(rows, todo) {
+		missing = append(missing, timeOf(start))
+	}
 	return rows, missing, nil
+}
+
+// without returns the starts that no row has.
+func without(rows []agg.Row, starts []int64) (out []int64) {
+	have := make(map[int64]bool, len(rows))
+	for i := range rows {
+		have[rows[i].Timestamp.Unix()] = true
+	}
+	for _, start := range starts {
+		if !have[start] {
+			out = append(out, start)
+		}
+	}
+	return out
 }
 
 // bring brings one period up to date.

@@ -229,6 +229,21 @@ func TestSeveralPeriodsAreMerged(t *testing.T) {
 	})
 }
 
+// The day before is aggregated for the comparison when it has data and no row.
+func TestReportComparesWithDataNotYetAggregated(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		r := begin(t, w, nil)
+		w.publish(hour0, request("1", "m", 0), request("2", "m", 1))
+		w.publish(hour0+aDay, request("3", "m", 2))
+		a := r.call("POST", "/reports/generate", `{"report_type":"daily_summary","format":"json","period":{"start":"2026-03-02T00:00:00Z","end":"2026-03-03T00:00:00Z"}}`)
+		c := r.call("GET", a.json["url"].(string), "")
+		if head := c.json["headline"].([]any)[0].(map[string]any); head["value"] != 1.0 || head["previous"] != 2.0 || head["change"] != -0.5 {
+			t.Errorf("%v", head)
+		}
+	})
+}
+
 func TestReportIsDeletedWithItsFile(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()

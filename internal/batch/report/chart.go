@@ -25,8 +25,9 @@ type chart struct {
 	series []series
 	bars   bool
 	write  func(v float64) string // of the labels at the axis
-	most   float64                // of the axis, where it has a natural end; 0 = none
+	most   float64                // natural end of the axis; 0 = none
 	step   float64                // of the axis that goes to most
+	full   bool                   // it always goes there
 }
 
 // pick makes a series from rows.
@@ -93,7 +94,7 @@ func (c *chart) draw(on canvas, f frame) {
 		return
 	}
 	top, step := scale(c.highest(), 4)
-	if c.most > 0 && top > c.most {
+	if c.most > 0 && (c.full || top > c.most) {
 		top, step = c.most, c.step
 	}
 	for v := 0.0; v <= top+step/1000; v += step {

@@ -239,7 +239,12 @@ func (s *Summary) trendCharts(times []time.Time) []chart {
 	}
 	asPercent := func(v float64) string { return digits(v, 3) + " %" }
 	asShare := func(v float64) string { return digits(v*100, 3) + " %" }
-	asMoney := func(v float64) string { return "$" + short(v) }
+	asMoney := func(v float64) string {
+		if v < 100 && v != math.Trunc(v) {
+			return money(&v)
+		}
+		return "$" + short(v)
+	}
 
 	latency := s.chart("Latency", times, asMS)
 	latency.add(s, "p50", accent3, func(r *agg.Row) *float64 { return r.LatencyP50MS })
@@ -259,13 +264,13 @@ func (s *Summary) trendCharts(times []time.Time) []chart {
 	users.bars = true
 	users.add(s, "", accent, func(r *agg.Row) *float64 { return new(float64(r.UniqueUsers)) })
 	happy := s.chart("User satisfaction (1 to 5)", times, func(v float64) string { return digits(v, 2) })
-	happy.most, happy.step = 5, 1
+	happy.most, happy.step, happy.full = 5, 1, true
 	happy.add(s, "", accent, func(r *agg.Row) *float64 { return r.UserSatisfaction })
 	cost := s.chart("Cost", times, asMoney)
 	cost.bars = true
 	cost.add(s, "", accent, func(r *agg.Row) *float64 { return r.CostUSD })
 	machines := s.chart("Use of the machines", times, asPercent)
-	machines.most, machines.step = 100, 25
+	machines.most, machines.step, machines.full = 100, 25, true
 	machines.add(s, "CPU", accent3, func(r *agg.Row) *float64 { return r.CPUUsage })
 	machines.add(s, "memory", muted, func(r *agg.Row) *float64 { return r.MemoryUsage })
 	machines.add(s, "GPU", accent, func(r *agg.Row) *float64 { return r.GPUUsage })
