@@ -62,23 +62,20 @@ func (s *Store) saveRows(ctx context.Context, tx *sql.Tx, t rowTable, start int6
 	for i := range stored {
 		old[stored[i].Model] = &stored[i]
 	}
-	var upsert *sql.Stmt
+	var fresh []any
 	for i := range rows {
 		r := &rows[i]
 		before := old[r.Model]
 		delete(old, r.Model)
-		if before != nil && equalRows(before, r) {
-			continue
+		if before == nil || !equalRows(before, r) {
+			changed++
+			fresh = append(append(fresh, args...), s.rowArgs(r, now)...)
 		}
-		if upsert == nil {
-			if upsert, err = tx.PrepareContext(ctx, t.upsert()); err != nil {
-				return 0, err
-			}
-			defer upsert.Close()
-		}
-		changed++
-		if _, err := upsert.ExecContext(ctx, append(slices.Clone(args), s.rowArgs(r, now)...)...); err != nil {
-			return 0, fmt.Errorf("row of %s %q: %w", t.dimension, r.Model, err)
+	}
+	columns := len(args) + len(agg.Columns)
+	for part := range slices.Chunk(fresh, rowsPerStatement*columns) {
+		if _, err := tx.ExecContext(ctx, t.upsert(len(part)/columns), part...); err != nil {
+			return 0, fmt.Errorf("rows by %s: %w", t.dimension, err)
 		}
 	}
 	for value := range old {
@@ -98,17 +95,20 @@ func saveCells(ctx context.Context, tx *sql.Tx, level string, start int64, cells
 	if err != nil {
 		return 0, err
 	}
+	var fresh []any
 	for _, g := range slices.SortedFunc(maps.Keys(cells), byGroup) {
 		before, known := old[g]
 		delete(old, g)
-		if known && bytes.Equal(before, cells[g]) {
-			continue
+		if !known || !bytes.Equal(before, cells[g]) {
+			changed++
+			fresh = append(fresh, start, g.Dimension, g.Value, cells[g])
 		}
-		changed++
-		_, err := tx.ExecContext(ctx, "INSERT INTO "+table+` (start, dimension, value, cell) VALUES (?, ?, ?, ?)
-			ON CONFLICT (start, dimension, value) DO UPDATE SET cell = excluded.cell`, start, g.Dimension, g.Value, cells[g])
+	}
+	for part := range slices.Chunk(fresh, rowsPerStatement*4) {
+		_, err := tx.ExecContext(ctx, "INSERT INTO "+table+" (start, dimension, value, cell) VALUES "+valueRows(len(part)/4, 4, "")+
+			" ON CONFLICT (start, dimension, value) DO UPDATE SET cell = excluded.cell", part...)
 		if err != nil {
-			return 0, fmt.Errorf("cell of %s %q: %w", g.Dimension, g.Value, err)
+			return 0, fmt.Errorf("cells: %w", err)
 		}
 	}
 	for g := range old {
@@ -177,8 +177,8 @@ func (t rowTable) columns() []string {
 	return c
 }
 
-// upsert takes the arguments of where, then those of the columns.
-func (t rowTable) upsert() string {
+// upsert takes, for each of n rows, the arguments of where, then those of the columns.
+func (t rowTable) upsert(n int) string {
 	key, columns := "timestamp, model", t.columns()
 	if t.dimension != agg.ByModel {
 		key, columns = "timestamp, dimension, value", append([]string{"dimension"}, columns...)
@@ -187,6 +187,6 @@ func (t rowTable) upsert() string {
 	for _, c := range agg.Columns[2:] {
 		set = append(set, c+" = excluded."+c)
 	}
-	return "INSERT INTO " + t.name() + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) +
-		") ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", ")
+	return "INSERT INTO " + t.name() + " (" + strings.Join(columns, ", ") + ") VALUES " + valueRows(n, len(columns), "") +
+		" ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", ")
 }

@@ -125,21 +125,16 @@ func (s *Store) Gaps(ctx context.Context) ([]event.LakeGap, error) {
 const fileColumns = `path, topic_id, topic, partition, from_offset, to_offset, hour, row_count, bytes, sha256, min_time, max_time, state, generation`
 
 func insertFiles(ctx context.Context, tx *sql.Tx, files []event.LakeFile, now int64) error {
-	if len(files) == 0 {
-		return nil
-	}
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO lake_files (`+fileColumns+`, published_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
-	for i := range files {
-		f := &files[i]
-		_, err := insert.ExecContext(ctx, f.Path, f.TopicID, f.Topic, f.Partition, f.From, f.To, f.Hour, f.Rows, f.Bytes, f.SHA256,
-			f.MinTime, f.MaxTime, f.State, f.Generation, now)
+	for part := range slices.Chunk(files, rowsPerStatement) {
+		var args []any
+		for i := range part {
+			f := &part[i]
+			args = append(args, f.Path, f.TopicID, f.Topic, f.Partition, f.From, f.To, f.Hour, f.Rows, f.Bytes, f.SHA256,
+				f.MinTime, f.MaxTime, f.State, f.Generation, now)
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO lake_files ("+fileColumns+", published_at) VALUES "+valueRows(len(part), 15, ""), args...)
 		if err != nil {
-			return fmt.Errorf("%s: %w", f.Path, err)
+			return fmt.Errorf("%d files from %s on: %w", len(part), part[0].Path, err)
 		}
 	}
 	return nil
@@ -159,12 +154,15 @@ func touchHours(ctx context.Context, tx *sql.Tx, files []event.LakeFile, now int
 	slices.SortFunc(touched, func(a, b topicHour) int {
 		return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.topic, b.topic))
 	})
-	for _, k := range slices.Compact(touched) {
-		_, err := tx.ExecContext(ctx, `INSERT INTO hour_versions (topic, hour, version, published_at) VALUES (?, ?, 1, ?)
-			ON CONFLICT (hour, topic) DO UPDATE SET version = hour_versions.version + 1, published_at = excluded.published_at`,
-			k.topic, k.hour, now)
+	for part := range slices.Chunk(slices.Compact(touched), rowsPerStatement) {
+		var args []any
+		for _, k := range part {
+			args = append(args, k.topic, k.hour, now)
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO hour_versions (topic, hour, published_at, version) VALUES "+valueRows(len(part), 3, ", 1")+
+			" ON CONFLICT (hour, topic) DO UPDATE SET version = hour_versions.version + 1, published_at = excluded.published_at", args...)
 		if err != nil {
-			return fmt.Errorf("version of hour %d of %s: %w", k.hour, k.topic, err)
+			return fmt.Errorf("versions of %d hours from %s of %s on: %w", len(part), hourName(part[0].hour), part[0].topic, err)
 		}
 	}
 	return nil

@@ -207,6 +207,10 @@ func insertTasks(ctx context.Context, tx *sql.Tx, runs []agg.Run, fresh map[stri
 	return err
 }
 
+// rowsPerStatement is how many rows one INSERT has at most. A round trip for each row would take most of the time; longer
+// statements would hardly be faster, and each length is one more statement to remember.
+const rowsPerStatement = 64
+
 // valueRows is the text of n rows of parameters, each followed by rest.
 func valueRows(n, columns int, rest string) string {
 	row := "(" + strings.Repeat("?, ", columns-1) + "?" + rest + ")"
