@@ -29,7 +29,10 @@ func (l *lane) take(in inputBatch) error {
 			l.gap(f, out)
 			return nil
 		}
-		return fmt.Errorf("%w: %s/%d: %w", errLayout, b.Topic, b.Partition, b.Err)
+		if errors.Is(b.Err, bus.ErrUnknownTopic) {
+			return fmt.Errorf("%w: %s/%d: %w", errLayout, b.Topic, b.Partition, b.Err)
+		}
+		return fmt.Errorf("%s/%d cannot be read: %w", b.Topic, b.Partition, b.Err)
 	}
 	start := time.Now()
 	for _, m := range b.Messages {

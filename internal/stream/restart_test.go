@@ -316,6 +316,36 @@ func TestDamagedSnapshots(t *testing.T) {
 	}
 }
 
+// More is counted again than is held back at a time, and it takes two starts: the first is killed meanwhile.
+func TestCountingAgainInPieces(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		n := maxOpenPane + 6000
+		for i := range n {
+			w.put(requests0, at(time.Now().Add(-time.Duration(i)*time.Second), fmt.Sprint("e", i)))
+		}
+		r := w.start(quick(), t.TempDir())
+		r.counts(uint64(n))
+		r.kill()
+		j := w.journal
+		j.change(func() { j.start = int64(len(j.values)) - 1 })
+		dir := t.TempDir()
+		for _, killed := range []bool{true, false} {
+			r = w.start(quick(), dir)
+			r.counts(uint64(n))
+			if p := r.of(requests0); p.Again != 0 || p.Lost != 0 || p.Tally.Events != int64(n) {
+				t.Errorf("%+v, want all %d counted again", p, n)
+			}
+			if killed {
+				r.kill()
+			}
+		}
+		r.stop()
+		r = w.start(quick(), dir) // from the snapshot
+		r.counts(uint64(n))
+		r.stop()
+	})
+}
+
 func TestJournalThatTakesNothingIsUnhealthy(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		r := w.start(quick(), t.TempDir())
@@ -371,4 +401,16 @@ func TestFloorForgetsTopicsThatAreGone(t *testing.T) {
 	want(0, false)
 	keep(anew, 8)
 	want(5, true)
+}
+
+func TestInputThatCannotBeRead(t *testing.T) {
+	cfg := testConfig()
+	l := newLane(0, &cfg, slog.New(slog.DiscardHandler), newMetrics(nil, nil))
+	l.start(map[source]bus.Range{requests0: {}}, time.Unix(0, 0))
+	for why, mended := range map[error]bool{bus.ErrUnknownTopic: true, errors.New("not authorized"): false} {
+		err := l.take(inputBatch{source: requests0, batch: bus.PartitionBatch{Topic: "llm-requests", Err: why}})
+		if !errors.Is(err, why) || errors.Is(err, errLayout) != mended {
+			t.Errorf("%v for %v, want a change of the topics: %v", err, why, mended)
+		}
+	}
 }

@@ -55,7 +55,8 @@ func (l *memLog) read(from int64) (bus.PartitionBatch, <-chan struct{}) {
 	if from < l.start || from > end {
 		b.Err = &bus.OutOfRangeError{Offset: from, Start: l.start, End: end}
 	} else {
-		b.Messages, b.Next = l.values[from:], end
+		b.Next = min(end, from+5000)
+		b.Messages = l.values[from:b.Next]
 	}
 	return b, l.moved
 }

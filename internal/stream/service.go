@@ -60,11 +60,14 @@ func (s *Service) Run(ctx context.Context) error {
 	defer writer.Wait()
 	defer close(snapshots)
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		start := time.Now()
 		err := s.session(ctx, snapshots)
-		if err == nil || !s.isReady() && lasting(err) {
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return nil
+		case !s.isReady() && lasting(err):
 			return err
-		}
-		if s.Healthy() == nil { // it had begun
+		case time.Since(start) > longestPause:
 			pause = firstPause
 		}
 		if errors.Is(err, errLayout) {

@@ -185,3 +185,12 @@ func TestManyModelsCostBoundedMemory(t *testing.T) {
 		t.Errorf("%d models overflowed, want about %d", got, 100_000-c.MaxModels)
 	}
 }
+
+func TestStopBeforeTheStart(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := New(testConfig(), bustest.New(t), Options{StateDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err := s.Run(ctx); err != nil {
+		t.Errorf("%v from a service that was stopped before it began", err)
+	}
+}
