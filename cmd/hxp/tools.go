@@ -155,55 +155,6 @@ func topicsCommand() *cobra.Command {
 	return cmd
 }
 
-func lakeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "lake", Short: "Raw events at rest", Example: "  hxp lake ls\n  hxp lake verify", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	ls := &cobra.Command{Use: "ls", Short: "List the files with their state", Args: noArgs, Example: "  hxp lake ls --json",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := settings(cmd)
-			if err != nil {
-				return err
-			}
-			files, err := app.LakeFiles(cmd.Context(), cfg, quiet())
-			if err != nil {
-				return err
-			}
-			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				return printJSON(cmd, map[string]any{"files": files})
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "PATH\tROWS\tBYTES\tSTATE")
-			for _, f := range files {
-				fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", f.Path, f.Rows, f.Bytes, f.State)
-			}
-			return w.Flush()
-		}}
-	ls.Flags().Bool("json", false, "as JSON")
-	verify := &cobra.Command{Use: "verify", Short: "Read every file again and compare it with the manifest", Args: noArgs, Example: "  hxp lake verify",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := settings(cmd)
-			if err != nil {
-				return err
-			}
-			checked, bad, err := app.LakeVerify(cmd.Context(), cfg, quiet(), nil)
-			if err != nil {
-				return err
-			}
-			for _, b := range bad {
-				fmt.Fprintln(cmd.ErrOrStderr(), b)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d files checked, %d bad\n", checked, len(bad))
-			if len(bad) > 0 {
-				return errors.New("the lake has damaged files")
-			}
-			return nil
-		}}
-	for _, c := range []*cobra.Command{ls, verify} {
-		configFlags(c.Flags())
-	}
-	cmd.AddCommand(ls, verify)
-	return cmd
-}
-
 func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "bench NAME", Short: "Measure this machine: " + strings.Join(app.Benches(), ", "),

@@ -15,8 +15,6 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/ingest/replay"
 	"github.com/hxp-enterprise/hxp/internal/ingest/simulate"
 	"github.com/hxp-enterprise/hxp/internal/ingest/sink"
-	"github.com/hxp-enterprise/hxp/internal/lake"
-	"github.com/hxp-enterprise/hxp/internal/store"
 )
 
 // connect opens a connection for a command: it gives up soon, because a person waits.
@@ -118,38 +116,4 @@ func Topics(ctx context.Context, cfg *Config, log *slog.Logger) ([]ingest.Topic,
 		topics[i] = ingest.TopicOf(t)
 	}
 	return topics, err
-}
-
-// Lake opens the raw files of the data folder with their manifest, also beside a running instance.
-func (c *Config) openLake(ctx context.Context, log *slog.Logger) (*lake.Lake, *store.Store, error) {
-	dir, err := c.Batch.Lake.Dir(c.DataDir)
-	if err != nil {
-		return nil, nil, err
-	}
-	l, err := lake.Open(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	st, err := store.Open(ctx, c.StoreURL(), log)
-	return l, st, err
-}
-
-// LakeFiles lists the files of the lake.
-func LakeFiles(ctx context.Context, cfg *Config, log *slog.Logger) ([]lake.Listed, error) {
-	_, st, err := cfg.openLake(ctx, log)
-	if err != nil {
-		return nil, err
-	}
-	defer st.Close()
-	return lake.List(ctx, st, event.LakeFilter{})
-}
-
-// LakeVerify reads every file of the lake again and returns what does not match its manifest.
-func LakeVerify(ctx context.Context, cfg *Config, log *slog.Logger, progress func(done, total int)) (checked int, bad []lake.Bad, err error) {
-	l, st, err := cfg.openLake(ctx, log)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer st.Close()
-	return l.Verify(ctx, st, progress)
 }

@@ -72,7 +72,7 @@ func (c *Config) check(t *conf.Tree) []conf.Fault {
 	faults := c.checkDoors(t)
 	faults = append(faults, c.checkPorts(t)...)
 	faults = append(faults, c.checkDatabase(t)...)
-	if _, err := c.Batch.Lake.Dir(c.DataDir); err != nil {
+	if _, err := c.Batch.Lake.LocalDir(c.DataDir); err != nil {
 		faults = append(faults, t.NewFault("lake.url", "%v", err))
 	}
 	if c.DataDir == "" {

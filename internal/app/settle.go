@@ -13,7 +13,7 @@ import (
 // settle turns the configuration into what the parts are built from; note says in one line which broker was chosen and why,
 // "" when there is nothing to say.
 func (c *Config) settle(ctx context.Context, services []string) (set settings, note string, err error) {
-	lakeDir, err := c.Batch.Lake.Dir(c.DataDir)
+	lakeDir, err := c.Batch.Lake.LocalDir(c.DataDir)
 	if err != nil {
 		return set, "", err
 	}

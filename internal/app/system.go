@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -150,7 +149,7 @@ func (s *system) buildStore(ctx context.Context) (run.Service, error) {
 }
 
 func (s *system) buildLake(ctx context.Context) (run.Service, error) {
-	l, err := lake.Open(s.set.lakeDir)
+	l, err := lake.OpenURL(ctx, s.set.lake, s.set.dataDir)
 	if err != nil {
 		return nil, err
 	}
@@ -349,5 +348,5 @@ func (s *system) checkLake(context.Context) httpx.Check {
 	if err := s.writer.Healthy(); err != nil {
 		return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("raw events cannot be published: %v", err)}
 	}
-	return httpx.Check{Status: httpx.Healthy, Detail: "raw events are published to " + filepath.Base(s.set.lakeDir)}
+	return httpx.Check{Status: httpx.Healthy, Detail: "raw events are published to " + s.lake.Name()}
 }

@@ -121,7 +121,7 @@ func (l *Lake) Compact(ctx context.Context, m Manifest, o CompactOptions) ([]Com
 		}
 	}
 	how := compacting{budget: o.Budget, workers: min(2, runtime.GOMAXPROCS(0))}
-	var all []Compacted
+	all := []Compacted{}
 	for i, hour := range hours {
 		done, err := l.compactUntilWon(ctx, m, hour, how)
 		if err != nil {

@@ -28,6 +28,7 @@ type compacting struct {
 // the order of their offsets until their rows fill the memory that is allowed; so it is bounded, and nothing is read twice.
 type compaction struct {
 	lake     *Lake
+	into     *Lake // where the new files go
 	manifest Manifest
 	compacting
 
@@ -36,6 +37,7 @@ type compaction struct {
 	base   []int64          // by file: number of its first row in the hour
 	drop   []bitset         // by file: rows that are copies
 	stayed int64            // copies that had to stay
+	strict bool             // no copy stays
 	mu     sync.Mutex       // out, while workers rewrite
 	out    event.Compaction
 	asked  bool // the manifest was asked to take it: whether it did is not known after an error
@@ -66,7 +68,7 @@ func (l *Lake) compactHour(ctx context.Context, m Manifest, hour int64, how comp
 		return done, err
 	}
 	generation := 1 + rand.Int64N(1<<52) // a whole number in any reader of JSON
-	c := &compaction{lake: l, manifest: m, compacting: how, hour: hour, files: files,
+	c := &compaction{lake: l, into: l, manifest: m, compacting: how, hour: hour, files: files,
 		out: event.Compaction{Hour: hour, Version: version, Generation: generation}}
 	ok, err := c.run(ctx)
 	if !ok && !(c.asked && err != nil) {
@@ -87,7 +89,7 @@ func (c *compaction) run(ctx context.Context) (ok bool, err error) {
 	if err := c.reach("survey"); err != nil {
 		return false, err
 	}
-	if err := c.rewrite(ctx); err != nil {
+	if err := c.rewrite(ctx, event.NoKind); err != nil {
 		return false, err
 	}
 	if c.stayed > 0 {
@@ -115,8 +117,8 @@ func (c *compaction) discard(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	for i := range c.out.New {
-		os.Remove(c.lake.stagedPath(c.out.New[i].Path)) // best effort, here and below: the sweep finds it otherwise
-		c.lake.storage.remove(ctx, c.out.New[i].Path)
+		os.Remove(c.into.stagedPath(c.out.New[i].Path)) // best effort, here and below: the sweep finds it otherwise
+		c.into.storage.remove(ctx, c.out.New[i].Path)
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 
 // Config holds the settings of the lake.
 type Config struct {
-	URL             string        `yaml:"url" env:"HXP_LAKE_URL" default:"" doc:"folder of the raw events; lake in the data folder when empty"`
+	URL             string        `yaml:"url" env:"HXP_LAKE_URL" default:"" doc:"folder of the raw events, or s3://BUCKET/PREFIX; lake in the data folder when empty"`
+	S3              S3            `yaml:"s3" doc:"object storage of a lake on s3://"`
 	PublishInterval time.Duration `yaml:"publish_interval" env:"HXP_LAKE_PUBLISH_INTERVAL" default:"2s" min:"50ms" max:"10m" doc:"longest time that an event waits before it is part of the lake"`
 	FlushBytes      int64         `yaml:"flush_bytes" env:"HXP_LAKE_FLUSH_BYTES" default:"33554432" min:"65536" doc:"events in memory that are published before publish_interval is over, in bytes"`
 	MaxBytes        int64         `yaml:"max_buffered_bytes" env:"HXP_LAKE_MAX_BUFFERED_BYTES" default:"67108864" min:"1048576" max:"2147483648" doc:"most memory for events that are not published yet, in bytes; reading waits beyond it"`
@@ -56,15 +57,19 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Dir returns the folder of the lake; dataDir is where hxp keeps its state.
-func (c Config) Dir(dataDir string) (string, error) {
+// LocalDir returns the folder of this machine that the lake uses: the lake itself, or, when that is object storage, a folder in
+// dataDir for what is not part of it: files on their way, and the state that the windows keep beside the lake.
+func (c Config) LocalDir(dataDir string) (string, error) {
 	switch {
 	case c.URL == "":
 		return filepath.Join(dataDir, "lake"), nil
 	case strings.HasPrefix(c.URL, "file://"):
 		return strings.TrimPrefix(c.URL, "file://"), nil
+	case strings.HasPrefix(c.URL, "s3://"):
+		_, err := parseS3(c.URL, c.S3)
+		return filepath.Join(dataDir, "lake"), err
 	case strings.Contains(c.URL, "://"):
-		return "", fmt.Errorf("lake: %s: only folders are supported yet; set HXP_LAKE_URL to a path", c.URL)
+		return "", fmt.Errorf("lake: %s: write a folder or s3://BUCKET/PREFIX", c.URL)
 	}
 	return c.URL, nil
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,8 +62,34 @@ func Open(dir string) (*Lake, error) {
 	return &Lake{storage: &folder{dir: abs}, stage: stage}, nil
 }
 
+// OpenURL returns the lake that a configuration names; dataDir is where hxp keeps its state.
+func OpenURL(ctx context.Context, cfg Config, dataDir string) (*Lake, error) {
+	dir, err := cfg.LocalDir(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	l, err := Open(dir)
+	if err != nil || !strings.HasPrefix(cfg.URL, "s3://") {
+		return l, err
+	}
+	s, err := openS3(ctx, cfg.URL, cfg.S3, l.stage)
+	if err != nil {
+		return nil, err
+	}
+	l.storage, l.noSync = s, true
+	return l, nil
+}
+
 // String says where the lake is.
 func (l *Lake) String() string { return l.storage.String() }
+
+// Name is short for String: it shows no folders of this machine.
+func (l *Lake) Name() string {
+	if l.s3() != nil {
+		return l.String()
+	}
+	return filepath.Base(l.String())
+}
 
 // place brings verified files to their places.
 func (l *Lake) place(ctx context.Context, files []*event.LakeFile) error {

@@ -33,3 +33,15 @@ func List(ctx context.Context, m Manifest, f event.LakeFilter) ([]Listed, error)
 	}
 	return out, nil
 }
+
+// Filter chooses files of the manifest by topic, state and hour: those that begin within [from, to). What is empty chooses all.
+func Filter(topic, state string, from, to time.Time) event.LakeFilter {
+	f := event.LakeFilter{Topic: topic, State: state}
+	if !from.IsZero() {
+		f.FromHour = from.Unix()
+	}
+	if !to.IsZero() {
+		f.ToHour = to.Unix()
+	}
+	return f
+}

@@ -9,8 +9,8 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-// rewrite writes the rows that stay, one partition and kind after another.
-func (c *compaction) rewrite(ctx context.Context) error {
+// rewrite writes the rows that stay, of all kinds or of one, one partition and kind after another.
+func (c *compaction) rewrite(ctx context.Context, only event.Kind) error {
 	type part struct {
 		event.TopicPartition
 		kind event.Kind
@@ -19,6 +19,9 @@ func (c *compaction) rewrite(ctx context.Context) error {
 	var order []part
 	for i := range c.files {
 		p := part{c.files[i].TopicPartition(), kindOf(&c.files[i])}
+		if only != event.NoKind && p.kind != only {
+			continue
+		}
 		if parts[p] == nil {
 			order = append(order, p)
 		}
@@ -59,7 +62,7 @@ func (r *rewriter) part(ctx context.Context, files []int) error {
 	for n, i := range files {
 		f := &r.files[i]
 		alone := n == len(files)-1 && len(r.group) == 0
-		if f.Generation > 0 && r.drop[i] == nil && (f.Bytes >= keepBytes || alone) {
+		if r.into == r.lake && f.Generation > 0 && r.drop[i] == nil && (f.Bytes >= keepBytes || alone) {
 			r.change(func(out *event.Compaction) { out.Kept = append(out.Kept, f.Path) })
 			continue
 		}
@@ -126,13 +129,13 @@ func (r *rewriter) write(ctx context.Context) error {
 	if err := r.reach("write"); err != nil {
 		return err
 	}
-	if err := r.lake.place(ctx, []*event.LakeFile{&f}); err != nil {
+	if err := r.into.place(ctx, []*event.LakeFile{&f}); err != nil {
 		return err
 	}
 	if err := r.reach("place"); err != nil {
 		return err
 	}
-	return r.rows.compare(ctx, r.lake, &f)
+	return r.rows.compare(ctx, r.into, &f)
 }
 
 // stage writes the rows in memory into the staging folder and verifies the file.
@@ -142,8 +145,8 @@ func (r *rewriter) stage(kind event.Kind, f *event.LakeFile) error {
 		enc = newCompactEncoder(kind)
 		r.encoders[kind] = enc
 	}
-	if err := r.lake.writeStaged(enc, &r.rows, r.rows.order, f); err != nil {
+	if err := r.into.writeStaged(enc, &r.rows, r.rows.order, f); err != nil {
 		return err
 	}
-	return r.lake.verifyStaged(f, !r.lake.noSync)
+	return r.into.verifyStaged(f, !r.into.noSync)
 }

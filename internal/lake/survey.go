@@ -34,7 +34,7 @@ func (c *compaction) survey(ctx context.Context) error {
 			if i == 0 || c.files[i].TopicPartition() != c.files[i-1].TopicPartition() {
 				chain++
 			}
-			v := visit{set: set, pass: pass, passes: passes, chain: chain, seed: seed, file: &c.files[i], row: c.base[i]}
+			v := visit{set: set, pass: pass, passes: passes, chain: chain, seed: seed, strict: c.strict, file: &c.files[i], row: c.base[i]}
 			if err := c.visit(ctx, &v, &block, &hashes); err != nil {
 				return err
 			}
@@ -54,6 +54,7 @@ type visit struct {
 	pass, passes uint64
 	chain        uint64 // rank of its partition among those of the hour
 	seed         maphash.Seed
+	strict       bool // every copy is dropped
 	file         *event.LakeFile
 	row          int64 // number of the next row in the hour
 }
@@ -96,6 +97,9 @@ func (v *visit) slot(b *event.LakeBlock, i int, hash [2]uint64) (copySlot, error
 		return copySlot{}, fmt.Errorf("offset %d is not within [%d, %d)", offset, v.file.From, v.file.To)
 	}
 	s := copySlot{hash: hash, place: v.chain<<offsetBits | uint64(offset), row: uint32(v.row - 1)}
+	if v.strict {
+		return s, nil
+	}
 	if request := b.Field(event.RequestID).Text(i); request != "" && b.Field(event.Model).Text(i) != "" {
 		s.names = uint32(maphash.String(v.seed, request)) | 1
 	}

@@ -101,6 +101,7 @@ func (l *Lake) Verify(ctx context.Context, m Manifest, progress func(done, total
 	if err != nil {
 		return 0, nil, err
 	}
+	bad = []Bad{} // as JSON it is a list, also when it is empty
 	var files []event.LakeFile
 	for _, f := range all {
 		if f.State == event.LakeLive || f.State == event.LakeSuperseded {

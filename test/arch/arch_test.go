@@ -39,6 +39,7 @@ var homes = map[string][]string{
 	"github.com/twmb/franz-go/pkg/kfake": {"internal/broker"},
 	"github.com/twmb/franz-go":           {"internal/bus", "internal/broker"},
 	"github.com/parquet-go":              {"internal/lake"},
+	"github.com/minio":                   {"internal/lake"},
 	"modernc.org/sqlite":                 {"internal/store"},
 	"github.com/jackc/pgx":               {"internal/store"},
 	"github.com/pressly/goose":           {"internal/store"},
