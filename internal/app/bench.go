@@ -81,17 +81,8 @@ func Bench(ctx context.Context, name string, d time.Duration, dir string) (*Benc
 		defer os.RemoveAll(tmp)
 		dir = tmp
 	}
-	cfg, _, err := LoadConfig(LoadOptions{Environ: append(freePorts(), "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:0", "HXP_BROKER_MAX_BYTES=8589934592", "HXP_LAKE_COMPACT_ENABLED=false"), Flags: map[string]string{"data-dir": dir}})
-	if err != nil {
-		return nil, err
-	}
-	set, _, err := cfg.settle(ctx, b.services)
-	if err != nil {
-		return nil, err
-	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	s := &system{set: set, log: log, reg: telemetry.NewRegistry(), regs: map[string]*telemetry.Registry{}, urls: map[string]string{}}
-	units, err := s.units(b.services, false)
+	s, units, err := alone(ctx, b.services, dir, log)
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +104,23 @@ func Bench(ctx context.Context, name string, d time.Duration, dir string) (*Benc
 		return nil, err
 	}
 	return res, ctx.Err()
+}
+
+// alone puts together a system of some services that has nothing to do with any other: default settings, free ports, and a folder
+// of its own, whose lake changes only by what is asked for.
+func alone(ctx context.Context, services []string, dir string, log *slog.Logger) (*system, []run.Unit, error) {
+	cfg, _, err := LoadConfig(LoadOptions{Environ: append(freePorts(), "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:0", "HXP_BROKER_MAX_BYTES=8589934592",
+		"HXP_LAKE_COMPACT_ENABLED=false"), Flags: map[string]string{"data-dir": dir}})
+	if err != nil {
+		return nil, nil, err
+	}
+	set, _, err := cfg.settle(ctx, services)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &system{set: set, log: log, reg: telemetry.NewRegistry(), regs: map[string]*telemetry.Registry{}, urls: map[string]string{}}
+	units, err := s.units(services, false)
+	return s, units, err
 }
 
 func freePorts() (env []string) {
