@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,44 +21,40 @@ import (
 //     request: that of the row at the smallest place in the hour that has their request_id and a model. Otherwise, and for
 //     everything else without a model, the event counts in the total only.
 //   - Late is what was taken in more than the lateness after its own time. Both stand in the row; no clock is read.
-//   - An hour with more than maxModels model names keeps those with the most events (ties: by name) and counts the others
-//     under otherModels, so that an endless supply of names costs bounded memory and the totals stay exact.
+//   - An event also counts under the tenant, endpoint and user that it names itself. Users have counts, tokens and money of
+//     their requests and no sketches.
+//   - An hour with more names of a dimension than its limit (merge.go) keeps those with the most events (ties: by name) and
+//     counts the others under agg.Others, so that an endless supply of names costs bounded memory and the totals stay exact.
 //
 // The way there is in steps, each of which reads only the columns that it needs and shares the blocks of all files among the
 // readers: find the copies that do not count (copies.go), find out whose model is asked for (joins.go), fold the requests by
 // columns, then the few events of other kinds row by row (tally.go).
 
-const (
-	maxModels   = 5000
-	otherModels = "__other__"
-)
-
 // folder folds hours. It holds nothing but memory for reuse and may be used by several goroutines.
 type folder struct {
 	scan     Scanner
 	lateness time.Duration
-	budget   int       // bytes that the identities of one fold may take
-	readers  int       // blocks read at the same time
-	models   int       // maxModels, less in tests
-	blocks   sync.Pool // *event.LakeBlock
+	budget   int            // bytes that the identities of one fold may take
+	readers  int            // blocks read at the same time
+	limits   map[string]int // values of each dimension that keep a cell of their own
+	users    int            // users that a reader follows at a time
+	blocks   sync.Pool      // *event.LakeBlock
 }
 
-// folded is the result of a fold: the cell of each model and of all together.
+// folded is the result of a fold: the cells of each dimension and of all together.
 type folded struct {
-	cells  map[string]*agg.Cell // by model; agg.AllModels has everything
-	rows   int64                // rows read, copies included
-	events int64                // rows folded
-	passes int                  // over the identities; none when the files were compacted together
+	cells  cells // agg.AllModels among the models has everything
+	rows   int64 // rows read, copies included
+	events int64 // rows folded
+	passes int   // over the identities; none when the files were compacted together
 }
 
 func (f *folded) duplicates() int64 { return f.rows - f.events }
 
-var errModels = errors.New("the hour has too many models")
-
 // fold folds the hour that begins at the given second. files are its live files.
 func (f *folder) fold(ctx context.Context, hour int64, files []event.LakeFile) (*folded, error) {
 	if len(files) == 0 {
-		return &folded{cells: map[string]*agg.Cell{}}, nil
+		return &folded{cells: cells{}}, nil
 	}
 	w := &work{folder: f, hour: hour}
 	if err := w.place(files); err != nil {
@@ -79,10 +74,10 @@ func (f *folder) fold(ctx context.Context, hour int64, files []event.LakeFile) (
 		return nil, err
 	}
 	out, err := w.fold(ctx)
-	if !errors.Is(err, errModels) {
+	if !errors.Is(err, errTooMany) {
 		return out, err
 	}
-	if err := w.chooseModels(ctx); err != nil {
+	if err := w.chooseValues(ctx); err != nil {
 		return nil, err
 	}
 	return w.fold(ctx)
@@ -98,7 +93,7 @@ type work struct {
 	losers  places // rows that do not count: copies
 
 	joins   joins
-	allowed map[string]bool // models that keep their own cell; nil = all
+	allowed map[string]map[string]bool // by dimension: values that keep a cell of their own; nil = all
 }
 
 // place orders the files, so that the first has the smallest places, and ranks their chains.
@@ -135,52 +130,22 @@ func (w *work) fold(ctx context.Context) (*folded, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &folded{cells: map[string]*agg.Cell{}, rows: w.rows, passes: w.passes}
+	out := &folded{cells: cells{}, rows: w.rows, passes: w.passes}
 	total := new(agg.Cell)
 	for _, t := range all {
-		for _, g := range t.groups {
-			out.events += g.events
-			total.Merge(g.cell)
-			if have := out.cells[g.model]; have != nil {
-				have.Merge(g.cell)
-			} else if g.model != "" {
-				out.cells[g.model] = g.cell
+		out.events += t.events
+		for _, v := range t.groups[byModel].values {
+			if v.cell != nil {
+				total.Merge(v.cell)
 			}
 		}
-	}
-	if w.allowed == nil && len(out.cells) > w.folder.models {
-		return nil, errModels
+		t.addCells(out.cells)
 	}
 	if out.events > 0 {
-		out.cells[agg.AllModels] = total
+		out.cells[agg.Group{Dimension: agg.ByModel, Value: agg.AllModels}] = total
 	}
+	out.cells.trim(w.limits)
 	return out, nil
-}
-
-// chooseModels counts the events of each model and keeps those with the most. It costs about 150 bytes for each name.
-func (w *work) chooseModels(ctx context.Context) error {
-	all, err := w.tallies(ctx, true)
-	if err != nil {
-		return err
-	}
-	sum := map[string]int64{}
-	for _, t := range all {
-		for _, g := range t.groups {
-			if g.model != "" {
-				sum[g.model] += g.events
-			}
-		}
-	}
-	names := make([]string, 0, len(sum))
-	for m := range sum {
-		names = append(names, m)
-	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(sum[b], sum[a]), cmp.Compare(a, b)) })
-	w.allowed = make(map[string]bool, w.folder.models)
-	for _, m := range names[:min(len(names), w.folder.models)] {
-		w.allowed[m] = true
-	}
-	return nil
 }
 
 // tallies folds every row that counts, or only counts them: requests first, so that their models are known to what follows.
@@ -203,7 +168,7 @@ func (w *work) columns(k event.Kind) event.LakeColumns {
 		return event.AllLakeColumns &^ (event.ColumnsOf(event.LakeID, event.LakeSource, event.LakeCorrelation, event.LakeSchemaVersion, event.LakeMetadata) |
 			event.FieldsOf(event.Comment))
 	}
-	own |= agg.RequestColumns | event.FieldsOf(event.Model)
+	own |= agg.RequestColumns | event.FieldsOf(cellFields[:]...)
 	if len(w.joins.number) > 0 {
 		own |= event.FieldsOf(event.RequestID)
 	}

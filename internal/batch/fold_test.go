@@ -70,7 +70,7 @@ func (m memLake) put(path string, rows ...event.LakeRow) event.LakeFile {
 }
 
 func testFolder(scan Scanner) *folder {
-	return &folder{scan: scan, lateness: 5 * time.Minute, budget: 1 << 20, readers: 2, models: 100}
+	return &folder{scan: scan, lateness: 5 * time.Minute, budget: 1 << 20, readers: 2, limits: limits, users: trackedUsers}
 }
 
 func mustFold(t interface {
@@ -87,7 +87,7 @@ func mustFold(t interface {
 
 // bytesOf is everything that is stored of a fold.
 func bytesOf(f *folded) string {
-	a := f.groups().aggregate(levels["hourly"].of(hour0), nil)
+	a := f.cells.aggregate(levels["hourly"].of(hour0), nil)
 	var b bytes.Buffer
 	for _, dimension := range agg.Dimensions {
 		for _, r := range a.Rows[dimension] {
@@ -110,7 +110,7 @@ func reference(rows []event.LakeRow, lateness time.Duration) *folded {
 		}
 		return at(a).ComparePlace(at(b))
 	})
-	out := &folded{cells: map[string]*agg.Cell{}, rows: int64(len(rows))}
+	out := &folded{cells: cells{}, rows: int64(len(rows))}
 	models := map[string]string{}
 	for i := range rows {
 		e := &rows[i].Event
@@ -132,18 +132,38 @@ func reference(rows []event.LakeRow, lateness time.Duration) *folded {
 			model = models[e.Text(event.RequestID)]
 		}
 		out.events++
-		names := []string{agg.AllModels}
-		if model != "" && model != agg.AllModels {
-			names = append(names, model)
+		late := time.Duration(rows[i].IngestedAt-e.Time)*time.Microsecond > lateness
+		add := func(dimension, value string, e *event.Event) {
+			c := new(agg.Cell)
+			c.Add(e, late)
+			out.cells.add(agg.Group{Dimension: dimension, Value: value}, c)
 		}
-		for _, m := range names {
-			if out.cells[m] == nil {
-				out.cells[m] = new(agg.Cell)
+		add(agg.ByModel, agg.AllModels, e)
+		for dimension, value := range map[string]string{agg.ByModel: model, agg.ByTenant: e.Text(event.Tenant), agg.ByEndpoint: e.Text(event.Endpoint)} {
+			if value != "" && value != agg.AllModels {
+				add(dimension, value, e)
 			}
-			out.cells[m].Add(e, time.Duration(rows[i].IngestedAt-e.Time)*time.Microsecond > lateness)
+		}
+		if user := e.Text(event.UserID); user != "" && user != agg.AllModels {
+			add(agg.ByUser, user, forUser(e))
 		}
 	}
 	return out
+}
+
+// forUser is what of an event counts for its user: of a request all but what goes into sketches.
+func forUser(e *event.Event) *event.Event {
+	if e.Kind != event.LLMRequest {
+		return e
+	}
+	u := &event.Event{Kind: e.Kind, Time: e.Time, HasTime: true}
+	u.SetText(event.UserID, e.Text(event.UserID))
+	for _, f := range []event.Field{event.Success, event.PromptTokens, event.CompletionTokens, event.TotalTokens, event.CachedTokens, event.ReasoningTokens, event.Cost} {
+		if e.Has(f) {
+			u.SetInt(f, e.Int(f))
+		}
+	}
+	return u
 }
 
 // anyRows draws the rows of an hour: copies of few identities whose contents may differ, some on topics of another kind.
@@ -194,15 +214,23 @@ func anyEvent(t *rapid.T, kind event.Kind) event.Event {
 	maybe(event.Model, "m1", "m2", "m3", agg.AllModels)
 	switch kind {
 	case event.LLMRequest:
-		maybe(event.UserID, "u1", "u2")
+		maybe(event.UserID, "u1", "u2", "u3", "u4", agg.Others, agg.AllModels)
+		maybe(event.Tenant, "t1", "t2", "t3", agg.Others)
+		maybe(event.Endpoint, "/a", "/b", "/c")
+		maybe(event.SessionID, "s1", "s2")
+		if rapid.Bool().Draw(t, "priced") {
+			e.SetInt(event.Cost, rapid.Int64Range(0, 1e9).Draw(t, "cost"))
+		}
 		e.SetInt(event.DurationMS, rapid.Int64Range(0, 1e12).Draw(t, "duration"))
 		e.SetInt(event.PromptTokens, rapid.Int64Range(0, 1e6).Draw(t, "tokens"))
 		if rapid.Bool().Draw(t, "known") {
 			e.SetBool(event.Success, rapid.Bool().Draw(t, "success"))
 		}
 	case event.UserFeedback:
+		maybe(event.UserID, "u1", "u2", "u5")
 		e.SetFloat(event.SatisfactionScore, rapid.Float64Range(1, 5).Draw(t, "score"))
 	case event.BusinessEvent:
+		maybe(event.Tenant, "t1", "t4")
 		e.SetInt(event.BusinessValue, rapid.Int64Range(-1e9, 1e9).Draw(t, "value"))
 	}
 	return e
@@ -280,46 +308,22 @@ func TestFoldIgnoresLaterCopies(t *testing.T) {
 	})
 }
 
-// With more models than fit, the busiest keep their cells and the totals stay what they were.
-func TestFoldBoundsModels(t *testing.T) {
+// With more values than fit, the busiest keep their cells and the others are together, whether a reader met too many or not.
+func TestFoldBoundsValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows := anyRows(t, true)
 		lake := memLake{}
 		files := anyFiles(t, lake, rows)
-		full := reference(rows, 5*time.Minute)
 		f := anyFolder(t, lake)
-		f.models = 2
-		got := mustFold(t, f, files)
-		delete(full.cells, "absent")
-		if _, over := got.cells[otherModels]; over != (len(full.cells) > 3) {
-			t.Fatalf("%d models, %s exists: %v", len(full.cells)-1, otherModels, over)
+		f.limits = map[string]int{}
+		for _, d := range agg.Dimensions {
+			f.limits[d] = rapid.IntRange(1, 4).Draw(t, "limit")
 		}
-		if len(full.cells) <= 3 {
-			if bytesOf(got) != bytesOf(full) {
-				t.Fatal("a limit that is not reached changes the result")
-			}
-			return
-		}
-		rest := new(agg.Cell)
-		least := ^uint64(0)
-		for m, c := range got.cells {
-			if m != agg.AllModels && m != otherModels {
-				if !c.Equal(full.cells[m]) {
-					t.Fatalf("model %s differs from what it is without a limit", m)
-				}
-				least = min(least, c.Events)
-			}
-		}
-		for m, c := range full.cells {
-			if got.cells[m] == nil {
-				rest.Merge(c)
-				if c.Events > least {
-					t.Fatalf("%s has %d events and lost its cell to one with %d", m, c.Events, least)
-				}
-			}
-		}
-		if len(got.cells) != 4 || !rest.Equal(got.cells[otherModels]) || !got.cells[agg.AllModels].Equal(full.cells[agg.AllModels]) {
-			t.Fatal("what did not fit is not whole")
+		f.users = rapid.SampledFrom([]int{1, 3, 100}).Draw(t, "users")
+		want := reference(rows, f.lateness)
+		want.cells.trim(f.limits)
+		if a, b := bytesOf(mustFold(t, f, files)), bytesOf(want); a != b {
+			t.Fatalf("got\n%s\nwant\n%s", a, b)
 		}
 	})
 }
@@ -341,7 +345,7 @@ func TestFoldCountsTheFirstCopy(t *testing.T) {
 		lake.put("b", request("2", "other", 3), request("3", "m", 4)),
 	}
 	for range 2 {
-		if out := mustFold(t, testFolder(lake), files); out.passes != 1 || out.events != 3 || out.duplicates() != 2 || out.cells["m"].Events != 3 {
+		if out := mustFold(t, testFolder(lake), files); out.passes != 1 || out.events != 3 || out.duplicates() != 2 || out.cells[agg.Group{Dimension: agg.ByModel, Value: "m"}].Events != 3 {
 			t.Errorf("%d events, %d duplicates in %d passes", out.events, out.duplicates(), out.passes)
 		}
 		slices.Reverse(lake["a"])

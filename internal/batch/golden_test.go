@@ -52,7 +52,7 @@ func TestGoldenHour(t *testing.T) {
 	for tp, rows := range goldenRows(t) {
 		files = append(files, lake.put(tp.Topic+string(rune('0'+tp.Partition)), rows...))
 	}
-	a := mustFold(t, testFolder(lake), files).groups().aggregate(levels["hourly"].of(hour0), nil)
+	a := mustFold(t, testFolder(lake), files).cells.aggregate(levels["hourly"].of(hour0), nil)
 	rows := a.Rows[agg.ByModel]
 	got, err := json.MarshalIndent(rows, "", "  ")
 	if err != nil {

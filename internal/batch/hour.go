@@ -51,7 +51,11 @@ func (s *Service) foldHour(ctx context.Context, hour int64, onlyDirty bool) (res
 		return res, err
 	}
 	if f.version == before.Built && !change.Overtaken { // the same data once more: that is a recount
-		s.book.recounted(hour, len(f.aggregate.Rows[agg.ByModel]), change.Rows, s.now())
+		rows := 0
+		for _, r := range f.aggregate.Rows {
+			rows += len(r)
+		}
+		s.book.recounted(hour, rows, change.Rows, s.now())
 		if change.Any() {
 			s.log.Warn("recounted hour differs from what was stored; it is mended", "hour", hourName(hour), "version", f.version)
 		}
@@ -82,18 +86,9 @@ func (s *Service) recount(ctx context.Context, hour int64) (*recounted, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := f.groups()
+	sum := f.cells
 	if err := sum.merge(base); err != nil {
 		return nil, fmt.Errorf("base of hour %s: %w", hourName(hour), err)
 	}
 	return &recounted{f, sum.aggregate(levels["hourly"].of(hour), s.columns), version, len(files), len(base) > 0}, nil
-}
-
-// groups are the cells of a fold by group; they belong to the caller.
-func (f *folded) groups() cells {
-	c := make(cells, len(f.cells))
-	for model, cell := range f.cells {
-		c[agg.Group{Dimension: agg.ByModel, Value: model}] = cell
-	}
-	return c
 }

@@ -159,7 +159,7 @@ func (c cells) add(g agg.Group, part *agg.Cell) {
 
 // limits are how many values of each dimension keep a cell of their own; the others are merged into agg.Others. Counts decide, and
 // names where counts are equal, so that the choice depends on the data alone.
-var limits = map[string]int{agg.ByModel: maxModels, agg.ByTenant: 1000, agg.ByEndpoint: 100, agg.ByUser: 200}
+var limits = map[string]int{agg.ByModel: 5000, agg.ByTenant: 1000, agg.ByEndpoint: 100, agg.ByUser: 200}
 
 // trim holds each dimension to its limit.
 func (c cells) trim(limits map[string]int) {

@@ -70,7 +70,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, deps: d, log: d.Log, now: d.Now,
-		folder:  &folder{scan: d.Scanner, lateness: d.Lateness, budget: cfg.Processing.idBudget(), readers: runtime.GOMAXPROCS(0), models: maxModels},
+		folder:  &folder{scan: d.Scanner, lateness: d.Lateness, budget: cfg.Processing.idBudget(), readers: runtime.GOMAXPROCS(0), limits: limits, users: trackedUsers},
 		ready:   make(chan struct{}),
 		slots:   make(chan struct{}, cfg.Processing.Workers),
 		owner:   newOwner(),

@@ -151,7 +151,7 @@ func (w *work) read(ctx context.Context, s *source, block int, columns event.Lak
 
 // wrong says which file an error is about.
 func (w *work) wrong(ctx context.Context, s *source, err error) error {
-	if err == nil || ctx.Err() != nil || errors.Is(err, errModels) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, errTooMany) {
 		return err
 	}
 	return fmt.Errorf("fold hour %s: %s: %w; run `hxp lake verify` to see whether the file is whole", hourName(w.hour), s.Path, err)

@@ -12,9 +12,24 @@ type split struct {
 }
 
 // by sorts rows by the text in a column. groupOf numbers the groups from 0.
-func (s *split) by(v *event.LakeVector, rows []int32, groupOf func(text string) (int32, error)) (err error) {
-	s.groups, s.ends = s.groups[:0], s.ends[:0]
-	s.ofWord = s.ofWord[:0]
+func (s *split) by(v *event.LakeVector, rows []int32, groupOf func(text string) (int32, error)) error {
+	if err := s.number(v, rows, groupOf); err != nil {
+		return err
+	}
+	s.ends = s.ends[:0]
+	for _, g := range s.groups {
+		for int(g) >= len(s.ends) {
+			s.ends = append(s.ends, 0)
+		}
+		s.ends[g]++
+	}
+	s.sort(rows)
+	return nil
+}
+
+// number finds the group of each row by the text in a column.
+func (s *split) number(v *event.LakeVector, rows []int32, groupOf func(text string) (int32, error)) (err error) {
+	s.groups, s.ofWord = s.groups[:0], s.ofWord[:0]
 	if len(v.Index) > 0 {
 		for range v.Words {
 			s.ofWord = append(s.ofWord, -1)
@@ -48,13 +63,8 @@ func (s *split) by(v *event.LakeVector, rows []int32, groupOf func(text string) 
 			}
 			g = last
 		}
-		for int(g) >= len(s.ends) {
-			s.ends = append(s.ends, 0)
-		}
-		s.ends[g]++
 		s.groups = append(s.groups, g)
 	}
-	s.sort(rows)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package batch
 
 import (
 	"cmp"
-	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -11,11 +10,14 @@ import (
 // tally is what one reader folds. It has one owner.
 type tally struct {
 	w         *work
-	countOnly bool // count the events of models instead of folding them
+	countOnly bool // count the events of each value instead of folding them
 
-	groups []*group         // of models
-	number map[string]int32 // by name, "" = none
-	models []joined         // of w.joins, as far as this reader saw
+	events int64
+	groups [len(cellFields)]*grouping // of models, tenants and endpoints
+	users  *grouping
+	usage  []agg.Usage  // of the requests of users, by number
+	others agg.Distinct // users whose requests count under agg.Others
+	models []joined     // of w.joins, as far as this reader saw
 
 	requests agg.Requests // scratch, as what follows
 	keep     []int32
@@ -23,14 +25,17 @@ type tally struct {
 	row      event.LakeRow
 }
 
-type group struct {
-	model  string
-	events int64
-	cell   *agg.Cell // nil when only counting
-}
+// cellFields are the fields that rows are grouped by into whole cells. Users are too many for that: their requests are counted
+// without sketches.
+var cellFields = [...]event.Field{event.Model, event.Tenant, event.Endpoint}
+
+const byModel = 0 // number of the model among them
 
 func newTally(w *work, countOnly bool) *tally {
-	t := &tally{w: w, countOnly: countOnly, number: map[string]int32{}}
+	t := &tally{w: w, countOnly: countOnly, users: w.newGrouping(event.UserID, countOnly)}
+	for i, f := range cellFields {
+		t.groups[i] = w.newGrouping(f, countOnly)
+	}
 	if len(w.joins.number) > 0 {
 		t.models = make([]joined, len(w.joins.number))
 	}
@@ -46,18 +51,64 @@ func (t *tally) addRequests(s *source, b *event.LakeBlock) error {
 	if t.models != nil {
 		t.w.joins.note(t.models, s, b) // copies too: any row may name the model
 	}
+	t.events += int64(len(rows))
 	if !t.countOnly {
 		t.requests.Prepare(b, t.w.lateness)
 	}
-	if err := t.split.by(b.Field(event.Model), rows, t.groupOf); err != nil {
-		return err
-	}
-	for n, g := range t.groups {
-		rows := t.split.rows(n)
-		if g.events += int64(len(rows)); g.cell != nil && len(rows) > 0 {
-			g.cell.AddRequests(&t.requests, rows)
+	for i, field := range cellFields {
+		if err := t.addTo(t.groups[i], b.Field(field), rows); err != nil {
+			return err
 		}
 	}
+	return t.addUsers(b.Field(event.UserID), rows)
+}
+
+// addTo folds rows by the values of one column.
+func (t *tally) addTo(g *grouping, column *event.LakeVector, rows []int32) error {
+	if column.None && !g.always {
+		return nil
+	}
+	if err := t.split.by(column, rows, g.number); err != nil {
+		return err
+	}
+	for n := range g.values {
+		v := &g.values[n]
+		rows := t.split.rows(n)
+		if len(rows) == 0 {
+			continue
+		}
+		if v.events += int64(len(rows)); v.cell != nil {
+			v.cell.AddRequests(&t.requests, rows)
+		}
+	}
+	return nil
+}
+
+// addUsers counts what the users of some rows did.
+func (t *tally) addUsers(column *event.LakeVector, rows []int32) error {
+	if column.None {
+		return nil
+	}
+	number := func(user string) (int32, error) {
+		n, err := t.users.number(user)
+		if err == nil && t.users.values[n].name == agg.Others {
+			t.others.Add(user)
+		}
+		return n, err
+	}
+	if err := t.split.number(column, rows, number); err != nil {
+		return err
+	}
+	for _, n := range t.split.groups {
+		t.users.values[n].events++
+	}
+	if t.countOnly {
+		return nil
+	}
+	for len(t.usage) < len(t.users.values) {
+		t.usage = append(t.usage, agg.Usage{})
+	}
+	t.requests.AddUsage(t.usage, t.split.groups, rows)
 	return nil
 }
 
@@ -67,24 +118,47 @@ func (t *tally) addOthers(s *source, b *event.LakeBlock) error {
 	if err != nil {
 		return err
 	}
+	t.events += int64(len(rows))
 	for _, i := range rows {
 		if err := b.Row(int(i), &t.row); err != nil {
 			return err
 		}
 		e := &t.row.Event
-		model := e.Text(event.Model)
-		if id := e.Text(event.RequestID); model == "" && id != "" && companion(e.Kind) {
-			model = t.w.joins.modelOf(id)
+		late := t.row.IngestedAt-e.Time > t.w.lateness.Microseconds()
+		for i, field := range cellFields {
+			value := e.Text(field)
+			if id := e.Text(event.RequestID); i == byModel && value == "" && id != "" && companion(e.Kind) {
+				value = t.w.joins.modelOf(id)
+			}
+			if err := t.addEvent(t.groups[i], value, e, late); err != nil {
+				return err
+			}
 		}
-		n, err := t.groupOf(model)
-		if err != nil {
+		if err := t.addEvent(t.users, e.Text(event.UserID), e, late); err != nil {
 			return err
 		}
-		g := t.groups[n]
-		if g.events++; g.cell != nil {
-			g.cell.Add(e, t.row.IngestedAt-e.Time > t.w.lateness.Microseconds())
-		}
 	}
+	return nil
+}
+
+// addEvent folds one event into the cell of a value.
+func (t *tally) addEvent(g *grouping, value string, e *event.Event, late bool) error {
+	if value == "" && !g.always {
+		return nil
+	}
+	n, err := g.number(value)
+	if err != nil {
+		return err
+	}
+	v := &g.values[n]
+	v.events++
+	if t.countOnly || v.name == "" && !g.always {
+		return nil
+	}
+	if v.cell == nil {
+		v.cell = new(agg.Cell)
+	}
+	v.cell.Add(e, late)
 	return nil
 }
 
@@ -104,25 +178,32 @@ func (t *tally) choose(s *source, b *event.LakeBlock) ([]int32, error) {
 	return t.keep, nil
 }
 
-// groupOf returns the number of the group that events of a model count in.
-func (t *tally) groupOf(model string) (int32, error) {
-	switch {
-	case model == agg.AllModels: // nobody can put himself in place of the total
-		model = ""
-	case model != "" && t.w.allowed != nil && !t.w.allowed[model]:
-		model = otherModels
+// addCells adds what t folded, which belongs to sum from then on.
+func (t *tally) addCells(sum cells) {
+	for _, g := range t.groups {
+		for _, v := range g.values {
+			if v.name != "" && v.cell != nil {
+				sum.add(agg.Group{Dimension: g.dimension, Value: v.name}, v.cell)
+			}
+		}
 	}
-	if n, ok := t.number[model]; ok {
-		return n, nil
+	for n, v := range t.users.values {
+		if v.name == "" {
+			continue
+		}
+		g := agg.Group{Dimension: agg.ByUser, Value: v.name}
+		if v.cell != nil {
+			sum.add(g, v.cell)
+		}
+		if n >= len(t.usage) || t.usage[n].Requests == 0 {
+			continue
+		}
+		c := t.usage[n].Cell()
+		if v.name == agg.Others {
+			c.Users.Merge(&t.others)
+		} else {
+			c.Users.Add(v.name)
+		}
+		sum.add(g, c)
 	}
-	if !t.countOnly && t.w.allowed == nil && len(t.groups) > t.w.folder.models {
-		return 0, errModels
-	}
-	g := &group{model: strings.Clone(model)}
-	if !t.countOnly {
-		g.cell = new(agg.Cell)
-	}
-	n := int32(len(t.groups))
-	t.groups, t.number[g.model] = append(t.groups, g), n
-	return n, nil
 }

@@ -162,9 +162,15 @@ type runJSON struct {
 // aggregate runs the hour and waits for the end.
 func aggregate(tb testing.TB, s *batch.Service) {
 	tb.Helper()
+	run(tb, s, "hourly", "2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z")
+}
+
+// run runs the aggregation of a level for an interval and waits for the end.
+func run(tb testing.TB, s *batch.Service, level, from, to string) {
+	tb.Helper()
 	h := s.Handler()
 	rec := httptest.NewRecorder()
-	body := `{"dag_id":"hxp_hourly_aggregation","data_interval_start":"2026-03-01T10:00:00Z","data_interval_end":"2026-03-01T11:00:00Z"}`
+	body := fmt.Sprintf(`{"dag_id":"hxp_%[1]s_aggregation","task_id":"%[1]s_aggregation","data_interval_start":%q,"data_interval_end":%q}`, level, from, to)
 	h.ServeHTTP(rec, httptest.NewRequest("POST", "/runs", strings.NewReader(body)))
 	if rec.Code != 202 {
 		tb.Fatalf("POST /runs: %d %s", rec.Code, rec.Body)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/store"
@@ -138,5 +139,54 @@ func BenchmarkMonth(b *testing.B) {
 	rows, _, err := st.Rows(b.Context(), "monthly", agg.ByModel, time.Time{}, time.Time{}, "*", 0, "")
 	if err != nil || len(rows) != 13 || rows[0].Requests != 31*40_000 {
 		b.Fatal(len(rows), err)
+	}
+}
+
+// Tenants, endpoints and users have rows of their own on every level, with exact totals; beyond a limit the rest is together.
+func TestOtherDimensionsReachTheMonth(t *testing.T) {
+	r := newRoad(t)
+	msgs := make([]*bus.Message, 3000)
+	var want agg.Cell
+	for i := range msgs {
+		var e event.Event
+		e.ID, e.Source, e.Kind, e.HasTime = fmt.Sprint("d", i), "test", event.LLMRequest, true
+		e.Time = hour*1e6 + int64(i%3)*3600e6 + int64(i)
+		e.SetText(event.Model, "m")
+		e.SetText(event.Tenant, []string{"acme", "globex"}[i%2])
+		e.SetText(event.Endpoint, "/v1/chat")
+		e.SetText(event.UserID, fmt.Sprintf("user-%04d", i%1000))
+		e.SetInt(event.PromptTokens, int64(i))
+		e.SetBool(event.Success, true)
+		e.SetInt(event.DurationMS, int64(i+1)*1_000_000)
+		e.Settle()
+		want.Add(&e, true)
+		msgs[i] = &bus.Message{Topic: e.Kind.Topic(), Key: []byte(e.Key()), Value: event.AppendJSON(nil, &e)}
+	}
+	r.send(t, msgs)
+	s := r.batch(t, batch.Defaults())
+	start(t, s)
+	run(t, s, "monthly", "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z")
+	for _, level := range []string{"daily", "monthly"} {
+		for dimension, values := range map[string]int{agg.ByModel: 2, agg.ByTenant: 2, agg.ByEndpoint: 1, agg.ByUser: 201} {
+			rows, _, err := r.store.Rows(t.Context(), level, dimension, time.Time{}, time.Time{}, "*", 0, "")
+			if err != nil || len(rows) != values {
+				t.Fatalf("%s by %s: %d rows, want %d (%v)", level, dimension, len(rows), values, err)
+			}
+			var requests, tokens int64
+			for _, row := range rows {
+				if row.Model != agg.AllModels {
+					requests, tokens = requests+row.Requests, tokens+row.PromptTokens
+				}
+				if dimension == agg.ByTenant && (row.LatencyP95MS == nil || row.UniqueUsers < 490 || row.UniqueUsers > 510) {
+					t.Errorf("tenant %+v", row)
+				}
+				if dimension == agg.ByUser && row.Model != agg.Others && (row.UniqueUsers != 1 || row.LatencyP95MS != nil) {
+					t.Errorf("user %+v", row)
+				}
+			}
+			if requests != int64(want.Requests) || tokens != want.Tokens.Prompt {
+				t.Errorf("%s by %s adds up to %d requests and %d tokens, want %d and %d", level, dimension, requests, tokens, want.Requests, want.Tokens.Prompt)
+			}
+		}
 	}
 }
