@@ -259,7 +259,7 @@ func serviceOf(cmd *cobra.Command, name, part string) error {
 	if err == nil {
 		ctx, stop := context.WithTimeout(cmd.Context(), 5*time.Second)
 		defer stop()
-		err = c.Call(ctx, http.MethodGet, "/api/v2/version", nil, nil)
+		err = c.Call(ctx, http.MethodGet, "/api/v2/dags?limit=1", nil, nil)
 	}
 	if err == nil {
 		_, err = fmt.Fprintf(w, "airflow %s: hxp runs already and serves %s at %s\n", name, part, c.URL())

@@ -134,7 +134,7 @@ func (s *system) announce(o Options) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nhxp %s is ready\n\n", Version)
 	for _, line := range [][2]string{
-		{"operations", "dashboard"}, {KafkaAPI, "send events"}, {EventProcessingAPI, "live windows"}, {BatchProcessingAPI, "hours and runs"},
+		{"operations", "dashboard"}, {KafkaAPI, "send events"}, {EventProcessingAPI, "live windows"}, {BatchProcessingAPI, "hours and runs"}, {Scheduler, "scheduler"},
 		{DataStreamingAPI, "live streams"}, {"kafka", "Kafka protocol"}, {"business", "business board"}, {"performance", "performance board"}, {"system", "system board"},
 	} {
 		if url, ok := urls[line[0]]; ok {
@@ -148,5 +148,5 @@ func (s *system) announce(o Options) error {
 
 // tryPath is the first thing to open of a service.
 var tryPath = map[string]string{
-	"operations": "/", KafkaAPI: "/events", EventProcessingAPI: "/analytics?window=60&group_by=model", BatchProcessingAPI: "/aggregation/status", DataStreamingAPI: "/stream/metrics",
+	"operations": "/", Scheduler: "/", KafkaAPI: "/events", EventProcessingAPI: "/analytics?window=60&group_by=model", BatchProcessingAPI: "/aggregation/status", DataStreamingAPI: "/stream/metrics",
 }

@@ -52,6 +52,8 @@ func (a *API) Mount(m *httpx.Mux) {
 	dag, run := "/api/v2/dags/{dag}", "/api/v2/dags/{dag}/dagRuns/{run}"
 	task := run + "/taskInstances/{task}"
 
+	a.open(m, "GET /api/v2/version", "Which Airflow this answers as.", a.getVersionInfo)
+	a.open(m, "GET /api/v2/monitor/health", "Health of the scheduler and its database.", a.getHealth)
 	v2("GET /api/v2/dags", "Lists the DAGs.", a.getDAGs)
 	v2("PATCH /api/v2/dags", "Pauses or resumes the DAGs that match.", a.patchDAGs)
 	v2("GET "+dag, "Describes a DAG.", a.getDAG)

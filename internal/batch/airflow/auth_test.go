@@ -137,7 +137,8 @@ func TestTokensThatAreNotOurs(t *testing.T) {
 	if o := r.want(401, "GET", "/dags", nil); o["detail"] != "Not authenticated" {
 		t.Errorf("%v", o)
 	}
-	r.want(200, "GET", "/monitor/health", nil) // open
+	r.want(200, "GET", "/monitor/health", nil) // open, and so is
+	r.want(200, "GET", "/version", nil)
 }
 
 func TestAViewerOnlyReads(t *testing.T) {

@@ -18,7 +18,6 @@ const (
 
 // mountPage adds what the page of the scheduler asks for beside /api/v2: the same facts put together for one look.
 func (a *API) mountPage(m *httpx.Mux) {
-	a.open(m, "GET /api/v2/monitor/health", "Health of the scheduler and its database.", a.getHealth)
 	a.handle(m, "GET /ui/overview", "All DAGs with their last runs.", a.getOverview)
 	a.handle(m, "GET /ui/dags/{dag}/grid", "Runs of a DAG by task, newest first.", a.getGrid, httpx.Query("limit", "Runs, 1 to 200."), httpx.Query("offset", "Runs to leave out."))
 	a.handle(m, "GET /ui/dags/{dag}/runs/{run}", "One run with its progress and what its tasks found.", a.getPageRun)

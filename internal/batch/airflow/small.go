@@ -15,7 +15,6 @@ import (
 
 // mountSmall adds the collections that Airflow's clients look at. Those of things that hxp does not have are empty.
 func (a *API) mountSmall(v2 func(pattern, doc string, e endpoint, opts ...httpx.Option)) {
-	v2("GET /api/v2/version", "Which Airflow this answers as.", a.getVersionInfo)
 	v2("GET /api/v2/dagTags", "Lists the tags.", a.getTags)
 	v2("GET /api/v2/dagStats", "Counts runs by DAG and state.", a.getStats)
 	v2("GET /api/v2/dagSources/{dag}", "Shows the definition of a DAG.", a.getSource)
