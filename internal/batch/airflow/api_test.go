@@ -479,3 +479,59 @@ func TestFailuresBelowAreNotToldToStrangers(t *testing.T) {
 		t.Errorf("health: %v", o)
 	}
 }
+
+func TestThePageSeesABackfillRunByRun(t *testing.T) {
+	r := newRig(t)
+	for i, state := range []agg.RunState{agg.RunSuccess, agg.RunFailed, agg.RunRunning} {
+		r.sched.did("hxp_daily_aggregation", agg.RunBackfill, date(2026, 2, 3-i), state).BackfillID = 1
+	}
+	r.want(200, "POST", "/backfills", object{"dag_id": "hxp_daily_aggregation", "from_date": "2026-02-01", "to_date": "2026-02-03"})
+	o := r.want(200, "GET", "!/ui/backfills/1", nil)
+	if tasks := o["tasks"].(object); o["runs"] != nil || tasks["succeeded"] != 2.0 || tasks["failed"] != 2.0 || tasks["running"] != 2.0 || o["to"] != "2026-02-03T00:00:00Z" {
+		t.Errorf("%v", o)
+	}
+	o = r.want(200, "GET", "!/ui/backfills/1?runs=true", nil)
+	var states []any
+	for _, run := range list(o["runs"]) {
+		states = append(states, run.(object)["state"])
+	}
+	if !slices.Equal(states, []any{"running", "failed", "success"}) {
+		t.Errorf("in the order of their intervals: %v", states)
+	}
+}
+
+func TestThePageSeesAllAtOnce(t *testing.T) {
+	r := newRig(t)
+	r.sched.did("hxp_daily_aggregation", agg.RunScheduled, date(2026, 3, 1), agg.RunCancelled)
+	r.sched.logs["r1"] = []agg.LogLine{{At: noon, TaskID: "daily_aggregation", Event: "one"}, {At: noon, TaskID: "report_generation", Event: "two"}}
+	o := r.want(200, "GET", "!/ui/overview", nil)
+	d := list(o["dags"])[1].(object)
+	if len(list(o["dags"])) != 4 || d["dag_id"] != "hxp_daily_aggregation" || list(d["runs"])[0].(object)["state"] != "cancelled" || d["counts"].(object)["failed"] != 1.0 || o["schedulers"].(object)["alive"] != 1.0 {
+		t.Errorf("overview: %v", o)
+	}
+	g := r.want(200, "GET", "!/ui/dags/hxp_daily_aggregation/grid?limit=5", nil)
+	if run := list(g["runs"])[0].(object); g["total"] != 1.0 || len(list(run["tasks"])) != 2 {
+		t.Errorf("grid: %v", g)
+	}
+	const run = "!/ui/dags/hxp_daily_aggregation/runs/scheduled__2026-03-02T00:00:00+00:00"
+	if o := r.want(200, "GET", run, nil); o["run"].(object)["state"] != "cancelled" || o["dag"].(object)["cron"] != "0 0 * * *" {
+		t.Errorf("run: %v", o)
+	}
+	for query, want := range map[string]int{"": 2, "?after=1": 1, "?after=7": 0, "?task=report_generation": 1} {
+		if o := r.want(200, "GET", run+"/logs"+query, nil); len(list(o["lines"])) != want {
+			t.Errorf("logs%s: %v", query, o)
+		}
+	}
+	r.want(404, "GET", "!/ui/dags/nope/grid", nil)
+	r.want(422, "GET", run+"/logs?after=-1", nil)
+	plan := r.want(200, "POST", "!/ui/backfills/plan", object{"dag_id": "hxp_daily_aggregation", "from_date": "2026-02-28", "to_date": "2026-03-02"})
+	if plan["total"] != 2.0 || len(list(plan["runs"])) != 3 {
+		t.Errorf("plan: %v", plan)
+	}
+	if o := r.want(200, "POST", run+"/cancel", nil); o["state"] != "cancelled" {
+		t.Errorf("cancel: %v", o)
+	}
+	if e := r.want(200, "GET", "/eventLogs?order_by=-event_log_id", nil); list(e["event_logs"])[0].(object)["event"] != "cancel_dag_run" {
+		t.Errorf("audit: %v", e)
+	}
+}

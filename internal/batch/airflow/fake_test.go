@@ -129,7 +129,7 @@ func (f *fake) RunOf(_ context.Context, dag, runID string) (agg.Run, error) {
 func (f *fake) Runs(_ context.Context, q agg.RunFilter) (agg.RunPage, error) {
 	var out []agg.Run
 	for _, r := range f.runs {
-		if (q.DagID == "" || q.DagID == r.DagID) && (len(q.States) == 0 || slices.Contains(q.States, r.State)) && (len(q.Types) == 0 || slices.Contains(q.Types, r.Trigger)) &&
+		if (q.DagID == "" || q.DagID == r.DagID) && (len(q.States) == 0 || slices.Contains(q.States, r.State)) && (q.BackfillID == 0 || q.BackfillID == r.BackfillID) && (len(q.Types) == 0 || slices.Contains(q.Types, r.Trigger)) &&
 			(q.From.IsZero() || !r.Start.Before(q.From)) && (q.To.IsZero() || r.Start.Before(q.To)) {
 			out = append(out, r)
 		}

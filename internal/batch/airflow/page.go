@@ -14,6 +14,8 @@ const (
 	lastRuns    = 24
 	defaultGrid = 40
 	maxGrid     = 200
+
+	maxBackfillRuns = 2500
 )
 
 // mountPage adds what the page of the scheduler asks for beside /api/v2: the same facts put together for one look.
@@ -25,7 +27,7 @@ func (a *API) mountPage(m *httpx.Mux) {
 	a.handle(m, "POST /ui/dags/{dag}/runs/{run}/cancel", "Ends a run that waits or executes.", a.postCancel)
 	a.handle(m, "POST /ui/backfills/plan", "What a backfill would do with each interval.", a.postPlan)
 	a.handle(m, "GET /ui/backfills", "Backfills with how far they are, newest first.", a.getPageBackfills, httpx.Query("dag_id", "Only those of this DAG."))
-	a.handle(m, "GET /ui/backfills/{backfill}", "A backfill with how far it is.", a.getPageBackfill)
+	a.handle(m, "GET /ui/backfills/{backfill}", "A backfill with how far it is.", a.getPageBackfill, httpx.Query("runs", "true: with its runs, the first 2,500 by their intervals."))
 }
 
 // cell is the state of one task in one run.
@@ -228,14 +230,29 @@ func (a *API) getPageBackfill(_ http.ResponseWriter, r *http.Request) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	runs, err := a.sched.Runs(r.Context(), agg.RunFilter{DagID: b.DagID, BackfillID: b.ID})
+	runs, err := a.sched.Runs(r.Context(), agg.RunFilter{DagID: b.DagID, BackfillID: b.ID, Order: "data_interval_start"})
 	if err != nil {
 		return nil, err
 	}
-	return struct {
+	answer := struct {
 		agg.Backfill
-		Tasks taskCounts `json:"tasks"`
-	}{included(b), countTasks(runs.Runs)}, nil
+		Tasks taskCounts    `json:"tasks"`
+		Runs  []backfillRun `json:"runs,omitempty"`
+	}{Backfill: included(b), Tasks: countTasks(runs.Runs)}
+	if wanted, _ := paramsOf(r).flag("runs"); wanted {
+		for _, run := range runs.Runs[:min(len(runs.Runs), maxBackfillRuns)] {
+			answer.Runs = append(answer.Runs, backfillRun{run.RunID, run.State, run.Start, run.End})
+		}
+	}
+	return answer, nil
+}
+
+// backfillRun is a run of a backfill with as little as the page needs, because there may be thousands.
+type backfillRun struct {
+	RunID string       `json:"run_id"`
+	State agg.RunState `json:"state"`
+	Start time.Time    `json:"data_interval_start"`
+	End   time.Time    `json:"data_interval_end"`
 }
 
 // taskCounts are the tasks of a backfill by what they are doing.
