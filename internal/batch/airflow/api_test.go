@@ -272,6 +272,17 @@ func TestTriggerRefusesWhatIsTaken(t *testing.T) {
 	}
 }
 
+func TestTriggerAttachesOnlyWhenNoRunIsNamed(t *testing.T) {
+	r := newRig(t)
+	r.want(200, "POST", "/dags/hxp_daily_aggregation/dagRuns", object{"dag_run_id": "one", "logical_date": nil})
+	if o := r.want(200, "POST", "/dags/hxp_daily_aggregation/dagRuns", object{"logical_date": nil}); o["dag_run_id"] != "one" {
+		t.Errorf("attached to %v", o["dag_run_id"])
+	}
+	if o := r.want(409, "POST", "/dags/hxp_daily_aggregation/dagRuns", object{"dag_run_id": "two", "logical_date": nil}); !strings.Contains(o["detail"].(string), "one") {
+		t.Errorf("%v", o)
+	}
+}
+
 func TestBadBodiesAreRefusedAsPydanticDoes(t *testing.T) {
 	r := newRig(t)
 	const runs = "/dags/hxp_daily_aggregation/dagRuns"

@@ -86,8 +86,8 @@ func choiceIn(b *body, dag string) (*choice, error) {
 
 // storedOrder are the keys by which the store itself can order.
 var storedOrder = map[string]string{
-	"id": "created_at", "queued_at": "created_at", "run_id": "run_id", "dag_run_id": "run_id", "state": "state", "logical_date": "data_interval_start",
-	"data_interval_start": "data_interval_start", "start_date": "started_at", "end_date": "ended_at",
+	"id": "created_at", "queued_at": "queued_at", "run_id": "run_id", "dag_run_id": "run_id", "state": "state", "run_type": "run_type", "logical_date": "data_interval_start",
+	"data_interval_start": "data_interval_start", "run_after": "run_after", "start_date": "started_at", "end_date": "ended_at",
 }
 
 // runs returns the page of a choice and how many runs it has in all. The store does it alone where it can; else it gives the

@@ -140,6 +140,8 @@ func (f *fake) Runs(_ context.Context, q agg.RunFilter) (agg.RunPage, error) {
 		switch key {
 		case "data_interval_start":
 			n = x.Start.Compare(y.Start)
+		case "run_after":
+			n = x.RunAfter.Compare(y.RunAfter)
 		case "run_id":
 			n = strings.Compare(x.RunID, y.RunID)
 		}
@@ -171,6 +173,11 @@ func (f *fake) Trigger(ctx context.Context, req agg.RunRequest) (agg.Run, bool, 
 	} else {
 		r.End = floor(d.Period, noon)
 		r.Start = floor(d.Period, r.End.Add(-time.Hour))
+	}
+	for _, other := range f.runs {
+		if other.DagID == r.DagID && other.Start.Equal(r.Start) && other.End.Equal(r.End) && !other.State.Final() {
+			return other, true, nil
+		}
 	}
 	for _, t := range d.Tasks {
 		r.Tasks = append(r.Tasks, agg.Task{TaskID: t.TaskID, State: agg.RunQueued, MaxTries: 3})

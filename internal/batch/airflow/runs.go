@@ -119,8 +119,11 @@ func (a *API) postRun(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if existed && run.RunID == req.RunID {
+	switch {
+	case existed && run.RunID == req.RunID:
 		return nil, taken(run.RunID)
+	case existed && req.RunID != "": // a client that named its run would look for it in vain
+		return nil, refuse(http.StatusConflict, fmt.Sprintf("The run %s does this interval now, and will count what was there when you asked; wait for it, or leave dag_run_id out to attach to it", run.RunID))
 	}
 	a.noted(r, "trigger_dag_run", d.ID, run.RunID, "", map[string]any{"data_interval_start": run.Start, "data_interval_end": run.End})
 	return a.runView(&run), nil
