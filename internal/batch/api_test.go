@@ -319,7 +319,7 @@ func TestHealthOfTheTables(t *testing.T) {
 	s, _ := newService(t, newWorld(), nil)
 	h := httpx.NewHealth("batch-processing-api", "test")
 	s.AddChecks(h)
-	if b := h.Report(t.Context()); b.Status != httpx.Healthy || len(b.Checks) != 2 {
+	if b := h.Report(t.Context()); b.Status != httpx.Healthy || len(b.Checks) != 3 {
 		t.Errorf("%+v", b)
 	}
 }

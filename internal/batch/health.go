@@ -12,6 +12,7 @@ import (
 func (s *Service) AddChecks(h *httpx.Health) {
 	h.Add("database", s.checkTables)
 	h.Add("aggregation", s.checkAggregation)
+	h.Add("reports", s.reports.check)
 }
 
 // checkAggregation is degraded while hours cannot be folded: what is stored can still be read.

@@ -131,6 +131,13 @@ func (p *reporter) produce(ctx context.Context, r agg.Report, content contentFun
 	return now, err
 }
 
+// full tells whether so many reports are under way that no further one is taken.
+func (p *reporter) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.making) >= maxUnfinished
+}
+
 // claim makes the caller the one who makes the report, unless somebody does.
 func (p *reporter) claim(r agg.Report) (m *making, mine bool) {
 	p.mu.Lock()
@@ -210,7 +217,7 @@ func (p *reporter) make(ctx context.Context, r agg.Report, content contentFunc) 
 	switch stored := p.store.UpdateReport(end, r); {
 	case errors.Is(stored, p.s.deps.NotFound): // deleted meanwhile, and so is what was written
 		p.remove(r)
-		err = errors.Join(err, errDeleted)
+		r.Status, err = agg.ReportFailed, errDeleted
 	case stored != nil:
 		err = errors.Join(err, stored)
 	}

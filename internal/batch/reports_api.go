@@ -32,8 +32,8 @@ func (s *Service) mountReports(m *httpx.Mux, limit, cursor httpx.Option) {
 	none := httpx.Answer("404", "There is no such report.")
 	m.HandleFunc("POST /reports/generate", s.postReport, httpx.Doc("Makes a report. The same type, format and period is the same report: it is made again, and changes when the data did."),
 		httpx.Body("application/json"), httpx.Answer("201", "The report; it is done."), httpx.Answer("202", "It takes longer; Location names it."),
-		httpx.Answer("409", "Reports, or this type or format, are switched off."), httpx.Answer("422", "Type, format, period or options cannot be used; errors says which."),
-		httpx.Answer("501", "The type is not available in this version."))
+		httpx.Answer("409", "Reports, or this type or format, are switched off, or the report was deleted while it was made."), httpx.Answer("422", "Type, format, period or options cannot be used; errors says which."),
+		httpx.Answer("501", "The type is not available in this version."), httpx.Answer("503", "Try again after Retry-After."))
 	m.HandleFunc("GET /reports/list", s.getReports, httpx.Doc("Lists reports, newest first."), httpx.Query("report_type", "Only reports of this type."), limit, cursor)
 	m.HandleFunc("GET /reports/status", s.getReportStatus, httpx.Doc("How many reports there are in each status, and the last of each type."))
 	m.HandleFunc("GET /reports/{id}", s.getReport, httpx.Doc("What is known of a report."), none)
@@ -261,6 +261,11 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, status, detail, errs...)
 		return
 	}
+	if s.reports.full() {
+		w.Header().Set("Retry-After", "10")
+		httpx.Problem(w, r, http.StatusServiceUnavailable, fmt.Sprintf("%d reports are under way; try again when some are done", maxUnfinished))
+		return
+	}
 	rep, m, err := s.reports.order(r.Context(), newReport(req.kind, req.format, *req.period))
 	if err != nil {
 		s.fail(w, r, err)
@@ -269,7 +274,11 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Location", "/reports/"+rep.ID)
 	status = http.StatusAccepted
 	if m != nil && await(r.Context(), m.done, reportWait) {
-		if rep = m.r; rep.Status == agg.ReportFailed {
+		switch rep = m.r; {
+		case errors.Is(m.err, errDeleted):
+			httpx.Problem(w, r, http.StatusConflict, errDeleted.Error())
+			return
+		case rep.Status == agg.ReportFailed:
 			httpx.Problem(w, r, http.StatusInternalServerError, "the report could not be made: "+m.err.Error())
 			return
 		}

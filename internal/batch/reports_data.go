@@ -3,6 +3,7 @@ package batch
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,7 +29,31 @@ func (p *reporter) testPage(ctx context.Context, period report.Period) (document
 	return &report.TestPage{Period: period, Hours: rows, Missing: missing}, err
 }
 
+// summary reads rows and cells one after the other. Who finds that they do not tell the same, since they were made again in between,
+// reads them again, so that a report never contradicts itself.
 func (p *reporter) summary(ctx context.Context, k report.Kind, period report.Period) (*report.Summary, error) {
+	for range 3 {
+		s, err := p.look(ctx, k, period)
+		if err != nil || agree(s.Rows, s.Total) {
+			return s, err
+		}
+	}
+	return nil, errors.New("the rows change while they are read; try again when fewer events of this time arrive")
+}
+
+// agree tells whether a total counts the events of the rows.
+func agree(rows []agg.Row, total *agg.Row) bool {
+	var events, requests int64
+	for i := range rows {
+		if rows[i].Model == agg.AllModels {
+			events, requests = events+rows[i].Events, requests+rows[i].Requests
+		}
+	}
+	return total == nil && events == 0 || total != nil && total.Events == events && total.Requests == requests
+}
+
+// look gathers a summary once.
+func (p *reporter) look(ctx context.Context, k report.Kind, period report.Period) (*report.Summary, error) {
 	l := levels[k.Level()]
 	s := &report.Summary{Kind: k, Period: period}
 	var err error

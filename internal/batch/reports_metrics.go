@@ -1,7 +1,12 @@
 package batch
 
 import (
+	"context"
+	"fmt"
+	"strings"
+
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -23,4 +28,18 @@ func (m *reportMetrics) Collect(out chan<- telemetry.Metric) {
 	for _, k := range report.Kinds {
 		out <- telemetry.Const(m.status, telemetry.GaugeValue, statusNumber[m.p.state(k)], string(k))
 	}
+}
+
+// check is degraded while the last report of a type has failed: what was made before can still be read.
+func (p *reporter) check(context.Context) httpx.Check {
+	var failed []string
+	for _, k := range report.Kinds {
+		if p.state(k) == "failed" {
+			failed = append(failed, string(k))
+		}
+	}
+	if len(failed) > 0 {
+		return httpx.Check{Status: httpx.Degraded, Detail: fmt.Sprintf("the last report failed of %s; GET /reports/list says why", strings.Join(failed, ", "))}
+	}
+	return httpx.Check{Status: httpx.Healthy, Detail: "the last report of each type is done, or there is none"}
 }

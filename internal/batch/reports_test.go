@@ -15,6 +15,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -314,6 +315,9 @@ func TestReportThatFails(t *testing.T) {
 		if v := metric(t, r.reg, `report_generation_status{report_type="test"}`); v != "-1" {
 			t.Errorf("metric %s", v)
 		}
+		if c := r.s.reports.check(t.Context()); c.Status != httpx.Degraded || !strings.Contains(c.Detail, "test") {
+			t.Errorf("health %+v", c)
+		}
 	})
 }
 
@@ -351,6 +355,45 @@ func TestSlowReport(t *testing.T) {
 		synctest.Wait()
 		if m := next.call("GET", a.header.Get("Location"), ""); m.json["status"] != "completed" || len(w.reports.reports) != 1 {
 			t.Errorf("after the restart: %s", m.body)
+		}
+	})
+}
+
+// A report that was being made when the process was killed is made at the next start.
+func TestReportOverAKill(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		cut := newReport(report.Test, "pdf", report.Period{Start: time.Unix(hour0, 0), End: time.Unix(hour0+3600, 0)})
+		cut.Status = agg.ReportRunning
+		w.reports.reports[cut.ID] = cut
+		r := begin(t, w, nil)
+		synctest.Wait()
+		if m := r.call("GET", "/reports/"+cut.ID, ""); m.json["status"] != "completed" {
+			t.Errorf("%s", m.body)
+		}
+	})
+}
+
+// A report that is deleted while it is made leaves nothing behind, and who waits for it is told.
+func TestReportDeletedWhileItIsMade(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		w.reports.slow = make(chan struct{})
+		r := begin(t, w, nil)
+		waiting := make(chan answer)
+		go func() {
+			waiting <- call(t, r.s, "POST", "/reports/generate", `{"report_type":"test","format":"json",`+anHour+`}`)
+		}()
+		synctest.Wait()
+		if d := r.call("DELETE", "/reports/test-20260301T10-20260301T11-json", ""); d.status != 204 {
+			t.Fatalf("%d %s", d.status, d.body)
+		}
+		close(w.reports.slow)
+		if a := <-waiting; a.status != http.StatusConflict || !strings.Contains(a.body, "deleted") {
+			t.Errorf("who waits: %d %s", a.status, a.body)
+		}
+		if files, _ := filepath.Glob(filepath.Join(w.reportsDir, "test", "*")); len(files) != 0 || len(w.reports.reports) != 0 {
+			t.Errorf("left behind: %v", files)
 		}
 	})
 }

@@ -42,6 +42,8 @@ type road struct {
 	store  *store.Store
 	folder *lake.Lake
 	writer *lake.Writer
+
+	reports string // folder
 }
 
 func newRoad(tb testing.TB) *road {
@@ -56,7 +58,7 @@ func newRoad(tb testing.TB) *road {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r := &road{b, s, l, lake.NewWriter(lake.Config{PublishInterval: 200 * time.Millisecond}, l, b, s, slog.New(slog.DiscardHandler), nil)}
+	r := &road{b, s, l, lake.NewWriter(lake.Config{PublishInterval: 200 * time.Millisecond}, l, b, s, slog.New(slog.DiscardHandler), nil), tb.TempDir()}
 	start(tb, r.writer)
 	return r
 }
@@ -112,7 +114,7 @@ func (r *road) ends(ctx context.Context) (map[string]map[int32]int64, error) {
 func (r *road) batch(tb testing.TB, cfg batch.Config) *batch.Service {
 	tb.Helper()
 	s, err := batch.New(cfg, batch.Deps{Hours: r.store, Periods: r.store, Rows: r.store, Runs: r.store, Scanner: r.folder, Lake: r.writer, Ends: r.ends, Parquet: lake.WriteTable,
-		Reports: r.store, ReportsDir: tb.TempDir(),
+		Reports: r.store, ReportsDir: r.reports,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
 	if err != nil {
 		tb.Fatal(err)

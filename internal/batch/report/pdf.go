@@ -48,6 +48,7 @@ func (s *sheet) need(h float64) bool {
 // heading starts a section.
 func (s *sheet) heading(text, about string) {
 	s.need(30)
+	s.f.Bookmark(text, 0, s.y)
 	s.text(margin, s.y+4, text, 13, true, ink, left)
 	s.y += 7.5
 	if about != "" {
@@ -101,6 +102,7 @@ func (s *Summary) pdf() ([]byte, error) {
 // first answers "how are we doing" on one page.
 func (s *Summary) first(d *sheet) {
 	d.page()
+	d.f.Bookmark("Overview", 0, 0)
 	d.rect(0, 0, pageW, 3.2, accent)
 	d.text(margin, 17, "HXP-Enterprise LLM Server", 8.5, true, accent, left)
 	d.text(pageW-margin, 17, "compared with "+s.previously(), 8.5, false, muted, right)
