@@ -55,6 +55,7 @@ func dagsBackfill() *cobra.Command {
 			if err := c.Call(cmd.Context(), http.MethodPost, "/api/v2/backfills", body, &made); err != nil {
 				return unknown(err, "Dag '%s' could not be found", body["dag_id"])
 			}
+			remindPaused(cmd, c, fmt.Sprint(body["dag_id"]))
 			return follow(cmd, c, made.ID, fmt.Sprint(body["dag_id"]))
 		}}
 	f := cmd.Flags()
@@ -240,6 +241,7 @@ func backfillCreate() *cobra.Command {
 				}
 				return unknown(err, "Could not find dag %s", dag)
 			}
+			remindPaused(cmd, c, dag)
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s [info     ] Created backfill.              [hxp] backfill_id=%d dag_id=%s from_date=%s to_date=%s\n",
 				time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"), made.ID, dag, body["from_date"], body["to_date"])
 			return err

@@ -234,7 +234,7 @@ func inOrder(raw json.RawMessage) (airflowRow, error) {
 
 func dagsTrigger() *cobra.Command {
 	cmd := &cobra.Command{Use: "trigger DAG", Short: "Trigger a run of a DAG", Args: dagArg,
-		Long:    "Triggers a run. Without a date it takes the last whole interval; -l (3.x) or -e (2.x) name a date, and the interval is the last whole one\nbefore it. A paused DAG runs when it is triggered.",
+		Long:    "Triggers a run. Without a date it takes the last whole interval; -l (3.x) or -e (2.x) name a date, and the interval is the last whole one\nbefore it. The run of a paused DAG waits until the DAG is resumed, as in Airflow.",
 		Example: "  airflow dags trigger hxp_hourly_aggregation\n  airflow dags trigger hxp_weekly_aggregation -e 2025-01-12 -r fix-2025-01-05",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := dagOf(cmd, args)
@@ -266,6 +266,7 @@ func dagsTrigger() *cobra.Command {
 			if err := c.Call(cmd.Context(), http.MethodPost, dagPath(id)+"/dagRuns", body, &r); err != nil {
 				return unknown(err, "Dag id %s not found in DagModel", id)
 			}
+			remindPaused(cmd, c, id)
 			return show(cmd, []airflowRow{{{"conf", decoded(r.Conf)}, {"dag_id", r.DagID}, {"dag_run_id", r.ID}, {"data_interval_start", pyTime(r.From)}, {"data_interval_end", pyTime(r.To)},
 				{"end_date", pyTime(r.EndDate)}, {"last_scheduling_decision", pyTime(r.Decision)}, {"logical_date", pyTime(r.Logical)}, {"run_type", r.Type}, {"start_date", pyTime(r.StartDate)},
 				{"state", r.State}, {"triggering_user_name", orNone(r.User)}}})
@@ -279,6 +280,14 @@ func dagsTrigger() *cobra.Command {
 	f.StringP("dag-id", "d", "", "the DAG, instead of the argument")
 	ignored(cmd, map[string]string{"subdir": "=S", "no-replace-microseconds": ""})
 	return cmd
+}
+
+// remindPaused says on stderr that runs of a paused DAG wait. It is a help: what goes wrong with it is left alone.
+func remindPaused(cmd *cobra.Command, c *app.AirflowClient, id string) {
+	var d airflowDAG
+	if err := c.Call(cmd.Context(), http.MethodGet, dagPath(id), nil, &d); err == nil && d.Paused {
+		fmt.Fprintf(cmd.ErrOrStderr(), "[WARN] %s is paused: its runs wait until `airflow dags unpause %s`\n", id, id)
+	}
 }
 
 func orNone(s *string) any {

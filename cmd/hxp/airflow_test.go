@@ -360,3 +360,40 @@ func TestEveryAirflowCommandHelps(t *testing.T) {
 		t.Errorf("without a sentence or an example: %s", strings.Join(missing, ", "))
 	}
 }
+
+func TestPausedDAGsAreRemindedOf(t *testing.T) {
+	s := &scheduler{t: t, answers: map[string][]string{"GET /api/v2/dags/d": {`{"dag_id":"d","is_paused":true}`}, "POST /api/v2/backfills": {`{"id":1}`}}}
+	out, err := s.airflow("backfill", "create", "--dag-id", "d", "--from-date", "2025-01-01", "--to-date", "2025-01-02")
+	if err != nil || !strings.Contains(out, "[WARN] d is paused: its runs wait until `airflow dags unpause d`\n") {
+		t.Errorf("%q %v", out, err)
+	}
+}
+
+func TestDBCheckLooksAtBothDatabases(t *testing.T) {
+	data := t.TempDir()
+	check := func(connection string) (string, error) {
+		t.Helper()
+		t.Setenv("HXP_DATA_DIR", data)
+		t.Setenv("AIRFLOW_DB_CONNECTION", connection)
+		var out bytes.Buffer
+		root := airflowCommand()
+		root.SetOut(&out)
+		root.SetArgs([]string{"db", "check"})
+		err := root.ExecuteContext(t.Context())
+		return out.String(), err
+	}
+	theirs := filepath.Join(t.TempDir(), "airflow.db")
+	if err := os.WriteFile(theirs, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, good := range []string{"", "sqlite:///" + theirs} {
+		if out, err := check(good); err != nil || !strings.Contains(out, "Connection successful.") {
+			t.Errorf("%q: %q %v", good, out, err)
+		}
+	}
+	for bad, want := range map[string]string{"sqlite:///" + theirs + ".gone": "no such file", "mysql://u:p@h/airflow": "mysql", "postgresql+psycopg2://u:secret@127.0.0.1:x/airflow": "Airflow"} {
+		if _, err := check(bad); codeOf(err) != 1 || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: code %d, %v", bad, codeOf(err), err)
+		}
+	}
+}

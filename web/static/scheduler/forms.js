@@ -23,11 +23,13 @@ export function confirm(title, text, word, yes) {
   form.addEventListener("submit", () => yes());
 }
 
+const waits = (dag) => (dag.paused ? [el("p", { class: "notice" }, "The DAG is paused: what starts here waits until it is back on schedule.")] : []);
+
 export function triggerForm(dag) {
   const kind = dag.period === "hourly" ? "datetime-local" : "date";
   const from = at("", kind), to = at("", kind), conf = el("textarea", { rows: 3, placeholder: "{}", spellcheck: "false" }), note = el("input", { maxlength: 1000 }), wrong = el("p", { class: "form-error", role: "alert" });
   const { box, form } = sheet(`Trigger ${dag.dag_id}`,
-    el("p", { class: "sheet-text" }, "Without dates the last whole interval is run. Times are UTC."),
+    el("p", { class: "sheet-text" }, "Without dates the last whole interval is run. Times are UTC."), ...waits(dag),
     el("div", { class: "fields" }, field("Interval from", from), field("to", to, "not included")),
     field("Conf", conf, "a JSON object that the run carries"), field("Note", note), wrong);
   form.append(el("div", { class: "form-end" }, button("Not now", "", () => box.close()), el("button", { class: "button primary", type: "submit" }, "Trigger")));
@@ -62,7 +64,7 @@ export function backfillForm(dag) {
   const active = el("input", { type: "number", min: 1, value: 10 }), backwards = el("input", { type: "checkbox" }), wrong = el("p", { class: "form-error", role: "alert" }), preview = el("div", { class: "preview", "aria-live": "polite" });
   const start = el("button", { class: "button primary", type: "submit", disabled: true }, "Start");
   const { box, form } = sheet(`Backfill ${dag.dag_id}`,
-    el("p", { class: "sheet-text" }, "Runs the intervals that start on these days, both included (UTC)."),
+    el("p", { class: "sheet-text" }, "Runs the intervals that start on these days, both included (UTC)."), ...waits(dag),
     el("div", { class: "fields" }, field("From", from), field("To", to)),
     el("div", { class: "fields" }, field("Where a run exists", again), field("Runs at the same time", active)),
     el("label", { class: "check" }, backwards, el("span", {}, "begin with the latest")),
