@@ -496,9 +496,10 @@ func TestThePageSeesABackfillRunByRun(t *testing.T) {
 	for i, state := range []agg.RunState{agg.RunSuccess, agg.RunFailed, agg.RunRunning} {
 		r.sched.did("hxp_daily_aggregation", agg.RunBackfill, date(2026, 2, 3-i), state).BackfillID = 1
 	}
-	r.want(200, "POST", "/backfills", object{"dag_id": "hxp_daily_aggregation", "from_date": "2026-02-01", "to_date": "2026-02-03"})
+	r.want(200, "POST", "/backfills", object{"dag_id": "hxp_daily_aggregation", "from_date": "2026-02-01", "to_date": "2026-02-06", "reprocess_behavior": "completed"})
+	r.sched.backfills[0].Done = 1 // of six: one failed, one runs, three wait
 	o := r.want(200, "GET", "!/ui/backfills/1", nil)
-	if tasks := o["tasks"].(object); o["runs"] != nil || tasks["succeeded"] != 2.0 || tasks["failed"] != 2.0 || tasks["running"] != 2.0 || o["to"] != "2026-02-03T00:00:00Z" {
+	if tasks := o["tasks"].(object); o["runs"] != nil || tasks["succeeded"] != 2.0 || tasks["failed"] != 2.0 || tasks["running"] != 2.0 || tasks["waiting"] != 6.0 || o["to"] != "2026-02-06T00:00:00Z" {
 		t.Errorf("%v", o)
 	}
 	o = r.want(200, "GET", "!/ui/backfills/1?runs=true", nil)

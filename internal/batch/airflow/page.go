@@ -1,6 +1,7 @@
 package airflow
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -230,17 +231,20 @@ func (a *API) getPageBackfill(_ http.ResponseWriter, r *http.Request) (any, erro
 	if err != nil {
 		return nil, err
 	}
-	runs, err := a.sched.Runs(r.Context(), agg.RunFilter{DagID: b.DagID, BackfillID: b.ID, Order: "data_interval_start"})
-	if err != nil {
-		return nil, err
-	}
 	answer := struct {
 		agg.Backfill
 		Tasks taskCounts    `json:"tasks"`
 		Runs  []backfillRun `json:"runs,omitempty"`
-	}{Backfill: included(b), Tasks: countTasks(runs.Runs)}
+	}{Backfill: included(b)}
+	if answer.Tasks, err = a.countTasks(r.Context(), &b); err != nil {
+		return nil, err
+	}
 	if wanted, _ := paramsOf(r).flag("runs"); wanted {
-		for _, run := range runs.Runs[:min(len(runs.Runs), maxBackfillRuns)] {
+		runs, err := a.sched.Runs(r.Context(), agg.RunFilter{DagID: b.DagID, BackfillID: b.ID, Order: "data_interval_start", Limit: maxBackfillRuns, WithoutTasks: true})
+		if err != nil {
+			return nil, err
+		}
+		for _, run := range runs.Runs {
 			answer.Runs = append(answer.Runs, backfillRun{run.RunID, run.State, run.Start, run.End})
 		}
 	}
@@ -263,8 +267,20 @@ type taskCounts struct {
 	Failed    int `json:"failed"`
 }
 
-func countTasks(runs []agg.Run) (n taskCounts) {
-	for _, r := range runs {
+// countTasks looks at the tasks of the runs that are under way or went wrong alone: those of the others are all done or all waiting, and there
+// may be thousands, asked for twice a second.
+func (a *API) countTasks(ctx context.Context, b *agg.Backfill) (n taskCounts, err error) {
+	d, err := a.dag(ctx, b.DagID)
+	if err != nil {
+		return n, err
+	}
+	odd, err := a.sched.Runs(ctx, agg.RunFilter{DagID: b.DagID, BackfillID: b.ID, States: []agg.RunState{agg.RunRunning, agg.RunFailed, agg.RunCancelled}})
+	if err != nil {
+		return n, err
+	}
+	n.Succeeded = b.Done * len(d.Tasks)
+	n.Waiting = max(0, b.Total-b.Done-len(odd.Runs)) * len(d.Tasks)
+	for _, r := range odd.Runs {
 		for _, t := range r.Tasks {
 			switch {
 			case t.State == agg.RunSuccess:
@@ -278,5 +294,5 @@ func countTasks(runs []agg.Run) (n taskCounts) {
 			}
 		}
 	}
-	return n
+	return n, nil
 }
