@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -31,6 +32,7 @@ type instance struct {
 	args []string
 	env  []string
 	sql  string // URL of the database; "" when hxp keeps its own
+	lake string // URL of the lake; "" when it is in the folder
 
 	mu   sync.Mutex // guards what a restart changes
 	cmd  *exec.Cmd
@@ -49,7 +51,7 @@ func start(t testing.TB, broker string, args ...string) *instance {
 // prepare is start without the start.
 func prepare(t testing.TB, broker string, args ...string) *instance {
 	t.Helper()
-	h := &instance{dir: t.TempDir(), args: args, env: append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+broker), sql: database(t)}
+	h := &instance{dir: t.TempDir(), args: args, env: append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+broker), sql: database(t), lake: lakeURL()}
 	for _, p := range ports {
 		h.env = append(h.env, p+"=0")
 	}
@@ -62,12 +64,23 @@ func prepare(t testing.TB, broker string, args ...string) *instance {
 	return h
 }
 
-// database is the setting of the database, if any.
-func (h *instance) database() []string {
-	if h.sql == "" {
-		return nil
+// stores are the settings of the database and the lake, if any.
+func (h *instance) stores() (env []string) {
+	if h.sql != "" {
+		env = append(env, "SQL_DATABASE_URL="+h.sql)
 	}
-	return []string{"SQL_DATABASE_URL=" + h.sql}
+	if h.lake != "" {
+		env = append(env, "HXP_LAKE_URL="+h.lake, "HXP_LAKE_S3_ENDPOINT="+os.Getenv("HXP_TEST_S3"))
+	}
+	return env
+}
+
+// lakeURL is a place of its own in the S3 bucket hxp-test of HXP_TEST_S3, "" when there is no such server; its keys are in AWS_….
+func lakeURL() string {
+	if os.Getenv("HXP_TEST_S3") == "" {
+		return ""
+	}
+	return "s3://hxp-test/e2e-" + strings.ToLower(rand.Text())
 }
 
 // cleanEnv is the environment without settings of hxp, which would make runs differ from machine to machine.
@@ -94,7 +107,7 @@ func (h *instance) up(t testing.TB) {
 	}
 	defer log.Close()
 	cmd := exec.Command(binary, append([]string{"up", "--data-dir", filepath.Join(h.dir, "data"), "--ready-file", ready}, h.args...)...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = slices.Concat(h.env, h.database()), log, log
+	cmd.Env, cmd.Stdout, cmd.Stderr = slices.Concat(h.env, h.stores()), log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +186,7 @@ func (h *instance) cli(t testing.TB, args ...string) (stdout, stderr []byte, cod
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, args...)
 	cmd.Env = append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+h.url("kafka"), "HXP_DATA_DIR="+filepath.Join(h.dir, "data"))
-	cmd.Env = append(cmd.Env, h.database()...)
+	cmd.Env = append(cmd.Env, h.stores()...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
