@@ -1,15 +1,18 @@
 // Package batch is the slow path: it turns the raw events of the lake into the hours of the aggregation tables, by itself
-// for every ended hour that received data and on request by runs.
+// for every ended hour that received data and on request by runs, and hours into days, weeks and months by runs.
 //
 // In come, through small interfaces that app connects: the live raw files of an hour and the version they make up (read
 // together, in one transaction), the rows of those files, the positions of the lake and the ends of the input topics, and
-// the stored runs. Out go rows and mergeable blobs of hourly_aggregations, the state of runs, and the HTTP API on :9101.
+// the stored runs. Out go rows and mergeable blobs of the aggregation tables of four levels, the state of runs, and the HTTP API on :9101.
 //
 // Promised:
 //   - An hour is a function of the set of its raw events and of nothing else: files, order, repetition, the number of
 //     workers and passes, and restarts change no byte of its rows or blobs (see fold.go for the rules that make it so).
 //   - A fold that was overtaken by a newer one never overwrites it: a row set is stored with the version it was built
 //     from, and only when that is newer. An hour is dirty when its version is not the one it was built from; there is no flag.
+//   - A day is the merge of its hours, a week or month that of its days, byte for byte; a period that is not the merge of its
+//     children as they are now is seen to be behind, and every row that is read says how complete it is (merge.go, behind.go).
+//   - An hour whose raw files have left stays what it is, and late events add to it.
 //   - A run counts everything that was acknowledged before it was accepted: it records the ends of the topics and waits
 //     until the lake has published them.
 //   - Runs survive kill -9: what was queued or running is executed again on the next start, and folding again is harmless.
