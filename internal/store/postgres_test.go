@@ -3,12 +3,16 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
 // onPostgres opens a store when it is PostgreSQL's turn.
@@ -133,4 +137,30 @@ func TestPostgresAbsent(t *testing.T) {
 			t.Errorf("waited %s", waited)
 		}
 	})
+}
+
+// The longest names that an event may have fit into the tables, whatever they consist of.
+func TestLongNames(t *testing.T) {
+	s := open(t)
+	chance := rand.New(rand.NewPCG(1, 2))
+	name := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(chance.IntN(2) * (1 + chance.IntN(127))) // half of it NUL, which takes most room
+		}
+		return string(b)
+	}
+	a := agg.Aggregate{Rows: map[string][]agg.Row{}, Cells: map[agg.Group][]byte{}}
+	for dimension, n := range map[string]int{agg.ByModel: 256, agg.ByUser: 512, agg.ByTenant: 1024, agg.ByEndpoint: 1024} {
+		r := row(name(n), 1)
+		a.Rows[dimension] = []agg.Row{r}
+		a.Cells[agg.Group{Dimension: dimension, Value: r.Model}] = []byte{1}
+	}
+	if _, err := s.SaveHour(t.Context(), anHour, 1, a); err != nil {
+		t.Fatal(err)
+	}
+	cells, _, err := s.Cells(t.Context(), "hourly", anHour)
+	if err != nil || !reflect.DeepEqual(cells, a.Cells) {
+		t.Error("the names come back otherwise", err)
+	}
 }
