@@ -309,6 +309,11 @@ func (p *reporter) recover(ctx context.Context) error {
 		}
 	}
 	p.mu.Unlock()
+	for _, k := range report.Kinds { // another process may write there too
+		if err := atomicfile.SweepBefore(filepath.Join(p.dir, string(k)), p.s.now().Add(-time.Hour)); err != nil {
+			p.log().Warn("what killed writers left of reports could not be removed", "type", string(k), "err", err)
+		}
+	}
 	open, err := p.store.UnfinishedReports(ctx)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"net/mail"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -379,9 +380,15 @@ func (s *Service) getReportStatus(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// reportID is what newReport makes; a database is not asked for anything else, since not every text is one to it.
+var reportID = regexp.MustCompile(`^[a-z_]{1,64}-[0-9]{8}(T[0-9]{2})?-[0-9]{8}(T[0-9]{2})?-[a-z]{1,8}$`)
+
 // reportOr404 answers for a report that does not exist.
-func (s *Service) reportOr404(w http.ResponseWriter, r *http.Request) (agg.Report, bool) {
-	rep, err := s.reports.store.Report(r.Context(), r.PathValue("id"))
+func (s *Service) reportOr404(w http.ResponseWriter, r *http.Request) (rep agg.Report, ok bool) {
+	err := s.deps.NotFound
+	if id := r.PathValue("id"); reportID.MatchString(id) {
+		rep, err = s.reports.store.Report(r.Context(), id)
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return rep, false

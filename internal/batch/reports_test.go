@@ -83,6 +83,8 @@ func TestReportAnswers(t *testing.T) {
 		{"unknown report", "GET", "/reports/x", "", 404, ""},
 		{"unknown content", "GET", "/reports/x/content", "", 404, ""},
 		{"a path for an id", "GET", "/reports/..%2f..%2fetc%2fpasswd/content", "", 404, ""},
+		{"a zero byte for an id", "GET", "/reports/%00/content", "", 404, ""},
+		{"broken text for an id", "DELETE", "/reports/%ff", "", 404, ""},
 		{"unknown to delete", "DELETE", "/reports/x", "", 404, ""},
 		{"capacity", "GET", "/capacity/analysis", "", 200, ""},
 		{"capacity with a parameter", "GET", "/capacity/analysis?days=7", "", 422, "days"},
@@ -366,8 +368,16 @@ func TestReportOverAKill(t *testing.T) {
 		cut := newReport(report.Test, "pdf", report.Period{Start: time.Unix(hour0, 0), End: time.Unix(hour0+3600, 0)})
 		cut.Status = agg.ReportRunning
 		w.reports.reports[cut.ID] = cut
+		w.reportsDir = t.TempDir()
+		half := filepath.Join(w.reportsDir, "test", ".x.pdf.tmp-1")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(half), 0o755), os.WriteFile(half, nil, 0o644), os.Chtimes(half, time.Unix(hour0, 0), time.Unix(hour0, 0))); err != nil {
+			t.Fatal(err)
+		}
 		r := begin(t, w, nil)
 		synctest.Wait()
+		if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("half a file is left: %v", err)
+		}
 		if m := r.call("GET", "/reports/"+cut.ID, ""); m.json["status"] != "completed" {
 			t.Errorf("%s", m.body)
 		}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 const tempMark = ".tmp-"
@@ -86,7 +87,14 @@ func SyncDir(dir string) error {
 }
 
 // Sweep removes the temporary files that writers left in dir when they were killed. Call it while nobody writes there.
-func Sweep(dir string) error {
+func Sweep(dir string) error { return sweep(dir, func(fs.FileInfo) bool { return true }) }
+
+// SweepBefore is Sweep for a folder that others may write to: it leaves what was written at t or later.
+func SweepBefore(dir string, t time.Time) error {
+	return sweep(dir, func(f fs.FileInfo) bool { return f.ModTime().Before(t) })
+}
+
+func sweep(dir string, old func(fs.FileInfo) bool) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -96,7 +104,10 @@ func Sweep(dir string) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), tempMark) && e.Type().IsRegular() {
+		if !strings.HasPrefix(e.Name(), ".") || !strings.Contains(e.Name(), tempMark) || !e.Type().IsRegular() {
+			continue
+		}
+		if info, err := e.Info(); err == nil && old(info) {
 			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}

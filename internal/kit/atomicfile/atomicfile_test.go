@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
 )
@@ -92,6 +93,25 @@ func TestSweepTakesOnlyTemporaryFiles(t *testing.T) {
 	}
 	if err := atomicfile.Sweep(filepath.Join(dir, "none")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestSweepBeforeLeavesWhatIsBeingWritten(t *testing.T) {
+	dir, limit := t.TempDir(), time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for name, age := range map[string]time.Duration{".old.tmp-1": time.Second, ".new.tmp-1": 0, "old": time.Hour} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, limit.Add(-age), limit.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := atomicfile.SweepBefore(dir, limit); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(files(t, dir), " "); got != ".new.tmp-1 old" {
+		t.Errorf("left: %s", got)
 	}
 }
 
