@@ -104,9 +104,15 @@ func trend(level string, p report.Period) (string, report.Period) {
 	return level, p
 }
 
+// maxReportRows bounds what one report is made from.
+const maxReportRows = 250_000
+
 func (p *reporter) rows(ctx context.Context, l *level, period report.Period, model string) ([]agg.Row, error) {
 	q := rowQuery{s: p.s, level: l, from: period.Start, to: period.End, dimension: agg.ByModel, value: model}
-	rows, _, err := q.page(ctx, 0, "")
+	rows, next, err := q.page(ctx, maxReportRows, "")
+	if err == nil && next != "" {
+		err = fmt.Errorf("the period has more than %d rows; choose a shorter one, or take GET /aggregations/%s as CSV", maxReportRows, l.name)
+	}
 	return rows, err
 }
 

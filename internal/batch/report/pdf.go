@@ -14,12 +14,26 @@ import (
 type sheet struct {
 	*paper
 	title, period string
+	source        string  // where all rows are
 	y             float64 // how far down the page is used
 	pages         int
 }
 
 func newSheet(title, period string) *sheet {
 	return &sheet{paper: newPaper(title+", "+period, "hxp report, template "+Schema), title: title, period: period}
+}
+
+// mostAttached is how large a CSV may be to be put into the PDF; a document is for mailing.
+const mostAttached = 2 << 20
+
+// rows attaches the rows of a report, unless there are too many.
+func (s *sheet) rows(k Kind, table []byte) {
+	s.source = "the report in CSV, which is too large to be attached"
+	if len(table) <= mostAttached {
+		name := string(k) + ".csv"
+		s.attach(name, "the rows of this report", table)
+		s.source = "the attached " + name
+	}
 }
 
 // page begins a new page with a running head.
@@ -90,7 +104,7 @@ func (s *Summary) pdf() ([]byte, error) {
 		return nil, err
 	}
 	d := newSheet(s.Kind.Title(), s.Period.String())
-	d.attach(string(s.Kind)+".csv", "the rows of this report", table)
+	d.rows(s.Kind, table)
 	s.first(d)
 	s.trends(d)
 	s.models(d)
@@ -323,7 +337,7 @@ func (s *Summary) models(d *sheet) {
 	d.table(cols, shown, s.Total)
 	if n := len(s.Models) - len(shown); n > 0 {
 		d.y += 2
-		d.paragraph(fmt.Sprintf("%s more in the CSV that is attached to this document.", plural(int64(n), "model")), 8, muted)
+		d.paragraph(fmt.Sprintf("%s more in %s.", plural(int64(n), "model"), d.source), 8, muted)
 	}
 	d.y += 8
 	s.shares(d, shown)
@@ -367,7 +381,7 @@ func (s *Summary) periods(d *sheet) {
 	d.table(s.numbersColumns(column{head: "Start", width: innerW - 136, left: true, cell: func(r *agg.Row) string { return label(level, r.Timestamp) }}), shown, s.Total)
 	if n := len(totals) - len(shown); n > 0 {
 		d.y += 2
-		d.paragraph(count(int64(n))+" more in the CSV that is attached to this document.", 8, muted)
+		d.paragraph(count(int64(n))+" more in "+d.source+".", 8, muted)
 	}
 	d.y += 8
 }
@@ -431,7 +445,7 @@ func (s *Summary) last(d *sheet) {
 		{"Parts", fmt.Sprintf("%d of %s with data", c.WithData, plural(int64(c.Periods), unit(c.Level, 1)))},
 		{"Events", fmt.Sprintf("%s, of which %s came late and %s counted", plural(c.Events, "event"), count(c.LateEvents), map[bool]string{true: "is", false: "are"}[c.LateEvents == 1])},
 		{"Not aggregated", missingText(c)},
-		{"Source", "table " + c.Level + "_aggregations; its rows are attached as " + string(s.Kind) + ".csv"},
+		{"Source", "table " + c.Level + "_aggregations; its rows are in " + d.source},
 		{"Template", Schema},
 	})
 	d.y += 6
@@ -481,7 +495,7 @@ func (p *TestPage) pdf() ([]byte, error) {
 		return nil, err
 	}
 	d := newSheet(Test.Title(), p.Period.String())
-	d.attach(string(Test)+".csv", "the rows of this report", table)
+	d.rows(Test, table)
 	d.page()
 	d.rect(0, 0, pageW, 3.2, accent)
 	d.text(margin, 17, "HXP-Enterprise LLM Server", 8.5, true, accent, left)

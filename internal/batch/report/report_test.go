@@ -213,6 +213,21 @@ func TestPagesOfThePDF(t *testing.T) {
 	}
 }
 
+// Rows that would make the document too large to be mailed stay out of it, and it says where they are.
+func TestLargeTablesAreNotAttached(t *testing.T) {
+	s := sample(Hourly, 2232)
+	b := render(t, s, PDF)
+	if len(b) > 1<<20 || bytes.Contains(b, []byte("/EmbeddedFile ")) {
+		t.Errorf("%d bytes", len(b))
+	}
+	if pages := words(t, b); !strings.Contains(pages[len(pages)-1], "too large to be attached") {
+		t.Errorf("the last page says\n%s", pages[len(pages)-1])
+	}
+	if b := render(t, sample(Hourly, 72), PDF); !bytes.Contains(b, []byte("/EmbeddedFile ")) {
+		t.Error("three days are not attached")
+	}
+}
+
 // A report without data is a report that says so.
 func TestNothingToTell(t *testing.T) {
 	s := &Summary{Kind: Daily, Period: Period{day0, Step("daily", day0, 1)}, TrendLevel: "hourly", TrendPeriod: Period{day0, Step("daily", day0, 1)}, Missing: []time.Time{day0}}
