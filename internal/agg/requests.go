@@ -222,12 +222,15 @@ func (d *Distinct) addRows(h *hashes, rows []int32) {
 	if h.none {
 		return
 	}
+	var recent [128]uint64 // what was added by this call: to find it in a list of hashes again takes a binary search
 	for i, r := range rows {
 		if d.set != nil && d.set.dense && d.first != 0 { // the rest goes to the registers straight
 			d.set.registerRows(h, rows[i:])
 			return
 		}
-		if hash := h.rows[r]; hash != 0 {
+		hash := h.rows[r]
+		if at := &recent[hash%uint64(len(recent))]; hash != 0 && *at != hash {
+			*at = hash
 			d.addHash(hash)
 		}
 	}

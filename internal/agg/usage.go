@@ -55,7 +55,25 @@ func ints(v *event.LakeVector) []int64 {
 	return v.Ints
 }
 
-// Cell makes a cell of u: one with the counts, tokens and money of its requests and nothing else.
-func (u *Usage) Cell() *Cell {
-	return &Cell{Events: u.Requests, Requests: u.Requests, Errors: u.Errors, Unknown: u.Unknown, Late: u.Late, Tokens: u.Tokens, Cost: u.Cost, Priced: u.Priced}
+// Merge adds what o counted.
+func (u *Usage) Merge(o *Usage) {
+	u.Requests += o.Requests
+	u.Errors += o.Errors
+	u.Unknown += o.Unknown
+	u.Late += o.Late
+	u.Tokens.add(&o.Tokens)
+	plus(&u.Cost, o.Cost)
+	u.Priced += o.Priced
+}
+
+// AddUsage adds the counts, tokens and money of requests; who made them is for the caller to add.
+func (c *Cell) AddUsage(u *Usage) {
+	c.Events += u.Requests
+	c.Requests += u.Requests
+	c.Errors += u.Errors
+	c.Unknown += u.Unknown
+	c.Late += u.Late
+	c.Tokens.add(&u.Tokens)
+	plus(&c.Cost, u.Cost)
+	c.Priced += u.Priced
 }

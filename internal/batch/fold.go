@@ -141,6 +141,7 @@ func (w *work) fold(ctx context.Context) (*folded, error) {
 		}
 		t.addCells(out.cells)
 	}
+	addUsers(all, w.limits[agg.ByUser], out.cells)
 	if out.events > 0 {
 		out.cells[agg.Group{Dimension: agg.ByModel, Value: agg.AllModels}] = total
 	}

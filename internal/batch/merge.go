@@ -163,22 +163,26 @@ var limits = map[string]int{agg.ByModel: 5000, agg.ByTenant: 1000, agg.ByEndpoin
 
 // trim holds each dimension to its limit.
 func (c cells) trim(limits map[string]int) {
-	values := map[string][]agg.Group{}
-	for g := range c {
+	type entry struct {
+		agg.Group
+		events uint64
+	}
+	values := map[string][]entry{}
+	for g, cell := range c {
 		if g.Value != agg.Others && g.Value != agg.AllModels {
-			values[g.Dimension] = append(values[g.Dimension], g)
+			values[g.Dimension] = append(values[g.Dimension], entry{g, cell.Events})
 		}
 	}
 	for dimension, all := range values {
 		if len(all) <= limits[dimension] {
 			continue
 		}
-		slices.SortFunc(all, func(a, b agg.Group) int {
-			return cmp.Or(cmp.Compare(c[b].Events, c[a].Events), cmp.Compare(a.Value, b.Value))
+		slices.SortFunc(all, func(a, b entry) int {
+			return cmp.Or(cmp.Compare(b.events, a.events), cmp.Compare(a.Value, b.Value))
 		})
-		for _, g := range all[limits[dimension]:] {
-			c.add(agg.Group{Dimension: dimension, Value: agg.Others}, c[g])
-			delete(c, g)
+		for _, e := range all[limits[dimension]:] {
+			c.add(agg.Group{Dimension: dimension, Value: agg.Others}, c[e.Group])
+			delete(c, e.Group)
 		}
 	}
 }

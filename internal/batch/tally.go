@@ -89,18 +89,15 @@ func (t *tally) addUsers(column *event.LakeVector, rows []int32) error {
 	if column.None {
 		return nil
 	}
-	number := func(user string) (int32, error) {
-		n, err := t.users.number(user)
-		if err == nil && t.users.values[n].name == agg.Others {
-			t.others.Add(user)
-		}
-		return n, err
-	}
-	if err := t.split.number(column, rows, number); err != nil {
+	if err := t.split.number(column, rows, t.users.number); err != nil {
 		return err
 	}
-	for _, n := range t.split.groups {
+	others, some := t.users.numbers[agg.Others]
+	for i, n := range t.split.groups {
 		t.users.values[n].events++
+		if some && n == others {
+			t.others.Add(column.Text(int(rows[i])))
+		}
 	}
 	if t.countOnly {
 		return nil
@@ -178,7 +175,7 @@ func (t *tally) choose(s *source, b *event.LakeBlock) ([]int32, error) {
 	return t.keep, nil
 }
 
-// addCells adds what t folded, which belongs to sum from then on.
+// addCells adds the whole cells that t folded, which belong to sum from then on.
 func (t *tally) addCells(sum cells) {
 	for _, g := range t.groups {
 		for _, v := range g.values {
@@ -186,24 +183,5 @@ func (t *tally) addCells(sum cells) {
 				sum.add(agg.Group{Dimension: g.dimension, Value: v.name}, v.cell)
 			}
 		}
-	}
-	for n, v := range t.users.values {
-		if v.name == "" {
-			continue
-		}
-		g := agg.Group{Dimension: agg.ByUser, Value: v.name}
-		if v.cell != nil {
-			sum.add(g, v.cell)
-		}
-		if n >= len(t.usage) || t.usage[n].Requests == 0 {
-			continue
-		}
-		c := t.usage[n].Cell()
-		if v.name == agg.Others {
-			c.Users.Merge(&t.others)
-		} else {
-			c.Users.Add(v.name)
-		}
-		sum.add(g, c)
 	}
 }
