@@ -173,38 +173,49 @@ func (f *frames) present(c *column) bool {
 	return false
 }
 
-// gather makes the library's values of one column.
+// gather makes the library's values of one column, run by run: neighbours in the order often lie in one frame.
 func (f *frames) gather(values []parquet.Value, order []int32, c *column) []parquet.Value {
-	level := 0
-	if c.optional {
-		level = 1
-	}
 	into, _ := c.blockColumn()
-	w := f.walk(into)
-	for _, row := range order {
-		v, i := w.to(row)
-		if !v.Has(i) {
-			values = append(values, parquet.Value{})
-			continue
+	for len(order) > 0 {
+		frame, n := f.of[order[0]], 1
+		for n < len(order) && f.of[order[n]] == frame {
+			n++
 		}
-		values = append(values, c.value(v, i).Level(0, level, c.index))
+		g := &f.list[frame]
+		values = c.values(values, g.Column(into), order[:n], int32(g.start))
+		order = order[n:]
 	}
 	return values
 }
 
-// value makes the library's value of a row that has one.
-func (c *column) value(v *event.LakeVector, i int) parquet.Value {
-	switch {
-	case c.kind == parquet.ByteArray:
-		return parquet.ByteArrayValue(unsafeBytes(v.Text(i)))
-	case c.duration:
-		return parquet.DoubleValue(toMS(v.Ints[i]))
-	case c.kind == parquet.Double:
-		return parquet.DoubleValue(v.Floats[i])
-	case c.kind == parquet.Boolean:
-		return parquet.BooleanValue(v.Ints[i] != 0)
+// values appends the library's values of rows of one block, whose first row has the number start.
+func (c *column) values(values []parquet.Value, v *event.LakeVector, rows []int32, start int32) []parquet.Value {
+	level := 0
+	if c.optional {
+		level = 1
 	}
-	return parquet.Int64Value(v.Ints[i])
+	for _, row := range rows {
+		i := int(row - start)
+		if !v.Has(i) {
+			values = append(values, parquet.Value{})
+			continue
+		}
+		var value parquet.Value
+		switch {
+		case c.kind == parquet.ByteArray:
+			value = parquet.ByteArrayValue(unsafeBytes(v.Text(i)))
+		case c.duration:
+			value = parquet.DoubleValue(toMS(v.Ints[i]))
+		case c.kind == parquet.Double:
+			value = parquet.DoubleValue(v.Floats[i])
+		case c.kind == parquet.Boolean:
+			value = parquet.BooleanValue(v.Ints[i] != 0)
+		default:
+			value = parquet.Int64Value(v.Ints[i])
+		}
+		values = append(values, value.Level(0, level, c.index))
+	}
+	return values
 }
 
 // compare reads a file that was written from f and tells whether it holds what it should, value by value.
