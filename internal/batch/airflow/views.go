@@ -25,7 +25,7 @@ const (
 	textColour  = "#000"
 	maxActive   = 16 // tasks of one DAG
 	poolSlots   = 128
-	retrySchema = "TimeDelta"
+	timeDelta   = "TimeDelta"
 )
 
 type tagView struct {
@@ -359,7 +359,7 @@ type deltaView struct {
 
 func delta(d time.Duration) *deltaView {
 	const day = 24 * time.Hour
-	return &deltaView{retrySchema, int64(d / day), int64(d % day / time.Second), int64(d % time.Second / time.Microsecond)}
+	return &deltaView{timeDelta, int64(d / day), int64(d % day / time.Second), int64(d % time.Second / time.Microsecond)}
 }
 
 func taskViewOf(d *agg.DAG, i int) taskView {

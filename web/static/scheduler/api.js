@@ -21,9 +21,11 @@ async function once(method, path, body) {
 
 // The first call asks for a session before it would be refused without one.
 let begun;
+// Who is logged in; null where nobody has to.
+export let user = null;
 
 export async function call(method, path, body) {
-  await (begun ??= once("GET", "/ui/session").then((s) => (s.user ? null : login())).catch((e) => { begun = undefined; throw e; }));
+  await (begun ??= once("GET", "/ui/session").then((s) => { user = s.login ? s.user : null; return s.user ? null : login(); }).catch((e) => { begun = undefined; throw e; }));
   try {
     return await once(method, path, body);
   } catch (e) {
@@ -38,6 +40,11 @@ export const dagPath = (dag) => `/api/v2/dags/${encodeURIComponent(dag)}`;
 export const runPath = (dag, run) => `${dagPath(dag)}/dagRuns/${encodeURIComponent(run)}`;
 export const changed = () => dispatchEvent(new Event("changed"));
 
+export async function logout() {
+  await once("DELETE", "/ui/session");
+  location.reload();
+}
+
 let waiting;
 // All calls that find no session wait for the same login.
 function login() {
@@ -47,12 +54,12 @@ function login() {
 
 function ask() {
   return new Promise((done) => {
-    const user = el("input", { name: "username", autocomplete: "username", value: "admin", required: true });
+    const name = el("input", { name: "username", autocomplete: "username", value: "admin", required: true });
     const password = el("input", { name: "password", type: "password", autocomplete: "current-password", required: true });
     const wrong = el("p", { class: "form-error", role: "alert" });
     const form = el("form", { method: "dialog" },
       el("h2", {}, "Log in to the scheduler"),
-      el("label", { class: "field" }, el("span", {}, "User"), user),
+      el("label", { class: "field" }, el("span", {}, "User"), name),
       el("label", { class: "field" }, el("span", {}, "Password"), password),
       el("p", { class: "hint" }, "The password of admin lies in the data folder under ", el("code", {}, "airflow/"), "; ", el("code", {}, "airflow users create"), " adds users."),
       wrong,
@@ -62,7 +69,8 @@ function ask() {
     form.addEventListener("submit", async (e) => {
       e.preventDefault();
       try {
-        await once("POST", "/ui/session", { username: user.value, password: password.value });
+        await once("POST", "/ui/session", { username: name.value, password: password.value });
+        user = name.value;
         box.close();
         box.remove();
         done();

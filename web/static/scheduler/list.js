@@ -1,20 +1,22 @@
 // All DAGs: when each runs next, how its last runs went, and what can be done with it.
 import { el, setText } from "../dom.js";
-import { get } from "./api.js";
+import { explain, get, logout, user } from "./api.js";
 import { backfillForm, triggerForm } from "./forms.js";
-import { away, bars, button, dagHash, interval, pauseSwitch, sign, stateWord } from "./parts.js";
+import { away, bars, button, dagHash, interval, pauseSwitch, sign, stateWord, toast } from "./parts.js";
 
 const every = { hourly: "every hour", daily: "every day", weekly: "every week", monthly: "every month" };
 
 export function listView() {
-  const note = el("span", { class: "badge" }), rows = new Map(), body = el("div", { class: "dags" });
+  const note = el("span", { class: "badge" }), rows = new Map(), body = el("div", { class: "dags" }), leave = button("Log out", "", () => logout().catch((e) => toast(explain(e), "bad")));
   const node = el("div", {},
-    el("div", { class: "bar" }, el("div", { class: "bar-title" }, el("h1", {}, "Scheduler"), note)),
+    el("div", { class: "bar" }, el("div", { class: "bar-title" }, el("h1", {}, "Scheduler"), note), leave),
     body);
   return {
     node, title: "Scheduler", every: () => 3000,
     async refresh() {
       const { now, dags, schedulers } = await get("/ui/overview");
+      leave.hidden = !user;
+      leave.title = user ? `Logged in as ${user}` : "";
       note.dataset.state = schedulers.alive ? "good" : "bad";
       setText(note, schedulers.alive > 1 ? `${schedulers.alive} instances` : schedulers.alive ? "running" : "not running");
       for (const d of dags) {
