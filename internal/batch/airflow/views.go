@@ -15,17 +15,17 @@ import (
 
 // What does not change between the DAGs.
 const (
-	owner       = "hxp-enterprise-llm"
-	poolName    = "default_pool"
-	queueName   = "default"
-	bundleName  = "hxp"
-	bundleFile  = "hxp_batch_processing.py"
-	operator    = "hxp"
-	fillColour  = "#e6f1f2"
-	textColour  = "#000"
-	maxActive   = 16 // tasks of one DAG
-	poolSlots   = 128
-	timeDelta   = "TimeDelta"
+	owner      = "hxp-enterprise-llm"
+	poolName   = "default_pool"
+	queueName  = "default"
+	bundleName = "hxp"
+	bundleFile = "hxp_batch_processing.py"
+	operator   = "hxp"
+	fillColour = "#e6f1f2"
+	textColour = "#000"
+	maxActive  = 16 // tasks of one DAG
+	poolSlots  = 128
+	timeDelta  = "TimeDelta"
 )
 
 type tagView struct {

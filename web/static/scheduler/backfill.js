@@ -2,7 +2,7 @@
 import { el, setText } from "../dom.js";
 import { call, get } from "./api.js";
 import { confirm } from "./forms.js";
-import { act, button, dagHash, facts, interval, minute, progress, runHash, stateBadge, stateWord } from "./parts.js";
+import { act, button, dagHash, date, facts, interval, minute, progress, runHash, stateBadge, stateWord } from "./parts.js";
 
 export function backfillView(dag, id) {
   const state = el("span"), tools = el("div", { class: "bar-tools" }), about = el("div"), map = runMap(dag), rest = el("span", { class: "unit" });
@@ -38,19 +38,31 @@ export function backfillView(dag, id) {
   };
 }
 
-// A square for each run in the order of the intervals. Only what changed is touched: there may be thousands.
+// A square for each run in the order of the intervals, hours in a strip for each day. Only what changed is touched: there may be thousands.
 function runMap(dag) {
-  const node = el("div", { class: "run-map" }), squares = new Map();
+  const node = el("div", { class: "run-map" }), squares = new Map(), strips = new Map();
+  const strip = (r) => {
+    const day = date(r.data_interval_start);
+    if (!strips.has(day)) {
+      const hours = el("div", { class: "strip-hours" });
+      strips.set(day, hours);
+      node.classList.add("by-day");
+      node.append(el("div", { class: "strip" }, el("span", {}, day), hours));
+    }
+    return strips.get(day);
+  };
+  const square = (r) => {
+    const a = el("a", { href: runHash(dag, r.run_id) }), start = new Date(r.data_interval_start), hourly = new Date(r.data_interval_end) - start === 3600e3;
+    if (hourly) a.style.gridColumnStart = start.getUTCHours() + 1;
+    (hourly ? strip(r) : node).append(a);
+    squares.set(r.run_id, a);
+    return a;
+  };
   return {
     node,
     show(runs) {
       for (const r of runs) {
-        let a = squares.get(r.run_id);
-        if (!a) {
-          a = el("a", { href: runHash(dag, r.run_id) });
-          squares.set(r.run_id, a);
-          node.append(a);
-        }
+        const a = squares.get(r.run_id) ?? square(r);
         if (a.dataset.state === r.state) continue;
         a.dataset.state = r.state;
         a.className = `s-${r.state}`;
