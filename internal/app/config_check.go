@@ -143,7 +143,7 @@ func (c *Config) doubt(t *conf.Tree) {
 	if t.IsSet("kafka.auto_commit") && c.Batch.Kafka.AutoCommit {
 		t.Warn("kafka.auto_commit", "positions are committed only after what they cover is durable, never by time alone")
 	}
-	if r := c.Batch.Later.Retention; r.RawDays > r.AggregatedDays {
+	if r := c.Batch.Retention; r.RawDays > r.AggregatedDays {
 		t.Warn("data_retention.raw_data_days", "raw events would stay %d days, longer than the %d days of their aggregates", r.RawDays, r.AggregatedDays)
 	}
 	if c.Insecure && (!loopback(c.Bind) || slices.ContainsFunc(c.listeners(), func(l listener) bool { return !loopback(l.host) })) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
@@ -123,6 +124,7 @@ type BatchFile struct {
 	Service      BatchService `yaml:"service" doc:"Where batch-processing-api listens."`
 	Airflow      Airflow      `yaml:"airflow" doc:"The scheduler's page and API, and what the commands under the name airflow use."`
 	batch.Config `yaml:",inline"`
+	Retention    retention.Config `yaml:"data_retention" doc:"How long data stays, and where it goes."`
 	Later        LaterBatch       `yaml:",inline"`
 	Kafka        BatchKafka       `yaml:"kafka" doc:"The brokers, as in kafka-api.yaml, and the consumer group of the lake."`
 	Lake         lake.Config      `yaml:"lake" doc:"Raw events at rest."`

@@ -35,20 +35,10 @@ func (s Scrape) Validate() error {
 
 // LaterBatch are the sections of batch-processing-api.yaml that come with later releases.
 type LaterBatch struct {
-	Retention    DataRetention        `yaml:"data_retention" doc:"How long data stays, and where it goes."`
 	Reports      LaterReports         `yaml:"report_generation"`
 	Business     BusinessIntelligence `yaml:"business_intelligence" doc:"Which findings are made."`
 	Capacity     LaterCapacity        `yaml:"capacity_analysis"`
 	Distribution Mail                 `yaml:"mail" doc:"How reports are mailed."`
-}
-
-// DataRetention is the section data_retention.
-type DataRetention struct {
-	RawDays         int    `yaml:"raw_data_days" env:"DATA_RETENTION_DAYS_RAW" default:"30" min:"1" max:"36500" doc:"Days that raw events stay." later:"retention comes with the batch release"`
-	AggregatedDays  int    `yaml:"aggregated_data_days" env:"DATA_RETENTION_DAYS_AGGREGATED" default:"365" min:"1" max:"36500" doc:"Days that hourly aggregates stay." later:"retention comes with the batch release"`
-	ReportsDays     int    `yaml:"reports_days" env:"DATA_RETENTION_DAYS_REPORTS" default:"730" min:"1" max:"36500" doc:"Days that reports stay." later:"retention comes with the batch release"`
-	ArchivalEnabled bool   `yaml:"archival_enabled" env:"DATA_ARCHIVAL_ENABLED" default:"true" doc:"Copy to the archive before anything is removed." later:"retention comes with the batch release"`
-	ArchivalPath    string `yaml:"archival_path" env:"DATA_ARCHIVAL_PATH" doc:"Folder of the archive; archive in the data folder when empty." later:"retention comes with the batch release"`
 }
 
 // LaterReports is the rest of the section report_generation.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/airflow"
+	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
@@ -40,6 +41,7 @@ type settings struct {
 	lake      lake.Config
 	stream    stream.Config
 	batch     batch.Config
+	retention retention.Config
 	ingest    ingest.Config
 	serve     serve.Config
 	scheduler airflow.Config

@@ -19,11 +19,14 @@ func (c *Config) settle(ctx context.Context, services []string) (set settings, n
 	}
 	set = settings{
 		dataDir: c.DataDir, addr: c.Addr, bus: c.Bus(), storeURL: c.StoreURL(), lakeDir: lakeDir, lake: c.Batch.Lake,
-		stream: c.EventProcessing.Stream, batch: c.Batch.Config, ingest: c.KafkaAPI.Ingest, serve: c.DataStreaming.Serve, broker: c.KafkaAPI.Broker,
+		stream: c.EventProcessing.Stream, batch: c.Batch.Config, retention: c.Batch.Retention, ingest: c.KafkaAPI.Ingest, serve: c.DataStreaming.Serve, broker: c.KafkaAPI.Broker,
 		scheduler: c.scheduler(),
 	}
 	if set.reports = c.Batch.ReportsDir; set.reports == "" {
 		set.reports = filepath.Join(c.DataDir, "reports")
+	}
+	if set.retention.ArchivalPath == "" {
+		set.retention.ArchivalPath = filepath.Join(c.DataDir, "archive")
 	}
 	set.embedded, note = c.embeds(ctx, services)
 	set.broker.Dir = filepath.Join(c.DataDir, "broker")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -33,15 +34,16 @@ type system struct {
 	log *slog.Logger
 	reg *telemetry.Registry
 
-	broker *broker.Broker
-	bus    *bus.Bus
-	store  *store.Store
-	lake   *lake.Lake
-	writer *lake.Writer
-	stream *stream.Service
-	batch  *batch.Service
-	ingest *ingest.API
-	hub    *live.Hub
+	broker    *broker.Broker
+	bus       *bus.Bus
+	store     *store.Store
+	lake      *lake.Lake
+	writer    *lake.Writer
+	stream    *stream.Service
+	batch     *batch.Service
+	retention *retention.Service
+	ingest    *ingest.API
+	hub       *live.Hub
 
 	mu   sync.Mutex
 	regs map[string]*telemetry.Registry // by service
@@ -56,7 +58,7 @@ type builder = func(ctx context.Context) (run.Service, error)
 func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream,
-		"batch": s.buildBatch, "live": s.buildLive, "demo": s.buildDemo,
+		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "demo": s.buildDemo,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}
@@ -178,7 +180,6 @@ func (s *system) buildBatch(context.Context) (run.Service, error) {
 		Hours: s.store, Periods: s.store, Rows: s.store, Runs: s.store, Scanner: s.lake, Lake: s.writer, Ends: s.ends,
 		Reports: s.store, ReportsDir: s.set.reports, Parquet: lake.WriteTable,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: s.set.stream.Lateness,
-		Storage:  func() (float64, bool) { return diskUsage(s.set.lakeDir) },
 		Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"),
 	})
 	if err != nil {
@@ -265,7 +266,10 @@ func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
 func (s *system) buildBatchProcessingAPI(context.Context) (run.Service, error) {
 	checks := s.busChecks()
 	checks["store"], checks["lake"] = s.checkStore, s.checkLake
-	return s.server(BatchProcessingAPI, "Hours at rest: aggregates and the runs that make them.", checks, s.batch.Mount, s.batch.AddChecks)
+	return s.server(BatchProcessingAPI, "Hours at rest: aggregates, the runs that make them, and what becomes of old data.", checks, func(m *httpx.Mux) {
+		s.batch.Mount(m)
+		s.retention.Mount(m)
+	}, s.batch.AddChecks)
 }
 
 func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {

@@ -133,7 +133,7 @@ type Lake interface {
 // Ends returns the present end offsets of the input topics, by topic and partition: everything acknowledged lies before them.
 type Ends func(ctx context.Context) (map[string]map[int32]int64, error)
 
-// Deps are what app connects. All but Storage, Registry, Log and Now are needed.
+// Deps are what app connects. All but Registry, Log and Now are needed.
 type Deps struct {
 	Hours   Hours
 	Periods Periods
@@ -144,8 +144,6 @@ type Deps struct {
 	Ends    Ends
 	// Parquet writes a Parquet file: rows are values of the struct type row. An error of rows comes back.
 	Parquet func(w io.Writer, row reflect.Type, rows iter.Seq2[any, error]) error
-	// Storage is how full the file system is that holds the lake, 0 to 1; known is false where nobody can tell. nil: nobody can.
-	Storage func() (used float64, known bool)
 	Reports ReportStore
 	// ReportsDir is the folder of the reports; it is made when the first one is.
 	ReportsDir string

@@ -6,7 +6,7 @@ import "github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 type metrics struct {
 	s                                    *Service
 	success, completion, accuracy, dirty *telemetry.Desc
-	duration, storage                    *telemetry.Desc
+	duration                             *telemetry.Desc
 	status                               map[string]*telemetry.Desc
 }
 
@@ -20,7 +20,6 @@ func (s *Service) register(r *telemetry.Registry) {
 		duration:   telemetry.NewDesc("batch_processing_duration_seconds", "seconds that the last run of a DAG took", "dag_id"),
 		accuracy:   telemetry.NewDesc("data_aggregation_accuracy_ratio", "share of the hourly rows recounted from raw events in the last 24 h that were found as stored; 1 when none was"),
 		dirty:      telemetry.NewDesc("data_aggregation_dirty_hours", "ended hours with data that their aggregate does not count yet"),
-		storage:    telemetry.NewDesc("data_retention_storage_usage", "share of the file system that holds the lake which is in use"),
 		status:     map[string]*telemetry.Desc{},
 	}
 	for _, p := range periods {
@@ -31,7 +30,7 @@ func (s *Service) register(r *telemetry.Registry) {
 
 // Describe implements telemetry.Collector.
 func (m *metrics) Describe(out chan<- *telemetry.Desc) {
-	for _, d := range []*telemetry.Desc{m.success, m.completion, m.duration, m.accuracy, m.dirty, m.storage} {
+	for _, d := range []*telemetry.Desc{m.success, m.completion, m.duration, m.accuracy, m.dirty} {
 		out <- d
 	}
 	for _, d := range m.status {
@@ -39,7 +38,7 @@ func (m *metrics) Describe(out chan<- *telemetry.Desc) {
 	}
 }
 
-// Collect implements telemetry.Collector. It reads memory, and asks the system how full a disk is.
+// Collect implements telemetry.Collector. It reads memory alone.
 func (m *metrics) Collect(out chan<- telemetry.Metric) {
 	gauge := func(d *telemetry.Desc, v float64, labels ...string) {
 		out <- telemetry.Const(d, telemetry.GaugeValue, v, labels...)
@@ -51,11 +50,6 @@ func (m *metrics) Collect(out chan<- telemetry.Metric) {
 	gauge(m.accuracy, accuracy)
 	dirty, last := m.s.book.levels()
 	gauge(m.dirty, float64(dirty))
-	if m.s.deps.Storage != nil {
-		if used, known := m.s.deps.Storage(); known {
-			gauge(m.storage, used)
-		}
-	}
 	for _, d := range m.s.dags {
 		gauge(m.duration, last[d.id], d.id)
 	}

@@ -92,7 +92,9 @@ func (l *Lake) sweepDay(ctx context.Context, m Manifest, day string, old map[str
 		return 0, err
 	}
 	for i := range known {
-		delete(old, known[i].Path)
+		if known[i].State != event.LakeArchived { // of those only the copy in the archive is left
+			delete(old, known[i].Path)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(old)) {
 		if e := l.storage.remove(ctx, name); e != nil {

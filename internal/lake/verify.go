@@ -108,12 +108,11 @@ func (l *Lake) Verify(ctx context.Context, m Manifest, progress func(done, total
 			files = append(files, f)
 		}
 	}
-	buf := make([]byte, 256<<10)
 	for i := range files {
 		if err := ctx.Err(); err != nil {
 			return i, bad, err
 		}
-		if reason := l.compare(ctx, &files[i], buf); reason != "" {
+		if reason := l.CheckRaw(ctx, files[i]); reason != "" {
 			bad = append(bad, Bad{files[i].Path, reason})
 		}
 		if progress != nil {
@@ -123,9 +122,9 @@ func (l *Lake) Verify(ctx context.Context, m Manifest, progress func(done, total
 	return len(files), bad, nil
 }
 
-// compare says what is wrong with a file, "" when nothing is.
-func (l *Lake) compare(ctx context.Context, want *event.LakeFile, buf []byte) string {
-	f, err := l.storage.open(ctx, want.Path)
+// compareStored says what is wrong with a file of a storage, "" when nothing is.
+func compareStored(ctx context.Context, s storage, name string, size int64, hash string) string {
+	f, err := s.open(ctx, name)
 	if errors.Is(err, ErrMissing) {
 		return "the file is missing"
 	}
@@ -134,14 +133,14 @@ func (l *Lake) compare(ctx context.Context, want *event.LakeFile, buf []byte) st
 	}
 	defer f.Close()
 	sum := sha256.New()
-	n, err := io.CopyBuffer(struct{ io.Writer }{sum}, io.NewSectionReader(f, 0, f.Size()), buf)
+	n, err := io.CopyBuffer(struct{ io.Writer }{sum}, io.NewSectionReader(f, 0, f.Size()), make([]byte, 256<<10))
 	if err != nil {
 		return err.Error()
 	}
-	if n != want.Bytes {
-		return fmt.Sprintf("it has %d bytes, the manifest says %d", n, want.Bytes)
+	if n != size {
+		return fmt.Sprintf("it has %d bytes, the manifest says %d", n, size)
 	}
-	if hash, err := hex.DecodeString(want.SHA256); err != nil || !bytes.Equal(hash, sum.Sum(nil)) {
+	if want, err := hex.DecodeString(hash); err != nil || !bytes.Equal(want, sum.Sum(nil)) {
 		return "its bytes are not those that were written: the sha256 differs"
 	}
 	return ""

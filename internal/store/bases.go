@@ -5,8 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -15,65 +15,123 @@ import (
 // of it have left. Look again and decide anew.
 var ErrHourMoved = errors.New("the hour has changed meanwhile")
 
-// RetireHour lets the raw files of an hour leave: in one transaction they get the given state (marked or archived) and the
-// cells of the hour become its base, so that the hour stays what it is and later events add to it. paths must be all live files
-// of the hour, and its aggregate must count them all; otherwise nothing changes and the error is ErrHourMoved.
-func (s *Store) RetireHour(ctx context.Context, hour int64, paths []string, state string) error {
-	if state != event.LakeMarked && state != event.LakeArchived {
-		return fmt.Errorf("store: retire hour %s: files that leave are %s or %s, not %q", hourName(hour), event.LakeMarked, event.LakeArchived, state)
-	}
+// ErrNoCopy says that events of an hour have left without a copy, so that it cannot be folded from its events again.
+var ErrNoCopy = errors.New("events of the hour have left without a copy")
+
+// RetireHour lets the raw files of an hour leave: in one transaction they are marked, it is noted where their copies are, and the
+// cells of the hour become its base, so that the hour stays what it is and later events add to it. The files must be all live ones
+// of the hour, and its aggregate must count them all; otherwise nothing changes and the error is ErrHourMoved. It is ErrHeld while
+// a hold touches the hour.
+func (s *Store) RetireHour(ctx context.Context, r event.Retirement) error {
 	err := s.update(ctx, func(tx *sql.Tx) error {
-		live, err := queryFiles(ctx, tx, event.LakeFilter{FromHour: hour, ToHour: hour + 1, State: event.LakeLive})
+		live, err := queryFiles(ctx, tx, event.LakeFilter{FromHour: r.Hour, ToHour: r.Hour + 1, State: event.LakeLive})
 		if err != nil {
 			return err
 		}
-		if !samePaths(live, paths) {
-			return fmt.Errorf("%w: it has %d live files, not the %d given", ErrHourMoved, len(live), len(paths))
+		if !samePaths(live, slices.Sorted(maps.Keys(r.Copies))) {
+			return fmt.Errorf("%w: it has %d live files, not the %d given", ErrHourMoved, len(live), len(r.Copies))
 		}
-		if version, built, err := hourBuild(ctx, tx, hour); err != nil {
+		if version, built, err := hourBuild(ctx, tx, r.Hour); err != nil {
 			return err
 		} else if version != built {
 			return fmt.Errorf("%w: its aggregate counts version %d of %d", ErrHourMoved, built, version)
 		}
-		if err := setState(ctx, tx, paths, state); err != nil {
+		if err := checkHolds(ctx, tx, event.ClassRaw, r.Hour, r.Hour+hourSeconds); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM hour_bases WHERE hour = ?", hour); err != nil {
+		if err := s.markFiles(ctx, tx, &r, live); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM hour_bases WHERE hour = ?", r.Hour); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO hour_bases (hour, dimension, value, cell)
-			SELECT start, dimension, value, cell FROM hourly_states WHERE start = ?`, hour)
+			SELECT start, dimension, value, cell FROM hourly_states WHERE start = ?`, r.Hour)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("store: retire hour %s: %w", hourName(hour), err)
+		return fmt.Errorf("store: retire hour %s: %w", hourName(r.Hour), err)
 	}
 	return nil
 }
 
-// ReviveHour brings raw files of an hour back: in one transaction they are live, the base is cleared and the version of the hour
-// rises, so that it is folded from its events again. paths must be all files of the hour that are marked or archived, since a
-// part of a base cannot be taken away; otherwise nothing changes and the error is ErrHourMoved.
-func (s *Store) ReviveHour(ctx context.Context, hour int64, paths []string) error {
+// markFiles marks files and notes their copies.
+func (s *Store) markFiles(ctx context.Context, tx *sql.Tx, r *event.Retirement, files []event.LakeFile) error {
+	now, err := s.now(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for i := range files {
+		f := &files[i]
+		if _, err := tx.ExecContext(ctx, "UPDATE lake_files SET state = ? WHERE path = ?", event.LakeMarked, f.Path); err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+		err := insertRetired(ctx, tx, &event.Retired{Class: event.ClassRaw, Plan: r.Plan, Path: f.Path, Start: r.Hour, End: r.Hour + hourSeconds,
+			Copy: r.Copies[f.Path], Rows: f.Rows, Bytes: f.Bytes, SHA256: f.SHA256, At: micros(now)})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReviveHour brings raw files of an hour back: in one transaction they are live under the names that moved gives to their old ones,
+// the base is cleared and the version of the hour rises, so that it is folded from its events again. moved must name all files of
+// the hour that are marked or archived, since a part of a base cannot be taken away, and give new names to archived ones;
+// otherwise nothing changes and the error is ErrHourMoved. It is ErrNoCopy when a part of the base has no events any more.
+func (s *Store) ReviveHour(ctx context.Context, hour int64, moved map[string]string) error {
 	err := s.update(ctx, func(tx *sql.Tx) error {
 		all, err := queryFiles(ctx, tx, event.LakeFilter{FromHour: hour, ToHour: hour + 1})
 		if err != nil {
 			return err
 		}
 		gone := slices.DeleteFunc(all, func(f event.LakeFile) bool { return f.State != event.LakeMarked && f.State != event.LakeArchived })
-		if !samePaths(gone, paths) {
-			return fmt.Errorf("%w: %d of its files have left, not the %d given", ErrHourMoved, len(gone), len(paths))
+		if !samePaths(gone, slices.Sorted(maps.Keys(moved))) {
+			return fmt.Errorf("%w: %d of its files have left, not the %d given", ErrHourMoved, len(gone), len(moved))
 		}
-		if err := setState(ctx, tx, paths, event.LakeLive); err != nil {
+		lost, err := queryRetired(ctx, tx, "WHERE r.class = ? AND r.start = ? AND f.state IS NULL LIMIT 1", event.ClassRaw, hour)
+		if err != nil {
+			return err
+		}
+		if len(lost) > 0 {
+			return fmt.Errorf("%w: %s, by plan %s", ErrNoCopy, lost[0].Path, lost[0].Plan)
+		}
+		if err := s.reviveFiles(ctx, tx, gone, moved); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM hour_bases WHERE hour = ?", hour); err != nil {
 			return err
 		}
-		return touchHours(ctx, tx, gone, time.Now().UnixMicro())
+		now, err := s.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return touchHours(ctx, tx, gone, micros(now))
 	})
 	if err != nil {
 		return fmt.Errorf("store: revive hour %s: %w", hourName(hour), err)
+	}
+	return nil
+}
+
+// reviveFiles makes files live; they count as published now, so that the daily retention leaves them alone for a while.
+func (s *Store) reviveFiles(ctx context.Context, tx *sql.Tx, gone []event.LakeFile, moved map[string]string) error {
+	now, err := s.now(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for i := range gone {
+		f := &gone[i]
+		if f.State == event.LakeArchived && moved[f.Path] == f.Path {
+			return fmt.Errorf("%w: %s is archived by now", ErrHourMoved, f.Path)
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE lake_files SET path = ?, state = ?, published_at = ? WHERE path = ?",
+			moved[f.Path], event.LakeLive, micros(now), f.Path); err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM retired_objects WHERE class = ? AND path = ?", event.ClassRaw, f.Path); err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
 	}
 	return nil
 }
@@ -84,20 +142,11 @@ func hourBuild(ctx context.Context, tx *sql.Tx, hour int64) (version, built int6
 	return version, built, err
 }
 
-func setState(ctx context.Context, tx *sql.Tx, paths []string, state string) error {
-	for _, p := range paths {
-		if _, err := tx.ExecContext(ctx, "UPDATE lake_files SET state = ? WHERE path = ?", state, p); err != nil {
-			return fmt.Errorf("%s: %w", p, err)
-		}
-	}
-	return nil
-}
-
 func samePaths(files []event.LakeFile, paths []string) bool {
 	have := make([]string, len(files))
 	for i := range files {
 		have[i] = files[i].Path
 	}
 	slices.Sort(have)
-	return slices.Equal(have, slices.Sorted(slices.Values(paths)))
+	return slices.Equal(have, paths)
 }

@@ -124,6 +124,12 @@ func (s *Store) Gaps(ctx context.Context) ([]event.LakeGap, error) {
 
 const fileColumns = `path, topic_id, topic, partition, from_offset, to_offset, hour, row_count, bytes, sha256, min_time, max_time, state, generation`
 
+// fileValues returns pointers to the fields of f in the order of fileColumns.
+func fileValues(f *event.LakeFile) []any {
+	return []any{&f.Path, &f.TopicID, &f.Topic, &f.Partition, &f.From, &f.To, &f.Hour, &f.Rows, &f.Bytes, &f.SHA256,
+		&f.MinTime, &f.MaxTime, &f.State, &f.Generation}
+}
+
 func insertFiles(ctx context.Context, tx *sql.Tx, files []event.LakeFile, now int64) error {
 	for part := range slices.Chunk(files, rowsPerStatement) {
 		var args []any
@@ -211,9 +217,7 @@ func queryFiles(ctx context.Context, q querier, f event.LakeFilter) ([]event.Lak
 	var out []event.LakeFile
 	for rows.Next() {
 		var l event.LakeFile
-		err := rows.Scan(&l.Path, &l.TopicID, &l.Topic, &l.Partition, &l.From, &l.To, &l.Hour, &l.Rows, &l.Bytes, &l.SHA256,
-			&l.MinTime, &l.MaxTime, &l.State, &l.Generation)
-		if err != nil {
+		if err := rows.Scan(fileValues(&l)...); err != nil {
 			return nil, err
 		}
 		out = append(out, l)

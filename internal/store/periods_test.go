@@ -155,7 +155,11 @@ func TestRetireAndReviveHour(t *testing.T) {
 	a := fileOf(t, s, 0, anHour)
 	retire := func(want error, paths ...string) {
 		t.Helper()
-		if err := s.RetireHour(t.Context(), anHour, paths, event.LakeArchived); !errors.Is(err, want) {
+		r := event.Retirement{Hour: anHour, Plan: "p", Copies: map[string]string{}}
+		for _, p := range paths {
+			r.Copies[p] = "raw/" + p
+		}
+		if err := s.RetireHour(t.Context(), r); !errors.Is(err, want) {
 			t.Errorf("retire %v: %v, want %v", paths, err, want)
 		}
 	}
@@ -180,9 +184,6 @@ func TestRetireAndReviveHour(t *testing.T) {
 	if h, err := s.HourBuild(t.Context(), anHour); err != nil || h.Version != h.Built {
 		t.Errorf("retiring made the hour dirty: %+v, %v", h, err)
 	}
-	if err := s.RetireHour(t.Context(), anHour, nil, event.LakeLive); err == nil {
-		t.Error("files retire to live")
-	}
 
 	c := fileOf(t, s, 2, anHour) // a late event
 	saveHour(t, s, anHour, 3, 3)
@@ -190,15 +191,18 @@ func TestRetireAndReviveHour(t *testing.T) {
 	retire(nil, c.Path)
 	snapshot(0, 3, 3)
 
-	if err := s.ReviveHour(t.Context(), anHour, []string{a.Path, b.Path}); !errors.Is(err, ErrHourMoved) {
+	if err := s.ReviveHour(t.Context(), anHour, map[string]string{a.Path: a.Path, b.Path: b.Path}); !errors.Is(err, ErrHourMoved) {
 		t.Error("a part of the base was taken away:", err)
 	}
 	snapshot(0, 3, 3)
-	if err := s.ReviveHour(t.Context(), anHour, []string{a.Path, b.Path, c.Path}); err != nil {
+	if err := s.ReviveHour(t.Context(), anHour, map[string]string{a.Path: a.Path, b.Path: b.Path + "~1", c.Path: c.Path}); err != nil {
 		t.Fatal(err)
 	}
 	snapshot(3, 0, 4)
-	if files, err := s.Files(t.Context(), event.LakeFilter{State: event.LakeArchived}); err != nil || len(files) != 0 {
+	if files, err := s.Files(t.Context(), event.LakeFilter{State: event.LakeMarked}); err != nil || len(files) != 0 {
 		t.Error(files, err)
+	}
+	if left, err := s.RetiredBy(t.Context(), "p"); err != nil || len(left) != 0 {
+		t.Error(left, err)
 	}
 }

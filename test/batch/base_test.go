@@ -128,19 +128,21 @@ func TestLateEventAfterTheArchive(t *testing.T) {
 	run(t, s, "daily", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")
 	_, before := r.stored(t)
 
-	retire := func() (paths []string) {
+	var left []string
+	retire := func() {
 		t.Helper()
 		files, err := r.store.Files(t.Context(), event.LakeFilter{FromHour: hour, ToHour: hour + 1, State: event.LakeLive})
 		if err != nil {
 			t.Fatal(err)
 		}
+		gone := event.Retirement{Hour: hour, Plan: "p", Copies: map[string]string{}}
 		for _, f := range files {
-			paths = append(paths, f.Path)
+			gone.Copies[f.Path] = "raw/" + f.Path
+			left = append(left, f.Path)
 		}
-		if err := r.store.RetireHour(t.Context(), hour, paths, event.LakeArchived); err != nil {
+		if err := r.store.RetireHour(t.Context(), gone); err != nil {
 			t.Fatal(err)
 		}
-		return paths
 	}
 	check := func(want ...string) {
 		t.Helper()
@@ -162,7 +164,7 @@ func TestLateEventAfterTheArchive(t *testing.T) {
 	}
 
 	check(`"checked":4,"equal":4`, `"hours_on_base":[]`)
-	paths := retire()
+	retire()
 	check(`"checked":0,"equal":0,"ratio":1`, `"hours_without_raw":["2026-03-01T10:00:00Z"]`)
 	aggregate(t, s)
 	if _, after := r.stored(t); !bytes.Equal(before, after) {
@@ -177,12 +179,16 @@ func TestLateEventAfterTheArchive(t *testing.T) {
 	if n := requestsOf("daily"); n != 1010 {
 		t.Errorf("the day has %d requests", n)
 	}
-	paths = append(paths, retire()...)
+	retire()
 	r.publish(t, 1010, 1020)
 	aggregate(t, s)
 	r.expect(t, "late event on the second base", 1020)
 
-	if err := r.store.ReviveHour(t.Context(), hour, paths); err != nil {
+	back := map[string]string{}
+	for _, path := range left {
+		back[path] = path
+	}
+	if err := r.store.ReviveHour(t.Context(), hour, back); err != nil {
 		t.Fatal(err)
 	}
 	builds := func() (b int64) {
@@ -208,12 +214,12 @@ func TestFileLandsWhileAnHourRetires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var paths []string
+	gone := event.Retirement{Hour: hour, Plan: "p", Copies: map[string]string{}}
 	for _, f := range files {
-		paths = append(paths, f.Path)
+		gone.Copies[f.Path] = ""
 	}
 	r.publish(t, 100, 101)
-	if err := r.store.RetireHour(t.Context(), hour, paths, event.LakeArchived); err == nil {
+	if err := r.store.RetireHour(t.Context(), gone); err == nil {
 		t.Fatal("an hour with data that is not counted retires")
 	}
 	fold(t, s)

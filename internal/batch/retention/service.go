@@ -1,0 +1,236 @@
+package retention
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// Service carries plans out. Make it with New, Mount its API, and Run it once.
+type Service struct {
+	cfg     Config
+	deps    Deps
+	log     *slog.Logger
+	owner   string // name of this process among those that share the database
+	ready   chan struct{}
+	metrics *metrics
+	classes map[string]keeper
+
+	mu      sync.Mutex // guards what follows; never held while waiting
+	ctx     context.Context
+	closing bool
+	work    sync.WaitGroup
+	active  map[string]chan struct{} // plans that are carried out here; closed at their end
+}
+
+// keeper looks after a class.
+type keeper interface {
+	// gather returns what is old, and how much of the class there is. keep tells that a group stays anyway: it needs no proof.
+	gather(ctx context.Context, cutoff time.Time, keep func(*Group) bool) ([]Group, event.Holdings, error)
+	// leave lets the objects of a group go. A *refusal means that they stay; any other error ends the plan.
+	leave(ctx context.Context, p *Plan, items []*Item) error
+	// comeBack brings back what left of a period.
+	comeBack(ctx context.Context, left []event.Retired) error
+}
+
+// When things are done by themselves.
+const (
+	tick     = 15 * time.Second
+	lease    = time.Minute      // silence after which a plan is carried on by somebody else
+	beat     = 10 * time.Second // between two signs of life
+	stopTime = 4 * time.Second
+)
+
+// New checks the configuration and puts the service together. It starts nothing.
+func New(cfg Config, d Deps) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if d.Plans == nil || d.Raw == nil || d.Retired == nil || d.Files == nil || d.Archive == nil || d.Prover == nil ||
+		d.NotFound == nil || d.Changed == nil || d.Held == nil || d.NoCopy == nil {
+		return nil, errors.New("retention: a dependency is missing")
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	host, _ := os.Hostname() // the name is for people
+	s := &Service{cfg: cfg, deps: d, log: d.Log, owner: fmt.Sprintf("%s:%d:%s", host, os.Getpid(), randomHex(3)),
+		ready: make(chan struct{}), active: map[string]chan struct{}{}}
+	s.classes = map[string]keeper{event.ClassRaw: raw{s}}
+	s.metrics = newMetrics(s, d.Registry)
+	return s, nil
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// reach calls the hook of tests.
+func (s *Service) reach(step string) error {
+	if s.deps.Point == nil {
+		return nil
+	}
+	return s.deps.Point(step)
+}
+
+// Ready is closed when plans are carried out.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Run works until ctx ends, and returns when every goroutine has ended. A plan under way is carried on by the next start.
+func (s *Service) Run(ctx context.Context) error {
+	s.mu.Lock()
+	if s.ctx != nil {
+		s.mu.Unlock()
+		return errors.New("retention: Run was called twice")
+	}
+	s.ctx = ctx
+	s.mu.Unlock()
+	close(s.ready)
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		s.look(ctx)
+		select {
+		case <-t.C:
+			continue
+		case <-ctx.Done():
+		}
+		s.mu.Lock()
+		s.closing = true
+		s.mu.Unlock()
+		s.work.Wait()
+		return nil
+	}
+}
+
+// look does what is due by itself.
+func (s *Service) look(ctx context.Context) {
+	for _, part := range []struct {
+		name string
+		do   func(context.Context) error
+	}{{"plans", s.takeUp}, {"daily", s.daily}, {"grace", raw{s}.bury}, {"usage", s.metrics.measure}} {
+		if err := part.do(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("retention could not do its work and tries again", "part", part.name, "err", err)
+		}
+	}
+}
+
+// takeUp carries on the plans whose owners are gone.
+func (s *Service) takeUp(ctx context.Context) error {
+	plans, err := s.deps.Plans.Plans(ctx, Running, 100)
+	if err != nil {
+		return err
+	}
+	for i := range plans {
+		ok, err := s.deps.Plans.TakePlan(ctx, plans[i].ID, s.owner, lease)
+		if err != nil {
+			return err
+		}
+		if ok {
+			s.log.Warn("plan of retention is carried on", "plan", plans[i].ID)
+			s.carry(plans[i])
+		}
+	}
+	return nil
+}
+
+// carry carries a plan out that belongs to this process, and returns a channel that is closed at its end; nil when the service does
+// not run.
+func (s *Service) carry(p event.RetentionPlan) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil || s.closing {
+		return nil
+	}
+	if under := s.active[p.ID]; under != nil {
+		return under
+	}
+	done, ctx := make(chan struct{}), s.ctx
+	s.active[p.ID] = done
+	s.work.Go(func() {
+		defer func() {
+			s.mu.Lock()
+			delete(s.active, p.ID)
+			s.mu.Unlock()
+			close(done)
+		}()
+		s.carryOut(ctx, p)
+	})
+	return done
+}
+
+// carryOut does what a plan says while it belongs to this process.
+func (s *Service) carryOut(ctx context.Context, p event.RetentionPlan) {
+	mine, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
+	beating := make(chan struct{})
+	go func() { // ends before carryOut does
+		defer close(beating)
+		s.keepBeating(mine, p.ID, lost)
+	}()
+	var doc any
+	var state string
+	var err error
+	if p.Kind == "restore" {
+		doc, state, err = s.restore(mine, p.Document)
+	} else {
+		doc, state, err = s.cleanUp(mine, p.Document)
+	}
+	lost(nil)
+	<-beating
+	end, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+	defer stop()
+	if err != nil && (ctx.Err() != nil || errors.Is(err, errKilled)) { // the next start carries on
+		if e := s.deps.Plans.DropPlan(end, p.ID, s.owner); e != nil {
+			s.log.Warn("plan of retention is carried on only after a while", "plan", p.ID, "err", e)
+		}
+		return
+	}
+	p.State = state
+	if p.Document, err = json.Marshal(doc); err == nil {
+		_, err = s.deps.Plans.SavePlan(end, p, s.owner)
+	}
+	if err != nil {
+		s.log.Error("end of a plan of retention could not be stored; it is carried out once more", "plan", p.ID, "err", err)
+	}
+}
+
+var (
+	errKilled   = errors.New("killed by a test")
+	errNotOwner = errors.New("the plan was taken by another process")
+)
+
+// keepBeating shows signs of life until ctx ends.
+func (s *Service) keepBeating(ctx context.Context, id string, lost context.CancelCauseFunc) {
+	t := time.NewTicker(beat)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		switch ok, err := s.deps.Plans.BeatPlan(ctx, id, s.owner); {
+		case err != nil:
+			if ctx.Err() == nil {
+				s.log.Warn("plan of retention cannot show that it lives", "plan", id, "err", err)
+			}
+		case !ok:
+			lost(errNotOwner)
+		}
+	}
+}
