@@ -29,32 +29,40 @@ func (s *Service) isBehind(ctx context.Context, p period, hours []event.HourStat
 // named are covered.
 type coverage map[int64]float64
 
-// behind finds the periods of a level that are not up to date among those that lie in [from, to). An hour counts by the share of
-// its publications, a longer period by the mean of its children with data; a child that was not merged as it is now counts nothing.
+// behind finds the periods of a level that are not up to date among those that lie in [from, to); a zero time is no bound. An hour
+// counts by the share of its publications, a longer period by the mean of its children with data; a child that was not merged as it
+// is now counts nothing.
 func (s *Service) behind(ctx context.Context, l *level, from, to time.Time) (coverage, error) {
-	lo, hi := seconds(from, math.MinInt64), seconds(to, math.MaxInt64)
 	if l.below == "" {
-		until := to
-		if until.IsZero() {
-			until = time.Unix(maxSeconds, 0)
-		}
-		dirty, err := s.deps.Hours.DirtyHours(ctx, until)
-		if err != nil {
-			return nil, err
-		}
-		c := coverage{}
-		for _, h := range dirty {
-			if h.Hour >= lo {
-				c[h.Hour] = min(completeness(h), almost)
-			}
-		}
-		return c, nil
+		return s.hoursBehind(ctx, from, to)
 	}
 	children, err := s.behind(ctx, levels[l.below], from, to)
 	if err != nil {
 		return nil, err
 	}
-	unmerged, err := s.deps.Periods.Unmerged(ctx, l.name, lo, hi)
+	return s.lift(ctx, l, children, from, to)
+}
+
+func (s *Service) hoursBehind(ctx context.Context, from, to time.Time) (coverage, error) {
+	var hours []event.HourState
+	var err error
+	if from.IsZero() || to.IsZero() {
+		hours, err = s.deps.Hours.DirtyHours(ctx, timeOf(seconds(to, maxSeconds)))
+	} else {
+		hours, err = s.deps.Hours.HourStates(ctx, from.Unix(), to.Unix())
+	}
+	c := coverage{}
+	for _, h := range hours {
+		if h.Version != h.Built && h.Hour >= seconds(from, math.MinInt64) {
+			c[h.Hour] = min(completeness(h), almost)
+		}
+	}
+	return c, err
+}
+
+// lift tells of a level from what is known of the level below. children is used up.
+func (s *Service) lift(ctx context.Context, l *level, children coverage, from, to time.Time) (coverage, error) {
+	unmerged, err := s.deps.Periods.Unmerged(ctx, l.name, seconds(from, math.MinInt64), seconds(to, math.MaxInt64))
 	if err != nil {
 		return nil, err
 	}

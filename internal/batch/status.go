@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"time"
 
@@ -28,26 +29,39 @@ func (s *Service) getStatus(w http.ResponseWriter, r *http.Request) {
 	if q.only(); q.refused(w, r) {
 		return
 	}
+	behind, err := s.allBehind(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	detail := map[string]statusDetail{}
 	answer := map[string]any{"detail": detail}
 	for _, p := range periods {
-		d, err := s.detail(r.Context(), levels[p])
-		if err != nil {
-			s.fail(w, r, err)
-			return
-		}
-		answer[p], detail[p] = s.state(p), d
+		answer[p], detail[p] = s.state(p), s.detail(levels[p], behind[p].ended(levels[p], s.now()))
 	}
 	httpx.JSON(w, http.StatusOK, answer)
 }
 
-// detail tells how a level stands. The accuracy is that of the hours, which all other levels are made of.
-func (s *Service) detail(ctx context.Context, l *level) (d statusDetail, err error) {
-	behind, err := s.behind(ctx, l, time.Time{}, time.Time{})
-	if err != nil {
-		return d, err
+// allBehind finds what is behind on every level; hours are looked at once.
+func (s *Service) allBehind(ctx context.Context) (map[string]coverage, error) {
+	all := map[string]coverage{}
+	for _, p := range periods { // from below
+		var err error
+		if l := levels[p]; l.below == "" {
+			all[p], err = s.hoursBehind(ctx, time.Time{}, time.Time{})
+		} else {
+			all[p], err = s.lift(ctx, l, maps.Clone(all[l.below]), time.Time{}, time.Time{})
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	behind = behind.ended(l, s.now())
+	return all, nil
+}
+
+// detail tells how a level stands of which ended periods are behind. The accuracy is that of the hours, which all other levels are
+// made of.
+func (s *Service) detail(l *level, behind coverage) (d statusDetail) {
 	d.Dirty = len(behind)
 	var covered float64
 	for _, c := range behind {
@@ -67,5 +81,5 @@ func (s *Service) detail(ctx context.Context, l *level) (d statusDetail, err err
 	if ratio, known := s.book.accuracy(s.now()); known {
 		d.AccuracyRatio = &ratio
 	}
-	return d, nil
+	return d
 }
