@@ -248,19 +248,6 @@ func TestPagesAndCSV(t *testing.T) {
 	})
 }
 
-// csvLine writes the fields of a row in their order, under the header agg.Columns.
-// A cell that a spreadsheet would calculate is text; a number is not touched.
-func TestFormulasInCSV(t *testing.T) {
-	for v, want := range map[any]string{"=1+2": "'=1+2", "+x": "'+x", "-x": "'-x", "@sum": "'@sum", "\tx": "'\tx", "\rx": "'\rx", "a=1": "a=1", "": "", int64(-5): "-5"} {
-		if got := csvCell(v); got != want {
-			t.Errorf("%q becomes %q, want %q", v, got, want)
-		}
-	}
-	if got := csvCell(new(-0.5)); got != "-0.5" {
-		t.Error(got)
-	}
-}
-
 // Rows of another dimension have its name in place of model.
 func TestRowsByDimension(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -9,11 +9,11 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
@@ -177,7 +177,7 @@ func writeCSV(w io.Writer, row reflect.Type, rows iter.Seq2[any, error]) error {
 			return err
 		}
 		for i, v := 0, reflect.ValueOf(r); i < len(line); i++ {
-			line[i] = csvCell(v.Field(i).Interface())
+			line[i] = report.Cell(v.Field(i).Interface())
 		}
 		if err := out.Write(line); err != nil {
 			return err
@@ -185,25 +185,4 @@ func writeCSV(w io.Writer, row reflect.Type, rows iter.Seq2[any, error]) error {
 	}
 	out.Flush()
 	return out.Error()
-}
-
-func csvCell(v any) string {
-	switch v := v.(type) {
-	case string:
-		if v != "" && strings.ContainsRune("=+-@\t\r", rune(v[0])) { // a spreadsheet would take it for a formula
-			return "'" + v
-		}
-		return v
-	case int64:
-		return strconv.FormatInt(v, 10)
-	case *float64:
-		if v != nil {
-			return strconv.FormatFloat(*v, 'f', -1, 64)
-		}
-	case time.Time:
-		if !v.IsZero() {
-			return v.UTC().Format(time.RFC3339Nano)
-		}
-	}
-	return ""
 }

@@ -37,12 +37,13 @@ func line(r *agg.Row) []string {
 	v := reflect.ValueOf(r).Elem()
 	out := make([]string, len(csvColumns))
 	for i := range out {
-		out[i] = cell(v.Field(i).Interface())
+		out[i] = Cell(v.Field(i).Interface())
 	}
 	return out
 }
 
-func cell(v any) string {
+// Cell writes a value of a row; null and what is not known are an empty cell. A spreadsheet never takes a text for a formula.
+func Cell(v any) string {
 	switch v := v.(type) {
 	case string:
 		return harmless(v)
@@ -52,10 +53,12 @@ func cell(v any) string {
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case *float64:
 		if v != nil {
-			return cell(*v)
+			return Cell(*v)
 		}
 	case time.Time:
-		return v.UTC().Format(time.RFC3339)
+		if !v.IsZero() {
+			return v.UTC().Format(time.RFC3339Nano)
+		}
 	}
 	return ""
 }

@@ -131,8 +131,13 @@ func TestCellsAreNoFormulas(t *testing.T) {
 			t.Errorf("%q becomes %q, want %q", in, got, want)
 		}
 	}
-	if got := cell(new(-0.5)); got != "-0.5" {
-		t.Errorf("a negative number becomes %q", got)
+	for _, tc := range []struct {
+		v    any
+		want string
+	}{{new(-0.5), "-0.5"}, {int64(-5), "-5"}, {(*float64)(nil), ""}, {time.Time{}, ""}, {day0, "2025-06-02T00:00:00Z"}, {"-x", "'-x"}} {
+		if got := Cell(tc.v); got != tc.want {
+			t.Errorf("%v becomes %q, want %q", tc.v, got, tc.want)
+		}
 	}
 }
 
