@@ -58,7 +58,7 @@ func execute(args []string) int {
 		exit = &exitError{1, err}
 	}
 	if exit.cause != nil {
-		fmt.Fprintln(os.Stderr, name+": "+strings.TrimSpace(exit.cause.Error()))
+		fmt.Fprintln(os.Stderr, name+": "+strings.TrimPrefix(strings.TrimSpace(exit.cause.Error()), name+": "))
 		if exit.code == 2 {
 			fmt.Fprintln(os.Stderr, name+": see `"+name+" --help`")
 		}
