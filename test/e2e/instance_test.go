@@ -32,7 +32,9 @@ type instance struct {
 	args []string
 	env  []string
 	sql  string // URL of the database; "" when hxp keeps its own
-	lake string // URL of the lake; "" when it is in the folder
+
+	services []string // the command: up, or run and some services
+	lake     string   // URL of the lake; "" when it is in the folder
 
 	mu   sync.Mutex // guards what a restart changes
 	cmd  *exec.Cmd
@@ -51,7 +53,7 @@ func start(t testing.TB, broker string, args ...string) *instance {
 // prepare is start without the start.
 func prepare(t testing.TB, broker string, args ...string) *instance {
 	t.Helper()
-	h := &instance{dir: t.TempDir(), args: args, env: append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+broker), sql: database(t), lake: lakeURL()}
+	h := &instance{dir: t.TempDir(), args: args, env: append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+broker), sql: database(t), lake: lakeURL(), services: []string{"up"}}
 	for _, p := range ports {
 		h.env = append(h.env, p+"=0")
 	}
@@ -106,7 +108,8 @@ func (h *instance) up(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, append([]string{"up", "--data-dir", filepath.Join(h.dir, "data"), "--ready-file", ready}, h.args...)...)
+	command := append(slices.Clone(h.services), "--data-dir", filepath.Join(h.dir, "data"), "--ready-file", ready)
+	cmd := exec.Command(binary, append(command, h.args...)...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = slices.Concat(h.env, h.stores()), log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
