@@ -129,7 +129,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestOpenTogether(t *testing.T) {
 	url := database(t)
 	var wg sync.WaitGroup
-	for range 4 {
+	for range 10 {
 		wg.Go(func() {
 			s, err := Open(context.Background(), url, quiet)
 			if err != nil {
