@@ -15,6 +15,12 @@ func (c *Config) derive(t *conf.Tree) {
 	c.KafkaAPI.Ingest.Timeout = c.EventProcessing.Limits.Timeout
 	c.Batch.Lake.Group = c.Batch.Kafka.ConsumerGroup
 	c.Batch.Lake.Future = c.EventProcessing.Stream.Future
+	if t.IsSet("kafka.max_poll_records") {
+		c.Batch.Lake.MaxPoll = c.Batch.Kafka.MaxPollRecords
+	}
+	if every := c.Batch.Kafka.AutoCommitEvery; t.IsSet("kafka.auto_commit_interval_ms") && every < c.Batch.Lake.PublishInterval {
+		t.Copy("kafka.auto_commit_interval_ms", "lake.publish_interval")
+	}
 	if c.Batch.Service.Workers > 0 && !t.IsSet("batch_processing.workers") {
 		t.Copy("service.workers", "batch_processing.workers")
 	}

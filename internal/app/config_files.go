@@ -145,9 +145,9 @@ type BatchKafka struct {
 	bus.Config      `yaml:",inline"`
 	ConsumerGroup   string        `yaml:"consumer_group" env:"KAFKA_CONSUMER_GROUP" default:"hxp-batch-processing" doc:"Consumer group under which the lake shows its positions."`
 	AutoCommit      bool          `yaml:"auto_commit" env:"KAFKA_CONSUMER_AUTO_COMMIT" default:"true" doc:"Positions are committed by themselves, after what they cover is durable; false is taken and changes nothing."`
-	AutoCommitEvery time.Duration `yaml:"auto_commit_interval_ms" env:"KAFKA_CONSUMER_AUTO_COMMIT_INTERVAL_MS" default:"5000" unit:"ms" min:"100" max:"3600000" doc:"Time between two commits of positions." later:"scale-out comes with the batch release; positions are committed after each publish"`
-	SessionTimeout  time.Duration `yaml:"session_timeout_ms" env:"KAFKA_CONSUMER_SESSION_TIMEOUT_MS" default:"60000" unit:"ms" min:"1000" max:"1800000" doc:"Time after which a silent member of the group is replaced." later:"scale-out comes with the batch release"`
-	MaxPollRecords  int           `yaml:"max_poll_records" default:"1000" min:"1" max:"1000000" doc:"Records of one poll." later:"scale-out comes with the batch release"`
+	AutoCommitEvery time.Duration `yaml:"auto_commit_interval_ms" env:"KAFKA_CONSUMER_AUTO_COMMIT_INTERVAL_MS" default:"5000" unit:"ms" min:"100" max:"3600000" doc:"Longest time between two commits of positions. They are committed with each publish of the lake, which then comes at least so often."`
+	SessionTimeout  time.Duration `yaml:"session_timeout_ms" env:"KAFKA_CONSUMER_SESSION_TIMEOUT_MS" default:"60000" unit:"ms" min:"1000" max:"1800000" doc:"Taken and changes nothing: the lake joins no group, so no member has to be replaced; whichever instance publishes first counts."`
+	MaxPollRecords  int           `yaml:"max_poll_records" default:"1000" min:"1" max:"1000000" doc:"Most records that the lake takes from one poll, where it is set; everything that has arrived when it is not."`
 }
 
 // BatchPerformance are the resources that batch-processing-api may use.

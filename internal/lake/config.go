@@ -22,6 +22,8 @@ type Config struct {
 	// Group is the consumer group under which the lake shows its positions; they are never read back. It is
 	// kafka.consumer_group of batch-processing-api.yaml; app copies it.
 	Group string `yaml:"-"`
+	// MaxPoll bounds the records of one poll; 0 = everything that has arrived. It is kafka.max_poll_records, where set.
+	MaxPoll int `yaml:"-"`
 
 	// Future is how far ahead of its record's time an event may be. It must be the stream's tolerance, so that every record
 	// is either in the lake or in the dead letters; app copies it. 0 = 5 minutes.

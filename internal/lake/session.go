@@ -65,7 +65,7 @@ func (w *Writer) session(ctx context.Context) (worked bool, err error) {
 		s.lanes[tp.Topic][tp.Partition] = &lane{tp: tp, from: next, next: next, rows: make(map[event.Kind]*rows)}
 		start[tp.Topic][tp.Partition] = next
 	}
-	reader, err := w.bus.NewReader(start, bus.ReaderOptions{})
+	reader, err := w.bus.NewReader(start, bus.ReaderOptions{MaxMessages: w.cfg.MaxPoll})
 	if err != nil {
 		return false, err
 	}
