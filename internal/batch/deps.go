@@ -67,8 +67,8 @@ type RunQueue interface {
 	// Waiting returns the DAGs that have something to claim, at a glance.
 	Waiting(ctx context.Context) (dags []string, err error)
 	Claim(ctx context.Context, req agg.ClaimRequest) ([]agg.Claim, error)
-	// Beat renews the leases of an owner and returns those that it still holds.
-	Beat(ctx context.Context, owner string, started time.Time, lease time.Duration) (held []agg.Lease, err error)
+	// Beat renews the leases that an owner names and returns those of them that it still holds.
+	Beat(ctx context.Context, owner string, started time.Time, mine []agg.Lease, lease time.Duration) (held []agg.Lease, err error)
 	ReportProgress(ctx context.Context, l agg.Lease, p agg.Progress, lines []agg.LogLine) error
 	// Finish stores a result, or tells that the task must count more (again): run says what.
 	Finish(ctx context.Context, l agg.Lease, res agg.TaskResult) (run agg.Run, again bool, err error)

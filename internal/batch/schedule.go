@@ -238,7 +238,7 @@ func (s *Service) beat(ctx context.Context) {
 	for {
 		before := s.executions()
 		limit, stop := context.WithTimeout(ctx, leaseTime)
-		held, err := s.deps.Runs.Beat(limit, s.owner, started, leaseTime)
+		held, err := s.deps.Runs.Beat(limit, s.owner, started, leases(before), leaseTime)
 		stop()
 		switch {
 		case err == nil:
@@ -259,6 +259,14 @@ func (s *Service) beat(ctx context.Context) {
 			return
 		}
 	}
+}
+
+func leases(executions []*execution) []agg.Lease {
+	out := make([]agg.Lease, len(executions))
+	for i, e := range executions {
+		out[i] = e.lease
+	}
+	return out
 }
 
 // dropLost stops the executions whose lease is not among those held.

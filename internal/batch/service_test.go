@@ -44,12 +44,17 @@ func newService(t *testing.T, w *world, change func(*Config)) (*Service, *teleme
 		w.reportsDir = t.TempDir()
 	}
 	reg := telemetry.NewRegistry()
-	s, err := New(cfg, Deps{Hours: w, Periods: w, Rows: w, Runs: w.runs(t), Scanner: w, Lake: w, Ends: w.Ends, Parquet: writeCSV, Reports: w.reports, ReportsDir: w.reportsDir, NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor,
-		Lateness: 5 * time.Minute, Registry: reg})
+	s, err := New(cfg, w.deps(w.runs(t), w.reportsDir, reg))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s, reg
+}
+
+// deps are what a service over the world is connected with.
+func (w *world) deps(runs Runs, reportsDir string, reg *telemetry.Registry) Deps {
+	return Deps{Hours: w, Periods: w, Rows: w, Runs: runs, Scanner: w, Lake: w, Ends: w.Ends, Parquet: writeCSV, Reports: w.reports, ReportsDir: reportsDir,
+		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute, Registry: reg}
 }
 
 // begin runs a service until the test ends; call it in a bubble.

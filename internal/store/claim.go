@@ -314,8 +314,9 @@ func (s *Store) LayDown(ctx context.Context, l agg.Lease, lines []agg.LogLine) e
 	return nil
 }
 
-// Beat is a sign of life of an owner: it renews its leases and returns those that it still holds.
-func (s *Store) Beat(ctx context.Context, owner string, started time.Time, lease time.Duration) (held []agg.Lease, err error) {
+// Beat is a sign of life of an owner: it renews the leases that it names and returns those of them that it still holds. A task that
+// was claimed for it and of which it does not know, because the answer was lost, is not renewed, so its lease ends.
+func (s *Store) Beat(ctx context.Context, owner string, started time.Time, mine []agg.Lease, lease time.Duration) (held []agg.Lease, err error) {
 	err = s.update(ctx, func(tx *sql.Tx) error {
 		held = nil
 		now, err := s.now(ctx, tx)
@@ -327,13 +328,17 @@ func (s *Store) Beat(ctx context.Context, owner string, started time.Time, lease
 		if err != nil {
 			return err
 		}
-		return each(ctx, tx, func(rows *sql.Rows) error {
-			l := agg.Lease{Owner: owner}
-			err := rows.Scan(&l.Run, &l.Task, &l.Fence, &l.Try)
-			held = append(held, l)
-			return err
-		}, `UPDATE task_instances SET lease_expires = ? WHERE lease_owner = ? AND state = 'running' RETURNING run_id, task_id, fence, try_number`,
-			micros(now.Add(lease)), owner)
+		for _, l := range mine {
+			n, err := changed(tx.ExecContext(ctx, `UPDATE task_instances SET lease_expires = ? WHERE run_id = ? AND task_id = ? AND fence = ? AND lease_owner = ?
+				AND state = 'running'`, micros(now.Add(lease)), l.Run, l.Task, l.Fence, owner))
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				held = append(held, l)
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store: heartbeat: %w", err)

@@ -95,7 +95,7 @@ func TestLeases(t *testing.T) {
 	create(t, s, run("r", 0))
 	dead := claim(t, s, 1, "dead")[0]
 	c.pass(59 * time.Second)
-	held, err := s.Beat(t.Context(), "dead", c.Time, time.Minute)
+	held, err := s.Beat(t.Context(), "dead", c.Time, []agg.Lease{dead.Lease}, time.Minute)
 	if err != nil || !slices.Equal(held, []agg.Lease{dead.Lease}) {
 		t.Fatal(held, err)
 	}
@@ -123,7 +123,7 @@ func TestLeases(t *testing.T) {
 			t.Errorf("%s without a lease: %v", what, err)
 		}
 	}
-	if held, err := s.Beat(t.Context(), "dead", c.Time, time.Minute); len(held) != 0 || err != nil {
+	if held, err := s.Beat(t.Context(), "dead", c.Time, []agg.Lease{dead.Lease}, time.Minute); len(held) != 0 || err != nil {
 		t.Error(held, err)
 	}
 	next := claim(t, s, 1, "b")[0]
@@ -157,7 +157,7 @@ func TestRunsOverTheirTime(t *testing.T) {
 	}
 	finish(t, s, claims[0], agg.TaskResult{State: agg.TaskUpForRetry, Error: "no lake", RetryIn: 2 * time.Hour})
 	c.pass(time.Hour)
-	if _, err := s.Beat(t.Context(), "a", c.Time, time.Minute); err != nil {
+	if _, err := s.Beat(t.Context(), "a", c.Time, []agg.Lease{claims[1].Lease}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	swept, err := s.Sweep(t.Context(), 5*time.Second, "too slow")

@@ -27,6 +27,10 @@ func (s *Store) now(ctx context.Context, tx *sql.Tx) (time.Time, error) {
 // UseClock replaces the clock of the database, for tests. Call it before anything else.
 func (s *Store) UseClock(now func() time.Time) { s.clock = now }
 
+// Between puts something between s and its databases, for tests: wrap gets each pool and returns what is used in its place. Call it
+// before anything else.
+func (s *Store) Between(wrap func(*sql.DB) *sql.DB) { s.write, s.read = wrap(s.write), wrap(s.read) }
+
 // Clock returns the time by the clock of the database.
 func (s *Store) Clock(ctx context.Context) (now time.Time, err error) {
 	err = s.view(ctx, func(tx *sql.Tx) error {
