@@ -281,7 +281,6 @@ type TaskResult struct {
 	Progress Progress
 	Raised   int64     // what the try has counted: Run.Raised when it began
 	Log      []LogLine // what was not reported yet
-	Timeout  bool      // the time of the run is over: it fails whatever tries are left
 }
 
 // Swept is what a sweep found.

@@ -88,8 +88,8 @@ func (s *Service) note(r *agg.Run, level, text string) {
 func (s *Service) start(c agg.Claim) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.started || s.closing {
-		return // the lease ends by itself
+	if !s.started { // its lease ends by itself
+		return
 	}
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	e := &execution{lease: c.Lease, cancel: cancel, done: make(chan struct{})}
@@ -137,7 +137,7 @@ func (s *Service) execute(ctx context.Context, e *execution, c agg.Claim) {
 			s.layDown(e)
 			return
 		}
-		res := s.result(e, &run, summary, state, err, errors.Is(cause, errTimeout))
+		res := s.result(e, &run, summary, state, err, err != nil && errors.Is(cause, errTimeout))
 		next, again, stored := s.finish(ctx, e, res)
 		if !stored {
 			return
@@ -206,10 +206,7 @@ func (s *Service) result(e *execution, run *agg.Run, summary any, state agg.RunS
 	res := agg.TaskResult{State: state, Raised: run.Raised, RetryIn: s.cfg.Processing.retryDelay()}
 	switch {
 	case timeout:
-		res.State, res.Error = agg.RunFailed, s.timeoutText()
-		if err != nil {
-			res.Error += errorText(err.Error())
-		}
+		res.State, res.Error = agg.RunFailed, s.timeoutText()+errorText(err.Error())
 	case err != nil:
 		res.State, res.Error = agg.TaskUpForRetry, err.Error()
 		s.log.Warn("task failed", "run", run.ID, "task", e.lease.Task, "try", e.lease.Try, "retry_in", res.RetryIn, "err", err)

@@ -52,21 +52,17 @@ func (s *Store) CreateBackfill(ctx context.Context, b agg.Backfill, plan func([]
 			number(b.Backwards), b.MaxActiveRuns, string(b.Conf), b.TriggeredBy, b.User, micros(now), micros(now)).Scan(&id); err != nil {
 			return err
 		}
-		taken := make(map[string]bool, len(marks))
-		for _, m := range marks {
-			taken[m.RunID] = true
-		}
 		runs := plan(marks)
 		for i := range runs {
 			r := &runs[i]
-			if taken[r.RunID] { // an earlier backfill of the interval has the plain name
-				r.RunID += fmt.Sprintf("_%d", id)
-			}
 			r.ID, r.BackfillID = r.RunID+"."+r.DagID, id
 			r.CreatedAt = now.Add(time.Duration(i) * time.Microsecond) // taken and listed in their order
 			if err := s.stamp(ctx, tx, r); err != nil {
 				return err
 			}
+		}
+		if err := dodge(ctx, tx, runs, "", fmt.Sprintf("_%d", id)); err != nil { // an earlier backfill has the plain ids
+			return err
 		}
 		stored, err := insertRuns(ctx, tx, runs)
 		if err == nil && stored != len(runs) {

@@ -47,7 +47,10 @@ func (s *Store) CreateRun(ctx context.Context, r agg.Run) (run agg.Run, existed 
 		if run.ID, err = freeID(ctx, tx, &run); err != nil {
 			return err
 		}
-		_, err = insertRuns(ctx, tx, []agg.Run{run})
+		stored, err := insertRuns(ctx, tx, []agg.Run{run})
+		if err == nil && stored == 0 {
+			err = fmt.Errorf("its id %s is taken", run.ID)
+		}
 		return err
 	})
 	if err != nil {
@@ -131,6 +134,37 @@ func freeID(ctx context.Context, tx *sql.Tx, r *agg.Run) (string, error) {
 		id += "." + r.DagID
 	}
 	return id, nil
+}
+
+// dodge gives another id to runs whose id or run id a run of another kind than except has taken: a person may choose any, and must not
+// keep an interval from being run by that.
+func dodge(ctx context.Context, tx *sql.Tx, runs []agg.Run, except, suffix string) error {
+	for part := range slices.Chunk(runs, 500) {
+		var ids, runIDs []any
+		for i := range part {
+			ids, runIDs = append(ids, part[i].ID), append(runIDs, part[i].RunID)
+		}
+		list := "(?" + strings.Repeat(", ?", len(part)-1) + ")"
+		args := append(append([]any{except}, ids...), append([]any{part[0].DagID}, runIDs...)...)
+		taken := map[string]bool{}
+		err := each(ctx, tx, func(rows *sql.Rows) error {
+			var id, runID, dag string
+			err := rows.Scan(&id, &runID, &dag)
+			if taken[id] = true; dag == part[0].DagID {
+				taken[runID] = true
+			}
+			return err
+		}, "SELECT id, run_id, dag_id FROM dag_runs WHERE run_type <> ? AND (id IN "+list+" OR (dag_id = ? AND run_id IN "+list+"))", args...)
+		if err != nil {
+			return err
+		}
+		for i := range part {
+			if taken[part[i].ID] || taken[part[i].RunID] {
+				part[i].ID, part[i].RunID = part[i].ID+suffix, part[i].RunID+suffix
+			}
+		}
+	}
+	return nil
 }
 
 const runColumns = `id, run_id, dag_id, task_id, run_type, state, interval_start, interval_end, logical_date, triggered_by, user_name,

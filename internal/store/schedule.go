@@ -127,6 +127,9 @@ func (s *Store) Materialise(ctx context.Context, dag string, first, next time.Ti
 				return err
 			}
 		}
+		if err := dodge(ctx, tx, fresh, agg.RunScheduled, "_by_schedule"); err != nil {
+			return err
+		}
 		stored, err = insertRuns(ctx, tx, fresh)
 		ok = true
 		return err

@@ -57,6 +57,34 @@ func TestMaterialiseOnce(t *testing.T) {
 	}
 }
 
+// A person may choose any id for a run, and must not keep the scheduler from an interval by that.
+func TestChosenIDsAreDodged(t *testing.T) {
+	s, _ := openAt(t)
+	first := time.Unix(anHour, 0).UTC()
+	if err := s.EnsureDAG(t.Context(), dagOfTests, first); err != nil {
+		t.Fatal(err)
+	}
+	create(t, s, run("scheduled__0", 5))
+	create(t, s, run("scheduled__1."+dagOfTests, 6))
+	task := run("backfill__0", 7)
+	task.TaskID = "first"
+	create(t, s, task)
+	var runs []agg.Run
+	for i := range 2 {
+		r := run(fmt.Sprintf("scheduled__%d", i), i)
+		r.ID, r.Trigger = r.RunID+"."+dagOfTests, agg.RunScheduled
+		runs = append(runs, r)
+	}
+	if n, ok, err := s.Materialise(t.Context(), dagOfTests, first, first.Add(2*time.Hour), runs); n != 2 || !ok || err != nil {
+		t.Errorf("%d runs stored: %v %v", n, ok, err)
+	}
+	b, err := s.CreateBackfill(t.Context(), agg.Backfill{DagID: dagOfTests, From: first, To: first.Add(time.Hour)},
+		func([]agg.RunMark) []agg.Run { return []agg.Run{run("backfill__0", 0)} })
+	if err != nil || b.Total != 1 {
+		t.Errorf("%+v %v", b, err)
+	}
+}
+
 func TestBackfills(t *testing.T) {
 	s, c := openAt(t)
 	backfill := func(n int) agg.Backfill {
