@@ -195,3 +195,68 @@ func (c *cut) Beat(ctx context.Context, owner string, started time.Time, mine []
 	}
 	return c.Store.Beat(ctx, owner, started, mine, lease)
 }
+
+// Three instances share the runs of a backfill: each is executed once, and nobody waits for a leader.
+func TestThreeInstancesShareABackfill(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		dbs  func(t *testing.T) (storetest.Databases, bool)
+	}{
+		{"sqlite", func(*testing.T) (storetest.Databases, bool) { return storetest.SQLite(), true }},
+		{"postgres", func(t *testing.T) (storetest.Databases, bool) { return storetest.Postgres(t) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dbs, ok := c.dbs(t)
+			if !ok {
+				t.Skip("HXP_TEST_POSTGRES names no server")
+			}
+			bubble(t, func(t *testing.T) { shareBackfill(t, dbs) })
+		})
+	}
+}
+
+func shareBackfill(t *testing.T, dbs storetest.Databases) {
+	w, url := newWorld(), dbs.New(t)
+	w.scanTakes = time.Second
+	var stores []*store.Store
+	for range 3 {
+		db, err := store.Open(t.Context(), url, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		db.UseClock(time.Now)
+		stores = append(stores, db)
+	}
+	const hours = 60
+	for h := range int64(hours) {
+		w.publish(hour0+h*3600, request("1", "m", 1))
+	}
+	w.through = stores[0]
+	asked, _ := newService(t, w, nil)
+	if err := asked.enrol(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := asked.CreateBackfill(t.Context(), agg.BackfillRequest{DagID: hourly, From: time.Unix(hour0, 0), To: time.Unix(hour0+hours*3600, 0), MaxActiveRuns: 30})
+	if err != nil || b.Total != hours {
+		t.Fatal(b, err)
+	}
+	for _, db := range stores {
+		runInstance(t, w, db)
+	}
+	time.Sleep(5 * time.Minute)
+	page, err := stores[0].Runs(t.Context(), agg.RunFilter{BackfillID: b.ID})
+	if err != nil || len(page.Runs) != hours {
+		t.Fatal(len(page.Runs), err)
+	}
+	owners := map[string]int{}
+	for _, r := range page.Runs {
+		if r.State != agg.RunSuccess || r.Tasks[0].Try != 1 {
+			t.Errorf("%s is %s at try %d: %s", r.ID, r.State, r.Tasks[0].Try, r.Error)
+		}
+		owners[r.Tasks[0].Owner]++
+	}
+	if len(owners) < 2 {
+		t.Errorf("they did not share: %v", owners)
+	}
+}

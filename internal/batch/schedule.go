@@ -211,8 +211,8 @@ func (s *Service) claim(ctx context.Context) error {
 	}
 	for _, id := range waiting {
 		d := s.dag(id)
-		if d == nil {
-			continue // of another version
+		if d == nil || s.available(d, d.tasks) != nil {
+			continue // of another version, or switched off: what waits stays queued
 		}
 		claims, err := s.deps.Runs.Claim(ctx, agg.ClaimRequest{DagID: id, Owner: s.owner, Limit: min(room(), claimBatch), MaxActive: d.policy.MaxActive,
 			Lease: leaseTime, Timeout: s.cfg.Processing.timeout()})

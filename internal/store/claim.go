@@ -67,7 +67,10 @@ func (s *Store) Claim(ctx context.Context, req agg.ClaimRequest) (claims []agg.C
 		}
 		return nil
 	})
-	if err != nil {
+	switch {
+	case s.dialect.again(err, 1): // others were faster each time: they have the tasks, or the next look finds them
+		return nil, nil
+	case err != nil:
 		return nil, fmt.Errorf("store: claim tasks of %s: %w", req.DagID, err)
 	}
 	return claims, nil
