@@ -265,7 +265,18 @@ func (w *world) Rows(_ context.Context, level, dimension string, from, to time.T
 	return out, "", nil
 }
 
-func (w *world) Ends(context.Context) (map[string]map[int32]int64, error) { return w.ends, w.endsErr }
+func (w *world) Ends(context.Context) (map[string]map[int32]int64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ends, w.endsErr
+}
+
+// setEnds moves the ends of the topics.
+func (w *world) setEnds(ends map[string]map[int32]int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ends = ends
+}
 
 func (w *world) Flush(context.Context) error { return nil }
 

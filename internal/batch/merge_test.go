@@ -176,7 +176,7 @@ func TestPeriodsOfOneRun(t *testing.T) {
 		if n, _ := r.requests("daily"); len(n) != 0 {
 			t.Errorf("rows of empty days: %v", n)
 		}
-		w.ends = map[string]map[int32]int64{"llm-requests": {0: 7}}
+		w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 7}})
 		a := r.call("POST", "/runs", `{"dag_id":"hxp_daily_aggregation","task_id":"daily_aggregation","data_interval_start":"2026-03-01T00:00:00Z","data_interval_end":"2026-03-03T00:00:00Z"}`)
 		time.Sleep(10 * time.Minute)
 		if run := r.run(a.header.Get("Location")); run.State != agg.RunRunning {

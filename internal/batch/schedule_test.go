@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,11 +127,11 @@ func TestScheduleAndOutage(t *testing.T) {
 func TestLeapToTheNextMonth(t *testing.T) {
 	nightBubble(t, func(t *testing.T) {
 		w := newWorld()
-		leap := time.Duration(0)
-		w.open(t).UseClock(func() time.Time { return time.Now().Add(leap) })
+		var leap atomic.Int64
+		w.open(t).UseClock(func() time.Time { return time.Now().Add(time.Duration(leap.Load())) })
 		r := begin(t, w, nil)
 		time.Sleep(time.Second)
-		leap = 32 * 24 * time.Hour // to 1 May
+		leap.Store(int64(32 * 24 * time.Hour)) // to 1 May
 		time.Sleep(2 * time.Minute)
 		hours := r.scheduled(hourly)
 		if len(hours) != 32*24 || hours[0] != "03-30T22 success" || hours[len(hours)-1] != "05-01T21 success" {
@@ -140,7 +141,7 @@ func TestLeapToTheNextMonth(t *testing.T) {
 			t.Errorf("%d days", len(days))
 		}
 		want(t, "months", r.scheduled("hxp_monthly_aggregation"), "03-01T00 success", "04-01T00 success")
-		leap = 0 // and back: what has a run keeps it, and the schedule goes on from now
+		leap.Store(0) // and back: what has a run keeps it, and the schedule goes on from now
 		time.Sleep(time.Hour)
 		if again := r.scheduled(hourly); len(again) != len(hours) {
 			t.Errorf("%d hours after the clock went back, %d before", len(again), len(hours))
@@ -194,7 +195,7 @@ func TestTwoInstances(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
 		w.scanTakes = 10 * time.Second
-		w.ends = map[string]map[int32]int64{"llm-requests": {0: 1}}
+		w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 1}})
 		now := time.Now().Truncate(time.Hour).Unix()
 		w.publish(now, request("1", "m", 0))
 		w.reach("llm-requests", 0, 1)
@@ -202,7 +203,7 @@ func TestTwoInstances(t *testing.T) {
 		path := a.post(1000, 1001)
 		time.Sleep(time.Second)
 		b := begin(t, w, nil)
-		w.ends = map[string]map[int32]int64{"llm-requests": {0: 2}}
+		w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 2}})
 		if again := b.post(1000, 1001); again != path {
 			t.Fatalf("asked of the other instance it is %s and not %s", again, path)
 		}
@@ -235,7 +236,7 @@ func TestTwoInstances(t *testing.T) {
 func TestDeadlineIsTold(t *testing.T) {
 	nightBubble(t, func(t *testing.T) {
 		w := newWorld()
-		w.ends = map[string]map[int32]int64{"llm-requests": {0: 7}} // never reached
+		w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 7}}) // never reached
 		r := begin(t, w, func(c *Config) { c.Processing.Policies.Hourly.Deadline = 600 })
 		time.Sleep(39 * time.Minute)
 		if v, _ := r.reg.Sum("batch_deadlines_missed_total"); v != 0 {
@@ -327,9 +328,10 @@ func TestBackfillRefuses(t *testing.T) {
 func TestClearAndMarkOverHTTP(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
-		broken := true
+		var broken atomic.Bool
+		broken.Store(true)
 		w.scanFails = func(event.LakeFile) error {
-			if broken {
+			if broken.Load() {
 				return errors.New("disk is sick")
 			}
 			return nil
@@ -341,7 +343,7 @@ func TestClearAndMarkOverHTTP(t *testing.T) {
 		if run := r.run(path); run.State != agg.RunFailed {
 			t.Fatalf("%+v", run)
 		}
-		broken = false
+		broken.Store(false)
 		if a := r.call("POST", path+"/clear", `{"only_failed":true}`); a.status != 200 || a.json["state"] != "queued" {
 			t.Errorf("clear: %d %s", a.status, a.body)
 		}

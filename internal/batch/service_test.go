@@ -310,7 +310,7 @@ func TestFailingHourHoldsUpNothing(t *testing.T) {
 func TestRunCountsWhatWasAcknowledgedBefore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
-		w.ends = map[string]map[int32]int64{"llm-requests": {0: 7}}
+		w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 7}})
 		r := begin(t, w, nil)
 		path := r.post(0, 2)
 		time.Sleep(10 * time.Minute)
@@ -357,14 +357,14 @@ func TestAttachingRaisesWhatARunCounts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
 		w.scanTakes = 10 * time.Second
-		w.ends = map[string]map[int32]int64{"llm-requests": {0: 1}}
+		w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 1}})
 		now := time.Now().Truncate(time.Hour).Unix() // the running hour: nothing folds it but the run
 		w.publish(now, request("1", "m", 0))
 		w.reach("llm-requests", 0, 1)
 		r := begin(t, w, nil)
 		path := r.post(1000, 1001)
 		time.Sleep(5 * time.Second) // it folds
-		w.ends = map[string]map[int32]int64{"llm-requests": {0: 2}}
+		w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 2}})
 		if again := r.post(1000, 1001); again != path {
 			t.Fatalf("the same interval gives %s, not %s", again, path)
 		}
@@ -462,7 +462,7 @@ func TestRunFailsAfterItsTries(t *testing.T) {
 func TestRunHasATimeLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
-		w.ends = map[string]map[int32]int64{"llm-requests": {0: 7}}
+		w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 7}})
 		r := begin(t, w, nil)
 		path := r.post(0, 1)
 		time.Sleep(time.Hour + time.Second)
@@ -476,7 +476,7 @@ func TestRunHasATimeLimit(t *testing.T) {
 func TestRunCanBeCancelled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
-		w.ends = map[string]map[int32]int64{"llm-requests": {0: 7}}
+		w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 7}})
 		r := begin(t, w, nil)
 		path := r.post(0, 1)
 		synctest.Wait()
@@ -487,7 +487,7 @@ func TestRunCanBeCancelled(t *testing.T) {
 		if a := r.call("POST", path+"/cancel", ""); a.status != 202 {
 			t.Errorf("cancelled twice: %d", a.status)
 		}
-		w.ends = nil
+		w.setEnds(nil)
 		done := r.post(0, 1)
 		synctest.Wait()
 		if a := r.call("POST", done+"/cancel", ""); a.status != 409 {
