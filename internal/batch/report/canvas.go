@@ -41,8 +41,6 @@ const (
 // canvas is a page to draw on. Text stands on its baseline. What is drawn outside of the page is a mistake of the caller.
 type canvas interface {
 	line(pts []point, c color, width float64)
-	dashed(a, b point, c color, width float64)
-	polygon(pts []point, c color)
 	rect(x, y, w, h float64, c color)
 	text(x, y float64, s string, size float64, bold bool, c color, a align)
 	width(s string, size float64, bold bool) float64
@@ -112,25 +110,6 @@ func (p *paper) line(pts []point, c color, width float64) {
 		p.f.LineTo(q.x, q.y)
 	}
 	p.f.DrawPath("D")
-}
-
-func (p *paper) dashed(a, b point, c color, width float64) {
-	p.f.SetDashPattern([]float64{0.8, 0.8}, 0)
-	p.line([]point{a, b}, c, width)
-	p.f.SetDashPattern(nil, 0)
-}
-
-func (p *paper) polygon(pts []point, c color) {
-	if len(pts) < 3 {
-		return
-	}
-	p.f.SetFillColor(c.r, c.g, c.b)
-	p.f.MoveTo(pts[0].x, pts[0].y)
-	for _, q := range pts[1:] {
-		p.f.LineTo(q.x, q.y)
-	}
-	p.f.ClosePath()
-	p.f.DrawPath("F")
 }
 
 func (p *paper) rect(x, y, w, h float64, c color) {
