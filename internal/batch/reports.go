@@ -51,6 +51,7 @@ type reporter struct {
 }
 
 type making struct {
+	id   string
 	kind report.Kind
 	done chan struct{} // closed when r and err stand
 	r    agg.Report
@@ -87,28 +88,26 @@ func stampOf(t time.Time) string {
 	return t.Format("20060102T15")
 }
 
-// order has a report made and returns at once. m is nil when that waits for the next start; who orders a report that is being made
-// waits for that one.
-func (p *reporter) order(ctx context.Context, r agg.Report) (now agg.Report, m *making, err error) {
+// order has a report made and returns at once. Who orders a report that is being made waits for that one.
+func (p *reporter) order(ctx context.Context, r agg.Report) (*making, error) {
 	m, mine := p.claim(r)
 	if !mine {
-		now, err = p.store.Report(ctx, r.ID)
-		return now, m, err
+		return m, nil
 	}
 	r.CreatedAt = p.s.now()
-	if now, _, err = p.store.QueueReport(ctx, r); err != nil {
+	now, _, err := p.store.QueueReport(ctx, r)
+	if err != nil {
 		p.release(m, r, err)
-		return r, nil, err
+		return m, err
 	}
 	started := p.s.spawn(func(ctx context.Context) {
 		made, err := p.make(ctx, now, p.document)
 		p.release(m, made, err)
 	})
 	if !started {
-		p.release(m, now, errStopping)
-		return now, nil, nil
+		p.release(m, now, errStopping) // stays queued for the next start
 	}
-	return now, m, nil
+	return m, nil
 }
 
 // produce makes a report and returns when that is done, or waits for whoever is making it.
@@ -145,14 +144,14 @@ func (p *reporter) claim(r agg.Report) (m *making, mine bool) {
 	if m := p.making[r.ID]; m != nil {
 		return m, false
 	}
-	m = &making{kind: report.Kind(r.Type), done: make(chan struct{}), r: r}
+	m = &making{id: r.ID, kind: report.Kind(r.Type), done: make(chan struct{}), r: r}
 	p.making[r.ID] = m
 	return m, true
 }
 
 func (p *reporter) release(m *making, r agg.Report, err error) {
 	p.mu.Lock()
-	delete(p.making, m.r.ID)
+	delete(p.making, m.id)
 	if k := report.Kind(r.Type); r.Status.Final() {
 		p.status[k] = r.Status
 	}
@@ -320,7 +319,7 @@ func (p *reporter) recover(ctx context.Context) error {
 	}
 	for _, r := range open {
 		p.log().Info("report taken up again", "report", r.ID)
-		if _, _, err := p.order(ctx, r); err != nil {
+		if _, err := p.order(ctx, r); err != nil {
 			return err
 		}
 	}

@@ -253,9 +253,9 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, status, "the body cannot be read: "+err.Error())
 		return
 	}
-	req, status, errs := decodeReport(body)
-	if status != 0 {
-		httpx.Problem(w, r, status, "the report cannot be ordered: "+errs[0].Detail, errs...)
+	req, wrong, errs := decodeReport(body)
+	if wrong != 0 {
+		httpx.Problem(w, r, wrong, "the report cannot be ordered: "+errs[0].Detail, errs...)
 		return
 	}
 	if status, detail, errs := s.reports.settle(&req, s.now()); status != 0 {
@@ -267,14 +267,14 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusServiceUnavailable, fmt.Sprintf("%d reports are under way; try again when some are done", maxUnfinished))
 		return
 	}
-	rep, m, err := s.reports.order(r.Context(), newReport(req.kind, req.format, *req.period))
+	m, err := s.reports.order(r.Context(), newReport(req.kind, req.format, *req.period))
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	w.Header().Set("Location", "/reports/"+rep.ID)
-	status = http.StatusAccepted
-	if m != nil && await(r.Context(), m.done, reportWait) {
+	w.Header().Set("Location", "/reports/"+m.id)
+	rep, status := agg.Report{}, http.StatusAccepted
+	if await(r.Context(), m.done, reportWait) {
 		switch rep = m.r; {
 		case errors.Is(m.err, errDeleted):
 			httpx.Problem(w, r, http.StatusConflict, errDeleted.Error())
@@ -282,10 +282,15 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 		case rep.Status == agg.ReportFailed:
 			httpx.Problem(w, r, http.StatusInternalServerError, "the report could not be made: "+m.err.Error())
 			return
-		}
-		if rep.Status == agg.ReportCompleted {
+		case m.err == nil:
 			status = http.StatusCreated
+		case rep.Status != agg.ReportQueued: // else the service stops, and the next start makes it
+			s.fail(w, r, m.err)
+			return
 		}
+	} else if rep, err = s.reports.store.Report(r.Context(), m.id); err != nil {
+		s.fail(w, r, err)
+		return
 	}
 	out := shownReport(rep)
 	if len(req.emailTo) > 0 {
