@@ -275,7 +275,7 @@ func BenchmarkCompact(b *testing.B) {
 			m.files[i].State = event.LakeLive
 		}
 		var err error
-		if done, err = l.compactHour(b.Context(), m, hour, compacting{budget: 128 << 20, workers: 2}); err != nil || done.Lost {
+		if done, err = l.compactHour(b.Context(), m, hour, compacting{budget: 512 << 20, workers: 2}); err != nil || done.Lost {
 			b.Fatal(done, err)
 		}
 	}

@@ -57,7 +57,7 @@ func TestCompactAll(t *testing.T) {
 	l, m, p, hours := published(t, 200)
 	before := len(m.files)
 	var progress []int
-	done, err := l.Compact(t.Context(), m, CompactOptions{Budget: 1 << 20, Progress: func(c Compacted, i, n int) {
+	done, err := l.Compact(t.Context(), m, CompactOptions{Budget: 64 << 20, Progress: func(c Compacted, i, n int) {
 		if n != len(hours) || c.RowsAfter == 0 || c.RowsBefore != c.RowsAfter || c.FilesAfter > 2 {
 			t.Errorf("%d of %d: %+v", i, n, c)
 		}
@@ -70,18 +70,18 @@ func TestCompactAll(t *testing.T) {
 	if now := len(liveOnly(m).files); now >= before || now > 2*len(hours) {
 		t.Fatalf("%d files became %d", before, now)
 	}
-	if again, err := l.Compact(t.Context(), m, CompactOptions{Budget: 1 << 20}); err != nil || len(again) != 0 {
+	if again, err := l.Compact(t.Context(), m, CompactOptions{Budget: 64 << 20}); err != nil || len(again) != 0 {
 		t.Fatal("compacted hours are compacted again: ", again, err)
 	}
 
 	// What comes later is merged, also when only some hours are chosen.
 	publishRange(t, p, 200, 240)
-	some, err := l.Compact(t.Context(), m, CompactOptions{Budget: 1 << 20, From: time.Unix(hours[1], 0), To: time.Unix(hours[1]+1, 0)})
+	some, err := l.Compact(t.Context(), m, CompactOptions{Budget: 64 << 20, From: time.Unix(hours[1], 0), To: time.Unix(hours[1]+1, 0)})
 	if err != nil || len(some) != 1 || some[0].Hour.Unix() != hours[1] {
 		t.Fatal(some, err)
 	}
 	holds(t, l, liveOnly(m), 240)
-	if _, err := l.Compact(t.Context(), m, CompactOptions{Budget: 1 << 20}); err != nil {
+	if _, err := l.Compact(t.Context(), m, CompactOptions{Budget: 64 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	holds(t, l, liveOnly(m), 240)
@@ -91,7 +91,7 @@ func TestCompactAll(t *testing.T) {
 func TestRunningHourIsNotCompacted(t *testing.T) {
 	l, m := openTest(t), newMemory()
 	m.versions[time.Now().Unix()/3600*3600] = 1
-	if done, err := l.Compact(t.Context(), m, CompactOptions{Budget: 1 << 20}); err != nil || len(done) != 0 {
+	if done, err := l.Compact(t.Context(), m, CompactOptions{Budget: 64 << 20}); err != nil || len(done) != 0 {
 		t.Fatal(done, err)
 	}
 }

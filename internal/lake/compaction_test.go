@@ -18,7 +18,7 @@ import (
 
 const testHour = 1_699_999_200
 
-var testCompacting = compacting{budget: 1 << 20, workers: 1}
+var testCompacting = compacting{budget: 64 << 20, workers: 1}
 
 // record is an event and its place.
 type record struct {
@@ -170,7 +170,7 @@ func TestCompaction(t *testing.T) {
 			before := live(rt, l, m)
 			want := contentOf(before)
 			how := testCompacting
-			how.budget = rapid.SampledFrom([]int64{500, 5000, 1 << 20}).Draw(rt, "budget") // several passes, several files
+			how.budget = rapid.SampledFrom([]int64{2000, 100_000, 64 << 20}).Draw(rt, "budget") // several passes, several files
 			how.workers = rapid.IntRange(1, 2).Draw(rt, "workers")
 			kill := rapid.SampledFrom([]string{"", "survey", "write", "place", "commit"}).Draw(rt, "kill")
 			killed := how

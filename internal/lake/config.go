@@ -17,7 +17,7 @@ type Config struct {
 	OrphanGrace     time.Duration `yaml:"orphan_grace" env:"HXP_LAKE_ORPHAN_GRACE" default:"15m" min:"1m" doc:"age at which a file that the manifest does not know is removed"`
 	CompactEnabled  bool          `yaml:"compact_enabled" env:"HXP_LAKE_COMPACT_ENABLED" default:"true" doc:"compact hours that have ended by itself; hxp lake compact always can"`
 	CompactAfter    time.Duration `yaml:"compact_after" env:"HXP_LAKE_COMPACT_AFTER" default:"10m" min:"1s" max:"168h" doc:"time without new events after which an hour that has ended is compacted"`
-	CompactBytes    int64         `yaml:"compact_memory_bytes" env:"HXP_LAKE_COMPACT_MEMORY_BYTES" default:"134217728" min:"16777216" max:"8589934592" doc:"most memory for the rows of a compaction, in bytes; more makes fewer and larger files"`
+	CompactBytes    int64         `yaml:"compact_memory_bytes" env:"HXP_LAKE_COMPACT_MEMORY_BYTES" default:"536870912" min:"67108864" max:"8589934592" doc:"most memory of a compaction, in bytes; more makes fewer and larger files"`
 	SupersededGrace time.Duration `yaml:"superseded_grace" env:"HXP_LAKE_SUPERSEDED_GRACE" default:"2h" min:"1m" max:"720h" doc:"time that files stay after they were compacted, for those who read them"`
 	// Group is the consumer group under which the lake shows its positions; they are never read back. It is
 	// kafka.consumer_group of batch-processing-api.yaml; app copies it.
@@ -43,7 +43,7 @@ func (c Config) withDefaults() Config {
 	def(&c.CompactAfter, 10*time.Minute)
 	def(&c.SupersededGrace, 2*time.Hour)
 	if c.CompactBytes <= 0 {
-		c.CompactBytes = 128 << 20
+		c.CompactBytes = 512 << 20
 	}
 	if c.FlushBytes <= 0 {
 		c.FlushBytes = 32 << 20

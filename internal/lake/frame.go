@@ -31,34 +31,22 @@ type frame struct {
 	*event.LakeBlock
 }
 
-// load appends the rows of a file; those in drop do not stay.
-func (f *frames) load(ctx context.Context, l *Lake, lf *event.LakeFile, drop bitset) error {
-	r, err := l.OpenFile(ctx, *lf)
-	if err != nil {
-		return err
+// add appends a block of a file; of its rows, which begin at number row of the file, those in drop do not stay.
+func (f *frames) add(ctx context.Context, r event.LakeReader, block, row int, drop bitset) (rows int, err error) {
+	b := f.block()
+	if err := r.Read(ctx, block, event.AllLakeColumns, b); err != nil {
+		return 0, err
 	}
-	defer r.Close()
-	if r.Kind() != f.table.kind {
-		return fmt.Errorf("lake: %s: it holds events of kind %s, its folder those of kind %s", lf.Path, r.Kind(), f.table.kind)
-	}
-	row := 0 // of the file
-	for i := range r.Blocks() {
-		b := f.block()
-		if err := r.Read(ctx, i, event.AllLakeColumns, b); err != nil {
-			return err
+	start := len(f.of)
+	for j := range b.Rows {
+		if !drop.has(row + j) {
+			f.order = append(f.order, int32(start+j))
 		}
-		g := frame{len(f.of), b}
-		for j := range b.Rows {
-			if !drop.has(row + j) {
-				f.order = append(f.order, int32(g.start+j))
-			}
-			f.of = append(f.of, uint32(len(f.list)))
-		}
-		f.list = append(f.list, g)
-		f.bytes += f.memory(b)
-		row += b.Rows
+		f.of = append(f.of, uint32(len(f.list)))
 	}
-	return nil
+	f.list = append(f.list, frame{start, b})
+	f.bytes += f.memory(b)
+	return b.Rows, nil
 }
 
 // block returns one to read into.

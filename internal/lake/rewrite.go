@@ -35,7 +35,7 @@ func (c *compaction) rewrite(ctx context.Context, only event.Kind) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for range min(c.workers, len(order)) {
 		g.Go(func() error {
-			r := rewriter{compaction: c, budget: c.budget / int64(c.workers), encoders: make(map[event.Kind]*encoder)}
+			r := rewriter{compaction: c, encoders: make(map[event.Kind]*encoder)}
 			for files := range todo {
 				if err := r.part(ctx, files); err != nil {
 					return err
@@ -50,10 +50,9 @@ func (c *compaction) rewrite(ctx context.Context, only event.Kind) error {
 // rewriter joins files of one partition and kind after another. It belongs to one goroutine.
 type rewriter struct {
 	*compaction
-	budget   int64
 	encoders map[event.Kind]*encoder
 	rows     frames
-	group    []int // files whose rows are in memory
+	group    []int // files that rows in memory are of
 }
 
 // part rewrites the files of one partition and kind, given in the order of their offsets.
@@ -66,19 +65,48 @@ func (r *rewriter) part(ctx context.Context, files []int) error {
 			r.change(func(out *event.Compaction) { out.Kept = append(out.Kept, f.Path) })
 			continue
 		}
-		r.group = append(r.group, i)
 		if int64(r.drop[i].count()) < f.Rows {
-			if err := r.rows.load(ctx, r.lake, f, r.drop[i]); err != nil {
+			if err := r.read(ctx, i); err != nil {
 				return err
 			}
 		}
-		if r.rows.bytes >= r.budget {
-			if err := r.flush(ctx); err != nil {
-				return err
-			}
+		r.change(func(out *event.Compaction) { out.Old = append(out.Old, f.Path) })
+	}
+	err := r.flush(ctx)
+	r.group = r.group[:0]
+	return err
+}
+
+// read adds the rows of a file to those in memory, and writes these whenever they are as many as the memory allows.
+func (r *rewriter) read(ctx context.Context, file int) error {
+	f := &r.files[file]
+	in, err := r.lake.OpenFile(ctx, *f)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if in.Kind() != r.rows.table.kind {
+		return fmt.Errorf("lake: %s: it holds events of kind %s, its folder those of kind %s", f.Path, in.Kind(), r.rows.table.kind)
+	}
+	r.group = append(r.group, file)
+	row := 0
+	for block := range in.Blocks() {
+		n, err := r.rows.add(ctx, in, block, row, r.drop[file])
+		if err != nil {
+			return err
+		}
+		if row += n; r.rows.bytes < r.rowBytes() {
+			continue
+		}
+		if err := r.flush(ctx); err != nil {
+			return err
+		}
+		r.group = r.group[:0]
+		if block < len(in.Blocks())-1 {
+			r.group = append(r.group, file) // for the rest of it
 		}
 	}
-	return r.flush(ctx)
+	return nil
 }
 
 func (r *rewriter) change(fn func(out *event.Compaction)) {
@@ -89,20 +117,11 @@ func (r *rewriter) change(fn func(out *event.Compaction)) {
 
 // flush writes what is in memory as one file, brings it to its place and reads it again.
 func (r *rewriter) flush(ctx context.Context) error {
-	if len(r.group) == 0 {
-		return nil
-	}
-	r.change(func(out *event.Compaction) {
-		for _, i := range r.group {
-			out.Old = append(out.Old, r.files[i].Path)
-		}
-	})
 	if len(r.rows.order) > 0 {
 		if err := r.write(ctx); err != nil {
 			return err
 		}
 	}
-	r.group = r.group[:0]
 	r.rows.reset()
 	return nil
 }
@@ -117,8 +136,7 @@ func (r *rewriter) write(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Path, err)
 	}
-	// The first of the files that are joined makes the name unlike that of any other.
-	nonce := fmt.Sprintf("c%013x-%d-", r.out.Generation, r.group[0])
+	nonce := fmt.Sprintf("c%013x-%d-", r.out.Generation, r.written.Add(1)) // a name like no other
 	f.Path = hourDir(kind, r.hour) + "/" + fileName(f.TopicPartition(), f.From, f.To, kind, r.hour, nonce)
 	f.Rows, f.MinTime, f.MaxTime = int64(len(r.rows.order)), oldest, newest
 	err = r.stage(kind, &f)

@@ -24,7 +24,7 @@ func (c *compaction) survey(ctx context.Context) error {
 		return fmt.Errorf("it has %d rows, more than %d", rows, int64(1<<32))
 	}
 	c.drop = make([]bitset, len(c.files))
-	passes := uint64(max(1, (rows*slotBytes+c.budget-1)/c.budget))
+	passes := uint64(max(1, (rows*slotBytes+c.identityBytes()-1)/c.identityBytes()))
 	seed := maphash.MakeSeed()
 	var block event.LakeBlock
 	var hashes [][2]uint64
