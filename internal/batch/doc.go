@@ -14,11 +14,14 @@
 //     children as they are now is seen to be behind, and every row that is read says how complete it is (merge.go, behind.go).
 //   - An hour whose raw files have left stays what it is, and late events add to it.
 //   - A run counts everything that was acknowledged before it was accepted: it records the ends of the topics and waits
-//     until the lake has published them.
-//   - Runs survive kill -9: what was queued or running is executed again on the next start, and folding again is harmless.
+//     until the lake has published them. Who asks for it again while it is under way attaches to it and raises what it counts.
+//   - Each interval of a DAG has one scheduled run, whoever of any number of instances stores it, and none is missed, however
+//     long nothing ran (schedule.go). A task is executed under a lease with a fence; a result without its lease counts nothing.
+//   - Runs survive kill -9: a task whose owner is gone goes on elsewhere or after the next start, and folding again is harmless.
 //
 // On failure: a task that fails is tried again (retries and retry_delay), then the run is failed with the reason in its
 // task; a run over its time limit is failed. An hour that fails to fold by itself is tried again with growing pauses,
 // shown in /aggregation/status and in /health, and holds up no other hour. On stop, a running fold is cancelled within
-// milliseconds and its run stays queued for the next start.
+// milliseconds and its task is laid down, for the next start or another instance. Without the database nothing is started, and
+// an owner that cannot renew its leases for as long as they last stops its work; what came due meanwhile is run afterwards.
 package batch
