@@ -33,3 +33,23 @@ type Change struct {
 
 // Any tells whether a byte differs from before.
 func (c Change) Any() bool { return c.Rows+c.Cells > 0 }
+
+// StoredHour is everything that is stored of an hour, as of one moment.
+type StoredHour struct {
+	Hour  int64 // seconds since the epoch
+	Build int64 // rises with every change of a cell
+	Aggregate
+}
+
+// MergeCells merges two encoded cells.
+func MergeCells(a, b []byte) ([]byte, error) {
+	var sum, more Cell
+	if _, err := sum.Decode(a); err != nil {
+		return nil, err
+	}
+	if _, err := more.Decode(b); err != nil {
+		return nil, err
+	}
+	sum.Merge(&more)
+	return sum.Append(nil), nil
+}

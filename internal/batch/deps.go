@@ -34,6 +34,8 @@ type Hours interface {
 type Periods interface {
 	// Cells returns the cells of a period of any level and its build, both of one moment; build 0 when it was never made.
 	Cells(ctx context.Context, level string, start int64) (cells map[agg.Group][]byte, build int64, err error)
+	// PeriodBase returns the cells that a period holds beside its children: those of children whose own cells have left.
+	PeriodBase(ctx context.Context, level string, start int64) (cells map[agg.Group][]byte, err error)
 	// Unmerged returns the children that start in [from, to) whose present build is not the one that their period has merged.
 	Unmerged(ctx context.Context, level string, from, to int64) (children []int64, err error)
 	// Built returns the periods that were made and start in [from, to).

@@ -193,6 +193,10 @@ func (w *world) Cells(_ context.Context, level string, start int64) (map[agg.Gro
 	return maps.Clone(p.Cells), p.build, nil
 }
 
+func (w *world) PeriodBase(context.Context, string, int64) (map[agg.Group][]byte, error) {
+	return nil, nil
+}
+
 func (w *world) Built(_ context.Context, level string, from, to int64) (out []int64, _ error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -1,9 +1,11 @@
 package batch
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,7 +15,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-// A day is the merge of its hours, a week or month the merge of its days, and nothing else. What makes that safe:
+// A day is the merge of its hours, a week or month the merge of its days, and nothing else but a base, when hours have left. What makes that safe:
 //
 //   - Each child is read together with its build, and the period is stored with the builds that it was merged from. Whoever
 //     changes a child raises its build, so the period is seen to be behind; there is no flag that could be forgotten.
@@ -117,18 +119,44 @@ func (s *Service) mergeChildren(ctx context.Context, p period, children []int64)
 		return agg.Change{}, context.Cause(ctx)
 	}
 	defer func() { <-s.slots }()
-	sum, builds := cells{}, map[int64]int64{}
-	for _, child := range children {
-		encoded, build, err := s.deps.Periods.Cells(ctx, p.below, child)
-		if err != nil {
-			return agg.Change{}, err
-		}
-		builds[child] = build
-		if err := sum.merge(encoded); err != nil {
-			return agg.Change{}, fmt.Errorf("merge %s: %s: %w", p, levels[p.below].of(child), err)
-		}
+	sum, builds, err := s.merged(ctx, p, children)
+	if err != nil {
+		return agg.Change{}, err
 	}
 	return s.deps.Periods.SavePeriod(ctx, p.name, p.start, p.end, builds, sum.aggregate(p, s.columns))
+}
+
+// merged merges the base of a period and the cells of its children. A base that changes meanwhile took cells from children, or gave
+// them back: then all is read again. What changes later changes the builds of the children, which the period is stored with.
+func (s *Service) merged(ctx context.Context, p period, children []int64) (cells, map[int64]int64, error) {
+	base, err := s.deps.Periods.PeriodBase(ctx, p.name, p.start)
+	if err != nil {
+		return nil, nil, err
+	}
+	for {
+		sum, builds := cells{}, map[int64]int64{}
+		if err := sum.merge(base); err != nil {
+			return nil, nil, fmt.Errorf("base of %s: %w", p, err)
+		}
+		for _, child := range children {
+			encoded, build, err := s.deps.Periods.Cells(ctx, p.below, child)
+			if err != nil {
+				return nil, nil, err
+			}
+			builds[child] = build
+			if err := sum.merge(encoded); err != nil {
+				return nil, nil, fmt.Errorf("merge %s: %s: %w", p, levels[p.below].of(child), err)
+			}
+		}
+		again, err := s.deps.Periods.PeriodBase(ctx, p.name, p.start)
+		if err != nil {
+			return nil, nil, err
+		}
+		if maps.EqualFunc(base, again, bytes.Equal) {
+			return sum, builds, nil
+		}
+		base = again
+	}
 }
 
 // cells are the cells of a period under way.

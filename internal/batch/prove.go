@@ -34,7 +34,7 @@ func (s *Service) ProveHour(ctx context.Context, hour int64, deep bool) (why str
 	case state.Built != version:
 		return fmt.Sprintf("its aggregate counts version %d of %d: new events came, and it is aggregated again", state.Built, version), nil
 	}
-	stored, why, err := s.provenCells(ctx, hour)
+	stored, why, err := s.provenCells(ctx, levels["hourly"].of(hour))
 	if why != "" || err != nil {
 		return why, err
 	}
@@ -59,9 +59,9 @@ func (s *Service) ProveHour(ctx context.Context, hour int64, deep bool) (why str
 	return s.proveDeep(ctx, hour, version, stored)
 }
 
-// provenCells returns the cells of an hour when the stored rows are what they say.
-func (s *Service) provenCells(ctx context.Context, hour int64) (stored map[agg.Group][]byte, why string, err error) {
-	stored, _, err = s.deps.Periods.Cells(ctx, "hourly", hour)
+// provenCells returns the cells of a period when the stored rows are what they say.
+func (s *Service) provenCells(ctx context.Context, p period) (stored map[agg.Group][]byte, why string, err error) {
+	stored, _, err = s.deps.Periods.Cells(ctx, p.name, p.start)
 	if err != nil {
 		return nil, "", err
 	}
@@ -69,24 +69,24 @@ func (s *Service) provenCells(ctx context.Context, hour int64) (stored map[agg.G
 	if err := sum.merge(stored); err != nil {
 		return nil, err.Error(), nil // a damaged cell is an answer
 	}
-	want := sum.aggregate(levels["hourly"].of(hour), s.columns)
+	want := sum.aggregate(p, s.columns)
 	for _, dimension := range agg.Dimensions {
-		rows, _, err := s.deps.Rows.Rows(ctx, "hourly", dimension, timeOf(hour), timeOf(hour+3600), "*", 0, "")
+		rows, _, err := s.deps.Rows.Rows(ctx, p.name, dimension, timeOf(p.start), timeOf(p.end), "*", 0, "")
 		if err != nil {
 			return nil, "", err
 		}
 		if dimension == agg.ByModel && len(rows) == 0 {
-			return nil, "the hour has no aggregate rows", nil
+			return nil, "the " + p.noun + " has no aggregate rows", nil
 		}
 		if _, differences := s.compare(rows, want.Rows[dimension]); len(differences) > 0 {
-			return nil, fmt.Sprintf("the stored rows are not what their cells say: %s", describe(dimension, differences)), nil
+			return nil, fmt.Sprintf("the stored rows are not what their cells say: %s", describe(p, dimension, differences)), nil
 		}
 	}
 	return stored, "", nil
 }
 
 // describe names the first difference.
-func describe(dimension string, differences []difference) string {
+func describe(p period, dimension string, differences []difference) string {
 	d := &differences[0]
 	text := fmt.Sprintf("the row of %s %s is %s", dimension, d.Model, d.Problem)
 	if len(d.Columns) > 0 {
@@ -96,7 +96,7 @@ func describe(dimension string, differences []difference) string {
 	if more := len(differences) - 1; more > 0 {
 		text += fmt.Sprintf(", and %d more", more)
 	}
-	return text + "; a run of hxp_hourly_aggregation mends it"
+	return text + "; a run of hxp_" + p.name + "_aggregation mends it"
 }
 
 func plain(v any) any {
@@ -151,4 +151,54 @@ func (s *Service) proveDeep(ctx context.Context, hour, version int64, stored map
 		return "", err
 	}
 	return fmt.Sprintf("counted anew, the hour is not what is stored (%d events, stored are %d); a run of hxp_hourly_aggregation mends it", recount, counted), nil
+}
+
+// ProveDay tells what speaks against letting the hourly rows and cells of a day go, "" when nothing does: no hour may have raw files
+// left or be behind, the stored rows of the hours and of the day must be what their cells say, and the cells of the day what its
+// hours merge to, byte by byte. It stores nothing.
+func (s *Service) ProveDay(ctx context.Context, day int64) (why string, err error) {
+	p := levels["daily"].of(day)
+	hours, err := s.deps.Hours.HourStates(ctx, p.start, p.end)
+	if err != nil {
+		return "", err
+	}
+	behind, err := s.isBehind(ctx, p, hours)
+	if err != nil {
+		return "", err
+	}
+	if behind {
+		return "the day does not count its hours as they are now; a run of hxp_daily_aggregation makes it", nil
+	}
+	var children []int64
+	for _, h := range hours {
+		files, _, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
+		if err != nil {
+			return "", err
+		}
+		if len(files) > 0 {
+			return fmt.Sprintf("raw files of hour %s have not left", hourName(h.Hour)), nil
+		}
+		cells, _, err := s.deps.Periods.Cells(ctx, "hourly", h.Hour)
+		if err != nil {
+			return "", err
+		}
+		if len(cells) > 0 { // otherwise it left before
+			if _, why, err := s.provenCells(ctx, levels["hourly"].of(h.Hour)); why != "" || err != nil {
+				return why, err
+			}
+		}
+		children = append(children, h.Hour)
+	}
+	stored, why, err := s.provenCells(ctx, p)
+	if why != "" || err != nil {
+		return why, err
+	}
+	sum, _, err := s.merged(ctx, p, children)
+	if err != nil {
+		return err.Error(), nil // a damaged cell is an answer
+	}
+	if !maps.EqualFunc(sum.aggregate(p, s.columns).Cells, stored, bytes.Equal) {
+		return "the stored day is not the merge of its hours; a run of hxp_daily_aggregation mends it", nil
+	}
+	return "", nil
 }

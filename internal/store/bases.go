@@ -18,6 +18,9 @@ var ErrHourMoved = errors.New("the hour has changed meanwhile")
 // ErrNoCopy says that events of an hour have left without a copy, so that it cannot be folded from its events again.
 var ErrNoCopy = errors.New("events of the hour have left without a copy")
 
+// ErrAggregateLeft says that the hourly aggregate of an hour has left, so that its raw events would count twice in its day.
+var ErrAggregateLeft = errors.New("the hourly aggregates of the day have left; restore them first")
+
 // RetireHour lets the raw files of an hour leave: in one transaction they are marked, it is noted where their copies are, and the
 // cells of the hour become its base, so that the hour stays what it is and later events add to it. The files must be all live ones
 // of the hour, and its aggregate must count them all; otherwise nothing changes and the error is ErrHourMoved. It is ErrHeld while
@@ -95,6 +98,13 @@ func (s *Store) ReviveHour(ctx context.Context, hour int64, moved map[string]str
 		}
 		if len(lost) > 0 {
 			return fmt.Errorf("%w: %s, by plan %s", ErrNoCopy, lost[0].Path, lost[0].Plan)
+		}
+		above, err := queryRetired(ctx, tx, "WHERE r.class = ? AND r.start <= ? AND r.end_time > ? LIMIT 1", event.ClassAggregated, hour, hour)
+		if err != nil {
+			return err
+		}
+		if len(above) > 0 {
+			return fmt.Errorf("%w (plan %s)", ErrAggregateLeft, above[0].Plan)
 		}
 		if err := s.reviveFiles(ctx, tx, gone, moved); err != nil {
 			return err

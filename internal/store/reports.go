@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
 const reportColumns = `id, report_type, format, status, period_start, period_end, created_at, completed_at, bytes, sha256, file, completeness, error`
@@ -38,10 +39,7 @@ func (s *Store) QueueReport(ctx context.Context, r agg.Report) (now agg.Report, 
 			return updateReport(ctx, tx, &now)
 		}
 		now = r
-		_, err = tx.ExecContext(ctx, "INSERT INTO reports ("+reportColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			r.ID, r.Type, r.Format, string(r.Status), micros(r.Start), micros(r.End), micros(r.CreatedAt), microsOrNull(r.CompletedAt),
-			r.Bytes, r.SHA256, r.File, r.Completeness, r.Error)
-		return err
+		return insertReport(ctx, tx, &r, "")
 	})
 	if err != nil {
 		return r, false, fmt.Errorf("store: queue report %s: %w", r.ID, err)
@@ -208,4 +206,69 @@ func (s *Store) Analysis(ctx context.Context, kind string) (document []byte, mad
 		return nil, madeAt, fmt.Errorf("store: %s analysis: %w", kind, err)
 	}
 	return []byte(text), fromMicros(at), nil
+}
+
+// OldReports returns the reports with bytes that nobody is making and that were made before a time, oldest first, and how many
+// reports there are.
+func (s *Store) OldReports(ctx context.Context, before time.Time) (old []agg.Report, all event.Holdings, err error) {
+	err = s.view(ctx, func(tx *sql.Tx) error {
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM(bytes), 0) FROM reports").Scan(&all.Objects, &all.Bytes); err != nil {
+			return err
+		}
+		old, err = queryReports(ctx, tx, "WHERE status IN ('completed', 'failed') AND sha256 <> '' AND COALESCE(completed_at, created_at) < ? ORDER BY created_at, id", micros(before))
+		return err
+	})
+	if err != nil {
+		return nil, all, fmt.Errorf("store: old reports: %w", err)
+	}
+	return old, all, nil
+}
+
+// RetireReport forgets a report and notes that it left. ErrHourMoved means that it was made again or deleted meanwhile, ErrHeld that
+// a hold touches its period.
+func (s *Store) RetireReport(ctx context.Context, id string, r event.Retired) error {
+	err := s.update(ctx, func(tx *sql.Tx) error {
+		if err := checkHolds(ctx, tx, event.ClassReports, r.Start, r.End); err != nil {
+			return err
+		}
+		n, err := changed(tx.ExecContext(ctx, "DELETE FROM reports WHERE id = ? AND sha256 = ? AND status IN ('completed', 'failed')", id, r.SHA256))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("%w: the report was made again or deleted", ErrHourMoved)
+		}
+		now, err := s.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		r.At = micros(now)
+		return insertRetired(ctx, tx, &r)
+	})
+	if err != nil {
+		return fmt.Errorf("store: retire report %s: %w", id, err)
+	}
+	return nil
+}
+
+// ReviveReport lists a report again that had left; one that was made again meanwhile stays as it is.
+func (s *Store) ReviveReport(ctx context.Context, r agg.Report, left event.Retired) error {
+	err := s.update(ctx, func(tx *sql.Tx) error {
+		if err := insertReport(ctx, tx, &r, " ON CONFLICT (id) DO NOTHING"); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "DELETE FROM retired_objects WHERE class = ? AND path = ? AND plan_id = ?", left.Class, left.Path, left.Plan)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store: revive report %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+func insertReport(ctx context.Context, tx *sql.Tx, r *agg.Report, or string) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO reports ("+reportColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+or,
+		r.ID, r.Type, r.Format, string(r.Status), micros(r.Start), micros(r.End), micros(r.CreatedAt), microsOrNull(r.CompletedAt),
+		r.Bytes, r.SHA256, r.File, r.Completeness, r.Error)
+	return err
 }

@@ -78,11 +78,12 @@ func (s *Store) BuryFiles(ctx context.Context, before time.Time, limit int) (pat
 	return paths, nil
 }
 
-// RetiredBy returns what a plan let go, and with it whatever else left of the same hours: they come back together.
+// RetiredBy returns what a plan let go, and with it whatever else left of the same hours and days: they come back together. Aggregates
+// come before raw files.
 func (s *Store) RetiredBy(ctx context.Context, plan string) ([]event.Retired, error) {
-	out, err := queryRetired(ctx, s.read, `WHERE r.plan_id = ? OR r.class = ? AND EXISTS
+	out, err := queryRetired(ctx, s.read, `WHERE r.plan_id = ? OR r.class IN (?, ?) AND EXISTS
 		(SELECT 1 FROM retired_objects o WHERE o.plan_id = ? AND o.class = r.class AND o.start = r.start)
-		ORDER BY r.class, r.start, r.path, r.retired_at`, plan, event.ClassRaw, plan)
+		ORDER BY r.class, r.start, r.path, r.retired_at`, plan, event.ClassRaw, event.ClassAggregated, plan)
 	if err != nil {
 		return nil, fmt.Errorf("store: what plan %s let go: %w", plan, err)
 	}

@@ -38,11 +38,7 @@ func (s *Service) draft(ctx context.Context, o Order) (*Plan, error) {
 		return action == Keep
 	}
 	for _, class := range event.Classes {
-		k := s.classes[class]
-		if k == nil {
-			continue
-		}
-		old, all, err := k.gather(ctx, cutoffs[class], keep)
+		old, all, err := s.classes[class].gather(ctx, cutoffs[class], keep)
 		if err != nil {
 			return nil, fmt.Errorf("look at %s: %w", class, err)
 		}
@@ -162,6 +158,30 @@ func (p *Plan) groups() (out [][]*Item) {
 		out = append(out, []*Item{it})
 	}
 	return out
+}
+
+// marked makes refusals of what the transaction says in which something was to leave.
+func (s *Service) marked(err error) error {
+	switch {
+	case err == nil:
+		return s.reach("marked")
+	case errors.Is(err, s.deps.Changed):
+		return refuse(moved, err.Error())
+	case errors.Is(err, s.deps.Held):
+		return refuse(held, err.Error())
+	}
+	return err
+}
+
+// leftBy tells whether something of a period has left by a plan.
+func (s *Service) leftBy(ctx context.Context, plan, class string, start int64) bool {
+	left, err := s.deps.Retired.RetiredBy(ctx, plan)
+	for i := range left {
+		if left[i].Plan == plan && left[i].Class == class && left[i].Start == start {
+			return err == nil
+		}
+	}
+	return false
 }
 
 type opener = func(context.Context) (io.ReadCloser, error)

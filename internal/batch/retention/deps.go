@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -46,6 +47,31 @@ type RawStore interface {
 	BuryFiles(ctx context.Context, before time.Time, limit int) ([]string, error)
 }
 
+// DayStore is the hourly aggregates by day.
+type DayStore interface {
+	// OldDays returns the days with hourly cells that ended by a second since the epoch, oldest first.
+	OldDays(ctx context.Context, ended int64) ([]event.Retired, error)
+	DayHoldings(ctx context.Context) (event.Holdings, error)
+	// StoredHours returns what is stored of the hours of a day, as of one moment.
+	StoredHours(ctx context.Context, day int64) ([]agg.StoredHour, error)
+	// RetireDay deletes rows and cells and makes the cells of the day its base, all or nothing. builds are those of the hours that
+	// were copied.
+	RetireDay(ctx context.Context, r event.Retired, builds map[int64]int64) error
+	// ReviveDay gives the hours their cells again and clears the base of the day, all or nothing.
+	ReviveDay(ctx context.Context, day int64, copies []string, hours map[int64]map[agg.Group][]byte) error
+}
+
+// ReportStore is what is known of reports.
+type ReportStore interface {
+	// OldReports returns the reports with bytes that were made before a time, and how many there are in all.
+	OldReports(ctx context.Context, before time.Time) ([]agg.Report, event.Holdings, error)
+	UnfinishedReports(ctx context.Context) ([]agg.Report, error)
+	Report(ctx context.Context, id string) (agg.Report, error)
+	RetireReport(ctx context.Context, id string, r event.Retired) error
+	// ReviveReport lists a report again, unless one with its id was made meanwhile.
+	ReviveReport(ctx context.Context, r agg.Report, left event.Retired) error
+}
+
 // RetiredStore is what has left.
 type RetiredStore interface {
 	// RetiredBy returns what a plan let go, with what else left of the same hours.
@@ -83,16 +109,22 @@ type Copies interface {
 type Prover interface {
 	// ProveHour tells what speaks against letting the raw files of an hour go, "" when nothing does; deep counts them anew.
 	ProveHour(ctx context.Context, hour int64, deep bool) (why string, err error)
+	// ProveDay tells what speaks against letting the hourly aggregates of a day go.
+	ProveDay(ctx context.Context, day int64) (why string, err error)
 }
 
 // Deps are what app connects. All but Usage, Registry, Log, Now and Point are needed.
 type Deps struct {
 	Plans   Plans
 	Raw     RawStore
-	Retired RetiredStore
-	Files   Raw
-	Archive Copies
-	Prover  Prover
+	Days    DayStore
+	Reports ReportStore
+	// ReportsDir is the folder of the reports.
+	ReportsDir string
+	Retired    RetiredStore
+	Files      Raw
+	Archive    Copies
+	Prover     Prover
 	// Usage is how full the file systems of lake and archive are, 0 to 1; known is false where nobody can tell.
 	Usage func() (used float64, known bool)
 	// NotFound and Changed are the errors (by errors.Is) of what does not exist, and of an hour that is not what it was. Held is

@@ -2,7 +2,6 @@ package retention
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -51,7 +50,7 @@ func (c raw) leave(ctx context.Context, p *Plan, items []*Item) error {
 	if err != nil {
 		return err
 	}
-	if len(files) == 0 && c.leftBy(ctx, p.ID, hour) {
+	if len(files) == 0 && c.leftBy(ctx, p.ID, event.ClassRaw, hour) {
 		return nil
 	}
 	if !sameFiles(files, items) {
@@ -79,28 +78,7 @@ func (c raw) leave(ctx context.Context, p *Plan, items []*Item) error {
 	}); err != nil {
 		return err
 	}
-	err = c.deps.Raw.RetireHour(ctx, r)
-	if err == nil {
-		return c.reach("marked")
-	}
-	switch {
-	case errors.Is(err, c.deps.Changed):
-		return refuse(moved, err.Error())
-	case errors.Is(err, c.deps.Held):
-		return refuse(held, err.Error())
-	}
-	return err
-}
-
-// leftBy tells whether the hour has left by a plan.
-func (c raw) leftBy(ctx context.Context, plan string, hour int64) bool {
-	left, err := c.deps.Retired.RetiredBy(ctx, plan)
-	for i := range left {
-		if left[i].Plan == plan && left[i].Class == event.ClassRaw && left[i].Start == hour {
-			return err == nil
-		}
-	}
-	return false
+	return c.marked(c.deps.Raw.RetireHour(ctx, r))
 }
 
 func sameFiles(files []event.LakeFile, items []*Item) bool {

@@ -165,7 +165,7 @@ func (r *Restore) fail(l *event.Retired, err error, lost bool) {
 func periods(left []event.Retired) (out [][]event.Retired) {
 	for i := range left {
 		n := len(out)
-		if n > 0 && out[n-1][0].Class == left[i].Class && out[n-1][0].Start == left[i].Start && left[i].Class == event.ClassRaw {
+		if n > 0 && out[n-1][0].Class == left[i].Class && out[n-1][0].Start == left[i].Start && left[i].Class != event.ClassReports {
 			out[n-1] = append(out[n-1], left[i])
 			continue
 		}

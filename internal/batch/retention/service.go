@@ -55,7 +55,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if d.Plans == nil || d.Raw == nil || d.Retired == nil || d.Files == nil || d.Archive == nil || d.Prover == nil ||
+	if d.Plans == nil || d.Raw == nil || d.Days == nil || d.Reports == nil || d.ReportsDir == "" || d.Retired == nil || d.Files == nil || d.Archive == nil || d.Prover == nil ||
 		d.NotFound == nil || d.Changed == nil || d.Held == nil || d.NoCopy == nil {
 		return nil, errors.New("retention: a dependency is missing")
 	}
@@ -68,7 +68,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	host, _ := os.Hostname() // the name is for people
 	s := &Service{cfg: cfg, deps: d, log: d.Log, owner: fmt.Sprintf("%s:%d:%s", host, os.Getpid(), randomHex(3)),
 		ready: make(chan struct{}), active: map[string]chan struct{}{}}
-	s.classes = map[string]keeper{event.ClassRaw: raw{s}}
+	s.classes = map[string]keeper{event.ClassRaw: raw{s}, event.ClassAggregated: aggregated{s}, event.ClassReports: reports{s}}
 	s.metrics = newMetrics(s, d.Registry)
 	return s, nil
 }
@@ -84,7 +84,10 @@ func (s *Service) reach(step string) error {
 	if s.deps.Point == nil {
 		return nil
 	}
-	return s.deps.Point(step)
+	if err := s.deps.Point(step); err != nil {
+		return fmt.Errorf("%w at %s: %w", errKilled, step, err)
+	}
+	return nil
 }
 
 // Ready is closed when plans are carried out.
