@@ -21,6 +21,7 @@ func lakeCommand() *cobra.Command {
 	for _, c := range cmd.Commands() {
 		configFlags(c.Flags())
 	}
+	cmd.AddCommand(restoreCommand("restore PLAN", "  hxp lake restore daily-20260301 --dry-run"))
 	return cmd
 }
 

@@ -73,7 +73,7 @@ func NewBatchClient(cfg *Config, base string) (*BatchClient, error) {
 	return &BatchClient{strings.TrimSuffix(base, "/"), &http.Client{Timeout: 60 * time.Second}}, nil
 }
 
-// call sends a request and reads the answer into out; what the service refuses comes back as it says it.
+// call sends a request and reads the answer into out, unless that is nil; what the service refuses comes back as it says it.
 func (c *BatchClient) call(ctx context.Context, method, path string, body, out any) error {
 	var in io.Reader
 	if body != nil {
@@ -104,6 +104,9 @@ func (c *BatchClient) call(ctx context.Context, method, path string, body, out a
 	}
 	if res.StatusCode >= 300 {
 		return problemOf(res, answer)
+	}
+	if out == nil {
+		return nil
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
 		return fmt.Errorf("%s%s does not answer as batch-processing-api does: %w", c.base, path, err)

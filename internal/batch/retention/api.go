@@ -270,7 +270,7 @@ func (s *Service) putHold(w http.ResponseWriter, r *http.Request) {
 		wrong("/reason", "required", "say why, for whoever wants to lift the hold")
 	}
 	if len(errs) > 0 {
-		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the hold cannot be set", errs...)
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the hold cannot be set: "+errs[0].Detail, errs...)
 		return
 	}
 	h, err := s.deps.Plans.PutHold(r.Context(), h)
