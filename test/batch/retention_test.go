@@ -429,6 +429,52 @@ func TestKilledAtEveryStep(t *testing.T) {
 	}
 }
 
+// A process that hangs within a plan does no harm when it goes on after another one has carried the plan out.
+func TestTwoCarryOnePlan(t *testing.T) {
+	for _, at := range []string{"planned", "copied", "recorded", "marked"} {
+		t.Run(at, func(t *testing.T) {
+			a := newAttic(t)
+			before := a.cells(t)
+			hangs, goesOn := make(chan struct{}), make(chan struct{})
+			once := false
+			slow, stop := a.keep(t, nil, func(step string) error {
+				if step == at && !once {
+					once = true
+					close(hangs)
+					<-goesOn
+				}
+				return nil
+			})
+			answered := make(chan struct{})
+			go func() {
+				defer close(answered)
+				slow.call("POST", "/retention/cleanup", `{"force":true}`)
+			}()
+			<-hangs
+			a.pass(2 * time.Minute)
+			k, _ := a.keep(t, nil, nil)
+			plan := a.ended(t)
+			close(goesOn)
+			<-answered
+			stop()
+			if plan.State != retention.Done {
+				t.Errorf("%s: %s", plan.State, plan.Document)
+			}
+			if now := a.ended(t); !bytes.Equal(now.Document, plan.Document) {
+				t.Errorf("the slow one changed the plan: %s", now.Document)
+			}
+			a.expectStates(t, "in the end", map[string]int{event.LakeMarked: 6})
+			k.whole(6)
+			if !sameCells(before, a.cells(t)) {
+				t.Error("other cells")
+			}
+			if r := k.restore(plan.ID); r.State != retention.Done || r.Totals.Restored != 6 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
 // Whatever happens between the copy and the mark, the hour stays, and leaves with the next plan.
 func TestHourChangesWhileItLeaves(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -79,7 +79,7 @@ func (s *Service) start(ctx context.Context, p *Plan) (done <-chan struct{}, ok 
 		return nil, true, nil
 	}
 	if p.State == Failed {
-		s.told(p)
+		p.tell(s)
 		return nil, true, nil
 	}
 	s.log.Info("plan of retention", "plan", p.ID, "origin", p.Origin, "archive", p.Totals.Archived, "delete", p.Totals.Deleted, "keep", p.Totals.Kept)
@@ -98,15 +98,12 @@ func (p *Plan) stay() {
 }
 
 // cleanUp carries a plan out, from wherever it was left.
-func (s *Service) cleanUp(ctx context.Context, doc []byte) (p *Plan, state string, err error) {
-	p = &Plan{}
+func (s *Service) cleanUp(ctx context.Context, doc []byte) (*Plan, error) {
+	p := &Plan{}
 	if err := json.Unmarshal(doc, p); err != nil {
-		return p, Failed, err
+		p.Error = err.Error()
 	}
 	for _, items := range p.groups() {
-		if err := ctx.Err(); err != nil {
-			return p, Failed, context.Cause(ctx)
-		}
 		err := s.classes[items[0].Class].leave(ctx, p, items)
 		if no, is := errors.AsType[*refusal](err); is {
 			p.Refused = append(p.Refused, Refusal{items[0].Class, &items[0].Period, no.code, no.reason})
@@ -116,7 +113,7 @@ func (s *Service) cleanUp(ctx context.Context, doc []byte) (p *Plan, state strin
 			continue
 		}
 		if ctx.Err() != nil || errors.Is(err, errKilled) {
-			return p, Failed, errors.Join(err, context.Cause(ctx))
+			return p, errors.Join(err, context.Cause(ctx))
 		}
 		if err != nil {
 			p.Error = err.Error()
@@ -129,8 +126,7 @@ func (s *Service) cleanUp(ctx context.Context, doc []byte) (p *Plan, state strin
 		p.State = Failed
 	}
 	p.count(nil)
-	s.told(p)
-	return p, p.State, nil
+	return p, nil
 }
 
 // stayFrom makes an item and those behind it stay: the plan ended there.
@@ -205,8 +201,8 @@ func (s *Service) copy(ctx context.Context, entries []event.ArchiveEntry, open f
 	return s.reach("recorded")
 }
 
-// told tells of a plan that ended.
-func (s *Service) told(p *Plan) {
+// tell tells of a plan that ended.
+func (p *Plan) tell(s *Service) {
 	s.metrics.ended(p)
 	switch {
 	case p.stopped() != "":

@@ -109,14 +109,15 @@ func (s *Service) startRestore(ctx context.Context, r *Restore) (done <-chan str
 }
 
 // restore carries it out, from wherever it was left: what came back already has nothing left to bring.
-func (s *Service) restore(ctx context.Context, doc []byte) (r *Restore, state string, err error) {
-	r = &Restore{}
-	if err := json.Unmarshal(doc, r); err != nil {
-		return r, Failed, err
+func (s *Service) restore(ctx context.Context, doc []byte) (*Restore, error) {
+	r := &Restore{}
+	err := json.Unmarshal(doc, r)
+	var left []event.Retired
+	if err == nil {
+		left, err = s.deps.Retired.RetiredBy(ctx, r.From)
 	}
-	left, err := s.deps.Retired.RetiredBy(ctx, r.From)
-	if err != nil && ctx.Err() != nil {
-		return r, Failed, err
+	if ctx.Err() != nil {
+		return r, context.Cause(ctx)
 	}
 	if err != nil {
 		r.Error = err.Error()
@@ -124,7 +125,7 @@ func (s *Service) restore(ctx context.Context, doc []byte) (r *Restore, state st
 	for _, group := range periods(left) {
 		err := s.classes[group[0].Class].comeBack(ctx, group)
 		if ctx.Err() != nil || errors.Is(err, errKilled) {
-			return r, Failed, errors.Join(err, context.Cause(ctx))
+			return r, errors.Join(err, context.Cause(ctx))
 		}
 		if err != nil {
 			r.fail(&group[0], err, errors.Is(err, s.deps.NoCopy))
@@ -138,12 +139,16 @@ func (s *Service) restore(ctx context.Context, doc []byte) (r *Restore, state st
 		}
 	}
 	r.count()
+	return r, nil
+}
+
+// tell tells of a restore that ended.
+func (r *Restore) tell(s *Service) {
 	level := s.log.Info
 	if r.State == Failed {
 		level = s.log.Error
 	}
 	level("restore from the archive", "plan", r.ID, "of", r.From, "state", r.State, "objects", r.Totals.Restored, "rows", r.Totals.Rows, "err", r.Error)
-	return r, r.State, nil
 }
 
 // fail notes that a period does not come back.

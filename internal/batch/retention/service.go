@@ -185,31 +185,58 @@ func (s *Service) carryOut(ctx context.Context, p event.RetentionPlan) {
 		defer close(beating)
 		s.keepBeating(mine, p.ID, lost)
 	}()
-	var doc any
-	var state string
-	var err error
-	if p.Kind == "restore" {
-		doc, state, err = s.restore(mine, p.Document)
-	} else {
-		doc, state, err = s.cleanUp(mine, p.Document)
-	}
+	doc, state, err := s.carryKind(mine, &p)
 	lost(nil)
 	<-beating
 	end, stop := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer stop()
-	if err != nil && (ctx.Err() != nil || errors.Is(err, errKilled)) { // the next start carries on
-		if e := s.deps.Plans.DropPlan(end, p.ID, s.owner); e != nil {
-			s.log.Warn("plan of retention is carried on only after a while", "plan", p.ID, "err", e)
+	switch {
+	case errors.Is(context.Cause(mine), errNotOwner):
+		s.taken(p.ID)
+	case err != nil: // the next start carries on
+		if err := s.deps.Plans.DropPlan(end, p.ID, s.owner); err != nil {
+			s.log.Warn("plan of retention is carried on only after a while", "plan", p.ID, "err", err)
 		}
-		return
+	default:
+		p.State = state
+		s.settle(end, p, doc)
 	}
-	p.State = state
-	if p.Document, err = json.Marshal(doc); err == nil {
-		_, err = s.deps.Plans.SavePlan(end, p, s.owner)
+}
+
+// outcome is what a plan or a restore says at its end.
+type outcome interface{ tell(s *Service) }
+
+// carryKind does what a plan says. An error means that it was left before its end.
+func (s *Service) carryKind(ctx context.Context, p *event.RetentionPlan) (doc outcome, state string, err error) {
+	if p.Kind == "restore" {
+		r, err := s.restore(ctx, p.Document)
+		return r, r.State, err
 	}
-	if err != nil {
+	c, err := s.cleanUp(ctx, p.Document)
+	return c, c.State, err
+}
+
+// settle stores the end of a plan, and tells of it.
+func (s *Service) settle(ctx context.Context, p event.RetentionPlan, doc outcome) {
+	text, err := json.Marshal(doc)
+	stored := false
+	if err == nil {
+		p.Document = text
+		stored, err = s.deps.Plans.SavePlan(ctx, p, s.owner)
+	}
+	switch {
+	case err != nil:
 		s.log.Error("end of a plan of retention could not be stored; it is carried out once more", "plan", p.ID, "err", err)
+	case !stored:
+		s.taken(p.ID)
+	default:
+		doc.tell(s)
 	}
+}
+
+// taken tells that another process carries a plan on. What two of them do is done once in effect.
+func (s *Service) taken(plan string) {
+	s.log.Warn("plan of retention is carried on by another process", "plan", plan)
 }
 
 var (
