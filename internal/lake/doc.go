@@ -10,6 +10,12 @@
 // the latest PublishInterval after its first record was read. Killed at any moment, the writer leaves only files that the
 // manifest does not name; they are swept. The manifest says what is in the lake, the folder alone does not.
 //
+// Hours that have ended are compacted: each identity once, by the copy that the fold counts, sorted by model and time, a few files.
+// One transaction swaps old files for new; what a fold of the hour gives never changes. Replaced files stay for a grace.
+//
+// The files lie in a folder or in an S3 bucket, behind the interface storage; they are always written and verified on this
+// machine first.
+//
 // What is not a valid event, or lies too far in the future, is counted and skipped: the stream keeps it whole in the dead
 // letters. Offsets that the log no longer holds become a gap: counted, noted in the manifest, never passed over in silence.
 //
