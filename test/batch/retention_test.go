@@ -314,6 +314,17 @@ func (a *attic) foldAll(t *testing.T) {
 
 var errKill = errors.New("here")
 
+// killAt ends the work at the nth step.
+func killAt(n int) (point func(string) error, reached func() bool) {
+	var steps atomic.Int64
+	return func(string) error {
+		if steps.Add(1) == int64(n) {
+			return errKill
+		}
+		return nil
+	}, func() bool { return steps.Load() >= int64(n) }
+}
+
 // Raw hours leave, are removed after the grace, come back, and are made of their events again.
 func TestRawLeavesAndComesBack(t *testing.T) {
 	a := newAttic(t)
@@ -366,17 +377,11 @@ func TestKilledAtEveryStep(t *testing.T) {
 	for n := 1; ; n++ {
 		a := newAttic(t)
 		before := a.cells(t)
-		left := n
-		kill := func(string) error {
-			if left--; left == 0 {
-				return errKill
-			}
-			return nil
-		}
+		kill, reached := killAt(n)
 		k, stop := a.keep(t, nil, kill)
 		k.call("POST", "/retention/cleanup", `{"force":true}`) // 202, or 500 when killed before it began
 		stop()
-		if left > 0 && n > 1 {
+		if !reached() {
 			t.Logf("%d steps of a cleanup", n-1)
 			break
 		}
@@ -400,16 +405,11 @@ func TestKilledAtEveryStep(t *testing.T) {
 		plan := k.forced()
 		stop()
 		a.pass(25 * time.Hour)
-		left := n
-		k, stop = a.keep(t, nil, func(step string) error {
-			if left--; left == 0 {
-				return errKill
-			}
-			return nil
-		})
+		kill, reached := killAt(n)
+		k, stop = a.keep(t, nil, kill)
 		k.call("POST", "/retention/restore", fmt.Sprintf(`{"archive":%q}`, plan.ID))
 		stop()
-		if left > 0 && n > 1 {
+		if !reached() {
 			t.Logf("%d steps of removal and restore", n-1)
 			break
 		}
@@ -436,10 +436,9 @@ func TestTwoCarryOnePlan(t *testing.T) {
 			a := newAttic(t)
 			before := a.cells(t)
 			hangs, goesOn := make(chan struct{}), make(chan struct{})
-			once := false
+			var once atomic.Bool
 			slow, stop := a.keep(t, nil, func(step string) error {
-				if step == at && !once {
-					once = true
+				if step == at && once.CompareAndSwap(false, true) {
 					close(hangs)
 					<-goesOn
 				}
@@ -501,10 +500,9 @@ func TestHourChangesWhileItLeaves(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAttic(t)
-			done := false
+			var done atomic.Bool
 			k, _ := a.keep(t, nil, func(step string) error {
-				if step == "recorded" && !done {
-					done = true
+				if step == "recorded" && done.CompareAndSwap(false, true) {
 					c.meanwhile(t, a)
 				}
 				return nil
@@ -588,6 +586,9 @@ func TestDamage(t *testing.T) {
 		if k.into("POST", "/retention/verify", "", &v); len(v.Bad) == 0 {
 			t.Errorf("%s is not seen", name)
 		}
+	}
+	if err := os.WriteFile(manifest, data[:len(data)-20], 0o644); err != nil {
+		t.Fatal(err)
 	}
 	k.forced() // the half line is taken away, and what it named is named again
 	if k.into("POST", "/retention/verify", "", &v); len(v.Bad) != 0 || v.Checked != 6 {
