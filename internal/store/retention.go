@@ -78,14 +78,20 @@ func (s *Store) BuryFiles(ctx context.Context, before time.Time, limit int) (pat
 	return paths, nil
 }
 
-// RetiredBy returns what a plan let go, and with it whatever else left of the same hours and days: they come back together. Aggregates
-// come before raw files.
+// RetiredBy returns what a plan let go and has not come back.
 func (s *Store) RetiredBy(ctx context.Context, plan string) ([]event.Retired, error) {
-	out, err := queryRetired(ctx, s.read, `WHERE r.plan_id = ? OR r.class IN (?, ?) AND EXISTS
-		(SELECT 1 FROM retired_objects o WHERE o.plan_id = ? AND o.class = r.class AND o.start = r.start)
-		ORDER BY r.class, r.start, r.path, r.retired_at`, plan, event.ClassRaw, event.ClassAggregated, plan)
+	out, err := queryRetired(ctx, s.read, "WHERE r.plan_id = ? ORDER BY r.class, r.start, r.path", plan)
 	if err != nil {
 		return nil, fmt.Errorf("store: what plan %s let go: %w", plan, err)
+	}
+	return out, nil
+}
+
+// RetiredBetween returns what has left of a class whose period starts within [from, to], by whichever plan.
+func (s *Store) RetiredBetween(ctx context.Context, class string, from, to int64) ([]event.Retired, error) {
+	out, err := queryRetired(ctx, s.read, "WHERE r.class = ? AND r.start >= ? AND r.start <= ? ORDER BY r.start, r.path, r.retired_at", class, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("store: what has left of %s: %w", class, err)
 	}
 	return out, nil
 }

@@ -335,6 +335,9 @@ func TestRawLeavesAndComesBack(t *testing.T) {
 	if dry.State != retention.Planned || dry.Totals.Archived != 6 || a.states(t)[event.LakeLive] != 6 {
 		t.Fatalf("dry run: %+v, %v", dry.Totals, a.states(t))
 	}
+	if rec := k.call("POST", "/retention/restore", fmt.Sprintf(`{"archive":%q}`, dry.ID)); rec.Code != 422 || !strings.Contains(rec.Body.String(), "dry run") {
+		t.Errorf("restore of a dry run: %d %s", rec.Code, rec.Body)
+	}
 	if p := k.cleanup(""); p.State != retention.Failed || len(p.Refused) != 1 || a.states(t)[event.LakeLive] != 6 {
 		t.Fatalf("more than a quarter: %s, %+v", p.State, p.Refused)
 	}
@@ -368,8 +371,14 @@ func TestRawLeavesAndComesBack(t *testing.T) {
 	if _, bad, err := a.lake.Verify(t.Context(), a.store, nil); err != nil || len(bad) > 0 {
 		t.Error(bad, err)
 	}
-	k.forced()
+	again := k.forced()
 	k.whole(6) // files that came back leave to the copies that are there
+	if r := k.restore(p.ID); r.State != retention.Done || r.Totals.Restored != 6 || !strings.Contains(r.Items[0].Reason, again.ID) {
+		t.Errorf("by the plan before: %+v", r)
+	}
+	if r := k.restore(again.ID); r.State != retention.Done || r.Totals.Restored != 0 {
+		t.Errorf("all is back: %+v", r)
+	}
 }
 
 // Killed between any two steps, a cleanup and a restore are carried on to the same end.

@@ -148,6 +148,15 @@ func (s *Service) postRestore(w http.ResponseWriter, r *http.Request) {
 		unusable(w, r, "/archive", "unknown_value", req.Archive+" is a restore; name the plan that let the data go")
 		return
 	}
+	var of Plan
+	if err := json.Unmarshal(p.Document, &of); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if of.DryRun {
+		unusable(w, r, "/archive", "unknown_value", req.Archive+" was a dry run, nothing left by it; name the plan that let the data go")
+		return
+	}
 	restore, err := s.draftRestore(r.Context(), req.Archive, req.DryRun)
 	var done <-chan struct{}
 	if err == nil {

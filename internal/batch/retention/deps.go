@@ -74,8 +74,10 @@ type ReportStore interface {
 
 // RetiredStore is what has left.
 type RetiredStore interface {
-	// RetiredBy returns what a plan let go, with what else left of the same hours.
+	// RetiredBy returns what a plan let go and has not come back.
 	RetiredBy(ctx context.Context, plan string) ([]event.Retired, error)
+	// RetiredBetween returns what has left of a class whose period starts within [from, to], by whichever plan.
+	RetiredBetween(ctx context.Context, class string, from, to int64) ([]event.Retired, error)
 	// Copies returns everything that has a copy in the archive.
 	Copies(ctx context.Context) ([]event.Retired, error)
 	StoredBytes(ctx context.Context) (lake, archive int64, err error)

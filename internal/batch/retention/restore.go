@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -57,7 +59,7 @@ func (s *Service) draftRestore(ctx context.Context, from string, dryRun bool) (*
 	if err != nil {
 		return nil, err
 	}
-	left, err := s.deps.Retired.RetiredBy(ctx, from)
+	left, err := s.leftOf(ctx, from)
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +75,54 @@ func (s *Service) draftRestore(ctx context.Context, from string, dryRun bool) (*
 			it.Action, it.Reason = None, "it was deleted without a copy"
 		}
 		if l.Plan != from {
-			it.Reason += "; it left by plan " + l.Plan + " and comes back with the others of its hour"
+			it.Reason += "; it left by plan " + l.Plan + ", of the same period"
 		}
 		r.Items = append(r.Items, it)
 	}
 	r.count()
 	return r, nil
+}
+
+// comingBack is the order in which classes come back: hours of a day before the raw events that they count.
+var comingBack = []string{event.ClassAggregated, event.ClassRaw, event.ClassReports}
+
+// leftOf returns what is gone of the hours, days and reports that a plan let go, also when they came back meanwhile and left again
+// by another plan: all of a period comes back together.
+func (s *Service) leftOf(ctx context.Context, plan string) (left []event.Retired, err error) {
+	stored, err := s.deps.Plans.Plan(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	var p Plan
+	if err := json.Unmarshal(stored.Document, &p); err != nil {
+		return nil, err
+	}
+	starts, paths := map[string]map[int64]bool{}, map[string]bool{}
+	for i := range p.Items {
+		if it := &p.Items[i]; it.Action != Keep {
+			if starts[it.Class] == nil {
+				starts[it.Class] = map[int64]bool{}
+			}
+			starts[it.Class][it.Period.Unix()] = true
+			paths[it.Path] = it.Class == event.ClassReports
+		}
+	}
+	for _, class := range comingBack {
+		of := slices.Sorted(maps.Keys(starts[class]))
+		if len(of) == 0 {
+			continue
+		}
+		all, err := s.deps.Retired.RetiredBetween(ctx, class, of[0], of[len(of)-1])
+		if err != nil {
+			return nil, err
+		}
+		for i := range all {
+			if l := &all[i]; starts[class][l.Start] && (class != event.ClassReports || paths[l.Path]) {
+				left = append(left, *l)
+			}
+		}
+	}
+	return left, nil
 }
 
 func (r *Restore) count() {
@@ -114,7 +158,7 @@ func (s *Service) restore(ctx context.Context, doc []byte) (*Restore, error) {
 	err := json.Unmarshal(doc, r)
 	var left []event.Retired
 	if err == nil {
-		left, err = s.deps.Retired.RetiredBy(ctx, r.From)
+		left, err = s.leftOf(ctx, r.From)
 	}
 	if ctx.Err() != nil {
 		return r, context.Cause(ctx)
