@@ -96,6 +96,7 @@ func (c *compaction) run(ctx context.Context) (ok bool, err error) {
 	if err := c.reach("survey"); err != nil {
 		return false, err
 	}
+	began := time.Now()
 	if err := c.rewrite(ctx, event.NoKind); err != nil {
 		return false, err
 	}
@@ -104,6 +105,9 @@ func (c *compaction) run(ctx context.Context) (ok bool, err error) {
 	}
 	for i := range c.out.New {
 		c.out.New[i].Generation = c.out.Generation
+	}
+	if err := c.into.InTime(began); err != nil {
+		return false, err
 	}
 	c.asked = true
 	if ok, err = c.manifest.Compact(ctx, c.out); err != nil {

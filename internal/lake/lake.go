@@ -41,9 +41,10 @@ type Manifest interface {
 // Lake is where the raw events lie. It is safe for concurrent use.
 type Lake struct {
 	storage  storage
-	stage    string    // folder of this machine in which files are written and verified before they get their place
-	noSync   bool      // staged files need not reach the disk: they are copied, or a test kills no power
-	scanners sync.Pool // *scanner, with their memory
+	stage    string        // folder of this machine in which files are written and verified before they get their place
+	noSync   bool          // staged files need not reach the disk: they are copied, or a test kills no power
+	grace    time.Duration // after which a sweep, of any instance, removes what the manifest does not know
+	scanners sync.Pool     // *scanner, with their memory
 }
 
 // tmp holds files that are being written; names that begin with an underscore are not part of the data.
@@ -59,7 +60,7 @@ func Open(dir string) (*Lake, error) {
 	if err := os.MkdirAll(stage, 0o755); err != nil {
 		return nil, fmt.Errorf("lake: make the folder (set HXP_LAKE_URL to one that can be written): %w", err)
 	}
-	return &Lake{storage: &folder{dir: abs}, stage: stage}, nil
+	return &Lake{storage: &folder{dir: abs}, stage: stage, grace: Config{}.withDefaults().OrphanGrace}, nil
 }
 
 // OpenURL returns the lake that a configuration names; dataDir is where hxp keeps its state.
@@ -69,6 +70,9 @@ func OpenURL(ctx context.Context, cfg Config, dataDir string) (*Lake, error) {
 		return nil, err
 	}
 	l, err := Open(dir)
+	if err == nil {
+		l.grace = cfg.withDefaults().OrphanGrace
+	}
 	if err != nil || !strings.HasPrefix(cfg.URL, "s3://") {
 		return l, err
 	}

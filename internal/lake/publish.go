@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -63,7 +64,11 @@ func (p *publisher) publish(ctx context.Context, claims []*claim) ([]outcome, er
 	}{
 		{"write", p.write}, {"verify", p.verify}, {"move", p.move},
 	}
+	began := time.Now()
 	for _, s := range steps {
+		if s.name == "move" {
+			began = time.Now()
+		}
 		if err := s.do(ctx, claims); err != nil {
 			return nil, err
 		}
@@ -73,6 +78,9 @@ func (p *publisher) publish(ctx context.Context, claims []*claim) ([]outcome, er
 	}
 	var out []outcome
 	for _, c := range claims {
+		if err := p.lake.InTime(began); err != nil {
+			return out, err
+		}
 		ok, err := p.manifest.Publish(ctx, c.tp, c.from, c.to, c.files)
 		if err != nil {
 			return out, err

@@ -82,23 +82,40 @@ def document(data: bytes) -> dict:
     return j if isinstance(j, dict) else {"detail": str(j)[:500]}
 
 
-def interval(cron: str) -> tuple[datetime, datetime]:
-    """The data interval of this run: of its conf, else of its schedule, else the last whole one."""
+def interval(level: str, cron: str) -> tuple[datetime, datetime]:
+    """The periods that this run aggregates: those of its conf, else the whole ones that its interval ended, else the last whole one."""
     context = get_current_context()
     run = context["dag_run"]
     conf = run.conf or {}
     if "data_interval_start" in conf and "data_interval_end" in conf:
         return moment(conf["data_interval_start"]), moment(conf["data_interval_end"])
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
-    if start is not None and end is not None and start < end:
-        return start, end
-    return last_whole(cron, getattr(run, "run_after", None) or datetime.now(timezone.utc))
+    if start is None or end is None or not start < end:
+        start, end = last_whole(cron, getattr(run, "run_after", None) or datetime.now(timezone.utc))
+    return whole(level, start, end)
 
 
 def last_whole(cron: str, before: datetime) -> tuple[datetime, datetime]:
     """The last interval of a schedule that ended by then."""
     found = timetable(cron).infer_manual_data_interval(run_after=pendulum.instance(before))
     return found.start, found.end
+
+
+def whole(level: str, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The whole periods between two ticks of a cron; a cron need not tick at the edge of a period (5 0 * * *)."""
+    first, last = floor(level, start), floor(level, end)
+    return (first if first < last else floor(level, last - timedelta(microseconds=1))), last
+
+
+def floor(level: str, t: datetime) -> datetime:
+    """The start of the period that holds t, in UTC; weeks begin on Sunday."""
+    t = t.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
+    if level == "hourly":
+        return t
+    t = t.replace(hour=0)
+    if level == "weekly":
+        return t - timedelta(days=(t.weekday() + 1) % 7)
+    return t.replace(day=1) if level == "monthly" else t
 
 
 def timetable(cron: str) -> CronDataIntervalTimetable:
@@ -114,9 +131,9 @@ def stamp(t: datetime) -> str:
     return t.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def run_task(dag_id: str, task_id: str, cron: str) -> dict:
+def run_task(dag_id: str, task_id: str, level: str, cron: str) -> dict:
     """Submits one task of hxp for the interval of this run and waits for its end; the summary of the task."""
-    start, end = interval(cron)
+    start, end = interval(level, cron)
     batch = Batch()
     status, answer, location = batch.call("POST", "/runs", {
         "dag_id": dag_id, "task_id": task_id, "data_interval_start": stamp(start), "data_interval_end": stamp(end),
@@ -186,7 +203,7 @@ def dag(level: str, cron: str, *tasks: str) -> DAG:
     ) as d:
         before = None
         for task_id in tasks:
-            this = task(run_task, task_id=task_id)(dag_id, task_id, cron)
+            this = task(run_task, task_id=task_id)(dag_id, task_id, level, cron)
             if before is not None:
                 before >> this
             before = this

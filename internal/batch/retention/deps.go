@@ -91,6 +91,8 @@ type Raw interface {
 	RemoveRaw(ctx context.Context, path string) error
 	// BringBack puts a copy into the lake under a new name.
 	BringBack(ctx context.Context, f event.LakeFile, open func(context.Context) (io.ReadCloser, error)) (name string, err error)
+	// InTime is an error when files that were brought back since then may have been swept away already.
+	InTime(began time.Time) error
 	// FirstName is the name that a file had before it ever left.
 	FirstName(path string) string
 }

@@ -105,7 +105,7 @@ func (c raw) comeBack(ctx context.Context, left []event.Retired) error {
 	for i := range left {
 		copies[left[i].Path] = left[i].Copy
 	}
-	moved := map[string]string{}
+	moved, began := map[string]string{}, time.Now()
 	for i := range files {
 		f := &files[i]
 		if f.State != event.LakeMarked && f.State != event.LakeArchived {
@@ -128,6 +128,9 @@ func (c raw) comeBack(ctx context.Context, left []event.Retired) error {
 		return nil // somebody else was first
 	}
 	if err := c.reach("brought back"); err != nil {
+		return err
+	}
+	if err := c.deps.Files.InTime(began); err != nil {
 		return err
 	}
 	return c.deps.Raw.ReviveHour(ctx, hour, moved)
