@@ -3,6 +3,9 @@ package batch
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
@@ -58,19 +61,14 @@ func (s *Service) makeInterval(ctx context.Context, l *level, r *agg.Run, t *per
 	return s.repair(ctx, l, periods[0].start, t)
 }
 
-// repair makes again what was made before the given start and is behind.
+// repair makes what lies before the given start and is behind: data that came late, to periods that were made or to such as had none.
 func (s *Service) repair(ctx context.Context, l *level, before int64, t *periodTotals) error {
-	made, err := s.deps.Periods.Built(ctx, l.name, -maxSeconds, before)
-	if err != nil || len(made) == 0 {
-		return err
-	}
-	first, last := l.of(made[0]), l.of(made[len(made)-1])
-	behind, err := s.behind(ctx, l, timeOf(first.start), timeOf(last.end))
+	behind, err := s.behind(ctx, l, time.Time{}, timeOf(before))
 	if err != nil {
 		return err
 	}
-	for _, start := range made {
-		if _, is := behind[start]; !is {
+	for _, start := range slices.Sorted(maps.Keys(behind)) {
+		if l.of(start).end > before {
 			continue
 		}
 		m, err := s.makePeriod(ctx, l.of(start), true)

@@ -197,18 +197,6 @@ func (w *world) PeriodBase(context.Context, string, int64) (map[agg.Group][]byte
 	return nil, nil
 }
 
-func (w *world) Built(_ context.Context, level string, from, to int64) (out []int64, _ error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for k, p := range w.periods {
-		if k.level == level && k.start >= from && k.start < to && p.build > 0 {
-			out = append(out, k.start)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
-}
-
 func (w *world) Unmerged(_ context.Context, level string, from, to int64) (out []int64, _ error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

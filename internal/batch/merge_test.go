@@ -195,7 +195,7 @@ func TestPeriodsOfOneRun(t *testing.T) {
 	})
 }
 
-// A scheduled run repairs what was made before and is behind; it makes nothing that nobody asked for.
+// A scheduled run repairs what lies before it and is behind, and makes what got all of its data too late for its own run.
 func TestScheduledRunRepairsWhatIsBehind(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
@@ -212,11 +212,11 @@ func TestScheduledRunRepairsWhatIsBehind(t *testing.T) {
 		if err := r.s.makeInterval(t.Context(), levels["daily"], &run, &sum, false, func(int64, int64, string) {}); err != nil {
 			t.Fatal(err)
 		}
-		if sum.Repaired != 1 || sum.Changed != 2 {
+		if sum.Repaired != 2 || sum.Changed != 3 {
 			t.Errorf("%+v", sum)
 		}
 		n, complete := r.requests("daily")
-		if len(n) != 3 || n["2026-03-01T00:00:00Z"] != 2 || complete["2026-03-01T00:00:00Z"] != 1 {
+		if len(n) != 4 || n["2026-03-02T00:00:00Z"] != 1 || n["2026-03-01T00:00:00Z"] != 2 || complete["2026-03-01T00:00:00Z"] != 1 {
 			t.Errorf("%v %v", n, complete)
 		}
 	})

@@ -70,23 +70,6 @@ func (s *Store) Unmerged(ctx context.Context, level string, from, to int64) (chi
 	return children, rows.Err()
 }
 
-// Built returns the periods of a level (daily, weekly, monthly) that were made and start in [from, to), oldest first.
-func (s *Store) Built(ctx context.Context, level string, from, to int64) (starts []int64, err error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT start FROM period_builds WHERE level = ? AND start >= ? AND start < ? ORDER BY start", level, from, to)
-	if err != nil {
-		return nil, fmt.Errorf("store: %s periods: %w", level, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var start int64
-		if err := rows.Scan(&start); err != nil {
-			return nil, fmt.Errorf("store: %s periods: %w", level, err)
-		}
-		starts = append(starts, start)
-	}
-	return starts, rows.Err()
-}
-
 // SavePeriod replaces the aggregate of the period [start, end) of a level by one that was merged from the given builds of its
 // children. It stores nothing when a child was merged from a newer build already. What is equal is not touched, as in SaveHour.
 func (s *Store) SavePeriod(ctx context.Context, level string, start, end int64, children map[int64]int64, a agg.Aggregate) (change agg.Change, err error) {
