@@ -158,8 +158,10 @@ func TestPausedDAGStartsNothing(t *testing.T) {
 		nightBubble(t, func(t *testing.T) {
 			w := newWorld()
 			r := begin(t, w, func(c *Config) { c.Processing.Policies.Hourly.CatchUp = policy })
-			if a := r.call("POST", "/dags/"+hourly+"/pause", ""); a.status != 200 || a.json["paused"] != true {
-				t.Fatalf("%d %s", a.status, a.body)
+			for _, d := range []string{hourly, "hxp_daily_aggregation", "hxp_weekly_aggregation", "hxp_monthly_aggregation"} { // a day makes its hours
+				if a := r.call("POST", "/dags/"+d+"/pause", ""); a.status != 200 || a.json["paused"] != true {
+					t.Fatalf("%d %s", a.status, a.body)
+				}
 			}
 			w.publish(hour0, request("1", "m", 0))
 			path := r.post(0, 1)

@@ -218,8 +218,12 @@ func (s *Store) dirty(ctx context.Context, grace time.Duration) (found bool, err
 	return found, nil
 }
 
-// reap takes expired leases from their owners. The owner did not fail at the task, it died or lost the database, so the next try comes
-// at once; but the try counts, or a task that kills its process would do so for ever.
+// freeTries is how many tries of a task may end with the death of their owner before such tries count.
+const freeTries = 20
+
+// reap takes expired leases from their owners. The owner did not fail at the task, it died or lost the database: the next try comes
+// at once, and the lost one does not count, so that a machine that restarts again and again fails no run. Only so often, or a task that
+// kills its process would do so for ever.
 func reap(ctx context.Context, tx *sql.Tx, now time.Time, swept *agg.Swept) error {
 	err := each(ctx, tx, func(rows *sql.Rows) error {
 		var l agg.Lease
@@ -238,6 +242,11 @@ func reap(ctx context.Context, tx *sql.Tx, now time.Time, swept *agg.Swept) erro
 		}
 		why := fmt.Sprintf("%s, which executed the task, gave no sign of life any more", l.Owner)
 		res := agg.TaskResult{State: agg.TaskUpForRetry, Error: why, Log: []agg.LogLine{{At: now, Level: "error", Event: why, Line: line}}}
+		if l.Try <= freeTries {
+			if _, err := tx.ExecContext(ctx, "UPDATE task_instances SET max_tries = max_tries + 1 WHERE run_id = ? AND task_id = ?", l.Run, l.Task); err != nil {
+				return err
+			}
+		}
 		if err := endTry(ctx, tx, l, &res, now); err != nil {
 			return err
 		}
