@@ -67,6 +67,13 @@ func (e *execution) take(last bool, now time.Time) (agg.Progress, []agg.LogLine)
 	return e.progress, lines
 }
 
+// putBack keeps lines that could not be stored for the next time.
+func (e *execution) putBack(lines []agg.LogLine) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lines = append(lines, e.lines...)
+}
+
 // executions are those under way in this process.
 func (s *Service) executions() []*execution {
 	s.mu.Lock()
@@ -272,7 +279,8 @@ func (s *Service) progress(ctx context.Context, e *execution, p agg.Progress) {
 	switch err := s.deps.Runs.ReportProgress(ctx, e.lease, p, lines); {
 	case errors.Is(err, agg.ErrLeaseLost):
 		e.cancel(errLost)
-	case err != nil && ctx.Err() == nil:
+	case err != nil:
+		e.putBack(lines)
 		s.log.Debug("progress of a run could not be stored", "run", e.lease.Run, "err", err)
 	}
 }
