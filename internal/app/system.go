@@ -107,7 +107,8 @@ func (s *system) buildBroker(context.Context) (run.Service, error) {
 // floor is the lowest offset of a topic that a reader still needs. Parts that do not run here need everything.
 func (s *system) floor(topic string, partition int32) (int64, bool) {
 	if _, input := event.KindOfTopic(topic); !input {
-		return math.MaxInt64, topic != event.TopicPanes // the windows shorten their journal themselves
+		t, own := event.TopicNamed(topic)
+		return math.MaxInt64, !own || t.Retention > 0 // what is kept for ever is shortened by its writer or not at all
 	}
 	s.mu.Lock()
 	st, w := s.stream, s.writer

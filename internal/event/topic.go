@@ -13,11 +13,14 @@ type Topic struct {
 const day = 24 * time.Hour
 
 // The internal topics. Panes is the flush journal of the windows: one partition for each partition number of the
-// input topics, no retention of its own.
+// input topics, no retention of its own. Responses is the audit of what was done, so nothing of it goes by itself.
 const (
-	TopicPanes       = "hxp-panes"
-	TopicLate        = "hxp-late"
-	TopicDeadLetters = "hxp-dead-letters"
+	TopicPanes        = "hxp-panes"
+	TopicCorrelations = "hxp-correlations"
+	TopicAlerts       = "hxp-alerts"
+	TopicResponses    = "hxp-responses"
+	TopicLate         = "hxp-late"
+	TopicDeadLetters  = "hxp-dead-letters"
 )
 
 // Topics are all topics that the system needs, with their default retention.
@@ -27,6 +30,19 @@ var Topics = []Topic{
 	{Name: "system-metrics", Retention: 3 * day},
 	{Name: "business-events", Retention: 365 * day},
 	{Name: TopicPanes, Internal: true},
+	{Name: TopicCorrelations, Retention: 7 * day, Internal: true},
+	{Name: TopicAlerts, Retention: 90 * day, Internal: true},
+	{Name: TopicResponses, Internal: true},
 	{Name: TopicLate, Retention: 7 * day, Internal: true},
 	{Name: TopicDeadLetters, Retention: 30 * day, Internal: true},
+}
+
+// TopicNamed returns the description of a topic that hxp makes for itself.
+func TopicNamed(name string) (Topic, bool) {
+	for _, t := range Topics {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Topic{}, false
 }
