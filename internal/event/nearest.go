@@ -1,0 +1,20 @@
+package event
+
+// NearestField returns the name of the field that somebody who wrote name may have meant: the field of which it is an
+// alias, or one that a typing error or two away.
+func NearestField(name string) (string, bool) {
+	if len(name) > 64 {
+		return "", false
+	}
+	best, fewest := "", max(len(name)/3, 2)+1
+	for f := range Catalogue {
+		s := &Catalogue[f]
+		if s.called(name) {
+			return s.Name, true
+		}
+		if d := distance(name, s.Name); d < fewest {
+			best, fewest = s.Name, d
+		}
+	}
+	return best, best != ""
+}
