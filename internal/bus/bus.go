@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
 // Message is one record of a topic. Producer fills Partition, Offset and Timestamp when it is acknowledged; leave
@@ -18,6 +20,18 @@ type Message = kgo.Record
 
 // Header is one header of a Message.
 type Header = kgo.RecordHeader
+
+// EventHeaders are the headers of a message in the words of package event; nil when it has none, as nearly all have.
+func EventHeaders(m *Message) []event.Header {
+	if len(m.Headers) == 0 {
+		return nil
+	}
+	out := make([]event.Header, len(m.Headers))
+	for i, h := range m.Headers {
+		out[i] = event.Header(h)
+	}
+	return out
+}
 
 // Bus is a connection to the brokers. Its methods may be called from any goroutine.
 type Bus struct {

@@ -18,11 +18,12 @@ const (
 	CodeDepth     = "too_deep"           // nested deeper than MaxDepth
 	CodeKeys      = "too_many_keys"      // more than MaxKeys object keys, or more than MaxMetrics metrics
 	CodeSize      = "too_large"          // payload, string or metric name over its limit
+	CodeFormat    = "wrong_format"       // breaks the rules of the format that it came in: CloudEvents, OTLP, LiteLLM …
 	CodeFuture    = "future_timestamp"   // too far ahead of the clock; judged by the caller, never by Parse
 )
 
 // Codes lists every code, in the order in which faults are looked for; for closed sets of metric labels.
-var Codes = []string{CodeSize, CodeUTF8, CodeSyntax, CodeDepth, CodeKeys, CodeKind, CodeType, CodeNegative, CodeRange, CodeTimestamp, CodeFuture}
+var Codes = []string{CodeSize, CodeUTF8, CodeSyntax, CodeDepth, CodeKeys, CodeKind, CodeType, CodeNegative, CodeRange, CodeTimestamp, CodeFormat, CodeFuture}
 
 // The limits of one event.
 const (

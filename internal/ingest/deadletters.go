@@ -239,9 +239,5 @@ func (a *API) scanPartition(ctx context.Context, p int32, r bus.Range, see func(
 }
 
 func readDeadLetter(m *bus.Message) (*event.DeadLetter, error) {
-	headers := make([]event.Header, len(m.Headers))
-	for i, h := range m.Headers {
-		headers[i] = event.Header{Key: h.Key, Value: h.Value}
-	}
-	return event.ParseDeadLetter(m.Key, m.Value, headers)
+	return event.ParseDeadLetter(m.Key, m.Value, bus.EventHeaders(m))
 }

@@ -78,9 +78,9 @@ func (a *API) learn(ctx context.Context) (n int, err error) {
 
 // learner reads what lies in the topics as their readers do: only what they count is known.
 type learner struct {
-	parser event.Parser
-	e      event.Event
-	future int64 // microseconds ahead of the broker's clock from which on an event is quarantined
+	decoder event.Decoder
+	e       event.Event
+	future  int64 // microseconds ahead of the broker's clock from which on an event is quarantined
 }
 
 func (l *learner) learn(f *filter, batch bus.PartitionBatch) (n int) {
@@ -89,7 +89,7 @@ func (l *learner) learn(f *filter, batch bus.PartitionBatch) (n int) {
 		return 0
 	}
 	for _, m := range batch.Messages {
-		if l.parser.Parse(m.Value, &l.e) != nil || l.e.ID == "" {
+		if l.decoder.Decode(m.Value, bus.EventHeaders(m), &l.e) != nil || l.e.ID == "" {
 			continue
 		}
 		if !l.e.HasTime || l.e.Time <= m.Timestamp.UnixMicro()+l.future {

@@ -15,10 +15,10 @@ import (
 // happens. What it holds is then dropped, because the manifest knows where to begin again. Its fields belong to one goroutine.
 type session struct {
 	*Writer
-	lanes  map[string]map[int32]*lane
-	parser event.Parser
-	event  event.Event
-	free   map[event.Kind][]*rows // emptied buffers
+	lanes   map[string]map[int32]*lane
+	decoder event.Decoder
+	event   event.Event
+	free    map[event.Kind][]*rows // emptied buffers
 
 	buffered int64     // bytes in lanes
 	sealed   int64     // bytes on their way to the lake
@@ -307,7 +307,7 @@ func (s *session) take(f bus.Fetch) error {
 // add parses one record and buffers the event, or counts why it is none.
 func (s *session) add(l *lane, m *bus.Message) {
 	e := &s.event
-	if v := s.parser.Parse(m.Value, e); v != nil {
+	if v := s.decoder.Decode(m.Value, bus.EventHeaders(m), e); v != nil {
 		s.metrics.skipped.WithLabelValues(l.tp.Topic, v.Code).Inc()
 		return
 	}

@@ -12,12 +12,12 @@ import (
 // folder folds the records of one input partition, in the order of their offsets, into the unit that is open. Its lane owns
 // it; nothing in it is for concurrent use.
 type folder struct {
-	src    source
-	cfg    *Config
-	parser event.Parser
-	ev     event.Event
-	filter *filter
-	names  *names
+	src     source
+	cfg     *Config
+	decoder event.Decoder
+	ev      event.Event
+	filter  *filter
+	names   *names
 
 	next     int64 // offset of the next record
 	foldFrom int64 // records below are counted already: they are read for their identities alone
@@ -100,7 +100,7 @@ func (f *folder) pass(next int64) {
 // read takes the event of a record into f.ev. named tells whether its producer gave it an id; bad says why it does not
 // count. Only what counts enters the duplicate filter: an event that was quarantined may come again with the right time.
 func (f *folder) read(m *bus.Message, broker int64) (named bool, bad *event.Invalid) {
-	if bad = f.parser.Parse(m.Value, &f.ev); bad != nil {
+	if bad = f.decoder.Decode(m.Value, bus.EventHeaders(m), &f.ev); bad != nil {
 		return false, bad
 	}
 	named = f.ev.ID != ""

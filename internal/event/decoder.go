@@ -1,0 +1,121 @@
+package event
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+)
+
+// Decoder reads one event as it travels: the bytes of a record with its headers, or of an item at the way in with those that
+// its sender gave for it. Without headers it is a Parser. Headers make of it a CloudEvent 1.0 in binary mode (attributes in
+// headers ce_*, the value is the data) or in structured mode (content-type application/cloudevents+json).
+//
+// A Decoder is reusable, its zero value is ready, it is not for concurrent use. Texts of e may alias the value.
+type Decoder struct {
+	parser  Parser
+	members []member
+	attrs   []attribute
+}
+
+// Decode reads one event and resets e first, with the promises of Parser.Parse.
+func (d *Decoder) Decode(value []byte, headers []Header, e *Event) *Invalid {
+	if len(headers) == 0 {
+		return d.parser.Parse(value, e)
+	}
+	switch modeOf(headers) {
+	case ceBinary:
+		return d.binary(value, headers, e)
+	case ceStructured:
+		return d.structured(value, e)
+	case ceUnread:
+		e.Reset()
+		return invalid(CodeFormat, "", "a CloudEvent in another format than JSON, or a batch in one record; send application/cloudevents+json, one event a record")
+	}
+	return d.parser.Parse(value, e)
+}
+
+// mode is how a CloudEvent travels.
+type mode uint8
+
+const (
+	notCloudEvent mode = iota
+	ceBinary
+	ceStructured
+	ceUnread // a CloudEvent that nobody here can read
+)
+
+// The names under which attributes of CloudEvents stand in headers.
+const (
+	HeaderCE          = "ce_" // prefix of every attribute
+	HeaderContentType = "content-type"
+)
+
+// CloudEventJSON is the media type of one CloudEvent in structured mode.
+const CloudEventJSON = "application/cloudevents+json"
+
+// modeOf reads the headers. The content type decides before the attributes do, as the protocol bindings say.
+func modeOf(headers []Header) mode {
+	m := notCloudEvent
+	for i := range headers {
+		switch h := &headers[i]; {
+		case strings.EqualFold(h.Key, HeaderContentType):
+			if t := mediaType(string(h.Value)); t == CloudEventJSON {
+				return ceStructured
+			} else if strings.HasPrefix(t, "application/cloudevents") {
+				return ceUnread
+			}
+		case h.Key == HeaderCE+"specversion", h.Key == HeaderCE+"id" && m == notCloudEvent:
+			m = ceBinary
+		}
+	}
+	return m
+}
+
+// mediaType is the type of a Content-Type without its parameters, in small letters.
+func mediaType(header string) string {
+	t, _, _ := strings.Cut(header, ";")
+	return strings.ToLower(strings.TrimSpace(t))
+}
+
+// object splits the text of an object into its members without deciding what they mean, and judges it as Parse would.
+func (d *Decoder) object(text []byte) *Invalid {
+	d.attrs = d.attrs[:0]
+	if len(text) <= MaxSize && utf8.Valid(text) {
+		if i := skipSpace(text, 0); i < len(text) && text[i] == '{' {
+			d.parser.scan.keys = 0
+			list, end := d.parser.scan.members(text, i+1, 1, d.members[:0], nil)
+			d.members = list
+			if end != fault && skipSpace(text, end) == len(text) && d.parser.scan.keys <= MaxKeys {
+				for j := range list {
+					d.attrs = append(d.attrs, attributeOf(text, &list[j]))
+				}
+				return nil
+			}
+		}
+	}
+	if v := wellFormed(text); v != nil { // rare: a fault, or escapes in a name
+		return v
+	}
+	if bytes.TrimLeft(text, " \t\r\n")[0] != '{' {
+		return wrongType("", "an object", text)
+	}
+	o := members(text)
+	for _, name := range o.names {
+		d.attrs = append(d.attrs, attribute{name, o.values[name]})
+	}
+	return nil
+}
+
+// attribute is one member of a CloudEvent with the text of its value.
+type attribute struct {
+	name string
+	raw  []byte
+}
+
+func attributeOf(text []byte, m *member) attribute {
+	from, to := m.valueStart, m.valueEnd
+	if m.token == tokenString {
+		from, to = from-1, to+1 // with its quotes
+	}
+	return attribute{string(text[m.keyStart:m.keyEnd]), text[from:to:to]}
+}
