@@ -5,12 +5,8 @@ export CGO_ENABLED = 0
 
 .PHONY: build run test test-real check bench bench-peers clean docs
 
-# Inlining costs a megabyte in libraries that no event passes through: SQL, S3, PDF, YAML, commands, metrics.
-rare = github.com/minio google.golang.org/protobuf golang.org/x/text codeberg.org github.com/pressly github.com/twpayne github.com/jackc \
-	github.com/prometheus github.com/spf13 github.com/andybalholm github.com/tinylib go.yaml.in
-
 build: ## the one binary, bin/hxp
-	$(GO) build -trimpath $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
+	$(GO) build -trimpath -ldflags '-s -w -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
 
 run: build ## the whole system with generated traffic; prints where to look
 	./bin/hxp up --demo

@@ -1,10 +1,10 @@
-// Package web holds the pages of the dashboards as they are sent to browsers: templates, style sheets and ES modules that
+// Package web holds the pages of the dashboards as they are sent to browsers: pages with holes, style sheets and ES modules that
 // need no build step. Nothing in it loads anything from another host, and no page has inline script or style.
 package web
 
 import "embed"
 
-// FS has the templates at its root and everything that browsers load under static/.
+// FS has the pages at its root and everything that browsers load under static/.
 //
 //go:embed *.html static
 var FS embed.FS

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
 )
 
 const (
@@ -50,17 +49,17 @@ func openPostgres(ctx context.Context, url string, log *slog.Logger) (*Store, er
 		return db
 	}
 	s := &Store{write: pool(false), read: pool(true), log: log, dialect: dialect{
-		name:         "postgres",
-		goose:        goose.DialectPostgres,
-		migrations:   "migrations/postgres",
-		durability:   "survives a killed process and, as PostgreSQL is set up by default, a power cut",
-		stamp:        func(t time.Time) any { return t.UTC().Truncate(time.Second) },
-		view:         &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
-		update:       &sql.TxOptions{Isolation: sql.LevelSerializable},
-		again:        pgAgain,
-		schemaLocked: pgSchemaLocked,
-		partition:    pgPartition,
-		clock:        "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+		name:       "postgres",
+		migrations: "migrations/postgres",
+		durability: "survives a killed process and, as PostgreSQL is set up by default, a power cut",
+		stamp:      func(t time.Time) any { return t.UTC().Truncate(time.Second) },
+		view:       &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+		update:     &sql.TxOptions{Isolation: sql.LevelSerializable},
+		again:      pgAgain,
+		lockSchema: func(ctx context.Context, tx *sql.Tx) error { return pgLock(ctx, tx, pgLockSchema) },
+		hasTable:   "SELECT COUNT(to_regclass(?))",
+		partition:  pgPartition,
+		clock:      "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 	}}
 	if err := pgAwait(ctx, s.write, log); err != nil {
 		s.Close()
@@ -158,31 +157,6 @@ func pgAgain(err error, try int) bool {
 		return try < 3
 	}
 	return false
-}
-
-// pgSchemaLocked runs fn, which takes other connections of db, under the lock of the schema. Who does not get it asks again instead of
-// waiting in the database: through a pooler, those who wait could hold every connection that the one who has the lock needs.
-func pgSchemaLocked(ctx context.Context, db *sql.DB, fn func() error) error {
-	for {
-		mine := false
-		err := within(ctx, db, nil, func(tx *sql.Tx) error {
-			err := tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock(?)", pgLockSchema).Scan(&mine)
-			if err != nil || !mine {
-				return err
-			}
-			// This transaction idles while fn works, which may take long.
-			if _, err := tx.ExecContext(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
-				return err
-			}
-			return fn()
-		})
-		if err != nil || mine {
-			return err
-		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
 }
 
 // pgLock takes a lock that ends with the transaction, which alone is safe through a pooler.

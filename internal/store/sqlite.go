@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // also the driver "sqlite" of database/sql
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -47,14 +46,14 @@ func openSQLite(path string, log *slog.Logger) (*Store, error) {
 	read.SetMaxOpenConns(maxReaders)
 	read.SetMaxIdleConns(maxReaders)
 	return &Store{write: write, read: read, log: log, dialect: dialect{
-		name:         "sqlite",
-		goose:        goose.DialectSQLite3,
-		migrations:   "migrations/sqlite",
-		durability:   "survives a killed process, not a power cut",
-		stamp:        func(t time.Time) any { return t.UTC().Format(time.RFC3339) },
-		again:        func(error, int) bool { return false }, // writers wait for each other
-		schemaLocked: func(_ context.Context, _ *sql.DB, fn func() error) error { return fn() },
-		partition:    func(context.Context, *sql.DB, int64) error { return nil },
+		name:       "sqlite",
+		migrations: "migrations/sqlite",
+		durability: "survives a killed process, not a power cut",
+		stamp:      func(t time.Time) any { return t.UTC().Format(time.RFC3339) },
+		again:      func(error, int) bool { return false },              // writers wait for each other
+		lockSchema: func(context.Context, *sql.Tx) error { return nil }, // they begin with the lock of the file
+		hasTable:   "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
+		partition:  func(context.Context, *sql.DB, int64) error { return nil },
 	}}, nil
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,12 +10,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
-
-	"github.com/pressly/goose/v3"
 )
-
-//go:embed migrations/sqlite/*.sql migrations/postgres/*.sql
-var migrations embed.FS
 
 // Store is the SQL side of hxp. It is safe for concurrent use.
 type Store struct {
@@ -30,7 +24,6 @@ type Store struct {
 // dialect is what differs between databases. All other SQL is the same text, with "?" for parameters.
 type dialect struct {
 	name       string
-	goose      goose.Dialect
 	migrations string // folder within migrations
 	durability string // what is said of commits, see Durability
 	// stamp makes the value of the columns timestamp and updated_at of the aggregation tables.
@@ -39,8 +32,10 @@ type dialect struct {
 	view, update *sql.TxOptions
 	// again tells whether a write transaction that failed for the try-th time may succeed when it is run once more.
 	again func(err error, try int) bool
-	// schemaLocked runs fn while no other process changes the schema, as far as the database can hold them off.
-	schemaLocked func(ctx context.Context, db *sql.DB, fn func() error) error
+	// lockSchema holds off other processes that would change the schema until the transaction ends.
+	lockSchema func(context.Context, *sql.Tx) error
+	// hasTable is a query for how many tables of a name there are.
+	hasTable string
 	// partition makes room for the rows of an hour.
 	partition func(ctx context.Context, db *sql.DB, hour int64) error
 	// clock is a query for the microseconds since the epoch; "" where the database has the clock of this process.
@@ -52,7 +47,7 @@ type dialect struct {
 func Open(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
 	s, err := connect(ctx, url, log)
 	if err == nil {
-		if err = s.migrate(ctx); err == nil {
+		if err = s.prepare(ctx); err == nil {
 			return s, nil
 		}
 		s.Close()
@@ -89,6 +84,15 @@ func connect(ctx context.Context, url string, log *slog.Logger) (*Store, error) 
 	return openPostgres(ctx, url, log)
 }
 
+// prepare brings the schema to what this build knows.
+func (s *Store) prepare(ctx context.Context) error {
+	dir, err := fs.Sub(migrations, s.dialect.migrations)
+	if err != nil {
+		return err
+	}
+	return s.migrate(ctx, dir)
+}
+
 // splitURL returns the kind of database and, for SQLite, its path.
 func splitURL(url string) (scheme, path string, err error) {
 	scheme, path, found := strings.Cut(url, ":")
@@ -114,37 +118,6 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Durability says what a committed write survives; the text follows "what is committed …".
 func (s *Store) Durability() string { return s.dialect.durability }
-
-// migrate applies what is missing. Another process may be doing the same. Where the database has no lock for that, each step is
-// one transaction with its version, so the slower process fails on a step and finds it done when it looks again.
-func (s *Store) migrate(ctx context.Context) error {
-	dir, err := fs.Sub(migrations, s.dialect.migrations)
-	if err != nil {
-		return err
-	}
-	for try := 1; ; try++ {
-		err = s.dialect.schemaLocked(ctx, s.write, func() error { return s.migrateOnce(ctx, dir) })
-		if err == nil || try == 4 || ctx.Err() != nil {
-			return err
-		}
-		s.log.Debug("schema migration failed, looking again", "try", try, "error", err)
-	}
-}
-
-func (s *Store) migrateOnce(ctx context.Context, dir fs.FS) error {
-	p, err := goose.NewProvider(s.dialect.goose, s.write, dir, goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return err
-	}
-	done, err := p.Up(ctx)
-	if err != nil {
-		return err
-	}
-	for _, m := range done {
-		s.log.Info("schema migrated", "database", s.dialect.name, "version", m.Source.Version, "took", m.Duration)
-	}
-	return nil
-}
 
 // update runs fn in one write transaction, committed when fn returns nil. Transactions act as if one ran after the other. Where
 // the database finds out at the end that they did not, fn runs once more: it must set what it returns anew each time.

@@ -42,7 +42,6 @@ var homes = map[string][]string{
 	"github.com/minio":                   {"internal/lake"},
 	"modernc.org/sqlite":                 {"internal/store"},
 	"github.com/jackc/pgx":               {"internal/store"},
-	"github.com/pressly/goose":           {"internal/store"},
 	"github.com/DataDog/sketches-go":     {"internal/agg"},
 	"github.com/prometheus":              {"internal/kit/telemetry"},
 	"github.com/spf13/cobra":             {"cmd/hxp"},

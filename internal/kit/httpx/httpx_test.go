@@ -157,6 +157,23 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
+// What describes a route is text on the page of the endpoints, whatever is in it.
+func TestDocsPage(t *testing.T) {
+	const bad = `<script>"&'`
+	page := docsPage(Service{Title: "t" + bad, Version: "v" + bad, Description: "d" + bad}, []Route{
+		{Method: "GET", Path: "/p" + bad, Summary: "s" + bad, Body: "b" + bad, Params: []Param{{Name: "n" + bad, In: "query", Doc: "q" + bad}}, Answers: map[string]string{"200": "a" + bad}},
+		{Method: "GET", Path: "/hidden", Hidden: true}, {Path: "/any"},
+	})
+	if strings.Contains(page, "<script") || strings.Contains(page, "/hidden") || strings.Contains(page, "/any") {
+		t.Error(page)
+	}
+	for _, text := range []string{"<title>t", "<small>v", "<p>d", "</b>/p", "<p>s", "<dd>b", "<dt>n", "<dd>q", "<dt>200</dt><dd>a"} {
+		if !strings.Contains(page, text+"&lt;script&gt;&#34;&amp;&#39;") {
+			t.Errorf("%q is not there, or not as text: %s", text, page)
+		}
+	}
+}
+
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHealth("lake", "dev")

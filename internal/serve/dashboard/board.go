@@ -7,7 +7,7 @@ type Board struct {
 	Question string   // what the board answers
 	Shows    []string // what a board that is not built yet will show
 	Script   string   // module under static/ that fills the page
-	page     string   // template of the content
+	page     string   // file of the content
 	Style    string   // style sheet of its own under static/
 	Foot     string   // what is said of the numbers at the end of the page
 }

@@ -122,6 +122,21 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestFill: what is put into a page is text there, and a hole that nobody fills is an error.
+func TestFill(t *testing.T) {
+	const bad = `"><script>&'`
+	const safe = "&#34;&gt;&lt;script&gt;&amp;&#39;"
+	l := layout{`<p title="{{environment}}">{{title}} {{version}}</p>{{tabs}}{{content}}`, `{{question}}{{shows}}{{operations}}`}
+	page, err := l.render(Board{Title: bad, Question: bad, Shows: []string{bad}}, []tab{{Name: "operations", Title: bad, URL: bad, Current: true}}, bad, bad)
+	want := `<p title="` + safe + `">` + safe + " " + safe + `</p><a href="` + safe + `" aria-current="page">` + safe + "</a>\n      " + safe + "\n    <li>" + safe + "</li>" + safe
+	if err != nil || string(page) != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, page, want)
+	}
+	if _, err := (layout{"{{nothing}}", ""}).render(Board{}, nil, "", ""); err == nil || !strings.Contains(err.Error(), "{{nothing}}") {
+		t.Error(err)
+	}
+}
+
 // TestOurFilesNameNoHost: no file of ours can load from elsewhere, nor write markup.
 func TestOurFilesNameNoHost(t *testing.T) {
 	total := 0

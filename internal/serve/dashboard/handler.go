@@ -1,9 +1,7 @@
 package dashboard
 
 import (
-	"bytes"
 	"fmt"
-	"html/template"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -33,7 +31,7 @@ const ingestService = "kafka-api"
 type handler struct {
 	cfg   Config
 	board Board
-	page  *template.Template
+	page  layout
 	files *files
 }
 
@@ -75,7 +73,10 @@ func MountScheduler(mux *httpx.Mux, cfg Config) error {
 }
 
 func newHandler(board Board, cfg Config) (*handler, error) {
-	page, err := template.ParseFS(web.FS, "page.html", board.page)
+	page, err := loadLayout(web.FS, board.page)
+	if err == nil {
+		_, err = page.render(board, nil, "", "") // a hole without a value shows now
+	}
 	if err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
@@ -156,33 +157,14 @@ func reach(base, host string) string {
 
 func (h *handler) serveBoard(w http.ResponseWriter, r *http.Request) {
 	tabs, _ := h.links(r)
-	operations := "/"
-	for _, t := range tabs {
-		if t.Name == "operations" {
-			operations = t.URL
-		}
-	}
-	var content, page bytes.Buffer
-	err := h.page.ExecuteTemplate(&content, h.board.page, struct {
-		Board
-		Operations string
-	}{h.board, operations})
-	if err == nil {
-		err = h.page.ExecuteTemplate(&page, "page.html", struct {
-			Board       Board
-			Tabs        []tab
-			Environment string
-			Version     string
-			Content     template.HTML
-		}{h.board, tabs, h.cfg.Environment, h.cfg.Version, template.HTML(content.String())}) //nolint:gosec // the output of a template of ours
-	}
+	page, err := h.page.render(h.board, tabs, h.cfg.Environment, h.cfg.Version)
 	if err != nil {
 		httpx.Problem(w, r, http.StatusInternalServerError, "the page could not be made: "+err.Error())
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-cache")
-	_, _ = w.Write(page.Bytes())
+	_, _ = w.Write([]byte(page))
 }
 
 func (h *handler) serveConfig(w http.ResponseWriter, r *http.Request) {

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- How far the lake has published each partition. The key is the id of the topic: one made anew begins again.
 CREATE TABLE lake_positions (
     topic_id  TEXT COLLATE "C" NOT NULL,
@@ -47,9 +45,3 @@ CREATE TABLE hour_versions (
     published_at BIGINT           NOT NULL, -- microseconds since the epoch
     PRIMARY KEY (hour, topic)
 );
-
--- +goose Down
-DROP TABLE hour_versions;
-DROP TABLE lake_gaps;
-DROP TABLE lake_files;
-DROP TABLE lake_positions;

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- One row per period and model, and the row _all; timestamp is the start of the period. The tables of the hours lie in
 -- partitions of a month (UTC), which are added when they are needed.
 CREATE TABLE hourly_aggregations (
@@ -149,11 +147,3 @@ CREATE TABLE hour_builds (
     built_from BIGINT NOT NULL,
     built_at   BIGINT NOT NULL  -- microseconds since the epoch; when built_from was reached
 );
-
--- +goose Down
-DROP TABLE hour_builds;
-DROP TABLE hourly_states;
-DROP TABLE monthly_aggregations;
-DROP TABLE weekly_aggregations;
-DROP TABLE daily_aggregations;
-DROP TABLE hourly_aggregations;

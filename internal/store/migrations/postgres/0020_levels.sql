@@ -1,5 +1,3 @@
--- +goose Up
-
 -- The mergeable cells that the rows of a period were made from, by model and by the other dimensions.
 DROP TABLE hourly_states;
 CREATE TABLE hourly_states (
@@ -192,24 +190,3 @@ CREATE TABLE monthly_dimensions (
     updated_at           TIMESTAMPTZ      NOT NULL,
     PRIMARY KEY (timestamp, dimension, value)
 );
-
--- +goose Down
-DROP TABLE monthly_dimensions;
-DROP TABLE weekly_dimensions;
-DROP TABLE daily_dimensions;
-DROP TABLE hourly_dimensions;
-DROP TABLE merged_children;
-DROP TABLE period_builds;
-ALTER TABLE hour_builds DROP COLUMN build;
-DROP TABLE hour_bases;
-DROP TABLE monthly_states;
-DROP TABLE weekly_states;
-DROP TABLE daily_states;
-DROP TABLE hourly_states;
-CREATE TABLE hourly_states (
-    hour    BIGINT           NOT NULL,
-    model   TEXT COLLATE "C" NOT NULL,
-    version BIGINT           NOT NULL,
-    cell    BYTEA            NOT NULL,
-    PRIMARY KEY (hour, model)
-) PARTITION BY RANGE (hour);

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Runs get what a scheduler of several instances needs. Nothing was released with the tables of 0003, so they are made anew.
 -- Times are microseconds since the epoch. Yes and no are 1 and 0.
 DROP TABLE task_instances;
@@ -110,11 +108,3 @@ CREATE TABLE schedulers (
     started_at BIGINT NOT NULL,
     seen_at    BIGINT NOT NULL
 );
-
--- +goose Down
-DROP TABLE schedulers;
-DROP TABLE task_logs;
-DROP TABLE task_instances;
-DROP TABLE dag_runs;
-DROP TABLE backfills;
-DROP TABLE dags;

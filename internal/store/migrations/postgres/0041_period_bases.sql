@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What a day holds beside its hours: its cells at the moment when the cells of its hours left.
 CREATE TABLE period_bases (
     level     TEXT COLLATE "C" NOT NULL, -- daily
@@ -9,6 +7,3 @@ CREATE TABLE period_bases (
     cell      BYTEA            NOT NULL,
     PRIMARY KEY (level, start, dimension, value)
 );
-
--- +goose Down
-DROP TABLE period_bases;

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- One row per period and model, and the row _all. timestamp (start of the period) and updated_at are RFC 3339 text in UTC,
 -- because people read these tables; it sorts by time.
 CREATE TABLE hourly_aggregations (
@@ -149,11 +147,3 @@ CREATE TABLE hour_builds (
     built_from INTEGER NOT NULL,
     built_at   INTEGER NOT NULL  -- microseconds since the epoch; when built_from was reached
 );
-
--- +goose Down
-DROP TABLE hour_builds;
-DROP TABLE hourly_states;
-DROP TABLE monthly_aggregations;
-DROP TABLE weekly_aggregations;
-DROP TABLE daily_aggregations;
-DROP TABLE hourly_aggregations;

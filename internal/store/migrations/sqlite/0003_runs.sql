@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Executions of DAGs. Times are microseconds since the epoch.
 CREATE TABLE dag_runs (
     id              TEXT    NOT NULL PRIMARY KEY,
@@ -39,7 +37,3 @@ CREATE TABLE task_instances (
     summary    TEXT    NOT NULL, -- JSON, '' = none
     PRIMARY KEY (run_id, task_id)
 );
-
--- +goose Down
-DROP TABLE task_instances;
-DROP TABLE dag_runs;

@@ -1,5 +1,3 @@
--- +goose Up
-
 -- The live files of an hour that share a generation, not 0, were compacted together: no identity is among them twice.
 ALTER TABLE lake_files ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 -- When the file was replaced, microseconds since the epoch.
@@ -12,9 +10,3 @@ CREATE TABLE hour_compactions (
     compacted_from INTEGER NOT NULL,
     compacted_at   INTEGER NOT NULL  -- microseconds since the epoch
 );
-
--- +goose Down
-DROP TABLE hour_compactions;
-DROP INDEX lake_files_superseded;
-ALTER TABLE lake_files DROP COLUMN superseded_at;
-ALTER TABLE lake_files DROP COLUMN generation;

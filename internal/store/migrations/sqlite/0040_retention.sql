@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Plans of what leaves, and of what comes back. Times are microseconds since the epoch.
 CREATE TABLE retention_plans (
     id         TEXT    NOT NULL PRIMARY KEY,
@@ -41,9 +39,3 @@ CREATE TABLE retired_objects (
 CREATE INDEX retired_objects_by_plan ON retired_objects (plan_id);
 CREATE INDEX retired_objects_by_period ON retired_objects (class, start);
 CREATE INDEX lake_files_marked ON lake_files (hour) WHERE state = 'marked';
-
--- +goose Down
-DROP INDEX lake_files_marked;
-DROP TABLE retired_objects;
-DROP TABLE retention_holds;
-DROP TABLE retention_plans;

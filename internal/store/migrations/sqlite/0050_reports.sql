@@ -1,5 +1,3 @@
--- +goose Up
-
 -- What is known of each report; the documents themselves are files. Times are microseconds since the epoch.
 CREATE TABLE reports (
     id           TEXT    NOT NULL PRIMARY KEY,
@@ -26,7 +24,3 @@ CREATE TABLE analyses (
     made_at  INTEGER NOT NULL,
     document TEXT    NOT NULL
 );
-
--- +goose Down
-DROP TABLE analyses;
-DROP TABLE reports;
