@@ -20,23 +20,34 @@ type itemError struct {
 	DeadLetterID string `json:"dead_letter_id"`
 }
 
-// answer tells what became of each item.
-func (a *API) answer(w http.ResponseWriter, b *batch) {
-	var n [rejected + 1]int
-	errs := []itemError{}
+// tally counts what became of the items, for the metrics too.
+func (a *API) tally(b *batch) (n [rejected + 1]int) {
 	codes := map[string]int{}
 	for i := range b.items {
 		it := &b.items[i]
 		n[it.fate]++
-		if it.fate != rejected {
-			continue
-		}
-		codes[it.reject.Code]++
-		if len(errs) < maxListed {
-			errs = append(errs, itemError{i, it.reject.Code, it.reject.Pointer, it.reject.Detail, it.dead})
+		if it.fate == rejected {
+			codes[it.reject.Code]++
 		}
 	}
 	a.count(n, codes)
+	return n
+}
+
+// errors lists the first items that were rejected.
+func (b *batch) errors() []itemError {
+	errs := []itemError{}
+	for i := range b.items {
+		if it := &b.items[i]; it.fate == rejected && len(errs) < maxListed {
+			errs = append(errs, itemError{i, it.reject.Code, it.reject.Pointer, it.reject.Detail, it.dead})
+		}
+	}
+	return errs
+}
+
+// answer tells what became of each item.
+func (a *API) answer(w http.ResponseWriter, b *batch) {
+	n := a.tally(b)
 	status := http.StatusAccepted
 	switch {
 	case n[rejected] == 0:
@@ -50,9 +61,9 @@ func (a *API) answer(w http.ResponseWriter, b *batch) {
 	out = strconv.AppendInt(append(out, `,"rejected":`...), int64(n[rejected]), 10)
 	out = strconv.AppendInt(append(out, `,"duplicates":`...), int64(n[duplicate]), 10)
 	out = append(out, `,"errors":`...)
-	if len(errs) == 0 {
+	if n[rejected] == 0 {
 		out = append(out, "[]"...)
-	} else if list, err := json.Marshal(errs); err == nil { // strings and integers always marshal
+	} else if list, err := json.Marshal(b.errors()); err == nil { // strings and integers always marshal
 		out = append(out, list...)
 	}
 	out = append(b.appendResults(append(out, `,"results":`...)), "}\n"...)

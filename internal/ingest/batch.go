@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -44,13 +45,18 @@ type batch struct {
 	body        []byte
 	spans       []span
 	items       []item
-	single      bool // the body is one JSON value, not an array or lines
+	bad         []*event.Invalid // by item, what its format found wrong; shorter than the items when all is well
+	headers     []event.Header   // how to read the items, as a record of a topic has them; nil for the plain forms
+	single      bool             // the body is one JSON value, not an array or lines
+	strict      bool             // one bad item refuses the body
+	quiet       bool             // who sent it keeps what is bad: no dead letters
+	format      string           // foreign format that the items were made from
 	key         string
 	results     bool // the answer names what was taken
 	contentType string
 	now         int64 // microseconds
 
-	parser  event.Parser
+	decoder event.Decoder
 	e       event.Event
 	arena   arena
 	msgs    []bus.Message
@@ -71,30 +77,8 @@ func (b *batch) recycle() {
 	clear(b.msgs)
 	clear(b.send)
 	b.arena.reset()
-	*b = batch{spans: b.spans[:0], items: b.items[:0], parser: b.parser, e: b.e, arena: b.arena, msgs: b.msgs[:0], send: b.send[:0]}
+	*b = batch{spans: b.spans[:0], items: b.items[:0], decoder: b.decoder, e: b.e, arena: b.arena, msgs: b.msgs[:0], send: b.send[:0]}
 	batches.Put(b)
-}
-
-// split finds the items of the body.
-func (b *batch) split(kind mediaType, body []byte, max int) *refusal {
-	var bad *splitError
-	b.body = body
-	if kind == ndjsonBody {
-		b.spans, bad = splitLines(body, b.spans[:0], max)
-		if bad == nil && len(b.spans) == 0 {
-			bad = &splitError{detail: "the body is empty"}
-		}
-	} else {
-		b.spans, bad = splitJSON(body, b.spans[:0], max)
-		b.single = bad == nil && len(b.spans) == 1 && body[skipBlank(body, 0)] != '['
-	}
-	switch {
-	case bad == nil:
-		return nil
-	case bad.tooMany:
-		return &refusal{status: http.StatusRequestEntityTooLarge, detail: bad.detail}
-	}
-	return &refusal{status: http.StatusBadRequest, detail: bad.detail}
 }
 
 // prepare parses every item, decides about it and makes its message. Nothing is written yet.
@@ -110,18 +94,32 @@ func (a *API) prepare(b *batch) *refusal {
 		raw := b.body[b.spans[i].from:b.spans[i].to]
 		it := &b.items[i]
 		it.sent = -1
-		bad := b.parser.Parse(raw, &b.e)
-		if bad != nil && b.single && bad.Code == event.CodeSyntax {
+		bad := a.judge(b, i, raw)
+		switch {
+		case bad == nil:
+			a.take(b, i)
+		case b.single && bad.Code == event.CodeSyntax:
 			return &refusal{status: http.StatusBadRequest, detail: "the body is not JSON: " + bad.Detail}
-		}
-		if bad == nil && b.e.HasTime && b.e.Time > b.now+a.cfg.MaxFuture.Microseconds() {
-			bad = &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "lies more than " + a.cfg.MaxFuture.String() + " ahead of the clock here, " + event.FormatTime(b.now)}
-		}
-		if bad != nil {
+		case b.strict:
+			return &refusal{status: http.StatusBadRequest, detail: fmt.Sprintf("nothing was taken: event %d: %v", i, bad)}
+		default:
 			a.reject(b, i, raw, bad)
-			continue
 		}
-		a.take(b, i)
+	}
+	return nil
+}
+
+// judge reads an item into b.e.
+func (a *API) judge(b *batch, i int, raw []byte) *event.Invalid {
+	if i < len(b.bad) && b.bad[i] != nil {
+		b.e.Reset()
+		return b.bad[i]
+	}
+	if bad := b.decoder.Decode(raw, b.headers, &b.e); bad != nil {
+		return bad
+	}
+	if b.e.HasTime && b.e.Time > b.now+a.cfg.MaxFuture.Microseconds() {
+		return &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "lies more than " + a.cfg.MaxFuture.String() + " ahead of the clock here, " + event.FormatTime(b.now)}
 	}
 	return nil
 }
@@ -168,9 +166,13 @@ func (a *API) take(b *batch, i int) {
 // reject turns an item into a dead letter.
 func (a *API) reject(b *batch, i int, raw []byte, bad *event.Invalid) {
 	it := &b.items[i]
-	it.fate, it.reject, it.dead = rejected, bad, b.mint()
+	it.fate, it.reject = rejected, bad
+	if b.quiet {
+		return
+	}
+	it.dead = b.mint()
 	d := event.DeadLetter{ID: it.dead, Topic: b.e.Kind.Topic(), Partition: -1, Offset: -1, ReceivedAt: b.now,
-		Code: bad.Code, Pointer: bad.Pointer, Reason: bad.Detail, Payload: raw, Headers: [][2]string{{"content-type", b.contentType}}}
+		Code: bad.Code, Pointer: bad.Pointer, Reason: bad.Detail, Payload: raw, Headers: b.origin()}
 	key, value, headers := d.Record()
 	m := &b.msgs[i]
 	m.Topic, m.Key = event.TopicDeadLetters, key
@@ -180,6 +182,21 @@ func (a *API) reject(b *batch, i int, raw []byte, bad *event.Invalid) {
 	}
 	it.sent = len(b.send)
 	b.send = append(b.send, m)
+}
+
+// origin are the headers of a dead letter: what tells how its payload is to be read.
+func (b *batch) origin() [][2]string {
+	var out [][2]string
+	for _, h := range b.headers {
+		out = append(out, [2]string{h.Key, string(h.Value)})
+	}
+	if b.headers == nil {
+		out = append(out, [2]string{event.HeaderContentType, b.contentType})
+	}
+	if b.format != "" {
+		out = append(out, [2]string{"format", b.format})
+	}
+	return out
 }
 
 // mint makes a random id of 128 bits.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -248,35 +247,6 @@ func packed(format string, err error) error {
 		return fmt.Errorf("it ends in the middle of its %s data", format)
 	}
 	return fmt.Errorf("it is not valid %s: %w", format, err)
-}
-
-// mediaType of a body.
-type mediaType uint8
-
-const (
-	unsupported mediaType = iota
-	jsonBody
-	ndjsonBody
-)
-
-func mediaTypeOf(header string) mediaType {
-	switch header { // what nearly everybody sends
-	case "application/json":
-		return jsonBody
-	case "application/x-ndjson":
-		return ndjsonBody
-	}
-	t, _, err := mime.ParseMediaType(header)
-	if err != nil {
-		return unsupported
-	}
-	switch t {
-	case "application/json", "text/json":
-		return jsonBody
-	case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines":
-		return ndjsonBody
-	}
-	return unsupported
 }
 
 // lingerTime and lingerBytes bound how much of an unwanted body is thrown away after the answer, so that its sender gets

@@ -1,7 +1,8 @@
 // Package ingest is the way in over HTTP, the kafka-api.
 //
-// In come events by POST /events: one JSON object, a JSON array or NDJSON, plain, gzipped or zstd-compressed, in any form
-// that package event reads. Out go canonical events on the topics of their kinds, keyed by request, and what is not valid,
+// In come events by POST /events: one JSON object, a JSON array, NDJSON or CloudEvents, plain, gzipped or zstd-compressed, in
+// any form that package event reads. Each path speaks a dialect (how a body is told apart, how the outcome is told); between
+// them all take one road. Take and Offer bring events of this process onto it. Out go canonical events on the topics of their kinds, keyed by request, and what is not valid,
 // whole and with a reason, on the topic of the dead letters. GET /topics and GET /dead-letters look at what is there.
 //
 // Promised: the answer comes after the brokers acknowledged everything it speaks of, accepted and refused items alike, with

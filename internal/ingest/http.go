@@ -2,11 +2,9 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -62,15 +60,22 @@ func newAPI(cfg Config, out sender, log *slog.Logger, reg *telemetry.Registry) *
 
 // Mount adds the paths of the kafka-api to a mux.
 func (a *API) Mount(m *httpx.Mux) {
-	m.HandleFunc("POST /events", a.postEvents,
-		httpx.Doc("Takes events and answers when the brokers have acknowledged them."),
-		httpx.Body("application/json", "application/x-ndjson"),
+	m.HandleFunc("POST /events", a.receiver(eventBodies{}),
+		httpx.Doc("Takes events and answers when the brokers have acknowledged them. A CloudEvent in binary mode has its attributes in headers ce-*."),
+		httpx.Body("application/json", "application/x-ndjson", "application/cloudevents+json", "application/cloudevents-batch+json"),
 		httpx.Header("Content-Encoding", "gzip, zstd or none"),
 		httpx.Header("Idempotency-Key", "makes the ids of events without one from this key and their index"),
 		httpx.Query("results", "all = name the place of every event, not only for bodies of up to 100"),
 		httpx.Answer("202", "all taken; duplicates count as taken"), httpx.Answer("207", "some rejected, each kept in the dead letters"),
 		httpx.Answer("400", "not readable as a whole, nothing taken"), httpx.Answer("413", "too large, nothing taken"),
 		httpx.Answer("415", "another content type or encoding"), httpx.Answer("422", "none taken"),
+		httpx.Answer("429", "too much under way, see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+	m.HandleFunc("POST /api/v1/events", a.receiver(openMeter{}),
+		httpx.Doc("Takes CloudEvents as OpenMeter does: all of a body or nothing, and answers without a body."),
+		httpx.Body("application/cloudevents+json", "application/cloudevents-batch+json", "application/json"),
+		httpx.Header("Content-Encoding", "gzip, zstd or none"),
+		httpx.Answer("204", "all taken; duplicates count as taken"), httpx.Answer("400", "one of the events is wrong, nothing taken"),
+		httpx.Answer("413", "too large, nothing taken"), httpx.Answer("415", "another content type or encoding"),
 		httpx.Answer("429", "too much under way, see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
 	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
 	m.HandleFunc("GET /topics", a.getTopics, httpx.Doc("Lists the topics."), limit, cursor)
@@ -106,88 +111,5 @@ func (a *API) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-	}
-}
-
-// postEvents answers POST /events.
-func (a *API) postEvents(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
-	defer func() { a.metrics.duration.Observe(time.Since(began).Seconds()) }()
-	kind := mediaTypeOf(r.Header.Get("Content-Type"))
-	if kind == unsupported {
-		a.refuse(w, r, &refusal{status: http.StatusUnsupportedMediaType, detail: fmt.Sprintf("Content-Type %q is not supported; use application/json or application/x-ndjson", r.Header.Get("Content-Type"))})
-		return
-	}
-	if a.Overfull != nil {
-		if full, why := a.Overfull(); full {
-			a.refuse(w, r, &refusal{status: http.StatusServiceUnavailable, detail: "nothing can be written now: " + why, retry: 5})
-			return
-		}
-	}
-	in, no := a.read(r)
-	if no != nil {
-		a.refuse(w, r, no)
-		return
-	}
-	defer in.release()
-	b := batches.Get().(*batch)
-	defer a.finish(b)
-	if no := b.split(kind, in.bytes, a.cfg.MaxItems); no != nil {
-		a.refuse(w, r, no)
-		return
-	}
-	b.key = r.Header.Get("Idempotency-Key")
-	b.results = len(b.spans) <= maxListed || r.URL.RawQuery != "" && r.URL.Query().Get("results") == "all"
-	b.contentType = r.Header.Get("Content-Type")
-	if no := a.prepare(b); no != nil {
-		a.refuse(w, r, no)
-		return
-	}
-	// A sender that goes away does not take back what is half written; the filter wants to know the outcome.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), a.cfg.Timeout+time.Second)
-	defer cancel()
-	if err := a.write(ctx, b); err != nil {
-		a.refuse(w, r, a.writeFailed(err))
-		return
-	}
-	a.answer(w, b)
-}
-
-// finish ends a request: what it claimed and did not settle, because it was refused or panicked, is anybody's again.
-func (a *API) finish(b *batch) {
-	if !b.settled {
-		for i := range b.items {
-			if it := &b.items[i]; it.claim {
-				a.filter.settle(it.ident, false, place{})
-			}
-		}
-	}
-	b.recycle()
-}
-
-// writeFailed is the one place that turns errors of the bus into answers.
-func (a *API) writeFailed(err error) *refusal {
-	switch {
-	case bus.Retryable(err), errors.Is(err, bus.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, errOther):
-		a.log.Warn("events were not written", "error", err)
-		return &refusal{status: http.StatusServiceUnavailable, detail: "the brokers did not acknowledge everything; send it again, what is known by its id is not taken twice", retry: 1}
-	}
-	a.log.Error("events were not written", "error", err)
-	return &refusal{status: http.StatusInternalServerError, detail: "the brokers refused the events: " + err.Error()}
-}
-
-// refuse answers without taking anything.
-func (a *API) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
-	if no.retry > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(no.retry))
-	}
-	unread := r.ContentLength < 0 || r.ContentLength > 256<<10 // what the server itself would read to the end is not ours to care for
-	if unread && r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close")
-		_ = http.NewResponseController(w).EnableFullDuplex() // answer before the body is read
-	}
-	httpx.Problem(w, r, no.status, no.detail)
-	if unread && r.ProtoMajor == 1 {
-		linger(w, r)
 	}
 }
