@@ -87,6 +87,10 @@ func TestPolicies(t *testing.T) {
 		{"append time", 1, "x", map[string]*string{"message.timestamp.type": new("LogAppendTime")}, kerr.InvalidConfig, "does not stamp"},
 		{"tiny segments", 1, "x", map[string]*string{"segment.bytes": new("1")}, kerr.InvalidConfig, "segment.bytes"},
 		{"retention that is no number", 1, "x", map[string]*string{"retention.ms": new("soon")}, kerr.InvalidConfig, "soon"},
+		{"a setting that Kafka has", 1, "x", map[string]*string{"segment.ms": new("1000")}, kerr.PolicyViolation, "does not keep the setting segment.ms"},
+		{"a setting that nobody has", 1, "x", map[string]*string{"no.such.setting": new("1")}, kerr.InvalidConfig, `no setting "no.such.setting"`},
+		{"two in-sync replicas", 1, "x", map[string]*string{"min.insync.replicas": new("2")}, kerr.PolicyViolation, "one replica"},
+		{"recompression", 1, "x", map[string]*string{"compression.type": new("zstd")}, kerr.PolicyViolation, "compression.type=producer"},
 		{"a name with a slash", 1, "a/b", nil, kerr.InvalidTopicException, "characters"},
 		{"a long name", 1, strings.Repeat("x", 250), nil, kerr.InvalidTopicException, "characters"},
 		{"one that exists", 1, topic, nil, kerr.TopicAlreadyExists, ""},
@@ -126,6 +130,14 @@ func TestPolicies(t *testing.T) {
 	}
 	if resps, err := a.AlterTopicConfigs(deadline(t), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: new("60000")}}, topic); err != nil || resps[0].Err != nil {
 		t.Errorf("retention: %v, %v", resps, err)
+	}
+	for op, name := range map[kadm.IncrementalOp]string{kadm.SetConfig: "no.such.setting", kadm.DeleteConfig: "no.such.setting"} {
+		if resps, err := a.AlterTopicConfigs(deadline(t), []kadm.AlterConfig{{Op: op, Name: name, Value: new("1")}}, topic); err != nil || !errors.Is(resps[0].Err, kerr.InvalidConfig) {
+			t.Errorf("operation %d on %s: %v, %v", op, name, resps, err)
+		}
+	}
+	if _, err := a.CreateTopic(deadline(t), 1, 2, nil, "twice"); !errors.Is(err, kerr.InvalidReplicationFactor) {
+		t.Errorf("two replicas: %v", err)
 	}
 	described, err := a.DescribeTopicConfigs(deadline(t), topic)
 	if err != nil {

@@ -3,7 +3,6 @@ package broker
 import (
 	"encoding/binary"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -135,43 +134,15 @@ type refusal struct {
 const whole = "not done, because another part of the same request was refused"
 
 var (
-	noCompaction = refusal{kerr.PolicyViolation, "the embedded broker does not compact: use cleanup.policy=delete, or Apache Kafka"}
-	tooMany      = refusal{kerr.PolicyViolation, fmt.Sprintf("the embedded broker has at most %d partitions a topic: use fewer, or Apache Kafka", maxPartitions)}
-	noAppendTime = refusal{kerr.InvalidConfig, "the embedded broker does not stamp records: use message.timestamp.type=CreateTime, or Apache Kafka"}
-	noBrokerConf = refusal{kerr.PolicyViolation, "settings of the embedded broker are made in hxp's configuration"}
-	badName      = refusal{kerr.InvalidTopicException, "a topic is named by 1 to 249 of the characters a-z A-Z 0-9 . _ -"}
+	noCompaction    = refusal{kerr.PolicyViolation, "the embedded broker does not compact: use cleanup.policy=delete, or Apache Kafka"}
+	tooMany         = refusal{kerr.PolicyViolation, fmt.Sprintf("the embedded broker has at most %d partitions a topic: use fewer, or Apache Kafka", maxPartitions)}
+	tooReplicated   = refusal{kerr.InvalidReplicationFactor, "the embedded broker is a single one and keeps one replica: use replication factor 1, or Apache Kafka"}
+	noAppendTime    = refusal{kerr.InvalidConfig, "the embedded broker does not stamp records: use message.timestamp.type=CreateTime, or Apache Kafka"}
+	noBrokerConf    = refusal{kerr.PolicyViolation, "settings of the embedded broker are made in hxp's configuration"}
+	noRecompression = refusal{kerr.PolicyViolation, "the embedded broker keeps batches as they were compressed: use compression.type=producer, or Apache Kafka"}
+	oneReplica      = refusal{kerr.PolicyViolation, "the embedded broker has one replica: use min.insync.replicas=1, or Apache Kafka"}
+	badName         = refusal{kerr.InvalidTopicException, "a topic is named by 1 to 249 of the characters a-z A-Z 0-9 . _ -"}
 )
-
-// checkConfig refuses settings of topics that the engine would obey to the loss of data or memory, or take and not obey.
-func checkConfig(name string, value *string) *refusal {
-	if value == nil {
-		return nil
-	}
-	number := func(least, most int64) *refusal {
-		if n, err := strconv.ParseInt(*value, 10, 64); err != nil || n < least || n > most {
-			return &refusal{kerr.InvalidConfig, fmt.Sprintf("%s=%s is not a number from %d to %d", name, *value, least, most)}
-		}
-		return nil
-	}
-	const most = 1<<63 - 1
-	switch name {
-	case "cleanup.policy":
-		if strings.TrimSpace(*value) != "delete" {
-			return &noCompaction
-		}
-	case "message.timestamp.type":
-		if *value != "CreateTime" {
-			return &noAppendTime
-		}
-	case "retention.ms", "retention.bytes":
-		return number(-1, most)
-	case "segment.bytes":
-		return number(minSegment, 1<<30)
-	case "max.message.bytes":
-		return number(0, maxMessageBytes)
-	}
-	return nil
-}
 
 func goodName(name string) bool {
 	if name == "" || len(name) > 249 || name == "." || name == ".." {
@@ -190,6 +161,9 @@ func (b *Broker) createTopics(r *kmsg.CreateTopicsRequest) kmsg.Response {
 	for _, t := range r.Topics {
 		if max(t.NumPartitions, int32(len(t.ReplicaAssignment))) > maxPartitions {
 			bad[t.Topic] = tooMany
+		}
+		if t.ReplicationFactor > 1 {
+			bad[t.Topic] = tooReplicated
 		}
 		if !goodName(t.Topic) {
 			bad[t.Topic] = badName
@@ -296,8 +270,9 @@ func incrementalAlterConfigs(r *kmsg.IncrementalAlterConfigsRequest) kmsg.Respon
 	for i, res := range r.Resources {
 		settings := map[string]*string{}
 		for _, c := range res.Configs {
-			if c.Op != kmsg.IncrementalAlterConfigOpDelete && c.Op != kmsg.IncrementalAlterConfigOpSubtract {
-				settings[c.Name] = c.Value
+			settings[c.Name] = c.Value
+			if c.Op == kmsg.IncrementalAlterConfigOpDelete || c.Op == kmsg.IncrementalAlterConfigOpSubtract {
+				settings[c.Name] = nil // the name is looked at all the same
 			}
 		}
 		if why := checkResource(res.ResourceType, settings); why != nil {

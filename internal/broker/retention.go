@@ -16,6 +16,7 @@ const (
 	cleanEvery  = 5 * time.Second        // at the latest
 	cleanPause  = 100 * time.Millisecond // at the earliest, when the caps press
 	sampleEvery = time.Minute
+	shortKeep   = 20 * sampleEvery // retention by which a log is looked at in every turn
 	minFreeDisk = 64 << 20
 )
 
@@ -55,9 +56,12 @@ func (j *janitor) turn(now time.Time) {
 		return
 	}
 	changed := false
-	if now.Sub(j.sampled) >= sampleEvery || now.Before(j.sampled) {
+	due := now.Sub(j.sampled) >= sampleEvery || now.Before(j.sampled)
+	if due {
 		j.sampled = now
-		for _, l := range logs {
+	}
+	for _, l := range logs {
+		if due || l.keep > 0 && l.keep < shortKeep { // minutes would be too coarse for those
 			changed = l.seen.note(now, l.start, l.end) || changed
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
@@ -101,6 +102,27 @@ func TestRetentionGoesByArrival(t *testing.T) {
 	}
 	o.wantLog("hour", 60, 120) // at 1:59 what arrived until 0:59 is an hour old
 	o.wantLog("ever", 0, 120)
+}
+
+// Retention of seconds cannot wait for a look every minute; it takes effect as soon as it is set, down to the floor.
+func TestShortRetentionOfALivingTopic(t *testing.T) {
+	floor := int64(25)
+	o := open(t, Config{}, func(string, int32) (int64, bool) { return floor, true })
+	o.create("t", map[string]string{"retention.ms": "604800000"})
+	now := time.Now()
+	for i := range 40 {
+		o.produce("t", 1, 10, now)
+		o.turn(now.Add(time.Duration(i) * cleanEvery))
+	}
+	o.wantLog("t", 0, 40)
+	if _, err := kadm.NewClient(o.client).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: new("10000")}}, "t"); err != nil {
+		t.Fatal(err)
+	}
+	o.turn(now.Add(40 * cleanEvery)) // what came until the last look of a minute is known to be old
+	o.wantLog("t", 25, 40)
+	floor = math.MaxInt64
+	o.turn(now.Add(45 * cleanEvery))
+	o.wantLog("t", 39, 40)
 }
 
 func TestTopicMadeAnewIsNotCleanedByItsPast(t *testing.T) {

@@ -18,6 +18,10 @@ var (
 	ErrTooLarge     = errors.New("message is larger than the topic allows")
 	ErrUnknownTopic = errors.New("no such topic or partition")
 	ErrClosed       = errors.New("bus is closed")
+	ErrTopicExists  = errors.New("the topic exists already")
+	ErrUnknownGroup = errors.New("no such consumer group")
+	ErrGroupBusy    = errors.New("the consumer group has active members")
+	ErrAway         = errors.New("the brokers do not answer")
 )
 
 // The broker's words that the reader listens for.
@@ -60,13 +64,46 @@ func (e *SendError) Error() string {
 
 func (e *SendError) Unwrap() error { return e.Errs[e.First] }
 
+// RefusedError says that the brokers will not do what was asked for, and why. Asking again does not help.
+type RefusedError struct {
+	Detail string
+	cause  error
+}
+
+func (e *RefusedError) Error() string { return e.Detail }
+
+func (e *RefusedError) Unwrap() error { return e.cause }
+
+// refusals are the codes by which brokers say no to a change.
+var refusals = []*kerr.Error{
+	kerr.InvalidTopicException, kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.InvalidReplicaAssignment, kerr.InvalidConfig,
+	kerr.InvalidRequest, kerr.PolicyViolation, kerr.TopicDeletionDisabled, kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed,
+	kerr.ClusterAuthorizationFailed,
+}
+
+// refused turns a broker's no into a RefusedError with the broker's own words, where it has some.
+func refused(err error, message string) error {
+	if errors.Is(err, kerr.TopicAlreadyExists) {
+		return fmt.Errorf("%w: %w", ErrTopicExists, err)
+	}
+	for _, no := range refusals {
+		if errors.Is(err, no) {
+			if message == "" {
+				message = no.Description
+			}
+			return &RefusedError{Detail: message, cause: err}
+		}
+	}
+	return classify(err)
+}
+
 // Retryable tells whether the same call may succeed later without any change to what was asked: the broker is away,
 // starting, overloaded or full, or the time ran out. It is false for nil, for a closed bus and for a cancelled context.
 func Retryable(err error) bool {
 	switch {
 	case err == nil, errors.Is(err, ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, ErrTooLarge):
 		return false
-	case errors.Is(err, context.DeadlineExceeded), kerr.IsRetriable(err):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrAway), kerr.IsRetriable(err):
 		return true
 	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, kgo.ErrMaxBuffered), errors.Is(err, kgo.ErrAborting):
 		return true

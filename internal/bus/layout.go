@@ -49,7 +49,7 @@ func (b *Bus) Grow(ctx context.Context, topic string, partitions int) error {
 		err = r.Err
 	}
 	if err != nil && !errors.Is(err, kerr.InvalidPartitions) {
-		return fmt.Errorf("grow topic %s to %d partitions: %w", topic, partitions, classify(err))
+		return fmt.Errorf("grow topic %s to %d partitions: %w", topic, partitions, refused(err, r.ErrMessage))
 	}
 	for { // somebody else may have grown it first; the broker answers a moment before all partitions have leaders
 		have, listErr := b.admin.ListTopics(ctx, topic)

@@ -1,0 +1,71 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// heart is a broker that answers a ping by a function of the test.
+type heart struct{ answer func(context.Context) error }
+
+func beating(t *testing.T, h *heart) *Pulse {
+	p := (&Bus{}).NewPulse()
+	p.ping = func(ctx context.Context) error { return h.answer(ctx) }
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); p.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return p
+}
+
+func TestPulse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fine := func(context.Context) error { return nil }
+		refused := func(context.Context) error { return syscall.ECONNREFUSED }
+		hung := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		h := &heart{fine}
+		p := beating(t, h)
+		settle := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
+		settle(time.Minute)
+		if err := p.Away(); err != nil {
+			t.Fatal(err)
+		}
+		waiting, cancel := p.Guard(t.Context())
+		defer cancel()
+		for name, c := range map[string]struct {
+			answer func(context.Context) error
+			within time.Duration
+		}{"nobody listens": {refused, 2 * time.Second}, "nobody answers": {hung, 8 * time.Second}} {
+			h.answer = c.answer
+			settle(c.within)
+			if err := p.Away(); !errors.Is(err, ErrAway) || !Retryable(err) {
+				t.Errorf("%s: %v", name, err)
+			}
+			late, cancel := p.Guard(t.Context())
+			synctest.Wait()
+			if !errors.Is(context.Cause(late), ErrAway) {
+				t.Errorf("%s: who begins to wait now is not told: %v", name, context.Cause(late))
+			}
+			cancel()
+			h.answer = fine
+			settle(3 * time.Second)
+			if err := p.Away(); err != nil {
+				t.Errorf("%s: after the return: %v", name, err)
+			}
+		}
+		if !errors.Is(context.Cause(waiting), ErrAway) {
+			t.Errorf("who waited was not told: %v", context.Cause(waiting))
+		}
+		h.answer = refused
+		time.Sleep(100 * time.Millisecond) // one refusal at most: a restart in passing
+		h.answer = fine
+		settle(time.Minute)
+		if p.Away() != nil {
+			t.Error("a single refusal counts as absence")
+		}
+	})
+}
