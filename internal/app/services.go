@@ -47,13 +47,14 @@ var services = map[string][]string{
 func (s *system) needs() map[string][]string {
 	n := map[string][]string{
 		"bus":              {},
+		"control":          {"bus"},
 		"store":            {},
 		"stream":           {"bus"},
 		"lake":             {"bus", "store"},
 		"batch":            {"lake", "store", "bus"},
 		"retention":        {"batch", "lake", "store"},
 		"live":             {"stream"},
-		KafkaAPI:           {"bus"},
+		KafkaAPI:           {"bus", "control"},
 		EventProcessingAPI: {"stream"},
 		BatchProcessingAPI: {"batch", "retention"},
 		DataStreamingAPI:   {"live"},

@@ -36,6 +36,7 @@ type system struct {
 
 	broker    *broker.Broker
 	bus       *bus.Bus
+	control   *bus.ControlLog
 	store     *store.Store
 	lake      *lake.Lake
 	writer    *lake.Writer
@@ -57,7 +58,7 @@ type builder = func(ctx context.Context) (run.Service, error)
 // parts says how each part is built.
 func (s *system) parts() map[string]builder {
 	p := map[string]builder{
-		"broker": s.buildBroker, "bus": s.buildBus, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream,
+		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream,
 		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "demo": s.buildDemo,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
@@ -140,6 +141,16 @@ func (s *system) buildBus(ctx context.Context) (run.Service, error) {
 	s.bus = b
 	s.setURL("kafka", cfg.Bootstrap[0])
 	return held{func() error { b.Close(); return nil }}, nil
+}
+
+// buildControl makes the states that the control log feeds and their log. The rooms that read the states are built after it.
+func (s *system) buildControl(context.Context) (run.Service, error) {
+	c, err := bus.NewControlLog(s.bus, s.log, s.registry(KafkaAPI))
+	if err != nil {
+		return nil, err
+	}
+	s.control = c
+	return c, nil
 }
 
 func (s *system) buildStore(ctx context.Context) (run.Service, error) {

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -98,7 +99,8 @@ func or[T int | int32 | time.Duration](v, otherwise T) T {
 
 // Send writes msgs and returns when each is acknowledged or has failed; then Partition, Offset and Timestamp of the
 // acknowledged ones are set and the producer no longer touches any of them. The error is a *SendError that holds one
-// error for each message. When ctx ends, what was not sent yet fails with its cause; what is under way may fail although
+// error for each message. A topic that was deleted and made anew fails once, with a Retryable error, and is written the next
+// time. When ctx ends, what was not sent yet fails with its cause; what is under way may fail although
 // the broker has it.
 func (p *Producer) Send(ctx context.Context, msgs []*Message) error {
 	if len(msgs) == 0 {
@@ -124,12 +126,23 @@ func (p *Producer) Send(ctx context.Context, msgs []*Message) error {
 		})
 	}
 	wg.Wait()
+	p.forgetRemade(msgs, errs)
 	for i, err := range errs {
 		if err != nil {
 			return &SendError{Errs: errs, First: i}
 		}
 	}
 	return nil
+}
+
+// forgetRemade lets the client meet a topic that was made anew: by itself it goes on failing with the id of the old one.
+func (p *Producer) forgetRemade(msgs []*Message, errs []error) {
+	for i, err := range errs {
+		if errors.Is(err, errUnknownID) {
+			p.client.PurgeTopicsFromProducing(msgs[i].Topic)
+			return // one Send mostly has one such topic; the next Send finds the next
+		}
+	}
 }
 
 // SendAsync writes m and calls done once, from a goroutine of the producer, when m is acknowledged or has failed. done

@@ -21,7 +21,12 @@ const (
 	TopicResponses    = "hxp-responses"
 	TopicLate         = "hxp-late"
 	TopicDeadLetters  = "hxp-dead-letters"
+	TopicControl      = "hxp-control"
 )
+
+// ControlTopic is the log of small commands that every instance applies in order (schemas registered, routes put). What it
+// holds is state, so it has one partition and keeps everything.
+var ControlTopic = Topic{Name: TopicControl, Partitions: 1, Internal: true}
 
 // Topics are all topics that the system needs, with their default retention.
 var Topics = []Topic{
@@ -35,6 +40,7 @@ var Topics = []Topic{
 	{Name: TopicResponses, Internal: true},
 	{Name: TopicLate, Retention: 7 * day, Internal: true},
 	{Name: TopicDeadLetters, Retention: 30 * day, Internal: true},
+	ControlTopic,
 }
 
 // TopicNamed returns the description of a topic that hxp makes for itself.
