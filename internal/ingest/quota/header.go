@@ -1,0 +1,47 @@
+package quota
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// SetHeaders writes what the sender may know: RateLimit-Policy and RateLimit as in draft-ietf-httpapi-ratelimit-headers-11,
+// and Retry-After when the body was not taken.
+func (v Verdict) SetHeaders(h http.Header) {
+	if len(v.States) == 0 {
+		return
+	}
+	policy, state := make([]string, len(v.States)), make([]string, len(v.States))
+	for i, s := range v.States {
+		policy[i] = fmt.Sprintf("%q;q=%d;w=%d", s.Limit, s.Quota, up(s.Window))
+		state[i] = fmt.Sprintf("%q;r=%d;t=%d", s.Limit, s.Remaining, up(s.Reset))
+	}
+	h.Set("RateLimit-Policy", strings.Join(policy, ", "))
+	h.Set("RateLimit", strings.Join(state, ", "))
+	if v.Exceeded != None {
+		h.Set("Retry-After", strconv.FormatInt(max(up(v.Retry), 1), 10))
+	}
+}
+
+// up is a duration in whole seconds, rounded up.
+func up(d time.Duration) int64 { return int64(math.Ceil(d.Seconds())) }
+
+// Address is the name of a sender that did not say who it is: its address, or its network of 64 bits for IPv6, where one
+// sender has many addresses.
+func Address(remote string) string {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return remote
+	}
+	a := ap.Addr().Unmap().WithZone("")
+	if a.Is4() {
+		return a.String()
+	}
+	network, _ := a.Prefix(64)
+	return network.String()
+}

@@ -1,0 +1,150 @@
+// Package quota counts what each sender brings and says when it is too much.
+//
+// In come the name of a sender, a number of events and the time; out comes a Verdict. The rate is a token bucket: it fills
+// with Rate events a second up to Burst. A body larger than the burst is taken when the bucket is full and leaves it in debt,
+// so that the size of a body never makes it impossible, and the mean rate holds all the same. The day is the day in UTC.
+//
+// Promised: memory is bounded by MaxSenders; the sender that was quiet for longest is forgotten first. What fails: a restart
+// forgets what was counted.
+package quota
+
+import (
+	"container/list"
+	"math"
+	"sync"
+	"time"
+)
+
+// MaxSenders is the number of senders that are remembered.
+const MaxSenders = 10_000
+
+// Policy is what each sender may bring. Zero is without limit.
+type Policy struct {
+	Rate  float64 // events a second
+	Burst int64   // events at once; 0 = what Rate gives in ten seconds
+	Day   int64   // events in a day, UTC
+}
+
+// On tells whether there is anything to count.
+func (p Policy) On() bool { return p.Rate > 0 || p.Day > 0 }
+
+func (p Policy) burst() float64 {
+	if p.Burst > 0 {
+		return float64(p.Burst)
+	}
+	return math.Max(p.Rate*10, 1)
+}
+
+// Limit names a part of the policy.
+type Limit string
+
+// The parts of a policy.
+const (
+	None Limit = ""
+	Rate Limit = "rate"
+	Day  Limit = "day"
+)
+
+// State is one limit as the sender may see it.
+type State struct {
+	Limit     Limit
+	Quota     int64         // events in a window
+	Window    time.Duration // of the quota
+	Remaining int64         // events that are left now
+	Reset     time.Duration // until the whole quota is there again
+}
+
+// Verdict says whether a body is taken.
+type Verdict struct {
+	Exceeded Limit         // None: it is taken and counted
+	Retry    time.Duration // when to try again; set when exceeded
+	States   []State       // of the limits that are set
+}
+
+// Book counts senders under one policy. It is safe for concurrent use.
+type Book struct {
+	policy Policy
+
+	mu      sync.Mutex
+	senders map[string]*list.Element // of *sender
+	recent  list.List                // front = heard last
+}
+
+type sender struct {
+	name   string
+	tokens float64
+	at     time.Time
+	day    int64 // days since the epoch
+	used   int64 // events of the day
+}
+
+// New makes an empty book.
+func New(p Policy) *Book { return &Book{policy: p, senders: map[string]*list.Element{}} }
+
+// Take asks whether a sender may bring n more events, and counts them when it may.
+func (b *Book) Take(name string, n int, now time.Time) Verdict {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.sender(name, now)
+	var v Verdict
+	if p := b.policy; p.Rate > 0 {
+		if need := math.Min(float64(n), p.burst()); s.tokens < need {
+			v.Exceeded, v.Retry = Rate, seconds((need-s.tokens)/p.Rate)
+		}
+	}
+	if p := b.policy; p.Day > 0 && s.used+int64(n) > p.Day {
+		if v.Retry < untilMidnight(now) {
+			v.Exceeded, v.Retry = Day, untilMidnight(now)
+		}
+	}
+	if v.Exceeded == None {
+		s.tokens -= float64(n)
+		s.used += int64(n)
+	}
+	v.States = b.states(s, now)
+	return v
+}
+
+// sender finds or makes the entry of a name and brings it up to now.
+func (b *Book) sender(name string, now time.Time) *sender {
+	today := now.Unix() / 86400
+	el, ok := b.senders[name]
+	if !ok {
+		if len(b.senders) == MaxSenders {
+			last := b.recent.Back()
+			delete(b.senders, last.Value.(*sender).name)
+			b.recent.Remove(last)
+		}
+		el = b.recent.PushFront(&sender{name: name, tokens: b.policy.burst(), at: now, day: today})
+		b.senders[name] = el
+	}
+	b.recent.MoveToFront(el)
+	s := el.Value.(*sender)
+	if now.After(s.at) { // a clock that was set back earns nothing
+		s.tokens = math.Min(s.tokens+now.Sub(s.at).Seconds()*b.policy.Rate, b.policy.burst())
+		s.at = now
+	}
+	if today > s.day {
+		s.day, s.used = today, 0
+	}
+	return s
+}
+
+func (b *Book) states(s *sender, now time.Time) []State {
+	var out []State
+	if p := b.policy; p.Rate > 0 {
+		window := seconds(p.burst() / p.Rate)
+		out = append(out, State{Limit: Rate, Quota: int64(p.burst()), Window: window,
+			Remaining: int64(math.Max(s.tokens, 0)), Reset: seconds((p.burst() - s.tokens) / p.Rate)})
+	}
+	if p := b.policy; p.Day > 0 {
+		out = append(out, State{Limit: Day, Quota: p.Day, Window: 24 * time.Hour, Remaining: p.Day - s.used, Reset: untilMidnight(now)})
+	}
+	return out
+}
+
+func untilMidnight(now time.Time) time.Duration {
+	return time.Duration(86400-now.Unix()%86400)*time.Second - time.Duration(now.Nanosecond())
+}
+
+func seconds(s float64) time.Duration { return time.Duration(math.Ceil(s*1e3)) * time.Millisecond }
