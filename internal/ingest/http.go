@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/ingest/quota"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -24,8 +25,11 @@ type API struct {
 	filter  *filter // nil when switched off
 	metrics *metrics
 	rates   rates
+	quotas  *quota.Book // nil when nothing is limited
 	ready   chan struct{}
 
+	// Principal, when set, names who sends a request; "" leaves it to the address. Set it before the first request.
+	Principal func(*http.Request) string
 	// Overfull, when set, tells whether the broker is too full to write to, and why. Set it before the first request.
 	Overfull func() (bool, string)
 }
@@ -54,6 +58,9 @@ func newAPI(cfg Config, out sender, log *slog.Logger, reg *telemetry.Registry) *
 	if cfg.FilterBytes > 0 {
 		a.filter = newFilter(cfg.FilterBytes)
 	}
+	if p := (quota.Policy{Rate: cfg.RateLimit, Burst: cfg.RateBurst, Day: cfg.DailyQuota}); p.On() {
+		a.quotas = quota.New(p)
+	}
 	a.metrics = newMetrics(reg, a)
 	return a
 }
@@ -69,14 +76,14 @@ func (a *API) Mount(m *httpx.Mux) {
 		httpx.Answer("202", "all taken; duplicates count as taken"), httpx.Answer("207", "some rejected, each kept in the dead letters"),
 		httpx.Answer("400", "not readable as a whole, nothing taken"), httpx.Answer("413", "too large, nothing taken"),
 		httpx.Answer("415", "another content type or encoding"), httpx.Answer("422", "none taken"),
-		httpx.Answer("429", "too much under way, see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+		httpx.Answer("429", "too much under way, or more than this sender may bring; see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
 	m.HandleFunc("POST /api/v1/events", a.receiver(openMeter{}),
 		httpx.Doc("Takes CloudEvents as OpenMeter does: all of a body or nothing, and answers without a body."),
 		httpx.Body("application/cloudevents+json", "application/cloudevents-batch+json", "application/json"),
 		httpx.Header("Content-Encoding", "gzip, zstd or none"),
 		httpx.Answer("204", "all taken; duplicates count as taken"), httpx.Answer("400", "one of the events is wrong, nothing taken"),
 		httpx.Answer("413", "too large, nothing taken"), httpx.Answer("415", "another content type or encoding"),
-		httpx.Answer("429", "too much under way, see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+		httpx.Answer("429", "too much under way, or more than this sender may bring; see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
 	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
 	m.HandleFunc("GET /topics", a.getTopics, httpx.Doc("Lists the topics."), limit, cursor)
 	m.HandleFunc("GET /topics/{name}", a.getTopic, httpx.Doc("Describes one topic."))

@@ -41,7 +41,9 @@ func (a *API) receiver(d dialect) http.HandlerFunc {
 		b.contentType = r.Header.Get("Content-Type")
 		if no = d.split(a, r, b, in.bytes); no == nil {
 			b.results = len(b.spans) <= maxListed || r.URL.RawQuery != "" && r.URL.Query().Get("results") == "all"
-			no = a.accept(r.Context(), b)
+			if no = a.meter(w, r, len(b.spans)); no == nil {
+				no = a.accept(r.Context(), b)
+			}
 		}
 		if no != nil {
 			a.refuse(w, r, d, no)

@@ -6,6 +6,7 @@ import "github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 type metrics struct {
 	accepted, rejected, duplicates telemetry.Counter
 	reasons                        *telemetry.CounterVec
+	throttled                      *telemetry.CounterVec
 	bytes                          telemetry.Counter
 	duration                       telemetry.Histogram
 }
@@ -18,6 +19,7 @@ func newMetrics(reg *telemetry.Registry, a *API) *metrics {
 		rejected:   events.WithLabelValues("rejected"),
 		duplicates: events.WithLabelValues("duplicate"),
 		reasons:    reg.CounterVec("ingest_rejected_total", "Rejected events, by reason.", "code"),
+		throttled:  reg.CounterVec("ingest_throttled_total", "Requests refused because their sender brought too much, by limit.", "limit"),
 		bytes:      reg.Counter("ingest_bytes_total", "Bytes of the bodies as sent."),
 		duration:   reg.Histogram("ingest_request_duration_seconds", "Time from the first byte of the body to the answer.", nil),
 	}

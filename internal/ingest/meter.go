@@ -1,0 +1,40 @@
+package ingest
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/hxp-enterprise/hxp/internal/ingest/quota"
+)
+
+// meter counts n items of a request for their sender and refuses what is over the policy. The answer tells the sender where
+// it stands in any case.
+func (a *API) meter(w http.ResponseWriter, r *http.Request, n int) *refusal {
+	if a.quotas == nil {
+		return nil
+	}
+	v := a.quotas.Take(a.senderOf(r), n, a.now())
+	v.SetHeaders(w.Header())
+	if v.Exceeded == quota.None {
+		return nil
+	}
+	a.metrics.throttled.WithLabelValues(string(v.Exceeded)).Inc()
+	retry, _ := strconv.Atoi(w.Header().Get("Retry-After"))
+	what := fmt.Sprintf("%g events a second", a.cfg.RateLimit)
+	if v.Exceeded == quota.Day {
+		what = fmt.Sprintf("%d events a day (UTC)", a.cfg.DailyQuota)
+	}
+	return &refusal{status: http.StatusTooManyRequests, retry: retry,
+		detail: fmt.Sprintf("this sender may bring %s; nothing was taken, send it again after %d s", what, retry)}
+}
+
+// senderOf names who sends: the principal where there is one, else the address.
+func (a *API) senderOf(r *http.Request) string {
+	if a.Principal != nil {
+		if p := a.Principal(r); p != "" {
+			return p
+		}
+	}
+	return quota.Address(r.RemoteAddr)
+}

@@ -1,0 +1,63 @@
+package ingest
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+)
+
+func TestSendersAreMetered(t *testing.T) {
+	cfg := Defaults()
+	cfg.RateLimit, cfg.RateBurst, cfg.DailyQuota = 10, 3, 100
+	out := &written{}
+	api := newAPI(cfg, out, nil, telemetry.NewRegistry())
+	now := time.Date(2025, 6, 1, 10, 0, 0, 0, time.UTC)
+	api.now = func() time.Time { return now }
+	api.Principal = func(r *http.Request) string { return r.Header.Get("X-Who") }
+	f := serve(t, api, nil)
+	post := func(who, body string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequest("POST", f.url+"/events", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("X-Who", who)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	two := `[{"event_type":"llm_request","data":{"model":"m"}},{"event_type":"llm_request","data":{"model":"m"}}]`
+	if r := post("a", two); r.StatusCode != 202 || r.Header.Get("RateLimit") != `"rate";r=1;t=1, "day";r=98;t=50400` {
+		t.Errorf("%d, RateLimit %s", r.StatusCode, r.Header.Get("RateLimit"))
+	}
+	if r := post("a", two); r.StatusCode != 429 || r.Header.Get("Retry-After") != "1" {
+		t.Errorf("over the rate: %d, Retry-After %s", r.StatusCode, r.Header.Get("Retry-After"))
+	}
+	if r := post("b", two); r.StatusCode != 202 {
+		t.Errorf("another sender: %d", r.StatusCode)
+	}
+	now = now.Add(time.Second)
+	if r := post("a", two); r.StatusCode != 202 {
+		t.Errorf("a second later: %d", r.StatusCode)
+	}
+	if out.n != 6 {
+		t.Errorf("%d events written, want 6: what is refused is not taken", out.n)
+	}
+}
+
+// written counts what was sent.
+type written struct{ n int }
+
+func (w *written) Send(_ context.Context, msgs []*bus.Message) error {
+	w.n += len(msgs)
+	return nil
+}
