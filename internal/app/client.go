@@ -18,10 +18,10 @@ import (
 )
 
 // connect opens a connection for a command: it gives up soon, because a person waits.
-func connect(ctx context.Context, servers []string, log *slog.Logger) (*bus.Bus, error) {
+func connect(ctx context.Context, cfg bus.Config, log *slog.Logger) (*bus.Bus, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, fmt.Errorf("no answer within 10 s"))
 	defer cancel()
-	return bus.Connect(ctx, bus.Config{Bootstrap: servers}, log)
+	return bus.Connect(ctx, cfg, log)
 }
 
 // Sending is a way into a running system.
@@ -43,11 +43,11 @@ func OpenSending(ctx context.Context, cfg *Config, via, to string, log *slog.Log
 		}
 		return Sending{sink.NewHTTP(to, &http.Client{Timeout: 60 * time.Second}, true), func() {}}, nil
 	case "kafka", "":
-		servers := cfg.Bus().Bootstrap
+		brokers := cfg.Bus()
 		if to != "" {
-			servers = strings.Split(to, ",")
+			brokers.Bootstrap = strings.Split(to, ",")
 		}
-		b, err := connect(ctx, servers, log)
+		b, err := connect(ctx, brokers, log)
 		if err != nil {
 			return Sending{}, err
 		}
@@ -105,7 +105,7 @@ func Simulate(ctx context.Context, seed int64, p simulate.Profile, d time.Durati
 
 // Topics describes the topics of the brokers that the configuration names.
 func Topics(ctx context.Context, cfg *Config, log *slog.Logger) ([]ingest.Topic, error) {
-	b, err := connect(ctx, cfg.Bus().Bootstrap, log)
+	b, err := connect(ctx, cfg.Bus(), log)
 	if err != nil {
 		return nil, err
 	}

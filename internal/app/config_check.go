@@ -72,15 +72,12 @@ func (c *Config) check(t *conf.Tree) []conf.Fault {
 	faults := c.checkDoors(t)
 	faults = append(faults, c.checkPorts(t)...)
 	faults = append(faults, c.checkDatabase(t)...)
+	faults = append(faults, c.checkKafka(t)...)
 	if _, err := c.Batch.Lake.LocalDir(c.DataDir); err != nil {
 		faults = append(faults, t.NewFault("lake.url", "%v", err))
 	}
 	if c.DataDir == "" {
 		faults = append(faults, t.NewFault("data_dir", "name a folder"))
-	}
-	const most = 8 // of the embedded broker
-	if n := c.KafkaAPI.Kafka.TopicPartitions; c.Broker == "embedded" && n > most {
-		faults = append(faults, t.NewFault("kafka.topic_partitions", "the embedded broker has at most %d partitions a topic, not %d", most, n))
 	}
 	return faults
 }
@@ -140,6 +137,7 @@ func (c *Config) checkPorts(t *conf.Tree) []conf.Fault {
 // doubt warns of what is allowed and probably not meant.
 func (c *Config) doubt(t *conf.Tree) {
 	c.doubtDatabase(t)
+	c.doubtKafka(t)
 	if t.IsSet("kafka.auto_commit") && c.Batch.Kafka.AutoCommit {
 		t.Warn("kafka.auto_commit", "positions are committed only after what they cover is durable, never by time alone")
 	}
@@ -153,9 +151,6 @@ func (c *Config) doubt(t *conf.Tree) {
 		if gb > 0 && gb < 0.1 {
 			t.Warn(performancePaths[i]+"memory_limit_gb", "%v GiB is less than an idle hxp takes; the limit is in GiB", gb)
 		}
-	}
-	if n := c.KafkaAPI.Kafka.TopicPartitions; n > 100 {
-		t.Warn("kafka.topic_partitions", "%d partitions cost memory in each service; events are spread well over a few per core", n)
 	}
 }
 

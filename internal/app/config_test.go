@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 )
 
@@ -222,6 +223,8 @@ func TestFaults(t *testing.T) {
 		{name: "embedded", env: []string{"KAFKA_BOOTSTRAP_SERVERS=10.0.0.1:9092,nonsense", "KAFKA_TOPIC_PARTITIONS=9"}, flags: map[string]string{"broker": "embedded"}},
 		{name: "ports", files: map[string]string{"data-streaming-api": "service: {port: 9101}\ndashboards: {operations_port: 9099, system_port: 0, business_port: 0}\n"}},
 		{name: "shared", files: map[string]string{"kafka-api": "kafka: {bootstrap_servers: a:1}\n", "batch-processing-api": "kafka: {bootstrap_servers: [b:1]}\n", "data-streaming-api": "kafka: {bootstrap_servers: [a:1]}\n"}},
+		{name: "kafka", env: []string{"KAFKA_SECURITY_PROTOCOL=sasl_ssl", "KAFKA_SSL_KEY_FILE=/etc/hxp/kafka.key", "KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka", "HXP_BROKER=embedded"},
+			files: map[string]string{"data-streaming-api": "kafka: {sasl_password: pl4nted}\n"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := configDir(t, c.files)
@@ -257,6 +260,22 @@ func TestInsecureOpensDoors(t *testing.T) {
 		if len(tree.Warnings) != 1 || !strings.Contains(tree.Warnings[0].String(), "everybody on the network") {
 			t.Errorf("warnings: %v", tree.Warnings)
 		}
+	}
+}
+
+// One file names the user and another the listener: together they are one way to the brokers.
+func TestKafkaSettingsOfSeveralFiles(t *testing.T) {
+	dir := configDir(t, map[string]string{"kafka-api": "kafka: {security_protocol: SASL_SSL, sasl_mechanism: SCRAM-SHA-512}\n", "batch-processing-api": "kafka: {sasl_username: hxp}\n"})
+	c, tree, err := LoadConfig(LoadOptions{ConfigDir: dir, Environ: []string{"KAFKA_SASL_PASSWORD=pl4nted", "KAFKA_SSL_CA_FILE=/etc/hxp/ca.pem"}})
+	if err != nil || len(tree.Warnings) != 0 {
+		t.Fatal(err, tree.Warnings)
+	}
+	want := bus.Security{Protocol: "SASL_SSL", Mechanism: "SCRAM-SHA-512", Username: "hxp", Password: "pl4nted", CAFile: "/etc/hxp/ca.pem"}
+	if got := c.Bus().Security; got != want {
+		t.Errorf("%+v", got)
+	}
+	if embedded, _ := c.embeds(t.Context(), nil); embedded {
+		t.Error("a broker that speaks no TLS is embedded")
 	}
 }
 

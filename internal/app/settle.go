@@ -63,7 +63,7 @@ func (c *Config) embeds(ctx context.Context, services []string) (embedded bool, 
 		return named, ""
 	}
 	servers := c.Bus().Bootstrap
-	if len(servers) != 1 {
+	if len(servers) != 1 || c.Bus().Protocol != "PLAINTEXT" { // the embedded broker speaks nothing else
 		return false, ""
 	}
 	host, port, err := net.SplitHostPort(servers[0])

@@ -128,19 +128,34 @@ func (s *system) floor(topic string, partition int32) (int64, bool) {
 func (s *system) buildBus(ctx context.Context) (run.Service, error) {
 	cfg := s.set.bus
 	if s.broker != nil {
-		cfg.Bootstrap = []string{s.broker.Addr()}
+		cfg.Bootstrap, cfg.Security = []string{s.broker.Addr()}, bus.Security{} // on loopback and plain
 	}
 	b, err := bus.Connect(ctx, cfg, s.log)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.EnsureTopics(ctx, event.Topics); err != nil {
+	if err := s.prepareTopics(ctx, b); err != nil {
 		b.Close()
 		return nil, err
 	}
 	s.bus = b
 	s.setURL("kafka", cfg.Bootstrap[0])
 	return held{func() error { b.Close(); return nil }}, nil
+}
+
+// prepareTopics makes the topics that are missing. On a broker of somebody else the rights are looked at before, for topics
+// that are hidden from this user, and after, for those that are new.
+func (s *system) prepareTopics(ctx context.Context, b *bus.Bus) error {
+	if s.broker != nil {
+		return b.EnsureTopics(ctx, event.Topics)
+	}
+	if err := b.CheckRights(ctx, event.Topics); err != nil {
+		return err
+	}
+	if err := b.EnsureTopics(ctx, event.Topics); err != nil {
+		return err
+	}
+	return b.CheckRights(ctx, event.Topics)
 }
 
 // buildControl makes the states that the control log feeds and their log. The rooms that read the states are built after it.
@@ -334,7 +349,10 @@ func (s *system) busChecks() map[string]func(context.Context) httpx.Check {
 			return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("the broker does not answer: %v", err)}
 		}
 		if s.broker == nil {
-			return httpx.Check{Status: httpx.Healthy, Detail: "external broker answers"}
+			if err := s.bus.CheckRights(ctx, event.Topics); err != nil {
+				return httpx.Check{Status: httpx.Degraded, Detail: err.Error()}
+			}
+			return httpx.Check{Status: httpx.Healthy, Detail: "external broker answers over " + s.set.bus.Protocol}
 		}
 		if full, reason := s.broker.Overfull(); full {
 			return httpx.Check{Status: httpx.Degraded, Detail: reason}

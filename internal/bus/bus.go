@@ -2,13 +2,17 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -37,8 +41,11 @@ func EventHeaders(m *Message) []event.Header {
 type Bus struct {
 	cfg    Config
 	log    *slog.Logger
+	keys   *keys
 	client *kgo.Client // administration only; producers and readers have their own
 	admin  *kadm.Client
+
+	connected atomic.Bool // a broker has answered once
 
 	mu     sync.Mutex
 	closed bool
@@ -47,7 +54,8 @@ type Bus struct {
 
 type closer interface{ Close() }
 
-// Connect returns when a broker has answered. It tries until ctx ends.
+// Connect returns when a broker has answered. It tries until ctx ends, or until it is clear that waiting does not help: then
+// the error is ErrAccess and says what to mend.
 func Connect(ctx context.Context, cfg Config, log *slog.Logger) (*Bus, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -56,7 +64,11 @@ func Connect(ctx context.Context, cfg Config, log *slog.Logger) (*Bus, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	b := &Bus{cfg: cfg, log: log, open: map[closer]struct{}{}}
+	k, err := newKeys(cfg.Security, log)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: %w", err)
+	}
+	b := &Bus{cfg: cfg, log: log, keys: k, open: map[closer]struct{}{}}
 	// Administration asks afresh each time (10 ms is the least): what was just created or made anew must be seen.
 	client, err := kgo.NewClient(b.clientOpts(kgo.MetadataMinAge(10 * time.Millisecond))...)
 	if err != nil {
@@ -66,6 +78,7 @@ func Connect(ctx context.Context, cfg Config, log *slog.Logger) (*Bus, error) {
 		client.Close()
 		return nil, err
 	}
+	b.connected.Store(true)
 	b.client, b.admin = client, kadm.NewClient(client)
 	return b, nil
 }
@@ -78,6 +91,9 @@ func (b *Bus) await(ctx context.Context, client *kgo.Client) error {
 		cancel()
 		if err == nil {
 			return nil
+		}
+		if err = b.explain(ctx, err); errors.Is(err, ErrAccess) {
+			return fmt.Errorf("kafka at %s: %w", strings.Join(b.cfg.Bootstrap, ","), err)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("no Kafka broker answers at %s (is it running? set KAFKA_BOOTSTRAP_SERVERS): %w: %w",
@@ -93,18 +109,42 @@ func (b *Bus) await(ctx context.Context, client *kgo.Client) error {
 	}
 }
 
+// explain gives the error of a call that reached no broker its meaning. Where it could be a listener that speaks something
+// else, the listeners are asked.
+func (b *Bus) explain(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return classify(err)
+	}
+	no := barred(err)
+	if no != nil && !errors.Is(err, kerr.UnsupportedSaslMechanism) && !errors.Is(err, kerr.IllegalSaslState) {
+		return no
+	}
+	if isDial(err) {
+		return err // nobody is there
+	}
+	for _, addr := range b.cfg.Bootstrap {
+		l, silent := knock(ctx, addr, b.keys)
+		if silent != nil {
+			continue
+		}
+		if wrong := l.mismatch(addr, b.cfg.Security); wrong != nil {
+			return wrong
+		}
+	}
+	return classify(err)
+}
+
 // clientOpts are the options that every client shares.
 func (b *Bus) clientOpts(more ...kgo.Opt) []kgo.Opt {
-	return append([]kgo.Opt{
+	return slices.Concat(b.keys.options(), []kgo.Opt{
 		kgo.SeedBrokers(b.cfg.Bootstrap...),
 		kgo.ClientID(b.cfg.ClientID),
-		kgo.DialTimeout(3 * time.Second),
 		kgo.RequestTimeoutOverhead(5 * time.Second),
 		kgo.RetryBackoffFn(backoff),
 		kgo.MetadataMinAge(250 * time.Millisecond), // a moved leader or a new topic is found this fast
 		kgo.MetadataMaxAge(time.Minute),
-		kgo.WithLogger(libraryLog{b.log}),
-	}, more...)
+		kgo.WithLogger(libraryLog{b.log, &b.connected}),
+	}, more)
 }
 
 // backoff is short at first: an embedded broker is back within a second.
@@ -112,8 +152,12 @@ func backoff(tries int) time.Duration {
 	return min(time.Duration(1<<min(tries, 8))*10*time.Millisecond, time.Second)
 }
 
-// libraryLog forwards what the client library warns of. Its "info" is chatter about normal life, so that becomes debug.
-type libraryLog struct{ log *slog.Logger }
+// libraryLog forwards what the client library warns of. Its "info" is chatter about normal life, so that becomes debug; so do
+// its guesses while the first answer is awaited, since await tells of each failure itself.
+type libraryLog struct {
+	log       *slog.Logger
+	connected *atomic.Bool
+}
 
 func (l libraryLog) Level() kgo.LogLevel {
 	if l.log.Enabled(context.Background(), slog.LevelDebug) {
@@ -124,7 +168,7 @@ func (l libraryLog) Level() kgo.LogLevel {
 
 func (l libraryLog) Log(level kgo.LogLevel, msg string, kv ...any) {
 	at := slog.LevelDebug
-	if level <= kgo.LogLevelWarn {
+	if level <= kgo.LogLevelWarn && l.connected.Load() {
 		at = slog.LevelWarn
 	}
 	l.log.Log(context.Background(), at, "kafka client: "+msg, kv...)
@@ -146,8 +190,8 @@ func (b *Bus) untrack(c closer) {
 	delete(b.open, c)
 }
 
-// Ping asks one broker for a sign of life.
-func (b *Bus) Ping(ctx context.Context) error { return classify(b.client.Ping(ctx)) }
+// Ping asks one broker for a sign of life. Its error says what to mend, where it is known.
+func (b *Bus) Ping(ctx context.Context) error { return b.explain(ctx, b.client.Ping(ctx)) }
 
 // Close closes the bus with all its producers and readers. Messages not acknowledged yet fail with ErrClosed.
 func (b *Bus) Close() {

@@ -13,13 +13,15 @@ type Config struct {
 	TopicPartitions int      `yaml:"topic_partitions" env:"KAFKA_TOPIC_PARTITIONS" default:"3" min:"1" max:"1000" doc:"Partitions of a topic that hxp creates. The embedded broker allows 8."`
 	Replication     int      `yaml:"topic_replication_factor" env:"KAFKA_TOPIC_REPLICATION_FACTOR" default:"1" min:"1" max:"32" doc:"Replicas of a topic that hxp creates. The embedded broker has one."`
 	ClientID        string   `yaml:"client_id" env:"KAFKA_CLIENT_ID" default:"hxp" doc:"Name under which brokers log this client."`
+	Security        `yaml:",inline"`
 
 	// What the brokers have at most, as far as it is known before they are asked: the embedded one is small. 0 = not known.
 	MostPartitions int `yaml:"-"`
 	MostReplicas   int `yaml:"-"`
 }
 
-// Validate reports everything that is wrong with c at once.
+// Validate reports everything that is wrong with c at once, but for Security.Check: its settings may stand in several files,
+// so it is asked when these are put together.
 func (c Config) Validate() error {
 	var errs []error
 	if len(c.Bootstrap) == 0 {
@@ -51,6 +53,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ClientID == "" {
 		c.ClientID = "hxp"
+	}
+	if c.Protocol == "" {
+		c.Protocol = "PLAINTEXT"
 	}
 	return c
 }

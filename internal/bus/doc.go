@@ -15,6 +15,7 @@
 // state fed by it is the same everywhere, survives restarts of everything, and is built anew when the topic is made anew.
 //
 // On failure: a broker that is away is waited for, inside, as long as the context allows; a moved leader is followed. An
-// error for which Retryable is true means "later"; another one means "not like this". After a failed Send a message may
+// error for which Retryable is true means "later"; another one means "not like this", and ErrAccess means that somebody has to
+// mend a setting or a right first: Connect then gives up at once and says which. After a failed Send a message may
 // still have been written (the acknowledgement was lost), so whoever sends it again must be able to recognise it.
 package bus

@@ -77,14 +77,16 @@ func (e *RefusedError) Unwrap() error { return e.cause }
 // refusals are the codes by which brokers say no to a change.
 var refusals = []*kerr.Error{
 	kerr.InvalidTopicException, kerr.InvalidPartitions, kerr.InvalidReplicationFactor, kerr.InvalidReplicaAssignment, kerr.InvalidConfig,
-	kerr.InvalidRequest, kerr.PolicyViolation, kerr.TopicDeletionDisabled, kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed,
-	kerr.ClusterAuthorizationFailed,
+	kerr.InvalidRequest, kerr.PolicyViolation, kerr.TopicDeletionDisabled,
 }
 
 // refused turns a broker's no into a RefusedError with the broker's own words, where it has some.
 func refused(err error, message string) error {
 	if errors.Is(err, kerr.TopicAlreadyExists) {
 		return fmt.Errorf("%w: %w", ErrTopicExists, err)
+	}
+	if no := barred(err); no != nil {
+		return &RefusedError{Detail: no.Error(), cause: no}
 	}
 	for _, no := range refusals {
 		if errors.Is(err, no) {
@@ -137,6 +139,9 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", ErrClosed, err)
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
 		return fmt.Errorf("%w: %w", ErrUnknownTopic, err)
+	}
+	if no := barred(err); no != nil {
+		return no
 	}
 	return err
 }

@@ -92,7 +92,7 @@ func (a *API) finish(b *batch) {
 // writeFailed is the one place that turns errors of the bus into answers.
 func (a *API) writeFailed(err error) *refusal {
 	switch {
-	case bus.Retryable(err), errors.Is(err, bus.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, errOther):
+	case bus.Retryable(err), errors.Is(err, bus.ErrAccess), errors.Is(err, bus.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, errOther):
 		a.log.Warn("events were not written", "error", err)
 		return &refusal{status: http.StatusServiceUnavailable, detail: "the brokers did not acknowledge everything; send it again, what is known by its id is not taken twice", retry: 1}
 	}
