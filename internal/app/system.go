@@ -17,6 +17,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
+	"github.com/hxp-enterprise/hxp/internal/ingest/route"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
@@ -37,6 +38,7 @@ type system struct {
 	broker    *broker.Broker
 	bus       *bus.Bus
 	control   *bus.ControlLog
+	routes    *route.Table
 	store     *store.Store
 	lake      *lake.Lake
 	writer    *lake.Writer
@@ -164,7 +166,8 @@ func (s *system) buildControl(context.Context) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.control = c
+	s.control, s.routes = c, route.NewTable()
+	c.Handle(route.Prefix, s.routes)
 	return c, nil
 }
 
@@ -276,6 +279,7 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	if s.broker != nil {
 		api.Overfull = s.broker.Overfull
 	}
+	api.Routing = ingest.Routing{Routes: s.routes, Commands: s.control}
 	s.ingest = api
 	srv, err := s.server(KafkaAPI, "Events in, topics and dead letters.", s.busChecks(), api.Mount)
 	if err != nil {

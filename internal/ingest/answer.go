@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-
-	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
 // maxListed bounds errors always, and results unless all are asked for.
@@ -103,7 +101,7 @@ func (b *batch) appendResults(out []byte) []byte {
 		first = false
 		out = strconv.AppendInt(append(out, `{"index":`...), int64(i), 10)
 		out = appendQuoted(append(out, `,"event_id":`...), it.id)
-		out = append(append(append(out, `,"topic":"`...), event.Kind(it.place.topic).Topic()...), '"')
+		out = append(append(append(out, `,"topic":"`...), b.topic(it)...), '"')
 		out = strconv.AppendInt(append(out, `,"partition":`...), int64(it.place.partition), 10)
 		out = strconv.AppendInt(append(out, `,"offset":`...), it.place.offset, 10)
 		out = append(out, '}')

@@ -36,6 +36,9 @@ type item struct {
 	place  place
 	wait   *wait // somebody else is writing it
 	sent   int   // index of its message, -1 when there is none
+	extra  int   // index of the first of its copies for routes
+	extras int   // how many
+	moved  bool  // a route took it away from the topic of its kind
 	reject *event.Invalid
 	dead   string // id of its dead letter
 }
@@ -161,6 +164,7 @@ func (a *API) take(b *batch, i int) {
 	m.Key = b.arena.copy(e.Key())
 	it.sent = len(b.send)
 	b.send = append(b.send, m)
+	a.route(b, i)
 }
 
 // reject turns an item into a dead letter.
@@ -227,7 +231,7 @@ var errOther = errors.New("another request that held the same event did not get 
 func (a *API) write(ctx context.Context, b *batch) error {
 	var err error
 	if len(b.send) > 0 {
-		err = a.out.Send(ctx, b.send)
+		err = a.lostCopies(b, a.out.Send(ctx, b.send))
 	}
 	var some *bus.SendError
 	if err != nil {
@@ -239,9 +243,8 @@ func (a *API) write(ctx context.Context, b *batch) error {
 		if it.sent < 0 {
 			continue
 		}
-		written := err == nil || some != nil && some.Errs[it.sent] == nil
-		m := b.send[it.sent]
-		it.place = place{uint8(it.kind), m.Partition, m.Offset}
+		written := it.written(err, some)
+		it.place = it.placeOf(b.send[it.sent])
 		if it.claim {
 			a.filter.settle(it.ident, written, it.place)
 		}

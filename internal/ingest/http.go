@@ -30,6 +30,8 @@ type API struct {
 
 	// Principal, when set, names who sends a request; "" leaves it to the address. Set it before the first request.
 	Principal func(*http.Request) string
+	// Routing, when set, sends events to further topics. Set it before the first request.
+	Routing Routing
 	// Overfull, when set, tells whether the broker is too full to write to, and why. Set it before the first request.
 	Overfull func() (bool, string)
 }
@@ -87,6 +89,9 @@ func (a *API) Mount(m *httpx.Mux) {
 	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
 	m.HandleFunc("GET /topics", a.getTopics, httpx.Doc("Lists the topics."), limit, cursor)
 	m.HandleFunc("GET /topics/{name}", a.getTopic, httpx.Doc("Describes one topic."))
+	if a.Routing.Routes != nil {
+		a.mountRoutes(m)
+	}
 	m.HandleFunc("GET /dead-letters", a.getDeadLetters, httpx.Doc("Lists what was refused, with the reason."), limit, cursor,
 		httpx.Query("topic", "where it was read or would have gone"), httpx.Query("reason", "reason code"), httpx.Query("since", "RFC 3339"))
 	m.HandleFunc("GET /dead-letters/summary", a.getDeadLetterSummary, httpx.Doc("Counts the dead letters by reason code."))

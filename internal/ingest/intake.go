@@ -65,6 +65,11 @@ func (a *API) full() *refusal {
 
 // accept decides about the items of a batch, writes what is to be written and waits until all of it is acknowledged.
 func (a *API) accept(ctx context.Context, b *batch) *refusal {
+	if a.Routing.Commands != nil { // for the moment in which the routes are being read again
+		if err := a.Routing.Commands.Settled(ctx); err != nil {
+			return a.writeFailed(err)
+		}
+	}
 	if no := a.prepare(b); no != nil {
 		return no
 	}

@@ -7,6 +7,7 @@ type metrics struct {
 	accepted, rejected, duplicates telemetry.Counter
 	reasons                        *telemetry.CounterVec
 	throttled                      *telemetry.CounterVec
+	routed, unrouted               telemetry.Counter
 	bytes                          telemetry.Counter
 	duration                       telemetry.Histogram
 }
@@ -20,6 +21,8 @@ func newMetrics(reg *telemetry.Registry, a *API) *metrics {
 		duplicates: events.WithLabelValues("duplicate"),
 		reasons:    reg.CounterVec("ingest_rejected_total", "Rejected events, by reason.", "code"),
 		throttled:  reg.CounterVec("ingest_throttled_total", "Requests refused because their sender brought too much, by limit.", "limit"),
+		routed:     reg.Counter("ingest_routed_total", "Matches of events and routes."),
+		unrouted:   reg.Counter("ingest_route_copies_lost_total", "Copies of events that were not written because the topic of their route is not there."),
 		bytes:      reg.Counter("ingest_bytes_total", "Bytes of the bodies as sent."),
 		duration:   reg.Histogram("ingest_request_duration_seconds", "Time from the first byte of the body to the answer.", nil),
 	}

@@ -86,7 +86,7 @@ func (a *API) Offer(ctx context.Context, records []Record) ([]Outcome, error) {
 	for i := range b.items {
 		it := &b.items[i]
 		if out[i].Bad = it.reject; it.reject == nil {
-			out[i] = Outcome{it.id, event.Kind(it.place.topic).Topic(), it.place.partition, it.place.offset, it.fate == duplicate, nil}
+			out[i] = Outcome{it.id, b.topic(it), it.place.partition, it.place.offset, it.fate == duplicate, nil}
 		}
 	}
 	return out, nil
