@@ -19,6 +19,7 @@ var templates = map[string]bool{"text/template": true, "html/template": true}
 // careful says which libraries may import templates, because the linker leaves them out as long as we do not use certain names.
 var careful = map[string]*regexp.Regexp{
 	"github.com/spf13/cobra": regexp.MustCompile(`\.(Set(Usage|Help|Version)Template|AddTemplateFuncs?)\b`),
+	"cel.dev/cel-go/cel":     regexp.MustCompile(`\.AuthoringPrompt`),
 }
 
 var byName = regexp.MustCompile(`\.MethodByName\(`)
