@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -41,28 +43,35 @@ func loadOptions(cmd *cobra.Command) app.LoadOptions {
 	return o
 }
 
-func load(cmd *cobra.Command) (*app.Config, *slog.Logger, error) {
-	cfg, tree, err := app.LoadConfig(loadOptions(cmd))
+// load reads the configuration, and says where to read it again.
+func load(cmd *cobra.Command) (*app.Config, app.Reload, *slog.Logger, error) {
+	again := app.Reload{Sources: loadOptions(cmd)}
+	cfg, tree, err := app.LoadConfig(again.Sources)
 	if err != nil {
-		return nil, nil, &exitError{1, fmt.Errorf("the configuration has faults:\n%w", err)}
+		return nil, again, nil, &exitError{1, fmt.Errorf("the configuration has faults:\n%w", err)}
 	}
 	log, err := telemetry.NewLogger(cfg.LogFormat, cfg.LogLevel, os.Stderr)
 	if err != nil {
-		return nil, nil, err
+		return nil, again, nil, err
 	}
 	for _, n := range tree.Notices() {
 		log.Warn("configuration: " + fmt.Sprint(n))
 	}
-	return cfg, log, nil
+	again.Tree = tree
+	return cfg, again, log, nil
 }
 
 // serve is what up, run and the commands named by a service share.
 func serve(cmd *cobra.Command, services []string) error {
-	cfg, log, err := load(cmd)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	cfg, again, log, err := load(cmd)
 	if err != nil {
 		return err
 	}
-	o := app.Options{Services: services, Out: cmd.OutOrStdout(), Log: log}
+	again.Signals = hangups
+	o := app.Options{Services: services, Out: cmd.OutOrStdout(), Log: log, Reload: again}
 	f := cmd.Flags()
 	o.ReadyFile, _ = f.GetString("ready-file")
 	o.Demo, _ = f.GetBool("demo")

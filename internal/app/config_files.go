@@ -8,6 +8,8 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
+	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
+	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
 	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/serve"
 	"github.com/hxp-enterprise/hxp/internal/stream"
@@ -19,7 +21,9 @@ type KafkaAPIFile struct {
 	Kafka       bus.Config          `yaml:"kafka" doc:"The brokers. All four files share what is set in one of them; files that contradict each other are refused."`
 	Broker      broker.Config       `yaml:"embedded_broker" doc:"The broker that hxp up embeds where no other one is named."`
 	Ingest      ingest.Config       `yaml:"ingest" doc:"Limits of the way in."`
-	Scrape      []Scrape            `yaml:"scrape" doc:"Prometheus endpoints that are read as system metrics." later:"scraping comes with the bus release"`
+	Scrape      []scrape.Target     `yaml:"scrape" doc:"Prometheus endpoints that are read as system metrics. SIGHUP reads this list anew."`
+	MetricNames []prom.Name         `yaml:"metric_names" doc:"What the numbers of scrape targets and of remote write are called; before the built-in tables. SIGHUP reads this list anew."`
+	Metrics     scrape.Config       `yaml:"metrics" doc:"Limits of scrape targets and of remote write."`
 	Performance KafkaAPIPerformance `yaml:"performance" doc:"Resources of the process."`
 	Monitoring  Monitoring          `yaml:"monitoring" doc:"Systems around hxp. All four files share what is set in one of them."`
 }
@@ -53,8 +57,8 @@ type PerformanceCommon struct {
 type Monitoring struct {
 	SQLEndpoint     string `yaml:"sql_database_endpoint" env:"SQL_DATABASE_ENDPOINT" doc:"host:port of PostgreSQL, where aggregates and runs are kept unless SQL_DATABASE_URL is set. It needs SQL_DATABASE_PASSWORD; named in a file without one, it is not used, with a warning."`
 	MetricsEndpoint string `yaml:"metrics_server_endpoint" env:"METRICS_SERVER_ENDPOINT" doc:"URL of the Prometheus that doctor and reports ask." later:"doctor asks it from the operate release, reports from the insight release"`
-	CustomEndpoint  string `yaml:"custom_metrics_endpoint" env:"CUSTOM_METRICS_ENDPOINT" doc:"URL that is scraped for system metrics." later:"scraping comes with the bus release"`
-	GatewayEndpoint string `yaml:"api_gateway_endpoint" env:"API_GATEWAY_ENDPOINT" doc:"URL of the LLM gateway, scraped for its metrics." later:"scraping comes with the bus release"`
+	CustomEndpoint  string `yaml:"custom_metrics_endpoint" env:"CUSTOM_METRICS_ENDPOINT" doc:"URL that is scraped for system metrics by kafka-api, every 15 s, as the target custom_metrics; without a path /metrics is read."`
+	GatewayEndpoint string `yaml:"api_gateway_endpoint" env:"API_GATEWAY_ENDPOINT" doc:"URL of the LLM gateway, scraped for its metrics in the same way as the target api_gateway."`
 }
 
 // EventProcessingFile is services/event-processing-api.yaml.

@@ -1,37 +1,8 @@
 package app
 
-import (
-	"errors"
-	"fmt"
-	"net/url"
-	"time"
-)
+import "time"
 
 // What the specification names and no room uses yet. A setting moves to its room's Config when it begins to work.
-
-// Scrape is one element of scrape in kafka-api.yaml.
-type Scrape struct {
-	Name     string            `yaml:"name" doc:"Source of the metrics."`
-	URL      string            `yaml:"url" doc:"http or https address of the metrics."`
-	Interval time.Duration     `yaml:"interval" default:"15s" min:"1s" max:"24h" doc:"Time between two readings."`
-	Timeout  time.Duration     `yaml:"timeout" default:"10s" min:"100ms" max:"5m" doc:"Limit of one reading."`
-	Labels   map[string]string `yaml:"labels" doc:"Labels that are added."`
-}
-
-// Validate reports what is wrong with one target.
-func (s Scrape) Validate() error {
-	var errs []error
-	if s.Name == "" {
-		errs = append(errs, errors.New("name: give the target a name"))
-	}
-	if u, err := url.Parse(s.URL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		errs = append(errs, errors.New("url: write an address that begins with http:// or https://"))
-	}
-	if s.Timeout > s.Interval {
-		errs = append(errs, fmt.Errorf("timeout: %s is longer than the interval of %s", s.Timeout, s.Interval))
-	}
-	return errors.Join(errs...)
-}
 
 // LaterBatch are the sections of batch-processing-api.yaml that come with later releases.
 type LaterBatch struct {

@@ -43,6 +43,7 @@ type settings struct {
 	batch     batch.Config
 	retention retention.Config
 	ingest    ingest.Config
+	metrics   metricSources
 	serve     serve.Config
 	scheduler airflow.Config
 }
@@ -54,6 +55,7 @@ type Options struct {
 	Rate      float64  // of it, requests a second
 	Seed      int64
 	ReadyFile string
+	Reload    Reload
 	Out       io.Writer // where the URLs are printed
 	Log       *slog.Logger
 }

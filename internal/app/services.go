@@ -35,7 +35,7 @@ var services = map[string][]string{
 	Stream:             {"stream"},
 	Lake:               {"lake"},
 	Batch:              {"batch", "retention"},
-	KafkaAPI:           {KafkaAPI},
+	KafkaAPI:           {KafkaAPI, "scrape"},
 	EventProcessingAPI: {EventProcessingAPI},
 	BatchProcessingAPI: {BatchProcessingAPI},
 	DataStreamingAPI:   {DataStreamingAPI},
@@ -60,6 +60,8 @@ func (s *system) needs() map[string][]string {
 		DataStreamingAPI:   {"live"},
 		Scheduler:          {"batch"},
 		"demo":             {KafkaAPI},
+		"scrape":           {KafkaAPI},
+		"reload":           {},
 	}
 	for _, b := range boards {
 		n[b] = []string{"live"}
@@ -104,6 +106,12 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 			if chosen[reader] {
 				needs[KafkaAPI] = append(needs[KafkaAPI], reader)
 			}
+		}
+	}
+	if s.demo.Reload.Signals != nil {
+		choose("reload")
+		if chosen["scrape"] {
+			needs["reload"] = append(needs["reload"], "scrape")
 		}
 	}
 	build := s.parts()

@@ -18,6 +18,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/ingest/route"
+	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
@@ -46,6 +47,7 @@ type system struct {
 	batch     *batch.Service
 	retention *retention.Service
 	ingest    *ingest.API
+	scraper   *scrape.Scraper
 	hub       *live.Hub
 
 	mu   sync.Mutex
@@ -61,7 +63,7 @@ type builder = func(ctx context.Context) (run.Service, error)
 func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream,
-		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "demo": s.buildDemo,
+		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "demo": s.buildDemo, "scrape": s.buildScrape, "reload": s.buildReload,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}
@@ -281,7 +283,12 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	}
 	api.Routing = ingest.Routing{Routes: s.routes, Commands: s.control}
 	s.ingest = api
-	srv, err := s.server(KafkaAPI, "Events in, topics and dead letters.", s.busChecks(), api.Mount)
+	scraper, checks := s.openScraper(), s.busChecks()
+	checks["scrapes"] = scraper.Check
+	srv, err := s.server(KafkaAPI, "Events in, topics and dead letters.", checks, func(m *httpx.Mux) {
+		api.Mount(m)
+		scraper.Mount(m)
+	})
 	if err != nil {
 		return nil, err
 	}

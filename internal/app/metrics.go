@@ -1,0 +1,76 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
+	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
+	"github.com/hxp-enterprise/hxp/internal/kit/conf"
+	"github.com/hxp-enterprise/hxp/internal/kit/run"
+)
+
+// metricSources says what the way in of system metrics reads.
+type metricSources struct {
+	targets []scrape.Target
+	names   []prom.Name
+	limits  scrape.Config
+}
+
+func (c *Config) metricSources() metricSources {
+	return metricSources{c.scrapeTargets(), c.KafkaAPI.MetricNames, c.KafkaAPI.Metrics}
+}
+
+// scrapeTargets are those of the list, and the two systems around hxp that have settings of their own. They may serve no
+// metrics at all, so they stand aside.
+func (c *Config) scrapeTargets() []scrape.Target {
+	list := slices.Clone(c.KafkaAPI.Scrape)
+	for _, e := range c.scrapeEndpoints() {
+		if e.url != "" && !slices.ContainsFunc(list, func(t scrape.Target) bool { return t.URL == e.url || t.Name == e.name }) {
+			list = append(list, scrape.Target{Name: e.name, URL: e.url, Interval: 15 * time.Second, Timeout: 10 * time.Second, Aside: true})
+		}
+	}
+	return list
+}
+
+type endpoint struct{ name, path, url string }
+
+func (c *Config) scrapeEndpoints() []endpoint {
+	m := c.KafkaAPI.Monitoring
+	return []endpoint{
+		{"custom_metrics", "kafka-api.monitoring.custom_metrics_endpoint", m.CustomEndpoint},
+		{"api_gateway", "kafka-api.monitoring.api_gateway_endpoint", m.GatewayEndpoint},
+	}
+}
+
+// checkMetrics finds what is wrong between scrape targets.
+func (c *Config) checkMetrics(t *conf.Tree) []conf.Fault {
+	var faults []conf.Fault
+	if err := scrape.CheckTargets(c.KafkaAPI.Scrape); err != nil {
+		faults = append(faults, t.NewFault("scrape", "%v", err))
+	}
+	for _, e := range c.scrapeEndpoints() {
+		if err := (scrape.Target{Name: e.name, URL: e.url}).Validate(); e.url != "" && err != nil {
+			faults = append(faults, t.NewFault(e.path, "%v", err))
+		}
+	}
+	return faults
+}
+
+// openScraper makes the scraper, which begins to read when its own part starts.
+func (s *system) openScraper() *scrape.Scraper {
+	host, _ := os.Hostname()
+	m := s.set.metrics
+	sc := scrape.New(m.limits, m.targets, m.names, scrape.Options{
+		Intake: s.ingest, Hostname: cmp.Or(host, "localhost"), Version: Version, Log: s.log.With("service", KafkaAPI), Registry: s.registry(KafkaAPI),
+	})
+	s.mu.Lock()
+	s.scraper = sc
+	s.mu.Unlock()
+	return sc
+}
+
+func (s *system) buildScrape(context.Context) (run.Service, error) { return s.scraper, nil }

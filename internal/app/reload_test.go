@@ -1,0 +1,71 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
+)
+
+type nowhere struct{}
+
+func (nowhere) Take(context.Context, []event.Event) error { return nil }
+
+// TestReload: a hangup brings other targets; a faulty file changes nothing and is named.
+func TestReload(t *testing.T) {
+	const one = "scrape:\n  - {name: one, url: 'http://one:9400/metrics', interval: 24h}\n"
+	dir := configDir(t, map[string]string{"kafka-api": one})
+	file := filepath.Join(dir, "services", "kafka-api.yaml")
+	sources := LoadOptions{ConfigDir: dir, Environ: []string{"API_GATEWAY_ENDPOINT=http://gateway:8000"}}
+	cfg, tree, err := LoadConfig(sources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		m := cfg.metricSources()
+		var said bytes.Buffer
+		s := &system{log: slog.New(slog.NewTextHandler(&said, nil)), scraper: scrape.New(m.limits, m.targets, m.names, scrape.Options{Intake: nowhere{}})}
+		hangups := make(chan os.Signal)
+		r := &reloader{s, Reload{Signals: hangups, Sources: sources, Tree: tree}}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 2)
+		go func() { ended <- s.scraper.Run(ctx) }()
+		go func() { ended <- r.Run(ctx) }()
+		reload := func(text string) string {
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			said.Reset()
+			hangups <- syscall.SIGHUP
+			synctest.Wait()
+			var names []string
+			for _, st := range s.scraper.Statuses() {
+				names = append(names, st.Name)
+			}
+			return strings.Join(names, " ")
+		}
+		if got := reload(one + "  - {name: two, url: 'ftp://two'}\n"); got != "one api_gateway" || !strings.Contains(said.String(), file+":3:5: scrape[1].url: ") {
+			t.Errorf("%s: %s", got, said.String())
+		}
+		if got := reload(one + "  - {name: one, url: 'http://two'}\n"); got != "one api_gateway" || !strings.Contains(said.String(), `two targets are called`) {
+			t.Errorf("%s: %s", got, said.String())
+		}
+		if got := reload("scrape:\n  - {name: two, url: 'http://two'}\ningest: {max_items: 7}\n"); got != "two api_gateway" || !strings.Contains(said.String(), "settings=ingest.max_items") {
+			t.Errorf("%s: %s", got, said.String())
+		}
+		stop()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
