@@ -77,6 +77,11 @@ func (c *Config) check(t *conf.Tree) []conf.Fault {
 	if _, err := c.Batch.Lake.LocalDir(c.DataDir); err != nil {
 		faults = append(faults, t.NewFault("lake.url", "%v", err))
 	}
+	for _, name := range c.Hosts {
+		if name == "" || strings.ContainsAny(name, ":/* ") {
+			faults = append(faults, t.NewFault("allowed_hosts", "%q is not the name of a host; write it without scheme and port, as in hxp.example", name))
+		}
+	}
 	if c.DataDir == "" {
 		faults = append(faults, t.NewFault("data_dir", "name a folder"))
 	}

@@ -32,6 +32,7 @@ var Version = "dev"
 type settings struct {
 	dataDir   string
 	addr      func(name string) string // host:port of a service or board
+	hosts     []string                 // further names of this machine, see httpx.Server.AlsoNamed
 	embedded  bool
 	broker    broker.Config
 	bus       bus.Config

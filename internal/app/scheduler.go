@@ -27,13 +27,13 @@ func (c *Config) Vault() string { return filepath.Join(c.DataDir, "airflow") }
 // scheduler is what the scheduler's API and page are told of the installation. The page needs no login where nobody but this machine
 // reaches it, or where the operator lets everybody in.
 func (c *Config) scheduler() airflow.Config {
-	local := loopback(c.Batch.Airflow.WebserverHost)
 	home := c.Batch.Airflow.Home
 	if home == "" {
 		home = c.Vault()
 	}
 	return airflow.Config{
-		Dir: c.Vault(), Home: home, Version: Version, Workers: c.Batch.Processing.Workers, Local: local, Open: c.TokensFile == "" && (local || c.Insecure),
+		Dir: c.Vault(), Home: home, Version: Version, Workers: c.Batch.Processing.Workers,
+		Open: c.TokensFile == "" && (loopback(c.Batch.Airflow.WebserverHost) || c.Insecure),
 	}
 }
 

@@ -269,6 +269,7 @@ func (s *system) listen(name string, h http.Handler) (*httpx.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	srv.AlsoNamed(s.set.hosts...)
 	s.setURL(name, srv.URL())
 	return srv, nil
 }

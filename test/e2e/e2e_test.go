@@ -55,6 +55,7 @@ func TestEndToEnd(t *testing.T) {
 		run  func(*testing.T, *walk)
 	}{
 		{"health", false, health},
+		{"foreign names", false, foreignNames},
 		{"events over HTTP", false, overHTTP},
 		{"events straight into the topic", false, intoTopic},
 		{"bare line of the specification", false, bareLine},
@@ -83,6 +84,27 @@ func health(t *testing.T, w *walk) {
 		w.get(t, s, "/health", &is)
 		if is.Status != "healthy" || is.Service != s || !strings.HasSuffix(is.Timestamp, "Z") {
 			t.Errorf("health of %s: %+v", s, is)
+		}
+	}
+}
+
+// foreignNames: no listener answers to a name that a page of a stranger led here.
+func foreignNames(t *testing.T, w *walk) {
+	for _, s := range []string{"kafka-api", "event-processing-api", "batch-processing-api", "data-streaming-api", "scheduler", "operations", "business", "performance", "system"} {
+		for path, want := range map[string]int{"/": http.StatusForbidden, "/metrics": http.StatusForbidden, "/healthz": 0, "/health": 0} {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", w.url(s)+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = "rebound.example:" + req.URL.Port()
+			res, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if want != 0 && res.StatusCode != want || want == 0 && res.StatusCode == http.StatusForbidden {
+				t.Errorf("%s of %s under a foreign name: %d", path, s, res.StatusCode)
+			}
 		}
 	}
 }

@@ -31,7 +31,7 @@ type rig struct {
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, sched: newFake(), now: noon}
-	cfg := Config{Dir: t.TempDir(), Home: "/opt/citadel/airflow", Version: "v1.2.3", Workers: 2, Open: true, Local: true}
+	cfg := Config{Dir: t.TempDir(), Home: "/opt/citadel/airflow", Version: "v1.2.3", Workers: 2, Open: true}
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -3,7 +3,6 @@ package airflow
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -136,8 +135,6 @@ func (a *API) postSession(w http.ResponseWriter, r *http.Request) (any, error) {
 		if u, err = a.checkPassword(r, name, password); err != nil {
 			return nil, err
 		}
-	} else if a.cfg.Local && !localName(r.Host) {
-		return nil, refuse(http.StatusForbidden, fmt.Sprintf("the page opens without a login only under a name of this machine, such as localhost, not %q", r.Host))
 	}
 	http.SetCookie(w, a.cookie(r, a.vault.Token(u, "ui", a.now(), tokenLife), int(tokenLife.Seconds())))
 	return map[string]any{"user": u.Name, "role": u.Role, "login": !a.cfg.Open}, nil
@@ -150,14 +147,4 @@ func (a *API) deleteSession(w http.ResponseWriter, r *http.Request) (any, error)
 
 func (a *API) cookie(r *http.Request, value string, maxAge int) *http.Cookie {
 	return &http.Cookie{Name: cookieName(r), Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil}
-}
-
-// localName tells whether a Host header names this machine by itself: localhost or a loopback address.
-func localName(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback())
 }

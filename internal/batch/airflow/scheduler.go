@@ -50,9 +50,8 @@ type Config struct {
 	Version string // of hxp
 	Workers int    // tasks at the same time
 	// Open lets the page work without a login: authentication is off and strangers cannot reach the port, or the operator
-	// said that they may. Local is the first of the two reasons; then only names of this machine open the page, so that a
-	// foreign page cannot come in under a name of its own that leads here.
-	Open, Local bool
+	// said that they may.
+	Open bool
 }
 
 // AnswersAs is the version of Apache Airflow whose API this one is a part of.

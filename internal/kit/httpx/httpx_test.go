@@ -293,7 +293,7 @@ func TestOversizedHeaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		go func() {
-			_, _ = fmt.Fprintf(c, "GET /topics/a HTTP/1.1\r\nHost: x\r\nX-Big: %s\r\n\r\n", strings.Repeat("x", size))
+			_, _ = fmt.Fprintf(c, "GET /topics/a HTTP/1.1\r\nHost: localhost\r\nX-Big: %s\r\n\r\n", strings.Repeat("x", size))
 		}()
 		r, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || r.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
@@ -330,7 +330,7 @@ func TestStalledBodyIsCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = fmt.Fprintf(c, "POST /topics HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+	_, _ = fmt.Fprintf(c, "POST /topics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc")
 	r, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if (err == nil && r.StatusCode != 400) || (err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)) {
 		t.Errorf("%v %v", r, err)

@@ -29,6 +29,8 @@ type Server struct {
 	ready      chan struct{}
 	draining   chan struct{}
 	inFlight   inFlight
+	names      map[string]bool // see AlsoNamed
+	local      bool            // it listens on a loopback address; set by Listen
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -36,10 +38,10 @@ type Server struct {
 
 // NewServer makes a server for addr ("host:port", port 0 = any free one) that opens its port in Run, or earlier by Listen.
 func NewServer(name, addr string, h http.Handler, log *slog.Logger) *Server {
-	s := &Server{name: name, addr: addr, log: log, ready: make(chan struct{}), draining: make(chan struct{})}
+	s := &Server{name: name, addr: addr, log: log, ready: make(chan struct{}), draining: make(chan struct{}), names: map[string]bool{}}
 	s.inFlight.idle = make(chan struct{}, 1)
 	s.http = &http.Server{
-		Handler:           s.handler(h),
+		Handler:           s.handler(s.addressed(h)),
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		// Between our limit and this one the mux answers 431 as problem+json; beyond it net/http does, in plain text.
@@ -67,6 +69,9 @@ func (s *Server) Listen() error {
 		return fmt.Errorf("%s cannot listen on %s: %w", s.name, s.addr, err)
 	}
 	s.listener = l
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+		s.local = tcp.IP.IsLoopback()
+	}
 	return nil
 }
 
