@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -275,7 +276,9 @@ func (s *system) listen(name string, h http.Handler) (*httpx.Server, error) {
 }
 
 func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
-	api, err := ingest.New(s.set.ingest, s.bus, s.log.With("service", KafkaAPI), s.registry(KafkaAPI))
+	cfg := s.set.ingest
+	cfg.SpillDir = filepath.Join(s.set.dataDir, "spill", KafkaAPI)
+	api, err := ingest.New(cfg, s.bus, s.log.With("service", KafkaAPI), s.registry(KafkaAPI))
 	if err != nil {
 		return nil, err
 	}
@@ -286,6 +289,9 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	s.ingest = api
 	scraper, checks := s.openScraper(), s.busChecks()
 	checks["scrapes"] = scraper.Check
+	if cfg.SpillBytes > 0 {
+		checks["broker"] = spilling(checks["broker"], api.Held)
+	}
 	srv, err := s.server(KafkaAPI, "Events in, topics and dead letters.", checks, func(m *httpx.Mux) {
 		api.Mount(m)
 		scraper.Mount(m)
@@ -321,6 +327,21 @@ func (s *system) buildBoard(name string) (run.Service, error) {
 		return nil, err
 	}
 	return s.listen(name, h)
+}
+
+// spilling looks at the brokers of a way in that keeps on disk what they cannot take: without them it works on.
+func spilling(broker func(context.Context) httpx.Check, held func() (uint64, int64)) func(context.Context) httpx.Check {
+	return func(ctx context.Context) httpx.Check {
+		c := broker(ctx)
+		n, bytes := held()
+		if c.Status == httpx.Unhealthy {
+			c.Status = httpx.Degraded
+		}
+		if n > 0 {
+			c.Status, c.Detail = httpx.Degraded, fmt.Sprintf("%d events wait on disk for the brokers (%d bytes); %s", n, bytes, c.Detail)
+		}
+		return c
+	}
 }
 
 // pair runs a room and the server in front of it: the server ends first.

@@ -102,6 +102,10 @@ func (b *batch) appendResults(out []byte) []byte {
 		out = strconv.AppendInt(append(out, `{"index":`...), int64(i), 10)
 		out = appendQuoted(append(out, `,"event_id":`...), it.id)
 		out = append(append(append(out, `,"topic":"`...), b.topic(it)...), '"')
+		if it.place.offset == held { // it waits on our disk
+			out = append(out, `,"partition":null,"offset":null}`...)
+			continue
+		}
 		out = strconv.AppendInt(append(out, `,"partition":`...), int64(it.place.partition), 10)
 		out = strconv.AppendInt(append(out, `,"offset":`...), it.place.offset, 10)
 		out = append(out, '}')

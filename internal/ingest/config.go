@@ -13,6 +13,9 @@ type Config struct {
 	RateLimit        float64       `yaml:"rate_limit_events_per_second" env:"HXP_INGEST_RATE_LIMIT" default:"0" min:"0" doc:"Events a second that one sender (principal, else address) may bring; beyond it the answer is 429 with RateLimit headers. 0 = without limit."`
 	RateBurst        int64         `yaml:"rate_limit_burst" env:"HXP_INGEST_RATE_BURST" default:"0" min:"0" doc:"Events that one sender may bring at once. 0 = what the rate gives in ten seconds."`
 	DailyQuota       int64         `yaml:"daily_quota_events" env:"HXP_INGEST_DAILY_QUOTA" default:"0" min:"0" doc:"Events that one sender may bring in a day (UTC); a restart forgets what was counted. 0 = without limit."`
+	SpillBytes       int64         `yaml:"spill_bytes" env:"HXP_INGEST_SPILL_BYTES" default:"0" min:"0" doc:"Disk for events that come while the brokers are away: they are acknowledged when they are synced there, and brought to the brokers in order when those are back. 0 = off, the answer is 503 then."`
+	// SpillDir is the folder for it, below HXP_DATA_DIR.
+	SpillDir string `yaml:"-"`
 	// Timeout bounds one write to the brokers; it is EVENT_PROCESSING_TIMEOUT, which another room owns.
 	Timeout time.Duration `yaml:"-" default:"30s"`
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/ingest/quota"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+	"github.com/hxp-enterprise/hxp/sdk/spill"
 )
 
 // API is the kafka-api.
@@ -26,6 +28,7 @@ type API struct {
 	metrics *metrics
 	rates   rates
 	quotas  *quota.Book // nil when nothing is limited
+	held    *holding    // nil when nothing is kept on disk
 	ready   chan struct{}
 
 	// Principal, when set, names who sends a request; "" leaves it to the address. Set it before the first request.
@@ -49,6 +52,15 @@ func New(cfg Config, b *bus.Bus, log *slog.Logger, reg *telemetry.Registry) (*AP
 	}
 	a := newAPI(cfg, p, log, reg)
 	a.bus, a.close = b, p.Close
+	if cfg.SpillBytes > 0 {
+		disk, err := spill.Open(cfg.SpillDir, spill.Options{MaxBytes: cfg.SpillBytes})
+		if err != nil {
+			p.Close()
+			return nil, fmt.Errorf("kafka-api: %w", err)
+		}
+		a.held = newHolding(p, disk, a.log, reg)
+		a.out = a.held
+	}
 	return a, nil
 }
 
@@ -98,6 +110,14 @@ func (a *API) Mount(m *httpx.Mux) {
 	m.HandleFunc("GET /dead-letters/{id}", a.getDeadLetter, httpx.Doc("Shows one dead letter."))
 }
 
+// Held tells how many messages wait on disk for the brokers, and how much of it they take.
+func (a *API) Held() (messages uint64, bytes int64) {
+	if a.held == nil {
+		return 0, 0
+	}
+	return a.held.state()
+}
+
 // Handler serves the paths of the kafka-api and nothing else.
 func (a *API) Handler() http.Handler {
 	m := httpx.NewMux(a.log, nil)
@@ -112,6 +132,18 @@ func (a *API) Ready() <-chan struct{} { return a.ready }
 // closes the producer. Stop the server before: requests under way need the producer.
 func (a *API) Run(ctx context.Context) error {
 	defer a.close()
+	if a.held != nil {
+		var drain sync.WaitGroup
+		drained := make(chan struct{})
+		drain.Go(func() { a.held.drain(ctx, drained) })
+		defer a.held.close()
+		defer drain.Wait()
+		select { // what an earlier process kept is on the topics before their ends are read
+		case <-drained:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 	a.warm(ctx)
 	close(a.ready)
 	tick := time.NewTicker(rateEvery)
