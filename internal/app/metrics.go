@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
@@ -60,13 +61,14 @@ func (c *Config) checkMetrics(t *conf.Tree) []conf.Fault {
 	return faults
 }
 
-// openScraper makes the scraper, which begins to read when its own part starts.
-func (s *system) openScraper() *scrape.Scraper {
+// openMetrics makes the scraper, which begins to read when its own part starts, and what receives remote writes.
+func (s *system) openMetrics() *scrape.Scraper {
 	host, _ := os.Hostname()
 	m := s.set.metrics
 	sc := scrape.New(m.limits, m.targets, m.names, scrape.Options{
 		Intake: s.ingest, Hostname: cmp.Or(host, "localhost"), Version: Version, Log: s.log.With("service", KafkaAPI), Registry: s.registry(KafkaAPI),
 	})
+	s.ingest.RemoteWrite = prom.NewReceiver(prom.NewNames(m.names), 10*m.limits.MaxSeries, prom.Limits{Events: ingest.MaxWriteEvents, Metrics: m.limits.MaxMetrics})
 	s.mu.Lock()
 	s.scraper = sc
 	s.mu.Unlock()

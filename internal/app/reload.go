@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 )
@@ -51,11 +52,12 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	changed := changes(r.Tree, tree)
 	r.mu.Lock()
-	sc := r.scraper
+	sc := r.scraper // set after ingest
 	r.mu.Unlock()
 	if sc != nil {
 		m := cfg.metricSources()
 		sc.Reload(ctx, m.targets, m.names)
+		r.ingest.RemoteWrite.SetNames(prom.NewNames(m.names))
 	}
 	waiting := slices.DeleteFunc(slices.Clone(changed), func(path string) bool { return slices.Contains(reloadable, path) })
 	r.log.Info("configuration reloaded", "changed", strings.Join(changed, " "), "scrape_targets", len(cfg.scrapeTargets()))

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/ingest"
+	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
 )
 
@@ -32,7 +34,7 @@ func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := cfg.metricSources()
 		var said bytes.Buffer
-		s := &system{log: slog.New(slog.NewTextHandler(&said, nil)), scraper: scrape.New(m.limits, m.targets, m.names, scrape.Options{Intake: nowhere{}})}
+		s := &system{ingest: &ingest.API{RemoteWrite: prom.NewReceiver(prom.NewNames(nil), 10, prom.Limits{})}, log: slog.New(slog.NewTextHandler(&said, nil)), scraper: scrape.New(m.limits, m.targets, m.names, scrape.Options{Intake: nowhere{}})}
 		hangups := make(chan os.Signal)
 		r := &reloader{s, Reload{Signals: hangups, Sources: sources, Tree: tree}}
 		ctx, stop := context.WithCancel(t.Context())

@@ -287,7 +287,7 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	}
 	api.Routing = ingest.Routing{Routes: s.routes, Commands: s.control}
 	s.ingest = api
-	scraper, checks := s.openScraper(), s.busChecks()
+	scraper, checks := s.openMetrics(), s.busChecks()
 	checks["scrapes"] = scraper.Check
 	if cfg.SpillBytes > 0 {
 		checks["broker"] = spilling(checks["broker"], api.Held)

@@ -49,14 +49,20 @@ type body struct {
 
 func (b *body) release() {
 	b.gate.give(b.taken)
-	kept := b.bytes[:0] // a variable of its own: b forgets the buffer, the pool must not
+	keep(b.bytes)
+	b.bytes, b.taken = nil, 0
+}
+
+// keep gives a buffer back.
+func keep(buffer []byte) {
+	kept := buffer[:0] // a variable of its own: who gives it back forgets it, the pool must not
 	switch n := cap(kept); {
+	case n == 0:
 	case n <= smallBytes:
 		smallBodies.Put(&kept)
 	case n <= largeBytes:
 		largeBodies.Put(&kept)
 	}
-	b.bytes, b.taken = nil, 0
 }
 
 // Buffers are kept by size, so that a small body does not hold, and does not count as, a large buffer. Those above
@@ -94,6 +100,9 @@ func (a *API) read(r *http.Request) (*body, *refusal) {
 		}
 		err = b.fill(from, limit)
 		done()
+	}
+	if err == nil && isSnappy(r.Header.Get("Content-Encoding")) {
+		err = b.unsnap(a.cfg.MaxUnpackedBytes)
 	}
 	b.sent = a.cfg.MaxBodyBytes - max(sent.left, 0)
 	a.metrics.bytes.Add(float64(b.sent))
@@ -200,7 +209,7 @@ var (
 // unpack returns the content of a body in the given Content-Encoding. done gives the decoder back.
 func unpack(r io.Reader, encoding string) (content io.Reader, done func(), err error) {
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
-	case "", "identity":
+	case "", "identity", "snappy": // a block of snappy is unpacked when it is there
 		return r, func() {}, nil
 	case "gzip", "x-gzip":
 		z := gzips.Get().(*gzip.Reader)
@@ -220,7 +229,7 @@ func unpack(r io.Reader, encoding string) (content io.Reader, done func(), err e
 			zstds.Put(z)
 		}, nil
 	}
-	return nil, nil, &refusal{status: http.StatusUnsupportedMediaType, detail: fmt.Sprintf("Content-Encoding %q is not supported; use gzip, zstd or none", encoding)}
+	return nil, nil, &refusal{status: http.StatusUnsupportedMediaType, detail: fmt.Sprintf("Content-Encoding %q is not supported; use gzip, zstd, snappy or none", encoding)}
 }
 
 type packedReader struct {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/ingest/quota"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
@@ -35,6 +36,8 @@ type API struct {
 	Principal func(*http.Request) string
 	// Routing, when set, sends events to further topics. Set it before the first request.
 	Routing Routing
+	// RemoteWrite reads what Prometheus writes, by the names of the configuration. Set another before the first request.
+	RemoteWrite *prom.Receiver
 	// Overfull, when set, tells whether the broker is too full to write to, and why. Set it before the first request.
 	Overfull func() (bool, string)
 }
@@ -68,7 +71,7 @@ func newAPI(cfg Config, out sender, log *slog.Logger, reg *telemetry.Registry) *
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	a := &API{cfg: cfg, out: out, close: func() {}, log: log, now: time.Now, gate: gate{limit: cfg.MaxInFlightBytes}, ready: make(chan struct{})}
+	a := &API{cfg: cfg, out: out, close: func() {}, log: log, now: time.Now, gate: gate{limit: cfg.MaxInFlightBytes}, ready: make(chan struct{}), RemoteWrite: defaultWrites()}
 	if cfg.FilterBytes > 0 {
 		a.filter = newFilter(cfg.FilterBytes)
 	}
@@ -91,6 +94,7 @@ func (a *API) Mount(m *httpx.Mux) {
 		httpx.Answer("400", "not readable as a whole, nothing taken"), httpx.Answer("413", "too large, nothing taken"),
 		httpx.Answer("415", "another content type or encoding"), httpx.Answer("422", "none taken"),
 		httpx.Answer("429", "too much under way, or more than this sender may bring; see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+	a.mountPrometheus(m)
 	m.HandleFunc("POST /api/v1/events", a.receiver(openMeter{}),
 		httpx.Doc("Takes CloudEvents as OpenMeter does: all of a body or nothing, and answers without a body."),
 		httpx.Body("application/cloudevents+json", "application/cloudevents-batch+json", "application/json"),

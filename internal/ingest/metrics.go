@@ -10,6 +10,7 @@ type metrics struct {
 	routed, unrouted               telemetry.Counter
 	bytes                          telemetry.Counter
 	duration                       telemetry.Histogram
+	samples                        *telemetry.CounterVec
 }
 
 func newMetrics(reg *telemetry.Registry, a *API) *metrics {
@@ -24,6 +25,7 @@ func newMetrics(reg *telemetry.Registry, a *API) *metrics {
 		routed:     reg.Counter("ingest_routed_total", "Matches of events and routes."),
 		unrouted:   reg.Counter("ingest_route_copies_lost_total", "Copies of events that were not written because the topic of their route is not there."),
 		bytes:      reg.Counter("ingest_bytes_total", "Bytes of the bodies as sent."),
+		samples:    reg.CounterVec("prometheus_samples_total", "Samples of remote writes, by what became of them.", "outcome"),
 		duration:   reg.Histogram("ingest_request_duration_seconds", "Time from the first byte of the body to the answer.", nil),
 	}
 }

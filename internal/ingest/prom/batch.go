@@ -44,6 +44,7 @@ type Batch struct {
 	rules   map[family][]rule
 	groups  map[groupKey]*group
 	order   []*group
+	weights []Weight
 	changes []change
 }
 
@@ -71,6 +72,7 @@ type group struct {
 	uuid, product string // of the GPU
 	labels        []Label
 	series        hash.Hash // of the series, where the ids depend on them
+	weight        Weight
 	numbers       map[string]*number
 	pairs         map[pairKey]*pair
 	histograms    map[string]*histogram
@@ -86,6 +88,9 @@ type number struct {
 	low    float64
 	high   float64
 }
+
+// Weight is how many samples, and of native histograms how many, went into an event.
+type Weight struct{ Samples, Histograms int }
 
 // rank is the order in which numbers get the places of an event.
 type rank uint8
@@ -111,6 +116,10 @@ const maxAge = 3600 * 1_000_000
 // Add takes one sample.
 func (b *Batch) Add(s *Sample, o *Origin) {
 	b.Stats.Samples++
+	b.add(s, o)
+}
+
+func (b *Batch) add(s *Sample, o *Origin) {
 	at := s.Time
 	if at == 0 {
 		at = o.Read
@@ -128,6 +137,12 @@ func (b *Batch) Add(s *Sample, o *Origin) {
 	if g == nil {
 		b.Stats.Crowded++
 		return
+	}
+	switch {
+	case !s.Native:
+		g.weight.Samples++
+	case s.Part == Count:
+		g.weight.Histograms++
 	}
 	if g.series != nil {
 		g.note(s)

@@ -30,10 +30,14 @@ func (b *Batch) Events() []event.Event {
 		var e event.Event
 		if b.fill(g, &e) {
 			out = append(out, e)
+			b.weights = append(b.weights, g.weight)
 		}
 	}
 	return out
 }
+
+// Weights tells how many samples went into each of the events.
+func (b *Batch) Weights() []Weight { return b.weights }
 
 // fill makes the event of a group; false when it has no number.
 func (b *Batch) fill(g *group, e *event.Event) bool {

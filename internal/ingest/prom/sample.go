@@ -57,6 +57,7 @@ type Sample struct {
 	Part   Part
 	Labels []Label // without the name; in the order in which they came
 	Value  float64
+	Native bool  // of a native histogram, which is one sample however many numbers are taken of it
 	Time   int64 // microseconds; 0 when the exporter gave none
 }
 
@@ -72,11 +73,17 @@ func (s *Sample) label(name string) string {
 // types are the types of families by name.
 type types map[string]Type
 
-// name tells of which family and part a sample called full is. Where no type was said, the suffixes tell.
-func (t types) name(s *Sample, full string) {
+func (t types) of(name string) (Type, bool) {
+	typ, ok := t[name]
+	return typ, ok
+}
+
+// named tells of which family and part a sample called full is, by the types that families have. Where no type was said, the
+// suffixes tell.
+func (s *Sample) named(full string, typeOf func(name string) (Type, bool)) {
 	s.Name, s.Part = full, Value
 	var known bool
-	if s.Type, known = t[full]; known {
+	if s.Type, known = typeOf(full); known {
 		if s.Type == Histogram || s.Type == Summary {
 			s.Part = Other // the quantiles of a summary
 		}
@@ -86,7 +93,7 @@ func (t types) name(s *Sample, full string) {
 	if base == full {
 		return
 	}
-	s.Type, known = t[base]
+	s.Type, known = typeOf(base)
 	switch {
 	case known && s.Type == Counter && part == Value, known && (s.Type == Histogram || s.Type == Summary) && part != Value, known && part == Other:
 		s.Name, s.Part = base, part

@@ -169,7 +169,7 @@ func (t *textReader) seriesLine() error {
 	if name == "" {
 		return t.fault("a series begins with its name, this with %s", clip(t.rest))
 	}
-	t.types.name(s, name)
+	s.named(name, t.types.of)
 	if err := t.number(name); err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func address(text string) (*url.URL, error) {
 
 // Config are the limits of one reading, which hold for remote write as well where they apply.
 type Config struct {
-	MaxBodyBytes int64 `yaml:"max_body_bytes" env:"HXP_METRICS_MAX_BODY_BYTES" default:"16777216" min:"1024" max:"1073741824" doc:"Most bytes of one reading of a target, or of one remote write, unpacked."`
+	MaxBodyBytes int64 `yaml:"max_body_bytes" env:"HXP_METRICS_MAX_BODY_BYTES" default:"16777216" min:"1024" max:"1073741824" doc:"Most bytes of one reading of a target, unpacked."`
 	MaxSeries    int   `yaml:"max_series" env:"HXP_METRICS_MAX_SERIES" default:"20000" min:"1" max:"1000000" doc:"Most series of one target; a target with more is not read. Remote write remembers ten times as many for the rates of its counters."`
 	MaxMetrics   int   `yaml:"max_metrics" env:"HXP_METRICS_MAX_METRICS" default:"64" min:"0" max:"256" doc:"Most numbers of one system metric beside the fields of the catalogue: those that have a name here first, then others by name. The windows keep 64 names."`
 }
