@@ -228,3 +228,26 @@ func (d *Distinct) Clone() Distinct {
 	}
 	return c
 }
+
+// Append writes d so that its end is known: a byte that tells whether it is empty, then what a Cell has of it.
+func (d *Distinct) Append(dst []byte) []byte {
+	if d.Empty() {
+		return append(dst, 0)
+	}
+	return d.append(append(dst, 1))
+}
+
+// Decode replaces d by what Append wrote at the start of src and returns what follows it.
+func (d *Distinct) Decode(src []byte) (rest []byte, err error) {
+	r := reader{src: src}
+	d.Reset()
+	some := r.byte("distinct")
+	if r.check(some <= 1, "neither empty nor not"); some == 1 {
+		d.decode(&r)
+	}
+	if r.err != nil {
+		*d = Distinct{}
+		return src, r.err
+	}
+	return r.src, nil
+}

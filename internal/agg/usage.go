@@ -1,6 +1,10 @@
 package agg
 
-import "github.com/hxp-enterprise/hxp/internal/event"
+import (
+	"encoding/binary"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
 
 // Usage is what the requests of one user come to, without the sketches of a Cell: an hour has many users, each with few requests.
 type Usage struct {
@@ -76,4 +80,26 @@ func (c *Cell) AddUsage(u *Usage) {
 	c.Tokens.add(&u.Tokens)
 	plus(&c.Cost, u.Cost)
 	c.Priced += u.Priced
+}
+
+// Append writes u, which is not negative anywhere.
+func (u *Usage) Append(dst []byte) []byte {
+	t := &u.Tokens
+	for _, n := range [...]uint64{u.Requests, u.Errors, u.Unknown, u.Late, u.Priced, uint64(u.Cost),
+		uint64(t.Prompt), uint64(t.Completion), uint64(t.Total), uint64(t.Cached), uint64(t.Reasoning)} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	return dst
+}
+
+// Decode replaces u by what Append wrote at the start of src and returns what follows it.
+func (u *Usage) Decode(src []byte) (rest []byte, err error) {
+	r := reader{src: src}
+	*u = Usage{Requests: r.count("requests"), Errors: r.count("errors"), Unknown: r.count("unknown"), Late: r.count("late"), Priced: r.count("priced"), Cost: r.int("cost")}
+	u.Tokens = Tokens{Prompt: r.int("prompt tokens"), Completion: r.int("completion tokens"), Total: r.int("total tokens"), Cached: r.int("cached tokens"), Reasoning: r.int("reasoning tokens")}
+	r.check(u.Errors+u.Unknown <= u.Requests && u.Late <= u.Requests && u.Priced <= u.Requests, "more outcomes or prices than requests")
+	if r.err != nil {
+		return src, r.err
+	}
+	return r.src, nil
 }

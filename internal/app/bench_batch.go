@@ -59,8 +59,44 @@ func benchBatch(ctx context.Context, s *system, d time.Duration) (map[string]any
 	if out["compaction"], err = s.benchCompaction(ctx, benchHour+7200); err != nil {
 		return nil, err
 	}
-	out["compacted_hour"], err = s.benchFold(ctx, benchHour+7200, d/10, 3)
+	if out["compacted_hour"], err = s.benchFold(ctx, benchHour+7200, d/10, 3); err != nil {
+		return nil, err
+	}
+	if hour["in_parts"], err = s.benchParts(ctx, benchHour, 2, 4); err != nil {
+		return nil, err
+	}
+	out["compacted_hour"].(map[string]any)["in_parts"], err = s.benchParts(ctx, benchHour+7200, 2, 4)
 	return out, err
+}
+
+// benchParts folds one hour in parts, one after the other, and tells what each of them and the merge took: the median of some rounds.
+func (s *system) benchParts(ctx context.Context, hour int64, parts ...int) (out []map[string]any, err error) {
+	const rounds = 5
+	for _, n := range parts {
+		took, cpu := make([][]float64, n+1), make([][]float64, n+1)
+		kept := 0
+		for range rounds {
+			k, used, began := -1, processCPU(), time.Now()
+			note := func(next int) {
+				if k >= 0 {
+					took[k], cpu[k] = append(took[k], time.Since(began).Seconds()), append(cpu[k], (processCPU() - used).Seconds())
+				}
+				k, used, began = next, processCPU(), time.Now()
+			}
+			if kept, err = s.batch.MeasureParts(ctx, hour, n, note); err != nil {
+				return nil, err
+			}
+			note(0)
+		}
+		seconds, used, total := make([]float64, n), make([]float64, n), median(cpu[n])
+		for k := range seconds {
+			seconds[k], used[k] = median(took[k]), median(cpu[k])
+			total += used[k]
+		}
+		out = append(out, map[string]any{"parts": n, "seconds": seconds, "slowest_seconds": slices.Max(seconds), "merge_seconds": median(took[n]),
+			"part_cpu_seconds": used, "slowest_cpu_seconds": slices.Max(used), "merge_cpu_seconds": median(cpu[n]), "cpu_seconds": total, "kept_bytes": kept})
+	}
+	return out, nil
 }
 
 // benchCompaction compacts an hour, as hxp lake compact does; what a run before has compacted gives no figures.

@@ -39,12 +39,15 @@ type bins struct {
 }
 
 func newBins(n int) *bins {
-	b := &bins{list: make([][]*[sheaf]sighting, n), last: make([]int32, n), shift: uint(64 - bits.Len(uint(n-1)))}
+	b := &bins{list: make([][]*[sheaf]sighting, n), last: make([]int32, n), shift: binShift(n)}
 	for i := range b.last {
 		b.last[i] = sheaf
 	}
 	return b
 }
+
+// binShift is how far a hash is moved to the right to be the number of one of n bins.
+func binShift(n int) uint { return uint(64 - bits.Len(uint(n-1))) }
 
 func (b *bins) add(s sighting) {
 	i := s.hash[0] >> b.shift
@@ -71,29 +74,43 @@ func (b *bins) count(bin int) int {
 	return max(0, (len(b.list[bin])-1)*sheaf+int(b.last[bin]))
 }
 
-// findCopies finds all rows that do not count because a copy at a smaller place does. It takes as many passes over the identities
-// as the memory for them asks for.
+// findCopies finds all rows of the own share that do not count because a copy at a smaller place does. It takes as many passes over
+// the identities as the memory for them asks for.
 func (w *work) findCopies(ctx context.Context) (losers places, passes int, err error) {
-	total := uint64(max(1, (w.rows*sightingBytes+int64(w.budget)-1)/int64(w.budget)))
+	own, others := w.units(w.needed(), true), w.units(w.needed(), false)
+	perRow := int64(sightingBytes)
+	if len(others) > 0 {
+		perRow += winnerBytes
+	}
+	total := uint64(max(1, (w.rows*perRow+int64(w.budget)-1)/int64(w.budget)))
 	n := 1
 	for n < maxBins && int64(n)*binRows*int64(total) < w.rows {
 		n *= 2
 	}
 	losers = places{}
 	for pass := range total {
-		seen, err := forEach(ctx, w, w.sources, func(event.Kind) event.LakeColumns {
-			return event.ColumnsOf(event.LakeID, event.LakeSource, event.LakeOffset)
-		}, func() *bins { return newBins(n) }, func(b *bins, s *source, block *event.LakeBlock) error {
+		seen, err := forEach(ctx, w, own, identity, func() *bins { return newBins(n) }, func(b *bins, s *source, block *event.LakeBlock) error {
 			return b.see(s, block, pass, total)
 		})
 		if err != nil {
 			return nil, 0, err
 		}
-		if err := w.settle(ctx, seen, n, losers); err != nil {
+		best, err := w.settle(ctx, seen, n, losers, len(others) > 0)
+		if err != nil {
 			return nil, 0, err
+		}
+		if len(others) > 0 {
+			if err := w.compare(ctx, others, best, losers); err != nil {
+				return nil, 0, err
+			}
 		}
 	}
 	return losers, int(total), nil
+}
+
+// identity are the columns that tell who a row is and where it lies.
+func identity(event.Kind) event.LakeColumns {
+	return event.ColumnsOf(event.LakeID, event.LakeSource, event.LakeOffset)
 }
 
 // see throws the rows of a block into bins.
@@ -111,9 +128,12 @@ func (b *bins) see(s *source, block *event.LakeBlock, pass, passes uint64) error
 	return nil
 }
 
-// settle adds the losers among what was seen.
-func (w *work) settle(ctx context.Context, seen []*bins, n int, losers places) error {
+// settle adds the losers among what was seen. With keep it returns the winners, by bin.
+func (w *work) settle(ctx context.Context, seen []*bins, n int, losers places, keep bool) (best []winners, err error) {
 	var next atomic.Int64
+	if keep {
+		best = make([]winners, n)
+	}
 	found := make([]places, min(w.readers, n))
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range found {
@@ -127,17 +147,20 @@ func (w *work) settle(ctx context.Context, seen []*bins, n int, losers places) e
 				if p, twice := table.settle(seen, bin, found[i]); twice {
 					return w.errTwice(p)
 				}
+				if keep {
+					best[bin], table = table, winners{}
+				}
 			}
 			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return err
+		return nil, err
 	}
 	for _, f := range found {
 		losers.addAll(f)
 	}
-	return nil
+	return best, nil
 }
 
 // winners holds the smallest place of each identity of a bin. It is open-addressed; the hash {0, 0} marks an empty slot.

@@ -56,44 +56,72 @@ func (f *folder) fold(ctx context.Context, hour int64, files []event.LakeFile) (
 	if len(files) == 0 {
 		return &folded{cells: cells{}}, nil
 	}
-	w := &work{folder: f, hour: hour}
-	if err := w.place(files); err != nil {
+	w, err := f.begin(ctx, hour, files, whole)
+	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	if err := w.open(ctx); err != nil {
+	p, err := w.fold(ctx)
+	if err == nil && p.counted {
+		w.allowed = p.choose(f.limits)
+		p, err = w.fold(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if !w.compacted() {
-		var err error
+	return p.finish(f.limits), nil
+}
+
+// part folds the rows of a share of the hour, as they count in the whole hour. Values that are not allowed count together; without a
+// choice (nil), a part that meets too many values only counts the events of each.
+func (f *folder) part(ctx context.Context, hour int64, files []event.LakeFile, own portion, allowed choice) (*partial, error) {
+	w, err := f.begin(ctx, hour, files, own)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	w.allowed = allowed
+	return w.fold(ctx)
+}
+
+// begin finds out what must be known before anything is folded. The caller closes the work.
+func (f *folder) begin(ctx context.Context, hour int64, files []event.LakeFile, own portion) (*work, error) {
+	w := &work{folder: f, hour: hour, own: own, copies: !compacted(files)}
+	if err := w.begin(ctx, files); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *work) begin(ctx context.Context, files []event.LakeFile) (err error) {
+	if err := w.place(files); err != nil {
+		return err
+	}
+	if err := w.open(ctx, w.needed(), maxOpen); err != nil {
+		return err
+	}
+	if w.copies {
 		if w.losers, w.passes, err = w.findCopies(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := w.findJoins(ctx); err != nil {
-		return nil, err
-	}
-	out, err := w.fold(ctx)
-	if !errors.Is(err, errTooMany) {
-		return out, err
-	}
-	if err := w.chooseValues(ctx); err != nil {
-		return nil, err
-	}
-	return w.fold(ctx)
+	return w.findJoins(ctx)
 }
 
 // work is one fold under way.
 type work struct {
 	*folder
 	hour    int64
+	own     portion   // rows that are folded; the others are looked at for what they say of those
 	sources []*source // by place
-	rows    int64
+	copies  bool      // there may be copies: the files were not compacted together
+	rows    int64     // that are folded, copies included
 	passes  int
 	losers  places // rows that do not count: copies
 
 	joins   joins
-	allowed map[string]map[string]bool // by dimension: values that keep a cell of their own; nil = all
+	allowed choice // values that keep a cell of their own; nil = all
 }
 
 // place orders the files, so that the first has the smallest places, and ranks their chains.
@@ -101,6 +129,7 @@ func (w *work) place(files []event.LakeFile) error {
 	files = slices.Clone(files)
 	slices.SortFunc(files, event.LakeFile.ComparePlace)
 	chains := make(map[event.TopicPartition]int)
+	rows := int64(0)
 	for _, file := range files {
 		if file.Hour != w.hour {
 			return fmt.Errorf("fold hour %s: the file %s belongs to hour %s; the manifest is damaged, run `hxp lake verify`", hourName(w.hour), file.Path, hourName(file.Hour))
@@ -109,56 +138,48 @@ func (w *work) place(files []event.LakeFile) error {
 		if _, ok := chains[c]; !ok {
 			chains[c] = len(chains)
 		}
-		w.sources = append(w.sources, &source{LakeFile: file, chain: chains[c]})
-		w.rows += file.Rows
+		w.sources = append(w.sources, &source{LakeFile: file, chain: chains[c], first: rows})
+		rows += file.Rows
 	}
+	w.rows = w.own.of(rows)
 	if len(chains) > maxChains {
 		return fmt.Errorf("fold hour %s: its files come from %d partitions, more than %d", hourName(w.hour), len(chains), maxChains)
 	}
 	return nil
 }
 
-// compacted tells whether the files were compacted together: then they hold each identity once.
-func (w *work) compacted() bool {
-	generation := w.sources[0].Generation
-	return generation != 0 && !slices.ContainsFunc(w.sources, func(s *source) bool { return s.Generation != generation })
+// compacted tells whether the files of an hour were compacted together: then they hold each identity once.
+func compacted(files []event.LakeFile) bool {
+	generation := files[0].Generation
+	return generation != 0 && !slices.ContainsFunc(files, func(f event.LakeFile) bool { return f.Generation != generation })
 }
 
-// fold folds every row that counts, and merges what the readers found.
-func (w *work) fold(ctx context.Context) (*folded, error) {
+// fold folds every row that counts, and merges what the readers found. When they find too many values and there is no choice of
+// those that are kept apart, they count the events of each and fold nothing.
+func (w *work) fold(ctx context.Context) (*partial, error) {
 	all, err := w.tallies(ctx, false)
+	counted := errors.Is(err, errTooMany)
+	if counted {
+		all, err = w.tallies(ctx, true)
+	}
 	if err != nil {
 		return nil, err
 	}
-	out := &folded{cells: cells{}, rows: w.rows, passes: w.passes}
-	total := new(agg.Cell)
-	for _, t := range all {
-		out.events += t.events
-		for _, v := range t.groups[byModel].values {
-			if v.cell != nil {
-				total.Merge(v.cell)
-			}
-		}
-		t.addCells(out.cells)
-	}
-	addUsers(all, w.limits[agg.ByUser], out.cells)
-	if out.events > 0 {
-		out.cells[agg.Group{Dimension: agg.ByModel, Value: agg.AllModels}] = total
-	}
-	out.cells.trim(w.limits)
-	return out, nil
+	p := gather(all)
+	p.rows, p.passes, p.counted = w.rows, w.passes, counted
+	return p, nil
 }
 
 // tallies folds every row that counts, or only counts them: requests first, so that their models are known to what follows.
 func (w *work) tallies(ctx context.Context, countOnly bool) ([]*tally, error) {
 	fresh := func() *tally { return newTally(w, countOnly) }
 	requests, others := w.byKind()
-	all, err := forEach(ctx, w, requests, w.columns, fresh, (*tally).addRequests)
+	all, err := forEach(ctx, w, w.units(requests, true), w.columns, fresh, (*tally).addRequests)
 	if err != nil {
 		return nil, err
 	}
-	w.joins.learn(all)
-	more, err := forEach(ctx, w, others, w.columns, fresh, (*tally).addOthers)
+	w.joins.learn(modelsOf(all))
+	more, err := forEach(ctx, w, w.units(others, true), w.columns, fresh, (*tally).addOthers)
 	return append(all, more...), err
 }
 

@@ -438,7 +438,7 @@ func TestCopiesLoseToTheSmallestPlace(t *testing.T) {
 		}
 		w := &work{folder: &folder{readers: 2}}
 		losers := places{}
-		if err := w.settle(t.Context(), readers, n, losers); err != nil {
+		if _, err := w.settle(t.Context(), readers, n, losers, false); err != nil {
 			t.Fatal(err)
 		}
 		for p, h := range all {
@@ -467,7 +467,7 @@ func BenchmarkCopies(b *testing.B) {
 		for i, h := range hashes {
 			seen[i*readers/n].add(sighting{h, place(i)})
 		}
-		if err := w.settle(b.Context(), seen, n/binRows, places{}); err != nil {
+		if _, err := w.settle(b.Context(), seen, n/binRows, places{}, false); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,11 +1,8 @@
 package batch
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -22,6 +19,9 @@ type grouping struct {
 	values    []value
 	numbers   map[string]int32 // by name, "" = none
 }
+
+// dimensionOf is the dimension of a number of cellFields.
+func dimensionOf(i int) string { return event.Catalogue[cellFields[i]].Name }
 
 type value struct {
 	name   string
@@ -70,45 +70,4 @@ func (g *grouping) number(text string) (int32, error) {
 	n := int32(len(g.values))
 	g.values, g.numbers[v.name] = append(g.values, v), n
 	return n, nil
-}
-
-// chooseValues counts the events of each value of each dimension and keeps those with the most. It costs about 150 bytes for each
-// name. The choice is that of cells.trim, so it makes no difference to the result whether a reader met too many values or not.
-func (w *work) chooseValues(ctx context.Context) error {
-	all, err := w.tallies(ctx, true)
-	if err != nil {
-		return err
-	}
-	w.allowed = map[string]map[string]bool{}
-	for i := range cellFields {
-		w.choose(all, func(t *tally) *grouping { return t.groups[i] })
-	}
-	w.choose(all, func(t *tally) *grouping { return t.users })
-	return nil
-}
-
-// choose keeps the busiest values of one dimension when there are more than its limit.
-func (w *work) choose(all []*tally, of func(*tally) *grouping) {
-	sum := map[string]int64{}
-	for _, t := range all {
-		for _, v := range of(t).values {
-			if v.name != "" && v.name != agg.Others {
-				sum[v.name] += v.events
-			}
-		}
-	}
-	dimension := of(all[0]).dimension
-	most := w.limits[dimension]
-	if len(sum) <= most {
-		return
-	}
-	names := make([]string, 0, len(sum))
-	for name := range sum {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(sum[b], sum[a]), cmp.Compare(a, b)) })
-	w.allowed[dimension] = make(map[string]bool, most)
-	for _, name := range names[:most] {
-		w.allowed[dimension][name] = true
-	}
 }

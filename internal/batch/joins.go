@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -33,7 +34,7 @@ func (w *work) findJoins(ctx context.Context) error {
 			asking = append(asking, s)
 		}
 	}
-	parts, err := forEach(ctx, w, asking, func(event.Kind) event.LakeColumns { return event.FieldsOf(event.Model, event.RequestID) },
+	parts, err := forEach(ctx, w, w.units(asking, true), func(event.Kind) event.LakeColumns { return event.FieldsOf(event.Model, event.RequestID) },
 		func() map[string]struct{} { return map[string]struct{}{} },
 		func(ids map[string]struct{}, _ *source, b *event.LakeBlock) error {
 			models, requests := b.Field(event.Model), b.Field(event.RequestID)
@@ -50,7 +51,29 @@ func (w *work) findJoins(ctx context.Context) error {
 		return err
 	}
 	w.joins = newJoins(parts)
-	return nil
+	if len(w.joins.number) == 0 || w.own == whole {
+		return nil
+	}
+	return w.joinElsewhere(ctx)
+}
+
+// joinElsewhere looks for the models that are asked for among the requests of other shares. Those of the own share come with folding.
+func (w *work) joinElsewhere(ctx context.Context) error {
+	closed := slices.DeleteFunc(slices.Clone(w.sources), func(s *source) bool { return s.blocks != nil })
+	if err := w.open(ctx, closed, 0); err != nil {
+		return err
+	}
+	requests, _ := w.byKind()
+	found, err := forEach(ctx, w, w.units(requests, false), func(event.Kind) event.LakeColumns {
+		return event.ColumnsOf(event.LakeOffset) | event.FieldsOf(event.RequestID, event.Model)
+	}, func() *[]joined { return new(make([]joined, len(w.joins.number))) }, func(found *[]joined, s *source, b *event.LakeBlock) error {
+		w.joins.note(*found, s, b)
+		return s.checkOffsets(b)
+	})
+	for _, f := range found {
+		w.joins.learn([][]joined{*f})
+	}
+	return err
 }
 
 func newJoins(parts []map[string]struct{}) joins {
@@ -99,15 +122,14 @@ func (j *joins) note(found []joined, s *source, b *event.LakeBlock) {
 	}
 }
 
-// learn takes over what the readers found.
-func (j *joins) learn(parts []*tally) {
-	for _, t := range parts {
-		for i, f := range t.models {
+// learn takes over what readers found.
+func (j *joins) learn(found [][]joined) {
+	for _, models := range found {
+		for i, f := range models {
 			if f.model != "" && (j.models[i].model == "" || f.place < j.models[i].place) {
 				j.models[i] = f
 			}
 		}
-		t.models = nil
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 type source struct {
 	event.LakeFile
 	chain  int
+	first  int64 // rows of the hour before those of the file, in the order of places
 	kind   event.Kind
 	blocks []int            // rows of each
 	reader event.LakeReader // nil between the steps when many files are open
@@ -26,10 +27,10 @@ type source struct {
 // footer; opening it again takes about as long as reading 500 rows.
 const maxOpen = 256
 
-// open opens all files, checks what they say of themselves, and keeps the first ones open.
-func (w *work) open(ctx context.Context) error {
-	return w.share(ctx, len(w.sources), func(ctx context.Context, i int) error {
-		s := w.sources[i]
+// open opens files, checks what they say of themselves, and keeps the first ones open.
+func (w *work) open(ctx context.Context, sources []*source, keep int) error {
+	return w.share(ctx, len(sources), func(ctx context.Context, i int) error {
+		s := sources[i]
 		r, err := w.scan.OpenFile(ctx, s.LakeFile)
 		if err != nil {
 			return w.wrong(ctx, s, err)
@@ -42,7 +43,7 @@ func (w *work) open(ctx context.Context) error {
 		if rows != s.Rows {
 			return w.wrong(ctx, s, fmt.Errorf("it has %d rows, the manifest says %d", rows, s.Rows))
 		}
-		if i >= maxOpen {
+		if i >= keep {
 			s.reader = nil
 			return r.Close()
 		}
@@ -91,20 +92,30 @@ func (w *work) share(ctx context.Context, n int, fn func(ctx context.Context, i 
 	return g.Wait()
 }
 
-// forEach reads some columns of files, block by block, with several readers. Each reader has a state of its own, so that fn needs
-// no locks. Nothing is said of the order of blocks.
-func forEach[T any](ctx context.Context, w *work, sources []*source, columns func(event.Kind) event.LakeColumns, fresh func() T,
-	fn func(T, *source, *event.LakeBlock) error) ([]T, error) {
-	type unit struct {
-		source *source
-		block  int
-	}
-	var units []unit
+// unit is a block of a file.
+type unit struct {
+	source *source
+	block  int
+}
+
+// units are the blocks of files that are of the own share, or those that are not. A block is of the share that its first row is of.
+func (w *work) units(sources []*source, own bool) (units []unit) {
 	for _, s := range sources {
-		for block := range s.blocks {
-			units = append(units, unit{s, block})
+		at := s.first
+		for block, rows := range s.blocks {
+			if w.own.has(at) == own {
+				units = append(units, unit{s, block})
+			}
+			at += int64(rows)
 		}
 	}
+	return units
+}
+
+// forEach reads some columns of blocks with several readers. Each reader has a state of its own, so that fn needs no locks. Nothing
+// is said of the order of blocks.
+func forEach[T any](ctx context.Context, w *work, units []unit, columns func(event.Kind) event.LakeColumns, fresh func() T,
+	fn func(T, *source, *event.LakeBlock) error) ([]T, error) {
 	var states []T
 	var mu sync.Mutex // guards states and idle
 	var idle []T

@@ -31,6 +31,15 @@ var cellFields = [...]event.Field{event.Model, event.Tenant, event.Endpoint}
 
 const byModel = 0 // number of the model among them
 
+// modelsOf are the models of requests that the readers saw.
+func modelsOf(all []*tally) (found [][]joined) {
+	for _, t := range all {
+		found = append(found, t.models)
+		t.models = nil
+	}
+	return found
+}
+
 func newTally(w *work, countOnly bool) *tally {
 	t := &tally{w: w, countOnly: countOnly, users: w.newGrouping(event.UserID, countOnly)}
 	for i, f := range cellFields {
@@ -173,15 +182,4 @@ func (t *tally) choose(s *source, b *event.LakeBlock) ([]int32, error) {
 		t.keep = append(t.keep, int32(i))
 	}
 	return t.keep, nil
-}
-
-// addCells adds the whole cells that t folded, which belong to sum from then on.
-func (t *tally) addCells(sum cells) {
-	for _, g := range t.groups {
-		for _, v := range g.values {
-			if v.name != "" && v.cell != nil {
-				sum.add(agg.Group{Dimension: g.dimension, Value: v.name}, v.cell)
-			}
-		}
-	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
-// userTotal is what all readers found of one user.
+// userTotal is what is known of one user, or of users that readers did not keep apart.
 type userTotal struct {
 	name   string
 	events int64
@@ -15,10 +15,24 @@ type userTotal struct {
 	cell   *agg.Cell // of events that are no requests, nil when there are none
 }
 
-// addUsers merges what the readers found of users, and adds a cell for each of the busiest and one for the others. An hour has far
-// more users than it keeps apart: cells for all of them, only to be merged again, took a third of the time of a fold.
-func addUsers(all []*tally, most int, sum cells) {
-	totals, others := mergeUsers(all)
+func (u *userTotal) add(events int64, cell *agg.Cell) {
+	u.events += events
+	if cell != nil && u.cell != nil {
+		u.cell.Merge(cell)
+	} else if cell != nil {
+		u.cell = cell
+	}
+}
+
+// addUsers adds a cell for each of the busiest users and one for the others. An hour has far more users than it keeps apart: cells
+// for all of them, only to be merged again, took a third of the time of a fold.
+func (p *partial) addUsers(most int, sum cells) {
+	totals := make([]*userTotal, 0, len(p.users))
+	for _, u := range p.users {
+		if u.name != agg.Others {
+			totals = append(totals, u)
+		}
+	}
 	slices.SortFunc(totals, func(a, b *userTotal) int {
 		return cmp.Or(cmp.Compare(b.events, a.events), cmp.Compare(a.name, b.name))
 	})
@@ -29,45 +43,9 @@ func addUsers(all []*tally, most int, sum cells) {
 			sum.addUser(agg.Others, u, nil)
 		}
 	}
-	if others.total.name != "" { // those that readers did not keep apart
-		sum.addUser(agg.Others, &others.total, &others.users)
+	if others := p.users[agg.Others]; others != nil { // those that readers did not keep apart
+		sum.addUser(agg.Others, others, &p.others)
 	}
-}
-
-// otherUsers are users that no reader kept apart.
-type otherUsers struct {
-	total userTotal
-	users agg.Distinct
-}
-
-func mergeUsers(all []*tally) (totals []*userTotal, others otherUsers) {
-	byName := map[string]*userTotal{}
-	for _, t := range all {
-		others.users.Merge(&t.others)
-		for n, v := range t.users.values {
-			u := byName[v.name]
-			switch {
-			case v.name == "":
-				continue
-			case v.name == agg.Others:
-				u = &others.total
-				u.name = v.name
-			case u == nil:
-				u = &userTotal{name: v.name}
-				byName[v.name], totals = u, append(totals, u)
-			}
-			u.events += v.events
-			if n < len(t.usage) {
-				u.usage.Merge(&t.usage[n])
-			}
-			if v.cell != nil && u.cell != nil {
-				u.cell.Merge(v.cell)
-			} else if v.cell != nil {
-				u.cell = v.cell
-			}
-		}
-	}
-	return totals, others
 }
 
 // addUser adds what is known of a user, or of users, to a cell. users are those who made the requests, nil = the one of that name.
