@@ -267,6 +267,7 @@ type Claim struct {
 type ClaimRequest struct {
 	DagID, Owner string
 	Limit        int // tasks
+	Parts        int // of these: parts of a task, at most
 	MaxActive    int // scheduled and manual runs of the DAG that may be under way at the same time
 	Lease        time.Duration
 	Timeout      time.Duration // of a run, from its start
@@ -281,6 +282,10 @@ type TaskResult struct {
 	Progress Progress
 	Raised   int64     // what the try has counted: Run.Raised when it began
 	Log      []LogLine // what was not reported yet
+	// First names tasks that must be done before this one can go on, such as its parts, with so many tries each. Then the task waits for
+	// them and is executed once more; the other results above count nothing.
+	First   []string
+	Retries int
 }
 
 // Swept is what a sweep found.

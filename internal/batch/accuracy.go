@@ -107,7 +107,7 @@ func (s *Service) checkHour(ctx context.Context, p period, report *accuracyRepor
 	if err != nil || before.Version == 0 && len(stored) == 0 {
 		return err
 	}
-	now, err := s.recount(ctx, p.start)
+	now, err := s.recount(ctx, p.start, 0)
 	if err != nil {
 		return err
 	}

@@ -146,7 +146,7 @@ func (a *autoFolds) launch(ctx context.Context) {
 		s.track.hours[hour].busy = true
 		a.flying++
 		s.work.Go(func() {
-			res, err := s.foldHour(ctx, hour, true)
+			res, err := s.foldByItself(ctx, hour)
 			a.results <- autoResult{hour, res, err}
 		})
 	}

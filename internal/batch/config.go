@@ -34,8 +34,9 @@ type Processing struct {
 	Retries    int `yaml:"retries" env:"BATCH_PROCESSING_RETRIES" default:"3" min:"0" max:"100" doc:"further tries of a task that failed"`
 	RetryDelay int `yaml:"retry_delay" env:"BATCH_PROCESSING_RETRY_DELAY" default:"300" min:"0" max:"86400" doc:"seconds between two tries of a task"`
 
-	Workers  int `yaml:"workers" env:"BATCH_PROCESSING_WORKERS" default:"2" min:"1" max:"64" doc:"hours folded at the same time"`
-	MemoryMB int `yaml:"memory_mb" env:"BATCH_PROCESSING_MEMORY_MB" default:"256" min:"16" max:"1048576" doc:"MiB that the identities of the events of one hour may take while duplicates are removed, divided by the workers; an hour with more is read in several passes"`
+	Workers  int   `yaml:"workers" env:"BATCH_PROCESSING_WORKERS" default:"2" min:"1" max:"64" doc:"hours folded at the same time"`
+	MemoryMB int   `yaml:"memory_mb" env:"BATCH_PROCESSING_MEMORY_MB" default:"256" min:"16" max:"1048576" doc:"MiB that the identities of the events of one hour may take while duplicates are removed, divided by the workers; an hour with more is read in several passes"`
+	PartRows int64 `yaml:"part_rows" env:"BATCH_PROCESSING_PART_ROWS" default:"20000000" min:"0" max:"1000000000000" doc:"rows of an hour above which its aggregation is divided into parts of about so many rows each (64 at most), which all instances on one database share; an instance that is alone folds in one piece. 0 = never"`
 }
 
 // Policies are the rules of the four DAGs.
@@ -80,7 +81,7 @@ func Defaults() Config {
 		Processing: Processing{
 			HourlyCron: "0 * * * *", DailyCron: "0 0 * * *", WeeklyCron: "0 0 * * 0", MonthlyCron: "0 0 1 * *",
 			Timezone: "UTC", Policies: Policies{defaultPolicy(), defaultPolicy(), defaultPolicy(), defaultPolicy()},
-			Timeout: 3600, Retries: 3, RetryDelay: 300, Workers: 2, MemoryMB: 256,
+			Timeout: 3600, Retries: 3, RetryDelay: 300, Workers: 2, MemoryMB: 256, PartRows: 20_000_000,
 		},
 		Aggregation: Aggregation{Enabled: true, Intervals: Intervals{Hourly: true, Daily: true, Weekly: true, Monthly: true}, Metrics: slices.Clone(columnGroups)},
 		Reports:     reportingDefaults(),
@@ -118,6 +119,7 @@ func (c *Config) Validate() error {
 		path        string
 		v, min, max int
 	}{
+		{"batch_processing.part_rows", int(c.Processing.PartRows), 0, 1e12},
 		{"batch_processing.timeout", c.Processing.Timeout, 1, 604800}, {"batch_processing.retries", c.Processing.Retries, 0, 100},
 		{"batch_processing.retry_delay", c.Processing.RetryDelay, 0, 86400}, {"batch_processing.workers", c.Processing.Workers, 1, 64},
 		{"batch_processing.memory_mb", c.Processing.MemoryMB, 16, 1 << 20},

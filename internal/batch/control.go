@@ -108,18 +108,17 @@ func (s *Service) CancelRun(ctx context.Context, id string) (agg.Run, error) {
 
 // halt stops what this process executes of a run and waits for that.
 func (s *Service) halt(ctx context.Context, id string, why error) {
-	s.mu.Lock()
-	e := s.active[id]
-	s.mu.Unlock()
-	if e == nil {
-		return
+	mine := s.of(id)
+	for _, e := range mine {
+		e.cancel(why)
 	}
-	e.cancel(why)
 	wait, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
-	select {
-	case <-e.done:
-	case <-wait.Done():
+	for _, e := range mine {
+		select {
+		case <-e.done:
+		case <-wait.Done():
+		}
 	}
 }
 

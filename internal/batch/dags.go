@@ -24,7 +24,8 @@ type dag struct {
 type dagTask struct {
 	ID        string
 	DependsOn []string
-	run       taskFunc // nil: not available in this version, then it is skipped
+	run       taskFunc                // nil: not available in this version, then it is skipped
+	part      func(k, n int) taskFunc // does part k of n; nil: the task is not done in parts
 }
 
 func (s *Service) catalogue() []*dag {
@@ -32,13 +33,13 @@ func (s *Service) catalogue() []*dag {
 	p := s.cfg.Processing
 	dags := []*dag{
 		{id: "hxp_hourly_aggregation", about: "Folds the raw events of each hour into hourly_aggregations.", period: "hourly", cron: p.HourlyCron, tasks: []dagTask{
-			{"hourly_aggregation", none, s.hourlyAggregation}}},
+			{"hourly_aggregation", none, s.hourlyAggregation, s.hourlyPart}}},
 		{id: "hxp_daily_aggregation", about: "Merges the hours of each day into daily_aggregations and makes the reports that are due.", period: "daily", cron: p.DailyCron, tasks: []dagTask{
-			{"daily_aggregation", none, s.aggregation(levels["daily"])}, {"report_generation", []string{"daily_aggregation"}, s.reportGeneration}}},
+			{"daily_aggregation", none, s.aggregation(levels["daily"]), nil}, {"report_generation", []string{"daily_aggregation"}, s.reportGeneration, nil}}},
 		{id: "hxp_weekly_aggregation", about: "Merges the days of each week, from Sunday, into weekly_aggregations and analyses capacity.", period: "weekly", cron: p.WeeklyCron, tasks: []dagTask{
-			{"weekly_aggregation", none, s.aggregation(levels["weekly"])}, {"capacity_analysis", []string{"weekly_aggregation"}, s.capacityAnalysis}}},
+			{"weekly_aggregation", none, s.aggregation(levels["weekly"]), nil}, {"capacity_analysis", []string{"weekly_aggregation"}, s.capacityAnalysis, nil}}},
 		{id: "hxp_monthly_aggregation", about: "Merges the days of each month into monthly_aggregations.", period: "monthly", cron: p.MonthlyCron, tasks: []dagTask{
-			{"monthly_aggregation", none, s.aggregation(levels["monthly"])}}},
+			{"monthly_aggregation", none, s.aggregation(levels["monthly"]), nil}}},
 	}
 	for _, d := range dags {
 		d.every, _ = parseCron(d.cron) // Config.Validate has seen both
@@ -105,12 +106,16 @@ func (d *dag) latest(first, now time.Time) ([]time.Time, time.Time) {
 	return nil, first
 }
 
-// chosen returns the tasks of a run: all, or the one that it names.
+// chosen returns the tasks of a run: all, or the one that it names, which may be a part of one.
 func (d *dag) chosen(task string) []dagTask {
 	if task == "" {
 		return d.tasks
 	}
+	base, k, n, part := agg.PartOf(task)
 	for _, t := range d.tasks {
+		if part && t.ID == base && t.part != nil {
+			return []dagTask{{ID: task, DependsOn: []string{}, run: t.part(k, n)}}
+		}
 		if t.ID == task {
 			return []dagTask{t}
 		}
@@ -126,10 +131,16 @@ func (s *Service) newTasks(d *dag, task string) (out []agg.Task) {
 	return out
 }
 
-// downstream returns tasks with all that depend on them, in the order of the DAG.
+// downstream returns tasks with all that depend on them, in the order of the DAG, parts before the task that they are of.
 func (d *dag) downstream(tasks []string) (out []string) {
 	for _, t := range d.tasks {
-		if slices.Contains(tasks, t.ID) || slices.ContainsFunc(t.DependsOn, func(up string) bool { return slices.Contains(out, up) }) {
+		parts := len(out)
+		for _, name := range tasks {
+			if base, _, _, ok := agg.PartOf(name); ok && base == t.ID {
+				out = append(out, name)
+			}
+		}
+		if len(out) > parts || slices.Contains(tasks, t.ID) || slices.ContainsFunc(t.DependsOn, func(up string) bool { return slices.Contains(out, up) }) {
 			out = append(out, t.ID)
 		}
 	}

@@ -117,6 +117,22 @@ type Backfills interface {
 	PauseBackfill(ctx context.Context, id int64, paused bool) (agg.Backfill, error)
 }
 
+// Parts are hours that are folded in parts, while that is under way. What does not exist is the error Deps.NotFound.
+type Parts interface {
+	// HourPlan returns the plan by which an hour is folded in so many parts.
+	HourPlan(ctx context.Context, hour int64, parts int) (agg.HourPlan, error)
+	// PlanHour stores a plan in place of the one with the id replaces, "" = none, and returns the one that is there then.
+	PlanHour(ctx context.Context, p agg.HourPlan, replaces string) (agg.HourPlan, error)
+	ChooseForPlan(ctx context.Context, plan string, choice []byte) error
+	// SavePart stores what a part made, unless that is there; counted: only the events of each value.
+	SavePart(ctx context.Context, plan string, part int, counted bool, data []byte) error
+	// PartsMade returns the parts that are there; true = it only counted.
+	PartsMade(ctx context.Context, plan string) (map[int]bool, error)
+	PartData(ctx context.Context, plan string, part int) ([]byte, error)
+	DropHourPlan(ctx context.Context, plan string) error
+	PurgeHourPlans(ctx context.Context, age time.Duration) error
+}
+
 // Scanner opens raw files for reading.
 type Scanner interface {
 	OpenFile(ctx context.Context, file event.LakeFile) (event.LakeReader, error)
@@ -139,6 +155,7 @@ type Deps struct {
 	Periods Periods
 	Rows    Rows
 	Runs    Runs
+	Parts   Parts
 	Scanner Scanner
 	Lake    Lake
 	Ends    Ends

@@ -81,17 +81,27 @@ func (s *Service) executions() []*execution {
 	return slices.Collect(maps.Values(s.active))
 }
 
-// note adds a line to the log of the try of a task that this process executes.
+// taskOfRun names a task of a run.
+type taskOfRun struct{ run, task string }
+
+// of returns what this process executes of a run.
+func (s *Service) of(run string) (out []*execution) {
+	for _, e := range s.executions() {
+		if e.lease.Run == run {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// note adds a line to the log of what this process executes of a run.
 func (s *Service) note(r *agg.Run, level, text string) {
-	s.mu.Lock()
-	e := s.active[r.ID]
-	s.mu.Unlock()
-	if e != nil {
+	for _, e := range s.of(r.ID) {
 		e.log(s.now(), level, text)
 	}
 }
 
-// start executes a claimed task. An execution of the same run that was taken from this process, and has not ended yet, ends first.
+// start executes a claimed task. An execution of the same task that was taken from this process, and has not ended yet, ends first.
 func (s *Service) start(c agg.Claim) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,13 +110,14 @@ func (s *Service) start(c agg.Claim) {
 	}
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	e := &execution{lease: c.Lease, cancel: cancel, done: make(chan struct{})}
-	before := s.active[c.Of.ID]
-	s.active[c.Of.ID] = e
+	key := taskOfRun{c.Of.ID, c.Task}
+	before := s.active[key]
+	s.active[key] = e
 	s.work.Go(func() {
 		defer func() {
 			s.mu.Lock()
-			if s.active[c.Of.ID] == e {
-				delete(s.active, c.Of.ID)
+			if s.active[key] == e {
+				delete(s.active, key)
 			}
 			s.mu.Unlock()
 			cancel(nil)
@@ -211,7 +222,11 @@ func (s *Service) counting(ctx context.Context, r *agg.Run, work func(again bool
 // result makes what is stored of a try.
 func (s *Service) result(e *execution, run *agg.Run, summary any, state agg.RunState, err error, timeout bool) agg.TaskResult {
 	res := agg.TaskResult{State: state, Raised: run.Raised, RetryIn: s.cfg.Processing.retryDelay()}
+	missing, split := errors.AsType[*missingParts](err)
 	switch {
+	case split && !timeout:
+		res.First, res.Retries = missing.tasks, s.cfg.Processing.Retries
+		e.log(s.now(), "info", missing.Error())
 	case timeout:
 		res.State, res.Error = agg.RunFailed, s.timeoutText()+errorText(err.Error())
 	case err != nil:
@@ -378,7 +393,7 @@ func (s *Service) foldInterval(ctx context.Context, r *agg.Run, done map[int64]h
 	}
 	for i, hour := range hours {
 		progress(int64(i), int64(len(hours)), "hours")
-		res, err := s.foldHour(ctx, hour, onlyDirty)
+		res, err := s.foldForRun(ctx, r, hour, onlyDirty, progress)
 		if err != nil {
 			return err
 		}

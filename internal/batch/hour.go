@@ -16,9 +16,14 @@ type hourResult struct {
 	Took                                    time.Duration
 }
 
-// foldHour folds one hour as it is in the lake now and stores the result. Two folds of one hour never overlap, and a fold holds one
-// of the slots; onlyDirty skips an hour that somebody else has folded meanwhile.
-func (s *Service) foldHour(ctx context.Context, hour int64, onlyDirty bool) (res hourResult, err error) {
+// foldHour folds one hour as it is in the lake now and stores the result. onlyDirty skips an hour that somebody else has folded
+// meanwhile; an hour of more rows than most, unless that is 0, is not folded and the error is a *largeHour.
+func (s *Service) foldHour(ctx context.Context, hour int64, onlyDirty bool, most int64) (hourResult, error) {
+	return s.makeHour(ctx, hour, onlyDirty, func(ctx context.Context) (*recounted, error) { return s.recount(ctx, hour, most) })
+}
+
+// makeHour stores what make makes of an hour. Two of these never overlap for one hour, and each holds one of the slots.
+func (s *Service) makeHour(ctx context.Context, hour int64, onlyDirty bool, make func(context.Context) (*recounted, error)) (res hourResult, err error) {
 	done, err := s.busy.take(ctx, "hourly", hour)
 	if err != nil {
 		return res, err
@@ -42,7 +47,7 @@ func (s *Service) foldHour(ctx context.Context, hour int64, onlyDirty bool) (res
 		res.Took = s.now().Sub(began)
 		s.book.foldEnds(hour, res, err, s.now())
 	}()
-	f, err := s.recount(ctx, hour)
+	f, err := make(ctx)
 	if err != nil {
 		return res, err
 	}
@@ -62,7 +67,7 @@ func (s *Service) foldHour(ctx context.Context, hour int64, onlyDirty bool) (res
 	}
 	models := max(len(f.aggregate.Rows[agg.ByModel])-1, 0) // without the total
 	s.log.Info("hourly aggregation", "hour", hourName(hour), "events", f.events, "duplicates", f.duplicates(), "files", f.files, "models", models,
-		"on_base", f.based, "changed", change.Any(), "passes", f.passes, "took", s.now().Sub(began))
+		"on_base", f.based, "changed", change.Any(), "passes", f.passes, "parts", f.parts, "took", s.now().Sub(began))
 	return hourResult{Files: int64(f.files), Rows: f.rows, Events: f.events, Duplicates: f.duplicates(), Models: int64(models),
 		Folded: true, Changed: change.Any(), Version: f.version}, nil
 }
@@ -73,14 +78,20 @@ type recounted struct {
 	aggregate agg.Aggregate
 	version   int64
 	files     int
+	parts     int
 	based     bool // raw files of it have left
 }
 
-// recount makes an hour as it is in the lake now and stores nothing.
-func (s *Service) recount(ctx context.Context, hour int64) (*recounted, error) {
+// recount makes an hour as it is in the lake now and stores nothing. most is that of foldHour.
+func (s *Service) recount(ctx context.Context, hour, most int64) (*recounted, error) {
 	files, base, version, err := s.deps.Hours.HourSnapshot(ctx, hour)
 	if err != nil {
 		return nil, err
+	}
+	if most > 0 && len(base) == 0 {
+		if rows := rowsOf(files); rows > most {
+			return nil, &largeHour{int(min(maxParts, (rows+most-1)/most))}
+		}
 	}
 	f, err := s.folder.fold(ctx, hour, files)
 	if err != nil {
@@ -90,5 +101,5 @@ func (s *Service) recount(ctx context.Context, hour int64) (*recounted, error) {
 	if err := sum.merge(base); err != nil {
 		return nil, fmt.Errorf("base of hour %s: %w", hourName(hour), err)
 	}
-	return &recounted{f, sum.aggregate(levels["hourly"].of(hour), s.columns), version, len(files), len(base) > 0}, nil
+	return &recounted{f, sum.aggregate(levels["hourly"].of(hour), s.columns), version, len(files), 1, len(base) > 0}, nil
 }

@@ -40,19 +40,18 @@ func (s *Service) TaskLogs(ctx context.Context, id, task string, try int) ([]agg
 	return lines, nil
 }
 
-// unstored are the lines of a task that this process executes and has not stored yet.
-func (s *Service) unstored(run, task string, try int) []agg.LogLine {
-	s.mu.Lock()
-	e := s.active[run]
-	s.mu.Unlock()
-	if e == nil || (task != "" && (e.lease.Task != task || e.lease.Try != try)) {
-		return nil
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	lines := slices.Clone(e.lines)
-	for i := range lines {
-		lines[i].TaskID, lines[i].Try = e.lease.Task, e.lease.Try
+// unstored are the lines of a task that this process executes and has not stored yet; for task "" those of all tasks of the run.
+func (s *Service) unstored(run, task string, try int) (lines []agg.LogLine) {
+	for _, e := range s.of(run) {
+		if task != "" && (e.lease.Task != task || e.lease.Try != try) {
+			continue
+		}
+		e.mu.Lock()
+		for _, l := range e.lines {
+			l.TaskID, l.Try = e.lease.Task, e.lease.Try
+			lines = append(lines, l)
+		}
+		e.mu.Unlock()
 	}
 	return lines
 }

@@ -106,7 +106,7 @@ func (s *Service) foldHours(ctx context.Context, hours []event.HourState) (child
 		}
 		folded++
 		g.Go(func() error {
-			_, err := s.foldHour(ctx, h.Hour, true)
+			_, err := s.foldHour(ctx, h.Hour, true, 0)
 			return err
 		})
 	}

@@ -103,6 +103,40 @@ func decodePartial(src []byte) (*partial, error) {
 	return p, r.err
 }
 
+// encode writes which values are allowed; never empty.
+func (c choice) encode() []byte {
+	dst := []byte{partialVersion}
+	for _, dimension := range slices.Sorted(maps.Keys(c)) {
+		dst = appendValue(dst, dimension, int64(len(c[dimension])))
+		for _, name := range slices.Sorted(maps.Keys(c[dimension])) {
+			dst = append(binary.AppendUvarint(dst, uint64(len(name))), name...)
+		}
+	}
+	return dst
+}
+
+// decodeChoice reads what encode wrote; nil when there is nothing.
+func decodeChoice(src []byte) (choice, error) {
+	if src == nil {
+		return nil, nil
+	}
+	c, r := choice{}, partialReader{src: src}
+	if version := r.byte(); version != partialVersion {
+		return nil, fmt.Errorf("choice of values: %w: version %d", errPartial, version)
+	}
+	for len(r.src) > 0 {
+		dimension, n := r.text(), r.number()
+		names := map[string]bool{}
+		for range n {
+			if names[r.text()] = true; r.err != nil {
+				break
+			}
+		}
+		c[dimension] = names
+	}
+	return c, r.err
+}
+
 // mergeParts makes the hour out of the partials of all its parts.
 func mergeParts(encoded [][]byte, limits map[string]int) (*folded, error) {
 	sum := newPartial()

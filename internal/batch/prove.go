@@ -130,7 +130,7 @@ func (s *Service) proveDeep(ctx context.Context, hour, version int64, stored map
 		return "", context.Cause(ctx)
 	}
 	defer func() { <-s.slots }()
-	now, err := s.recount(ctx, hour)
+	now, err := s.recount(ctx, hour, 0)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return "", err

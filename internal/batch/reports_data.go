@@ -163,7 +163,7 @@ func without(rows []agg.Row, starts []int64) (out []int64) {
 // bring brings one period up to date.
 func (s *Service) bring(ctx context.Context, p period) error {
 	if p.below == "" {
-		_, err := s.foldHour(ctx, p.start, true)
+		_, err := s.foldHour(ctx, p.start, true, 0)
 		return err
 	}
 	_, err := s.makePeriod(ctx, p, true)

@@ -94,7 +94,9 @@ func (s *Service) schedule(ctx context.Context) {
 		s.attempt(ctx, "claim", s.claim)
 		if now := s.now(); now.Sub(purged) > time.Hour {
 			purged = now
-			s.attempt(ctx, "purge", func(ctx context.Context) error { return s.deps.Runs.PurgeLogs(ctx, logAge) })
+			s.attempt(ctx, "purge", func(ctx context.Context) error {
+				return errors.Join(s.deps.Runs.PurgeLogs(ctx, logAge), s.deps.Parts.PurgeHourPlans(ctx, 2*planAge))
+			})
 		}
 		select {
 		case <-tick.C:
@@ -214,7 +216,7 @@ func (s *Service) claim(ctx context.Context) error {
 		if d == nil || s.available(d, d.tasks) != nil {
 			continue // of another version, or switched off: what waits stays queued
 		}
-		claims, err := s.deps.Runs.Claim(ctx, agg.ClaimRequest{DagID: id, Owner: s.owner, Limit: min(room(), claimBatch), MaxActive: d.policy.MaxActive,
+		claims, err := s.deps.Runs.Claim(ctx, agg.ClaimRequest{DagID: id, Owner: s.owner, Limit: min(room(), claimBatch), Parts: s.roomForParts(), MaxActive: d.policy.MaxActive,
 			Lease: leaseTime, Timeout: s.cfg.Processing.timeout()})
 		if err != nil {
 			return err
@@ -244,6 +246,7 @@ func (s *Service) beat(ctx context.Context) {
 		case err == nil:
 			last = s.now()
 			s.dropLost(before, held)
+			s.attempt(ctx, "look around", s.lookAround)
 		case ctx.Err() != nil:
 			return
 		default:

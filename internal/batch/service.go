@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -30,6 +31,7 @@ type Service struct {
 	wake    chan struct{} // the scheduler looks at once
 	recheck chan struct{} // the leases of this process are looked at at once
 	reached offsets
+	shared  atomic.Bool // other instances are alive, as of the last look
 	counts  counts
 
 	book    *book // what is going on and how it went
@@ -43,8 +45,8 @@ type Service struct {
 	closing bool
 	work    sync.WaitGroup // every goroutine of the service
 	ctx     context.Context
-	active  map[string]*execution // by run
-	paused  map[string]bool       // by DAG, as of the last look
+	active  map[taskOfRun]*execution
+	paused  map[string]bool // by DAG, as of the last look
 }
 
 // maxLive bounds the tasks that execute or wait for data in this process at the same time.
@@ -58,7 +60,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if d.Hours == nil || d.Periods == nil || d.Rows == nil || d.Runs == nil || d.Scanner == nil || d.Lake == nil || d.Ends == nil || d.Parquet == nil ||
+	if d.Hours == nil || d.Periods == nil || d.Rows == nil || d.Runs == nil || d.Parts == nil || d.Scanner == nil || d.Lake == nil || d.Ends == nil || d.Parquet == nil ||
 		d.Reports == nil || d.ReportsDir == "" || d.NotFound == nil || d.BadCursor == nil {
 		return nil, errors.New("batch: a dependency is missing")
 	}
@@ -79,7 +81,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 		columns: chosen(cfg.Aggregation.Metrics),
 		track:   newTracker(),
 		busy:    newClaims(),
-		active:  map[string]*execution{},
+		active:  map[taskOfRun]*execution{},
 		paused:  map[string]bool{},
 	}
 	s.reports = newReporter(s, d.Reports, d.ReportsDir)

@@ -82,6 +82,14 @@ func (s *Service) check(req *agg.RunRequest, d *dag) error {
 	if d == nil {
 		return unknownDAG(req.DagID)
 	}
+	if bytes.Equal(req.Conf, []byte("null")) {
+		req.Conf = nil
+	}
+	if len(req.Conf) > 0 && bytes.TrimSpace(req.Conf)[0] != '{' {
+		bad("conf", "wrong_type", "conf is a JSON object")
+	} else {
+		checkParts(req, d, bad)
+	}
 	tasks := d.chosen(req.TaskID)
 	if tasks == nil {
 		bad("task_id", "unknown_task", fmt.Sprintf("%s has no task %q", d.id, req.TaskID))
@@ -94,12 +102,6 @@ func (s *Service) check(req *agg.RunRequest, d *dag) error {
 	}
 	if len(req.IdempotencyKey) > 255 {
 		bad("Idempotency-Key", "too_long", "the Idempotency-Key is longer than 255 bytes")
-	}
-	if bytes.Equal(req.Conf, []byte("null")) {
-		req.Conf = nil
-	}
-	if len(req.Conf) > 0 && bytes.TrimSpace(req.Conf)[0] != '{' {
-		bad("conf", "wrong_type", "conf is a JSON object")
 	}
 	switch {
 	case (req.Start == nil) != (req.End == nil):

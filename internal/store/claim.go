@@ -82,10 +82,14 @@ const ready = `SELECT t.run_id, t.task_id FROM task_instances t JOIN dag_runs r 
 	AND (r.timeout_at IS NULL OR r.timeout_at > ?)
 	AND NOT EXISTS (SELECT 1 FROM task_instances u WHERE u.run_id = t.run_id AND u.position < t.position AND u.state NOT IN ('success', 'skipped'))`
 
+// isPart tells a part of a task by its name, see agg.PartTask.
+const isPart = "(t.task_id LIKE '%.part____of___')"
+
 // candidates finds what to claim.
 func candidates(ctx context.Context, tx *sql.Tx, req *agg.ClaimRequest, now time.Time) ([]agg.Lease, error) {
 	var out []agg.Lease
-	find := func(state agg.RunState, limit int, more string, args ...any) error {
+	parts := req.Parts
+	take := func(state agg.RunState, limit int, more string, args ...any) error {
 		if limit = min(limit, req.Limit-len(out)); limit <= 0 {
 			return nil
 		}
@@ -95,6 +99,16 @@ func candidates(ctx context.Context, tx *sql.Tx, req *agg.ClaimRequest, now time
 			out = append(out, l)
 			return rows.Scan(&out[len(out)-1].Run, &out[len(out)-1].Task)
 		}, fmt.Sprintf("%s%s ORDER BY r.created_at, r.id, t.position LIMIT %d", ready, more, limit), args...)
+	}
+	// Parts are taken one by one, as many as there is room to work on: the others are for other instances.
+	find := func(state agg.RunState, limit int, more string, args ...any) error {
+		before := len(out)
+		if err := take(state, min(limit, parts), more+" AND "+isPart, args...); err != nil {
+			return err
+		}
+		taken := len(out) - before
+		parts -= taken
+		return take(state, limit-taken, more+" AND NOT "+isPart, args...)
 	}
 	if err := find(agg.RunRunning, req.Limit, ""); err != nil {
 		return nil, err
@@ -206,6 +220,13 @@ func (s *Store) Finish(ctx context.Context, l agg.Lease, res agg.TaskResult) (ru
 		if run, err = oneRun(ctx, tx, "WHERE id = ?", l.Run); err != nil {
 			return err
 		}
+		if len(res.First) > 0 {
+			if err := putFirst(ctx, tx, l, &res, position, now); err != nil {
+				return err
+			}
+			run, err = oneRun(ctx, tx, "WHERE id = ?", l.Run)
+			return err
+		}
 		done := res.State == agg.RunSuccess || res.State == agg.TaskSkipped
 		if again = position == 0 && done && run.Raised > res.Raised; again {
 			return insertLog(ctx, tx, l.Run, l.Task, l.Try, res.Log)
@@ -228,6 +249,25 @@ func (s *Store) Finish(ctx context.Context, l agg.Lease, res agg.TaskResult) (ru
 		return run, false, fmt.Errorf("store: end of %s of %s: %w", l.Task, l.Run, err)
 	}
 	return run, again, nil
+}
+
+// putFirst lets a task wait for others that are put before it, side by side. It tries to go on when they are done, which costs none of
+// its tries.
+func putFirst(ctx context.Context, tx *sql.Tx, l agg.Lease, res *agg.TaskResult, position int, now time.Time) error {
+	for _, task := range res.First {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO task_instances (run_id, position, task_id, state, try_number, max_tries, queued_at, error, summary, lease_owner, fence)
+			VALUES (?, ?, ?, 'queued', 0, ?, ?, '', '', '', 0) ON CONFLICT DO NOTHING`, l.Run, position-1, task, res.Retries, micros(now)); err != nil {
+			return err
+		}
+		if err := requeue(ctx, tx, l.Run, task, res.Retries, now); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE task_instances SET state = 'queued', max_tries = max_tries + 1, lease_expires = NULL WHERE run_id = ? AND task_id = ?",
+		l.Run, l.Task); err != nil {
+		return err
+	}
+	return insertLog(ctx, tx, l.Run, l.Task, l.Try, res.Log)
 }
 
 // endTry stores the result of a try; a task that is to be tried again but has no tries left has failed.
@@ -301,7 +341,9 @@ func (s *Store) LayDown(ctx context.Context, l agg.Lease, lines []agg.LogLine) e
 		if _, err := hold(ctx, tx, l, agg.Progress{}); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE dag_runs SET state = 'queued', started_at = NULL, timeout_at = NULL WHERE id = ?", l.Run); err != nil {
+		// The run waits again, unless another part of it is at work.
+		if _, err := tx.ExecContext(ctx, `UPDATE dag_runs SET state = 'queued', started_at = NULL, timeout_at = NULL WHERE id = ?
+			AND NOT EXISTS (SELECT 1 FROM task_instances t WHERE t.run_id = dag_runs.id AND t.state = 'running' AND t.task_id <> ?)`, l.Run, l.Task); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE task_instances SET state = 'queued', max_tries = max_tries + 1, started_at = NULL, lease_expires = NULL

@@ -436,7 +436,7 @@ func readTasks(ctx context.Context, tx *sql.Tx, runs []agg.Run) error {
 		byID[runs[i].ID], args[i] = &runs[i], runs[i].ID
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT run_id, task_id, state, try_number, max_tries, queued_at, next_try_at, started_at, ended_at, error, summary, lease_owner
-		FROM task_instances WHERE run_id IN (?`+strings.Repeat(", ?", len(runs)-1)+`) ORDER BY run_id, position`, args...)
+		FROM task_instances WHERE run_id IN (?`+strings.Repeat(", ?", len(runs)-1)+`) ORDER BY run_id, position, task_id`, args...)
 	if err != nil {
 		return err
 	}
