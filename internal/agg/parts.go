@@ -16,10 +16,10 @@ type HourPlan struct {
 	Hour    int64  // seconds since the epoch
 	Version int64  // of the hour, which the files make up
 	Files   []event.LakeFile
-	Cuts    []int64 // part k takes the rows from Cuts[k] to before Cuts[k+1], in the order of places
-	Run     string  // that it was made for
-	Raised  int64   // Run.Raised then
-	Choice  []byte  // values that are kept apart, once it is known that there are too many; nil = not so far
+	Cuts    []int64       // part k takes the rows from Cuts[k] to before Cuts[k+1], in the order of places
+	Run     string        // that it was made for
+	Raised  int64         // Run.Raised then
+	Choice  []byte        // values that are kept apart, once it is known that there are too many; nil = not so far
 	Age     time.Duration // by the clock of the database
 }
 

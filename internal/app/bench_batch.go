@@ -79,7 +79,7 @@ func (s *system) benchParts(ctx context.Context, hour int64, parts ...int) (out 
 			k, used, began := -1, processCPU(), time.Now()
 			note := func(next int) {
 				if k >= 0 {
-					took[k], cpu[k] = append(took[k], time.Since(began).Seconds()), append(cpu[k], (processCPU() - used).Seconds())
+					took[k], cpu[k] = append(took[k], time.Since(began).Seconds()), append(cpu[k], (processCPU()-used).Seconds())
 				}
 				k, used, began = next, processCPU(), time.Now()
 			}
