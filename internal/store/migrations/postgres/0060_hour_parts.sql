@@ -1,5 +1,3 @@
--- +goose Up
-
 -- Hours that are folded in parts, while that is under way. Times are microseconds since the epoch.
 CREATE TABLE hour_plans (
     id       TEXT COLLATE "C" NOT NULL PRIMARY KEY,
@@ -24,7 +22,3 @@ CREATE TABLE hour_parts (
     data    BYTEA NOT NULL,
     PRIMARY KEY (plan_id, part, piece)
 );
-
--- +goose Down
-DROP TABLE hour_parts;
-DROP TABLE hour_plans;
