@@ -18,6 +18,7 @@ import (
 // listener is what one listener of a broker speaks, as far as it can be found out from outside.
 type listener struct {
 	tls        bool
+	asks       bool // for a certificate, with tls, and did not like ours
 	sasl       bool
 	mechanisms []string // offered, with sasl
 }
@@ -32,6 +33,9 @@ func (l listener) mismatch(addr string, s Security) error {
 	set := "KAFKA_SECURITY_PROTOCOL=" + l.protocol()
 	if l.sasl && !s.sasl() {
 		set += " KAFKA_SASL_MECHANISM=" + strings.Join(l.mechanisms, "|") + " KAFKA_SASL_USERNAME=… KAFKA_SASL_PASSWORD=…"
+	}
+	if l.asks {
+		set += " KAFKA_SSL_CERT_FILE=… KAFKA_SSL_KEY_FILE=…"
 	}
 	switch {
 	case l.tls != s.tls() || l.sasl != s.sasl():
@@ -72,7 +76,11 @@ func knock(ctx context.Context, addr string, k *keys) (listener, error) {
 			d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, Certificates: k.certificates()}}
 			return d.DialContext(ctx, "tcp", addr)
 		}
-		if _, err := answer(ctx, door, apiVersions()); err != nil {
+		switch _, err := answer(ctx, door, apiVersions()); {
+		case err != nil && distrust(err) != "": // it speaks TLS, or it could not refuse us in it
+			l.asks = true
+			return l, nil
+		case err != nil:
 			return l, errSilent
 		}
 	}

@@ -205,6 +205,7 @@ func TestSecurity(t *testing.T) {
 		{"no tls", encrypted, bus.Security{}, "set KAFKA_SECURITY_PROTOCOL=SSL"},
 		{"no sasl and no tls", both, bus.Security{}, "set KAFKA_SECURITY_PROTOCOL=SASL_SSL KAFKA_SASL_MECHANISM="},
 		{"tls without sasl", both, trusting, "set KAFKA_SECURITY_PROTOCOL=SASL_SSL"},
+		{"no tls where a certificate is wanted", needsCert, bus.Security{}, "set KAFKA_SECURITY_PROTOCOL=SSL KAFKA_SSL_CERT_FILE=… KAFKA_SSL_KEY_FILE=…"},
 		{"tls to a plain listener", plain, trusting, "set KAFKA_SECURITY_PROTOCOL=PLAINTEXT"},
 		{"wrong password", refusing(t), user("SASL_PLAINTEXT", "PLAIN", "wrong"), "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD"},
 		{"wrong password, SCRAM", refusing(t, kfake.TLS(server)), user("SASL_SSL", "SCRAM-SHA-512", "wrong"), "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD"},
