@@ -174,7 +174,7 @@ func (h *instance) produceKeyed(t testing.TB, topic string, rs []request) {
 // deliver returns when the broker has acknowledged every message.
 func (h *instance) deliver(t testing.TB, msgs []*bus.Message) {
 	t.Helper()
-	b, err := bus.Connect(t.Context(), bus.Config{Bootstrap: []string{h.url("kafka")}}, slog.New(slog.DiscardHandler))
+	b, err := bus.Connect(t.Context(), h.brokers(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

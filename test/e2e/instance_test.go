@@ -33,6 +33,7 @@ type instance struct {
 	env  []string
 	sql  string // URL of the database; "" when hxp keeps its own
 
+	keys     []string // settings that the broker wants beside its address
 	services []string // the command: up, or run and some services
 	lake     string   // URL of the lake; "" when it is in the folder
 
@@ -53,7 +54,7 @@ func start(t testing.TB, broker string, args ...string) *instance {
 // prepare is start without the start.
 func prepare(t testing.TB, broker string, args ...string) *instance {
 	t.Helper()
-	h := &instance{dir: t.TempDir(), args: args, env: append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+broker), sql: database(t), lake: lakeURL(), services: []string{"up"}}
+	h := &instance{dir: t.TempDir(), args: args, env: append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+broker), keys: keysOf(t, broker), sql: database(t), lake: lakeURL(), services: []string{"up"}}
 	for _, p := range ports {
 		h.env = append(h.env, p+"=0")
 	}
@@ -110,7 +111,7 @@ func (h *instance) up(t testing.TB) {
 	defer log.Close()
 	command := append(slices.Clone(h.services), "--data-dir", filepath.Join(h.dir, "data"), "--ready-file", ready)
 	cmd := exec.Command(binary, append(command, h.args...)...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = slices.Concat(h.env, h.stores()), log, log
+	cmd.Env, cmd.Stdout, cmd.Stderr = slices.Concat(h.env, h.keys, h.stores()), log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,7 @@ func (h *instance) cli(t testing.TB, args ...string) (stdout, stderr []byte, cod
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, args...)
 	cmd.Env = append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+h.url("kafka"), "HXP_DATA_DIR="+filepath.Join(h.dir, "data"))
-	cmd.Env = append(cmd.Env, h.stores()...)
+	cmd.Env = slices.Concat(cmd.Env, h.keys, h.stores())
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()

@@ -190,7 +190,7 @@ func (d *direct) connect(ctx context.Context) (err error) {
 	if d.bus != nil {
 		return nil
 	}
-	if d.bus, err = bus.Connect(ctx, bus.Config{Bootstrap: []string{d.url("kafka")}}, slog.New(slog.DiscardHandler)); err != nil {
+	if d.bus, err = bus.Connect(ctx, d.brokers(), slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
 	d.producer, err = d.bus.NewProducer(bus.ProducerOptions{})
