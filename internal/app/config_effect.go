@@ -15,6 +15,7 @@ func (c *Config) derive(t *conf.Tree) {
 	c.KafkaAPI.Ingest.Timeout = c.EventProcessing.Limits.Timeout
 	c.Batch.Lake.Group = c.Batch.Kafka.ConsumerGroup
 	c.Batch.Lake.Future = c.EventProcessing.Stream.Future
+	c.EventProcessing.Stream.Events, c.Batch.Lake.Events = c.KafkaAPI.Ingest.Event, c.KafkaAPI.Ingest.Event
 	if t.IsSet("kafka.max_poll_records") {
 		c.Batch.Lake.MaxPoll = c.Batch.Kafka.MaxPollRecords
 	}

@@ -86,8 +86,9 @@ func TestRefusedLarge(t *testing.T) {
 		{"depth", request(nested(MaxDepth - 1)), CodeDepth},
 		{"depth 10,000 before syntax", strings.Repeat("[", 10000), CodeDepth},
 		{"depth of objects", strings.Repeat(`{"a":`, 10000), CodeDepth},
-		{"keys, just", request(keys(MaxKeys - 2)), ""},
-		{"keys", request(keys(MaxKeys - 1)), CodeKeys},
+		// event_id and timestamp are keys that every event gets.
+		{"keys, just", request(keys(MaxKeys - 4)), ""},
+		{"keys", request(keys(MaxKeys - 3)), CodeKeys},
 		{"keys in depth", request(`"x":[{` + keys(300) + `},{` + keys(300) + `}]`), CodeKeys},
 		{"metrics, just", `{"event_type":"system_metric",` + keys(MaxMetrics) + `}`, ""},
 		{"metrics", `{"event_type":"system_metric",` + keys(MaxMetrics+1) + `}`, CodeKeys + " /k256"},

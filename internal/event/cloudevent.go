@@ -34,7 +34,7 @@ func (d *Decoder) structured(text []byte, e *Event) *Invalid {
 	}
 	for i := range d.attrs {
 		if a := &d.attrs[i]; a.name == "data_base64" {
-			data, v := unpackData(a.raw)
+			data, v := d.unpackData(a.raw)
 			if v != nil {
 				return v
 			}
@@ -45,7 +45,7 @@ func (d *Decoder) structured(text []byte, e *Event) *Invalid {
 }
 
 // unpackData takes JSON out of data_base64.
-func unpackData(raw []byte) ([]byte, *Invalid) {
+func (d *Decoder) unpackData(raw []byte) ([]byte, *Invalid) {
 	const at = "/data_base64"
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
@@ -55,7 +55,7 @@ func unpackData(raw []byte) ([]byte, *Invalid) {
 	if err != nil {
 		return nil, invalid(CodeFormat, at, "not base64: "+shorten(err.Error(), 100))
 	}
-	if v := wellFormed(data); v != nil {
+	if v := d.Limits.filled().wellFormed(data); v != nil {
 		v.Pointer = at
 		return nil, v
 	}

@@ -12,6 +12,8 @@ import (
 //
 // A Decoder is reusable, its zero value is ready, it is not for concurrent use. Texts of e may alias the value.
 type Decoder struct {
+	Limits Limits // as everywhere in an installation
+
 	parser  Parser
 	members []member
 	attrs   []attribute
@@ -19,6 +21,7 @@ type Decoder struct {
 
 // Decode reads one event and resets e first, with the promises of Parser.Parse.
 func (d *Decoder) Decode(value []byte, headers []Header, e *Event) *Invalid {
+	d.parser.Limits = d.Limits
 	if len(headers) == 0 {
 		return d.parser.Parse(value, e)
 	}
@@ -79,13 +82,14 @@ func mediaType(header string) string {
 
 // object splits the text of an object into its members without deciding what they mean, and judges it as Parse would.
 func (d *Decoder) object(text []byte) *Invalid {
+	l := d.Limits.filled()
 	d.attrs = d.attrs[:0]
-	if len(text) <= MaxSize && utf8.Valid(text) {
+	if len(text) <= l.Bytes && utf8.Valid(text) {
 		if i := skipSpace(text, 0); i < len(text) && text[i] == '{' {
-			d.parser.scan.keys = 0
+			d.parser.scan.begin(&l)
 			list, end := d.parser.scan.members(text, i+1, 1, d.members[:0], nil)
 			d.members = list
-			if end != fault && skipSpace(text, end) == len(text) && d.parser.scan.keys <= MaxKeys {
+			if end != fault && skipSpace(text, end) == len(text) && d.parser.scan.keys <= l.Keys {
 				for j := range list {
 					d.attrs = append(d.attrs, attributeOf(text, &list[j]))
 				}
@@ -93,7 +97,7 @@ func (d *Decoder) object(text []byte) *Invalid {
 			}
 		}
 	}
-	if v := wellFormed(text); v != nil { // rare: a fault, or escapes in a name
+	if v := l.wellFormed(text); v != nil { // rare: a fault, or escapes in a name
 		return v
 	}
 	if bytes.TrimLeft(text, " \t\r\n")[0] != '{' {

@@ -7,9 +7,10 @@
 // their own unit, and nothing is guessed.
 //
 // Promised: Parse and Reference agree on every input, verdict, wording and event; what AppendJSON writes of a parsed event
-// Parse reads as an equal event, as long as it is within the limits; equal events give equal bytes; an Identity never
+// Parse reads as an equal event; equal events give equal bytes; an Identity never
 // changes between versions. A valid event of everyday shape costs no allocation, and its texts alias the payload; an
-// invalid one costs some fifty times as much (28 µs beside 0.55 µs), bounded by MaxSize.
+// invalid one costs some fifty times as much (28 µs beside 0.55 µs), bounded by Limits.Bytes. Beyond an eighth of Limits.Bytes an event is
+// written once more to see whether its canonical form is within the limits too.
 //
 // What fails: an input that is no event gives an Invalid and leaves no more than the Kind behind; who read it writes it whole
 // to TopicDeadLetters as a DeadLetter. Nothing here reads a clock, blocks, logs or keeps state between events. Whether a

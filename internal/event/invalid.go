@@ -15,8 +15,8 @@ const (
 	CodeRange     = "out_of_range"       // outside of the limits or the list of a field
 	CodeTimestamp = "bad_timestamp"      // neither RFC 3339 nor epoch, or outside 1970 to 9999
 	CodeKind      = "unknown_event_type" // event_type missing or unknown
-	CodeDepth     = "too_deep"           // nested deeper than MaxDepth
-	CodeKeys      = "too_many_keys"      // more than MaxKeys object keys, or more than MaxMetrics metrics
+	CodeDepth     = "too_deep"           // nested deeper than Limits.Depth
+	CodeKeys      = "too_many_keys"      // more than Limits.Keys object keys, or more than MaxMetrics metrics
 	CodeSize      = "too_large"          // payload, string or metric name over its limit
 	CodeFormat    = "wrong_format"       // breaks the rules of the format that it came in: CloudEvents, OTLP, LiteLLM …
 	CodeFuture    = "future_timestamp"   // too far ahead of the clock; judged by the caller, never by Parse
@@ -25,18 +25,15 @@ const (
 // Codes lists every code, in the order in which faults are looked for; for closed sets of metric labels.
 var Codes = []string{CodeSize, CodeUTF8, CodeSyntax, CodeDepth, CodeKeys, CodeKind, CodeType, CodeNegative, CodeRange, CodeTimestamp, CodeFormat, CodeFuture}
 
-// The limits of one event.
+// The limits of the parts of an event, which are the same everywhere; for those of the whole see Limits.
 const (
-	MaxSize       = 256 << 10 // bytes of the whole payload
-	MaxDepth      = 32        // nested objects and arrays, the payload itself being the first
-	MaxKeys       = 512       // object keys of the whole payload
-	MaxMetrics    = 256       // entries of Event.Metrics
-	maxMetricName = 200       // bytes
-	maxIDText     = 512       // bytes of event_id, correlation_id, request_id, user_id, session_id
-	maxModelText  = 256       // bytes
-	maxComment    = 64 << 10  // bytes
-	maxText       = 1 << 10   // bytes of every other text
-	maxNumber     = 256       // bytes of a number literal that is read; longer ones carry no meaning
+	MaxMetrics    = 256      // entries of Event.Metrics
+	maxMetricName = 200      // bytes
+	maxIDText     = 512      // bytes of event_id, correlation_id, request_id, user_id, session_id
+	maxModelText  = 256      // bytes
+	maxComment    = 64 << 10 // bytes
+	maxText       = 1 << 10  // bytes of every other text
+	maxNumber     = 256      // bytes of a number literal that is read; longer ones carry no meaning
 )
 
 // Invalid says why an input is not an event: a code for machines, a JSON pointer (RFC 6901) to the faulty part ("" is the

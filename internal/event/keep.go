@@ -72,7 +72,10 @@ func (p *Parser) distinct(data []byte, list []member) bool {
 		}
 		if !cleared {
 			cleared = true
-			clear(p.seen[:])
+			if n := 2 * p.scan.limit.Keys; len(p.seen) != n {
+				p.seen = make([]uint16, n)
+			}
+			clear(p.seen)
 			for j := range list[:i] {
 				if list[j].name == 0 {
 					p.enter(data, list, j)

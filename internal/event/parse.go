@@ -12,11 +12,13 @@ import (
 // Whatever is faulty, ambiguous (a key twice, a field beside its alias) or very rare (escapes in keys, numbers of more than
 // 18 characters) it hands to Reference: that one decides and words the fault.
 type Parser struct {
+	Limits Limits // as everywhere in an installation
+
 	scan       scanner
 	top, inner []member // of the payload, of its "data"
 	strangers  []member // members that the catalogue does not know for the kind
 	spare      []member // takes turns with strangers
-	seen       [2 * MaxKeys]uint16
+	seen       []uint16 // set of keys; twice as many places as there may be keys
 	scratch    []byte
 	slab       []byte // memory for texts that cannot alias the payload; given away piece by piece, never taken back
 }
@@ -24,26 +26,30 @@ type Parser struct {
 // Parse reads one event in the canonical, flat or bare form and resets e first. It returns nil when the event is valid;
 // otherwise e holds no more than its Kind, if that much was to be read. Texts of e alias data where nothing had to be unescaped.
 func (p *Parser) Parse(data []byte, e *Event) *Invalid {
-	if len(data) > MaxSize || !utf8.Valid(data) || !p.read(data) {
-		return Reference(data, e)
+	l := p.Limits.filled()
+	if len(data) > l.Bytes || !utf8.Valid(data) || !p.read(data, &l) {
+		return l.reference(data, e)
 	}
 	e.Reset()
 	if !p.envelope(data, e) {
-		return meaning(data, e)
+		return l.meaning(data, e)
 	}
 	e.Settle()
+	if p.scan.deepest == l.Depth || p.scan.keys > l.Keys-nearKeys || len(data) > l.Bytes/nearBytes {
+		return l.written(e)
+	}
 	return nil
 }
 
 // read takes the notes of an object and tells whether it is well-formed and within the limits.
-func (p *Parser) read(data []byte) bool {
+func (p *Parser) read(data []byte, l *Limits) bool {
 	i := skipSpace(data, 0)
 	if i == len(data) || data[i] != '{' {
 		return false
 	}
-	p.scan.keys = 0
+	p.scan.begin(l)
 	p.top, i = p.scan.members(data, i+1, 1, p.top[:0], &p.inner)
-	return i != fault && skipSpace(data, i) == len(data) && p.scan.keys <= MaxKeys
+	return i != fault && skipSpace(data, i) == len(data) && p.scan.keys <= l.Keys
 }
 
 // envelope reads the notes of the payload, and by them the fields of the event.

@@ -22,19 +22,23 @@ import (
 //  6. event_id, timestamp, source, schema_version, correlation_id, data, metadata
 //  7. data fields of the kind in the order of the catalogue, each under its own name or else its first alias
 //  8. unknown fields in the order of the text
+//  9. size, depth and number of keys of the canonical form
 //
 // Of keys given twice in one object the last one counts, in the place of the first. A null is as good as absent.
 // Texts of e do not alias data. After a fault e holds no more than its Kind, if that much was to be read.
-func Reference(data []byte, e *Event) *Invalid {
+func Reference(data []byte, e *Event) *Invalid { return Limits{}.filled().reference(data, e) }
+
+// reference is Reference under other limits.
+func (l Limits) reference(data []byte, e *Event) *Invalid {
 	e.Reset()
-	if v := wellFormed(data); v != nil {
+	if v := l.wellFormed(data); v != nil {
 		return v
 	}
-	return meaning(data, e)
+	return l.meaning(data, e)
 }
 
-// meaning is Reference for a text that is known to be well-formed.
-func meaning(data []byte, e *Event) *Invalid {
+// meaning is reference for a text that is known to be well-formed.
+func (l Limits) meaning(data []byte, e *Event) *Invalid {
 	e.Reset()
 	if bytes.TrimLeft(data, " \t\r\n")[0] != '{' {
 		return wrongType("", "an object", data)
@@ -49,7 +53,7 @@ func meaning(data []byte, e *Event) *Invalid {
 		}
 	}
 	e.Settle()
-	return nil
+	return l.written(e)
 }
 
 // object is a JSON object with its keys in the order of the text.

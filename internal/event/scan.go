@@ -29,9 +29,14 @@ const (
 // scanner reads JSON text. Its methods take the place where they begin and return the place behind what they read, or fault;
 // they do not say why, that is for Reference.
 type scanner struct {
-	keys   int // object keys so far
-	spaced bool
+	limit   Limits
+	keys    int // object keys so far
+	deepest int // nesting so far, below the members of an object
+	spaced  bool
 }
+
+// begin makes the scanner ready for another text.
+func (s *scanner) begin(l *Limits) { s.limit, s.keys, s.deepest = *l, 0, 0 }
 
 const fault = -1
 
@@ -153,8 +158,10 @@ func (s *scanner) nested(data []byte, i, depth int) int {
 		}
 		switch c := data[i]; c {
 		case '{', '[':
-			if depth++; depth > MaxDepth {
-				return fault
+			if depth++; depth > s.deepest {
+				if s.deepest = depth; depth > s.limit.Depth {
+					return fault
+				}
 			}
 			objects &^= 1 << depth
 			closing := byte(']')

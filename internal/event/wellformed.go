@@ -9,14 +9,14 @@ import (
 )
 
 // wellFormed judges the text before its meaning.
-func wellFormed(data []byte) *Invalid {
-	if len(data) > MaxSize {
-		return invalid(CodeSize, "", fmt.Sprintf("payload of %d bytes; at most %d are taken, so split it or leave texts out", len(data), MaxSize))
+func (l Limits) wellFormed(data []byte) *Invalid {
+	if v := l.sized(data); v != nil {
+		return v
 	}
 	if !utf8.Valid(data) {
 		return invalid(CodeUTF8, "", fmt.Sprintf("byte %d is not UTF-8; encode the payload as UTF-8", invalidByte(data)))
 	}
-	if v := withinLimits(data); v != nil {
+	if v := l.nested(data); v != nil {
 		return v
 	}
 	if !json.Valid(data) {
@@ -35,33 +35,6 @@ func invalidByte(data []byte) int {
 		n += size
 	}
 	return n
-}
-
-// withinLimits counts brackets and colons outside of strings, up to the first limit that is passed. In JSON they are the depth
-// and the keys; of a text that is not JSON it need only be quick, because such a text is refused either way.
-func withinLimits(data []byte) *Invalid {
-	depth, keys := 0, 0
-	for i := 0; i < len(data); i++ {
-		switch data[i] {
-		case '"':
-			for i++; i < len(data) && data[i] != '"'; i++ {
-				if data[i] == '\\' {
-					i++
-				}
-			}
-		case '{', '[':
-			if depth++; depth > MaxDepth {
-				return invalid(CodeDepth, "", fmt.Sprintf("nested deeper than %d; flatten the payload", MaxDepth))
-			}
-		case '}', ']':
-			depth--
-		case ':':
-			if keys++; keys > MaxKeys {
-				return invalid(CodeKeys, "", fmt.Sprintf("more than %d object keys; send fewer fields or several events", MaxKeys))
-			}
-		}
-	}
-	return nil
 }
 
 func syntaxDetail(data []byte) string {

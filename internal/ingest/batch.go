@@ -88,6 +88,7 @@ func (b *batch) recycle() {
 func (a *API) prepare(b *batch) *refusal {
 	now := a.now()
 	b.now = now.UnixMicro()
+	b.decoder.Limits = a.cfg.Event
 	n := len(b.spans)
 	b.items = grown(b.items, n)
 	b.msgs = grown(b.msgs, n)

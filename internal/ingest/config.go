@@ -1,6 +1,10 @@
 package ingest
 
-import "time"
+import (
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
 
 // Config are the limits of the way in.
 type Config struct {
@@ -10,6 +14,7 @@ type Config struct {
 	MaxInFlightBytes int64         `yaml:"max_in_flight_bytes" env:"HXP_INGEST_MAX_IN_FLIGHT_BYTES" default:"268435456" min:"1048576" doc:"Bytes of all bodies under way, unpacked; beyond it the answer is 429."`
 	FilterBytes      int64         `yaml:"duplicate_filter_bytes" env:"HXP_INGEST_FILTER_BYTES" default:"67108864" min:"0" doc:"Memory of the duplicate filter; it knows about one id per 48 bytes. 0 switches it off."`
 	MaxFuture        time.Duration `yaml:"max_future" env:"HXP_MAX_FUTURE" default:"5m" min:"0s" doc:"How far ahead of the clock a timestamp may be; later ones go to the dead letters."`
+	Event            event.Limits  `yaml:"event" doc:"Limits of one event, for every way in and for every reader of the topics."`
 	RateLimit        float64       `yaml:"rate_limit_events_per_second" env:"HXP_INGEST_RATE_LIMIT" default:"0" min:"0" doc:"Events a second that one sender (principal, else address) may bring; beyond it the answer is 429 with RateLimit headers. 0 = without limit."`
 	RateBurst        int64         `yaml:"rate_limit_burst" env:"HXP_INGEST_RATE_BURST" default:"0" min:"0" doc:"Events that one sender may bring at once. 0 = what the rate gives in ten seconds."`
 	DailyQuota       int64         `yaml:"daily_quota_events" env:"HXP_INGEST_DAILY_QUOTA" default:"0" min:"0" doc:"Events that one sender may bring in a day (UTC); a restart forgets what was counted. 0 = without limit."`

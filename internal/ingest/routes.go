@@ -188,7 +188,7 @@ func (a *API) testRoute(w http.ResponseWriter, r *http.Request) {
 		Warnings []string  `json:"warnings"`
 	}{make([]verdict, len(in.Events)), append([]string{}, x.Strange()...)}
 	for i, raw := range in.Events {
-		var d event.Decoder
+		d := event.Decoder{Limits: a.cfg.Event}
 		var e event.Event
 		if bad := d.Decode(raw, nil, &e); bad != nil {
 			badRoute(w, r, &route.Fault{Pointer: fmt.Sprintf("/events/%d%s", i, bad.Pointer), Code: bad.Code, Detail: bad.Detail})

@@ -60,7 +60,7 @@ func (a *API) Offer(ctx context.Context, records []Record) ([]Outcome, error) {
 	b := batches.Get().(*batch)
 	defer a.finish(b)
 	out := make([]Outcome, len(records))
-	var d event.Decoder
+	d := event.Decoder{Limits: a.cfg.Event}
 	var e event.Event
 	var body []byte
 	for _, r := range records {

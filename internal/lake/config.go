@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
 // Config holds the settings of the lake.
@@ -28,6 +30,8 @@ type Config struct {
 	// Future is how far ahead of its record's time an event may be. It must be the stream's tolerance, so that every record
 	// is either in the lake or in the dead letters; app copies it. 0 = 5 minutes.
 	Future time.Duration `yaml:"-"`
+	// Events are the limits of one event, for the same reason those of the stream; app copies them.
+	Events event.Limits `yaml:"-"`
 }
 
 // withDefaults fills what a caller that builds Config by hand left empty.

@@ -1,6 +1,10 @@
 package stream
 
-import "time"
+import (
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
 
 // Config holds the settings of the fast path.
 type Config struct {
@@ -14,5 +18,7 @@ type Config struct {
 	MaxModels     int           `yaml:"max_models" env:"EVENT_PROCESSING_MAX_MODELS" default:"1000" min:"1" doc:"distinct models told apart by a lane; the rest count under __other__"`
 	MaxTenants    int           `yaml:"max_tenants" env:"EVENT_PROCESSING_MAX_TENANTS" default:"200" min:"1" doc:"distinct tenants told apart by a lane; the rest count under __other__"`
 	SnapshotEvery time.Duration `yaml:"snapshot_every" env:"EVENT_PROCESSING_SNAPSHOT_EVERY" default:"60s" doc:"time between snapshots of the windows"`
-	SnapshotBytes int64         `yaml:"snapshot_journal_bytes" env:"EVENT_PROCESSING_SNAPSHOT_JOURNAL_BYTES" default:"67108864" doc:"journal written since the last snapshot that brings the next one forward"`
+	// Events are the limits of one event. They must be those of everybody who reads or writes the topics; app copies them.
+	Events        event.Limits `yaml:"-"`
+	SnapshotBytes int64        `yaml:"snapshot_journal_bytes" env:"EVENT_PROCESSING_SNAPSHOT_JOURNAL_BYTES" default:"67108864" doc:"journal written since the last snapshot that brings the next one forward"`
 }

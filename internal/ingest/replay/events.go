@@ -8,7 +8,7 @@ var events = format{
 	wants: "JSON events with an event_type",
 	match: func(p *probe) bool { return p.shape != asTable && p.has("event_type") },
 	open: func(opening) decode {
-		var p event.Parser
+		p := event.Parser{Limits: event.Widest} // those of the installation are judged there
 		return func(r row, _ int64, e *event.Event) error {
 			if bad := p.Parse(r.json, e); bad != nil {
 				return bad

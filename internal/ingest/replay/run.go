@@ -276,6 +276,7 @@ func (in *input) decoder(o Options) *decoder {
 		source: "replay:" + in.format.name,
 		prefix: in.source.hash + "-",
 		file:   in.source.name,
+		parser: event.Parser{Limits: event.Widest}, // those of the installation are judged there
 	}
 }
 
@@ -291,7 +292,7 @@ func plainName(name string) string {
 	return strings.TrimSuffix(base, path.Ext(base))
 }
 
-// item decodes one row into e and encodes it. What would not be taken as an event by the readers of the topics is an error.
+// item decodes one row into e and encodes it. What no reader of the topics would take as an event is an error.
 func (d *decoder) item(r row, e *event.Event) (sink.Item, error) {
 	n := d.n
 	d.n++
