@@ -14,6 +14,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/ingest/format"
 )
 
 // fate is what becomes of an item.
@@ -54,6 +55,8 @@ type batch struct {
 	strict      bool             // one bad item refuses the body
 	quiet       bool             // who sent it keeps what is bad: no dead letters
 	format      string           // foreign format that the items were made from
+	left        []format.Skipped // what its format found to be no event
+	held        int64            // bytes that the gate wants back
 	key         string
 	results     bool // the answer names what was taken
 	contentType string

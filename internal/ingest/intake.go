@@ -91,6 +91,7 @@ func (a *API) finish(b *batch) {
 			}
 		}
 	}
+	a.gate.give(b.held)
 	b.recycle()
 }
 

@@ -5,7 +5,7 @@ import "github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 // metrics of the way in. Outcomes and codes are closed sets.
 type metrics struct {
 	accepted, rejected, duplicates telemetry.Counter
-	reasons                        *telemetry.CounterVec
+	reasons, skipped               *telemetry.CounterVec
 	throttled                      *telemetry.CounterVec
 	routed, unrouted               telemetry.Counter
 	bytes                          telemetry.Counter
@@ -24,6 +24,7 @@ func newMetrics(reg *telemetry.Registry, a *API) *metrics {
 		throttled:  reg.CounterVec("ingest_throttled_total", "Requests refused because their sender brought too much, by limit.", "limit"),
 		routed:     reg.Counter("ingest_routed_total", "Matches of events and routes."),
 		unrouted:   reg.Counter("ingest_route_copies_lost_total", "Copies of events that were not written because the topic of their route is not there."),
+		skipped:    reg.CounterVec("ingest_skipped_total", "Things in bodies of foreign formats that are no events, as their senders were told.", "format"),
 		bytes:      reg.Counter("ingest_bytes_total", "Bytes of the bodies as sent."),
 		samples:    reg.CounterVec("prometheus_samples_total", "Samples of remote writes, by what became of them.", "outcome"),
 		duration:   reg.Histogram("ingest_request_duration_seconds", "Time from the first byte of the body to the answer.", nil),

@@ -97,8 +97,7 @@ func (a *API) carry(ctx context.Context, b *batch, body []byte) error {
 	if !a.gate.take(int64(len(body))) {
 		return ErrBusy
 	}
-	defer a.gate.give(int64(len(body)))
-	b.body = body
+	b.body, b.held = body, int64(len(body))
 	if no := a.full(); no != nil {
 		return no
 	}

@@ -50,6 +50,7 @@ var homes = map[string][]string{
 	"codeberg.org/go-pdf/fpdf":           {"internal/batch/report"},
 	"codeberg.org/go-fonts/liberation":   {"internal/batch/report"},
 	"github.com/zeebo/xxh3":              {"internal/event", "internal/agg"},
+	"google.golang.org/protobuf":         {"internal/ingest"},
 	"cel.dev/cel-go":                     {"internal/event/expr"},
 }
 

@@ -1,0 +1,95 @@
+package ingest
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/hxp-enterprise/hxp/internal/ingest/format"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+// foreign is the dialect of POST /ingest/…: bodies of other systems, answered as POST /events is.
+type foreign struct {
+	problems
+	name string
+	read func(body []byte, it *format.Items) error
+}
+
+func (f foreign) split(a *API, _ *http.Request, b *batch, body []byte) *refusal {
+	switch mediaTypeOf(b.contentType) {
+	case jsonBody, ndjsonBody:
+	default:
+		return unsupportedType(b.contentType, "application/json or application/x-ndjson")
+	}
+	it := format.Items{Max: a.cfg.MaxItems}
+	if err := f.read(body, &it); err != nil {
+		return unreadable(err)
+	}
+	return a.adopt(b, f.name, &it)
+}
+
+func (foreign) answer(a *API, w http.ResponseWriter, _ *http.Request, b *batch) { a.answer(w, b) }
+
+// mountForeign adds the paths where other systems send what they have.
+func (a *API) mountForeign(m *httpx.Mux) {
+	encoding := httpx.Header("Content-Encoding", "gzip, zstd or none")
+	for _, f := range []struct {
+		foreign
+		doc string
+	}{
+		{foreign{name: "litellm", read: format.LiteLLM}, "Takes what LiteLLM's generic API callback sends: an array, lines, or one StandardLoggingPayload."},
+		{foreign{name: "openai", read: format.OpenAI}, "Takes answers that carry usage: chat completions, last chunks of streams, responses, embeddings, Anthropic's messages; one, an array, or lines."},
+		{foreign{name: "langfuse", read: format.Langfuse}, "Takes traces as Langfuse exports them: one, an array, or lines."},
+	} {
+		m.HandleFunc("POST /ingest/"+f.name, a.receiver(f.foreign), httpx.Doc(f.doc), httpx.Body("application/json", "application/x-ndjson"), encoding,
+			httpx.Header("Idempotency-Key", "makes the ids of events without one from this key and their index"),
+			httpx.Query("results", "all = name the place of every event, not only for bodies of up to 100"),
+			httpx.Answer("202", "all taken; duplicates count as taken"), httpx.Answer("207", "some rejected, each kept in the dead letters"),
+			httpx.Answer("400", "not readable as a whole, nothing taken"), httpx.Answer("413", "too large, nothing taken"),
+			httpx.Answer("415", "another content type or encoding"), httpx.Answer("422", "none taken"),
+			httpx.Answer("429", "too much under way, see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+	}
+	a.mountOTLP(m)
+}
+
+// mountOTLP adds the paths of OTLP/HTTP.
+func (a *API) mountOTLP(m *httpx.Mux) {
+	for signal, name := range otlpNames {
+		m.HandleFunc("POST /v1/"+name, a.receiver(otlp{format.Signal(signal)}),
+			httpx.Doc("Takes OTLP "+name+". What is no event of hxp is told as a partial success, with the reason; errors are a google.rpc.Status."),
+			httpx.Body(typeProtobuf, typeJSON), httpx.Header("Content-Encoding", "gzip, zstd or none"),
+			httpx.Answer("200", "taken, in whole or in part"), httpx.Answer("400", "not readable as a whole, nothing taken"),
+			httpx.Answer("413", "too large, nothing taken"), httpx.Answer("415", "another content type or encoding"),
+			httpx.Answer("429", "too much under way, see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+	}
+}
+
+var otlpNames = [...]string{format.Traces: "traces", format.Metrics: "metrics", format.Logs: "logs"}
+
+// unreadable is the answer to a body that a format cannot read as a whole.
+func unreadable(err error) *refusal {
+	if errors.Is(err, format.ErrTooMany) {
+		return &refusal{status: http.StatusRequestEntityTooLarge, detail: err.Error()}
+	}
+	return &refusal{status: http.StatusBadRequest, detail: err.Error()}
+}
+
+// adopt makes what a format found the items of a batch. The texts that it wrote count as bytes under way, like a body.
+func (a *API) adopt(b *batch, name string, it *format.Items) *refusal {
+	if !a.gate.take(int64(len(it.Text))) {
+		return a.readFailed(errFull)
+	}
+	b.held += int64(len(it.Text))
+	b.format, b.contentType = name, "application/json"
+	b.body, b.bad, b.left = it.Text, it.Bad, it.Left
+	b.spans = b.spans[:0]
+	from := 0
+	for _, end := range it.Ends {
+		b.spans = append(b.spans, span{from, end})
+		from = end
+	}
+	for _, s := range it.Left {
+		a.metrics.skipped.WithLabelValues(name).Add(float64(s.Count))
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+package format
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+var update = flag.Bool("update", false, "write what the decoders say as what they should say")
+
+// readers are the decoders by the name of their fixture.
+var readers = map[string]func([]byte, *Items) error{
+	"traces":   func(b []byte, it *Items) error { return OTLP(Traces, true, b, it) },
+	"metrics":  func(b []byte, it *Items) error { return OTLP(Metrics, true, b, it) },
+	"logs":     func(b []byte, it *Items) error { return OTLP(Logs, true, b, it) },
+	"litellm":  LiteLLM,
+	"openai":   OpenAI,
+	"langfuse": Langfuse,
+}
+
+func fixture(tb testing.TB, name string) []byte {
+	tb.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name+".json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// describe writes items one a line: the event as its readers will see it, or what is wrong with it; then what was left.
+func describe(it *Items) string {
+	var out strings.Builder
+	var p event.Parser
+	var e event.Event
+	from := 0
+	for i, end := range it.Ends {
+		text := it.Text[from:end]
+		from = end
+		bad := it.Bad[i]
+		if bad == nil {
+			bad = p.Parse(text, &e)
+		}
+		if bad != nil {
+			fmt.Fprintf(&out, "! %s at %s of %s\n", bad.Code, bad.Pointer, text)
+		} else {
+			fmt.Fprintf(&out, "%s\n", event.AppendJSON(nil, &e))
+		}
+	}
+	if left := it.Reasons(); left != "" {
+		fmt.Fprintf(&out, "left: %s\n", left)
+	}
+	return out.String()
+}
+
+func TestFixtures(t *testing.T) {
+	for name, read := range readers {
+		it := Items{Max: 100}
+		if err := read(fixture(t, name), &it); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		got := describe(&it)
+		if strings.Contains(got, "SECRET") {
+			t.Errorf("%s: content is kept: %s", name, got)
+		}
+		file := filepath.Join("testdata", name+".want")
+		if *update {
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, want)
+		}
+	}
+}
+
+// TestProtobufSaysTheSame: what a request means does not depend on its encoding.
+func TestProtobufSaysTheSame(t *testing.T) {
+	for name, signal := range map[string]Signal{"traces": Traces, "metrics": Metrics, "logs": Logs} {
+		var fromJSON, fromProto Items
+		fromJSON.Max, fromProto.Max = 100, 100
+		body := fixture(t, name)
+		if err := OTLP(signal, true, body, &fromJSON); err != nil {
+			t.Fatal(err)
+		}
+		if err := OTLP(signal, false, toProto(t, name, body), &fromProto); err != nil {
+			t.Fatal(err)
+		}
+		if a, b := describe(&fromJSON), describe(&fromProto); a != b {
+			t.Errorf("%s:\nJSON     %s\nprotobuf %s", name, a, b)
+		}
+	}
+}
+
+func TestWholeBodies(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		ok         bool
+	}{
+		{"traces", `{}`, true}, {"traces", `{"resourceSpans": null}`, true}, {"traces", `{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}`, true},
+		{"traces", `[]`, false}, {"traces", `{`, false}, {"traces", ``, false},
+		{"litellm", `{`, false}, {"litellm", ``, false}, {"litellm", `[]`, true}, {"litellm", `[{}`, false}, {"litellm", "{}\n{", true},
+		{"openai", `{"id":"x","object":"list"}`, true}, {"openai", "\n\n", false}, {"langfuse", `{"trace":{}}`, true},
+	} {
+		it := Items{Max: 10}
+		if err := readers[c.name]([]byte(c.body), &it); (err == nil) != c.ok {
+			t.Errorf("%s %q: %v", c.name, c.body, err)
+		}
+	}
+	if err := OTLP(Traces, false, bytes.Repeat([]byte{0xff}, 50), &Items{Max: 10}); err == nil {
+		t.Error("50 bytes of 0xff are no protobuf")
+	}
+	if err := OTLP(Traces, false, nil, &Items{Max: 10}); err != nil {
+		t.Errorf("an empty request: %v", err)
+	}
+}
+
+// TestTooMany: a body holds no more than the limit, whatever it holds.
+func TestTooMany(t *testing.T) {
+	for name, read := range readers {
+		it := Items{Max: 2}
+		if err := read(fixture(t, name), &it); !errors.Is(err, ErrTooMany) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package format
+
+import (
+	"strconv"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// usageField is one number of a usage object.
+type usageField struct {
+	field event.Field
+	paths [][]string // where it may stand; the first that is there counts
+}
+
+// usageFields are the places of token counts: chat completions and embeddings of OpenAI and all who speak like it, its
+// responses, Anthropic's messages, Vertex and Gemini, Bedrock's converse.
+var usageFields = []usageField{
+	{event.PromptTokens, [][]string{{"prompt_tokens"}, {"input_tokens"}, {"promptTokenCount"}, {"inputTokens"}}},
+	{event.CompletionTokens, [][]string{{"completion_tokens"}, {"output_tokens"}, {"candidatesTokenCount"}, {"outputTokens"}}},
+	{event.CachedTokens, [][]string{{"prompt_tokens_details", "cached_tokens"}, {"input_tokens_details", "cached_tokens"}, {"cache_read_input_tokens"}, {"prompt_cache_hit_tokens"}, {"cachedContentTokenCount"}, {"cacheReadInputTokens"}}},
+	{event.ReasoningTokens, [][]string{{"completion_tokens_details", "reasoning_tokens"}, {"output_tokens_details", "reasoning_tokens"}, {"thoughtsTokenCount"}}},
+}
+
+// cacheWritten are the places of the tokens that were written to a cache.
+var cacheWritten = [][]string{{"cache_creation_input_tokens"}, {"cacheWriteInputTokens"}, {"prompt_tokens_details", "cache_write_tokens"}, {"input_tokens_details", "cache_write_tokens"}}
+
+// readUsage takes the token counts of a usage object over; it tells whether there were any. What is given by one usage is not
+// overwritten by the next.
+//
+// Cached and reasoning tokens are parts of prompt and completion in an event. Anthropic and Bedrock count cached tokens
+// beside input_tokens, Gemini counts thoughts beside candidates: there they are added.
+func readUsage(e *event.Event, rest *object, usage []byte) bool {
+	if len(usage) == 0 || usage[0] != '{' {
+		return false
+	}
+	found := false
+	for _, u := range usageFields {
+		if n, ok := countAt(usage, u.paths); ok && !e.Has(u.field) {
+			e.SetInt(u.field, n)
+			found = found || u.field == event.PromptTokens || u.field == event.CompletionTokens
+		}
+	}
+	if !found {
+		return false
+	}
+	written, _ := countAt(usage, cacheWritten)
+	if written > 0 {
+		rest.add("cache_creation_tokens", strconv.AppendInt(nil, written, 10))
+	}
+	cached, prompt := e.Int(event.CachedTokens), e.Int(event.PromptTokens)
+	native := member(usage, "prompt_tokens") == nil && member(usage, "input_tokens_details") == nil && member(usage, "promptTokenCount") == nil
+	if beside := native && (member(usage, "cache_read_input_tokens") != nil || member(usage, "cache_creation_input_tokens") != nil || member(usage, "cacheReadInputTokens") != nil); beside || cached > prompt {
+		e.SetInt(event.PromptTokens, added(prompt, added(cached, written)))
+	}
+	if thoughts, ok := integer(member(usage, "thoughtsTokenCount")); ok {
+		e.SetInt(event.CompletionTokens, added(e.Int(event.CompletionTokens), thoughts))
+	}
+	return true
+}
+
+// added is a + b where both are counts; a count that is none stays as it is, for the parser to judge.
+func added(a, b int64) int64 {
+	const most = 1 << 40
+	if a < 0 || b < 0 || a > most || b > most {
+		return a
+	}
+	return a + b
+}
+
+func countAt(object []byte, paths [][]string) (int64, bool) {
+	for _, path := range paths {
+		if n, ok := integer(at(object, path...)); ok {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// engineTimes are vLLM's own times of a request (--enable-per-request-metrics), in milliseconds. Its time to first token runs
+// from when the request was scheduled; the wait before that is told beside it, so both together are what the sender waited.
+func engineTimes(e *event.Event, m []byte) {
+	ttft, ok := float(member(m, "time_to_first_token_ms"))
+	queue, waited := float(member(m, "queue_time_ms"))
+	decode, decoded := float(member(m, "generation_time_ms"))
+	if waited && finite(queue) {
+		e.SetInt(event.Queue, scaled(queue, millisecond))
+	} else {
+		queue = 0
+	}
+	if ok && finite(ttft, queue) {
+		e.SetInt(event.TTFT, scaled(ttft+queue, millisecond))
+		if decoded && finite(decode) && !e.Has(event.DurationMS) {
+			e.SetInt(event.DurationMS, scaled(ttft+queue+decode, millisecond))
+		}
+	}
+	if itl, ok := float(member(m, "mean_itl_ms")); ok && finite(itl) {
+		e.SetInt(event.TPOT, scaled(itl, millisecond))
+	}
+}

@@ -1,0 +1,147 @@
+package ingest
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/hxp-enterprise/hxp/internal/ingest/format"
+)
+
+// otlp is the dialect of the three paths of OTLP/HTTP: protobuf and JSON, answered in what was sent. What is no event of hxp is
+// told as a partial success with the reason, and so are events that were rejected, which lie in the dead letters.
+type otlp struct {
+	signal format.Signal
+}
+
+// The media types of OTLP.
+const (
+	typeProtobuf = "application/x-protobuf"
+	typeJSON     = "application/json"
+)
+
+func otlpType(contentType string) (asJSON, ok bool) {
+	t, _, err := mime.ParseMediaType(contentType)
+	return t == typeJSON, err == nil && (t == typeJSON || t == typeProtobuf)
+}
+
+func (o otlp) split(a *API, _ *http.Request, b *batch, body []byte) *refusal {
+	asJSON, ok := otlpType(b.contentType)
+	if !ok {
+		return unsupportedType(b.contentType, typeProtobuf+" or "+typeJSON)
+	}
+	return o.decode(a, b, asJSON, body)
+}
+
+func (o otlp) decode(a *API, b *batch, asJSON bool, body []byte) *refusal {
+	it := format.Items{Max: a.cfg.MaxItems}
+	if err := format.OTLP(o.signal, asJSON, body, &it); err != nil {
+		return unreadable(err)
+	}
+	return a.adopt(b, "otlp", &it)
+}
+
+func (o otlp) answer(a *API, w http.ResponseWriter, r *http.Request, b *batch) {
+	refused, why := o.partial(a, b)
+	if asJSON, _ := otlpType(r.Header.Get("Content-Type")); asJSON {
+		writeAs(w, http.StatusOK, typeJSON, o.jsonAnswer(refused, why))
+		return
+	}
+	writeAs(w, http.StatusOK, typeProtobuf, protoAnswer(refused, why))
+}
+
+// partial counts what did not become an event, and says why.
+func (o otlp) partial(a *API, b *batch) (refused int64, why string) {
+	n := a.tally(b)
+	left := format.Items{Left: b.left}
+	refused, why = int64(left.Skipped()+n[rejected]), left.Reasons()
+	if n[rejected] > 0 {
+		first := b.errors()[0]
+		if why != "" {
+			why += "; "
+		}
+		why += fmt.Sprintf("%d rejected and kept in the dead letters, the first because of %s at %s: %s", n[rejected], first.Code, first.Pointer, first.Detail)
+	}
+	return refused, why
+}
+
+// rejectedNames are the fields of partial_success by signal.
+var rejectedNames = [...]string{format.Traces: "rejectedSpans", format.Metrics: "rejectedDataPoints", format.Logs: "rejectedLogRecords"}
+
+func (o otlp) jsonAnswer(refused int64, why string) []byte {
+	if refused == 0 {
+		return []byte("{}")
+	}
+	out, err := json.Marshal(map[string]map[string]string{"partialSuccess": {rejectedNames[o.signal]: strconv.FormatInt(refused, 10), "errorMessage": why}})
+	if err != nil {
+		return []byte("{}") // texts always marshal
+	}
+	return out
+}
+
+// protoAnswer is an Export…ServiceResponse; the three are alike.
+func protoAnswer(refused int64, why string) []byte {
+	if refused == 0 {
+		return nil
+	}
+	var partial []byte
+	partial = protowire.AppendVarint(protowire.AppendTag(partial, 1, protowire.VarintType), uint64(refused))
+	partial = protowire.AppendString(protowire.AppendTag(partial, 2, protowire.BytesType), why)
+	return protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), partial)
+}
+
+// Codes of google.rpc that are used.
+const (
+	rpcOK                = 0
+	rpcCancelled         = 1
+	rpcInvalidArgument   = 3
+	rpcDeadlineExceeded  = 4
+	rpcResourceExhausted = 8
+	rpcUnimplemented     = 12
+	rpcInternal          = 13
+	rpcUnavailable       = 14
+)
+
+// rpcCode is what a refusal is called in google.rpc. What may be sent again is so by the codes that the protocol lists.
+func (no *refusal) rpcCode() int {
+	switch no.status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return rpcUnavailable
+	case http.StatusRequestTimeout:
+		return rpcDeadlineExceeded
+	case http.StatusRequestEntityTooLarge:
+		return rpcResourceExhausted
+	case http.StatusInternalServerError:
+		return rpcInternal
+	}
+	return rpcInvalidArgument
+}
+
+// refuse answers with a google.rpc.Status, as the protocol wants.
+func (o otlp) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
+	if asJSON, ok := otlpType(r.Header.Get("Content-Type")); ok && !asJSON {
+		status := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(no.rpcCode()))
+		writeAs(w, no.status, typeProtobuf, protowire.AppendString(protowire.AppendTag(status, 2, protowire.BytesType), no.detail))
+		return
+	}
+	out, err := json.Marshal(struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}{no.rpcCode(), no.detail})
+	if err != nil {
+		out = []byte("{}")
+	}
+	writeAs(w, no.status, typeJSON, out)
+}
+
+func writeAs(w http.ResponseWriter, status int, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the sender has gone: nothing is left to tell
+}
