@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -47,8 +48,16 @@ func sound(t *testing.T, body []byte, read func([]byte, *Items) error) {
 
 func fuzzOTLP(f *testing.F, name string, signal Signal) {
 	body := fixture(f, name)
-	f.Add(body)
-	f.Add(toProto(f, name, body))
+	root := roots[name]
+	for rs := range elements(member(body, root[0])) { // each thing alone: small seeds make a fast search
+		for ss := range elements(member(rs, root[1])) {
+			for thing := range elements(member(ss, root[2])) {
+				one := fmt.Appendf(nil, `{%q:[{"resource":%s,%q:[{%q:[%s]}]}]}`, root[0], member(rs, "resource"), root[1], root[2], thing)
+				f.Add(one)
+				f.Add(toProto(f, name, one))
+			}
+		}
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sound(t, body, func(b []byte, it *Items) error { return OTLP(signal, false, b, it) })
 		sound(t, body, func(b []byte, it *Items) error { return OTLP(signal, true, b, it) })

@@ -127,6 +127,33 @@ func at(object []byte, names ...string) []byte {
 	return object
 }
 
+// indexed is an object whose members were found once, for objects that are asked for many.
+type indexed []struct{ name, value []byte }
+
+func index(object []byte) (o indexed) {
+	o = make(indexed, 0, 64)
+	for n, v := range members(object) {
+		o = append(o, struct{ name, value []byte }{n, v})
+	}
+	return o
+}
+
+// get is member of the object.
+func (o indexed) get(name string) []byte {
+	for i := range o {
+		if string(o[i].name) == name {
+			if string(o[i].value) == "null" {
+				return nil
+			}
+			return o[i].value
+		}
+	}
+	return nil
+}
+
+// at walks down the names.
+func (o indexed) at(names ...string) []byte { return at(o.get(names[0]), names[1:]...) }
+
 // text returns the text of a string; not ok when the value is none.
 func text(raw []byte) (string, bool) {
 	if len(raw) < 2 || raw[0] != '"' {

@@ -33,8 +33,9 @@ var liteTexts = []struct {
 }
 
 func (it *Items) payload(raw []byte) {
-	id, status := textOr(member(raw, "id")), textOr(member(raw, "status"))
-	if name := textOr(member(raw, "event_group")); status == "" && name != "" {
+	top := index(raw)
+	id, status := textOr(top.get("id")), textOr(top.get("status"))
+	if name := textOr(top.get("event_group")); status == "" && name != "" {
 		it.refuse(raw, wrong("/event_group", "this is a budget alert of LiteLLM, not a logging payload; send alerts to a receiver of webhooks, and only generic_api callbacks here"))
 		return
 	}
@@ -44,11 +45,11 @@ func (it *Items) payload(raw []byte) {
 	}
 	var e event.Event
 	e.Kind, e.Source, e.ID = event.LLMRequest, liteLLMSource, id+":"+status
-	e.CorrelationID = textOr(member(raw, "trace_id"))
+	e.CorrelationID = textOr(top.get("trace_id"))
 	e.SetText(event.RequestID, id)
 	for _, t := range liteTexts {
 		for _, path := range t.paths {
-			if s := textOr(at(raw, path...)); s != "" {
+			if s := textOr(top.at(path...)); s != "" {
 				e.SetText(t.field, s)
 				break
 			}
@@ -57,7 +58,7 @@ func (it *Items) payload(raw []byte) {
 	if op, known := operations[e.Text(event.Operation)]; known {
 		e.SetText(event.Operation, op)
 	}
-	for choice := range elements(at(raw, "response", "choices")) {
+	for choice := range elements(top.at("response", "choices")) {
 		if s := textOr(member(choice, "finish_reason")); s != "" {
 			e.SetText(event.FinishReason, s)
 		}
@@ -65,21 +66,21 @@ func (it *Items) payload(raw []byte) {
 	}
 	var rest object
 	e.SetBool(event.Success, status == "success")
-	liteFailure(&e, raw, status)
-	liteUsage(&e, &rest, raw, status)
-	bad := liteTimes(&e, raw)
-	if cost, ok := float(member(raw, "response_cost")); ok && finite(cost) {
+	liteFailure(&e, top, status)
+	liteUsage(&e, &rest, top, status)
+	bad := liteTimes(&e, top)
+	if cost, ok := float(top.get("response_cost")); ok && finite(cost) {
 		e.SetInt(event.Cost, scaled(cost, float64(dollars)))
 	}
 	e.Extra = rest.text
-	e.Metadata = liteAbout(raw)
+	e.Metadata = liteAbout(top)
 	it.add(&e, bad)
 }
 
 // liteUsage prefers the counts of the usage object, which tell cached and reasoning tokens, to those of the payload.
-func liteUsage(e *event.Event, rest *object, raw []byte, status string) {
+func liteUsage(e *event.Event, rest *object, top indexed, status string) {
 	for _, path := range [][]string{{"metadata", "usage_object"}, {"hidden_params", "usage_object"}, {"response", "usage"}} {
-		if status == "success" && readUsage(e, rest, at(raw, path...)) {
+		if status == "success" && readUsage(e, rest, top.at(path...)) {
 			break
 		}
 	}
@@ -87,7 +88,7 @@ func liteUsage(e *event.Event, rest *object, raw []byte, status string) {
 		field event.Field
 		name  string
 	}{{event.PromptTokens, "prompt_tokens"}, {event.CompletionTokens, "completion_tokens"}, {event.TotalTokens, "total_tokens"}} {
-		if n, ok := integer(member(raw, own.name)); ok && !e.Has(own.field) {
+		if n, ok := integer(top.get(own.name)); ok && !e.Has(own.field) {
 			e.SetInt(own.field, n)
 		}
 	}
@@ -102,8 +103,8 @@ func liteUsage(e *event.Event, rest *object, raw []byte, status string) {
 	}
 }
 
-func liteFailure(e *event.Event, raw []byte, status string) {
-	info := member(raw, "error_information")
+func liteFailure(e *event.Event, top indexed, status string) {
+	info := top.get("error_information")
 	if code, ok := integer(member(info, "error_code")); ok && code > 0 {
 		e.SetInt(event.StatusCode, code)
 	}
@@ -119,10 +120,10 @@ func liteFailure(e *event.Event, raw []byte, status string) {
 
 // liteTimes reads start, end and, for a stream, when the first piece came. Times are seconds since the epoch or, in older
 // versions, text without a zone, which is UTC.
-func liteTimes(e *event.Event, raw []byte) *event.Invalid {
+func liteTimes(e *event.Event, top indexed) *event.Invalid {
 	var at [3]int64
 	for i, name := range []string{"startTime", "endTime", "completionStartTime"} {
-		v := member(raw, name)
+		v := top.get(name)
 		if v == nil {
 			continue
 		}
@@ -139,7 +140,7 @@ func liteTimes(e *event.Event, raw []byte) *event.Invalid {
 			e.SetInt(event.DurationMS, (end-start)*microsecond)
 		}
 	}
-	stream := string(member(raw, "stream")) == "true"
+	stream := string(top.get("stream")) == "true"
 	e.SetBool(event.Streaming, stream)
 	if stream && start > 0 && first >= start && (first < end || end == 0) {
 		e.SetInt(event.TTFT, (first-start)*microsecond)
@@ -165,7 +166,7 @@ func microsOf(raw []byte) (int64, bool) {
 	return 0, false
 }
 
-func liteAbout(raw []byte) []byte {
+func liteAbout(top indexed) []byte {
 	var about object
 	for _, a := range []struct {
 		name string
@@ -174,9 +175,9 @@ func liteAbout(raw []byte) []byte {
 		{"provider", []string{"custom_llm_provider"}}, {"model_group", []string{"model_group"}}, {"call_id", []string{"litellm_call_id"}},
 		{"key_alias", []string{"metadata", "user_api_key_alias"}},
 	} {
-		about.addText(a.name, clipText(textOr(at(raw, a.path...))))
+		about.addText(a.name, clipText(textOr(top.at(a.path...))))
 	}
-	if hit := member(raw, "cache_hit"); string(hit) == "true" {
+	if hit := top.get("cache_hit"); string(hit) == "true" {
 		about.add("cache_hit", hit)
 	}
 	return about.text

@@ -8,10 +8,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
+// roots are the names on the way down to the things of a request.
+var roots = map[string][3]string{"traces": {"resourceSpans", "scopeSpans", "spans"}, "metrics": {"resourceMetrics", "scopeMetrics", "metrics"}, "logs": {"resourceLogs", "scopeLogs", "logRecords"}}
+
 // toProto encodes an export request that is given as JSON, so that one fixture serves both encodings.
 func toProto(tb testing.TB, name string, body []byte) []byte {
 	tb.Helper()
-	root := map[string][3]string{"traces": {"resourceSpans", "scopeSpans", "spans"}, "metrics": {"resourceMetrics", "scopeMetrics", "metrics"}, "logs": {"resourceLogs", "scopeLogs", "logRecords"}}[name]
+	root := roots[name]
 	encode := map[string]func([]byte) []byte{"traces": spanProto, "metrics": metricProto, "logs": recordProto}[name]
 	var out []byte
 	for rs := range elements(member(body, root[0])) {
