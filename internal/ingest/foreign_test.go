@@ -112,7 +112,7 @@ func TestOTLPAnswers(t *testing.T) {
 	}
 	span := append(tag(5, []byte("GET /")), tag(2, []byte("12345678"))...)
 	status, h, answer = f.raw("/v1/traces", "application/x-protobuf", tag(1, tag(2, tag(2, span))))
-	want := []byte{1<<3 | 0, 1, 2<<3 | 2}
+	want := []byte{1 << 3, 1, 2<<3 | 2}
 	if status != 200 || h.Get("Content-Type") != typeProtobuf || len(answer) < 5 || answer[0] != 1<<3|2 || !bytes.Equal(answer[2:5], want) {
 		t.Errorf("%d %s %q", status, h.Get("Content-Type"), answer)
 	}

@@ -98,11 +98,10 @@ type spanEvent struct {
 }
 
 type record struct {
-	name        string // event_name
-	time, seen  uint64
-	trace, id   []byte
-	attrs       []attr
-	bodyIsThere bool
+	name       string // event_name
+	time, seen uint64
+	trace, id  []byte
+	attrs      []attr
 }
 
 type metric struct {
