@@ -43,6 +43,10 @@ func (s *Service) partsOf(r *agg.Run) int {
 // checkParts holds what a request says of parts to the rules, and makes one for a part name that as its task.
 func checkParts(req *agg.RunRequest, d *dag, bad func(field, code, detail string)) {
 	var c partsConf
+	if _, _, _, part := agg.PartOf(req.TaskID); part {
+		bad("task_id", "unknown_task", `ask for a part by the conf {"part": 0, "parts": 4}`)
+		return
+	}
 	if len(req.Conf) == 0 {
 		return
 	}

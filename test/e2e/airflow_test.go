@@ -20,7 +20,7 @@ type airflow struct {
 }
 
 // startAirflow starts one whose tasks call h, on a database of its own, until the test ends.
-func startAirflow(t *testing.T, h *instance, venv, postgres string) *airflow {
+func startAirflow(t *testing.T, h *instance, venv, postgres string, env ...string) *airflow {
 	t.Helper()
 	script, err := filepath.Abs("../../tools/real/airflow")
 	if err != nil {
@@ -33,7 +33,7 @@ func startAirflow(t *testing.T, h *instance, venv, postgres string) *airflow {
 	state := t.TempDir()
 	var out, errs bytes.Buffer
 	cmd := exec.Command(script, "start", venv, state, dags, postgres)
-	cmd.Env = append(os.Environ(), "HXP_BATCH_URL="+h.url("batch-processing-api"))
+	cmd.Env = append(append(os.Environ(), "HXP_BATCH_URL="+h.url("batch-processing-api")), env...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.WaitDelay = time.Second // the processes that it leaves running hold its output open
 	t.Cleanup(func() {
@@ -112,7 +112,7 @@ func (a *airflow) runs(t *testing.T, dag, kind string, n int) []airflowRun {
 }
 
 // TestRealAirflow lets Apache Airflow 3 drive the batch service: by schedule, by hand with and without an interval, by backfill;
-// what it asked for stands in the tables.
+// what it asked for stands in the tables. Mapped tasks ask for the parts of each hour.
 func TestRealAirflow(t *testing.T) {
 	venv, postgres := need(t, "HXP_REAL_AIRFLOW", "Apache Airflow 3"), need(t, "HXP_REAL_AIRFLOW_DB", "the database of Apache Airflow")
 	h := start(t, "127.0.0.1:0")
@@ -127,7 +127,8 @@ func TestRealAirflow(t *testing.T) {
 		all, models := h.rows(t, day.Add(time.Duration(hour)*time.Hour))
 		same(t, fmt.Sprintf("hour %d in SQL", hour), all, models, sent[hour])
 	}
-	a := startAirflow(t, h, venv, postgres)
+	const parts = 3
+	a := startAirflow(t, h, venv, postgres, fmt.Sprint("HXP_HOURLY_PARTS=", parts))
 	const hourly = "hxp_hourly_aggregation"
 	eventually(t, 2*time.Minute, "the DAGs are parsed", func() bool {
 		var list struct {
@@ -164,26 +165,41 @@ func TestRealAirflow(t *testing.T) {
 		stored(hour)
 	}
 	a.runs(t, "hxp_watch", "scheduled", 1)
-	var mine struct {
-		Runs []struct {
-			State string
-			Start time.Time `json:"data_interval_start"`
-		}
+	type hourRun struct {
+		State string
+		Task  string    `json:"task_id"`
+		Start time.Time `json:"data_interval_start"`
 	}
+	var mine struct{ Runs []hourRun }
 	h.get(t, "batch-processing-api", "/dags/"+hourly+"/runs?limit=1000", &mine)
 	for _, want := range []time.Time{last, day, day.Add(time.Hour), day.Add(2 * time.Hour), day.Add(3 * time.Hour)} {
-		if !slices.ContainsFunc(mine.Runs, func(r struct {
-			State string
-			Start time.Time `json:"data_interval_start"`
-		}) bool {
-			return r.Start.Equal(want) && r.State == "success"
+		if !slices.ContainsFunc(mine.Runs, func(r hourRun) bool {
+			return r.Start.Equal(want) && r.State == "success" && r.Task == "hourly_aggregation"
 		}) {
 			t.Errorf("hxp has no run of the hour from %s that succeeded", want)
 		}
+		for k := range parts {
+			if task := fmt.Sprintf("hourly_aggregation.part_%02d_of_%02d", k, parts); !slices.ContainsFunc(mine.Runs, func(r hourRun) bool {
+				return r.Start.Equal(want) && r.State == "success" && r.Task == task
+			}) {
+				t.Errorf("hxp has no run of %s of the hour from %s that succeeded", task, want)
+			}
+		}
+	}
+	var order struct {
+		Tasks []struct {
+			ID         string   `json:"task_id"`
+			Downstream []string `json:"downstream_task_ids"`
+			Mapped     bool     `json:"is_mapped"`
+		}
+	}
+	a.do(t, "GET", "/api/v2/dags/"+hourly+"/tasks", nil, http.StatusOK, &order)
+	if got := fmt.Sprint(order.Tasks); got != "[{hourly_aggregation [] false} {hourly_aggregation_part [hourly_aggregation] true}]" {
+		t.Errorf("tasks of %s: %s", hourly, got)
 	}
 }
 
-// TestRealAirflow2 runs the same DAG file once on Airflow 2.11.
+// TestRealAirflow2 runs the same DAG file on Airflow 2.11: as it is, and with mapped tasks for parts.
 func TestRealAirflow2(t *testing.T) {
 	venv := need(t, "HXP_REAL_AIRFLOW2", "Apache Airflow 2.11")
 	h := start(t, "127.0.0.1:0")
@@ -195,11 +211,13 @@ func TestRealAirflow2(t *testing.T) {
 		t.Fatal(err)
 	}
 	home := t.TempDir()
+	var more []string
 	airflow := func(args ...string) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), filepath.Join(venv, "bin", "airflow"), args...)
 		cmd.Env = append(os.Environ(), "AIRFLOW_HOME="+home, "AIRFLOW__CORE__DAGS_FOLDER="+dags, "AIRFLOW__CORE__LOAD_EXAMPLES=False",
 			"HXP_BATCH_URL="+h.url("batch-processing-api"), "PATH="+filepath.Join(venv, "bin")+":"+os.Getenv("PATH"))
+		cmd.Env = append(cmd.Env, more...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("airflow %s: %v\n%.4000s", strings.Join(args, " "), err, out)
 		}
@@ -208,4 +226,20 @@ func TestRealAirflow2(t *testing.T) {
 	airflow("dags", "test", "hxp_hourly_aggregation", stamp(hour.Add(time.Hour)))
 	all, models := h.rows(t, hour)
 	same(t, "hour in SQL", all, models, rs)
+
+	later := generate(71, 300, "airflow2-parts", hour.Add(time.Hour))
+	h.send(t, later)
+	more = []string{"HXP_HOURLY_PARTS=2"}
+	airflow("dags", "test", "hxp_hourly_aggregation", stamp(hour.Add(2*time.Hour)))
+	all, models = h.rows(t, hour.Add(time.Hour))
+	same(t, "hour in SQL, in parts", all, models, later)
+	var runs struct {
+		Runs []struct {
+			Task string `json:"task_id"`
+		}
+	}
+	h.get(t, "batch-processing-api", "/runs?limit=3", &runs)
+	if got := fmt.Sprint(runs.Runs); got != "[{hourly_aggregation} {hourly_aggregation.part_01_of_02} {hourly_aggregation.part_00_of_02}]" {
+		t.Errorf("the last runs are %s", got)
+	}
 }

@@ -8,6 +8,9 @@ work is done twice.
 The interval of a run is what counts, so the timetables are named: with a plain cron string, Airflow 3 gives intervals of no length.
 A run that was started by hand without an interval takes the last whole one. `data_interval_start` and `data_interval_end` in the conf
 of a run win over both. A retry of a task attaches to the run that is still under way, if there is one.
+
+HXP_HOURLY_PARTS=n (1 to 64) lets the hour be folded in n parts: mapped tasks of Airflow ask for one part each before the task
+hourly_aggregation merges them. Every instance of hxp on the same database takes some. Runs of more than one hour are not divided.
 """
 
 from __future__ import annotations
@@ -131,13 +134,19 @@ def stamp(t: datetime) -> str:
     return t.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def run_task(dag_id: str, task_id: str, level: str, cron: str) -> dict:
-    """Submits one task of hxp for the interval of this run and waits for its end; the summary of the task."""
+def run_task(dag_id: str, task_id: str, level: str, cron: str, parts: int = 1, part: int | None = None) -> dict:
+    """Submits one task of hxp, or one part of it, for the interval of this run and waits for its end; the summary of the task."""
     start, end = interval(level, cron)
+    conf: dict = {"airflow_run_id": get_current_context()["dag_run"].run_id}
+    if parts > 1 and end - start == timedelta(hours=1):
+        conf |= {"parts": parts} | ({"merge": True} if part is None else {"part": part})
+    elif part is not None:
+        log.info("[%s, %s) is not one hour and is not divided", stamp(start), stamp(end))
+        return {}
     batch = Batch()
     status, answer, location = batch.call("POST", "/runs", {
         "dag_id": dag_id, "task_id": task_id, "data_interval_start": stamp(start), "data_interval_end": stamp(end),
-        "conf": {"airflow_run_id": get_current_context()["dag_run"].run_id},
+        "conf": conf,
     })
     if status in (400, 404, 409, 422):  # another try would hear the same
         raise AirflowFailException(f"{batch.base} does not take the run: {status} {answer.get('detail')}")
@@ -146,7 +155,7 @@ def run_task(dag_id: str, task_id: str, level: str, cron: str) -> dict:
     path = urllib.parse.urlsplit(location).path
     log.info("hxp runs %s of %s for [%s, %s): %s", task_id, dag_id, stamp(start), stamp(end), path)
     await_end(batch, path)
-    return summary(batch, path, task_id)
+    return summary(batch, path, answer.get("task_id") or task_id)
 
 
 def await_end(batch: Batch, path: str) -> None:
@@ -178,8 +187,8 @@ def summary(batch: Batch, path: str, task_id: str) -> dict:
     return found
 
 
-def dag(level: str, cron: str, *tasks: str) -> DAG:
-    """One DAG of hxp; its tasks follow each other."""
+def dag(level: str, cron: str, *tasks: str, parts: int = 1) -> DAG:
+    """One DAG of hxp; its tasks follow each other. With parts, mapped tasks come before the first one."""
     dag_id = f"hxp_{level}_aggregation"
     cron = environment(f"BATCH_PROCESSING_{level.upper()}_CRON", cron)
     with DAG(
@@ -202,15 +211,18 @@ def dag(level: str, cron: str, *tasks: str) -> DAG:
         doc_md=__doc__,
     ) as d:
         before = None
+        if parts > 1:
+            each = task(run_task, task_id=f"{tasks[0]}_part").partial(dag_id=dag_id, task_id=tasks[0], level=level, cron=cron, parts=parts)
+            before = each.expand(part=list(range(parts)))
         for task_id in tasks:
-            this = task(run_task, task_id=task_id)(dag_id, task_id, level, cron)
+            this = task(run_task, task_id=task_id)(dag_id, task_id, level, cron, parts if task_id == tasks[0] else 1)
             if before is not None:
                 before >> this
             before = this
     return d
 
 
-hourly_dag = dag("hourly", "0 * * * *", "hourly_aggregation")
+hourly_dag = dag("hourly", "0 * * * *", "hourly_aggregation", parts=min(64, max(1, int(environment("HXP_HOURLY_PARTS", "1")))))
 daily_dag = dag("daily", "0 0 * * *", "daily_aggregation", "report_generation")
 weekly_dag = dag("weekly", "0 0 * * 0", "weekly_aggregation", "capacity_analysis")
 monthly_dag = dag("monthly", "0 0 1 * *", "monthly_aggregation")
