@@ -42,7 +42,11 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	}
 	r.api, r.mux = api, httpx.NewMux(log, nil)
 	api.Mount(r.mux)
-	r.token = api.vault.Token(User{Name: "admin", Role: "Admin"}, "rest_api", noon, 24*time.Hour)
+	admin, ok, err := api.vault.user("admin")
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	r.token = api.vault.Token(admin, "rest_api", noon, 24*time.Hour)
 	return r
 }
 

@@ -2,6 +2,7 @@ package airflow
 
 import (
 	"context"
+	"crypto/hmac"
 	"errors"
 	"net"
 	"net/http"
@@ -99,7 +100,27 @@ func (a *API) who(r *http.Request) (caller, error) {
 	case err != nil:
 		return caller{}, refuse(http.StatusUnauthorized, "Invalid JWT token")
 	}
-	return caller{User{Name: c.Subject, Role: c.Role}, c.Via}, nil
+	u, err := a.bearer(c)
+	return caller{u, c.Via}, err
+}
+
+// bearer is the user of a good token as he is now. A token without a stamp was not given at a login: who holds the key signed it for the
+// command line, or the page got it where it needs no login.
+func (a *API) bearer(c claims) (User, error) {
+	if c.Stamp == "" {
+		if c.Via == "cli" || c.Via == "ui" && a.cfg.Open {
+			return User{Name: c.Subject, Role: c.Role}, nil
+		}
+		return User{}, refuse(http.StatusUnauthorized, "The token is of a login that no longer counts; log in again")
+	}
+	u, exists, err := a.vault.user(c.Subject)
+	if err != nil {
+		return User{}, err
+	}
+	if !exists || !hmac.Equal([]byte(u.stamp), []byte(c.Stamp)) {
+		return User{}, refuse(http.StatusUnauthorized, "The user was removed or changed after the token was given; log in again")
+	}
+	return u, nil
 }
 
 // cookieName holds the port, because cookies do not: two instances on one machine must not log each other out.

@@ -152,6 +152,63 @@ func TestAViewerOnlyReads(t *testing.T) {
 	if r.sched.dag("hxp_daily_aggregation").Paused {
 		t.Error("a viewer paused a DAG")
 	}
+	// Questions whose filters stand in a body change nothing.
+	r.want(200, "POST", "/dags/~/dagRuns/list", object{})
+	r.want(200, "POST", "/dags/~/dagRuns/~/taskInstances/list", object{})
+	plan := object{"dag_id": "hxp_daily_aggregation", "from_date": "2026-01-01T00:00:00Z", "to_date": "2026-01-02T00:00:00Z"}
+	r.want(200, "POST", "/backfills/dry_run", plan)
+	r.want(403, "POST", "/backfills", plan)
+	r.want(403, "POST", "/dags/hxp_daily_aggregation/dagRuns", object{"logical_date": nil})
+	r.want(403, "POST", "/dags/hxp_daily_aggregation/clearTaskInstances", object{})
+}
+
+// A token ends with what its user was when it was given: another password, another role, no user. Others' tokens go on.
+func TestATokenEndsWithItsUser(t *testing.T) {
+	r := newRig(t)
+	vault := r.api.vault
+	admin := r.token
+	login := func(role, password string) string {
+		t.Helper()
+		if err := vault.AddUser(User{Name: "eve", Role: role}, password); err != nil {
+			t.Fatal(err)
+		}
+		got := r.send("POST", "!/auth/token", object{"username": "eve", "password": password})
+		if got.status != 201 {
+			t.Fatal(got.status, string(got.body))
+		}
+		return got.json(t)["access_token"].(string)
+	}
+	use := func(token string, want int) {
+		t.Helper()
+		r.token = token
+		r.want(want, "GET", "/dags", nil)
+		r.token = admin
+		r.want(200, "GET", "/dags", nil)
+	}
+	first := login("User", "one password")
+	use(first, 200)
+	second := login("User", "another password")
+	use(first, 401)
+	use(second, 200)
+	third := login("Viewer", "another password")
+	use(second, 401)
+	use(third, 200)
+	passwords, err := vault.passwords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(passwords, "eve") // as an operator takes the line out
+	if err := vault.writeJSON(passwordsFile, passwords); err != nil {
+		t.Fatal(err)
+	}
+	use(third, 401)
+	// Who holds the key needs no login; a page without one counts only where none is needed.
+	use(vault.Token(User{Name: "root", Role: "Admin"}, "cli", noon, time.Hour), 200)
+	use(vault.Token(User{Name: "admin", Role: "Admin"}, "rest_api", noon, time.Hour), 401)
+	page := vault.Token(User{Name: "local", Role: "Admin"}, "ui", noon, time.Hour)
+	use(page, 200)
+	r.api.cfg.Open = false
+	use(page, 401)
 }
 
 func TestThePageLogsIn(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 type claims struct {
 	Subject  string `json:"sub"`
 	Role     string `json:"role"`
-	Via      string `json:"via"` // how runs that its bearer asks for are said to be triggered
+	Via      string `json:"via"`             // how runs that its bearer asks for are said to be triggered
+	Stamp    string `json:"stamp,omitempty"` // of the user who logged in, see User; "" = signed by who holds the key
 	Issued   int64  `json:"iat"`
 	NotYet   int64  `json:"nbf"`
 	Expires  int64  `json:"exp"`

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,10 @@ type User struct {
 	FirstName string `json:"first_name"`
 	LastName  string `json:"last_name"`
 	Email     string `json:"email"`
+
+	// stamp changes with the password and the role. A token that was given at a login holds it, and ends when it is no longer
+	// that of its user.
+	stamp string
 }
 
 // ErrUser is the error of a user that cannot be added.
@@ -172,6 +177,7 @@ func (v *Vault) Users() ([]User, error) {
 		if u.Role == "" {
 			u.Role = "Admin" // a line that somebody wrote into the passwords by hand
 		}
+		u.stamp = hex.EncodeToString(seal(v.secret, strings.Join([]string{"user", name, u.Role, passwords[name]}, "\x00"))[:16])
 		out = append(out, u)
 	}
 	return out, nil
@@ -206,7 +212,7 @@ func (v *Vault) AddUser(u User, password string) error {
 
 // check tells whether a password is the one of a user. It takes as long for users that do not exist.
 func (v *Vault) check(name, password string) (User, bool, error) {
-	users, err := v.Users()
+	u, _, err := v.user(name)
 	if err != nil {
 		return User{}, false, err
 	}
@@ -219,11 +225,21 @@ func (v *Vault) check(name, password string) (User, bool, error) {
 	if subtle.ConstantTimeCompare(a[:], b[:]) != 1 || !exists || want == "" {
 		return User{}, false, nil
 	}
-	i := slices.IndexFunc(users, func(u User) bool { return u.Name == name })
-	return users[i], i >= 0, nil
+	return u, u.Name == name, nil
 }
 
-// Token makes a token for a user that is valid for d from now on; via is cli, rest_api or ui.
+// user finds a user by name.
+func (v *Vault) user(name string) (User, bool, error) {
+	users, err := v.Users()
+	i := slices.IndexFunc(users, func(u User) bool { return u.Name == name })
+	if err != nil || i < 0 {
+		return User{}, false, err
+	}
+	return users[i], true, nil
+}
+
+// Token makes a token for a user that is valid for d from now on; via is cli, rest_api or ui. For a user of the vault it ends before when
+// the user is removed or changed.
 func (v *Vault) Token(u User, via string, now time.Time, d time.Duration) string {
-	return sign(v.secret, claims{Subject: u.Name, Role: u.Role, Via: via, Issued: now.Unix(), NotYet: now.Unix(), Expires: now.Add(d).Unix(), Audience: audience})
+	return sign(v.secret, claims{Subject: u.Name, Role: u.Role, Via: via, Stamp: u.stamp, Issued: now.Unix(), NotYet: now.Unix(), Expires: now.Add(d).Unix(), Audience: audience})
 }
