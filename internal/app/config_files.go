@@ -8,6 +8,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
+	"github.com/hxp-enterprise/hxp/internal/ingest/host"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
 	"github.com/hxp-enterprise/hxp/internal/lake"
@@ -23,6 +24,7 @@ type KafkaAPIFile struct {
 	Ingest      ingest.Config       `yaml:"ingest" doc:"Limits of the way in."`
 	Scrape      []scrape.Target     `yaml:"scrape" doc:"Prometheus endpoints that are read as system metrics. SIGHUP reads this list anew."`
 	MetricNames []prom.Name         `yaml:"metric_names" doc:"What the numbers of scrape targets and of remote write are called; before the built-in tables. SIGHUP reads this list anew."`
+	Host        host.Config         `yaml:"host_metrics" doc:"System metrics of the machine that kafka-api runs on."`
 	Metrics     scrape.Config       `yaml:"metrics" doc:"Limits of scrape targets and of remote write."`
 	Performance KafkaAPIPerformance `yaml:"performance" doc:"Resources of the process."`
 	Monitoring  Monitoring          `yaml:"monitoring" doc:"Systems around hxp. All four files share what is set in one of them."`

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/ingest"
+	"github.com/hxp-enterprise/hxp/internal/ingest/host"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
@@ -19,10 +20,11 @@ type metricSources struct {
 	targets []scrape.Target
 	names   []prom.Name
 	limits  scrape.Config
+	host    host.Config
 }
 
 func (c *Config) metricSources() metricSources {
-	return metricSources{c.scrapeTargets(), c.KafkaAPI.MetricNames, c.KafkaAPI.Metrics}
+	return metricSources{c.scrapeTargets(), c.KafkaAPI.MetricNames, c.KafkaAPI.Metrics, c.KafkaAPI.Host}
 }
 
 // scrapeTargets are those of the list, and the two systems around hxp that have settings of their own. They may serve no
@@ -63,16 +65,28 @@ func (c *Config) checkMetrics(t *conf.Tree) []conf.Fault {
 
 // openMetrics makes the scraper, which begins to read when its own part starts, and what receives remote writes.
 func (s *system) openMetrics() *scrape.Scraper {
-	host, _ := os.Hostname()
 	m := s.set.metrics
 	sc := scrape.New(m.limits, m.targets, m.names, scrape.Options{
-		Intake: s.ingest, Hostname: cmp.Or(host, "localhost"), Version: Version, Log: s.log.With("service", KafkaAPI), Registry: s.registry(KafkaAPI),
+		Intake: s.ingest, Hostname: hostname(), Version: Version, Log: s.log.With("service", KafkaAPI), Registry: s.registry(KafkaAPI),
 	})
 	s.ingest.RemoteWrite = prom.NewReceiver(prom.NewNames(m.names), 10*m.limits.MaxSeries, prom.Limits{Events: ingest.MaxWriteEvents, Metrics: m.limits.MaxMetrics})
 	s.mu.Lock()
 	s.scraper = sc
 	s.mu.Unlock()
 	return sc
+}
+
+// hostname is what this machine is called in events.
+func hostname() string {
+	name, _ := os.Hostname()
+	return cmp.Or(name, "localhost")
+}
+
+// buildHost measures this machine: the file systems are that of the system and that of the data.
+func (s *system) buildHost(context.Context) (run.Service, error) {
+	return host.New(s.set.metrics.host, host.Options{
+		Intake: s.ingest, Hostname: hostname(), Folders: []string{"/", s.set.dataDir}, Log: s.log.With("service", KafkaAPI), Registry: s.registry(KafkaAPI),
+	}), nil
 }
 
 func (s *system) buildScrape(context.Context) (run.Service, error) { return s.scraper, nil }

@@ -61,6 +61,7 @@ func (s *system) needs() map[string][]string {
 		Scheduler:          {"batch"},
 		"demo":             {KafkaAPI},
 		"scrape":           {KafkaAPI},
+		"host":             {KafkaAPI},
 		"reload":           {},
 	}
 	for _, b := range boards {
@@ -100,6 +101,9 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 	}
 	if demo {
 		choose("demo")
+	}
+	if chosen[KafkaAPI] && s.set.metrics.host.On(demo) {
+		choose("host")
 	}
 	if chosen[KafkaAPI] { // consumers start before producers and stop after them
 		for _, reader := range []string{"stream", "lake"} {

@@ -64,7 +64,7 @@ type builder = func(ctx context.Context) (run.Service, error)
 func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream,
-		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "demo": s.buildDemo, "scrape": s.buildScrape, "reload": s.buildReload,
+		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}

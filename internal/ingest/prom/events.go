@@ -69,6 +69,7 @@ func (b *Batch) fill(g *group, e *event.Event) bool {
 // set gives the event a number, as a field or as a metric of its own.
 func (b *Batch) set(e *event.Event, as string, v float64) bool {
 	f, field := fields[as]
+	v += 0 // -0 is 0
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		b.Stats.Refused++

@@ -80,7 +80,7 @@ var noise = []string{"go_", "python_", "promhttp_", "process_", "scrape_", "net_
 var silent = []string{"_info", "_created"}
 
 func quiet(family string) bool {
-	return slices.ContainsFunc(noise, func(p string) bool { return strings.HasPrefix(family, p) }) ||
+	return begins(family, noise) ||
 		slices.ContainsFunc(silent, func(p string) bool { return strings.HasSuffix(family, p) })
 }
 

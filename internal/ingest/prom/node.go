@@ -43,13 +43,17 @@ func realDisk(s *Sample) bool { return !slices.Contains(notDisks, s.label("fstyp
 // notNetworks are the beginnings of names of interfaces whose traffic stays in the machine or is counted on another one.
 var notNetworks = []string{"lo", "veth", "docker", "br-", "virbr", "cni", "flannel", "cali", "tunl", "cilium", "lxc", "dummy", "ifb", "vnet"}
 
-func realNetwork(s *Sample) bool {
-	device := s.label("device")
-	return !slices.ContainsFunc(notNetworks, func(p string) bool { return strings.HasPrefix(device, p) })
-}
+func realNetwork(s *Sample) bool { return RealNetwork(s.label("device")) }
+func wholeDisk(s *Sample) bool   { return WholeDisk(s.label("device")) }
 
-// wholeDisk leaves out what lies on another device: device mapper, software RAID, loops, RAM.
-func wholeDisk(s *Sample) bool {
-	device := s.label("device")
-	return !slices.ContainsFunc([]string{"dm-", "md", "loop", "ram", "zram"}, func(p string) bool { return strings.HasPrefix(device, p) })
+// RealNetwork tells by its name whether the traffic of an interface leaves the machine and is counted on no other one.
+func RealNetwork(device string) bool { return !begins(device, notNetworks) }
+
+// WholeDisk leaves out what lies on another device: device mapper, software RAID, loops, RAM; and what is no disk.
+func WholeDisk(device string) bool { return !begins(device, notWhole) }
+
+var notWhole = []string{"dm-", "md", "loop", "ram", "zram", "sr", "fd"}
+
+func begins(name string, list []string) bool {
+	return slices.ContainsFunc(list, func(p string) bool { return strings.HasPrefix(name, p) })
 }
