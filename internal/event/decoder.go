@@ -2,6 +2,8 @@ package event
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -10,9 +12,13 @@ import (
 // its sender gave for it. Without headers it is a Parser. Headers make of it a CloudEvent 1.0 in binary mode (attributes in
 // headers ce_*, the value is the data) or in structured mode (content-type application/cloudevents+json).
 //
+// A value that begins with a zero byte was written with a schema registry, which no JSON does: the id of the schema and the
+// payload follow. Schemas makes JSON of the payload, and that is read like any other value.
+//
 // A Decoder is reusable, its zero value is ready, it is not for concurrent use. Texts of e may alias the value.
 type Decoder struct {
-	Limits Limits // as everywhere in an installation
+	Limits  Limits  // as everywhere in an installation
+	Schemas Schemas // nil = records with a schema cannot be read
 
 	parser  Parser
 	members []member
@@ -22,6 +28,14 @@ type Decoder struct {
 // Decode reads one event and resets e first, with the promises of Parser.Parse.
 func (d *Decoder) Decode(value []byte, headers []Header, e *Event) *Invalid {
 	d.parser.Limits = d.Limits
+	if len(value) > 0 && value[0] == 0 {
+		text, v := d.payload(value)
+		if v != nil {
+			e.Reset()
+			return v
+		}
+		value = text
+	}
 	if len(headers) == 0 {
 		return d.parser.Parse(value, e)
 	}
@@ -35,6 +49,34 @@ func (d *Decoder) Decode(value []byte, headers []Header, e *Event) *Invalid {
 		return invalid(CodeFormat, "", "a CloudEvent in another format than JSON, or a batch in one record; send application/cloudevents+json, one event a record")
 	}
 	return d.parser.Parse(value, e)
+}
+
+// Schemas knows the schemas of a registry.
+type Schemas interface {
+	// Payload returns the JSON text of a payload that was written with the schema of that id. An id that is not known is a
+	// fault with CodeSchema. The text may alias the payload and is never written again.
+	Payload(id uint32, payload []byte) ([]byte, *Invalid)
+}
+
+// SchemaID splits a value in the wire format of a registry: a zero byte, the id of the schema in big-endian, the payload.
+func SchemaID(value []byte) (id uint32, payload []byte, ok bool) {
+	if len(value) < 5 || value[0] != 0 {
+		return 0, nil, false
+	}
+	return binary.BigEndian.Uint32(value[1:]), value[5:], true
+}
+
+func (d *Decoder) payload(value []byte) ([]byte, *Invalid) {
+	id, payload, ok := SchemaID(value)
+	switch {
+	case len(value) > MaxSize:
+		return nil, wellFormed(value)
+	case !ok:
+		return nil, invalid(CodeFormat, "", fmt.Sprintf("a zero byte begins the wire format of a schema registry, but only %d bytes follow; the id of the schema takes 4", len(value)-1))
+	case d.Schemas == nil:
+		return nil, invalid(CodeSchema, "", fmt.Sprintf("written with schema %d of a registry, and there is none here", id))
+	}
+	return d.Schemas.Payload(id, payload)
 }
 
 // mode is how a CloudEvent travels.

@@ -19,11 +19,12 @@ const (
 	CodeKeys      = "too_many_keys"      // more than Limits.Keys object keys, or more than MaxMetrics metrics
 	CodeSize      = "too_large"          // payload, string or metric name over its limit
 	CodeFormat    = "wrong_format"       // breaks the rules of the format that it came in: CloudEvents, OTLP, LiteLLM …
+	CodeSchema    = "unknown_schema"     // written with a schema that the registry does not have, or nobody here can read
 	CodeFuture    = "future_timestamp"   // too far ahead of the clock; judged by the caller, never by Parse
 )
 
 // Codes lists every code, in the order in which faults are looked for; for closed sets of metric labels.
-var Codes = []string{CodeSize, CodeUTF8, CodeSyntax, CodeDepth, CodeKeys, CodeKind, CodeType, CodeNegative, CodeRange, CodeTimestamp, CodeFormat, CodeFuture}
+var Codes = []string{CodeSize, CodeUTF8, CodeSyntax, CodeDepth, CodeKeys, CodeKind, CodeType, CodeNegative, CodeRange, CodeTimestamp, CodeFormat, CodeSchema, CodeFuture}
 
 // The limits of the parts of an event, which are the same everywhere; for those of the whole see Limits.
 const (

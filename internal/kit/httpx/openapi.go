@@ -15,12 +15,23 @@ type Route struct {
 	Answers      map[string]string
 	Hidden       bool
 	stream       bool
+	shown        string         // the path as it is described, when the pattern is wider
+	body         any            // what the body is, see schemaOf
+	answers      map[string]any // status → what the answer is
+	media        map[string]string
+	faults       *media // of answers from 400 on; nil = a Problem
 }
 
-// Param is a query parameter or header.
+type media struct {
+	mediaType string
+	body      any
+}
+
+// Param is a parameter in the path, in the query or in a header.
 type Param struct {
 	Name, In, Doc string
 	Required      bool
+	schema        Schema
 }
 
 // Option describes a route.
@@ -29,27 +40,63 @@ type Option func(*Route)
 // Doc says in one sentence what the endpoint does.
 func Doc(summary string) Option { return func(r *Route) { r.Summary = summary } }
 
-// Query describes a query parameter.
-func Query(name, doc string) Option {
-	return func(r *Route) { r.Params = append(r.Params, Param{Name: name, In: "query", Doc: doc}) }
-}
+// As gives the path that is described, for a pattern that had to be wider than what it serves.
+func As(path string) Option { return func(r *Route) { r.shown = path } }
 
-// Header describes a request header.
-func Header(name, doc string) Option {
-	return func(r *Route) { r.Params = append(r.Params, Param{Name: name, In: "header", Doc: doc}) }
+// Query describes a query parameter; without a schema it is a text.
+func Query(name, doc string, is ...Schema) Option { return param("query", name, doc, is) }
+
+// Header describes a request header; without a schema it is a text.
+func Header(name, doc string, is ...Schema) Option { return param("header", name, doc, is) }
+
+// InPath describes a parameter of the path; without a schema it is a text.
+func InPath(name, doc string, is ...Schema) Option { return param("path", name, doc, is) }
+
+func param(in, name, doc string, is []Schema) Option {
+	p := Param{Name: name, In: in, Doc: doc, Required: in == "path", schema: Schema{"type": "string"}}
+	for _, s := range is {
+		p.schema = s
+	}
+	return func(r *Route) { r.Params = append(r.Params, p) }
 }
 
 // Body names the media types that the endpoint takes.
 func Body(types ...string) Option { return func(r *Route) { r.Body = strings.Join(types, ",") } }
 
-// Answer describes one status ("202") of the endpoint; without any, 200 is described.
-func Answer(status, doc string) Option {
+// BodyOf describes the body by a value of its type, or by a Schema. Without Body it is application/json.
+func BodyOf(v any) Option { return func(r *Route) { r.body = v } }
+
+// Answer describes one status ("202") of the endpoint; without any, 200 is described. A value shows the type of the answer's
+// body; it may be a Schema. From 400 on the body is a Problem.
+func Answer(status, doc string, body ...any) Option {
 	return func(r *Route) {
 		if r.Answers == nil {
-			r.Answers = map[string]string{}
+			r.Answers, r.answers = map[string]string{}, map[string]any{}
 		}
 		r.Answers[status] = doc
+		for _, v := range body {
+			r.answers[status] = v
+		}
 	}
+}
+
+// AnswerAs is Answer for a media type other than application/json. One status may have several.
+func AnswerAs(status, mediaType, doc string, body ...any) Option {
+	return func(r *Route) {
+		Answer(status, doc, body...)(r)
+		if r.media == nil {
+			r.media = map[string]string{}
+		}
+		if r.media[status] != "" {
+			mediaType = r.media[status] + "," + mediaType
+		}
+		r.media[status] = mediaType
+	}
+}
+
+// Faults says what answers from 400 on are, where the endpoint speaks another protocol's language.
+func Faults(mediaType string, body any) Option {
+	return func(r *Route) { r.faults = &media{mediaType, body} }
 }
 
 // Stream marks an endpoint whose answer has no end: HEAD answers at once, and its duration is not measured.
@@ -64,10 +111,14 @@ var pathParam = regexp.MustCompile(`\{(\w+)(\.\.\.)?\}`)
 
 // openapi describes the routes as OpenAPI 3.1.
 func openapi(s Service, routes []Route) object {
-	paths, ids := object{}, map[string]bool{}
+	d := describer{schemas: object{}, ids: map[string]bool{}}
+	paths := object{}
 	for _, rt := range routes {
 		if rt.Hidden || rt.Method == "" {
 			continue
+		}
+		if rt.shown != "" {
+			rt.Path = rt.shown
 		}
 		path := pathParam.ReplaceAllString(strings.TrimSuffix(rt.Path, "{$}"), "{$1}")
 		ops, _ := paths[path].(object)
@@ -75,57 +126,117 @@ func openapi(s Service, routes []Route) object {
 			ops = object{}
 			paths[path] = ops
 		}
-		ops[strings.ToLower(rt.Method)] = operation(rt, ids)
+		ops[strings.ToLower(rt.Method)] = d.operation(rt)
 	}
+	d.of(ProblemBody{}) // also where no route names it
 	return object{
-		"openapi": "3.1.0",
-		"info":    object{"title": s.title(), "version": s.version(), "description": s.Description},
-		"paths":   paths,
-		"components": object{"schemas": object{"Problem": object{
-			"type": "object", "description": "Error of RFC 9457.", "required": []string{"type", "title", "status"},
-			"properties": object{
-				"type": object{"type": "string"}, "title": object{"type": "string"}, "status": object{"type": "integer"},
-				"detail": object{"type": "string"}, "instance": object{"type": "string"},
-				"errors": object{"type": "array", "items": object{"type": "object", "properties": object{
-					"pointer": object{"type": "string"}, "code": object{"type": "string"}, "detail": object{"type": "string"}}}},
-			},
-		}}},
+		"openapi":    "3.1.0",
+		"info":       object{"title": s.title(), "version": s.version(), "description": s.Description},
+		"servers":    []object{{"url": "/"}},
+		"paths":      paths,
+		"components": object{"schemas": d.schemas},
 	}
 }
 
-func operation(rt Route, ids map[string]bool) object {
-	op := object{"operationId": operationID(rt, ids), "responses": responses(rt)}
+// describer gathers the named schemas of a document.
+type describer struct {
+	schemas object
+	ids     map[string]bool
+}
+
+func (d *describer) operation(rt Route) object {
+	op := object{"operationId": operationID(rt, d.ids), "responses": d.responses(rt)}
 	if rt.Summary != "" {
 		op["summary"] = rt.Summary
 	}
-	var params []object
-	for _, m := range pathParam.FindAllStringSubmatch(rt.Path, -1) {
-		params = append(params, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string"}})
-	}
-	for _, p := range rt.Params {
-		params = append(params, object{"name": p.Name, "in": p.In, "required": p.Required, "description": p.Doc, "schema": object{"type": "string"}})
-	}
-	if params != nil {
+	if params := parameters(rt); params != nil {
 		op["parameters"] = params
 	}
-	if rt.Body != "" {
+	types := rt.Body
+	if types == "" && rt.body != nil {
+		types = "application/json"
+	}
+	if types != "" {
 		content := object{}
-		for t := range strings.SplitSeq(rt.Body, ",") {
-			content[strings.TrimSpace(t)] = object{}
+		for t := range strings.SplitSeq(types, ",") {
+			t = strings.TrimSpace(t)
+			content[t] = object{}
+			if rt.body != nil && isJSON(t) {
+				content[t] = object{"schema": d.of(rt.body)}
+			}
 		}
-		op["requestBody"] = object{"content": content}
+		op["requestBody"] = object{"content": content, "required": true}
 	}
 	return op
 }
 
-func responses(rt Route) object {
-	out := object{"default": object{"description": "error", "content": object{"application/problem+json": object{"schema": object{"$ref": "#/components/schemas/Problem"}}}}}
+func isJSON(mediaType string) bool {
+	return strings.HasSuffix(mediaType, "json") && !strings.HasSuffix(mediaType, "ndjson")
+}
+
+func parameters(rt Route) []object {
+	var params []object
+	show := func(p Param) {
+		params = append(params, object{"name": p.Name, "in": p.In, "required": p.Required, "description": p.Doc, "schema": p.schema})
+	}
+	for _, m := range pathParam.FindAllStringSubmatch(rt.Path, -1) {
+		p := Param{Name: m[1], In: "path", Required: true, Doc: m[1], schema: Schema{"type": "string", "minLength": 1}}
+		if i := slices.IndexFunc(rt.Params, func(p Param) bool { return p.In == "path" && p.Name == m[1] }); i >= 0 {
+			p = rt.Params[i]
+		}
+		show(p)
+	}
+	for _, p := range rt.Params {
+		if p.In != "path" {
+			show(p)
+		}
+	}
+	return params
+}
+
+func (d *describer) responses(rt Route) object {
+	faults := media{"application/problem+json", ProblemBody{}}
+	if rt.faults != nil {
+		faults = *rt.faults
+	}
+	out := object{"default": d.response("error", faults.mediaType, faults.body)}
+	if rt.faults != nil { // what is refused before the route is reached
+		out["default"].(object)["content"].(object)["application/problem+json"] = object{"schema": d.of(ProblemBody{})}
+	}
 	for status, doc := range rt.Answers {
-		out[status] = object{"description": doc}
+		body, given := rt.answers[status]
+		types := rt.media[status]
+		switch {
+		case types == "" && given:
+			types = "application/json"
+		case types == "" && status >= "400":
+			types, body, given = faults.mediaType, faults.body, true
+		}
+		if !given {
+			body = nil
+		}
+		out[status] = d.response(doc, types, body)
 	}
 	if len(rt.Answers) == 0 {
 		out["200"] = object{"description": "done"}
 	}
+	return out
+}
+
+// response describes one answer; types may be several, of which those of JSON have the schema of body.
+func (d *describer) response(doc, types string, body any) object {
+	out := object{"description": doc}
+	if types == "" {
+		return out
+	}
+	content := object{}
+	for t := range strings.SplitSeq(types, ",") {
+		content[t] = object{}
+		if body != nil && isJSON(t) {
+			content[t] = object{"schema": d.of(body)}
+		}
+	}
+	out["content"] = content
 	return out
 }
 

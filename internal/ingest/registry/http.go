@@ -1,0 +1,556 @@
+package registry
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+// MediaType is that of the registry's answers.
+const MediaType = "application/vnd.schemaregistry.v1+json"
+
+// accepted are the media types that a request may have; none counts as the first.
+var accepted = []string{MediaType, "application/vnd.schemaregistry+json", "application/json", "application/octet-stream"}
+
+const maxBody = 2 << 20
+
+// What goes over the wire.
+type (
+	schemaBody struct {
+		Schema     string `json:"schema"`
+		SchemaType Type   `json:"schemaType,omitempty"`
+		References []any  `json:"references,omitempty"`
+	}
+	schemaShown struct {
+		Subject    string `json:"subject,omitempty"`
+		ID         uint32 `json:"id,omitempty"`
+		Version    int    `json:"version,omitempty"`
+		SchemaType Type   `json:"schemaType,omitempty"` // left out for AVRO, as in the protocol
+		Schema     string `json:"schema"`
+	}
+	idShown struct {
+		ID uint32 `json:"id"`
+	}
+	placeShown struct {
+		Subject string `json:"subject"`
+		Version int    `json:"version"`
+	}
+	levelBody struct {
+		Level Level `json:"compatibility"`
+	}
+	levelShown struct {
+		Level Level `json:"compatibilityLevel"`
+	}
+	modeBody struct {
+		Mode Mode `json:"mode"`
+	}
+	verdict struct {
+		Compatible bool     `json:"is_compatible"`
+		Messages   []string `json:"messages,omitempty"`
+	}
+)
+
+func shown(v Version) schemaShown {
+	return schemaShown{Subject: v.Subject, ID: v.Schema.ID, Version: v.Number, SchemaType: typeShown(v.Schema.Type), Schema: v.Schema.Text}
+}
+
+func typeShown(t Type) Type {
+	if t == Avro {
+		return ""
+	}
+	return t
+}
+
+// Mount adds the registry's paths.
+func (r *Registry) Mount(m *httpx.Mux) {
+	subject := httpx.InPath("subject", "what the schema is for, mostly a topic with -key or -value", httpx.Text(1, maxSubject))
+	version := httpx.InPath("version", "a number, or latest", httpx.Schema{"anyOf": []httpx.Schema{httpx.Whole(1, 1<<31-1), httpx.OneOf("latest", "-1")}})
+	id := httpx.InPath("id", "id of a schema", httpx.Whole(1, 1<<31-1))
+	deleted := httpx.Query("deleted", "true = also what is softly deleted", httpx.Flag())
+	permanent := httpx.Query("permanent", "true = for good; softly before", httpx.Flag())
+	body := []httpx.Option{httpx.Body(MediaType, "application/json"), httpx.BodyOf(bodyDoc), httpx.Answer("415", "another content type"), httpx.Answer("413", "too large"), httpx.Answer("422", "not a schema, or a wrong value")}
+	texts, numbers := httpx.List(httpx.Schema{"type": "string"}), httpx.List(httpx.Schema{"type": "integer"})
+	add := func(pattern string, h handler, what string, answer any, more ...httpx.Option) {
+		opts := []httpx.Option{httpx.Doc(what), httpx.Faults(MediaType, Fault{}), httpx.AnswerAs("200", MediaType, "done", answer), httpx.Answer("400", "a wrong parameter or body"), httpx.Answer("503", "the brokers cannot be asked now")}
+		m.HandleFunc(pattern, r.serve(h), append(opts, more...)...)
+	}
+	with := func(opts ...httpx.Option) []httpx.Option { return append(slices.Clone(body), opts...) }
+	notFound, conflict := httpx.Answer("404", "not there"), httpx.Answer("409", "not compatible")
+
+	add("GET /subjects", r.getSubjects, "Lists the subjects of the schema registry.", texts, deleted, httpx.Query("subjectPrefix", "only those that begin with it"))
+	add("GET /subjects/{subject}/versions", r.getVersions, "Lists the versions of a subject.", numbers, subject, deleted, notFound)
+	add("GET /subjects/{subject}/versions/{version}", r.getVersion, "Shows a version of a subject.", schemaShown{}, subject, version, deleted, notFound, httpx.Answer("422", "a wrong version"))
+	add("GET /subjects/{subject}/versions/{version}/schema", r.getVersionText, "Shows the schema of a version alone.", httpx.Schema{}, subject, version, deleted, notFound, httpx.Answer("422", "a wrong version"))
+	add("GET /subjects/{subject}/versions/{version}/referencedby", r.getReferences, "Lists the schemas that refer to a version: none, references are not supported.", numbers, subject, version, notFound, httpx.Answer("422", "a wrong version"))
+	add("POST /subjects/{subject}/versions", r.postVersion, "Registers a schema under a subject, if it is compatible.", idShown{}, with(subject, conflict)...)
+	add("POST /subjects/{subject}", r.lookUp, "Tells under which version a subject has a schema.", schemaShown{}, with(subject, deleted, notFound)...)
+	add("DELETE /subjects/{subject}", r.deleteSubject, "Deletes a subject, softly or for good.", numbers, subject, permanent, notFound, httpx.Answer("422", "read only"))
+	add("DELETE /subjects/{subject}/versions/{version}", r.deleteVersion, "Deletes a version, softly or for good.", httpx.Schema{"type": "integer"}, subject, version, permanent, notFound, httpx.Answer("422", "a wrong version, or read only"))
+
+	add("GET /schemas/types", r.getTypes, "Lists the types of schemas that are taken.", texts)
+	add("GET /schemas/ids/{id}", r.getID, "Shows a schema by its id.", schemaShown{}, id, notFound)
+	add("GET /schemas/ids/{id}/schema", r.getIDText, "Shows a schema alone, by its id.", httpx.Schema{}, id, notFound)
+	add("GET /schemas/ids/{id}/versions", r.getIDVersions, "Lists where a schema stands.", httpx.List(placeShown{}), id, deleted, notFound)
+	add("GET /schemas/ids/{id}/subjects", r.getIDSubjects, "Lists the subjects that have a schema.", texts, id, deleted, notFound)
+
+	add("GET /config", r.getLevel, "Shows the level of compatibility of all subjects.", levelShown{})
+	add("PUT /config", r.putLevel, "Sets the level of compatibility of all subjects.", levelBody{}, with(httpx.BodyOf(levelDoc))...)
+	add("DELETE /config", r.deleteLevel, "Sets the level of all subjects back to BACKWARD.", levelBody{})
+	add("GET /config/{subject}", r.getLevel, "Shows the level of a subject.", levelShown{}, subject, httpx.Query("defaultToGlobal", "true = that of all where it has none", httpx.Flag()), notFound)
+	add("PUT /config/{subject}", r.putLevel, "Sets the level of a subject.", levelBody{}, with(subject, httpx.BodyOf(levelDoc))...)
+	add("DELETE /config/{subject}", r.deleteLevel, "Takes the level of a subject away, so that that of all holds.", levelBody{}, subject, notFound)
+	add("POST /compatibility/subjects/{subject}/versions/{version}", r.test, "Compares a schema with a version, by the subject's level, and registers nothing.", verdict{}, with(subject, version, httpx.Query("verbose", "true = with reasons", httpx.Flag()), notFound)...)
+	add("POST /compatibility/subjects/{subject}/versions", r.test, "Compares a schema with those that the subject's level names.", verdict{}, with(subject, httpx.Query("verbose", "true = with reasons", httpx.Flag()), notFound)...)
+	add("GET /mode", r.getMode, "Shows whether schemas may be registered.", modeBody{})
+	add("PUT /mode", r.putMode, "Sets whether schemas may be registered.", modeBody{}, with(httpx.BodyOf(modeDoc))...)
+	add("GET /mode/{subject}", r.getMode, "Shows whether schemas may be registered under a subject.", modeBody{}, subject, httpx.Query("defaultToGlobal", "true = that of all where it has none", httpx.Flag()), notFound)
+	add("PUT /mode/{subject}", r.putMode, "Sets whether schemas may be registered under a subject.", modeBody{}, with(subject, httpx.BodyOf(modeDoc))...)
+	add("DELETE /mode/{subject}", r.deleteMode, "Takes the mode of a subject away, so that that of all holds.", modeBody{}, subject, notFound)
+	add("GET /contexts", r.getContexts, "Lists the contexts: there is one.", texts)
+}
+
+var (
+	bodyDoc = httpx.Schema{"type": "object", "required": []string{"schema"}, "properties": map[string]any{
+		"schema":     httpx.Schema{"type": "string", "description": "text of the schema"},
+		"schemaType": httpx.Schema{"type": "string", "enum": Types, "default": Avro},
+		"references": httpx.Schema{"type": "array", "maxItems": 0, "items": httpx.Schema{}, "description": "not supported"},
+	}}
+	levelDoc = httpx.Schema{"type": "object", "required": []string{"compatibility"}, "properties": map[string]any{"compatibility": httpx.Schema{"type": "string", "enum": Levels}}}
+	modeDoc  = httpx.Schema{"type": "object", "required": []string{"mode"}, "properties": map[string]any{"mode": httpx.Schema{"type": "string", "enum": []Mode{ReadWrite, ReadOnly}}}}
+)
+
+// handler answers with a value or with an error, mostly a Fault.
+type handler func(*http.Request) (any, error)
+
+func (r *Registry) serve(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		err := r.settled(req.Context())
+		var answer any
+		if err == nil {
+			answer, err = h(req)
+		}
+		if err == nil {
+			reply(w, http.StatusOK, answer)
+			return
+		}
+		f, ok := errors.AsType[*Fault](err)
+		if !ok {
+			r.logger.Error("schema registry failed", "path", req.URL.Path, "error", err)
+			f = faultf(http.StatusInternalServerError, "The request failed")
+		}
+		if f.Code == CodeAway {
+			w.Header().Set("Retry-After", "1")
+		}
+		reply(w, f.Status(), f)
+	}
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error_code":500,"message":"The answer cannot be written as JSON"}`)
+	}
+	w.Header().Set("Content-Type", MediaType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // the client is gone: nobody to tell
+}
+
+// read reads the body of a request.
+func read(req *http.Request, into any) error {
+	if ct := req.Header.Get("Content-Type"); ct != "" {
+		if t, _, err := mime.ParseMediaType(ct); err != nil || !slices.Contains(accepted, t) {
+			return faultf(http.StatusUnsupportedMediaType, "Content-Type %s is not supported; use %s", clip(ct), MediaType)
+		}
+	}
+	body, err := io.ReadAll(io.LimitReader(req.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return faultf(http.StatusBadRequest, "The body could not be read: %v", err)
+	case len(body) > maxBody:
+		return faultf(http.StatusRequestEntityTooLarge, "The body has more than %d bytes", maxBody)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return faultf(http.StatusUnprocessableEntity, "The body has a value of a wrong type: %v", err)
+		}
+		return faultf(http.StatusBadRequest, "The body is not JSON: %v", err)
+	}
+	if string(body[:min(len(body), 4)]) == "null" {
+		return faultf(http.StatusUnprocessableEntity, "The body is null; an object is asked for")
+	}
+	return nil
+}
+
+func flag(req *http.Request, name string) (bool, error) {
+	values, given := req.URL.Query()[name]
+	if !given {
+		return false, nil
+	}
+	v, err := strconv.ParseBool(strings.ToLower(values[0]))
+	if err != nil || len(values) > 1 {
+		return false, faultf(http.StatusBadRequest, "%s must be true or false", name)
+	}
+	return v, nil
+}
+
+// subjectOf is the subject in the path; "" where the path has none.
+func subjectOf(req *http.Request) (string, error) {
+	if !strings.Contains(req.Pattern, "{subject}") {
+		return "", nil
+	}
+	name := req.PathValue("subject")
+	if f := badSubject(name); f != nil {
+		return "", f
+	}
+	return name, nil
+}
+
+func schemaOf(req *http.Request) (b schemaBody, err error) {
+	if err = read(req, &b); err == nil && len(b.References) > 0 {
+		err = faultf(CodeBadSchema, "References to other subjects are not supported; write what they hold into the schema")
+	}
+	if err == nil && b.Schema == "" {
+		err = faultf(CodeBadSchema, "Empty schema; give its text in \"schema\"")
+	}
+	return b, err
+}
+
+func (r *Registry) getSubjects(req *http.Request) (any, error) {
+	deleted, err := flag(req, "deleted")
+	if err != nil {
+		return nil, err
+	}
+	out := []string{}
+	for _, name := range r.state.names() {
+		if _, ok := r.state.versions(name, deleted); ok && strings.HasPrefix(name, req.URL.Query().Get("subjectPrefix")) {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// listed returns the versions of the subject in the path.
+func (r *Registry) listed(req *http.Request) ([]Version, error) {
+	name, err := subjectOf(req)
+	if err != nil {
+		return nil, err
+	}
+	deleted, err := flag(req, "deleted")
+	if err != nil {
+		return nil, err
+	}
+	list, ok := r.state.versions(name, deleted)
+	if !ok {
+		return nil, noSubject(name)
+	}
+	return list, nil
+}
+
+func (r *Registry) getVersions(req *http.Request) (any, error) {
+	list, err := r.listed(req)
+	out := make([]int, len(list))
+	for i, v := range list {
+		out[i] = v.Number
+	}
+	return out, err
+}
+
+// one returns the version in the path.
+func (r *Registry) one(req *http.Request) (Version, error) {
+	name, err := subjectOf(req)
+	if err != nil {
+		return Version{}, err
+	}
+	deleted, err := flag(req, "deleted")
+	if err != nil {
+		return Version{}, err
+	}
+	return r.version(name, req.PathValue("version"), deleted)
+}
+
+func (r *Registry) getVersion(req *http.Request) (any, error) {
+	v, err := r.one(req)
+	if err != nil {
+		return nil, err
+	}
+	return shown(v), nil
+}
+
+func (r *Registry) getVersionText(req *http.Request) (any, error) {
+	v, err := r.one(req)
+	if err != nil {
+		return nil, err
+	}
+	return json.RawMessage(v.Schema.Text), nil
+}
+
+func (r *Registry) getReferences(req *http.Request) (any, error) {
+	_, err := r.one(req)
+	return []int{}, err
+}
+
+func (r *Registry) postVersion(req *http.Request) (any, error) {
+	name, err := subjectOf(req)
+	if err != nil {
+		return nil, err
+	}
+	b, err := schemaOf(req)
+	if err != nil {
+		return nil, err
+	}
+	v, err := r.Register(req.Context(), name, b.SchemaType, b.Schema)
+	if err != nil {
+		return nil, err
+	}
+	return idShown{v.Schema.ID}, nil
+}
+
+func (r *Registry) lookUp(req *http.Request) (any, error) {
+	name, err := subjectOf(req)
+	if err != nil {
+		return nil, err
+	}
+	deleted, err := flag(req, "deleted")
+	if err != nil {
+		return nil, err
+	}
+	b, err := schemaOf(req)
+	if err != nil {
+		return nil, err
+	}
+	x, err := r.read(name, b.SchemaType, b.Schema)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := r.state.versions(name, deleted); !ok {
+		return nil, noSubject(name)
+	}
+	v, ok := r.state.find(name, x, deleted)
+	if !ok {
+		return nil, faultf(CodeNoSchema, "Schema not found")
+	}
+	return shown(v), nil
+}
+
+func (r *Registry) deleteSubject(req *http.Request) (any, error) {
+	name, err := subjectOf(req)
+	if err != nil {
+		return nil, err
+	}
+	permanent, err := flag(req, "permanent")
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := r.state.versions(name, true); !ok {
+		return nil, noSubject(name)
+	}
+	out, err := r.do(req.Context(), name, command{Op: opDeleteSubject, Permanent: permanent})
+	return out.numbers, err
+}
+
+func (r *Registry) deleteVersion(req *http.Request) (any, error) {
+	name, err := subjectOf(req)
+	if err != nil {
+		return nil, err
+	}
+	permanent, err := flag(req, "permanent")
+	if err != nil {
+		return nil, err
+	}
+	n, latest, err := versionNumber(req.PathValue("version"))
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := r.state.versions(name, true); !ok {
+		return nil, noSubject(name)
+	}
+	if latest {
+		v, err := r.version(name, "latest", permanent)
+		if err != nil {
+			return nil, err
+		}
+		n = v.Number
+	}
+	_, err = r.do(req.Context(), name, command{Op: opDeleteVersion, Version: n, Permanent: permanent})
+	return n, err
+}
+
+func (r *Registry) getTypes(*http.Request) (any, error) { return Types, nil }
+
+func (r *Registry) getContexts(*http.Request) (any, error) { return []string{"."}, nil }
+
+// byID returns the schema of the id in the path. One that no subject has any more is not shown, though records still find it.
+func (r *Registry) byID(req *http.Request) (*Schema, error) {
+	id, err := strconv.ParseUint(req.PathValue("id"), 10, 31)
+	if err != nil || id == 0 {
+		return nil, faultf(http.StatusBadRequest, "The id of a schema is a number from 1 to 2147483647")
+	}
+	x, ok := r.state.Schema(uint32(id))
+	if !ok || len(r.state.uses(x.ID, true)) == 0 {
+		return nil, noSchema(uint32(id))
+	}
+	return x, nil
+}
+
+func (r *Registry) getID(req *http.Request) (any, error) {
+	x, err := r.byID(req)
+	if err != nil {
+		return nil, err
+	}
+	return schemaShown{SchemaType: typeShown(x.Type), Schema: x.Text}, nil
+}
+
+func (r *Registry) getIDText(req *http.Request) (any, error) {
+	x, err := r.byID(req)
+	if err != nil {
+		return nil, err
+	}
+	return json.RawMessage(x.Text), nil
+}
+
+// usesOf lists where the schema in the path stands.
+func (r *Registry) usesOf(req *http.Request) ([]Version, error) {
+	x, err := r.byID(req)
+	if err != nil {
+		return nil, err
+	}
+	deleted, err := flag(req, "deleted")
+	if err != nil {
+		return nil, err
+	}
+	return r.state.uses(x.ID, deleted), nil
+}
+
+func (r *Registry) getIDVersions(req *http.Request) (any, error) {
+	uses, err := r.usesOf(req)
+	out := make([]placeShown, len(uses))
+	for i, v := range uses {
+		out[i] = placeShown{v.Subject, v.Number}
+	}
+	return out, err
+}
+
+func (r *Registry) getIDSubjects(req *http.Request) (any, error) {
+	uses, err := r.usesOf(req)
+	out := []string{}
+	for _, v := range uses {
+		if !slices.Contains(out, v.Subject) {
+			out = append(out, v.Subject)
+		}
+	}
+	return out, err
+}
+
+// settingsOf are the settings of the subject in the path: its own, or those that hold when the request asks for these.
+func (r *Registry) settingsOf(req *http.Request) (name string, out settings, err error) {
+	if name, err = subjectOf(req); err != nil {
+		return name, out, err
+	}
+	all, err := flag(req, "defaultToGlobal")
+	own, hold := r.state.rules(name)
+	if all {
+		return name, hold, err
+	}
+	return name, own, err
+}
+
+func (r *Registry) getLevel(req *http.Request) (any, error) {
+	name, have, err := r.settingsOf(req)
+	if err == nil && have.Level == "" {
+		err = faultf(CodeNoLevel, "Subject '%s' does not have subject-level compatibility configured", clip(name))
+	}
+	return levelShown{have.Level}, err
+}
+
+func (r *Registry) putLevel(req *http.Request) (any, error) {
+	name, err := subjectOf(req)
+	if err != nil {
+		return nil, err
+	}
+	var b levelBody
+	if err := read(req, &b); err != nil {
+		return nil, err
+	}
+	if !b.Level.known() {
+		return nil, faultf(CodeBadLevel, "Invalid compatibility level. Valid values are NONE, BACKWARD, FORWARD, FULL, BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, and FULL_TRANSITIVE")
+	}
+	_, err = r.do(req.Context(), name, command{Op: opSetLevel, Level: b.Level})
+	return b, err
+}
+
+func (r *Registry) deleteLevel(req *http.Request) (any, error) {
+	name, have, err := r.settingsOf(req)
+	if err != nil {
+		return nil, err
+	}
+	if have.Level == "" {
+		return nil, noSubject(name)
+	}
+	_, err = r.do(req.Context(), name, command{Op: opSetLevel})
+	return levelBody{have.Level}, err
+}
+
+func (r *Registry) test(req *http.Request) (any, error) {
+	name, err := subjectOf(req)
+	if err != nil {
+		return nil, err
+	}
+	verbose, err := flag(req, "verbose")
+	if err != nil {
+		return nil, err
+	}
+	b, err := schemaOf(req)
+	if err != nil {
+		return nil, err
+	}
+	why, err := r.compatible(name, req.PathValue("version"), b.SchemaType, b.Schema)
+	out := verdict{Compatible: len(why) == 0}
+	if verbose {
+		out.Messages = why
+	}
+	return out, err
+}
+
+func (r *Registry) getMode(req *http.Request) (any, error) {
+	name, have, err := r.settingsOf(req)
+	if err == nil && have.Mode == "" {
+		err = faultf(CodeNoMode, "Subject '%s' does not have subject-level mode configured", clip(name))
+	}
+	return modeBody{have.Mode}, err
+}
+
+func (r *Registry) putMode(req *http.Request) (any, error) {
+	name, err := subjectOf(req)
+	if err != nil {
+		return nil, err
+	}
+	var b modeBody
+	if err := read(req, &b); err != nil {
+		return nil, err
+	}
+	if b.Mode != ReadWrite && b.Mode != ReadOnly {
+		return nil, faultf(CodeBadMode, "Invalid mode. Valid values are READWRITE and READONLY")
+	}
+	_, err = r.do(req.Context(), name, command{Op: opSetMode, Mode: b.Mode})
+	return b, err
+}
+
+func (r *Registry) deleteMode(req *http.Request) (any, error) {
+	name, have, err := r.settingsOf(req)
+	if err != nil {
+		return nil, err
+	}
+	if have.Mode == "" {
+		return nil, noSubject(name)
+	}
+	_, err = r.do(req.Context(), name, command{Op: opSetMode})
+	return modeBody{have.Mode}, err
+}
