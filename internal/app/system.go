@@ -18,6 +18,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
+	"github.com/hxp-enterprise/hxp/internal/ingest/registry"
 	"github.com/hxp-enterprise/hxp/internal/ingest/route"
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -40,6 +41,7 @@ type system struct {
 	broker    *broker.Broker
 	bus       *bus.Bus
 	control   *bus.ControlLog
+	schemas   *registry.State
 	routes    *route.Table
 	store     *store.Store
 	lake      *lake.Lake
@@ -169,10 +171,14 @@ func (s *system) buildControl(context.Context) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.control, s.routes = c, route.NewTable()
+	s.control, s.routes, s.schemas = c, route.NewTable(), registry.NewState()
 	c.Handle(route.Prefix, s.routes)
+	c.Handle(registry.Prefix, s.schemas)
 	return c, nil
 }
+
+// records reads records of topics that were written with a schema.
+func (s *system) records() *registry.Records { return registry.NewRecords(s.schemas, s.control) }
 
 func (s *system) buildStore(ctx context.Context) (run.Service, error) {
 	st, err := store.Open(ctx, s.set.storeURL, s.log)
@@ -194,6 +200,7 @@ func (s *system) buildLake(ctx context.Context) (run.Service, error) {
 	cfg := s.set.lake
 	cfg.Future = s.set.stream.Future
 	w := lake.NewWriter(cfg, l, s.bus, s.store, s.log.With("service", "lake"), s.registry(BatchProcessingAPI))
+	w.Schemas = s.records()
 	s.mu.Lock()
 	s.lake, s.writer = l, w
 	s.mu.Unlock()
@@ -201,7 +208,7 @@ func (s *system) buildLake(ctx context.Context) (run.Service, error) {
 }
 
 func (s *system) buildStream(context.Context) (run.Service, error) {
-	st := stream.New(s.set.stream, s.bus, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: s.registry(EventProcessingAPI)})
+	st := stream.New(s.set.stream, s.bus, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: s.registry(EventProcessingAPI), Schemas: s.records()})
 	s.mu.Lock()
 	s.stream = st
 	s.mu.Unlock()
@@ -285,6 +292,8 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	if s.broker != nil {
 		api.Overfull = s.broker.Overfull
 	}
+	api.Schemas = s.records()
+	schemas := registry.New(s.schemas, s.control, cfg.Timeout, s.log.With("service", KafkaAPI))
 	api.Routing = ingest.Routing{Routes: s.routes, Commands: s.control}
 	s.ingest = api
 	scraper, checks := s.openMetrics(), s.busChecks()
@@ -295,6 +304,7 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	srv, err := s.server(KafkaAPI, "Events in, topics and dead letters.", checks, func(m *httpx.Mux) {
 		api.Mount(m)
 		scraper.Mount(m)
+		schemas.Mount(m)
 	})
 	if err != nil {
 		return nil, err

@@ -69,8 +69,8 @@ func SchemaID(value []byte) (id uint32, payload []byte, ok bool) {
 func (d *Decoder) payload(value []byte) ([]byte, *Invalid) {
 	id, payload, ok := SchemaID(value)
 	switch {
-	case len(value) > MaxSize:
-		return nil, wellFormed(value)
+	case len(value) > d.Limits.filled().Bytes:
+		return nil, d.Limits.filled().sized(value)
 	case !ok:
 		return nil, invalid(CodeFormat, "", fmt.Sprintf("a zero byte begins the wire format of a schema registry, but only %d bytes follow; the id of the schema takes 4", len(value)-1))
 	case d.Schemas == nil:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/ingest/quota"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -38,6 +39,8 @@ type API struct {
 	Routing Routing
 	// RemoteWrite reads what Prometheus writes, by the names of the configuration. Set another before the first request.
 	RemoteWrite *prom.Receiver
+	// Schemas, when set, reads records that were written with a schema of the registry. Set it before Run.
+	Schemas event.Schemas
 	// Overfull, when set, tells whether the broker is too full to write to, and why. Set it before the first request.
 	Overfull func() (bool, string)
 }

@@ -36,6 +36,16 @@ type Writer struct {
 	failure error                      // why the last session ended; nil once one has published or is in step
 
 	point func(step string) error // see publisher
+
+	// Schemas, when set, reads records that were written with a schema of the registry; others are skipped. Set it before Run.
+	Schemas Schemas
+}
+
+// Schemas reads records that were written with a schema of the registry.
+type Schemas interface {
+	event.Schemas
+	// Prepare makes the verdict over what is in batch certain. It waits, and fails only when ctx ends.
+	Prepare(ctx context.Context, batch []*bus.Message) error
 }
 
 // NewWriter makes the writer of l. Registry may be nil.

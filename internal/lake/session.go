@@ -55,7 +55,7 @@ func (w *Writer) session(ctx context.Context) (worked bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s := &session{Writer: w, decoder: event.Decoder{Limits: w.cfg.Events}, lanes: make(map[string]map[int32]*lane), free: make(map[event.Kind][]*rows),
+	s := &session{Writer: w, decoder: event.Decoder{Limits: w.cfg.Events, Schemas: w.Schemas}, lanes: make(map[string]map[int32]*lane), free: make(map[event.Kind][]*rows),
 		fetched: make(chan bus.Fetch), jobs: make(chan []*claim), results: make(chan result, 1)}
 	start := make(map[string]map[int32]int64)
 	for tp, next := range positions {
@@ -106,6 +106,14 @@ func (s *session) poll(ctx context.Context, r *bus.Reader) error {
 		f, err := r.Poll(ctx)
 		if err != nil {
 			return err
+		}
+		for i := range f {
+			if s.Schemas == nil {
+				break
+			}
+			if err := s.Schemas.Prepare(ctx, f[i].Messages); err != nil {
+				return err
+			}
 		}
 		select {
 		case s.fetched <- f:

@@ -18,6 +18,8 @@ type inputReader struct {
 	names map[topicPartition]source
 	lanes []*lane
 
+	schemas Schemas // nil = none
+
 	mu     sync.Mutex
 	seeks  []seek
 	cancel context.CancelFunc // ends the Poll under way
@@ -28,8 +30,8 @@ type seek struct {
 	offset int64
 }
 
-func newInputReader() *inputReader {
-	return &inputReader{names: map[topicPartition]source{}, cancel: func() {}}
+func newInputReader(s Schemas) *inputReader {
+	return &inputReader{schemas: s, names: map[topicPartition]source{}, cancel: func() {}}
 }
 
 func (r *inputReader) seek(src source, offset int64) {
@@ -60,6 +62,11 @@ func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 		fetch, err := reader.Poll(poll)
 		cancel()
 		for _, b := range fetch {
+			if r.schemas != nil {
+				if err := r.schemas.Prepare(ctx, b.Messages); err != nil {
+					return err
+				}
+			}
 			if err := r.hand(ctx, inputBatch{source: r.names[topicPartition{b.Topic, b.Partition}], batch: b}); err != nil {
 				return err
 			}

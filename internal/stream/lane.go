@@ -24,6 +24,7 @@ type lane struct {
 	units     sender              // to the journal, each unit to the partition of its lane
 	side      sender              // dead letters and late events
 	seek      func(source, int64) // asks the input reader to go on from an offset
+	schemas   Schemas             // nil = none
 
 	input   chan inputBatch
 	records chan bus.PartitionBatch // of the journal

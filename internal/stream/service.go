@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -20,6 +21,14 @@ type Options struct {
 	StateDir string // folder whose _state/panes holds the snapshots
 	Log      *slog.Logger
 	Registry *telemetry.Registry
+	Schemas  Schemas // nil = records that were written with a schema go to the dead letters
+}
+
+// Schemas reads records that were written with a schema of the registry.
+type Schemas interface {
+	event.Schemas
+	// Prepare makes the verdict over what is in batch certain. It waits, and fails only when ctx ends.
+	Prepare(ctx context.Context, batch []*bus.Message) error
 }
 
 // Service is the fast path. Its methods for questions may be called from any goroutine once it is ready.

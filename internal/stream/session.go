@@ -92,7 +92,7 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 	if err != nil {
 		return fmt.Errorf("bounds of the journal %s: %w", event.TopicPanes, err)
 	}
-	n.input = newInputReader()
+	n.input = newInputReader(n.opts.Schemas)
 	for p := range int32(n.layout.journal.Partitions) {
 		log, ok := logs[event.TopicPanes][p]
 		if !ok {
@@ -100,7 +100,7 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 		}
 		l := newLane(p, &n.cfg, n.log, n.metrics)
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
-		l.units, l.side, l.snapshots, l.seek = units, side, snapshots, n.input.seek
+		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
 		l.join(l.restore(), log)
 		n.lanes = append(n.lanes, l)
 	}

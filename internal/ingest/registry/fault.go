@@ -1,6 +1,9 @@
 package registry
 
-import "fmt"
+import (
+	"fmt"
+	"net/http"
+)
 
 // Fault is an error in the words of the registry's protocol.
 type Fault struct {
@@ -12,7 +15,10 @@ func (f *Fault) Error() string { return f.Message }
 
 // Status is that of HTTP.
 func (f *Fault) Status() int {
-	if f.Code >= 10_000 {
+	switch {
+	case f.Code == CodeAway:
+		return http.StatusServiceUnavailable
+	case f.Code >= 10_000:
 		return f.Code / 100
 	}
 	return f.Code

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -20,7 +21,8 @@ func NewRecords(state *State, log Log) *Records { return &Records{state, log} }
 
 // Prepare makes the verdict over a batch certain before it is decoded: when a record names a schema that is not known here, the
 // log is read to its end of now. A writer has an id only after the log has it, so what is unknown then was unknown when the
-// record was written. It asks the brokers at most once a batch, and not at all for records without a schema.
+// record was written. It asks the brokers at most once a batch, and not at all for records without a schema. It fails only
+// when ctx ends.
 func (r *Records) Prepare(ctx context.Context, batch []*bus.Message) error {
 	for _, m := range batch {
 		id, _, ok := event.SchemaID(m.Value)
@@ -28,11 +30,28 @@ func (r *Records) Prepare(ctx context.Context, batch []*bus.Message) error {
 			continue
 		}
 		if _, known := r.state.Schema(id); !known {
-			return r.log.CatchUp(ctx)
+			return r.catchUp(ctx)
 		}
 	}
 	return nil
 }
+
+// catchUp waits for brokers that are away: what cannot be judged now is judged later.
+func (r *Records) catchUp(ctx context.Context) error {
+	for {
+		err := r.log.CatchUp(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(catchUpAgain):
+		}
+	}
+}
+
+const catchUpAgain = 200 * time.Millisecond
 
 // Payload returns the JSON text of a record's payload, in memory of its own or that of the payload.
 func (r *Records) Payload(id uint32, payload []byte) ([]byte, *event.Invalid) {

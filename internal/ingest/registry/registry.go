@@ -65,7 +65,7 @@ func (r *Registry) Register(ctx context.Context, subject string, t Type, text st
 		if why := rules.Level.check(next, before); len(why) > 0 {
 			return Version{}, faultf(CodeIncompatible, "Schema being registered is incompatible with an earlier schema for subject \"%s\", details: [%s] (compatibility: %s)", clip(subject), strings.Join(why, "; "), rules.Level)
 		}
-		out, err := r.do(ctx, subject, command{Op: opRegister, Type: t, Schema: next.Text, Seen: rev})
+		out, err := r.do(ctx, subject, command{Op: opRegister, Type: next.Type, Schema: next.Text, Seen: rev})
 		if err != nil {
 			return Version{}, err
 		}
