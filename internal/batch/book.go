@@ -55,6 +55,17 @@ func (b *book) remember(level string) {
 	b.before[level] = true
 }
 
+// built notes a period that was made before this process started, unless a later success is known: hours that were folded by themselves have
+// no run that tells of them.
+func (b *book) built(p period, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if last := b.last[p.name]; at.After(last.success) {
+		last.success, last.start, last.end = at, timeOf(p.start), timeOf(p.end)
+		b.last[p.name] = last
+	}
+}
+
 func (b *book) foldStarts() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -38,6 +38,8 @@ type Periods interface {
 	PeriodBase(ctx context.Context, level string, start int64) (cells map[agg.Group][]byte, err error)
 	// Unmerged returns the children that start in [from, to) whose present build is not the one that their period has merged.
 	Unmerged(ctx context.Context, level string, from, to int64) (children []int64, err error)
+	// LastBuilt returns the period of any level whose aggregate was the last to change, and when; the zero time when there is none.
+	LastBuilt(ctx context.Context, level string) (start int64, at time.Time, err error)
 	// SavePeriod replaces the aggregate of [start, end), merged from the given builds of its children, unless a newer build of
 	// one of them is in what is stored.
 	SavePeriod(ctx context.Context, level string, start, end int64, children map[int64]int64, a agg.Aggregate) (agg.Change, error)

@@ -45,6 +45,7 @@ type worldHour struct {
 
 // worldPeriod is what is stored of a period of any level.
 type worldPeriod struct {
+	builtAt time.Time
 	agg.Aggregate
 	build  int64
 	merged map[int64]int64 // builds of its children
@@ -181,6 +182,7 @@ func (p *worldPeriod) save(a agg.Aggregate) (c agg.Change) {
 	}
 	if p.build == 0 || c.Cells > 0 {
 		p.build++
+		p.builtAt = time.Now()
 	}
 	p.Aggregate = a
 	return c
@@ -208,6 +210,17 @@ func (w *world) Unmerged(_ context.Context, level string, from, to int64) (out [
 	}
 	slices.Sort(out)
 	return out, nil
+}
+
+func (w *world) LastBuilt(_ context.Context, level string) (start int64, at time.Time, _ error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k, p := range w.periods {
+		if k.level == level && p.builtAt.After(at) {
+			start, at = k.start, p.builtAt
+		}
+	}
+	return start, at, nil
 }
 
 func (w *world) SavePeriod(_ context.Context, level string, start, _ int64, children map[int64]int64, a agg.Aggregate) (c agg.Change, _ error) {

@@ -157,6 +157,12 @@ func (s *Service) recall(ctx context.Context) {
 		if rows, _, err := s.deps.Rows.Rows(ctx, p, agg.ByModel, time.Time{}, time.Time{}, agg.AllModels, 1, ""); err == nil && len(rows) > 0 {
 			s.book.remember(p)
 		}
+		start, at, err := s.deps.Periods.LastBuilt(ctx, p)
+		if err != nil {
+			s.log.Warn("time of the last aggregation cannot be read", "level", p, "err", err)
+		} else if !at.IsZero() {
+			s.book.built(levels[p].of(start), at)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -554,6 +555,32 @@ func TestRunsSurviveStopAndKill(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An hour that was folded by itself has no run; when it was made is known after a restart all the same.
+func TestLastSuccessSurvivesARestart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		r := begin(t, w, nil)
+		if d := r.call("GET", "/aggregation/status", "").json["detail"].(map[string]any)["hourly"].(map[string]any); d["last_success"] != nil || d["last_interval"] != nil {
+			t.Errorf("a fresh store has a success: %v", d)
+		}
+		w.publish(hour0, request("1", "m", 0))
+		time.Sleep(time.Minute)
+		detail := func(r *rig) any {
+			return r.call("GET", "/aggregation/status", "").json["detail"].(map[string]any)["hourly"]
+		}
+		before := detail(r).(map[string]any)
+		if before["last_success"] == nil {
+			t.Fatalf("%v", before)
+		}
+		r.stop()
+		time.Sleep(time.Hour)
+		after := detail(begin(t, w, nil)).(map[string]any)
+		if after["last_success"] != before["last_success"] || !reflect.DeepEqual(after["last_interval"], before["last_interval"]) {
+			t.Errorf("before the restart %v, after it %v", before, after)
+		}
+	})
 }
 
 func TestFoldsOfOneHourDoNotOverlap(t *testing.T) {

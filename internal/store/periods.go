@@ -47,6 +47,23 @@ func (s *Store) Cells(ctx context.Context, level string, start int64) (cells map
 	return cells, build, nil
 }
 
+// LastBuilt returns the period of a level whose aggregate was the last to change, and when; the zero time when there is none.
+func (s *Store) LastBuilt(ctx context.Context, level string) (start int64, at time.Time, err error) {
+	query, args := "SELECT start, built_at FROM period_builds WHERE level = ? ORDER BY built_at DESC, start DESC LIMIT 1", []any{level}
+	if level == "hourly" {
+		query, args = "SELECT hour, built_at FROM hour_builds ORDER BY built_at DESC, hour DESC LIMIT 1", nil
+	}
+	var us int64
+	err = s.read.QueryRowContext(ctx, query, args...).Scan(&start, &us)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, time.Time{}, nil
+	case err != nil:
+		return 0, time.Time{}, fmt.Errorf("store: last %s period that was made: %w", level, err)
+	}
+	return start, fromMicros(us), nil
+}
+
 // Unmerged returns the children that start in [from, to) and that their period of the level has not merged as they are now,
 // oldest first.
 func (s *Store) Unmerged(ctx context.Context, level string, from, to int64) (children []int64, err error) {

@@ -94,6 +94,36 @@ func TestPeriodsFollowTheBuildsOfTheirChildren(t *testing.T) {
 }
 
 // Merging again leaves every byte as it was; a child that is gone is forgotten; a period without data leaves nothing behind.
+func TestLastBuilt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t)
+		want := func(level string, start int64, at time.Time) {
+			t.Helper()
+			if gotStart, gotAt, err := s.LastBuilt(t.Context(), level); err != nil || gotStart != start || !gotAt.Equal(at) {
+				t.Errorf("%s: %d %s %v, want %d %s", level, gotStart, gotAt, err, start, at)
+			}
+		}
+		want("hourly", 0, time.Time{})
+		want("daily", 0, time.Time{})
+		save := func(hour, version int64) time.Time {
+			time.Sleep(time.Minute)
+			if _, err := s.SaveHour(t.Context(), hour, version, foldOf(hour, version)); err != nil {
+				t.Fatal(err)
+			}
+			return time.Now().Truncate(time.Microsecond)
+		}
+		save(aDay+3600, 1)
+		want("hourly", aDay, save(aDay, 1))
+		want("hourly", aDay+3600, save(aDay+3600, 2))
+		time.Sleep(time.Minute)
+		if _, err := s.SavePeriod(t.Context(), "daily", aDay, aDay+86400, map[int64]int64{aDay: 1}, dayOf(1, 1)); err != nil {
+			t.Fatal(err)
+		}
+		want("daily", aDay, time.Now().Truncate(time.Microsecond))
+		want("weekly", 0, time.Time{})
+	})
+}
+
 func TestSavePeriodTouchesOnlyWhatDiffers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t)
