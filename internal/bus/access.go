@@ -75,11 +75,15 @@ func distrust(err error) string {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "the listener does not speak TLS; use its TLS port, or KAFKA_SECURITY_PROTOCOL without SSL"
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
-		if strings.Contains(op.Err.Error(), "certificate") || strings.Contains(op.Err.Error(), "handshake failure") {
-			return "the broker wants a certificate that it trusts; name one in KAFKA_SSL_CERT_FILE and KAFKA_SSL_KEY_FILE"
-		}
-		return "the broker breaks off the TLS handshake"
+	if wantsCertificate(err) {
+		return "the broker wants a certificate that it trusts; name one in KAFKA_SSL_CERT_FILE and KAFKA_SSL_KEY_FILE"
 	}
 	return ""
+}
+
+// wantsCertificate tells whether the other side ended a TLS handshake because of our certificate, or for want of one. The
+// alerts of TLS have no type of their own in the standard library.
+func wantsCertificate(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error" && (strings.Contains(op.Err.Error(), "certificate") || strings.Contains(op.Err.Error(), "handshake failure"))
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -45,7 +44,7 @@ type Bus struct {
 	client *kgo.Client // administration only; producers and readers have their own
 	admin  *kadm.Client
 
-	connected atomic.Bool // a broker has answered once
+	chatter chatter
 
 	mu     sync.Mutex
 	closed bool
@@ -78,7 +77,7 @@ func Connect(ctx context.Context, cfg Config, log *slog.Logger) (*Bus, error) {
 		client.Close()
 		return nil, err
 	}
-	b.connected.Store(true)
+	b.chatter.heard.Store(true)
 	b.client, b.admin = client, kadm.NewClient(client)
 	return b, nil
 }
@@ -123,11 +122,11 @@ func (b *Bus) explain(ctx context.Context, err error) error {
 		return err // nobody is there
 	}
 	for _, addr := range b.cfg.Bootstrap {
-		l, silent := knock(ctx, addr, b.keys)
-		if silent != nil {
-			continue
+		l, wrong := knock(ctx, addr, b.keys)
+		if wrong == nil {
+			wrong = l.mismatch(addr, b.cfg.Security)
 		}
-		if wrong := l.mismatch(addr, b.cfg.Security); wrong != nil {
+		if errors.Is(wrong, ErrAccess) {
 			return wrong
 		}
 	}
@@ -143,35 +142,13 @@ func (b *Bus) clientOpts(more ...kgo.Opt) []kgo.Opt {
 		kgo.RetryBackoffFn(backoff),
 		kgo.MetadataMinAge(250 * time.Millisecond), // a moved leader or a new topic is found this fast
 		kgo.MetadataMaxAge(time.Minute),
-		kgo.WithLogger(libraryLog{b.log, &b.connected}),
+		kgo.WithLogger(libraryLog{b.log, &b.chatter}),
 	}, more)
 }
 
 // backoff is short at first: an embedded broker is back within a second.
 func backoff(tries int) time.Duration {
 	return min(time.Duration(1<<min(tries, 8))*10*time.Millisecond, time.Second)
-}
-
-// libraryLog forwards what the client library warns of. Its "info" is chatter about normal life, so that becomes debug; so do
-// its guesses while the first answer is awaited, since await tells of each failure itself.
-type libraryLog struct {
-	log       *slog.Logger
-	connected *atomic.Bool
-}
-
-func (l libraryLog) Level() kgo.LogLevel {
-	if l.log.Enabled(context.Background(), slog.LevelDebug) {
-		return kgo.LogLevelInfo
-	}
-	return kgo.LogLevelWarn
-}
-
-func (l libraryLog) Log(level kgo.LogLevel, msg string, kv ...any) {
-	at := slog.LevelDebug
-	if level <= kgo.LogLevelWarn && l.connected.Load() {
-		at = slog.LevelWarn
-	}
-	l.log.Log(context.Background(), at, "kafka client: "+msg, kv...)
 }
 
 func (b *Bus) track(c closer) error {

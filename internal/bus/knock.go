@@ -55,6 +55,9 @@ func contains(list []string, s string) bool {
 	return false
 }
 
+// errHTTP says that somebody else answers: a mistaken port.
+var errHTTP = errors.New("the listener speaks HTTP")
+
 // errSilent says that a listener told nothing that could be used.
 var errSilent = errors.New("the listener tells nothing of itself")
 
@@ -64,36 +67,40 @@ const knockTimeout = 2 * time.Second
 // knock finds out what a listener speaks. It proves nothing and sends no secret: brokers close a connection on which
 // something unexpected is said without a word, so this is the only way to tell what they expected. Only what a listener
 // has answered counts; errSilent when it did not.
-func knock(ctx context.Context, addr string, k *keys) (listener, error) {
+func knock(ctx context.Context, addr string, k *keys) (l listener, err error) {
 	ctx, cancel := context.WithTimeout(ctx, knockTimeout)
 	defer cancel()
-	var l listener
-	door := func() (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "tcp", addr) }
-	if _, err := answer(ctx, door, apiVersions()); err != nil {
+	open := func() (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "tcp", addr) }
+	if _, err = answer(ctx, open, apiVersions()); errors.Is(err, errHTTP) {
+		return l, access("an HTTP server answers at %s, and no Kafka broker; set KAFKA_BOOTSTRAP_SERVERS to the port of the broker", addr)
+	}
+	if err != nil {
 		l.tls = true
-		door = func() (net.Conn, error) {
-			// Who is there does not matter here, since nothing is told to it.
-			d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, Certificates: k.certificates()}}
-			return d.DialContext(ctx, "tcp", addr)
-		}
-		switch _, err := answer(ctx, door, apiVersions()); {
-		case err != nil && distrust(err) != "": // it speaks TLS, or it could not refuse us in it
-			l.asks = true
-			return l, nil
-		case err != nil:
+		// Who is there does not matter here, since nothing is told to it.
+		d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, Certificates: k.certificates()}}
+		open = func() (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
+		if _, err = answer(ctx, open, apiVersions()); err != nil {
+			if l.asks = wantsCertificate(err); l.asks {
+				return l, nil
+			}
 			return l, errSilent
 		}
 	}
-	if _, err := answer(ctx, door, noTopics()); err == nil {
-		return l, nil
+	l.mechanisms, err = offered(ctx, open)
+	l.sasl = len(l.mechanisms) > 0
+	return l, err
+}
+
+// offered are the mechanisms of a listener; none when it answers without a user.
+func offered(ctx context.Context, open func() (net.Conn, error)) ([]string, error) {
+	if _, err := answer(ctx, open, noTopics()); err == nil {
+		return nil, nil
 	}
-	resp, err := answer(ctx, door, strangeMechanism())
-	shake, ok := resp.(*kmsg.SASLHandshakeResponse)
-	if err != nil || !ok || shake.ErrorCode != kerr.UnsupportedSaslMechanism.Code {
-		return l, errSilent
+	resp, err := answer(ctx, open, strangeMechanism())
+	if shake, ok := resp.(*kmsg.SASLHandshakeResponse); err == nil && ok && shake.ErrorCode == kerr.UnsupportedSaslMechanism.Code {
+		return shake.SupportedMechanisms, nil
 	}
-	l.sasl, l.mechanisms = true, shake.SupportedMechanisms
-	return l, nil
+	return nil, errSilent
 }
 
 func apiVersions() kmsg.Request { return kmsg.NewPtrApiVersionsRequest() }
@@ -112,8 +119,8 @@ func strangeMechanism() kmsg.Request {
 }
 
 // answer sends one request on a connection of its own and reads what comes back.
-func answer(ctx context.Context, door func() (net.Conn, error), req kmsg.Request) (kmsg.Response, error) {
-	conn, err := door()
+func answer(ctx context.Context, open func() (net.Conn, error), req kmsg.Request) (kmsg.Response, error) {
+	conn, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +138,9 @@ func answer(ctx context.Context, door func() (net.Conn, error), req kmsg.Request
 		return nil, err
 	}
 	size := binary.BigEndian.Uint32(head[:4])
+	if string(head[:4]) == "HTTP" {
+		return nil, errHTTP
+	}
 	if size < 4 || size > 1<<20 || binary.BigEndian.Uint32(head[4:]) != id {
 		return nil, fmt.Errorf("%x is no answer of a Kafka broker", head)
 	}

@@ -238,6 +238,58 @@ func TestSecurity(t *testing.T) {
 	}
 }
 
+// Who is no broker is waited for, whatever it says, because one may be on its way up; a web server is none for certain.
+func TestStrangersAtTheDoor(t *testing.T) {
+	for name, says := range map[string]string{"nothing": "", "a little": "\x00\x00", "much": strings.Repeat("\xff", 1<<16), "an answer to another question": "\x00\x00\x00\x08\x00\x00\x00\x09\x00\x00\x00\x00",
+		"a short answer": "\x00\x00\x00\x05\x00\x00\x00\x07\x00", "an alert": "\x15\x03\x03\x00\x02\x02\x0a"} {
+		t.Run(name, func(t *testing.T) {
+			visits := make(chan struct{}, 1000)
+			addr := stranger(t, says, visits)
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				for range 12 { // more than one look at it
+					<-visits
+				}
+				cancel()
+			}()
+			_, err := bus.Connect(ctx, bus.Config{Bootstrap: []string{addr}}, nil)
+			if err == nil || errors.Is(err, bus.ErrAccess) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	_, err := connect(t, stranger(t, "HTTP/1.1 400 Bad Request\r\n\r\n", make(chan struct{}, 1000)), bus.Security{})
+	if !errors.Is(err, bus.ErrAccess) || !strings.Contains(err.Error(), "an HTTP server answers") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// stranger says the same to everybody who writes to it, and hangs up.
+func stranger(t *testing.T, says string, visits chan<- struct{}) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = c.Write([]byte(says)) // whoever has gone already hears nothing
+			c.Close()
+			select {
+			case visits <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return l.Addr().String()
+}
+
 // Renewed files are taken by the next connection, without a new bus; a broken one keeps the old keys alive.
 func TestRenewedKeys(t *testing.T) {
 	ca := newAuthority(t, "one")

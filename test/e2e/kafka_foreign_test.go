@@ -314,3 +314,62 @@ func TestOnKafkaWithoutARight(t *testing.T) {
 	h.send(t, more)
 	h.counted(t, at, append(rs, more...))
 }
+
+// A password that is changed on the brokers: what is connected is asked for it again (connections.max.reauth.ms), health says what
+// is wrong, and the new one, put into the file, is taken without a restart. Nothing that was acknowledged is lost.
+func TestOnKafkaWithANewPassword(t *testing.T) {
+	k := realKafka(t)
+	h := k.hxp(t)
+	file := filepath.Join(h.dir, "password")
+	var old string
+	for i, kv := range h.keys {
+		if name, value, _ := strings.Cut(kv, "="); name == "KAFKA_SASL_PASSWORD" {
+			old, h.keys[i] = value, "KAFKA_SASL_PASSWORD_FILE="+file
+		}
+	}
+	write := func(password string) {
+		if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change := func(password string) {
+		tool(t, "", "java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", os.Getenv("HXP_REAL_KAFKA_TOOLS"), "kafka.admin.ConfigCommand", "--bootstrap-server", k.plain,
+			"--alter", "--entity-type", "users", "--entity-name", "hxp", "--add-config", "SCRAM-SHA-512=[password="+password+"]")
+	}
+	write(old)
+	h.up(t)
+	tag, at := fmt.Sprintf("p%x", time.Now().UnixNano()), freshHours()()
+	rs := generate(1, 100, tag, at)
+	h.send(t, rs)
+
+	change("another-one")
+	defer change(old) // others use this broker too
+	ill := func() string {
+		res, body, err := call("GET", h.url("kafka-api")+"/health", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.StatusCode == 200 {
+			return ""
+		}
+		return string(body)
+	}
+	eventually(t, 30*time.Second, "health tells of the password", func() bool { return strings.Contains(ill(), "do not accept the user with this password") })
+	more := generate(2, 100, tag+"-more", at)
+	if res, _, err := call("POST", h.url("kafka-api")+"/events", map[string]string{"Content-Type": "application/x-ndjson"}, ndjson(more)); err != nil || res.StatusCode != 503 {
+		t.Errorf("events while no password fits: %v %v", res, err)
+	}
+	_, errs, code := h.cli(t, "topics", "list")
+	if code != 1 {
+		t.Errorf("hxp topics list: exit %d", code)
+	}
+	wants(t, "stderr", string(errs), "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD")
+
+	write("another-one")
+	eventually(t, 30*time.Second, "health is good again", func() bool { return ill() == "" })
+	h.send(t, more)
+	h.counted(t, at, append(rs, more...))
+	if code := h.stop(t); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
