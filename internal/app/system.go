@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -309,7 +310,11 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pair{api, srv}, nil
+	others, err := s.otlpListeners()
+	if err != nil {
+		return nil, errors.Join(err, srv.Close())
+	}
+	return pair{api, append(doors{srv}, others...)}, nil
 }
 
 func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
@@ -354,13 +359,13 @@ func spilling(broker func(context.Context) httpx.Check, held func() (uint64, int
 	}
 }
 
-// pair runs a room and the server in front of it: the server ends first.
+// pair runs a room and what serves it: the serving ends first.
 type pair struct {
 	room interface {
 		run.Service
 		run.Readier
 	}
-	server *httpx.Server
+	server run.Service
 }
 
 func (p pair) Ready() <-chan struct{} {

@@ -78,8 +78,8 @@ var (
 	largeBodies = sync.Pool{New: func() any { b := make([]byte, 0, 2*smallBytes); return &b }}
 )
 
-func buffer(r *http.Request) []byte {
-	if r.ContentLength >= 0 && r.ContentLength < smallBytes && r.Header.Get("Content-Encoding") == "" {
+func buffer(length int64, encoding string) []byte {
+	if length >= 0 && length < smallBytes && encoding == "" {
 		return (*smallBodies.Get().(*[]byte))[:0]
 	}
 	return (*largeBodies.Get().(*[]byte))[:0]
@@ -87,12 +87,17 @@ func buffer(r *http.Request) []byte {
 
 // read takes the body of a request in, whole, for nothing may be taken of one that turns out to be cut or too large.
 func (a *API) read(r *http.Request) (*body, *refusal) {
-	if r.ContentLength > a.cfg.MaxBodyBytes {
+	return a.readFrom(r.Body, r.ContentLength, r.Header.Get("Content-Encoding"))
+}
+
+// readFrom is read of anything: length is the number of bytes that will come, negative when nobody knows.
+func (a *API) readFrom(r io.Reader, length int64, encoding string) (*body, *refusal) {
+	if length > a.cfg.MaxBodyBytes {
 		return nil, a.tooLarge()
 	}
-	sent := &limited{r: r.Body, left: a.cfg.MaxBodyBytes}
-	b := &body{gate: &a.gate, bytes: buffer(r)}
-	from, done, err := unpack(sent, r.Header.Get("Content-Encoding"))
+	sent := &limited{r: r, left: a.cfg.MaxBodyBytes}
+	b := &body{gate: &a.gate, bytes: buffer(length, encoding)}
+	from, done, err := unpack(sent, encoding)
 	if err == nil {
 		limit := a.cfg.MaxUnpackedBytes
 		if from == io.Reader(sent) {
@@ -101,7 +106,7 @@ func (a *API) read(r *http.Request) (*body, *refusal) {
 		err = b.fill(from, limit)
 		done()
 	}
-	if err == nil && isSnappy(r.Header.Get("Content-Encoding")) {
+	if err == nil && isSnappy(encoding) {
 		err = b.unsnap(a.cfg.MaxUnpackedBytes)
 	}
 	b.sent = a.cfg.MaxBodyBytes - max(sent.left, 0)

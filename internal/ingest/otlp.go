@@ -96,8 +96,6 @@ func protoAnswer(refused int64, why string) []byte {
 
 // Codes of google.rpc that are used.
 const (
-	rpcOK                = 0
-	rpcCancelled         = 1
 	rpcInvalidArgument   = 3
 	rpcDeadlineExceeded  = 4
 	rpcResourceExhausted = 8
@@ -117,15 +115,22 @@ func (no *refusal) rpcCode() int {
 		return rpcResourceExhausted
 	case http.StatusInternalServerError:
 		return rpcInternal
+	case http.StatusNotImplemented:
+		return rpcUnimplemented
 	}
 	return rpcInvalidArgument
+}
+
+// rpcStatus is a refusal as google.rpc.Status.
+func (no *refusal) rpcStatus() []byte {
+	status := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(no.rpcCode()))
+	return protowire.AppendString(protowire.AppendTag(status, 2, protowire.BytesType), no.detail)
 }
 
 // refuse answers with a google.rpc.Status, as the protocol wants.
 func (o otlp) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 	if asJSON, ok := otlpType(r.Header.Get("Content-Type")); ok && !asJSON {
-		status := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(no.rpcCode()))
-		writeAs(w, no.status, typeProtobuf, protowire.AppendString(protowire.AppendTag(status, 2, protowire.BytesType), no.detail))
+		writeAs(w, no.status, typeProtobuf, no.rpcStatus())
 		return
 	}
 	out, err := json.Marshal(struct {

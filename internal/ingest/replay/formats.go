@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	foreign "github.com/hxp-enterprise/hxp/internal/ingest/format"
 )
 
 // format is one kind of trace file.
@@ -18,6 +19,7 @@ type format struct {
 	wants string // what a file of this format has, for messages
 	match func(*probe) bool
 	open  func(opening) decode
+	many  func(row []byte, it *foreign.Items) error // instead of open: a row holds any number of events
 }
 
 // opening is what a decoder may know beside the row.
@@ -45,10 +47,14 @@ var formats = []format{
 	ragPulse,
 	mooncake,
 	llmPerf,
+	otlp,
+	liteLLM,
+	langfuse,
+	openAIUsage,
 }
 
 // later are the formats that the contract names and a later release reads.
-var later = []string{"gentd26-infra", "llmfao-votes", "alibaba-cara", "tool-operations", "openai-usage", "litellm", "otlp"}
+var later = []string{"gentd26-infra", "llmfao-votes", "alibaba-cara", "tool-operations"}
 
 // Formats lists the names of the formats.
 func Formats() []string {

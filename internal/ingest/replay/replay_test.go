@@ -168,7 +168,7 @@ func TestUsage(t *testing.T) {
 	for name, o := range map[string]Options{
 		"no file":        {},
 		"unknown format": {Files: []string{ok}, Format: "nope"},
-		"later format":   {Files: []string{ok}, Format: "otlp"},
+		"later format":   {Files: []string{ok}, Format: "alibaba-cara"},
 		"two stdins":     {Files: []string{"-", "-"}, Stdin: strings.NewReader("")},
 	} {
 		if code, _, g, stderr := run(t, o); code != 2 || stderr == "" || len(g.items) > 0 {

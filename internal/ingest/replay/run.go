@@ -172,20 +172,30 @@ func (p *player) playFile(ctx context.Context, in *input) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", in.source.name, err)
 		}
-		p.tally.row()
-		it, err := d.item(r, &e)
+		if in.format.many != nil {
+			err = p.playMany(ctx, in, d, r, &e)
+		} else {
+			p.tally.row()
+			it, bad := d.item(r, &e)
+			err = p.out(ctx, r.line, it, &e, bad)
+		}
 		if err != nil {
-			p.tally.refuse(in.source.name, r.line, err.Error())
-			continue
-		}
-		if p.ahead(&e) {
-			p.tally.refuse(in.source.name, r.line, fmt.Sprintf("%s: the row is stamped %s, more than %s ahead of the clock", event.CodeFuture, event.FormatTime(e.Time), p.options.Future))
-			continue
-		}
-		if err := p.send(ctx, it, &e); err != nil {
 			return err
 		}
 	}
+}
+
+// out sends an event, or says why its row is refused.
+func (p *player) out(ctx context.Context, line int, it sink.Item, e *event.Event, bad error) error {
+	switch {
+	case bad != nil:
+		p.tally.refuse(it.File, line, bad.Error())
+		return nil
+	case p.ahead(e):
+		p.tally.refuse(it.File, line, fmt.Sprintf("%s: the row is stamped %s, more than %s ahead of the clock", event.CodeFuture, event.FormatTime(e.Time), p.options.Future))
+		return nil
+	}
+	return p.send(ctx, it, e)
 }
 
 // ahead tells whether an event would be quarantined because of its time.
@@ -271,13 +281,16 @@ func (in *input) decoder(o Options) *decoder {
 	if !o.Start.IsZero() {
 		start = o.Start.UnixMicro()
 	}
-	return &decoder{
-		decode: in.format.open(opening{header: in.probe.header, start: start, model: o.Model, name: plainName(in.source.name)}),
+	d := &decoder{
 		source: "replay:" + in.format.name,
 		prefix: in.source.hash + "-",
 		file:   in.source.name,
 		parser: event.Parser{Limits: event.Widest}, // those of the installation are judged there
 	}
+	if in.format.open != nil {
+		d.decode = in.format.open(opening{header: in.probe.header, start: start, model: o.Model, name: plainName(in.source.name)})
+	}
+	return d
 }
 
 // plainName takes folder and endings off a file's name.
@@ -294,15 +307,25 @@ func plainName(name string) string {
 
 // item decodes one row into e and encodes it. What no reader of the topics would take as an event is an error.
 func (d *decoder) item(r row, e *event.Event) (sink.Item, error) {
+	none := sink.Item{File: d.file}
 	n := d.n
 	d.n++
 	if r.err != nil {
-		return sink.Item{}, r.err
+		return none, r.err
 	}
 	e.Reset()
 	if err := d.decode(r, n, e); err != nil {
-		return sink.Item{}, err
+		return none, err
 	}
+	it := d.finish(e, n, r.line)
+	if bad := d.parser.Parse(it.Value, &d.check); bad != nil {
+		return none, bad
+	}
+	return it, nil
+}
+
+// finish gives an event what its format leaves to others, and encodes it. n is its number in the file.
+func (d *decoder) finish(e *event.Event, n int64, line int) sink.Item {
 	if e.ID == "" {
 		e.ID = d.prefix + strconv.FormatInt(n+1, 10)
 		if e.Source == "" {
@@ -314,9 +337,6 @@ func (d *decoder) item(r row, e *event.Event) (sink.Item, error) {
 	}
 	e.Settle()
 	it := sink.ItemOf(e)
-	it.File, it.Line = d.file, r.line
-	if bad := d.parser.Parse(it.Value, &d.check); bad != nil {
-		return sink.Item{}, bad
-	}
-	return it, nil
+	it.File, it.Line = d.file, line
+	return it
 }

@@ -51,6 +51,14 @@ func NewServer(name, addr string, h http.Handler, log *slog.Logger) *Server {
 	return s
 }
 
+// SpeakHTTP2 lets clients speak HTTP/2 without TLS, as gRPC does inside of a network, beside HTTP/1. Call it before Run.
+func (s *Server) SpeakHTTP2() {
+	s.http.Protocols = new(http.Protocols)
+	s.http.Protocols.SetHTTP1(true)
+	s.http.Protocols.SetUnencryptedHTTP2(true)
+	s.http.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 128}
+}
+
 // Listen makes a server and opens its port at once, so that Addr is known and a taken port is an error here.
 func Listen(name, addr string, h http.Handler, log *slog.Logger) (*Server, error) {
 	s := NewServer(name, addr, h, log)
