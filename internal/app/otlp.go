@@ -13,7 +13,8 @@ import (
 // checkOTLP finds what is wrong with the listeners for OTLP alone.
 func (c *Config) checkOTLP(t *conf.Tree) []conf.Fault {
 	var faults []conf.Fault
-	for path, addr := range map[string]string{"kafka-api.ingest.otlp_grpc_listen": c.KafkaAPI.Ingest.OTLPGRPC, "kafka-api.ingest.otlp_http_listen": c.KafkaAPI.Ingest.OTLPHTTP} {
+	for _, l := range [][2]string{{"ingest.otlp_grpc_listen", c.KafkaAPI.Ingest.OTLPGRPC}, {"ingest.otlp_http_listen", c.KafkaAPI.Ingest.OTLPHTTP}} {
+		path, addr := l[0], l[1]
 		if addr == "" {
 			continue
 		}
