@@ -48,7 +48,7 @@ func (s *system) otlpListeners() (out []*httpx.Server, err error) {
 			srv.SpeakHTTP2()
 		}
 		srv.AlsoNamed(s.set.hosts...)
-		log.Info("takes OTLP", "addr", srv.Addr())
+		s.setURL(l.name, srv.URL())
 		out = append(out, srv)
 	}
 	return out, nil
