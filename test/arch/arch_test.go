@@ -51,6 +51,7 @@ var homes = map[string][]string{
 	"codeberg.org/go-fonts/liberation":   {"internal/batch/report"},
 	"github.com/zeebo/xxh3":              {"internal/event", "internal/agg"},
 	"google.golang.org/protobuf":         {"internal/ingest"},
+	"github.com/andybalholm/brotli":      {"internal/ingest/tap"},
 	"cel.dev/cel-go":                     {"internal/event/expr"},
 }
 

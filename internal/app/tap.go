@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/ingest/tap"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+)
+
+// TapFlags are the flags of `hxp tap` as typed.
+type TapFlags struct {
+	Listen, Upstream, Admin string
+	UpstreamTimeout, Drain  time.Duration
+	Queue                   int
+	SpillBytes              int64
+
+	upstream *url.URL
+}
+
+// Check reads the flags and tells what is wrong with them.
+func (f *TapFlags) Check() (err error) {
+	if f.upstream, err = tap.ParseUpstream(f.Upstream); err != nil {
+		return err
+	}
+	return f.config("").Check()
+}
+
+func (f *TapFlags) config(dataDir string) tap.Config {
+	c := tap.Config{Listen: f.Listen, Admin: f.Admin, Upstream: f.upstream, HeaderTimeout: f.UpstreamTimeout, Drain: f.Drain, QueueEvents: f.Queue,
+		SpillBytes: f.SpillBytes, Version: Version}
+	if _, port, err := net.SplitHostPort(f.Listen); err == nil { // several taps on one machine have one data folder
+		c.Spill = filepath.Join(dataDir, "tap", port)
+	}
+	return c
+}
+
+// Tap proxies until ctx ends. The flags have been checked.
+func Tap(ctx context.Context, cfg *Config, f TapFlags, out io.Writer, log *slog.Logger) error {
+	brokers := &lateBus{cfg: cfg.Bus(), log: log}
+	defer brokers.close()
+	t, err := tap.New(f.config(cfg.DataDir), brokers.writer, telemetry.NewRegistry(), log)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "hxp tap listens on %s, before %s", t.Addr(), f.upstream)
+	if url := t.AdminURL(); url != "" {
+		fmt.Fprintf(out, "; health and metrics on %s", url)
+	}
+	fmt.Fprintln(out, "; stop with Ctrl-C")
+	return t.Run(ctx)
+}
+
+// lateBus connects to the brokers when somebody has something to write. Not for concurrent use.
+type lateBus struct {
+	cfg bus.Config
+	log *slog.Logger
+	bus *bus.Bus
+}
+
+func (l *lateBus) writer(ctx context.Context) (tap.Writer, error) {
+	if l.bus == nil {
+		b, err := connect(ctx, l.cfg, l.log)
+		if err != nil {
+			return nil, err
+		}
+		l.bus = b
+	}
+	return l.bus.NewProducer(bus.ProducerOptions{DeliveryTimeout: 10 * time.Second})
+}
+
+func (l *lateBus) close() {
+	if l.bus != nil {
+		l.bus.Close()
+	}
+}
