@@ -34,8 +34,10 @@ bench: build ## the figures of the closing notes: payload and machine are printe
 bench-peers: build ## the aggregation of an hour beside DuckDB, which is installed from PyPI, on the same files
 	tools/real/batch-peers
 
-docs: build ## generated pages
+docs: build ## generated pages and the documents of api/
 	./bin/hxp config reference > docs/configuration.md
+	$(GO) test ./api -run Newest -update
+	$(GO) test ./internal/app -run Documents -update
 
 clean:
 	rm -rf bin data dist

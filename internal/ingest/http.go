@@ -106,6 +106,7 @@ func (a *API) Mount(m *httpx.Mux) {
 		httpx.Answer("413", "too large, nothing taken"), httpx.Answer("415", "another content type or encoding"),
 		httpx.Answer("429", "too much under way, or more than this sender may bring; see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
 	a.mountForeign(m)
+	a.mountSchemas(m)
 	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
 	m.HandleFunc("GET /topics", a.getTopics, httpx.Doc("Lists the topics."), limit, cursor)
 	m.HandleFunc("GET /topics/{name}", a.getTopic, httpx.Doc("Describes one topic."))

@@ -43,6 +43,12 @@ func NewMux(log *slog.Logger, reg *telemetry.Registry) *Mux {
 
 // Handle adds a route. Options describe it for /openapi.json and /docs. Two equal patterns panic, as in net/http.
 func (m *Mux) Handle(pattern string, h http.Handler, opts ...Option) {
+	rt := newRoute(pattern, opts)
+	m.mux.Handle(pattern, &endpoint{mux: m, route: rt, next: h})
+	m.describe(rt)
+}
+
+func newRoute(pattern string, opts []Option) Route {
 	method, path, ok := strings.Cut(pattern, " ")
 	if !ok {
 		method, path = "", pattern
@@ -51,10 +57,16 @@ func (m *Mux) Handle(pattern string, h http.Handler, opts ...Option) {
 	for _, o := range opts {
 		o(&rt)
 	}
-	m.mux.Handle(pattern, &endpoint{mux: m, route: rt, next: h})
+	return rt
+}
+
+// Describe describes an endpoint that a wider, hidden route serves.
+func (m *Mux) Describe(pattern string, opts ...Option) { m.describe(newRoute(pattern, opts)) }
+
+func (m *Mux) describe(rt Route) {
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.routes = append(m.routes, rt)
-	m.mu.Unlock()
 }
 
 // HandleFunc is Handle with a function.

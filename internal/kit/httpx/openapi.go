@@ -15,7 +15,6 @@ type Route struct {
 	Answers      map[string]string
 	Hidden       bool
 	stream       bool
-	shown        string         // the path as it is described, when the pattern is wider
 	body         any            // what the body is, see schemaOf
 	answers      map[string]any // status → what the answer is
 	media        map[string]string
@@ -39,9 +38,6 @@ type Option func(*Route)
 
 // Doc says in one sentence what the endpoint does.
 func Doc(summary string) Option { return func(r *Route) { r.Summary = summary } }
-
-// As gives the path that is described, for a pattern that had to be wider than what it serves.
-func As(path string) Option { return func(r *Route) { r.shown = path } }
 
 // Query describes a query parameter; without a schema it is a text.
 func Query(name, doc string, is ...Schema) Option { return param("query", name, doc, is) }
@@ -116,9 +112,6 @@ func openapi(s Service, routes []Route) object {
 	for _, rt := range routes {
 		if rt.Hidden || rt.Method == "" {
 			continue
-		}
-		if rt.shown != "" {
-			rt.Path = rt.shown
 		}
 		path := pathParam.ReplaceAllString(strings.TrimSuffix(rt.Path, "{$}"), "{$1}")
 		ops, _ := paths[path].(object)
