@@ -16,6 +16,18 @@ func (s *Service) Mount(m *httpx.Mux) {
 		httpx.Query("window", "seconds; REAL_TIME_ANALYTICS_WINDOW_SIZE when absent"), httpx.Query("at", "end of the window, RFC 3339; now when absent"),
 		httpx.Query("model", "only this model"), httpx.Query("tenant", "only this tenant"), httpx.Query("group_by", "model, tenant or both"),
 		httpx.Query("limit", "groups of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before"))
+	wrong := httpx.Answer("422", "a parameter is wrong")
+	m.HandleFunc("GET /analytics/series", s.getSeries, httpx.Doc("Numbers over time, overall or by group."),
+		httpx.Query("metric", "names separated by commas, e.g. requests,latency_ms.p95"), httpx.Query("from", "RFC 3339; an hour before to when absent"), httpx.Query("to", "RFC 3339; now when absent"),
+		httpx.Query("step", "seconds, 60 by default"), httpx.Query("group_by", "model, tenant or both; the 50 busiest groups"),
+		httpx.Query("model", "only this model"), httpx.Query("tenant", "only this tenant"), httpx.Answer("200", "one line for each metric and group"), wrong)
+	m.HandleFunc("GET /analytics/top", s.getTop, httpx.Doc("Who has most of a metric in a window."),
+		httpx.Query("by", "model, tenant or user_id"), httpx.Query("metric", "e.g. requests; of users requests, tokens and cost_usd"),
+		httpx.Query("window", "seconds; REAL_TIME_ANALYTICS_WINDOW_SIZE when absent"), httpx.Query("at", "end of the window, RFC 3339; now when absent"),
+		httpx.Query("model", "only this model"), httpx.Query("tenant", "only this tenant"), httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Answer("200", "the items, largest first"), wrong)
+	m.HandleFunc("GET /analytics/compare", s.getCompare, httpx.Doc("What changed between two spans: the values of all dimensions by their part in the change of a metric."),
+		httpx.Query("a", "START/END as RFC 3339, or the end of a window"), httpx.Query("b", "likewise"), httpx.Query("metric", "e.g. requests"),
+		httpx.Query("window", "seconds, for spans given by their end"), httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Answer("200", "contributions, largest first"), wrong)
 	m.HandleFunc("GET /analytics/performance", s.getPerformance, httpx.Doc("How fast and how complete the fast path is."))
 }
 
@@ -61,7 +73,7 @@ func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
 	if q.groupBy != nil {
 		page := groups[min(q.offset, len(groups)):min(q.offset+q.limit, len(groups))]
 		for _, g := range page {
-			a.Groups = append(a.Groups, groupAnswer{q.key(g.key), g.cell.Stats(seconds)})
+			a.Groups = append(a.Groups, groupAnswer{shown(g.key, q.groupBy), g.cell.Stats(seconds)})
 		}
 		if next := q.offset + q.limit; next < len(groups) {
 			a.NextCursor = new(base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(next))))

@@ -40,6 +40,9 @@ type work struct {
 	panes  map[paneKey]*agg.Cell
 	last   paneKey // the pane of the last event, so that a busy second costs one comparison
 	cell   *agg.Cell
+	spent  map[int64]spenders // what users spent, by span of the finest resolution
+	spans  spenders           // of them, that of the last request
+	spanAt int64
 	side   []*bus.Message // dead letters and late events, to be written before the unit
 	wait   int            // of those, not yet acknowledged
 	values [][]byte       // the encoded unit, kept until it counts, to be sent again when the broker refused it
@@ -53,7 +56,7 @@ type paneKey struct {
 }
 
 func newWork(src source, from int64) *work {
-	w := &work{header: header{Source: src, From: from, To: from}, panes: map[paneKey]*agg.Cell{}}
+	w := &work{header: header{Source: src, From: from, To: from}, panes: map[paneKey]*agg.Cell{}, spent: map[int64]spenders{}}
 	_, _ = rand.Read(w.header.Unit[:])
 	return w
 }
@@ -124,6 +127,21 @@ func (f *folder) count(m *bus.Message, broker int64) {
 		t.Errors++
 	}
 	f.pane(e).Add(e, late)
+	if user := e.Text(event.UserID); user != "" && e.Kind == event.LLMRequest {
+		f.open.spenders(floor(e.Time, 1e6)/1e6).take(user, spendOf(e), mostSpenders)
+	}
+}
+
+// spenders are the users of the span that holds second at.
+func (w *work) spenders(at int64) spenders {
+	start := floor(at, spenderSpans[finestSpend])
+	if w.spans == nil || w.spanAt != start {
+		if w.spent[start] == nil {
+			w.spent[start] = spenders{}
+		}
+		w.spans, w.spanAt = w.spent[start], start
+	}
+	return w.spans
 }
 
 // clock moves the watermark on and tells whether an event of that time is late: older than the watermark by more than the

@@ -65,22 +65,36 @@ func (l *lane) judged(v *verdict, at time.Time) {
 	}
 }
 
+// credit adds what was folded to the windows, under mu; the cells belong to them afterwards.
+func (l *lane) credit(w *work, now int64) {
+	for k, c := range w.panes {
+		l.ladder.add(k.start, l.names.keys.names[k.key], c, now)
+	}
+	for start, users := range w.spent {
+		for user, x := range users {
+			l.wallet.add(start, user, x, now)
+		}
+	}
+}
+
 // count adds a unit to the ladder. The deltas of an own unit are still in memory; those of others are decoded.
 func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
 	now := at.Unix()
 	l.mu.Lock()
 	if mine {
-		for k, c := range f.pending.panes {
-			l.ladder.add(k.start, l.names.keys.names[k.key], c, now)
-		}
+		l.credit(f.pending, now)
 	} else {
 		for _, body := range v.bodies {
 			if err := eachDelta(body, func(d delta) { l.ladder.add(d.Start, d.Key, d.Cell, now) }); err != nil {
 				l.log.Error("deltas of a counted unit are damaged", "error", err)
 			}
+			if err := eachSpender(body, func(start int64, user string, x spend) { l.wallet.add(start, user, x, now) }); err != nil {
+				l.log.Error("users of a counted unit are damaged", "error", err)
+			}
 		}
 	}
 	l.ladder.age(now)
+	l.wallet.age(now)
 	l.mu.Unlock()
 	l.metrics.counted(&v.header, mine)
 }

@@ -39,7 +39,7 @@ func foldUnit(log []*event.Event, unit byte, from, to int) [][]byte {
 	}
 	h := header{Unit: [16]byte{unit}, Source: partition0, From: int64(from), To: int64(to), Watermark: int64(to)}
 	h.Tally.Records = int64(to - from)
-	return encodeUnit(h, ds)
+	return encodeUnit(h, ds, nil)
 }
 
 // readAll is what any reader makes of the records.
@@ -160,7 +160,7 @@ func TestUnitInPartsJoins(t *testing.T) {
 		}
 		ds = append(ds, delta{int64(i), agg.Key{Model: "m"}, c})
 	}
-	values := encodeUnit(header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 120_000}, ds)
+	values := encodeUnit(header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 120_000}, ds, nil)
 	if len(values) < 2 {
 		t.Fatalf("%d parts, the test wants several", len(values))
 	}

@@ -41,6 +41,7 @@ type lane struct {
 
 	mu       sync.Mutex
 	ladder   *ladder
+	wallet   *wallet
 	progress map[source]progress // for queries: a copy of what the chains and folders say
 	refused  error               // why the last unit could not be written
 
@@ -59,7 +60,7 @@ func newLane(number int32, cfg *Config, log *slog.Logger, m *metrics) *lane {
 	return &lane{
 		number: number, cfg: cfg, log: log, metrics: m,
 		input: make(chan inputBatch, 4), records: make(chan bus.PartitionBatch, 4), calls: make(chan func()), acks: newMailbox(),
-		folders: map[source]*folder{}, filters: map[source]*filter{}, names: newNames(cfg), journal: newJournal(), ladder: newLadder(cfg.LadderCells),
+		folders: map[source]*folder{}, filters: map[source]*filter{}, names: newNames(cfg), journal: newJournal(), ladder: newLadder(cfg.LadderCells), wallet: newWallet(),
 		progress: map[source]progress{}, lastSnapshot: time.Now(), caught: make(chan struct{}),
 	}
 }

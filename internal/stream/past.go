@@ -96,10 +96,9 @@ func (l *lane) absorb(f *folder) {
 	}
 	c, now := l.journal.chains[f.src], time.Now().Unix()
 	l.mu.Lock()
-	for k, cell := range p.open.panes {
-		l.ladder.add(k.start, l.names.keys.names[k.key], cell, now)
-	}
+	l.credit(p.open, now)
 	l.ladder.age(now)
+	l.wallet.age(now)
 	l.mu.Unlock()
 	c.Tally.add(&p.open.header.Tally)
 	p.folder.begin(p.next)

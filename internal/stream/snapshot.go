@@ -16,7 +16,7 @@ import (
 
 const (
 	snapshotMagic = "HXPS"
-	snapshotVer   = 2
+	snapshotVer   = 3
 )
 
 // encode is the lane's state as a snapshot.
@@ -41,6 +41,7 @@ func (l *lane) encode() []byte {
 	}
 	l.mu.Lock()
 	b = l.ladder.appendTo(b)
+	b = l.wallet.appendTo(b)
 	l.mu.Unlock()
 	b = binary.AppendUvarint(b, uint64(len(l.filters)))
 	for _, src := range sortedSources(l.filters) {
@@ -73,6 +74,7 @@ func appendBytes(dst, b []byte) []byte {
 type restored struct {
 	journal *journal
 	ladder  *ladder
+	wallet  *wallet
 	filters map[source]*filter
 }
 
@@ -88,7 +90,7 @@ func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
 	if string(d.bytes(4)) != snapshotMagic || d.byte() != snapshotVer {
 		return nil, errors.New("not a snapshot of this version")
 	}
-	r := &restored{journal: newJournal(), ladder: newLadder(cfg.LadderCells), filters: map[source]*filter{}}
+	r := &restored{journal: newJournal(), ladder: newLadder(cfg.LadderCells), wallet: newWallet(), filters: map[source]*filter{}}
 	r.journal.next = d.varint()
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		src, c := d.source(), new(chain)
@@ -101,6 +103,7 @@ func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
 		d.half(r.journal)
 	}
 	d.ladder(r.ladder)
+	d.wallet(r.wallet)
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		src := d.source()
 		r.filters[src] = d.filter(cfg.FilterBytes)

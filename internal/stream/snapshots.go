@@ -111,7 +111,7 @@ func (l *lane) load(path string) error {
 	if err != nil {
 		return err
 	}
-	l.journal, l.ladder, l.filters = r.journal, r.ladder, r.filters
+	l.journal, l.ladder, l.wallet, l.filters = r.journal, r.ladder, r.wallet, r.filters
 	return nil
 }
 

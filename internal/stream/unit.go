@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -103,16 +105,42 @@ func sortDeltas(ds []delta) {
 
 const (
 	unitMagic = "HXPU"
-	unitVer   = 1
+	unitVer   = 2 // 1 had no spenders
 	// maxPart keeps a record of the journal well below the megabyte that brokers take by default.
 	maxPart  = 700 << 10
 	maxParts = 1 << 16
 )
 
+// A body is the bytes of its deltas after their length, and then what users spent, by span.
+
 // encodeUnit returns the records' values of a unit, each at most about maxPart bytes.
-func encodeUnit(h header, ds []delta) [][]byte {
+func encodeUnit(h header, ds []delta, users map[int64]spenders) [][]byte {
+	bodies := encodeDeltas(ds)
+	for i, b := range bodies {
+		bodies[i] = withLength(b)
+	}
+	for _, start := range slices.Sorted(maps.Keys(users)) {
+		if last := len(bodies) - 1; len(bodies[last]) > maxPart/2 { // a span of users is well below the other half
+			bodies = append(bodies, withLength(nil))
+		}
+		last := len(bodies) - 1
+		bodies[last] = appendSpenders(binary.AppendVarint(bodies[last], start), users[start])
+	}
+	values := make([][]byte, len(bodies))
+	h.Parts = len(bodies)
+	for i, b := range bodies {
+		h.Part = i
+		values[i] = append(appendHeader(make([]byte, 0, 256+len(b)), &h), b...)
+	}
+	return values
+}
+
+func withLength(b []byte) []byte {
+	return append(binary.AppendUvarint(make([]byte, 0, len(b)+8), uint64(len(b))), b...)
+}
+
+func encodeDeltas(ds []delta) (bodies [][]byte) {
 	sortDeltas(ds)
-	var bodies [][]byte
 	body, prev := []byte{}, int64(0)
 	for i := range ds {
 		if len(body) > maxPart {
@@ -124,14 +152,7 @@ func encodeUnit(h header, ds []delta) [][]byte {
 		body = appendText(body, ds[i].Key.Tenant)
 		body = ds[i].Cell.Append(body)
 	}
-	bodies = append(bodies, body)
-	values := make([][]byte, len(bodies))
-	h.Parts = len(bodies)
-	for i, b := range bodies {
-		h.Part = i
-		values[i] = append(appendHeader(make([]byte, 0, 256+len(b)), &h), b...)
-	}
-	return values
+	return append(bodies, body)
 }
 
 func appendHeader(dst []byte, h *header) []byte {
@@ -190,14 +211,15 @@ func (t *tally) appendTo(dst []byte) []byte {
 	return dst
 }
 
-// decodeUnit reads one record of the journal: its header, and the deltas' bytes for eachDelta. The text aliases value.
+// decodeUnit reads one record of the journal: its header, and its body for eachDelta and eachSpender. The text aliases value.
 func decodeUnit(value []byte) (h header, body []byte, err error) {
 	d := decoder{src: value}
 	if string(d.bytes(4)) != unitMagic {
 		return h, nil, errors.New("not a unit of the journal")
 	}
-	if v := d.byte(); d.err == nil && v != unitVer {
-		return h, nil, fmt.Errorf("unit of version %d, this program knows %d", v, unitVer)
+	version := d.byte()
+	if d.err == nil && version != 1 && version != unitVer {
+		return h, nil, fmt.Errorf("unit of version %d, this program knows %d", version, unitVer)
 	}
 	copy(h.Unit[:], d.bytes(16))
 	h.Source = d.source()
@@ -215,12 +237,17 @@ func decodeUnit(value []byte) (h header, body []byte, err error) {
 	if d.err == nil && (h.Parts < 1 || h.Parts > maxParts || h.Part < 0 || h.Part >= h.Parts) {
 		d.err = fmt.Errorf("part %d of %d", h.Part, h.Parts)
 	}
+	if d.err == nil && version == 1 {
+		return h, withLength(d.src), nil
+	}
 	return h, d.src, d.err
 }
 
 // eachDelta calls fn with each delta of a part's body.
 func eachDelta(body []byte, fn func(delta)) error {
-	d := decoder{src: body}
+	whole := decoder{src: body}
+	d := decoder{src: whole.bytes(int(min(whole.uvarint(), math.MaxInt32)))}
+	d.err = whole.err
 	start := int64(0)
 	for len(d.src) > 0 {
 		start += d.varint()
@@ -235,6 +262,17 @@ func eachDelta(body []byte, fn func(delta)) error {
 		}
 		d.src = rest
 		fn(delta{Start: start, Key: key, Cell: cell})
+	}
+	return d.err
+}
+
+// eachSpender calls fn with what each user spent in the span of spenderSpans that begins at start.
+func eachSpender(body []byte, fn func(start int64, user string, x spend)) error {
+	d := decoder{src: body}
+	d.bytes(int(min(d.uvarint(), math.MaxInt32)))
+	for len(d.src) > 0 {
+		start := d.varint()
+		d.spenders(func(user string, x spend) { fn(start, user, x) })
 	}
 	return d.err
 }

@@ -1,0 +1,158 @@
+package stream
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+// Bounds of one answer of GET /analytics/series.
+const (
+	maxPoints  = 2000
+	maxMetrics = 20
+	maxLines   = 50 // groups, the busiest
+)
+
+// line is one metric of one group over time.
+type line struct {
+	Metric string             `json:"metric"`
+	Key    map[string]*string `json:"key"`
+	Points []point            `json:"points"`
+}
+
+// point is the start of a step and the number of the step, nil without data.
+type point struct {
+	At    int64
+	Value *float64
+}
+
+// MarshalJSON writes [time, number].
+func (p point) MarshalJSON() ([]byte, error) {
+	return json.Marshal([2]any{time.Unix(p.At, 0).UTC(), p.Value})
+}
+
+type seriesAnswer struct {
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end"`
+	Step   int64     `json:"step"`
+	Series []line    `json:"series"`
+}
+
+func (s *Service) getSeries(w http.ResponseWriter, r *http.Request) {
+	p := params{Values: r.URL.Query()}
+	q := question{filter: p.filter(), groupBy: p.groupBy()}
+	metrics := p.metrics("metric", maxMetrics)
+	step := p.whole("step", "whole seconds", 1, maxWindow, 60)
+	to, given := p.moment("to")
+	if !given {
+		to = time.Now()
+	}
+	from, given := p.moment("from")
+	if !given {
+		from = to.Add(-time.Hour)
+	}
+	span := Span{from.Unix(), ceilSecond(to)}
+	switch {
+	case len(p.bad) > 0:
+	case span.End <= span.Start:
+		p.refuse("to", "to is not after from")
+	case span.End-span.Start > maxWindow:
+		p.refuse("from", "from lies more than %d seconds before to", maxWindow)
+	case (span.End-span.Start+step-1)/step > maxPoints:
+		p.refuse("step", "step=%d gives more than %d points; take %d or more", step, maxPoints, (span.End-span.Start+maxPoints-1)/maxPoints)
+	}
+	if len(p.bad) > 0 {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, p.bad[0].Detail, p.bad...)
+		return
+	}
+	span, step = s.steps(span, step)
+	httpx.JSON(w, http.StatusOK, seriesAnswer{time.Unix(span.Start, 0).UTC(), time.Unix(span.End, 0).UTC(), step, s.series(span, step, metrics, q)})
+}
+
+// steps widens a span outwards, and its steps, to what the panes of that time can tell apart.
+func (s *Service) steps(span Span, step int64) (Span, int64) {
+	coarsest := int64(1)
+	for _, l := range s.allLanes() {
+		coarsest = max(coarsest, l.coarsest(span.Start, span.End))
+	}
+	if coarsest > 1 {
+		step = (step + coarsest - 1) / coarsest * coarsest
+		span.Start = floor(span.Start, coarsest)
+	}
+	span.End = span.Start + (span.End-span.Start+step-1)/step*step
+	return span, step
+}
+
+// series merges the panes of each step. The groups are those of the whole span, busiest first.
+func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question) []line {
+	groups := []keyed{{}}
+	if q.groupBy != nil {
+		_, groups = q.group(s.merged(span))
+		groups = groups[:min(len(groups), maxLines)]
+	}
+	lines := make([]line, 0, len(groups)*len(metrics))
+	place := map[agg.Key]int{}
+	for i, g := range groups {
+		place[g.key] = i
+		for _, m := range metrics {
+			lines = append(lines, line{m.Name, shown(g.key, q.groupBy), make([]point, 0, (span.End-span.Start)/step)})
+		}
+	}
+	empty := new(agg.Cell)
+	for at := span.Start; at < span.End; at += step {
+		cells := make([]*agg.Cell, len(groups))
+		overall, by := q.group(s.merged(Span{at, at + step}))
+		if q.groupBy == nil {
+			cells[0] = overall
+		}
+		for _, g := range by {
+			if i, ok := place[g.key]; ok {
+				cells[i] = g.cell
+			}
+		}
+		for i, c := range cells {
+			if c == nil {
+				c = empty
+			}
+			for k, m := range metrics {
+				x := point{At: at}
+				if v, ok := m.Of(c, float64(step)); ok {
+					x.Value = &v
+				}
+				l := &lines[i*len(metrics)+k]
+				l.Points = append(l.Points, x)
+			}
+		}
+	}
+	return lines
+}
+
+// merged adds up every group within a span, whose edges are those of panes.
+func (s *Service) merged(span Span) map[agg.Key]*agg.Cell {
+	into := map[agg.Key]*agg.Cell{}
+	for _, l := range s.allLanes() {
+		l.window(span.Start, span.End, into)
+	}
+	return into
+}
+
+func (l *lane) coarsest(from, to int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ladder.coarsest(from, to)
+}
+
+// coarsest is the span in seconds of the largest pane that holds something within [from, to).
+func (l *ladder) coarsest(from, to int64) int64 {
+	for level, queue := range l.queues {
+		for _, n := range queue {
+			if len(n.own) > 0 && n.start < to && n.end() > from {
+				return spans[level]
+			}
+		}
+	}
+	return 1
+}

@@ -1,0 +1,202 @@
+package stream
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// spent is a request with a user, tokens and a cost.
+func spent(when time.Time, id, model, user string, tokens, nanoUSD int64) *event.Event {
+	e := at(when, id)
+	e.SetText(event.Model, model)
+	e.SetText(event.UserID, user)
+	e.SetInt(event.PromptTokens, tokens)
+	e.Clear(event.CompletionTokens)
+	e.SetInt(event.TotalTokens, tokens)
+	e.SetInt(event.Cost, nanoUSD)
+	return e
+}
+
+func TestSeriesAddUpToTheWindow(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		noon := time.Date(2000, 1, 1, 0, 10, 0, 0, time.UTC)
+		time.Sleep(time.Until(noon.Add(5 * time.Minute)))
+		for i := range 240 { // one a second for four minutes, models in turn
+			w.put(requests0, spent(noon.Add(time.Duration(i)*time.Second), fmt.Sprint(i), []string{"a", "a", "b"}[i%3], "u", 10, 0))
+		}
+		r.settle()
+		path := "/analytics/series?from=" + rfc(noon) + "&to=" + rfc(noon.Add(5*time.Minute))
+		var a struct {
+			Step   int64
+			Series []struct {
+				Metric string
+				Key    map[string]*string
+				Points [][2]any
+			}
+		}
+		if code := r.ask(path+"&metric=requests,tokens.total,latency_ms.p95&step=60", &a); code != http.StatusOK || a.Step != 60 || len(a.Series) != 3 {
+			t.Fatalf("%d %+v", code, a)
+		}
+		for i, want := range []any{60., 60., 60., 60., 0.} {
+			if p := a.Series[0].Points[i]; p[1] != want || p[0] != noon.Add(time.Duration(i)*time.Minute).Format(time.RFC3339) {
+				t.Errorf("requests, point %d: %v, want %v", i, p, want)
+			}
+		}
+		if p := a.Series[2].Points; p[0][1] == nil || p[4][1] != nil {
+			t.Errorf("latency: %v; a minute without requests has none", p)
+		}
+		if r.ask(path+"&metric=requests&step=60&group_by=model", &a); len(a.Series) != 2 || *a.Series[0].Key["model"] != "a" || a.Series[0].Points[1][1] != 40. || a.Series[1].Points[1][1] != 20. {
+			t.Errorf("by model: %+v", a)
+		}
+		if r.ask(path+"&metric=requests&step=60&model=b", &a); a.Series[0].Points[0][1] != 20. {
+			t.Errorf("of one model: %+v", a)
+		}
+		whole := "from=" + rfc(noon) + "&to=" + rfc(noon.Add(5*time.Minute))
+		for _, bad := range []string{whole, whole + "&metric=nothing", whole + "&metric=requests&step=0", whole + "&metric=requests&group_by=colour", "metric=requests&from=yesterday",
+			"metric=requests&step=1&from=" + rfc(noon.Add(-time.Hour)), "metric=requests&from=" + rfc(noon) + "&to=" + rfc(noon)} {
+			if code := r.ask("/analytics/series?"+bad, new(map[string]any)); code != http.StatusUnprocessableEntity {
+				t.Errorf("%q: %d", bad, code)
+			}
+		}
+		r.stop()
+	})
+}
+
+func TestStepsFollowThePanes(t *testing.T) {
+	l := newLadder(1000)
+	l.insert(7200, 0, l.keys.id(agg.Key{Model: "m"}), new(agg.Cell), 0)   // an hour
+	l.insert(14_400, 3, l.keys.id(agg.Key{Model: "m"}), new(agg.Cell), 0) // a second
+	for _, c := range []struct{ from, to, want int64 }{{7200, 7260, 3600}, {14_400, 14_460, 1}, {0, 20_000, 3600}, {0, 100, 1}} {
+		if got := l.coarsest(c.from, c.to); got != c.want {
+			t.Errorf("[%d, %d): %d, want %d", c.from, c.to, got, c.want)
+		}
+	}
+}
+
+func TestTopUsersOutliveAKill(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		r := w.start(quick(), dir)
+		put := func(n int, user string, tokens, cost int64) {
+			for i := range n {
+				w.put(requests0, spent(time.Now(), fmt.Sprint(user, i, tokens), "m", user, tokens, cost))
+			}
+		}
+		put(50, "heavy", 10, 1_000_000)
+		put(30, "costly", 1, 9_000_000)
+		put(5, "rare", 1000, 0)
+		r.settle()
+		r.stop()
+		r = w.start(quick(), dir)
+		put(7, "heavy", 11, 0)
+		r.settle()
+		r.kill()
+		r = w.start(quick(), dir)
+		for metric, want := range map[string]string{
+			"requests": "[heavy 57 costly 30 rare 5]", "tokens": "[rare 5000 heavy 577 costly 30]", "cost_usd": "[costly 0.27 heavy 0.05 rare 0]",
+		} {
+			var a topAnswer
+			if code := r.ask("/analytics/top?by=user_id&window=3600&metric="+metric, &a); code != http.StatusOK {
+				t.Fatalf("%s: %d", metric, code)
+			}
+			var got []any
+			for _, i := range a.Items {
+				got = append(got, *i.Key["user_id"], i.Value)
+			}
+			if fmt.Sprint(got) != want {
+				t.Errorf("%s: %v, want %s", metric, got, want)
+			}
+		}
+		var a topAnswer
+		if r.ask("/analytics/top?by=model&metric=latency_ms.p95&window=3600", &a); len(a.Items) != 1 || *a.Items[0].Key["model"] != "m" {
+			t.Errorf("by model: %+v", a)
+		}
+		for _, bad := range []string{"by=colour&metric=requests", "by=user_id&metric=errors", "by=user_id&metric=requests&model=m", "by=model"} {
+			if code := r.ask("/analytics/top?"+bad, new(map[string]any)); code != http.StatusUnprocessableEntity {
+				t.Errorf("%s: %d", bad, code)
+			}
+		}
+		r.stop()
+	})
+}
+
+func TestCompareNamesWhatChanged(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		noon := time.Date(2000, 1, 1, 0, 10, 0, 0, time.UTC)
+		time.Sleep(time.Until(noon.Add(2 * time.Minute)))
+		id := 0
+		put := func(when time.Time, n int, model string) {
+			for range n {
+				id++
+				w.put(requests0, spent(when, fmt.Sprint(id), model, "u", 1, 0))
+			}
+		}
+		put(noon, 10, "a")
+		put(noon, 10, "b")
+		put(noon.Add(time.Minute), 11, "a")
+		put(noon.Add(time.Minute), 40, "b")
+		put(noon.Add(time.Minute), 3, "new")
+		r.settle()
+		spans := "a=" + rfc(noon) + "/" + rfc(noon.Add(time.Minute)) + "&b=" + rfc(noon.Add(time.Minute)) + "/" + rfc(noon.Add(2*time.Minute))
+		for _, q := range []string{spans, "window=60&a=" + rfc(noon.Add(time.Minute)) + "&b=" + rfc(noon.Add(2*time.Minute))} {
+			var a compareAnswer
+			if code := r.ask("/analytics/compare?metric=requests&"+q, &a); code != http.StatusOK || *a.A.Value != 20 || *a.B.Value != 54 {
+				t.Fatalf("%d %+v", code, a)
+			}
+			var got string
+			for _, c := range a.Contributions {
+				if c.Dimension == "model" {
+					got += fmt.Sprint(text(c.Value), c.Change, " ")
+				}
+			}
+			if got != "b30 new3 a1 " {
+				t.Errorf("%s", got)
+			}
+		}
+		r.stop()
+	})
+}
+
+// A wallet holds the same sums whatever is folded together, and comes back from its bytes as it was.
+func TestWalletKeepsItsSums(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	w, want := newWallet(), spend{}
+	for i := range 200_000 {
+		x := spend{1, rnd.Int64N(100), rnd.Int64N(1000)}
+		want.add(x)
+		w.add(int64(i/10), fmt.Sprint("u", rnd.IntN(50_000)), x, int64(i/100))
+		if i%1000 == 0 {
+			w.age(int64(i / 100))
+		}
+	}
+	total := func(w *wallet) (sum spend) {
+		all := spenders{}
+		w.window(0, 1<<40, all)
+		for _, x := range all {
+			sum.add(x)
+		}
+		return sum
+	}
+	if got := total(w); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	for level := range w.levels {
+		if n := w.levels[level].entries; n > maxSpends+mostSpenders+1 {
+			t.Errorf("level %d: %d entries", level, n)
+		}
+	}
+	bytes1 := w.appendTo(nil)
+	d, again := decoder{src: bytes1}, newWallet()
+	if d.wallet(again); d.err != nil || len(d.src) != 0 || !bytes.Equal(again.appendTo(nil), bytes1) {
+		t.Errorf("from its bytes it is another one: %v, %d left", d.err, len(d.src))
+	}
+}

@@ -1,0 +1,122 @@
+package stream
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+// userDimension is known to GET /analytics/top alone: users are too many for panes.
+const userDimension = "user_id"
+
+type topItem struct {
+	Key   map[string]*string `json:"key"`
+	Value float64            `json:"value"`
+}
+
+type topAnswer struct {
+	Window windowAnswer `json:"window"`
+	By     string       `json:"by"`
+	Metric string       `json:"metric"`
+	Items  []topItem    `json:"items"`
+	// Other is what users beyond the budget have; null when all are told apart.
+	Other *float64 `json:"other"`
+}
+
+func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
+	p := params{Values: r.URL.Query()}
+	by := p.Get("by")
+	users := by == userDimension
+	if !users && !slices.Contains(dimensions, by) {
+		p.refuse("by", "by=%q: known are %s and %s", clip(by), strings.Join(dimensions, ", "), userDimension)
+	}
+	q := question{filter: p.filter()}
+	if users && len(q.filter) > 0 {
+		p.refuse(userDimension, "users are not told apart by model or tenant; leave the filter out")
+	}
+	metrics := p.metrics("metric", 1)
+	var spent func(spend) int64
+	if users && len(metrics) == 1 {
+		if spent = spendMetrics[strings.TrimSuffix(metrics[0].Name, ".total")]; spent == nil {
+			p.refuse("metric", "metric=%q: of users there are requests, tokens and cost_usd", metrics[0].Name)
+		}
+	}
+	limit := int(p.whole("limit", "a number", 1, 1000, 100))
+	window := p.whole("window", "whole seconds", 1, maxWindow, int64(s.cfg.WindowSeconds))
+	end, given := p.moment("at")
+	if !given {
+		end = time.Now()
+	}
+	if len(p.bad) > 0 {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, p.bad[0].Detail, p.bad...)
+		return
+	}
+	q.between(window, end, given)
+	a := topAnswer{By: by, Metric: p.Get("metric"), Items: []topItem{}}
+	if users {
+		s.topUsers(&a, q, spent)
+	} else {
+		s.topKeys(&a, q, metrics[0])
+	}
+	a.Items = a.Items[:min(limit, len(a.Items))]
+	httpx.JSON(w, http.StatusOK, a)
+}
+
+func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric) {
+	res := s.Query(q.span)
+	a.Window = windowOf(res.Span, q.widened || res.Widened)
+	q.groupBy = []string{a.By}
+	_, groups := q.group(res.Groups)
+	for _, g := range groups {
+		if v, ok := m.Of(g.cell, float64(res.Span.End-res.Span.Start)); ok {
+			a.Items = append(a.Items, topItem{shown(g.key, q.groupBy), v})
+		}
+	}
+	slices.SortStableFunc(a.Items, func(x, y topItem) int { return cmp.Compare(y.Value, x.Value) })
+}
+
+func (s *Service) topUsers(a *topAnswer, q question, of func(spend) int64) {
+	span, all := s.spent(q.span)
+	a.Window = windowOf(span, q.widened || span != q.span)
+	number := func(x spend) float64 {
+		if a.Metric == "cost_usd" {
+			return agg.USD(of(x)).Float()
+		}
+		return float64(of(x))
+	}
+	for user, x := range all {
+		if user == otherName {
+			a.Other = new(number(x))
+			continue
+		}
+		a.Items = append(a.Items, topItem{map[string]*string{a.By: &user}, number(x)})
+	}
+	slices.SortFunc(a.Items, func(x, y topItem) int {
+		return cmp.Or(cmp.Compare(y.Value, x.Value), strings.Compare(*x.Key[a.By], *y.Key[a.By]))
+	})
+}
+
+// spent adds up what users spent within a span, widened to what can be told apart.
+func (s *Service) spent(want Span) (Span, spenders) {
+	lanes := s.allLanes()
+	for span := want; ; {
+		all, was := spenders{}, span
+		for _, l := range lanes {
+			l.mu.Lock()
+			span.Start, span.End = l.wallet.window(span.Start, span.End, all)
+			l.mu.Unlock()
+		}
+		if span == was {
+			return span, all
+		}
+	}
+}
+
+func windowOf(s Span, widened bool) windowAnswer {
+	return windowAnswer{time.Unix(s.Start, 0).UTC(), time.Unix(s.End, 0).UTC(), s.End - s.Start, widened}
+}
