@@ -109,6 +109,20 @@ for batch in json.load(sys.stdin):
 print("done")
 `
 
+// tornTransaction writes lines and ends without a word. The brokers abort what it began after its 5 s.
+const tornTransaction = `
+import os, sys
+from confluent_kafka import Producer
+p = Producer({"bootstrap.servers": sys.argv[1], "transactional.id": sys.argv[2], "transaction.timeout.ms": 5000})
+p.init_transactions(30)
+p.begin_transaction()
+for line in sys.stdin:
+    p.produce("llm-requests", line.strip().encode())
+p.flush(30)
+print("gone", flush=True)
+os._exit(0)
+`
+
 // settled waits until the windows have read everything that is there, of earlier runs too.
 func (h *instance) settled(t testing.TB) {
 	t.Helper()
@@ -191,6 +205,15 @@ func TestOnKafka(t *testing.T) {
 		h.counted(t, at, append(first, last...))
 		write(of(broken, true)) // the same again, and now it holds
 		h.counted(t, at, append(append(first, last...), broken...))
+	})
+
+	t.Run("a producer that dies in its transaction", func(t *testing.T) {
+		python := need(t, "HXP_REAL_PYTHON", "confluent-kafka")
+		at := hour()
+		torn, others := generate(34, 100, tag+"-torn", at), generate(35, 200, tag+"-others", at)
+		wants(t, "confluent-kafka", tool(t, string(ndjson(torn)), python, "-c", tornTransaction, k.plain, tag+"-torn"), "gone")
+		h.produce(t, "llm-requests", lines(others)...) // they lie behind the open transaction until the brokers abort it
+		h.counted(t, at, others)
 	})
 
 	groups := []string{"hxp-batch-processing", "hxp-event-processing"}

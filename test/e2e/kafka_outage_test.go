@@ -113,6 +113,38 @@ func TestOnKafkaThatGoes(t *testing.T) {
 	}
 }
 
+// With a folder for what comes while the brokers are away, writers notice nothing: events are acknowledged when they are on disk and
+// brought to the brokers later, through a kill of hxp in the middle of it too.
+func TestOnKafkaThatGoesWithSpill(t *testing.T) {
+	dir := need(t, "HXP_REAL_KAFKA_DIR", "the outage of Apache Kafka with a spill")
+	state := t.TempDir()
+	k, pid := startKafka(t, dir, state)
+	defer func() { endKafka(t, pid, true) }()
+	h := k.hxp(t)
+	h.env = append(h.env, "HXP_INGEST_SPILL_BYTES=268435456", "EVENT_PROCESSING_TIMEOUT=2")
+	h.up(t)
+	hour := time.Date(2024, 6, 7, 8, 0, 0, 0, time.UTC)
+	l := push(h, 3, "spill", hour)
+	more := func(what string) {
+		t.Helper()
+		seen := l.count()
+		eventually(t, time.Minute, "events are acknowledged "+what, func() bool { return l.count() > seen+500 })
+	}
+	more("at the start")
+	endKafka(t, pid, true)
+	more("while the broker is away")
+	h.kill()
+	_, pid = startKafka(t, dir, state)
+	h.up(t)
+	more("after the outage")
+	rs := l.end(t)
+	t.Logf("%d events acknowledged", len(rs))
+	h.counted(t, hour, rs)
+	if code := h.stop(t); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
 // refuses wants the way in to say that the brokers are away: 503 with a time to come again, and why in /health.
 func (h *instance) refuses(t testing.TB) {
 	t.Helper()
