@@ -76,10 +76,9 @@ func unreadable(err error) *refusal {
 
 // adopt makes what a format found the items of a batch. The texts that it wrote count as bytes under way, like a body.
 func (a *API) adopt(b *batch, name string, it *format.Items) *refusal {
-	if !a.gate.take(int64(len(it.Text))) {
-		return a.readFailed(errFull)
+	if no := a.charge(b, int64(len(it.Text))); no != nil {
+		return no
 	}
-	b.held += int64(len(it.Text))
 	b.format, b.contentType = name, "application/json"
 	b.body, b.bad, b.left = it.Text, it.Bad, it.Left
 	b.spans = b.spans[:0]

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -160,5 +161,44 @@ func TestOTLPRefusals(t *testing.T) {
 	}
 	if n := len(small.all("llm-requests")); n != 0 {
 		t.Errorf("%d records of a body that took nothing", n)
+	}
+}
+
+// seriesBody is a request with one data point of n series.
+func seriesBody(n int) []byte {
+	var points []string
+	for i := range n {
+		points = append(points, fmt.Sprintf(`{"timeUnixNano":"1748772060000000000","asDouble":%d,"attributes":[{"key":"pod","value":{"stringValue":"p-%d"}}]}`, i, i))
+	}
+	return []byte(`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"container.cpu.usage","gauge":{"dataPoints":[` + strings.Join(points, ",") + `]}}]}]}]}`)
+}
+
+func TestThousandsOfSeries(t *testing.T) {
+	cfg := Defaults()
+	cfg.MaxItems = 3000
+	f := start(t, cfg)
+	if status, _, answer := f.raw("/v1/metrics", "application/json", seriesBody(3000)); status != 200 || string(answer) != "{}" {
+		t.Errorf("3,000 series: %d %.200s", status, answer)
+	}
+	if n := len(f.all("system-metrics")); n != 3000 {
+		t.Errorf("%d records of 3,000 series", n)
+	}
+	if status, _, answer := f.raw("/v1/metrics", "application/json", seriesBody(3001)); status != 413 {
+		t.Errorf("one more: %d %.200s", status, answer)
+	}
+}
+
+// TestManySmallItemsAreCharged: what a small body becomes in memory counts as under way.
+func TestManySmallItemsAreCharged(t *testing.T) {
+	cfg := Defaults()
+	cfg.MaxInFlightBytes = 1 << 20
+	f := start(t, cfg)
+	small := bytes.Repeat([]byte(`{"event_type":"llm_request"}`+"\n"), 3000)
+	r := f.post("/events", "application/x-ndjson", small)
+	if r.Status != 429 || r.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+	if used := f.api.gate.used.Load(); used != 0 {
+		t.Errorf("%d bytes were not given back", used)
 	}
 }

@@ -65,6 +65,9 @@ func (a *API) full() *refusal {
 
 // accept decides about the items of a batch, writes what is to be written and waits until all of it is acknowledged.
 func (a *API) accept(ctx context.Context, b *batch) *refusal {
+	if no := a.charge(b, itemBytes*int64(len(b.spans))); no != nil {
+		return no
+	}
 	if a.Routing.Commands != nil { // for the moment in which the routes are being read again
 		if err := a.Routing.Commands.Settled(ctx); err != nil {
 			return a.writeFailed(err)
@@ -79,6 +82,19 @@ func (a *API) accept(ctx context.Context, b *batch) *refusal {
 	if err := a.write(ctx, b); err != nil {
 		return a.writeFailed(err)
 	}
+	return nil
+}
+
+// itemBytes is about what an item takes beside its place in the body, until it is written: a body of the smallest events is a
+// small one and still takes much.
+const itemBytes = 512
+
+// charge asks the gate for memory that a batch takes beside its body; it goes back when the batch ends.
+func (a *API) charge(b *batch, bytes int64) *refusal {
+	if !a.gate.take(bytes) {
+		return a.readFailed(errFull)
+	}
+	b.held += bytes
 	return nil
 }
 

@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -101,13 +100,8 @@ func (a *API) carry(ctx context.Context, b *batch, body []byte) error {
 	if no := a.full(); no != nil {
 		return no
 	}
-	if no := a.prepare(b); no != nil {
+	if no := a.accept(ctx, b); no != nil {
 		return no
-	}
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
-	defer cancel()
-	if err := a.write(ctx, b); err != nil {
-		return fmt.Errorf("events were not written: %w", err)
 	}
 	return nil
 }

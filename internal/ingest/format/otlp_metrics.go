@@ -1,6 +1,7 @@
 package format
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -73,9 +74,9 @@ type group struct {
 	about           []byte // service and the like
 	nanos           uint64
 	numbers         []event.Metric
-	fields          map[event.Field]float64
+	fields          []known
 	rest, since     object // distributions; starts of cumulative metrics
-	names           map[string]bool
+	names           []string
 }
 
 func (m *metrics) point(from *origin, of *metric, p *point) error {
@@ -120,8 +121,8 @@ func (m *metrics) group(from *origin, name, labels string, nanos uint64) *group 
 	service, instance := from.get("service.name"), from.get("service.instance.id", "k8s.pod.name", "container.id")
 	key := hashID(host, service, instance, from.scope, labels, strconv.FormatUint(nanos, 10))
 	g := m.groups[key]
-	if g == nil || g.names[name] || len(g.numbers) >= groupNumbers || len(g.rest.text) > groupBytes {
-		g = &group{scope: from.scope, instance: instance, host: clipText(host), labels: labels, nanos: nanos, fields: map[event.Field]float64{}, names: map[string]bool{}}
+	if g == nil || slices.Contains(g.names, name) || len(g.numbers) >= groupNumbers || len(g.rest.text) > groupBytes {
+		g = &group{scope: from.scope, instance: instance, host: clipText(host), labels: labels, nanos: nanos}
 		var about object
 		about.addText("service", clipText(service))
 		about.addText("instance", clipText(instance))
@@ -133,7 +134,7 @@ func (m *metrics) group(from *origin, name, labels string, nanos uint64) *group 
 		m.groups[key] = g
 		m.order = append(m.order, g)
 	}
-	g.names[name] = true
+	g.names = append(g.names, name)
 	return g
 }
 
@@ -143,8 +144,8 @@ func (g *group) add(of *metric, p *point) {
 		g.since.addText(of.name, event.FormatTime(int64(p.start/microsecond)))
 	}
 	if p.kind == number {
-		if f, v, ok := g.known(of, p); ok {
-			g.fields[f] = v
+		if k, ok := g.known(of, p); ok {
+			g.fields = append(g.fields, k)
 			return
 		}
 		g.numbers = append(g.numbers, event.Metric{Name: of.name, Value: p.value})
@@ -165,19 +166,26 @@ func (g *group) add(of *metric, p *point) {
 	}
 }
 
+// known is the value of a field.
+type known struct {
+	field event.Field
+	value float64
+}
+
+func (g *group) has(f event.Field) bool {
+	return slices.ContainsFunc(g.fields, func(k known) bool { return k.field == f })
+}
+
 // known maps a point to a field, if its metric is known and the field is free.
-func (g *group) known(of *metric, p *point) (event.Field, float64, bool) {
+func (g *group) known(of *metric, p *point) (known, bool) {
 	a, is := metricAliases[of.name]
-	if !is || a.attr != "" && first(p.attrs, a.attr) != a.is || a.cumulative && of.sum && !of.cumulative {
-		return 0, 0, false
-	}
-	if _, taken := g.fields[a.field]; taken {
-		return 0, 0, false
+	if !is || a.attr != "" && first(p.attrs, a.attr) != a.is || a.cumulative && of.sum && !of.cumulative || g.has(a.field) {
+		return known{}, false
 	}
 	if a.percent && of.unit == "%" {
-		return a.field, p.value, true
+		return known{a.field, p.value}, true
 	}
-	return a.field, p.value*a.scale + a.offset, true
+	return known{a.field, p.value*a.scale + a.offset}, true
 }
 
 // shape writes the buckets or quantiles of a distribution; nil when it has none.
@@ -228,8 +236,8 @@ func (g *group) event(e *event.Event) *event.Event {
 		e.SetText(event.Host, g.host)
 	}
 	g.gpuMemory()
-	for f, v := range g.fields {
-		e.SetFloat(f, v)
+	for _, k := range g.fields {
+		e.SetFloat(k.field, k.value)
 	}
 	e.Metrics = append(e.Metrics, g.numbers...)
 	e.Extra = g.rest.text
@@ -247,7 +255,7 @@ func (g *group) event(e *event.Event) *event.Event {
 
 // gpuMemory derives the share of GPU memory in use where a GPU tells used and free, or used and limit.
 func (g *group) gpuMemory() {
-	if _, given := g.fields[event.GPUMemoryUsage]; given {
+	if g.has(event.GPUMemoryUsage) {
 		return
 	}
 	value := func(name string) (float64, bool) {
@@ -265,7 +273,7 @@ func (g *group) gpuMemory() {
 			whole += used
 		}
 		if ok && okOther && used >= 0 && whole > 0 {
-			g.fields[event.GPUMemoryUsage] = used / whole * 100
+			g.fields = append(g.fields, known{event.GPUMemoryUsage, used / whole * 100})
 			return
 		}
 	}
