@@ -151,11 +151,3 @@ func answer(ctx context.Context, open func() (net.Conn, error), req kmsg.Request
 	resp := req.ResponseKind()
 	return resp, resp.ReadFrom(body)
 }
-
-// certificates are those that hxp shows.
-func (k *keys) certificates() []tls.Certificate {
-	if !k.tls() {
-		return nil
-	}
-	return k.current().Certificates
-}

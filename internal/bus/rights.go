@@ -60,10 +60,7 @@ func lacking(t kmsg.MetadataResponseTopic) []kmsg.ACLOperation {
 
 // lacks says what is missing and how to give it.
 func (b *Bus) lacks(missing map[kmsg.ACLOperation][]string) error {
-	principal := "User:<the subject of hxp's certificate>"
-	if b.cfg.sasl() {
-		principal = "User:" + b.cfg.Username
-	}
+	principal := b.keys.principal()
 	var what, how []string
 	for _, op := range []struct {
 		code kmsg.ACLOperation

@@ -181,6 +181,25 @@ func (k *keys) password() (string, error) {
 	return pass, nil
 }
 
+// certificates are those that hxp shows.
+func (k *keys) certificates() []tls.Certificate {
+	if !k.tls() {
+		return nil
+	}
+	return k.current().Certificates
+}
+
+// principal is the user as Kafka's rights name it: the one of SASL, else the subject of the certificate.
+func (k *keys) principal() string {
+	if k.sasl() {
+		return "User:" + k.Username
+	}
+	if pairs := k.certificates(); len(pairs) > 0 && pairs[0].Leaf != nil {
+		return "User:" + pairs[0].Leaf.Subject.String()
+	}
+	return "User:ANONYMOUS"
+}
+
 // load reads the files.
 func (s Security) load() (*tls.Config, error) {
 	cfg := &tls.Config{ServerName: s.ServerName, MinVersion: tls.VersionTLS12}

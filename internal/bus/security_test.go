@@ -384,6 +384,20 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// Whoever comes with a certificate is told by the name that Kafka knows it by.
+func TestRightsOfACertificate(t *testing.T) {
+	ca := newAuthority(t, "one")
+	ca.issue("client", time.Now().Add(time.Hour))
+	cfg := &tls.Config{Certificates: []tls.Certificate{ca.issue("server", time.Now().Add(time.Hour), "127.0.0.1")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool()}
+	b, err := connect(t, guarded(t, kfake.TLS(cfg), kfake.EnableACLs(), kfake.SeedTopics(1, topic)), bus.Security{Protocol: "SSL", CAFile: ca.path("ca.pem"), CertFile: ca.path("client.pem"), KeyFile: ca.path("client.key")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.CheckRights(t.Context(), []event.Topic{{Name: topic}}); !errors.Is(err, bus.ErrAccess) || !strings.Contains(err.Error(), "--allow-principal 'User:CN=client' --operation Read") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSecurityCheck(t *testing.T) {
 	for _, c := range []struct {
 		s    bus.Security

@@ -245,11 +245,7 @@ func TestOnKafka(t *testing.T) {
 
 	t.Run("more partitions and other wishes", func(t *testing.T) {
 		at := hour()
-		described := k.java(t, "owner", "", "TopicCommand", "--describe", "--topic", "llm-requests")
-		var had int
-		if _, err := fmt.Sscanf(described[strings.Index(described, "PartitionCount:"):], "PartitionCount: %d", &had); err != nil {
-			t.Fatal(err)
-		}
+		had := partitionsOf(t, k.java(t, "owner", "", "TopicCommand", "--describe", "--topic", "llm-requests"))
 		k.java(t, "owner", "", "TopicCommand", "--alter", "--topic", "llm-requests", "--partitions", strconv.Itoa(had+2))
 		rs := generate(51, 500, tag+"-grown", at)
 		k.java(t, "hxp", string(ndjson(rs)), "ConsoleProducer", "--topic", "llm-requests")
@@ -395,4 +391,88 @@ func TestOnKafkaWithANewPassword(t *testing.T) {
 	if code := h.stop(t); code != 0 {
 		t.Errorf("exit %d", code)
 	}
+}
+
+// Records that Kafka deletes before hxp has read them are lost, and said to be: how many, in health and in what is answered.
+func TestOnKafkaRecordsGone(t *testing.T) {
+	k := realKafka(t)
+	tag, at := fmt.Sprintf("g%x", time.Now().UnixNano()), freshHours()()
+	h := k.hxp(t)
+	h.up(t)
+	h.settled(t)
+	before, _ := h.lost(t) // by earlier runs
+	rs := generate(1, 200, tag, at)
+	h.send(t, rs)
+	h.counted(t, at, rs)
+	if code := h.stop(t); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	unread := generate(2, 300, tag+"-unread", at)
+	k.java(t, "hxp", string(ndjson(unread)), "ConsoleProducer", "--topic", "llm-requests")
+	k.deleteRecords(t, "llm-requests")
+	h.up(t)
+	h.settled(t)
+	after := generate(3, 100, tag+"-after", at)
+	h.send(t, after)
+	h.counted(t, at, append(rs, after...))
+	if lost, completeness := h.lost(t); lost-before != int64(len(unread)) || completeness >= 1 {
+		t.Errorf("%d more records are said to be lost, completeness %v; want %d and less than 1", lost-before, completeness, len(unread))
+	}
+	res, body, err := call("GET", h.url("event-processing-api")+"/health", nil, nil)
+	if err != nil || res.StatusCode != 200 {
+		t.Fatal(res, err)
+	}
+	wants(t, "/health", string(body), "degraded", "llm-requests")
+}
+
+// lost is how many records the windows never saw, and what that makes of completeness.
+func (h *instance) lost(t testing.TB) (n int64, completeness float64) {
+	t.Helper()
+	var p struct {
+		Completeness float64
+		Partitions   []struct {
+			Lost      int64
+			GapReason string `json:"gap_reason"`
+		}
+	}
+	h.get(t, "event-processing-api", "/analytics/performance", &p)
+	for _, one := range p.Partitions {
+		n += one.Lost
+		if one.Lost > 0 && one.GapReason == "" {
+			t.Errorf("no reason for %d lost records", one.Lost)
+		}
+	}
+	return n, p.Completeness
+}
+
+// deleteRecords deletes everything that a topic holds, as retention does.
+func (k kafka) deleteRecords(t testing.TB, topic string) {
+	t.Helper()
+	type upTo struct {
+		Topic     string `json:"topic"`
+		Partition int    `json:"partition"`
+		Offset    int    `json:"offset"`
+	}
+	var all []upTo
+	for i := range partitionsOf(t, k.java(t, "owner", "", "TopicCommand", "--describe", "--topic", topic)) {
+		all = append(all, upTo{topic, i, -1}) // the end of the log
+	}
+	text, err := json.Marshal(map[string]any{"version": 1, "partitions": all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "offsets.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.java(t, "owner", "", "DeleteRecordsCommand", "--offset-json-file", file)
+}
+
+func partitionsOf(t testing.TB, described string) (n int) {
+	t.Helper()
+	_, rest, _ := strings.Cut(described, "PartitionCount:")
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		t.Fatalf("%s: %v", described, err)
+	}
+	return n
 }
