@@ -139,7 +139,8 @@ func (w *work) settle(ctx context.Context, seen []*bins, n int, losers places, k
 	for i := range found {
 		found[i] = places{}
 		g.Go(func() error {
-			var table winners
+			table := winners{order: w.order}
+			defer func() { w.reused.Add(table.reused) }()
 			for bin := int(next.Add(1)) - 1; bin < n; bin = int(next.Add(1)) - 1 {
 				if err := ctx.Err(); err != nil {
 					return err
@@ -148,7 +149,7 @@ func (w *work) settle(ctx context.Context, seen []*bins, n int, losers places, k
 					return w.errTwice(p)
 				}
 				if keep {
-					best[bin], table = table, winners{}
+					best[bin], table.slots = winners{slots: table.slots, order: w.order}, nil
 				}
 			}
 			return nil
@@ -164,9 +165,13 @@ func (w *work) settle(ctx context.Context, seen []*bins, n int, losers places, k
 }
 
 // winners holds the smallest place of each identity of a bin. It is open-addressed; the hash {0, 0} marks an empty slot.
-type winners struct{ slots []sighting }
+type winners struct {
+	slots  []sighting
+	order  order
+	reused int64 // copies at one offset of a log that was cut off
+}
 
-// settle adds the losers of a bin to the set. A place that is seen twice is not a copy but damage.
+// settle adds the losers of a bin to the set. A place that is seen twice is not a copy but damage: one file holds the row twice.
 func (t *winners) settle(seen []*bins, bin int, losers places) (damaged place, twice bool) {
 	n := 0
 	for _, b := range seen {
@@ -186,18 +191,27 @@ func (t *winners) settle(seen []*bins, bin int, losers places) (damaged place, t
 				switch {
 				case e.hash != s.hash:
 					*e = *s
-				case s.place < e.place:
-					losers.add(e.place)
-					e.place = s.place
-				case s.place > e.place:
-					losers.add(s.place)
-				default:
+				case s.place == e.place:
 					damaged, twice = s.place, true
+				case t.order.before(s.place, e.place):
+					losers.add(e.place)
+					t.note(s.place, e.place)
+					e.place = s.place
+				default:
+					losers.add(s.place)
+					t.note(s.place, e.place)
 				}
 			}
 		})
 	}
 	return damaged, twice
+}
+
+// note counts copies that lie at one offset.
+func (t *winners) note(p, q place) {
+	if t.order.sameOffset(p, q) {
+		t.reused++
+	}
 }
 
 // find returns the slot of h, or the empty one where it belongs.
@@ -223,7 +237,7 @@ func notZero(h [2]uint64) [2]uint64 {
 	return h
 }
 
-// errTwice says which row two files claim to hold.
+// errTwice says which row a file claims to hold twice.
 func (w *work) errTwice(p place) error {
 	for _, s := range w.sources {
 		if s.chain == int(p>>offsetBits) {

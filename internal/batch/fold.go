@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -34,11 +35,12 @@ import (
 type folder struct {
 	scan     Scanner
 	lateness time.Duration
-	budget   int            // bytes that the identities of one fold may take
-	readers  int            // blocks read at the same time
-	limits   map[string]int // values of each dimension that keep a cell of their own
-	users    int            // users that a reader follows at a time
-	blocks   sync.Pool      // *event.LakeBlock
+	budget   int                      // bytes that the identities of one fold may take
+	readers  int                      // blocks read at the same time
+	limits   map[string]int           // values of each dimension that keep a cell of their own
+	users    int                      // users that a reader follows at a time
+	reused   func(hour, copies int64) // told of copies that lay at one offset; nil = nobody
+	blocks   sync.Pool                // *event.LakeBlock
 }
 
 // folded is the result of a fold: the cells of each dimension and of all together.
@@ -106,6 +108,9 @@ func (w *work) begin(ctx context.Context, files []event.LakeFile) (err error) {
 			return err
 		}
 	}
+	if n := w.reused.Load(); n > 0 && w.folder.reused != nil {
+		w.folder.reused(w.hour, n)
+	}
 	return w.findJoins(ctx)
 }
 
@@ -115,8 +120,10 @@ type work struct {
 	hour    int64
 	own     portion   // rows that are folded; the others are looked at for what they say of those
 	sources []*source // by place
-	copies  bool      // there may be copies: the files were not compacted together
-	rows    int64     // that are folded, copies included
+	order   order     // of places
+	reused  atomic.Int64
+	copies  bool  // there may be copies: the files were not compacted together
+	rows    int64 // that are folded, copies included
 	passes  int
 	losers  places // rows that do not count: copies
 
@@ -124,26 +131,34 @@ type work struct {
 	allowed choice // values that keep a cell of their own; nil = all
 }
 
-// place orders the files, so that the first has the smallest places, and ranks their chains.
+// place orders the files, so that the first has the smallest places, and ranks their chains. Compaction orders rows in the same way.
 func (w *work) place(files []event.LakeFile) error {
 	files = slices.Clone(files)
 	slices.SortFunc(files, event.LakeFile.ComparePlace)
-	chains := make(map[event.TopicPartition]int)
-	rows := int64(0)
+	partitions, chains, rows := -1, order{}, int64(0)
+	end := int64(0) // of the offsets of the last chain
 	for _, file := range files {
 		if file.Hour != w.hour {
 			return fmt.Errorf("fold hour %s: the file %s belongs to hour %s; the manifest is damaged, run `hxp lake verify`", hourName(w.hour), file.Path, hourName(file.Hour))
 		}
-		c := file.TopicPartition()
-		if _, ok := chains[c]; !ok {
-			chains[c] = len(chains)
+		another := len(w.sources) == 0 || w.sources[len(w.sources)-1].TopicPartition() != file.TopicPartition()
+		if another {
+			partitions++
 		}
-		w.sources = append(w.sources, &source{LakeFile: file, chain: chains[c], first: rows})
+		if another || file.From < end {
+			chains = append(chains, int32(partitions))
+			end = 0
+		}
+		end = max(end, file.To)
+		w.sources = append(w.sources, &source{LakeFile: file, chain: len(chains) - 1, first: rows})
 		rows += file.Rows
+	}
+	if len(chains) > partitions+1 {
+		w.order = chains
 	}
 	w.rows = w.own.of(rows)
 	if len(chains) > maxChains {
-		return fmt.Errorf("fold hour %s: its files come from %d partitions, more than %d", hourName(w.hour), len(chains), maxChains)
+		return fmt.Errorf("fold hour %s: its files come from %d partitions or overlap, more than %d", hourName(w.hour), len(chains), maxChains)
 	}
 	return nil
 }

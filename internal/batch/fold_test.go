@@ -388,7 +388,7 @@ func TestFoldRefusesDamage(t *testing.T) {
 			delete(l, "f")
 			return f
 		}, "missing"},
-		"a row in two files": {func(l memLake) event.LakeFile {
+		"a row twice in a file": {func(l memLake) event.LakeFile {
 			l.put("f", request("1", "m", 0))
 			return l.put("f", request("1", "m", 0), request("1", "m", 0))
 		}, "offset 0 of llm-requests/0 is there twice"},
@@ -473,4 +473,54 @@ func BenchmarkCopies(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/row")
 	b.ReportMetric(0, "ns/op")
+}
+
+// A log that was cut off and written again has offsets twice, with other records or with the same ones. Each row counts as itself; of
+// copies the one at the smaller offset, and at one offset that of the file that comes first, as compaction decides.
+func TestFoldOfReusedOffsets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		lake := memLake{}
+		var files []event.LakeFile
+		for i := range rapid.IntRange(2, 4).Draw(t, "files") {
+			var rows []event.LakeRow
+			for _, offset := range rapid.SliceOfNDistinct(rapid.Int64Range(0, 9), 1, 6, rapid.ID[int64]).Draw(t, "offsets") {
+				r := request(rapid.SampledFrom([]string{"1", "2", "3", "4", "5", "6"}).Draw(t, "id"), fmt.Sprint("m", i), offset)
+				rows = append(rows, r)
+			}
+			files = append(files, lake.put(fmt.Sprint("f", i), rows...))
+		}
+		slices.SortFunc(files, event.LakeFile.ComparePlace)
+		var rows []event.LakeRow
+		at := map[string]int{} // identity and offset, by file
+		copies := int64(0)
+		for _, f := range files {
+			for _, r := range lake[f.Path] {
+				key := fmt.Sprint(r.Event.ID, "@", r.Offset)
+				if at[key]++; at[key] > 1 {
+					copies++
+				}
+				rows = append(rows, r)
+			}
+		}
+		f, noticed := testFolder(lake), int64(0)
+		f.reused = func(_, n int64) { noticed += n }
+		got, want := mustFold(t, f, files), reference(rows, f.lateness)
+		if got.events != want.events || bytesOf(got) != bytesOf(want) {
+			t.Fatalf("%d events, want %d; files %+v\n%s\nwant\n%s", got.events, want.events, files, bytesOf(got), bytesOf(want))
+		}
+		if copies == 0 && noticed > 0 {
+			t.Fatalf("%d copies at one offset were noticed, there are none", noticed)
+		}
+		if n := rapid.IntRange(1, 3).Draw(t, "parts"); bytesOf(inParts(t, func() *folder { return testFolder(lake) }, files, n)) != bytesOf(want) {
+			t.Fatal("parts fold to something else")
+		}
+	})
+	lake := memLake{}
+	var noticed int64
+	f := testFolder(lake)
+	f.reused = func(hour, n int64) { noticed += n }
+	files := []event.LakeFile{lake.put("a", request("1", "m", 0), request("2", "m", 1), request("3", "m", 2)), lake.put("b", request("2", "n", 1), request("4", "n", 2))}
+	if out := mustFold(t, f, files); out.events != 4 || noticed != 1 {
+		t.Errorf("%d events, %d copies at one offset; want 4 and 1", out.events, noticed)
+	}
 }

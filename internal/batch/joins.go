@@ -17,6 +17,7 @@ type joins struct {
 	number map[string]int32 // by request id
 	models []joined         // by number: what was found
 	seed   maphash.Seed
+	order  order
 	filter []uint64 // bits of the hashes of the ids: most requests are asked for by nobody and look no further
 }
 
@@ -51,6 +52,7 @@ func (w *work) findJoins(ctx context.Context) error {
 		return err
 	}
 	w.joins = newJoins(parts)
+	w.joins.order = w.order
 	if len(w.joins.number) == 0 || w.own == whole {
 		return nil
 	}
@@ -116,7 +118,7 @@ func (j *joins) note(found []joined, s *source, b *event.LakeBlock) {
 			continue
 		}
 		p, model := placeOf(s.chain, offsets.Ints[i]), models.Text(i)
-		if f := &found[n]; model != "" && (f.model == "" || p < f.place) {
+		if f := &found[n]; model != "" && (f.model == "" || j.order.before(p, f.place)) {
 			*f = joined{p, strings.Clone(model)}
 		}
 	}
@@ -126,7 +128,7 @@ func (j *joins) note(found []joined, s *source, b *event.LakeBlock) {
 func (j *joins) learn(found [][]joined) {
 	for _, models := range found {
 		for i, f := range models {
-			if f.model != "" && (j.models[i].model == "" || f.place < j.models[i].place) {
+			if f.model != "" && (j.models[i].model == "" || j.order.before(f.place, j.models[i].place)) {
 				j.models[i] = f
 			}
 		}

@@ -2,9 +2,33 @@ package batch
 
 import "github.com/hxp-enterprise/hxp/internal/event"
 
-// place is where a copy of an event lies, as one number that orders copies: the rank of its chain (topic, topic id,
-// partition) among the chains of the hour in the upper 16 bits, its offset in the lower 48.
+// place is where a copy of an event lies, as one number: the rank of its chain among the chains of the hour in the upper 16 bits, its
+// offset in the lower 48. A chain is a partition (topic, topic id, number). Where a log was cut off and written again its offsets came
+// twice, with other records: files whose offsets overlap then are chains of their own, so that a place is still one row.
 type place uint64
+
+// order tells which of two places comes first where partitions have several chains: it holds the partition of each chain. It is nil
+// where each has one, and then the numbers decide.
+type order []int32
+
+// before orders places by partition and offset, and rows at one offset by their files.
+func (o order) before(p, q place) bool {
+	if o == nil {
+		return p < q
+	}
+	if a, b := o[p>>offsetBits], o[q>>offsetBits]; a != b {
+		return a < b
+	}
+	if a, b := p&maxOffset, q&maxOffset; a != b {
+		return a < b
+	}
+	return p < q
+}
+
+// sameOffset tells whether two places are those of different rows at one offset.
+func (o order) sameOffset(p, q place) bool {
+	return o != nil && o[p>>offsetBits] == o[q>>offsetBits] && p&maxOffset == q&maxOffset
+}
 
 const (
 	offsetBits = 48

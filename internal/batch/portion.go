@@ -30,11 +30,13 @@ func (w *work) needed() (out []*source) {
 	mine := func(s *source) bool { return s.first < w.own.to && s.first+s.Rows > w.own.from }
 	for _, s := range w.sources {
 		if mine(s) {
-			reach = max(reach, placeOf(s.chain, min(s.To, maxOffset)))
+			if end := placeOf(s.chain, min(s.To, maxOffset)); w.order.before(reach, end) {
+				reach = end
+			}
 		}
 	}
 	for _, s := range w.sources {
-		if mine(s) || copies && placeOf(s.chain, min(s.From, maxOffset)) < reach {
+		if mine(s) || copies && w.order.before(placeOf(s.chain, min(s.From, maxOffset)), reach) {
 			out = append(out, s)
 		}
 	}
@@ -110,10 +112,13 @@ func (w *work) compare(ctx context.Context, others []unit, best []winners, loser
 				own := f.find(h)
 				switch p := placeOf(s.chain, offsets.Ints[i]); {
 				case own.hash != h:
-				case p < own.place:
-					c.losers.add(own.place)
 				case p == own.place:
 					return w.errTwice(p)
+				case w.order.before(p, own.place):
+					c.losers.add(own.place)
+					if w.order.sameOffset(p, own.place) {
+						w.reused.Add(1)
+					}
 				}
 			}
 			return nil

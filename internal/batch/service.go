@@ -90,6 +90,10 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s.register(d.Registry)
 	s.reports.register(d.Registry)
 	s.counts = newCounts(d.Registry)
+	s.folder.reused = func(hour, copies int64) {
+		s.counts.reused.Add(float64(copies))
+		s.log.Warn("a log was cut off and written again: events lie twice at one offset, and the first file counts", "hour", hourName(hour), "events", copies)
+	}
 	return s, nil
 }
 
