@@ -217,17 +217,29 @@ func (s *system) buildStream(context.Context) (run.Service, error) {
 }
 
 func (s *system) buildBatch(context.Context) (run.Service, error) {
+	out, err := s.bus.NewProducer(bus.ProducerOptions{DeliveryTimeout: 5 * time.Second})
+	if err != nil {
+		return nil, err
+	}
 	b, err := batch.New(s.set.batch, batch.Deps{
 		Hours: s.store, Periods: s.store, Rows: s.store, Runs: s.store, Parts: s.store, Scanner: s.lake, Lake: s.writer, Ends: s.ends,
 		Reports: s.store, ReportsDir: s.set.reports, Parquet: lake.WriteTable,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: s.set.stream.Lateness,
-		Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"),
+		Alerts: alerts{out}, Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"),
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.batch = b
 	return b, nil
+}
+
+// alerts writes alert events to their topic.
+type alerts struct{ out *bus.Producer }
+
+// Raise implements batch.Alerts.
+func (a alerts) Raise(ctx context.Context, key, value []byte) error {
+	return a.out.Send(ctx, []*bus.Message{{Topic: event.TopicAlerts, Key: key, Value: value}})
 }
 
 // ends are the offsets before which everything acknowledged by now lies.

@@ -151,7 +151,7 @@ type Lake interface {
 // Ends returns the present end offsets of the input topics, by topic and partition: everything acknowledged lies before them.
 type Ends func(ctx context.Context) (map[string]map[int32]int64, error)
 
-// Deps are what app connects. All but Registry, Log and Now are needed.
+// Deps are what app connects. All but Alerts, Registry, Log and Now are needed.
 type Deps struct {
 	Hours   Hours
 	Periods Periods
@@ -171,6 +171,8 @@ type Deps struct {
 	NotFound, BadCursor error
 	// Lateness is how long after its own time an event may be taken in without counting as late. The live windows use the same.
 	Lateness time.Duration
+	// Alerts gets an event for each run that misses its deadline; nil = nobody.
+	Alerts   Alerts
 	Registry *telemetry.Registry
 	Log      *slog.Logger
 	Now      func() time.Time

@@ -18,6 +18,7 @@ import (
 
 // world is a lake and aggregates in memory, with the promises of the real ones, and a real database for the runs.
 type world struct {
+	alerts  inbox
 	mu      sync.Mutex
 	hours   map[int64]*worldHour
 	periods map[claim]*worldPeriod

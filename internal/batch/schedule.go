@@ -182,11 +182,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		s.counts.lost.Inc()
 		s.log.Warn("lease of a task expired; the task is tried again", "run", l.Run, "task", l.Task, "owner", l.Owner, "try", l.Try)
 	}
-	for i := range swept.Late {
-		r := &swept.Late[i]
-		s.counts.late.WithLabelValues(r.DagID).Inc()
-		s.log.Error("aggregation run missed its deadline", "run", r.ID, "dag", r.DagID, "state", string(r.State), "start", r.Start, "end", r.End, "deadline", r.DeadlineAt)
-	}
+	s.tellDeadlines(ctx, swept.Late)
 	for _, r := range append(swept.Ended, swept.TimedOut...) {
 		s.book.ended(&r, s.now())
 		s.ended(&r)

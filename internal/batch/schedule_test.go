@@ -1,9 +1,13 @@
 package batch
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -252,7 +256,48 @@ func TestDeadlineIsTold(t *testing.T) {
 		if v, _ := r.reg.Sum("batch_deadlines_missed_total"); v != 1 {
 			t.Errorf("%v missed", v)
 		}
+		// The first tries found no broker.
+		got := w.alerts.all()
+		if len(got) != 1 {
+			t.Fatalf("%d alerts: %v", len(got), got)
+		}
+		var a alert
+		if err := json.Unmarshal([]byte(got[0][1]), &a); err != nil {
+			t.Fatal(err)
+		}
+		run := page.Runs[0]
+		if got[0][0] != a.ID || a.ID != "dag-deadline-"+run.ID || a.Rule != "DagDeadlineMissed" || a.State != "firing" || a.Severity != "critical" || a.Key != hourly ||
+			a.Labels["run_id"] != run.RunID || !a.StartsAt.Equal(*run.DeadlineMissedAt) || a.Threshold != 600 || a.Value < 600 || a.Value > 602 || !a.Window.Start.Equal(run.Start) {
+			t.Errorf("%+v of %+v", a, run)
+		}
+		if again := missed(&run); again.ID != a.ID {
+			t.Errorf("told again it is %s, not %s", again.ID, a.ID)
+		}
 	})
+}
+
+// inbox is where alerts go; it takes none for its first three.
+type inbox struct {
+	mu      sync.Mutex
+	refused int
+	got     [][2]string
+}
+
+func (b *inbox) Raise(_ context.Context, key, value []byte) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.refused < 3 {
+		b.refused++
+		return errors.New("no broker")
+	}
+	b.got = append(b.got, [2]string{string(key), string(value)})
+	return nil
+}
+
+func (b *inbox) all() [][2]string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.got)
 }
 
 func TestBackfillThroughARestart(t *testing.T) {

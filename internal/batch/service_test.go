@@ -55,7 +55,7 @@ func newService(t *testing.T, w *world, change func(*Config)) (*Service, *teleme
 // deps are what a service over the world is connected with.
 func (w *world) deps(runs Runs, reportsDir string, reg *telemetry.Registry) Deps {
 	return Deps{Hours: w, Periods: w, Rows: w, Runs: runs, Parts: runs.(Parts), Scanner: w, Lake: w, Ends: w.Ends, Parquet: writeCSV, Reports: w.reports, ReportsDir: reportsDir,
-		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute, Registry: reg}
+		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute, Registry: reg, Alerts: &w.alerts}
 }
 
 // begin runs a service until the test ends; call it in a bubble.
@@ -575,7 +575,7 @@ func TestLastSuccessSurvivesARestart(t *testing.T) {
 			t.Fatalf("%v", before)
 		}
 		r.stop()
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute) // nothing comes due meanwhile
 		after := detail(begin(t, w, nil)).(map[string]any)
 		if after["last_success"] != before["last_success"] || !reflect.DeepEqual(after["last_interval"], before["last_interval"]) {
 			t.Errorf("before the restart %v, after it %v", before, after)
