@@ -100,6 +100,7 @@ func TestMachine(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- m.Run(ctx) }()
 		time.Sleep(15*time.Second + time.Millisecond)
+		synctest.Wait()
 		first := map[string]any{"host": "me", "memory_usage": 75., "memory_available_bytes": 4096000., "memory_total_bytes": 16384000., "load1": .75}
 		if len(in.events) != 3 {
 			t.Fatalf("%d events", len(in.events))
