@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,17 +143,17 @@ const second = int64(1_000_000)
 func TestBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked []time.Time
-		down := true
+		var well atomic.Bool
 		w := wire{"x": func(*http.Request) (int, string) {
 			asked = append(asked, time.Now())
-			if down {
+			if !well.Load() {
 				return 503, ""
 			}
 			return 200, "a 1\n"
 		}}
 		in := &intake{}
 		s := New(Defaults(), []Target{at("x")}, nil, Options{Intake: in, Transport: w})
-		time.AfterFunc(30*time.Minute, func() { down = false })
+		time.AfterFunc(30*time.Minute, func() { well.Store(true) })
 		run(t, s, 40*time.Minute)
 		var apart []time.Duration
 		for i := 1; i < len(asked); i++ {
