@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -81,6 +82,7 @@ func (s *system) benchParts(ctx context.Context, hour int64, parts ...int) (out 
 				if k >= 0 {
 					took[k], cpu[k] = append(took[k], time.Since(began).Seconds()), append(cpu[k], (processCPU()-used).Seconds())
 				}
+				runtime.GC() // what is left of one is not the work of the next
 				k, used, began = next, processCPU(), time.Now()
 			}
 			if kept, err = s.batch.MeasureParts(ctx, hour, n, note); err != nil {

@@ -46,7 +46,7 @@ func (w *work) needed() (out []*source) {
 // What reading a row costs, measured: all columns and folding = 100.
 const (
 	costOwn  = 100
-	costSeen = 30 // identity alone, compared with those of the own rows
+	costSeen = 25 // identity alone, compared with those of the own rows
 	costAsk  = 25 // request id and model alone
 )
 

@@ -98,12 +98,12 @@ type unit struct {
 	block  int
 }
 
-// units are the blocks of files that are of the own share, or those that are not. A block is of the share that its first row is of.
+// units are the blocks of files that are of the own share, or those that are not. A block is of the share that its middle row is of.
 func (w *work) units(sources []*source, own bool) (units []unit) {
 	for _, s := range sources {
 		at := s.first
 		for block, rows := range s.blocks {
-			if w.own.has(at) == own {
+			if w.own.has(at+int64(rows)/2) == own {
 				units = append(units, unit{s, block})
 			}
 			at += int64(rows)
