@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -331,13 +332,30 @@ func TestTwoMergesAtOnce(t *testing.T) {
 	})
 }
 
+// severed is a way to the database that may be away for good: nothing is renewed, claimed or finished.
+type severed struct{ cut }
+
+func (c *severed) Claim(ctx context.Context, req agg.ClaimRequest) ([]agg.Claim, error) {
+	if c.away.Load() {
+		return nil, errBroken
+	}
+	return c.Store.Claim(ctx, req)
+}
+
+func (c *severed) Finish(ctx context.Context, l agg.Lease, res agg.TaskResult) (run agg.Run, again bool, err error) {
+	if c.away.Load() {
+		return run, false, errBroken
+	}
+	return c.Store.Finish(ctx, l, res)
+}
+
 // The worker of a part is cut off from the database: when its lease is over another one takes the part.
 func TestPartOfADeadWorkerIsTakenOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
 		w.publishAll(hour0, messyRows(7))
 		db := w.open(t)
-		one := &cut{Store: db}
+		one := &severed{cut{Store: db}}
 		w.through = one
 		begin(t, w, func(c *Config) { c.Processing.Workers = 1 })
 		w.through = nil
