@@ -39,7 +39,8 @@ export function runView(dagID, runID) {
         alarm.hidden = !run.error;
         setText(alarm, run.error ?? "");
         about.replaceChildren(aboutRun(dagID, run, answer.now));
-        picture.replaceChildren(graph(answer.dag.tasks.filter((t) => run.tasks.some((x) => x.task_id === t.task_id)).map((t) => ({ ...t, depends_on: (t.depends_on ?? []).filter((up) => run.tasks.some((x) => x.task_id === up)) })),
+        const known = answer.dag.tasks.filter((t) => run.tasks.some((x) => x.task_id === t.task_id)).map((t) => ({ ...t, depends_on: (t.depends_on ?? []).filter((up) => run.tasks.some((x) => x.task_id === up)) }));
+        picture.replaceChildren(graph(known.length > 0 ? known : run.tasks, // a run of one part of a task has no task of the DAG
           new Map(run.tasks.map((t) => [t.task_id, t.state])), (task) => log.choose(task)));
         table.replaceChildren(taskTable(run, answer.now));
         drawn = key;
