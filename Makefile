@@ -37,6 +37,7 @@ bench: build ## the figures of the closing notes: payload and machine are printe
 	./bin/hxp bench ingest --duration 20s
 	./bin/hxp bench latency --duration 20s
 	./bin/hxp bench batch --duration 20s
+	./bin/hxp bench tap --duration 20s
 
 bench-peers: build ## the aggregation of an hour beside DuckDB, which is installed from PyPI, on the same files
 	tools/real/batch-peers

@@ -52,6 +52,7 @@ var benches = map[string]struct {
 	"windows":  {[]string{Broker}, benchWindows},
 	"ingest":   {[]string{Broker, KafkaAPI, Stream, Lake}, benchIngest},
 	"latency":  {[]string{Broker, KafkaAPI, Stream, Lake, EventProcessingAPI}, benchLatency},
+	"tap":      {[]string{Broker}, benchTap},
 	"batch":    {[]string{Broker, BatchProcessingAPI}, benchBatch},
 }
 

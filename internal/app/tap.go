@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -42,8 +43,13 @@ func (f *TapFlags) config(dataDir string) tap.Config {
 	return c
 }
 
+// fewCollections lets the heap of a tap grow further between two collections, each of which holds streams up. It is small: what a
+// thousand streams hold is some tens of megabytes.
+func fewCollections() { debug.SetGCPercent(400) }
+
 // Tap proxies until ctx ends. The flags have been checked.
 func Tap(ctx context.Context, cfg *Config, f TapFlags, out io.Writer, log *slog.Logger) error {
+	fewCollections()
 	brokers := &lateBus{cfg: cfg.Bus(), log: log}
 	defer brokers.close()
 	t, err := tap.New(f.config(cfg.DataDir), brokers.writer, telemetry.NewRegistry(), log)

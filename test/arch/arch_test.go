@@ -32,7 +32,7 @@ var leansOn = map[string][]string{
 	"internal/batch":  {"internal/event", "internal/agg", "internal/bus", "internal/kit"},
 	"internal/serve":  {"internal/event", "internal/agg", "internal/bus", "api", "web", "internal/kit"},
 	"internal/app":    {"internal", "web", "api"},
-	"test":            {"internal", "cmd"},
+	"test":            {"internal", "cmd", "sdk"},
 }
 
 // homes says in which folder a library may be imported. Tests may use what they like.
