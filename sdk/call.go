@@ -237,7 +237,7 @@ func or(a, b string) string {
 // reported before; the prompt is never guessed.
 func (c *call) tokens(r *Request) {
 	known := func(v int64) *int64 {
-		if v < 0 {
+		if v < 0 || v > maxTokens {
 			return nil
 		}
 		return &v

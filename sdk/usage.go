@@ -159,11 +159,12 @@ func finishReason(text []byte) string {
 	return clip(text, maxText)
 }
 
-// The limits of hxp for texts, in bytes.
+// The limits of hxp, for texts in bytes.
 const (
-	maxModel = 256
-	maxID    = 512
-	maxText  = 1 << 10
+	maxTokens = 1e9
+	maxModel  = 256
+	maxID     = 512
+	maxText   = 1 << 10
 )
 
 // clip copies at most n bytes of a text, whole characters only.
@@ -180,5 +181,5 @@ func clip[T string | []byte](text T, n int) string {
 // count reads a number of tokens that hxp would take.
 func count(text []byte) (int64, bool) {
 	v, err := strconv.ParseFloat(string(text), 64)
-	return int64(v), err == nil && v >= 0 && v <= 1e9 && v == math.Trunc(v)
+	return int64(v), err == nil && v >= 0 && v <= maxTokens && v == math.Trunc(v)
 }

@@ -75,6 +75,7 @@ func newProxy(upstream *url.URL, via http.RoundTripper, m *metrics, log *slog.Lo
 func rewrite(r *httputil.ProxyRequest, upstream *url.URL) {
 	r.SetURL(upstream)
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
+	r.Out.Trailer = r.In.Trailer // it is filled when the body has been read
 	for _, h := range [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		if v, ok := r.In.Header[h]; ok {
 			r.Out.Header[h] = v

@@ -397,6 +397,18 @@ func (n *noted) read() bool {
 	return n.was
 }
 
+func TestRequestTrailers(t *testing.T) {
+	got := make(chan string, 1)
+	s := stand(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got <- string(body) + r.Trailer.Get("X-Sum")
+	}), nil)
+	back := raw(t, s.Addr(), "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\n{}\r\n0\r\nX-Sum: 7\r\n\r\n")
+	if text := <-got; text != "{}7" || !strings.HasPrefix(back, "HTTP/1.1 200 ") {
+		t.Errorf("%q, %q", text, back)
+	}
+}
+
 func TestUpgradePasses(t *testing.T) {
 	s := stand(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
