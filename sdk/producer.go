@@ -335,6 +335,9 @@ func (p *Producer) insist(ctx context.Context, batch [][]byte) bool {
 	for try := 0; ; try++ {
 		err := p.send(ctx, batch)
 		if err == nil {
+			if try > 0 {
+				p.opts.Log.Info("hxp takes events again", "tries", try+1)
+			}
 			return true
 		}
 		if ctx.Err() != nil {

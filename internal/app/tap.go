@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -50,7 +51,7 @@ func fewCollections() { debug.SetGCPercent(400) }
 // Tap proxies until ctx ends. The flags have been checked.
 func Tap(ctx context.Context, cfg *Config, f TapFlags, out io.Writer, log *slog.Logger) error {
 	fewCollections()
-	brokers := &lateBus{cfg: cfg.Bus(), log: log}
+	brokers := &lateBus{cfg: cfg.Bus()}
 	defer brokers.close()
 	t, err := tap.New(f.config(cfg.DataDir), brokers.writer, telemetry.NewRegistry(), log)
 	if err != nil {
@@ -67,13 +68,14 @@ func Tap(ctx context.Context, cfg *Config, f TapFlags, out io.Writer, log *slog.
 // lateBus connects to the brokers when somebody has something to write. Not for concurrent use.
 type lateBus struct {
 	cfg bus.Config
-	log *slog.Logger
 	bus *bus.Bus
 }
 
 func (l *lateBus) writer(ctx context.Context) (tap.Writer, error) {
 	if l.bus == nil {
-		b, err := connect(ctx, l.cfg, l.log)
+		ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Second, errors.New("no answer within 3 s"))
+		defer cancel()
+		b, err := bus.Connect(ctx, l.cfg, nil) // the producer of events tells once that they wait, and why
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,14 @@ import (
 	"testing"
 )
 
+// The tests sync some thousand times; in memory that costs nothing, and a killed process is what they are about.
+func TestMain(m *testing.M) {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		_ = os.Setenv("TMPDIR", "/dev/shm")
+	}
+	m.Run()
+}
+
 func open(t *testing.T, dir string, o Options) *Queue {
 	t.Helper()
 	q, err := Open(dir, o)
