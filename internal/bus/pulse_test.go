@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -10,11 +11,27 @@ import (
 )
 
 // heart is a broker that answers a ping by a function of the test.
-type heart struct{ answer func(context.Context) error }
+type heart struct {
+	mu     sync.Mutex
+	answer func(context.Context) error
+}
+
+func (h *heart) becomes(answer func(context.Context) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.answer = answer
+}
+
+func (h *heart) ping(ctx context.Context) error {
+	h.mu.Lock()
+	answer := h.answer
+	h.mu.Unlock()
+	return answer(ctx)
+}
 
 func beating(t *testing.T, h *heart) *Pulse {
 	p := (&Bus{}).NewPulse()
-	p.ping = func(ctx context.Context) error { return h.answer(ctx) }
+	p.ping = h.ping
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); p.Run(ctx) }()
@@ -27,7 +44,7 @@ func TestPulse(t *testing.T) {
 		fine := func(context.Context) error { return nil }
 		refused := func(context.Context) error { return syscall.ECONNREFUSED }
 		hung := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-		h := &heart{fine}
+		h := &heart{answer: fine}
 		p := beating(t, h)
 		settle := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
 		settle(time.Minute)
@@ -40,7 +57,7 @@ func TestPulse(t *testing.T) {
 			answer func(context.Context) error
 			within time.Duration
 		}{"nobody listens": {refused, 2 * time.Second}, "nobody answers": {hung, 8 * time.Second}} {
-			h.answer = c.answer
+			h.becomes(c.answer)
 			settle(c.within)
 			if err := p.Away(); !errors.Is(err, ErrAway) || !Retryable(err) {
 				t.Errorf("%s: %v", name, err)
@@ -51,7 +68,7 @@ func TestPulse(t *testing.T) {
 				t.Errorf("%s: who begins to wait now is not told: %v", name, context.Cause(late))
 			}
 			cancel()
-			h.answer = fine
+			h.becomes(fine)
 			settle(3 * time.Second)
 			if err := p.Away(); err != nil {
 				t.Errorf("%s: after the return: %v", name, err)
@@ -60,9 +77,9 @@ func TestPulse(t *testing.T) {
 		if !errors.Is(context.Cause(waiting), ErrAway) {
 			t.Errorf("who waited was not told: %v", context.Cause(waiting))
 		}
-		h.answer = refused
+		h.becomes(refused)
 		time.Sleep(100 * time.Millisecond) // one refusal at most: a restart in passing
-		h.answer = fine
+		h.becomes(fine)
 		settle(time.Minute)
 		if p.Away() != nil {
 			t.Error("a single refusal counts as absence")
