@@ -33,7 +33,7 @@ func (d *Decoder) structured(text []byte, e *Event) *Invalid {
 		return v
 	}
 	for i := range d.attrs {
-		if a := &d.attrs[i]; a.name == "data_base64" {
+		if a := &d.attrs[i]; a.name == "data_base64" && string(a.raw) != "null" {
 			data, v := d.unpackData(a.raw)
 			if v != nil {
 				return v
@@ -103,6 +103,8 @@ func (d *Decoder) cloudEvent(e *Event) *Invalid {
 			if v := readable(a.raw); v != nil {
 				return v
 			}
+		case a.raw[0] == '{', a.raw[0] == '[', a.raw[0] != '"' && (a.name == "subject" || a.name == "dataschema"):
+			return wrongType(pointer("", a.name), "a string", a.raw) // attributes are simple values, these two are texts
 		default:
 			rest = append(rest, a)
 		}

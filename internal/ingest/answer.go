@@ -4,7 +4,42 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
+
+// taken is the answer of POST /events and /ingest/…, for its description; answer writes it by hand, for there may be 50,000
+// results.
+type taken struct {
+	Accepted   int         `json:"accepted"`
+	Rejected   int         `json:"rejected"`
+	Duplicates int         `json:"duplicates"`
+	Errors     []itemError `json:"errors"`
+	Results    []struct {
+		Index     int    `json:"index"`
+		EventID   string `json:"event_id"`
+		Topic     string `json:"topic"`
+		Partition int32  `json:"partition"`
+		Offset    int64  `json:"offset"`
+	} `json:"results"`
+}
+
+// taking describes a path that answers as POST /events does.
+func taking(opts ...httpx.Option) []httpx.Option {
+	return refusing(append(opts,
+		httpx.Header("Idempotency-Key", "makes the ids of events without one from this key and their index"),
+		httpx.Query("results", "all = name the place of every event, not only for bodies of up to 100"),
+		httpx.Answer("202", "all taken; duplicates count as taken", taken{}), httpx.Answer("207", "some rejected, each kept in the dead letters", taken{}),
+		httpx.Answer("422", "none taken, each kept in the dead letters", taken{}))...)
+}
+
+// refusing describes what every path that takes bodies may answer instead.
+func refusing(opts ...httpx.Option) []httpx.Option {
+	return append(opts, // bodies may come with Content-Encoding gzip or zstd
+		httpx.Answer("400", "not readable as a whole, nothing taken"), httpx.Answer("408", "the body stopped coming"),
+		httpx.Answer("413", "too large, nothing taken"), httpx.Answer("415", "another content type or encoding"),
+		httpx.Answer("429", "too much under way, or more than this sender may bring; see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+}
 
 // maxListed bounds errors always, and results unless all are asked for.
 const maxListed = 100

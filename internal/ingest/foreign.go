@@ -32,22 +32,16 @@ func (foreign) answer(a *API, w http.ResponseWriter, _ *http.Request, b *batch) 
 
 // mountForeign adds the paths where other systems send what they have.
 func (a *API) mountForeign(m *httpx.Mux) {
-	encoding := httpx.Header("Content-Encoding", "gzip, zstd or none")
 	for _, f := range []struct {
 		foreign
-		doc string
+		body schema
+		doc  string
 	}{
-		{foreign{name: "litellm", read: format.LiteLLM}, "Takes what LiteLLM's generic API callback sends: an array, lines, or one StandardLoggingPayload."},
-		{foreign{name: "openai", read: format.OpenAI}, "Takes answers that carry usage: chat completions, last chunks of streams, responses, embeddings, Anthropic's messages; one, an array, or lines."},
-		{foreign{name: "langfuse", read: format.Langfuse}, "Takes traces as Langfuse exports them: one, an array, or lines."},
+		{foreign{name: "litellm", read: format.LiteLLM}, oneOrMany(liteLLMDoc), "Takes what LiteLLM's generic API callback sends: an array, lines, or one StandardLoggingPayload."},
+		{foreign{name: "openai", read: format.OpenAI}, oneOrMany(answerDoc), "Takes answers that carry usage: chat completions, last chunks of streams, responses, embeddings, Anthropic's messages; one, an array, or lines."},
+		{foreign{name: "langfuse", read: format.Langfuse}, oneOrMany(langfuseDoc), "Takes traces as Langfuse exports them: one, an array, or lines."},
 	} {
-		m.HandleFunc("POST /ingest/"+f.name, a.receiver(f.foreign), httpx.Doc(f.doc), httpx.Body("application/json", "application/x-ndjson"), encoding,
-			httpx.Header("Idempotency-Key", "makes the ids of events without one from this key and their index"),
-			httpx.Query("results", "all = name the place of every event, not only for bodies of up to 100"),
-			httpx.Answer("202", "all taken; duplicates count as taken"), httpx.Answer("207", "some rejected, each kept in the dead letters"),
-			httpx.Answer("400", "not readable as a whole, nothing taken"), httpx.Answer("413", "too large, nothing taken"),
-			httpx.Answer("415", "another content type or encoding"), httpx.Answer("422", "none taken"),
-			httpx.Answer("429", "too much under way, see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+		m.HandleFunc("POST /ingest/"+f.name, a.receiver(f.foreign), taking(httpx.Doc(f.doc), httpx.Body("application/json", "application/x-ndjson"), httpx.BodyOf(f.body))...)
 	}
 	a.mountOTLP(m)
 }
@@ -55,12 +49,10 @@ func (a *API) mountForeign(m *httpx.Mux) {
 // mountOTLP adds the paths of OTLP/HTTP.
 func (a *API) mountOTLP(m *httpx.Mux) {
 	for signal, name := range otlpNames {
-		m.HandleFunc("POST /v1/"+name, a.receiver(otlp{format.Signal(signal)}),
+		m.HandleFunc("POST /v1/"+name, a.receiver(otlp{format.Signal(signal)}), refusing(
 			httpx.Doc("Takes OTLP "+name+". What is no event of hxp is told as a partial success, with the reason; errors are a google.rpc.Status."),
-			httpx.Body(typeProtobuf, typeJSON), httpx.Header("Content-Encoding", "gzip, zstd or none"),
-			httpx.Answer("200", "taken, in whole or in part"), httpx.Answer("400", "not readable as a whole, nothing taken"),
-			httpx.Answer("413", "too large, nothing taken"), httpx.Answer("415", "another content type or encoding"),
-			httpx.Answer("429", "too much under way, see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+			httpx.Body(typeProtobuf, typeJSON), httpx.BodyOf(exportDoc(exportNames[signal])), httpx.Faults(typeJSON+","+typeProtobuf, rpcStatus{}),
+			httpx.AnswerAs("200", typeProtobuf, ""), httpx.AnswerAs("200", typeJSON, "taken, in whole or in part", exportAnswer{}))...)
 	}
 }
 

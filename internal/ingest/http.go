@@ -87,24 +87,15 @@ func newAPI(cfg Config, out sender, log *slog.Logger, reg *telemetry.Registry) *
 
 // Mount adds the paths of the kafka-api to a mux.
 func (a *API) Mount(m *httpx.Mux) {
-	m.HandleFunc("POST /events", a.receiver(eventBodies{}),
+	m.HandleFunc("POST /events", a.receiver(eventBodies{}), taking(
 		httpx.Doc("Takes events and answers when the brokers have acknowledged them. A CloudEvent in binary mode has its attributes in headers ce-*."),
-		httpx.Body("application/json", "application/x-ndjson", "application/cloudevents+json", "application/cloudevents-batch+json"),
-		httpx.Header("Content-Encoding", "gzip, zstd or none"),
-		httpx.Header("Idempotency-Key", "makes the ids of events without one from this key and their index"),
-		httpx.Query("results", "all = name the place of every event, not only for bodies of up to 100"),
-		httpx.Answer("202", "all taken; duplicates count as taken"), httpx.Answer("207", "some rejected, each kept in the dead letters"),
-		httpx.Answer("400", "not readable as a whole, nothing taken"), httpx.Answer("413", "too large, nothing taken"),
-		httpx.Answer("415", "another content type or encoding"), httpx.Answer("422", "none taken"),
-		httpx.Answer("429", "too much under way, or more than this sender may bring; see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+		httpx.Body("application/json", "application/x-ndjson"), httpx.BodyOf(oneOrMany(eventDoc)),
+		httpx.BodyAs("application/cloudevents+json", cloudEventDoc), httpx.BodyAs("application/cloudevents-batch+json", cloudEventsDoc))...)
 	a.mountPrometheus(m)
-	m.HandleFunc("POST /api/v1/events", a.receiver(openMeter{}),
+	m.HandleFunc("POST /api/v1/events", a.receiver(openMeter{}), refusing(
 		httpx.Doc("Takes CloudEvents as OpenMeter does: all of a body or nothing, and answers without a body."),
-		httpx.Body("application/cloudevents+json", "application/cloudevents-batch+json", "application/json"),
-		httpx.Header("Content-Encoding", "gzip, zstd or none"),
-		httpx.Answer("204", "all taken; duplicates count as taken"), httpx.Answer("400", "one of the events is wrong, nothing taken"),
-		httpx.Answer("413", "too large, nothing taken"), httpx.Answer("415", "another content type or encoding"),
-		httpx.Answer("429", "too much under way, or more than this sender may bring; see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))
+		httpx.BodyAs("application/cloudevents+json", cloudEventDoc), httpx.BodyAs("application/cloudevents-batch+json", cloudEventsDoc), httpx.BodyAs("application/json", oneOrMany(eventDoc)),
+		httpx.Answer("204", "all taken; duplicates count as taken"))...)
 	a.mountForeign(m)
 	a.mountSchemas(m)
 	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")

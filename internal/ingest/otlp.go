@@ -78,11 +78,16 @@ func (o otlp) partial(a *API, b *batch) (refused int64, why string) {
 // rejectedNames are the fields of partial_success by signal.
 var rejectedNames = [...]string{format.Traces: "rejectedSpans", format.Metrics: "rejectedDataPoints", format.Logs: "rejectedLogRecords"}
 
+// exportAnswer is an Export…ServiceResponse in JSON: empty when everything was taken.
+type exportAnswer struct {
+	PartialSuccess map[string]string `json:"partialSuccess,omitempty"`
+}
+
 func (o otlp) jsonAnswer(refused int64, why string) []byte {
 	if refused == 0 {
 		return []byte("{}")
 	}
-	out, err := json.Marshal(map[string]map[string]string{"partialSuccess": {rejectedNames[o.signal]: strconv.FormatInt(refused, 10), "errorMessage": why}})
+	out, err := json.Marshal(exportAnswer{map[string]string{rejectedNames[o.signal]: strconv.FormatInt(refused, 10), "errorMessage": why}})
 	if err != nil {
 		return []byte("{}") // texts always marshal
 	}
@@ -127,7 +132,13 @@ func (no *refusal) rpcCode() int {
 	return rpcInvalidArgument
 }
 
-// rpcStatus is a refusal as google.rpc.Status.
+// rpcStatus is a google.rpc.Status in JSON.
+type rpcStatus struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+// rpcStatus is a refusal as google.rpc.Status in protobuf.
 func (no *refusal) rpcStatus() []byte {
 	status := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(no.rpcCode()))
 	return protowire.AppendString(protowire.AppendTag(status, 2, protowire.BytesType), no.detail)
@@ -139,10 +150,7 @@ func (o otlp) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 		writeAs(w, no.status, typeProtobuf, no.rpcStatus())
 		return
 	}
-	out, err := json.Marshal(struct {
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-	}{no.rpcCode(), no.detail})
+	out, err := json.Marshal(rpcStatus{no.rpcCode(), no.detail})
 	if err != nil {
 		out = []byte("{}")
 	}

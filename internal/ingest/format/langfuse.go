@@ -32,7 +32,7 @@ func (it *Items) langfuse(raw []byte) error {
 	if trace == nil && observations != nil {
 		trace = raw // the trace of the API, with its observations inside
 	}
-	if textOr(member(trace, "id")) == "" || observations == nil {
+	if textOr(member(trace, "id")) == "" || !isObjects(observations) {
 		it.refuse(raw, wrong("/trace", "this is no exported trace of Langfuse: it has a trace with an id, and observations"))
 		return nil
 	}
@@ -57,6 +57,19 @@ func (it *Items) langfuse(raw []byte) error {
 		it.score(trace, s, models)
 	}
 	return nil
+}
+
+// isObjects tells whether a value is an array of objects.
+func isObjects(raw []byte) bool {
+	if len(raw) == 0 || raw[0] != '[' {
+		return false
+	}
+	for e := range elements(raw) {
+		if e[0] != '{' {
+			return false
+		}
+	}
+	return true
 }
 
 // wrappers are the observations that have a generation below them: what an agent or a framework sums up.

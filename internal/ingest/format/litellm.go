@@ -67,10 +67,21 @@ func (it *Items) payload(raw []byte) {
 	var rest object
 	e.SetBool(event.Success, status == "success")
 	liteFailure(&e, top, status)
-	liteUsage(&e, &rest, top, status)
-	bad := liteTimes(&e, top)
-	if cost, ok := float(top.get("response_cost")); ok && finite(cost) {
-		e.SetInt(event.Cost, scaled(cost, float64(dollars)))
+	bad := liteUsage(&e, &rest, top, status)
+	if b := liteTimes(&e, top); b != nil {
+		bad = b
+	}
+	if raw := top.get("model"); raw != nil && raw[0] != '"' && bad == nil {
+		bad = &event.Invalid{Code: event.CodeType, Pointer: "/model", Detail: "is no text"}
+	}
+	if raw := top.get("response_cost"); raw != nil {
+		cost, ok := float(raw)
+		if ok = ok && raw[0] != '"' && finite(cost); !ok && bad == nil {
+			bad = &event.Invalid{Code: event.CodeType, Pointer: "/response_cost", Detail: "is no number"}
+		}
+		if ok {
+			e.SetInt(event.Cost, scaled(cost, float64(dollars)))
+		}
 	}
 	e.Extra = rest.text
 	e.Metadata = liteAbout(top)
@@ -78,9 +89,13 @@ func (it *Items) payload(raw []byte) {
 }
 
 // liteUsage prefers the counts of the usage object, which tell cached and reasoning tokens, to those of the payload.
-func liteUsage(e *event.Event, rest *object, top indexed, status string) {
+func liteUsage(e *event.Event, rest *object, top indexed, status string) (bad *event.Invalid) {
 	for _, path := range [][]string{{"metadata", "usage_object"}, {"hidden_params", "usage_object"}, {"response", "usage"}} {
-		if status == "success" && readUsage(e, rest, top.at(path...)) {
+		if status != "success" {
+			break
+		}
+		var found bool
+		if found, bad = readUsage(e, rest, top.at(path...)); found || bad != nil {
 			break
 		}
 	}
@@ -88,7 +103,12 @@ func liteUsage(e *event.Event, rest *object, top indexed, status string) {
 		field event.Field
 		name  string
 	}{{event.PromptTokens, "prompt_tokens"}, {event.CompletionTokens, "completion_tokens"}, {event.TotalTokens, "total_tokens"}} {
-		if n, ok := integer(top.get(own.name)); ok && !e.Has(own.field) {
+		raw := top.get(own.name)
+		n, ok := whole(raw)
+		if raw != nil && !ok && bad == nil {
+			bad = notCount("/" + own.name)
+		}
+		if ok && !e.Has(own.field) {
 			e.SetInt(own.field, n)
 		}
 	}
@@ -98,9 +118,10 @@ func liteUsage(e *event.Event, rest *object, top indexed, status string) {
 	default:
 		e.SetText(event.UsageSource, "reported")
 	}
-	if total := e.Int(event.TotalTokens); total < e.Int(event.PromptTokens)+e.Int(event.CompletionTokens) {
+	if total := e.Int(event.TotalTokens); total >= 0 && total < e.Int(event.PromptTokens)+e.Int(event.CompletionTokens) {
 		e.Clear(event.TotalTokens) // of a provider that counts cached tokens beside the prompt
 	}
+	return bad
 }
 
 func liteFailure(e *event.Event, top indexed, status string) {

@@ -97,7 +97,8 @@ func (it *Items) answer(raw []byte) {
 	if usage == nil {
 		usage = member(raw, "usageMetadata")
 	}
-	if !readUsage(&e, &rest, usage) {
+	found, badType := readUsage(&e, &rest, usage)
+	if !found {
 		it.refuse(raw, wrong("/usage", "the object has no usage with token counts; send what the provider answered with usage, for streams with stream_options.include_usage"))
 		return
 	}
@@ -114,6 +115,11 @@ func (it *Items) answer(raw []byte) {
 			e.SetText(event.Model, s)
 		}
 	}
+	for _, name := range []string{"id", "model"} {
+		if m := member(raw, name); m != nil && m[0] != '"' && badType == nil {
+			badType = &event.Invalid{Code: event.CodeType, Pointer: "/" + name, Detail: "is no text"}
+		}
+	}
 	kind := textOr(member(raw, "object"))
 	if op, known := answerKinds[kind]; known {
 		e.SetText(event.Operation, op)
@@ -122,6 +128,9 @@ func (it *Items) answer(raw []byte) {
 		e.SetBool(event.Streaming, true)
 	}
 	bad := created(&e, raw)
+	if bad == nil {
+		bad = badType
+	}
 	finish(&e, raw)
 	if m := member(raw, "metrics"); m != nil {
 		engineTimes(&e, m)

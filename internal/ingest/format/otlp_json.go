@@ -1,6 +1,9 @@
 package format
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+)
 
 // jsonWalker reads JSON that is known to be valid. As the protocol says, names are lowerCamelCase, ids are hex digits, 64-bit
 // numbers may be strings, enumerations are numbers (their names are taken too), and unknown names are passed over.
@@ -9,9 +12,18 @@ type jsonWalker struct{}
 // things walks resources and scopes, which all signals share, and shows each thing in them.
 func (jsonWalker) things(body []byte, resources, scopes, things string, see func(*origin, []byte) error) error {
 	var from origin
+	if err := allObjects(body, resources); err != nil {
+		return err
+	}
 	for rs := range elements(member(body, resources)) {
+		if err := allObjects(rs, scopes); err != nil {
+			return err
+		}
 		from.attrs = jsonAttributes(from.attrs[:0], at(rs, "resource", "attributes"))
 		for ss := range elements(member(rs, scopes)) {
+			if err := allObjects(ss, things); err != nil {
+				return err
+			}
 			from.scope = textOr(at(ss, "scope", "name"))
 			for thing := range elements(member(ss, things)) {
 				if err := see(&from, thing); err != nil {
@@ -19,6 +31,18 @@ func (jsonWalker) things(body []byte, resources, scopes, things string, see func
 				}
 			}
 		}
+	}
+	return nil
+}
+
+// allObjects says what is wrong with a member that is there and no array of objects.
+func allObjects(object []byte, name string) error {
+	list := member(object, name)
+	if list == nil {
+		return nil
+	}
+	if !isObjects(list) {
+		return fmt.Errorf("the body is not an export request: %s is no array of objects", name)
 	}
 	return nil
 }

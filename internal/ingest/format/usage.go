@@ -2,6 +2,7 @@ package format
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -28,22 +29,25 @@ var cacheWritten = [][]string{{"cache_creation_input_tokens"}, {"cacheWriteInput
 // overwritten by the next.
 //
 // Cached and reasoning tokens are parts of prompt and completion in an event. Anthropic and Bedrock count cached tokens
-// beside input_tokens, Gemini counts thoughts beside candidates: there they are added.
-func readUsage(e *event.Event, rest *object, usage []byte) bool {
+// beside input_tokens, Gemini counts thoughts beside candidates: there they are added. bad says which count is none.
+func readUsage(e *event.Event, rest *object, usage []byte) (found bool, bad *event.Invalid) {
 	if len(usage) == 0 || usage[0] != '{' {
-		return false
+		return false, nil
 	}
-	found := false
 	for _, u := range usageFields {
-		if n, ok := countAt(usage, u.paths); ok && !e.Has(u.field) {
+		n, is, wrong := countAt(usage, u.paths)
+		if bad == nil {
+			bad = wrong
+		}
+		if is && !e.Has(u.field) {
 			e.SetInt(u.field, n)
 			found = found || u.field == event.PromptTokens || u.field == event.CompletionTokens
 		}
 	}
 	if !found {
-		return false
+		return false, bad
 	}
-	written, _ := countAt(usage, cacheWritten)
+	written, _, _ := countAt(usage, cacheWritten)
 	if written > 0 {
 		rest.add("cache_creation_tokens", strconv.AppendInt(nil, written, 10))
 	}
@@ -55,7 +59,7 @@ func readUsage(e *event.Event, rest *object, usage []byte) bool {
 	if thoughts, ok := integer(member(usage, "thoughtsTokenCount")); ok {
 		e.SetInt(event.CompletionTokens, added(e.Int(event.CompletionTokens), thoughts))
 	}
-	return true
+	return true, bad
 }
 
 // added is a + b where both are counts; a count that is none stays as it is, for the parser to judge.
@@ -67,13 +71,31 @@ func added(a, b int64) int64 {
 	return a + b
 }
 
-func countAt(object []byte, paths [][]string) (int64, bool) {
+// countAt is the first of the counts that is there; wrong is the first that is there and no whole number.
+func countAt(object []byte, paths [][]string) (n int64, found bool, wrong *event.Invalid) {
 	for _, path := range paths {
-		if n, ok := integer(at(object, path...)); ok {
-			return n, true
+		raw := at(object, path...)
+		v, ok := whole(raw)
+		switch {
+		case ok && !found:
+			n, found = v, true
+		case raw != nil && !ok && wrong == nil:
+			wrong = notCount("/usage/" + strings.Join(path, "/"))
 		}
 	}
-	return 0, false
+	return n, found, wrong
+}
+
+// whole reads a JSON number without a fraction.
+func whole(raw []byte) (int64, bool) {
+	if len(raw) == 0 || raw[0] == '"' {
+		return 0, false
+	}
+	return integer(raw)
+}
+
+func notCount(pointer string) *event.Invalid {
+	return &event.Invalid{Code: event.CodeType, Pointer: pointer, Detail: "is no whole number"}
 }
 
 // engineTimes are vLLM's own times of a request (--enable-per-request-metrics), in milliseconds. Its time to first token runs

@@ -16,6 +16,7 @@ type Route struct {
 	Hidden       bool
 	stream       bool
 	body         any            // what the body is, see schemaOf
+	bodies       map[string]any // media type → what the body is there, where it differs
 	answers      map[string]any // status → what the answer is
 	media        map[string]string
 	faults       *media // of answers from 400 on; nil = a Problem
@@ -61,6 +62,20 @@ func Body(types ...string) Option { return func(r *Route) { r.Body = strings.Joi
 
 // BodyOf describes the body by a value of its type, or by a Schema. Without Body it is application/json.
 func BodyOf(v any) Option { return func(r *Route) { r.body = v } }
+
+// BodyAs names one more media type, whose body is another than that of the others.
+func BodyAs(mediaType string, v any) Option {
+	return func(r *Route) {
+		if r.bodies == nil {
+			r.bodies = map[string]any{}
+		}
+		r.bodies[mediaType] = v
+		if r.Body != "" {
+			mediaType = r.Body + "," + mediaType
+		}
+		r.Body = mediaType
+	}
+}
 
 // Answer describes one status ("202") of the endpoint; without any, 200 is described. A value shows the type of the answer's
 // body; it may be a Schema. From 400 on the body is a Problem.
@@ -153,9 +168,13 @@ func (d *describer) operation(rt Route) object {
 		content := object{}
 		for t := range strings.SplitSeq(types, ",") {
 			t = strings.TrimSpace(t)
+			body, differs := rt.bodies[t]
+			if !differs {
+				body = rt.body
+			}
 			content[t] = object{}
-			if rt.body != nil && isJSON(t) {
-				content[t] = object{"schema": d.of(rt.body)}
+			if body != nil && isJSON(t) {
+				content[t] = object{"schema": d.of(body)}
 			}
 		}
 		op["requestBody"] = object{"content": content, "required": true}
