@@ -135,3 +135,19 @@ func TestTooMany(t *testing.T) {
 		}
 	}
 }
+
+// TestSeriesThatDifferByWhatIsNotKept: two series are two, even where what tells them apart is not stored.
+func TestSeriesThatDifferByWhatIsNotKept(t *testing.T) {
+	point := func(v string) string {
+		return `{"timeUnixNano":"1748772060000000000","asInt":7,"attributes":[{"key":"model","value":{"stringValue":"m"}},{"key":"hidden_params","value":{"stringValue":"` + v + `"}}]}`
+	}
+	it := Items{Max: 10}
+	body := `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"n","gauge":{"dataPoints":[` + point("SECRET a") + "," + point("SECRET b") + `]}}]}]}]}`
+	if err := OTLP(Metrics, true, []byte(body), &it); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(describe(&it)), "\n")
+	if len(lines) != 2 || lines[0] == lines[1] || strings.Contains(lines[0]+lines[1], "SECRET") {
+		t.Errorf("%q", lines)
+	}
+}

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -299,26 +300,22 @@ func (o *object) addText(name, s string) {
 	}
 }
 
-// attributesText writes attributes in the order of their keys: the same set gives the same text. Attributes that hold what
-// is never stored, or anything, are left out.
-func attributesText(attrs []attr, scratch []attr) ([]byte, []attr) {
-	scratch = scratch[:0]
-	for i := range attrs {
-		if attrs[i].value.kind != noValue && !unbounded(attrs[i].key) {
-			scratch = append(scratch, attrs[i])
-		}
-	}
-	slices.SortFunc(scratch, func(a, b attr) int { return slices.Compare(a.key, b.key) })
+// attributesText writes attributes in the order of their keys, and makes an id of them: the same set gives the same text and id.
+// Attributes that hold what is never stored, or anything, are left out of the text; they still tell two sets apart.
+func attributesText(attrs []attr, scratch []attr) (labels []byte, id string, sorted []attr) {
+	sorted = append(scratch[:0], attrs...)
+	slices.SortStableFunc(sorted, func(a, b attr) int { return bytes.Compare(a.key, b.key) })
 	var o object
-	for i := range scratch {
-		a := &scratch[i]
-		s := a.value.text()
-		if len(s) > maxLabel {
-			s = strings.ToValidUTF8(s[:maxLabel], "")
+	parts := make([]string, 0, 2*len(sorted))
+	for i := range sorted {
+		a := &sorted[i]
+		key, s := keyText(a.key), a.value.text()
+		parts = append(parts, key, s)
+		if a.value.kind != noValue && !unbounded(a.key) {
+			o.add(key, quoted(clipText(s)))
 		}
-		o.add(keyText(a.key), quoted(s))
 	}
-	return o.text, scratch
+	return o.text, hashID(parts...), sorted
 }
 
 const maxLabel = 256 // bytes of a label's value

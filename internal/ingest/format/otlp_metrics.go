@@ -70,6 +70,7 @@ type metrics struct {
 // group is one event in the making.
 type group struct {
 	scope, instance string
+	series          string // id of the set of attributes
 	host, labels    string
 	about           []byte // service and the like
 	nanos           uint64
@@ -87,9 +88,9 @@ func (m *metrics) point(from *origin, of *metric, p *point) error {
 		m.items.skip(reason)
 		return nil
 	}
-	var labels []byte
-	labels, m.scratch = attributesText(p.attrs, m.scratch)
-	m.group(from, of.name, string(labels), p.time).add(of, p)
+	labels, series, sorted := attributesText(p.attrs, m.scratch)
+	m.scratch = sorted
+	m.group(from, of.name, string(labels), series, p.time).add(of, p)
 	return nil
 }
 
@@ -116,13 +117,13 @@ func unusable(of *metric, p *point) string {
 }
 
 // group finds the event that a point belongs to: a new one when the last one is full or has that name already.
-func (m *metrics) group(from *origin, name, labels string, nanos uint64) *group {
+func (m *metrics) group(from *origin, name, labels, series string, nanos uint64) *group {
 	host := from.get("host.name", "k8s.node.name", "host.id")
 	service, instance := from.get("service.name"), from.get("service.instance.id", "k8s.pod.name", "container.id")
-	key := hashID(host, service, instance, from.scope, labels, strconv.FormatUint(nanos, 10))
+	key := hashID(host, service, instance, from.scope, series, strconv.FormatUint(nanos, 10))
 	g := m.groups[key]
 	if g == nil || slices.Contains(g.names, name) || len(g.numbers) >= groupNumbers || len(g.rest.text) > groupBytes {
-		g = &group{scope: from.scope, instance: instance, host: clipText(host), labels: labels, nanos: nanos}
+		g = &group{scope: from.scope, instance: instance, series: series, host: clipText(host), labels: labels, nanos: nanos}
 		var about object
 		about.addText("service", clipText(service))
 		about.addText("instance", clipText(instance))
@@ -249,7 +250,7 @@ func (g *group) event(e *event.Event) *event.Event {
 		about.add("cumulative_since", g.since.text)
 	}
 	e.Metadata = about.text
-	e.ID = hashID("metrics", g.scope, string(event.AppendJSON(nil, e))) // what was measured is what makes it the same
+	e.ID = hashID("metrics", g.scope, g.series, string(event.AppendJSON(nil, e))) // what was measured is what makes it the same
 	return e
 }
 
