@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	warmEvents = 20_000                 // newest events of each partition that the filter learns at the start
-	warmTime   = 400 * time.Millisecond // and the time it may take: readiness waits for it
+	warmEvents = 20_000          // newest events of each partition that the filter learns at the start
+	warmTime   = 3 * time.Second // and the time it may take: readiness waits for it, and on a busy machine the first fetch alone takes a while
 )
 
 // warm lets the filter learn the newest events of the topics, so that a sender that repeats itself over a restart of ours
