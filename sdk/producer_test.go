@@ -139,6 +139,7 @@ func TestWaitsForHXP(t *testing.T) {
 		var h hxp
 		h.set(errors.New("away"))
 		p := producer(t, Options{Sender: &h, MaxEvents: 20, Patience: 4 * time.Second})
+		synctest.Wait()
 		emit(t, p, 0, 20)
 		if err := p.Emit(Event{}); !errors.Is(err, ErrFull) {
 			t.Errorf("the queue took more than its bound: %v", err)
