@@ -39,7 +39,11 @@ func (s *Store) QueueReport(ctx context.Context, r agg.Report) (now agg.Report, 
 			return updateReport(ctx, tx, &now)
 		}
 		now = r
-		return insertReport(ctx, tx, &r, "")
+		if err := lockRetired(ctx, tx, r.File); err != nil {
+			return err
+		}
+		_, err = insertReport(ctx, tx, &r, "")
+		return err
 	})
 	if err != nil {
 		return r, false, fmt.Errorf("store: queue report %s: %w", r.ID, err)
@@ -251,14 +255,48 @@ func (s *Store) RetireReport(ctx context.Context, id string, r event.Retired) er
 	return nil
 }
 
-// ReviveReport lists a report again that had left; one that was made again meanwhile stays as it is.
-func (s *Store) ReviveReport(ctx context.Context, r agg.Report, left event.Retired) error {
+// lockRetired makes whoever makes a report again wait for whoever removes or brings back the file of the one that left, and the
+// other way round: both write these rows.
+func lockRetired(ctx context.Context, tx *sql.Tx, file string) error {
+	_, err := tx.ExecContext(ctx, "UPDATE retired_objects SET retired_at = retired_at WHERE class = ? AND path = ?", event.ClassReports, file)
+	return err
+}
+
+// ClearReport calls remove, perhaps more than once, while nobody can make the report again that left. ErrHourMoved means that
+// somebody has, or that it came back: then its file is to stay.
+func (s *Store) ClearReport(ctx context.Context, left event.Retired, remove func() error) error {
 	err := s.update(ctx, func(tx *sql.Tx) error {
-		if err := insertReport(ctx, tx, &r, " ON CONFLICT (id) DO NOTHING"); err != nil {
+		if err := lockRetired(ctx, tx, left.Path); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "DELETE FROM retired_objects WHERE class = ? AND path = ? AND plan_id = ?", left.Class, left.Path, left.Plan)
-		return err
+		var gone, listed int
+		if err := tx.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM retired_objects WHERE class = ? AND path = ? AND plan_id = ?),
+			(SELECT COUNT(*) FROM reports WHERE file = ?)`, left.Class, left.Path, left.Plan, left.Path).Scan(&gone, &listed); err != nil {
+			return err
+		}
+		if gone == 0 || listed > 0 {
+			return fmt.Errorf("%w: the report was made again or came back", ErrHourMoved)
+		}
+		return remove()
+	})
+	if err != nil {
+		return fmt.Errorf("store: clear report %s: %w", left.Path, err)
+	}
+	return nil
+}
+
+// ReviveReport lists a report again that had left, unless it came back already; one that was made again meanwhile stays as it is. It
+// calls put, perhaps more than once, while nobody can make the report.
+func (s *Store) ReviveReport(ctx context.Context, r agg.Report, left event.Retired, put func() error) error {
+	err := s.update(ctx, func(tx *sql.Tx) error {
+		n, err := changed(tx.ExecContext(ctx, "DELETE FROM retired_objects WHERE class = ? AND path = ? AND plan_id = ?", left.Class, left.Path, left.Plan))
+		if err != nil || n == 0 {
+			return err
+		}
+		if n, err = insertReport(ctx, tx, &r, " ON CONFLICT (id) DO NOTHING"); err != nil || n == 0 {
+			return err
+		}
+		return put()
 	})
 	if err != nil {
 		return fmt.Errorf("store: revive report %s: %w", r.ID, err)
@@ -266,9 +304,8 @@ func (s *Store) ReviveReport(ctx context.Context, r agg.Report, left event.Retir
 	return nil
 }
 
-func insertReport(ctx context.Context, tx *sql.Tx, r *agg.Report, or string) error {
-	_, err := tx.ExecContext(ctx, "INSERT INTO reports ("+reportColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+or,
+func insertReport(ctx context.Context, tx *sql.Tx, r *agg.Report, or string) (rows int64, err error) {
+	return changed(tx.ExecContext(ctx, "INSERT INTO reports ("+reportColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+or,
 		r.ID, r.Type, r.Format, string(r.Status), micros(r.Start), micros(r.End), micros(r.CreatedAt), microsOrNull(r.CompletedAt),
-		r.Bytes, r.SHA256, r.File, r.Completeness, r.Error)
-	return err
+		r.Bytes, r.SHA256, r.File, r.Completeness, r.Error))
 }

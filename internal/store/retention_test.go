@@ -288,8 +288,33 @@ func TestRetireAndReviveReport(t *testing.T) {
 	if got, err := s.RetiredBy(t.Context(), "p"); err != nil || len(got) != 1 || got[0].Document != "{}" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if err := s.ReviveReport(t.Context(), kept, left); err != nil {
+	removed, put := 0, 0
+	clear := func() error { return s.ClearReport(t.Context(), left, func() error { removed++; return nil }) }
+	if err := clear(); err != nil || removed != 1 {
+		t.Fatal(removed, err)
+	}
+	if _, _, err := s.QueueReport(t.Context(), agg.Report{ID: "r", Type: "test", Format: "json", Start: r.Start, End: r.End, File: r.File}); err != nil {
 		t.Fatal(err)
+	}
+	if err := clear(); !errors.Is(err, ErrHourMoved) || removed != 1 {
+		t.Errorf("the file of a report is removed that is made again: %d, %v", removed, err)
+	}
+	if err := s.DeleteReport(t.Context(), "r"); err != nil {
+		t.Fatal(err)
+	}
+	revive := func(put func() error) error { return s.ReviveReport(t.Context(), kept, left, put) }
+	full := errors.New("the disk is full")
+	if err := revive(func() error { return full }); !errors.Is(err, full) {
+		t.Fatal(err)
+	}
+	old(0) // nothing is listed whose file did not come
+	for range 2 {
+		if err := revive(func() error { put++; return nil }); err != nil || put != 1 {
+			t.Fatal(put, err)
+		}
+	}
+	if err := clear(); !errors.Is(err, ErrHourMoved) || removed != 1 {
+		t.Errorf("the file of a report is removed that came back: %d, %v", removed, err)
 	}
 	if got := old(1)[0]; got.SHA256 != "abc" || got.File != r.File || !got.CompletedAt.Equal(*r.CompletedAt) {
 		t.Errorf("%+v", got)

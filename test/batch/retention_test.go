@@ -66,7 +66,7 @@ func newAttic(t *testing.T) *attic {
 	if a.lake, err = lake.Open(a.folder); err != nil {
 		t.Fatal(err)
 	}
-	a.batch, err = batch.New(batch.Defaults(), batch.Deps{Hours: a.store, Periods: a.store, Rows: a.store, Runs: a.store, Scanner: a.lake, Lake: quiet{}, Ends: quiet{}.ends,
+	a.batch, err = batch.New(batch.Defaults(), batch.Deps{Hours: a.store, Periods: a.store, Rows: a.store, Runs: a.store, Parts: a.store, Scanner: a.lake, Lake: quiet{}, Ends: quiet{}.ends,
 		Parquet: lake.WriteTable, Reports: a.store, ReportsDir: a.reports, NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
@@ -725,6 +725,68 @@ func TestReportsLeaveAndComeBack(t *testing.T) {
 	}
 	if !bytes.Equal(content(http.StatusOK), body) {
 		t.Error("another document came back")
+	}
+}
+
+// A report that is made again while the plan is carried out stays. One that left before is in the archive all the same.
+func TestReportMadeAgainWhileItLeaves(t *testing.T) {
+	const id = "daily_summary-20260301-20260302-json"
+	for _, at := range []string{"planned", "recorded", "marked"} {
+		t.Run(at, func(t *testing.T) {
+			a := newAttic(t)
+			young := func(c *retention.Config) { c.RawDays, c.ReportsDays = 1000, 1 }
+			generate := func() {
+				t.Helper()
+				ask(t, a.batch, "POST", "/reports/generate", `{"report_type":"daily_summary","format":"json","period":{"start":"2026-03-01T00:00:00Z","end":"2026-03-02T00:00:00Z"}}`, http.StatusCreated)
+			}
+			content := func() []byte { return ask(t, a.batch, "GET", "/reports/"+id+"/content", "", http.StatusOK) }
+			generate()
+			first := content()
+			a.now.Store(time.Now().Add(48 * time.Hour).Unix()) // reports are stamped by the machine
+			k, stop := a.keep(t, young, func(step string) error {
+				if step == at {
+					return errKill
+				}
+				return nil
+			})
+			k.call("POST", "/retention/cleanup", `{"force":true}`)
+			stop()
+			a.add(t, hour, 10)
+			a.fold(t, hour)
+			a.day(t)
+			generate()
+			second := content()
+			if bytes.Equal(first, second) {
+				t.Fatal("late events change nothing")
+			}
+
+			a.pass(2 * time.Minute) // the owner of the plan is silent
+			k, _ = a.keep(t, young, nil)
+			var p retention.Plan
+			if err := json.Unmarshal(a.ended(t).Document, &p); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(content(), second) || p.State != retention.Done || !strings.Contains(p.Items[0].Reason, "made again") {
+				t.Errorf("%s, %+v", p.State, p.Items)
+			}
+			if at != "marked" {
+				if len(p.Refused) != 1 || p.Refused[0].Code != "changed" {
+					t.Errorf("%+v", p.Refused)
+				}
+				return
+			}
+			k.whole(1)
+			copies, err := filepath.Glob(filepath.Join(a.archive, "reports", "daily_summary", "*.json"))
+			if err != nil || len(copies) != 1 {
+				t.Fatal(copies, err)
+			}
+			if old, err := os.ReadFile(copies[0]); err != nil || !bytes.Equal(old, first) || p.Totals.Archived != 1 {
+				t.Errorf("the archive does not have the report that left: %v, %+v", err, p.Totals)
+			}
+			if r := k.restore(p.ID); r.State != retention.Done || !bytes.Equal(content(), second) {
+				t.Errorf("a restore takes the place of the new one: %+v", r)
+			}
+		})
 	}
 }
 

@@ -68,8 +68,10 @@ type ReportStore interface {
 	UnfinishedReports(ctx context.Context) ([]agg.Report, error)
 	Report(ctx context.Context, id string) (agg.Report, error)
 	RetireReport(ctx context.Context, id string, r event.Retired) error
-	// ReviveReport lists a report again, unless one with its id was made meanwhile.
-	ReviveReport(ctx context.Context, r agg.Report, left event.Retired) error
+	// ClearReport calls remove while nobody can make the report again that left. Changed means that somebody has, or that it came back.
+	ClearReport(ctx context.Context, left event.Retired, remove func() error) error
+	// ReviveReport lists a report again, unless one with its id was made meanwhile. It calls put while nobody can make it.
+	ReviveReport(ctx context.Context, r agg.Report, left event.Retired, put func() error) error
 }
 
 // RetiredStore is what has left.

@@ -46,7 +46,9 @@ type Plan struct {
 type Item struct {
 	Class  string    `json:"class"`
 	Path   string    `json:"path"`
-	Period time.Time `json:"period"` // start of it
+	ID     string    `json:"id,omitempty"`     // of a report
+	SHA256 string    `json:"sha256,omitempty"` // of the document that the plan saw, of a report
+	Period time.Time `json:"period"`           // start of it
 	Rows   int64     `json:"rows"`
 	Bytes  int64     `json:"bytes"`
 	Action string    `json:"action"`
@@ -102,6 +104,7 @@ type Group struct {
 // Object is one that may leave.
 type Object struct {
 	Path        string
+	ID, SHA256  string // of a report
 	Rows, Bytes int64
 }
 
@@ -137,7 +140,7 @@ func Draft(cfg *Config, st *State, o Order) *Plan {
 			p.Refused = append(p.Refused, Refusal{g.Class, &g.Start, noProof, reason})
 		}
 		for _, obj := range g.Objects {
-			p.Items = append(p.Items, Item{g.Class, obj.Path, g.Start, obj.Rows, obj.Bytes, action, reason})
+			p.Items = append(p.Items, Item{Class: g.Class, Path: obj.Path, ID: obj.ID, SHA256: obj.SHA256, Period: g.Start, Rows: obj.Rows, Bytes: obj.Bytes, Action: action, Reason: reason})
 			if action != Keep {
 				sum := leaving[g.Class]
 				leaving[g.Class] = event.Holdings{Objects: sum.Objects + 1, Rows: sum.Rows + obj.Rows}

@@ -28,7 +28,7 @@ func (c raw) gather(ctx context.Context, cutoff time.Time, keep func(*Group) boo
 			old = append(old, Group{Class: event.ClassRaw, Start: start, End: start.Add(time.Hour)})
 		}
 		g := &old[len(old)-1]
-		g.Objects = append(g.Objects, Object{f.Path, f.Rows, f.Bytes})
+		g.Objects = append(g.Objects, Object{Path: f.Path, Rows: f.Rows, Bytes: f.Bytes})
 		if at := time.UnixMicro(f.PublishedAt); at.After(g.Written) {
 			g.Written = at
 		}

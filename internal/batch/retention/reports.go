@@ -28,10 +28,7 @@ func (c reports) gather(ctx context.Context, cutoff time.Time, _ func(*Group) bo
 	}
 	for i := range made {
 		r := &made[i]
-		g := Group{Class: event.ClassReports, Start: r.Start, End: r.End, Objects: []Object{{Path: r.File, Rows: 1, Bytes: r.Bytes}}, Written: r.CreatedAt}
-		if r.CompletedAt != nil {
-			g.Written = *r.CompletedAt
-		}
+		g := Group{Class: event.ClassReports, Start: r.Start, End: r.End, Objects: []Object{{Path: r.File, ID: r.ID, SHA256: r.SHA256, Rows: 1, Bytes: r.Bytes}}, Written: madeAt(r)}
 		if info, err := os.Stat(c.place(r.File)); err != nil || info.Size() != r.Bytes {
 			g.Unproved = "its file is gone or not the one that was made; DELETE /reports/" + r.ID + " forgets it"
 		}
@@ -48,50 +45,91 @@ func (c reports) place(file string) string {
 // leave lets a report go.
 func (c reports) leave(ctx context.Context, p *Plan, items []*Item) error {
 	it := items[0]
-	made, _, err := c.deps.Reports.OldReports(ctx, p.Cutoffs[event.ClassReports])
+	left, err := c.leftBy(ctx, p.ID, it.Path)
 	if err != nil {
 		return err
 	}
-	var r *agg.Report
-	for i := range made {
-		if made[i].File == it.Path {
-			r = &made[i]
-		}
+	if left != nil { // killed before the file was removed
+		return c.clear(ctx, left, it)
 	}
-	if r == nil {
-		if c.leftBy(ctx, p.ID, event.ClassReports, it.Period.Unix()) { // killed before the file was removed
-			return c.remove(it.Path)
-		}
-		return refuse(moved, "the report was made again or deleted")
-	}
-	doc, err := json.Marshal(r)
+	r, err := c.planned(ctx, p, it)
 	if err != nil {
 		return err
 	}
-	left := event.Retired{Class: event.ClassReports, Plan: p.ID, Path: r.File, Start: r.Start.Unix(), End: r.End.Unix(), Rows: it.Rows, Bytes: r.Bytes, SHA256: r.SHA256, Document: string(doc)}
-	if it.Action == Archive {
-		ext := path.Ext(r.File)
-		left.Copy = fmt.Sprintf("%s/%s-%s%s", event.ClassReports, strings.TrimSuffix(r.File, ext), r.SHA256[:16], ext)
-		e := event.ArchiveEntry{Path: left.Copy, Class: left.Class, Period: it.Period.Format(time.RFC3339), Bytes: r.Bytes, SHA256: r.SHA256, Rows: it.Rows, PlanID: p.ID}
-		err := c.copy(ctx, []event.ArchiveEntry{e}, func(int) opener {
-			return func(context.Context) (io.ReadCloser, error) { return os.Open(c.place(r.File)) }
-		})
-		if err != nil {
-			return err
-		}
-	}
-	if err := c.marked(c.deps.Reports.RetireReport(ctx, r.ID, left)); err != nil {
+	if left, err = c.copied(ctx, p, it, r); err != nil {
 		return err
 	}
-	return c.remove(it.Path)
+	if err := c.marked(c.deps.Reports.RetireReport(ctx, r.ID, *left)); err != nil {
+		return err
+	}
+	return c.clear(ctx, left, it)
 }
 
-// remove takes the file of a report away that is not listed any more.
-func (c reports) remove(file string) error {
-	if err := os.Remove(c.place(file)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+// leftBy is how a report left by a plan, nil when it has not.
+func (c reports) leftBy(ctx context.Context, plan, file string) (*event.Retired, error) {
+	left, err := c.deps.Retired.RetiredBy(ctx, plan)
+	for i := range left {
+		if left[i].Class == event.ClassReports && left[i].Path == file {
+			return &left[i], err
+		}
 	}
-	return nil
+	return nil, err
+}
+
+// planned is the report of an item, as long as it is the one that the plan saw.
+func (c reports) planned(ctx context.Context, p *Plan, it *Item) (agg.Report, error) {
+	r, err := c.deps.Reports.Report(ctx, it.ID)
+	switch {
+	case errors.Is(err, c.deps.NotFound):
+		return r, refuse(moved, "the report was deleted after the plan was made")
+	case err != nil:
+		return r, err
+	case r.SHA256 != it.SHA256, !r.Status.Final(), !madeAt(&r).Before(p.Cutoffs[event.ClassReports]):
+		return r, refuse(moved, "the report was made again after the plan was made")
+	}
+	return r, nil
+}
+
+// madeAt is when a report got its bytes.
+func madeAt(r *agg.Report) time.Time {
+	if r.CompletedAt != nil {
+		return *r.CompletedAt
+	}
+	return r.CreatedAt
+}
+
+// copied says how a report leaves, and makes its copy when there is to be one.
+func (c reports) copied(ctx context.Context, p *Plan, it *Item, r agg.Report) (*event.Retired, error) {
+	doc, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	left := &event.Retired{Class: event.ClassReports, Plan: p.ID, Path: r.File, Start: r.Start.Unix(), End: r.End.Unix(), Rows: it.Rows, Bytes: r.Bytes, SHA256: r.SHA256, Document: string(doc)}
+	if it.Action != Archive {
+		return left, nil
+	}
+	ext := path.Ext(r.File)
+	left.Copy = fmt.Sprintf("%s/%s-%s%s", event.ClassReports, strings.TrimSuffix(r.File, ext), r.SHA256[:16], ext)
+	e := event.ArchiveEntry{Path: left.Copy, Class: left.Class, Period: it.Period.Format(time.RFC3339), Bytes: r.Bytes, SHA256: r.SHA256, Rows: it.Rows, PlanID: p.ID}
+	return left, c.copy(ctx, []event.ArchiveEntry{e}, func(int) opener {
+		return func(context.Context) (io.ReadCloser, error) { return os.Open(c.place(r.File)) }
+	})
+}
+
+// clear takes the file of a report away that is not listed any more. A report has the same file each time it is made, so the file of
+// one that was made again stays.
+func (c reports) clear(ctx context.Context, left *event.Retired, it *Item) error {
+	err := c.deps.Reports.ClearReport(ctx, *left, func() error {
+		if err := os.Remove(c.place(left.Path)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+	if errors.Is(err, c.deps.Changed) {
+		it.Reason += "; it was made again or came back meanwhile, and that one stays"
+		return nil
+	}
+	return err
 }
 
 // comeBack lists a report again; one that was made again meanwhile stays as it is.
@@ -108,18 +146,13 @@ func (c reports) comeBack(ctx context.Context, left []event.Retired) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.Copy, err)
 	}
-	_, err = c.deps.Reports.Report(ctx, r.ID)
-	if errors.Is(err, c.deps.NotFound) {
+	return c.deps.Reports.ReviveReport(ctx, r, *l, func() error {
 		if err := os.MkdirAll(filepath.Dir(c.place(r.File)), 0o755); err != nil {
 			return err
 		}
-		err = atomicfile.Write(c.place(r.File), body)
-	}
-	if err != nil {
-		return err
-	}
-	if err := c.reach("brought back"); err != nil {
-		return err
-	}
-	return c.deps.Reports.ReviveReport(ctx, r, *l)
+		if err := atomicfile.Write(c.place(r.File), body); err != nil {
+			return err
+		}
+		return c.reach("brought back")
+	})
 }
