@@ -2,8 +2,11 @@
 //
 // In come events by POST /events: one JSON object, a JSON array, NDJSON or CloudEvents, plain, gzipped or zstd-compressed, in
 // any form that package event reads. Each path speaks a dialect (how a body is told apart, how the outcome is told); between
-// them all take one road. Take and Offer bring events of this process onto it. Out go canonical events on the topics of their kinds, keyed by request, and what is not valid,
-// whole and with a reason, on the topic of the dead letters. GET /topics and GET /dead-letters look at what is there.
+// them all take one road. Beside its own forms it takes OTLP over HTTP and gRPC, LiteLLM's payloads, answers with usage and
+// Langfuse's exports, by the decoders of package format. Take and Offer bring events of this process onto it.
+//
+// Out go canonical events on the topics of their kinds, keyed by request, and what is not valid, whole and with a reason, on
+// the topic of the dead letters. GET /topics and GET /dead-letters look at what is there.
 //
 // Promised: the answer comes after the brokers acknowledged everything it speaks of, accepted and refused items alike, with
 // acks=all. A 400 or 413 has taken nothing. "Duplicate" is answered only for an event that is known to be written; the

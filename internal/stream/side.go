@@ -30,13 +30,15 @@ func (f *folder) bury(m *bus.Message, bad *event.Invalid) {
 	f.open.side = append(f.open.side, out)
 }
 
-// copyLate copies a late event, as it came, with its place.
+// copyLate copies a late event, as it came, with its place. Its own headers go with it: those of a CloudEvent tell how to
+// read it.
 func (f *folder) copyLate(m *bus.Message) *bus.Message {
-	return &bus.Message{Topic: event.TopicLate, Key: []byte(f.place(m)), Value: m.Value, Headers: []bus.Header{
+	place := []bus.Header{
 		{Key: "topic", Value: []byte(m.Topic)},
 		{Key: "partition", Value: strconv.AppendInt(nil, int64(m.Partition), 10)},
 		{Key: "offset", Value: strconv.AppendInt(nil, m.Offset, 10)},
-	}}
+	}
+	return &bus.Message{Topic: event.TopicLate, Key: []byte(f.place(m)), Value: m.Value, Headers: append(place, m.Headers...)}
 }
 
 func (f *folder) place(m *bus.Message) string {
