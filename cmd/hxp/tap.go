@@ -34,6 +34,7 @@ func tapCommand() *cobra.Command {
 	flags.StringVar(&f.Admin, "admin", "", "host:port of /health and /metrics; none when absent")
 	flags.DurationVar(&f.UpstreamTimeout, "upstream-timeout", 0, "how long the upstream may take to begin an answer; for ever when 0")
 	flags.DurationVar(&f.Drain, "drain", 30*time.Second, "how long open requests may go on after Ctrl-C")
+	flags.IntVar(&f.MaxOpen, "max-open", 20_000, "requests at the same time; more are answered 503")
 	flags.IntVar(&f.Queue, "queue", 10_000, "events that wait in memory")
 	flags.Int64Var(&f.SpillBytes, "spill-bytes", 256<<20, "disk for events that wait")
 	configFlags(flags)

@@ -21,7 +21,7 @@ import (
 type TapFlags struct {
 	Listen, Upstream, Admin string
 	UpstreamTimeout, Drain  time.Duration
-	Queue                   int
+	Queue, MaxOpen          int
 	SpillBytes              int64
 
 	upstream *url.URL
@@ -36,7 +36,7 @@ func (f *TapFlags) Check() (err error) {
 }
 
 func (f *TapFlags) config(dataDir string) tap.Config {
-	c := tap.Config{Listen: f.Listen, Admin: f.Admin, Upstream: f.upstream, HeaderTimeout: f.UpstreamTimeout, Drain: f.Drain, QueueEvents: f.Queue,
+	c := tap.Config{Listen: f.Listen, Admin: f.Admin, Upstream: f.upstream, HeaderTimeout: f.UpstreamTimeout, Drain: f.Drain, MaxOpen: f.MaxOpen, QueueEvents: f.Queue,
 		SpillBytes: f.SpillBytes, Version: Version}
 	if _, port, err := net.SplitHostPort(f.Listen); err == nil { // several taps on one machine have one data folder
 		c.Spill = filepath.Join(dataDir, "tap", port)

@@ -17,6 +17,7 @@ type Config struct {
 
 	HeaderTimeout time.Duration // how long the upstream may take to begin its answer; 0 = for ever
 	Drain         time.Duration // how long streams may go on after the stop
+	MaxOpen       int           // requests at the same time; more are answered 503; 0 = 20,000
 	QueueEvents   int           // events in memory; 0 = what the SDK says
 	SpillBytes    int64         // disk of the spill; 0 = what the SDK says
 	Version       string
@@ -49,8 +50,15 @@ func (c Config) Check() error {
 	if c.HeaderTimeout < 0 || c.Drain < 0 {
 		errs = append(errs, errors.New("--upstream-timeout and --drain must not be below 0"))
 	}
-	if c.SpillBytes < 0 || c.QueueEvents < 0 {
-		errs = append(errs, errors.New("--spill-bytes and --queue must not be below 0"))
+	if c.SpillBytes < 0 || c.QueueEvents < 0 || c.MaxOpen < 0 {
+		errs = append(errs, errors.New("--spill-bytes, --queue and --max-open must not be below 0"))
 	}
 	return errors.Join(errs...)
+}
+
+func (c Config) maxOpen() int64 {
+	if c.MaxOpen == 0 {
+		return 20_000
+	}
+	return int64(c.MaxOpen)
 }

@@ -13,10 +13,13 @@ type metrics struct {
 	classes [6]telemetry.Counter // by the first digit of the status
 	failed  telemetry.Counter
 	open    atomic.Int64
+
+	turnedAway telemetry.Counter
 }
 
 func newMetrics(reg *telemetry.Registry, stats func() sdk.Stats) *metrics {
-	m := &metrics{failed: reg.Counter("tap_upstream_failures_total", "Requests that the upstream did not answer.")}
+	m := &metrics{failed: reg.Counter("tap_upstream_failures_total", "Requests that the upstream did not answer."),
+		turnedAway: reg.Counter("tap_turned_away_total", "Requests beyond --max-open, which were answered 503.")}
 	answers := reg.CounterVec("tap_answers_total", "Answers of the upstream, by class of their status.", "class")
 	for d := 1; d < len(m.classes); d++ {
 		m.classes[d] = answers.WithLabelValues(strconv.Itoa(d) + "xx")

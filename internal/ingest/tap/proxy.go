@@ -104,12 +104,17 @@ func refuse(w http.ResponseWriter, r *http.Request, upstream *url.URL, err error
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		status, kind, what = http.StatusGatewayTimeout, "upstream_timeout", "did not answer in time"
 	}
+	answer(w, r, status, kind, "the server behind hxp tap, "+upstream.Host+", "+what+": "+err.Error())
+}
+
+// answer is an error in the form of OpenAI's API.
+func answer(w http.ResponseWriter, r *http.Request, status int, kind, message string) {
 	type fault struct {
 		Message string `json:"message"`
 		Type    string `json:"type"`
 		Code    string `json:"code"`
 	}
-	body, _ := json.Marshal(map[string]fault{"error": {"the server behind hxp tap, " + upstream.Host + ", " + what + ": " + err.Error(), kind, strconv.Itoa(status)}})
+	body, _ := json.Marshal(map[string]fault{"error": {message, kind, strconv.Itoa(status)}})
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set(requestID, r.Header.Get(requestID))
 	w.WriteHeader(status)

@@ -86,7 +86,16 @@ func (t *Tap) handler() http.Handler {
 		"br":   func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
 		"zstd": openZstd,
 	}}
-	watched := observer.Handler(newProxy(t.cfg.Upstream, t.via, t.metrics, t.log))
+	proxy := newProxy(t.cfg.Upstream, t.via, t.metrics, t.log)
+	watched := observer.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if t.metrics.open.Load() > t.cfg.maxOpen() {
+			t.metrics.turnedAway.Inc()
+			w.Header().Set("Retry-After", "1")
+			answer(w, r, http.StatusServiceUnavailable, "tap_overloaded", "hxp tap has as many requests open as it may (--max-open); try again")
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t.metrics.open.Add(1)
 		defer t.done()

@@ -585,6 +585,37 @@ func TestBusAway(t *testing.T) {
 	}
 }
 
+// Beyond the limit of open requests nothing reaches the upstream, and the call that was turned away is told of.
+func TestTooManyOpen(t *testing.T) {
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	s := stand(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begun <- struct{}{}
+		<-goOn
+		says(200, "application/json", answerText)(w, r)
+	}), func(c *Config) { c.MaxOpen = 1 })
+	first := make(chan string, 1)
+	go func() {
+		resp, err := s.client.Post(s.url+"/v1/chat/completions", "application/json", strings.NewReader(`{}`))
+		if err != nil {
+			first <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		first <- string(body)
+	}()
+	<-begun
+	resp, body := s.post(t, "/v1/chat/completions", `{"model":"m"}`)
+	if e := s.topic.next(t); resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "1" || !strings.Contains(body, "--max-open") || e.Text(event.ErrorType) != "tap_overloaded" || e.Int(event.StatusCode) != 503 {
+		t.Errorf("%d %v %s %s", resp.StatusCode, resp.Header, body, event.AppendJSON(nil, &e))
+	}
+	close(goOn)
+	if body := <-first; body != answerText {
+		t.Errorf("%q", body)
+	}
+	s.topic.next(t)
+}
+
 // A stop lets a stream end; beyond the limit it is cut, and its event is there all the same.
 func TestStop(t *testing.T) {
 	for _, patient := range []bool{true, false} {
