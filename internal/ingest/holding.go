@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/sdk/spill"
 )
@@ -40,19 +42,31 @@ func newHolding(out sender, disk *spill.Queue, log *slog.Logger, reg *telemetry.
 	return h
 }
 
-// Send writes msgs, or keeps those that cannot be written now.
+// Send writes msgs, or keeps those that cannot be written now. A topic that is not there is no matter of time: what would go
+// to it fails, as it does without a disk.
 func (h *holding) Send(ctx context.Context, msgs []*bus.Message) error {
 	h.mu.RLock()
 	if !h.waiting {
 		err := h.out.Send(ctx, msgs)
 		h.mu.RUnlock()
-		if err == nil || !bus.Retryable(err) {
+		if err == nil || !passing(err) {
 			return err
 		}
 		return h.keep(msgs, err)
 	}
 	h.mu.RUnlock()
 	return h.keep(msgs, nil)
+}
+
+// passing tells whether everything that a write did not write may be written later, when the brokers are back.
+func passing(err error) bool {
+	some, ok := errors.AsType[*bus.SendError](err)
+	if !ok {
+		return bus.Retryable(err)
+	}
+	return !slices.ContainsFunc(some.Errs, func(e error) bool {
+		return e != nil && (!bus.Retryable(e) || errors.Is(e, bus.ErrUnknownTopic))
+	})
 }
 
 // keep puts on disk what err, the error of a write that was tried, says is not written.
@@ -115,11 +129,9 @@ func (h *holding) drain(ctx context.Context, drained chan<- struct{}) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			h.log.Debug("the brokers do not take what waits yet", "error", err)
-			select {
-			case <-ctx.Done():
+			h.log.Error("what waits on disk cannot be read", "error", err)
+			if !rest(ctx) {
 				return
-			case <-time.After(drainPause):
 			}
 		case empty:
 			select {
@@ -128,6 +140,16 @@ func (h *holding) drain(ctx context.Context, drained chan<- struct{}) {
 			case <-h.disk.More():
 			}
 		}
+	}
+}
+
+// rest waits between two tries; it is false when ctx ended.
+func rest(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(drainPause):
+		return true
 	}
 }
 
@@ -148,29 +170,67 @@ func (h *holding) step(ctx context.Context) (empty bool, err error) {
 			msgs = append(msgs, m)
 		}
 	}
-	if err := h.deliver(ctx, msgs); err != nil {
-		return false, err
+	if !h.deliver(ctx, msgs) {
+		return false, nil
 	}
 	return false, h.disk.Ack(len(records))
 }
 
-// deliver writes what it can: what the brokers will never take, the copy for a route to a topic that is gone, is given up.
-func (h *holding) deliver(ctx context.Context, msgs []*bus.Message) error {
-	err := h.out.Send(ctx, msgs)
-	var some *bus.SendError
-	if !errors.As(err, &some) {
-		return err
-	}
-	for i, e := range some.Errs {
-		switch {
-		case e == nil:
-		case errors.Is(e, bus.ErrUnknownTopic) || errors.Is(e, bus.ErrTooLarge):
-			h.log.Error("a message that waited on disk is refused by the brokers and given up", "topic", msgs[i].Topic, "error", e)
-		default:
-			return e
+// deliver writes msgs and tries again with what is left of them, until ctx ends; then it is false.
+func (h *holding) deliver(ctx context.Context, msgs []*bus.Message) bool {
+	for {
+		err := h.out.Send(ctx, msgs)
+		if err != nil {
+			msgs = h.left(msgs, err)
+		}
+		if err == nil || len(msgs) == 0 {
+			return true
+		}
+		h.log.Debug("the brokers do not take what waits yet", "error", err)
+		if !rest(ctx) {
+			return false
 		}
 	}
-	return nil
+}
+
+// left lists what is to be tried again after a write that failed. Its sender was told that it is taken, so what a route sends to
+// a topic that is gone goes to the topic of its kind: that is the event itself when it was moved, and when it was a copy,
+// readers count it once with the event. Only what the brokers will never take is given up.
+func (h *holding) left(msgs []*bus.Message, err error) []*bus.Message {
+	some, ok := errors.AsType[*bus.SendError](err)
+	if !ok {
+		return msgs
+	}
+	var out []*bus.Message
+	for i, e := range some.Errs {
+		m := msgs[i]
+		if e == nil {
+			continue
+		}
+		if _, ours := event.TopicNamed(m.Topic); !ours && errors.Is(e, bus.ErrUnknownTopic) {
+			home := homeOf(m)
+			h.log.Error("the topic of a route is gone, its event goes to the topic of its kind", "topic", m.Topic, "kind_topic", home)
+			if m.Topic = home; home == "" {
+				continue
+			}
+		}
+		if errors.Is(e, bus.ErrTooLarge) {
+			h.log.Error("a message that waited on disk is too large for the brokers and given up", "topic", m.Topic, "error", e)
+			continue
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// homeOf is the topic of the kind of an event, "" for what is none.
+func homeOf(m *bus.Message) string {
+	var p event.Parser
+	var e event.Event
+	if p.Parse(m.Value, &e) != nil {
+		return ""
+	}
+	return e.Kind.Topic()
 }
 
 // emptied lets writers go to the brokers again when nothing waits.

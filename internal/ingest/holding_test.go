@@ -20,19 +20,22 @@ import (
 type cluster struct {
 	mu   sync.Mutex
 	away bool
-	half bool // the first message of each write gets through while they are away
+	half bool // of the next write the first message gets through while they are away
 	log  []string
+
+	missing string // a topic that is not there
 }
 
 func (c *cluster) Send(_ context.Context, msgs []*bus.Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	errs, first := make([]error, len(msgs)), -1
+	errs, first, half := make([]error, len(msgs)), -1, c.half
+	c.half = false
 	for i, m := range msgs {
 		switch {
-		case m.Topic == "gone":
+		case !c.away && (m.Topic == "gone" || m.Topic == c.missing):
 			errs[i] = bus.ErrUnknownTopic
-		case c.away && !(c.half && i == 0):
+		case c.away && !(half && i == 0):
 			errs[i] = bus.ErrAway
 		default:
 			m.Partition, m.Offset = 0, int64(len(c.log))
@@ -53,6 +56,15 @@ func (c *cluster) set(away, half bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.away, c.half = away, half
+}
+
+// make makes the topic that is missing.
+func (c *cluster) make(topic string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.missing == topic {
+		c.missing = ""
+	}
 }
 
 func (c *cluster) has() []string {
@@ -177,18 +189,72 @@ func TestAFullDiskIsSaid(t *testing.T) {
 	})
 }
 
-func TestWhatCanNeverBeDeliveredDoesNotHoldTheRest(t *testing.T) {
+// What was acknowledged is not thrown away because the topic of a route has gone meanwhile, and what is no event does not hold
+// the rest.
+func TestWhatWasKeptForATopicThatIsGoneGoesHome(t *testing.T) {
+	const moved = `{"event_id":"1","event_type":"llm_request","data":{"model":"a"}}`
 	synctest.Test(t, func(t *testing.T) {
 		c := &cluster{away: true}
 		h, stop := hold(t, c, t.TempDir(), 1<<20)
 		defer stop()
-		if err := h.Send(t.Context(), []*bus.Message{message(0), {Topic: "gone", Value: []byte("x")}, message(1)}); err != nil && !errors.Is(err, bus.ErrUnknownTopic) {
+		for _, m := range []*bus.Message{message(0), {Topic: "gone", Value: []byte(moved)}, {Topic: "gone", Value: []byte("x")}, message(1)} {
+			if err := h.Send(t.Context(), []*bus.Message{m}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.set(false, false)
+		time.Sleep(5 * drainPause)
+		synctest.Wait()
+		got := c.has()
+		if slices.Sort(got); !slices.Equal(got, []string{"0", "1", moved}) {
+			t.Errorf("%v", got)
+		}
+		if n, _ := h.state(); n != 0 {
+			t.Errorf("%d still wait", n)
+		}
+	})
+}
+
+// A topic of hxp that is not there for a moment, as after a restart of the brokers, is waited for.
+func TestWhatWasKeptWaitsForTheTopicsOfHxp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{away: true, missing: "llm-requests"}
+		h, stop := hold(t, c, t.TempDir(), 1<<20)
+		defer stop()
+		if err := h.Send(t.Context(), []*bus.Message{{Topic: "llm-requests", Value: []byte("x")}}); err != nil {
 			t.Fatal(err)
 		}
 		c.set(false, false)
+		time.Sleep(3 * drainPause)
+		if n, _ := h.state(); n != 1 {
+			t.Errorf("%d wait", n)
+		}
+		c.make("llm-requests")
 		time.Sleep(2 * drainPause)
 		synctest.Wait()
-		if got := c.has(); !slices.Equal(got, numbers(2)) {
+		if got := c.has(); !slices.Equal(got, []string{"x"}) {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
+// While a part of the brokers is away, what the others took is not written to them again and again.
+func TestWhatWasDeliveredIsNotWrittenAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cluster{away: true}
+		h, stop := hold(t, c, t.TempDir(), 1<<20)
+		defer stop()
+		for i := range 3 {
+			if err := h.Send(t.Context(), []*bus.Message{message(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.set(true, true) // one message gets through
+		time.Sleep(10 * drainPause)
+		c.set(false, false)
+		time.Sleep(2 * drainPause)
+		synctest.Wait()
+		if got := c.has(); !slices.Equal(got, numbers(3)) {
 			t.Errorf("%v", got)
 		}
 	})

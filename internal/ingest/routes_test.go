@@ -20,6 +20,11 @@ import (
 // withRoutes starts an API whose routes come by a control log, and two topics for them.
 func withRoutes(t *testing.T) *fixture {
 	t.Helper()
+	return withRoutesAnd(t, Defaults())
+}
+
+func withRoutesAnd(t *testing.T, cfg Config) *fixture {
+	t.Helper()
 	b := bustest.New(t)
 	if err := b.EnsureTopics(t.Context(), []event.Topic{{Name: "team-a", Partitions: 1}, {Name: "team-b", Partitions: 1}}); err != nil {
 		t.Fatal(err)
@@ -35,7 +40,7 @@ func withRoutes(t *testing.T) *fixture {
 	go func() { done <- control.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
 	<-control.Ready()
-	api, err := New(Defaults(), b, nil, telemetry.NewRegistry())
+	api, err := New(cfg, b, nil, telemetry.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,5 +211,45 @@ func TestARouteToNowhereLosesCopiesAlone(t *testing.T) {
 	lost := []byte(`{"event_id":"3","event_type":"llm_request","data":{"model":"c"}}`)
 	if r := f.post("/events", "application/json", lost); r.Status < 500 {
 		t.Errorf("an event that can only go to a topic that is not there was answered %d %s", r.Status, r.Body)
+	}
+}
+
+// What a route moves to a topic that is gone must not be acknowledged and then thrown away; what it copies there is lost and
+// must not stop the way in. Both hold as well where the disk keeps what the brokers cannot take: they are not away.
+func TestRoutesToATopicThatIsGone(t *testing.T) {
+	for _, spill := range []int64{0, 1 << 20} {
+		t.Run(fmt.Sprintf("spill %d", spill), func(t *testing.T) {
+			cfg := Defaults()
+			cfg.SpillBytes, cfg.SpillDir = spill, t.TempDir()
+			f := withRoutesAnd(t, cfg)
+			f.put(t, "copy", `data.model == "a"`, "team-a", "copy")
+			f.put(t, "move", `data.model == "b"`, "team-b", "move")
+			for _, topic := range []string{"team-a", "team-b"} {
+				if err := f.bus.DeleteTopic(t.Context(), topic); err != nil {
+					t.Fatal(err)
+				}
+			}
+			send := func(id, model string) reply {
+				return f.post("/events", "application/json", fmt.Appendf(nil, `{"event_id":%q,"event_type":"llm_request","data":{"model":%q}}`, id, model))
+			}
+			if r := send("1", "a"); r.Status != 202 || r.Results[0].Offset != 0 || r.Results[0].Topic != "llm-requests" {
+				t.Errorf("copied to a topic that is gone: %d %s", r.Status, r.Body)
+			}
+			if r := send("2", "b"); r.Status != 503 {
+				t.Errorf("moved to a topic that is gone: %d %s", r.Status, r.Body)
+			}
+			if n, _ := f.api.Held(); n != 0 {
+				t.Errorf("%d messages are kept on disk for topics that are gone", n)
+			}
+			if status, text := f.ask(t, "DELETE", "/routes/move", ""); status != 204 {
+				t.Fatalf("%d %s", status, text)
+			}
+			if r := send("2", "b"); r.Status != 202 || r.Accepted != 1 {
+				t.Errorf("sent again without the route: %d %s", r.Status, r.Body)
+			}
+			if got := ids(t, f, "llm-requests"); got != "1 2" {
+				t.Errorf("llm-requests holds %s", got)
+			}
+		})
 	}
 }
