@@ -84,6 +84,7 @@ func TestRoutesCopyAndMove(t *testing.T) {
 	f.put(t, "copy-a", `data.model == "a"`, "team-a", "copy")
 	f.put(t, "copy-a-too", `event_type == "llm_request" && data.model == "a"`, "team-a", "copy")
 	f.put(t, "move-b", `data.model == "b"`, "team-b", "move")
+	f.put(t, "copy-b-too", `data.model == "b"`, "team-b", "copy") // its name comes first, the move takes the event there all the same
 	f.put(t, "slow", `data.duration_ms > 1000`, "team-a", "copy")
 	send := func(id, model string, ms int) reply {
 		t.Helper()

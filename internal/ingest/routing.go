@@ -40,10 +40,14 @@ func (a *API) route(b *batch, i int) {
 			continue
 		}
 		a.metrics.routed.Inc()
+		copied := slices.IndexFunc(b.send[it.extra:], func(o *bus.Message) bool { return o.Topic == r.To })
 		switch {
 		case r.Mode == route.Move && !it.moved:
 			m.Topic, it.moved = r.To, true
-		case m.Topic == r.To, slices.ContainsFunc(b.send[it.extra:], func(o *bus.Message) bool { return o.Topic == r.To }):
+			if copied >= 0 {
+				b.send = slices.Delete(b.send, it.extra+copied, it.extra+copied+1)
+			}
+		case m.Topic == r.To, copied >= 0:
 		default:
 			b.send = append(b.send, &bus.Message{Topic: r.To, Key: m.Key, Value: m.Value})
 		}
@@ -77,32 +81,25 @@ func (a *API) lostCopies(b *batch, err error) error {
 	if !errors.As(err, &some) {
 		return err
 	}
-	var first error
 	lost := 0
-	for i, e := range some.Errs {
-		switch {
-		case e == nil:
-		case errors.Is(e, bus.ErrUnknownTopic) && b.isCopy(i):
-			some.Errs[i] = nil
-			lost++
-		case first == nil:
-			first = e
-			some.First = i
+	for i := range b.items {
+		it := &b.items[i]
+		copies := some.Errs[it.extra : it.extra+it.extras]
+		for j, e := range copies {
+			if errors.Is(e, bus.ErrUnknownTopic) {
+				copies[j] = nil
+				lost++
+			}
 		}
 	}
 	if lost > 0 {
 		a.metrics.unrouted.Add(float64(lost))
 		a.log.Error("copies of events were not written, the topic of a route is not there", "copies", lost)
 	}
-	if first == nil {
+	if some.First = slices.IndexFunc(some.Errs, func(e error) bool { return e != nil }); some.First < 0 {
 		return nil
 	}
 	return err
-}
-
-// isCopy tells whether a message that is sent is a copy for a route.
-func (b *batch) isCopy(sent int) bool {
-	return slices.ContainsFunc(b.items, func(it item) bool { return it.extras > 0 && sent >= it.extra && sent < it.extra+it.extras })
 }
 
 // written tells whether everything of an item is.
