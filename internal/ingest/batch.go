@@ -57,8 +57,9 @@ type batch struct {
 	format      string           // foreign format that the items were made from
 	left        []format.Skipped // what its format found to be no event
 	held        int64            // bytes that the gate wants back
-	key         string
-	results     bool // the answer names what was taken
+	key         string           // Idempotency-Key
+	principal   string           // whose key it is
+	results     bool             // the answer names what was taken
 	contentType string
 	now         int64 // microseconds
 
@@ -216,11 +217,10 @@ func (b *batch) mint() string {
 }
 
 // derive makes the id of an item without one under an Idempotency-Key: a hash of principal, key and index, so that a retry
-// of the request gives the same ids. There are no principals yet.
+// of the request gives the same ids, and two principals that choose the same key do not meet.
 func (b *batch) derive(i int) string {
-	const principal = ""
 	h := make([]byte, 0, 256)
-	h = append(append(h, principal...), 0)
+	h = append(append(h, b.principal...), 0)
 	h = append(append(h, b.key...), 0)
 	h = binary.BigEndian.AppendUint64(h, uint64(i))
 	sum := sha256.Sum256(h)

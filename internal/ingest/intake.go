@@ -37,7 +37,7 @@ func (a *API) receiver(d dialect) http.HandlerFunc {
 		defer in.release()
 		b := batches.Get().(*batch)
 		defer a.finish(b)
-		b.key = r.Header.Get("Idempotency-Key")
+		b.key, b.principal = r.Header.Get("Idempotency-Key"), a.principal(r)
 		b.contentType = r.Header.Get("Content-Type")
 		if no = d.split(a, r, b, in.bytes); no == nil {
 			b.results = len(b.spans) <= maxListed || r.URL.RawQuery != "" && r.URL.Query().Get("results") == "all"

@@ -31,10 +31,16 @@ func (a *API) meter(w http.ResponseWriter, r *http.Request, n int) *refusal {
 
 // senderOf names who sends: the principal where there is one, else the address.
 func (a *API) senderOf(r *http.Request) string {
-	if a.Principal != nil {
-		if p := a.Principal(r); p != "" {
-			return p
-		}
+	if p := a.principal(r); p != "" {
+		return p
 	}
 	return quota.Address(r.RemoteAddr)
+}
+
+// principal names who sends, "" where nobody knows.
+func (a *API) principal(r *http.Request) string {
+	if a.Principal == nil {
+		return ""
+	}
+	return a.Principal(r)
 }

@@ -61,3 +61,19 @@ func (w *written) Send(_ context.Context, msgs []*bus.Message) error {
 	w.n += len(msgs)
 	return nil
 }
+
+// Two senders may choose the same Idempotency-Key; neither takes the other's events for its own.
+func TestIdempotencyKeysBelongToTheirSender(t *testing.T) {
+	api := newAPI(Defaults(), &written{}, nil, telemetry.NewRegistry())
+	api.Principal = func(r *http.Request) string { return r.Header.Get("X-Who") }
+	f := serve(t, api, nil)
+	for _, step := range []struct {
+		who       string
+		duplicate int
+	}{{"a", 0}, {"b", 0}, {"a", 1}, {"", 0}} {
+		r := f.post("/events", "application/json", []byte(`{"event_type":"llm_request","data":{"model":"m"}}`), "Idempotency-Key", "nightly", "X-Who", step.who)
+		if r.Status != 202 || r.Duplicates != step.duplicate || r.Accepted != 1-step.duplicate {
+			t.Errorf("%q: %d %s", step.who, r.Status, r.Body)
+		}
+	}
+}
