@@ -131,6 +131,7 @@ func reads(method, path string) bool {
 func (a *API) open(m *httpx.Mux, pattern, doc string, e endpoint, opts ...httpx.Option) {
 	method, path, _ := strings.Cut(pattern, " ")
 	a.remember(method, path)
+	opts = append(opts, httpx.Faults("application/json", httpx.Schema{"type": "object"})) // Airflow's {"detail": …}
 	m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		v, err := e(w, r)
 		switch {

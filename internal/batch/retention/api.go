@@ -24,7 +24,7 @@ const answerWithin = 10 * time.Second
 func (s *Service) Mount(m *httpx.Mux) {
 	none := httpx.Answer("404", "There is nothing with this name.")
 	bad := httpx.Answer("422", "The body cannot be used; errors says which part of it.")
-	m.HandleFunc("POST /retention/cleanup", s.postCleanup, httpx.Doc("Lets old data go. Body: {\"dry_run\", \"force\"}, both false when not given. Answers with the plan."), httpx.Body("application/json"),
+	m.HandleFunc("POST /retention/cleanup", s.postCleanup, httpx.NoBodyNeeded(), httpx.Doc("Lets old data go. Body: {\"dry_run\", \"force\"}, both false when not given. Answers with the plan."), httpx.Body("application/json"),
 		httpx.Answer("200", "The plan: it is carried out, refused, or was a dry run."), httpx.Answer("202", "It takes longer; Location names the plan."),
 		httpx.Answer("409", "Another plan is being carried out."), bad)
 	m.HandleFunc("GET /retention/plans", s.getPlans, httpx.Doc("Plans and restores without their items, newest first."), httpx.Query("limit", "How many, 1 to 1000; 100 when not given."))

@@ -70,7 +70,7 @@ func typeShown(t Type) Type {
 
 // Mount adds the registry's paths.
 func (r *Registry) Mount(m *httpx.Mux) {
-	subject := httpx.InPath("subject", "what the schema is for, mostly a topic with -key or -value", httpx.Text(1, maxSubject))
+	subject := httpx.InPath("subject", "what the schema is for, mostly a topic with -key or -value", httpx.Schema{"type": "string", "minLength": 1, "maxLength": maxSubject, "pattern": `^[^\x00-\x1f\x7f-\x9f]+$`})
 	version := httpx.InPath("version", "a number, or latest", httpx.Schema{"anyOf": []httpx.Schema{httpx.Whole(1, 1<<31-1), httpx.OneOf("latest", "-1")}})
 	id := httpx.InPath("id", "id of a schema", httpx.Whole(1, 1<<31-1))
 	deleted := httpx.Query("deleted", "true = also what is softly deleted", httpx.Flag())
@@ -118,7 +118,7 @@ func (r *Registry) Mount(m *httpx.Mux) {
 
 var (
 	bodyDoc = httpx.Schema{"type": "object", "required": []string{"schema"}, "properties": map[string]any{
-		"schema":     httpx.Schema{"type": "string", "description": "text of the schema"},
+		"schema":     httpx.Schema{"type": "string", "minLength": 1, "maxLength": MaxSchema, "description": "text of the schema"},
 		"schemaType": httpx.Schema{"type": "string", "enum": Types, "default": Avro},
 		"references": httpx.Schema{"type": "array", "maxItems": 0, "items": httpx.Schema{}, "description": "not supported"},
 	}}

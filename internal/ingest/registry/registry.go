@@ -44,7 +44,7 @@ func New(state *State, log Log, timeout time.Duration, logger *slog.Logger) *Reg
 }
 
 const (
-	maxSubject = 255 // bytes
+	maxSubject = 255 // characters
 	maxTries   = 50  // of a registration that others get ahead of
 )
 
@@ -95,8 +95,8 @@ func (r *Registry) read(subject string, t Type, text string) (*Schema, error) {
 }
 
 func badSubject(name string) *Fault {
-	if name == "" || len(name) > maxSubject || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return faultf(CodeBadSubject, "The specified subject '%s' is not a valid subject: 1 to %d bytes of printable text", clip(strings.ToValidUTF8(name, "?")), maxSubject)
+	if name == "" || utf8.RuneCountInString(name) > maxSubject || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return faultf(CodeBadSubject, "The specified subject '%s' is not a valid subject: 1 to %d characters, none of them for control", clip(strings.ToValidUTF8(name, "?")), maxSubject)
 	}
 	return nil
 }

@@ -114,7 +114,7 @@ func (s *State) Apply(key string, value []byte, offset int64) error {
 		return fmt.Errorf("not a command: %w", err)
 	}
 	name := strings.TrimPrefix(key, Prefix)
-	if c.ID == "" || len(c.ID) > 64 || len(name) > maxSubject {
+	if c.ID == "" || len(c.ID) > 64 || len(name) > 4*maxSubject {
 		return errors.New("not a command: no id, or a subject that is too long")
 	}
 	s.mu.Lock()

@@ -15,6 +15,7 @@ type Route struct {
 	Answers      map[string]string
 	Hidden       bool
 	stream       bool
+	spare        bool           // the body may be left out
 	body         any            // what the body is, see schemaOf
 	bodies       map[string]any // media type → what the body is there, where it differs
 	answers      map[string]any // status → what the answer is
@@ -50,7 +51,7 @@ func Header(name, doc string, is ...Schema) Option { return param("header", name
 func InPath(name, doc string, is ...Schema) Option { return param("path", name, doc, is) }
 
 func param(in, name, doc string, is []Schema) Option {
-	p := Param{Name: name, In: in, Doc: doc, Required: in == "path", schema: Schema{"type": "string"}}
+	p := Param{Name: name, In: in, Doc: doc, Required: in == "path", schema: usual(name, doc)}
 	for _, s := range is {
 		p.schema = s
 	}
@@ -59,6 +60,9 @@ func param(in, name, doc string, is []Schema) Option {
 
 // Body names the media types that the endpoint takes.
 func Body(types ...string) Option { return func(r *Route) { r.Body = strings.Join(types, ",") } }
+
+// NoBodyNeeded says that the body may be left out.
+func NoBodyNeeded() Option { return func(r *Route) { r.spare = true } }
 
 // BodyOf describes the body by a value of its type, or by a Schema. Without Body it is application/json.
 func BodyOf(v any) Option { return func(r *Route) { r.body = v } }
@@ -177,7 +181,7 @@ func (d *describer) operation(rt Route) object {
 				content[t] = object{"schema": d.of(body)}
 			}
 		}
-		op["requestBody"] = object{"content": content, "required": true}
+		op["requestBody"] = object{"content": content, "required": !rt.spare}
 	}
 	return op
 }
@@ -229,8 +233,8 @@ func (d *describer) responses(rt Route) object {
 		}
 		out[status] = d.response(doc, types, body)
 	}
-	if len(rt.Answers) == 0 {
-		out["200"] = object{"description": "done"}
+	if !slices.ContainsFunc(rt.statuses(), func(s string) bool { return s < "400" }) {
+		out["200"] = object{"description": "done"} // else it would count as an error
 	}
 	return out
 }

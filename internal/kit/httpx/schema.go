@@ -30,20 +30,38 @@ func OneOf(words ...string) Schema { return Schema{"type": "string", "enum": wor
 // Flag is true or false.
 func Flag() Schema { return Schema{"type": "boolean"} }
 
-// Time is RFC 3339.
-func Time() Schema { return Schema{"type": "string", "format": "date-time"} }
+// Time is RFC 3339; empty is as good as absent.
+func Time() Schema {
+	return Schema{"anyOf": []Schema{{"type": "string", "format": "date-time"}, {"type": "string", "maxLength": 0}}}
+}
 
 // List is an array of items.
 func List(items any) Schema { return Schema{"type": "array", "items": items} }
 
+// usual is the schema of a parameter that everywhere means the same, or else of a text.
+func usual(name, doc string) Schema {
+	switch {
+	case name == "limit":
+		return Whole(1, 1000)
+	case name == "cursor":
+		return Schema{"type": "string", "pattern": base64Pattern, "maxLength": 4096}
+	case strings.Contains(doc, "RFC 3339"):
+		return Time()
+	}
+	return Schema{"type": "string"}
+}
+
 // Paging are the parameters of every list.
 func Paging() Option {
 	return func(r *Route) {
-		Query("limit", "items of a page, 100 by default", Whole(1, 1000))(r)
-		Query("cursor", "next_cursor of the page before", Text(1, 4096))(r)
+		Query("limit", "items of a page, 100 by default")(r)
+		Query("cursor", "next_cursor of the page before")(r)
 		Answer("400", "a wrong parameter")(r)
 	}
 }
+
+// base64Pattern is what cursors look like.
+const base64Pattern = "^(([A-Za-z0-9_-]{4})*[A-Za-z0-9_-]{2,4})?$"
 
 // Described is a type that describes its own JSON, because encoding/json writes it by a method.
 type Described interface{ JSONSchema() map[string]any }
