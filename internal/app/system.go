@@ -305,7 +305,7 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	if s.broker != nil {
 		api.Overfull = s.broker.Overfull
 	}
-	api.Schemas = s.records()
+	api.Schemas, api.Version = s.records(), Version
 	schemas := registry.New(s.schemas, s.control, cfg.Timeout, s.log.With("service", KafkaAPI))
 	api.Routing = ingest.Routing{Routes: s.routes, Commands: s.control}
 	s.ingest = api

@@ -41,6 +41,8 @@ type API struct {
 	RemoteWrite *prom.Receiver
 	// Schemas, when set, reads records that were written with a schema of the registry. Set it before Run.
 	Schemas event.Schemas
+	// Version of the program, for the description of the topics.
+	Version string
 	// Overfull, when set, tells whether the broker is too full to write to, and why. Set it before the first request.
 	Overfull func() (bool, string)
 }
@@ -98,6 +100,7 @@ func (a *API) Mount(m *httpx.Mux) {
 		httpx.Answer("204", "all taken; duplicates count as taken"))...)
 	a.mountForeign(m)
 	a.mountSchemas(m)
+	a.mountAsyncAPI(m)
 	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
 	m.HandleFunc("GET /topics", a.getTopics, httpx.Doc("Lists the topics."), limit, cursor)
 	m.HandleFunc("GET /topics/{name}", a.getTopic, httpx.Doc("Describes one topic."))
