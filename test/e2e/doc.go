@@ -14,7 +14,8 @@
 // TestReal… run with HXP_REAL=1: strangers' clients on the embedded broker, a browser on the dashboard and a long crash
 // test. Each names the variable that it misses when it skips: HXP_REAL_KCAT=1, HXP_REAL_KAFKA_TOOLS (a Java class path such
 // as /x/libs/*), HXP_REAL_PYTHON (an interpreter that has confluent_kafka), HXP_REAL_CHROMIUM (a browser), HXP_REAL_AIRFLOW_CLIENTS (a
-// virtual environment with apache-airflow-client and airflowctl), HXP_REAL_READERS (an interpreter that has duckdb, pandas and
+// virtual environment with apache-airflow-client and airflowctl), HXP_REAL_REGISTRY (an interpreter that has
+// confluent_kafka with its serializers), HXP_REAL_READERS (an interpreter that has duckdb, pandas and
 // pyarrow). tools/real/test-real
 // installs these and sets the variables. HXP_TEST_DATA names a folder of traces with exact results in truth/.
 package e2e
