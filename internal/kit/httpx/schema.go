@@ -32,8 +32,10 @@ func Flag() Schema { return Schema{"type": "boolean"} }
 
 // Time is RFC 3339; empty is as good as absent.
 func Time() Schema {
-	return Schema{"anyOf": []Schema{{"type": "string", "format": "date-time"}, {"type": "string", "maxLength": 0}}}
+	return orEmpty(Schema{"type": "string", "format": "date-time"})
 }
+
+func orEmpty(s Schema) Schema { return Schema{"anyOf": []Schema{s, {"type": "string", "maxLength": 0}}} }
 
 // List is an array of items.
 func List(items any) Schema { return Schema{"type": "array", "items": items} }
@@ -42,7 +44,7 @@ func List(items any) Schema { return Schema{"type": "array", "items": items} }
 func usual(name, doc string) Schema {
 	switch {
 	case name == "limit":
-		return Whole(1, 1000)
+		return orEmpty(Whole(1, 1000))
 	case name == "cursor":
 		return Schema{"type": "string", "pattern": base64Pattern, "maxLength": 4096}
 	case strings.Contains(doc, "RFC 3339"):
