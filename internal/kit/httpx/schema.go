@@ -35,7 +35,9 @@ func Time() Schema {
 	return orEmpty(Schema{"type": "string", "format": "date-time"})
 }
 
-func orEmpty(s Schema) Schema { return Schema{"anyOf": []Schema{s, {"type": "string", "maxLength": 0}}} }
+func orEmpty(s Schema) Schema {
+	return Schema{"anyOf": []Schema{s, {"type": "string", "maxLength": 0}}}
+}
 
 // List is an array of items.
 func List(items any) Schema { return Schema{"type": "array", "items": items} }
