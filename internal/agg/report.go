@@ -32,6 +32,7 @@ type Report struct {
 	Bytes       int64
 	SHA256      string // of the bytes, hexadecimal; "" = there are none yet
 	File        string // below the folder of reports, with slashes
+	Machine     string // the one that wrote the file; "" = not known
 	// Completeness is the share of the period that its numbers cover, 0–1; nil = not known.
 	Completeness *float64
 	Error        string // why it failed

@@ -171,6 +171,8 @@ type Deps struct {
 	NotFound, BadCursor error
 	// Lateness is how long after its own time an event may be taken in without counting as late. The live windows use the same.
 	Lateness time.Duration
+	// Machine is the name of this one, that of the host when empty: reports are files, which another machine may not see.
+	Machine string
 	// Alerts gets an event for each run that misses its deadline; nil = nobody.
 	Alerts   Alerts
 	Registry *telemetry.Registry

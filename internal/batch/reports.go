@@ -260,7 +260,7 @@ func (p *reporter) write(ctx context.Context, r agg.Report, content contentFunc)
 	if there, err := os.ReadFile(name); err != nil || !bytes.Equal(there, body) {
 		return r, fmt.Errorf("%s does not hold what was written: %w", name, errors.Join(err, errDamaged))
 	}
-	r.Bytes, r.SHA256, r.CompletedAt = int64(len(body)), hash, new(p.s.now().UTC().Truncate(time.Microsecond))
+	r.Bytes, r.SHA256, r.CompletedAt, r.Machine = int64(len(body)), hash, new(p.s.now().UTC().Truncate(time.Microsecond)), p.s.deps.Machine
 	return r, nil
 }
 

@@ -227,7 +227,11 @@ func (s *Service) getReportContent(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		httpx.Problem(w, r, http.StatusGone, "the file "+rep.File+" is gone from the folder of reports; POST /reports/generate makes it again")
+		where := "is gone from the folder of reports"
+		if rep.Machine != "" && rep.Machine != s.deps.Machine {
+			where = "is not on this machine (" + s.deps.Machine + ") but on " + rep.Machine + ", which made it"
+		}
+		httpx.Problem(w, r, http.StatusGone, "the file "+rep.File+" "+where+"; POST /reports/generate makes it again")
 	case errors.Is(err, errDamaged):
 		s.log.Error("report file is not the one that was made", "report", rep.ID, "file", rep.File, "err", err)
 		httpx.Problem(w, r, http.StatusGone, "the file "+rep.File+" is not the one that was made; POST /reports/generate makes it again")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -70,6 +71,9 @@ func New(cfg Config, d Deps) (*Service, error) {
 	}
 	if d.Now == nil {
 		d.Now = time.Now
+	}
+	if d.Machine == "" {
+		d.Machine, _ = os.Hostname() // not known is fine
 	}
 	s := &Service{
 		cfg: cfg, deps: d, log: d.Log, now: d.Now,

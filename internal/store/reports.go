@@ -12,7 +12,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-const reportColumns = `id, report_type, format, status, period_start, period_end, created_at, completed_at, bytes, sha256, file, completeness, error`
+const reportColumns = `id, report_type, format, status, period_start, period_end, created_at, completed_at, bytes, sha256, file, machine, completeness, error`
 
 // QueueReport stores a report that is to be made. One with the same id keeps its age and its bytes, and is queued again unless
 // that is so already or it is being made: then attached is true. The report is returned as it stands now.
@@ -62,8 +62,8 @@ func (s *Store) UpdateReport(ctx context.Context, r agg.Report) error {
 }
 
 func updateReport(ctx context.Context, tx *sql.Tx, r *agg.Report) error {
-	n, err := changed(tx.ExecContext(ctx, `UPDATE reports SET status = ?, completed_at = ?, bytes = ?, sha256 = ?, file = ?, completeness = ?, error = ?
-		WHERE id = ?`, string(r.Status), microsOrNull(r.CompletedAt), r.Bytes, r.SHA256, r.File, r.Completeness, r.Error, r.ID))
+	n, err := changed(tx.ExecContext(ctx, `UPDATE reports SET status = ?, completed_at = ?, bytes = ?, sha256 = ?, file = ?, machine = ?, completeness = ?, error = ?
+		WHERE id = ?`, string(r.Status), microsOrNull(r.CompletedAt), r.Bytes, r.SHA256, r.File, r.Machine, r.Completeness, r.Error, r.ID))
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}
@@ -178,7 +178,7 @@ func queryReports(ctx context.Context, q querier, rest string, args ...any) ([]a
 		var start, end, created int64
 		var completed sql.NullInt64
 		if err := rows.Scan(&r.ID, &r.Type, &r.Format, &r.Status, &start, &end, &created, &completed, &r.Bytes, &r.SHA256, &r.File,
-			&r.Completeness, &r.Error); err != nil {
+			&r.Machine, &r.Completeness, &r.Error); err != nil {
 			return nil, err
 		}
 		r.Start, r.End, r.CreatedAt, r.CompletedAt = fromMicros(start), fromMicros(end), fromMicros(created), fromNull(completed)
@@ -305,7 +305,7 @@ func (s *Store) ReviveReport(ctx context.Context, r agg.Report, left event.Retir
 }
 
 func insertReport(ctx context.Context, tx *sql.Tx, r *agg.Report, or string) (rows int64, err error) {
-	return changed(tx.ExecContext(ctx, "INSERT INTO reports ("+reportColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+or,
+	return changed(tx.ExecContext(ctx, "INSERT INTO reports ("+reportColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+or,
 		r.ID, r.Type, r.Format, string(r.Status), micros(r.Start), micros(r.End), micros(r.CreatedAt), microsOrNull(r.CompletedAt),
-		r.Bytes, r.SHA256, r.File, r.Completeness, r.Error))
+		r.Bytes, r.SHA256, r.File, r.Machine, r.Completeness, r.Error))
 }

@@ -42,6 +42,7 @@ type attic struct {
 	folder  string // of the lake
 	archive string
 	reports string
+	machine string
 	batch   *batch.Service
 	now     atomic.Int64 // seconds since the epoch
 	events  int          // imported so far
@@ -66,12 +67,7 @@ func newAttic(t *testing.T) *attic {
 	if a.lake, err = lake.Open(a.folder); err != nil {
 		t.Fatal(err)
 	}
-	a.batch, err = batch.New(batch.Defaults(), batch.Deps{Hours: a.store, Periods: a.store, Rows: a.store, Runs: a.store, Parts: a.store, Scanner: a.lake, Lake: quiet{}, Ends: quiet{}.ends,
-		Parquet: lake.WriteTable, Reports: a.store, ReportsDir: a.reports, NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	start(t, a.batch)
+	a.batch = a.on(t, "one", a.reports)
 	for i := range int64(hoursOld) {
 		a.add(t, hour+i*3600, perImport)
 		a.add(t, hour+i*3600, perImport)
@@ -79,6 +75,19 @@ func newAttic(t *testing.T) *attic {
 	}
 	a.day(t)
 	return a
+}
+
+// on is the batch service of a machine with a folder of its own, which cleanups are carried out on from now.
+func (a *attic) on(t *testing.T, machine, reports string) *batch.Service {
+	t.Helper()
+	a.machine, a.reports = machine, reports
+	s, err := batch.New(batch.Defaults(), batch.Deps{Hours: a.store, Periods: a.store, Rows: a.store, Runs: a.store, Parts: a.store, Scanner: a.lake, Lake: quiet{}, Ends: quiet{}.ends,
+		Parquet: lake.WriteTable, Reports: a.store, ReportsDir: reports, Machine: machine, NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, s)
+	return s
 }
 
 func (a *attic) clock() time.Time     { return time.Unix(a.now.Load(), 0).UTC() }
@@ -139,7 +148,7 @@ func (a *attic) keep(t *testing.T, change func(*retention.Config), point func(st
 		change(&cfg)
 	}
 	k = &keeper{t: t, mux: httpx.NewMux(slog.New(slog.DiscardHandler), nil), reg: telemetry.NewRegistry()}
-	s, err := retention.New(cfg, retention.Deps{Plans: a.store, Raw: a.store, Days: a.store, Reports: a.store, ReportsDir: a.reports, Retired: a.store, Files: a.lake,
+	s, err := retention.New(cfg, retention.Deps{Plans: a.store, Raw: a.store, Days: a.store, Reports: a.store, ReportsDir: a.reports, Machine: a.machine, Retired: a.store, Files: a.lake,
 		Archive: archive, Prover: a.batch, NotFound: store.ErrNotFound, Changed: store.ErrHourMoved, Held: store.ErrHeld, NoCopy: store.ErrNoCopy,
 		Registry: k.reg, Now: a.clock, Point: point})
 	if err != nil {
@@ -762,10 +771,7 @@ func TestReportMadeAgainWhileItLeaves(t *testing.T) {
 
 			a.pass(2 * time.Minute) // the owner of the plan is silent
 			k, _ = a.keep(t, young, nil)
-			var p retention.Plan
-			if err := json.Unmarshal(a.ended(t).Document, &p); err != nil {
-				t.Fatal(err)
-			}
+			p := planOf(t, a.ended(t))
 			if !bytes.Equal(content(), second) || p.State != retention.Done || !strings.Contains(p.Items[0].Reason, "made again") {
 				t.Errorf("%s, %+v", p.State, p.Items)
 			}
@@ -788,6 +794,121 @@ func TestReportMadeAgainWhileItLeaves(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Machines with folders of their own let go of their own reports, each day by themselves.
+func TestReportsOnTwoMachines(t *testing.T) {
+	a := newAttic(t)
+	first, one := a.reports, a.batch
+	second := t.TempDir()
+	two := a.on(t, "two", second)
+	generate := func(on *batch.Service, format string) {
+		t.Helper()
+		ask(t, on, "POST", "/reports/generate", fmt.Sprintf(`{"report_type":"daily_summary","format":%q,"period":{"start":"2026-03-01T00:00:00Z","end":"2026-03-02T00:00:00Z"}}`, format), http.StatusCreated)
+	}
+	generate(one, "json")
+	generate(two, "csv")
+	content := func(on *batch.Service, format string, status int) string {
+		t.Helper()
+		return string(ask(t, on, "GET", "/reports/daily_summary-20260301-20260302-"+format+"/content", "", status))
+	}
+	csv := content(two, "csv", http.StatusOK)
+	if said := content(one, "csv", http.StatusGone); !strings.Contains(said, "on two, which made it") {
+		t.Error(said)
+	}
+	a.now.Store(time.Now().Add(48 * time.Hour).Truncate(24 * time.Hour).Add(12 * time.Hour).Unix()) // reports are stamped by the machine; no daily run comes due below
+	young := func(c *retention.Config) { c.RawDays, c.ReportsDays = 1000, 1 }
+	daily := func(c *retention.Config) { young(c); c.Daily = true }
+	for i := range 8 { // so that one of ten leaves at a time, which needs no force
+		r := agg.Report{ID: fmt.Sprint("young-", i), Type: "test", Format: "json", Start: a.clock().Add(-time.Hour), End: a.clock()}
+		if _, _, err := a.store.QueueReport(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	a.on(t, "one", first)
+	_, stop := a.keep(t, daily, nil)
+	until(t, func() bool {
+		plans, err := a.store.Plans(t.Context(), retention.Done, 2)
+		return err == nil && len(plans) == 1
+	})
+	stop()
+	plan := planOf(t, a.ended(t))
+	if plan.Totals.Archived != 1 || len(plan.Items) != 2 || len(plan.Refused) > 0 {
+		t.Fatalf("%+v", plan)
+	}
+	for _, it := range plan.Items {
+		stays := strings.HasSuffix(it.Path, ".csv")
+		if stays != (it.Action == retention.Keep) || stays != strings.Contains(it.Reason, "two made it, and a cleanup there lets it go") {
+			t.Errorf("%+v", it)
+		}
+	}
+	content(one, "json", http.StatusNotFound)
+	if content(two, "csv", http.StatusOK) != csv {
+		t.Error("another document")
+	}
+
+	// A plan of its machine that another one carries on moves nothing there.
+	a.pass(time.Minute)
+	a.on(t, "two", second)
+	k, stop := a.keep(t, young, func(step string) error {
+		if step == "planned" {
+			return errKill
+		}
+		return nil
+	})
+	k.call("POST", "/retention/cleanup", "")
+	stop()
+	a.pass(2 * time.Minute)
+	a.on(t, "one", first)
+	_, stop = a.keep(t, young, nil)
+	if p := planOf(t, a.ended(t)); p.State != retention.Done || len(p.Refused) != 1 || p.Refused[0].Code != "elsewhere" || !strings.Contains(p.Refused[0].Reason, "not on one") {
+		t.Errorf("%s, %+v", p.State, p.Refused)
+	}
+	stop()
+	if content(two, "csv", http.StatusOK) != csv {
+		t.Error("another document")
+	}
+
+	a.pass(time.Minute)
+	a.on(t, "two", second)
+	k, stop = a.keep(t, daily, nil)
+	until(t, func() bool { _, err := a.store.Plan(t.Context(), plan.ID+"-two"); return err == nil })
+	if p := planOf(t, a.ended(t)); p.ID != plan.ID+"-two" || p.Totals.Archived != 1 || len(p.Items) != 1 {
+		t.Fatalf("%+v", p)
+	}
+	content(two, "csv", http.StatusNotFound)
+	k.whole(2)
+	stop()
+
+	// What a killed cleanup left is taken away by its machine also when another one ended the plan.
+	if err := os.WriteFile(filepath.Join(second, "daily_summary", "daily_summary-20260301-20260302.csv"), []byte(csv), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, stop = a.keep(t, daily, nil)
+	until(t, func() bool {
+		left, err := filepath.Glob(filepath.Join(second, "*", "*"))
+		return err == nil && len(left) == 0
+	})
+	stop()
+
+	// On whichever machine it comes back, it is of that one.
+	a.on(t, "one", first)
+	k, _ = a.keep(t, young, nil)
+	if r := k.restore(plan.ID + "-two"); r.State != retention.Done || r.Totals.Restored != 1 || content(one, "csv", http.StatusOK) != csv {
+		t.Errorf("%+v", r)
+	}
+	if said := content(two, "csv", http.StatusGone); !strings.Contains(said, "on one, which made it") {
+		t.Error(said)
+	}
+}
+
+func planOf(t *testing.T, stored event.RetentionPlan) (p retention.Plan) {
+	t.Helper()
+	if err := json.Unmarshal(stored.Document, &p); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // Each day one of several instances cleans up; a refused plan is counted.

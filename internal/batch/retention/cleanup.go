@@ -6,13 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-// held is the code of a refusal of a period: a hold came after the plan.
-const held = "held"
+// Codes of refusals of a period that come up while a plan is carried out.
+const (
+	held      = "held"      // a hold came after the plan
+	elsewhere = "elsewhere" // the report does not lie on the machine that carries the plan on
+)
 
 // refusal is the error of a group that stays.
 type refusal struct{ code, reason string }
@@ -35,19 +39,25 @@ func (s *Service) draft(ctx context.Context, o Order) (*Plan, error) {
 	cutoffs := s.cfg.cutoffs(st.Clock)
 	keep := func(g *Group) bool {
 		action, _ := g.decide(&s.cfg, st, o)
-		return action == Keep
+		return action == Keep || o.Own
 	}
 	for _, class := range event.Classes {
 		old, all, err := s.classes[class].gather(ctx, cutoffs[class], keep)
 		if err != nil {
 			return nil, fmt.Errorf("look at %s: %w", class, err)
 		}
+		if o.Own {
+			old = slices.DeleteFunc(old, func(g Group) bool { return class != event.ClassReports || g.Busy != "" || g.Unproved != "" })
+		}
 		st.Old, st.Holdings[class] = append(st.Old, old...), all
 	}
 	p := Draft(&s.cfg, st, o)
-	p.ID = st.Clock.UTC().Format("20060102T150405Z-") + randomHex(3)
+	p.Machine, p.ID = s.deps.Machine, st.Clock.UTC().Format("20060102T150405Z-")+randomHex(3)
 	if o.Daily {
 		p.ID = dailyID(lastDue(st.Clock))
+	}
+	if o.Own {
+		p.ID += "-" + s.deps.Machine
 	}
 	if s.cfg.ArchivalEnabled {
 		p.Archive = s.deps.Archive.String()
@@ -242,7 +252,11 @@ func (s *Service) daily(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.deps.Plans.Plan(ctx, dailyID(lastDue(now))); !errors.Is(err, s.deps.NotFound) {
+	due := lastDue(now)
+	switch of, err := s.deps.Plans.Plan(ctx, dailyID(due)); {
+	case err == nil:
+		return s.ownReports(ctx, due, of)
+	case !errors.Is(err, s.deps.NotFound):
 		return err
 	}
 	p, err := s.draft(ctx, Order{Daily: true})
@@ -251,4 +265,30 @@ func (s *Service) daily(ctx context.Context) error {
 	}
 	_, _, err = s.start(ctx, p)
 	return err
+}
+
+// ownReports lets the reports go that lie on this machine, once a day, when the daily plan was made on another and is at its end: folders of reports
+// need not be shared, and a plan takes what its machine sees.
+func (s *Service) ownReports(ctx context.Context, due time.Time, of event.RetentionPlan) error {
+	if s.own.Equal(due) || of.State == Running {
+		return nil
+	}
+	var first Plan
+	if err := json.Unmarshal(of.Document, &first); err != nil {
+		return err
+	}
+	if err := (reports{s}).sweep(ctx, due); err != nil {
+		return err
+	}
+	if first.Machine != s.deps.Machine {
+		p, err := s.draft(ctx, Order{Daily: true, Own: true})
+		if err == nil && p.Totals.Archived+p.Totals.Deleted > 0 {
+			_, _, err = s.start(ctx, p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.own = due
+	return nil
 }

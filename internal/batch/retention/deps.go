@@ -119,7 +119,7 @@ type Prover interface {
 	ProveDay(ctx context.Context, day int64) (why string, err error)
 }
 
-// Deps are what app connects. All but Usage, Registry, Log, Now and Point are needed.
+// Deps are what app connects. All but Machine, Usage, Registry, Log, Now and Point are needed.
 type Deps struct {
 	Plans   Plans
 	Raw     RawStore
@@ -127,10 +127,12 @@ type Deps struct {
 	Reports ReportStore
 	// ReportsDir is the folder of the reports.
 	ReportsDir string
-	Retired    RetiredStore
-	Files      Raw
-	Archive    Copies
-	Prover     Prover
+	// Machine is the name of this one, that of the host when empty.
+	Machine string
+	Retired RetiredStore
+	Files   Raw
+	Archive Copies
+	Prover  Prover
 	// Usage is how full the file systems of lake and archive are, 0 to 1; known is false where nobody can tell.
 	Usage func() (used float64, known bool)
 	// NotFound and Changed are the errors (by errors.Is) of what does not exist, and of an hour that is not what it was. Held is

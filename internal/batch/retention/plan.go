@@ -25,8 +25,9 @@ const (
 // Plan says what leaves and why, and in the end what left.
 type Plan struct {
 	ID        string               `json:"plan_id"`
-	Kind      string               `json:"kind"`   // cleanup
-	Origin    string               `json:"origin"` // manual, daily
+	Kind      string               `json:"kind"`              // cleanup
+	Origin    string               `json:"origin"`            // manual, daily
+	Machine   string               `json:"machine,omitempty"` // that made it: it sees the reports of its own folder
 	DryRun    bool                 `json:"dry_run"`
 	Force     bool                 `json:"force"`
 	State     string               `json:"state"`
@@ -111,6 +112,7 @@ type Object struct {
 // Order is what was asked for.
 type Order struct {
 	DryRun, Force, Daily bool
+	Own                  bool // reports that lie on this machine alone
 }
 
 // Limits of a plan.

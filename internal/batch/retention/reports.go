@@ -2,6 +2,8 @@ package retention
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,11 +32,30 @@ func (c reports) gather(ctx context.Context, cutoff time.Time, _ func(*Group) bo
 		r := &made[i]
 		g := Group{Class: event.ClassReports, Start: r.Start, End: r.End, Objects: []Object{{Path: r.File, ID: r.ID, SHA256: r.SHA256, Rows: 1, Bytes: r.Bytes}}, Written: madeAt(r)}
 		if info, err := os.Stat(c.place(r.File)); err != nil || info.Size() != r.Bytes {
-			g.Unproved = "its file is gone or not the one that was made; DELETE /reports/" + r.ID + " forgets it"
+			g.Busy, g.Unproved = c.absent(r)
 		}
 		old = append(old, g)
 	}
 	return old, all, nil
+}
+
+// absent says why a report stays whose file is not here: another machine has it, which lets it go, or nobody.
+func (c reports) absent(r *agg.Report) (busy, unproved string) {
+	forget := "DELETE /reports/" + r.ID + " forgets it"
+	switch r.Machine {
+	case c.deps.Machine:
+		return "", "its file is gone or not the one that was made; " + forget
+	case "":
+		return "", "its file is not on this machine (" + c.deps.Machine + "), and which one made it is not known; " + forget
+	}
+	return "its file is not on this machine (" + c.deps.Machine + "); " + r.Machine + " made it, and a cleanup there lets it go; if that machine is gone for good, " + forget, ""
+}
+
+// here tells whether the file of a report is on this machine as it was made.
+func (c reports) here(file, hash string) bool {
+	body, err := os.ReadFile(c.place(file))
+	sum := sha256.Sum256(body)
+	return err == nil && hex.EncodeToString(sum[:]) == hash
 }
 
 // place is where a report lies.
@@ -86,6 +107,8 @@ func (c reports) planned(ctx context.Context, p *Plan, it *Item) (agg.Report, er
 		return r, err
 	case r.SHA256 != it.SHA256, !r.Status.Final(), !madeAt(&r).Before(p.Cutoffs[event.ClassReports]):
 		return r, refuse(moved, "the report was made again after the plan was made")
+	case !c.here(r.File, r.SHA256):
+		return r, refuse(elsewhere, "its file is not on "+c.deps.Machine+", which carries the plan out, or not the one that was made; a cleanup on the machine that has it lets it go")
 	}
 	return r, nil
 }
@@ -132,6 +155,22 @@ func (c reports) clear(ctx context.Context, left *event.Retired, it *Item) error
 	return err
 }
 
+// sweep takes away the files of reports that left while another machine carried the plan on.
+func (c reports) sweep(ctx context.Context, now time.Time) error {
+	left, err := c.deps.Retired.RetiredBetween(ctx, event.ClassReports, 0, now.Unix())
+	if err != nil {
+		return err
+	}
+	for i := range left {
+		if l := &left[i]; c.here(l.Path, l.SHA256) {
+			if err := c.clear(ctx, l, &Item{}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // comeBack lists a report again; one that was made again meanwhile stays as it is.
 func (c reports) comeBack(ctx context.Context, left []event.Retired) error {
 	l := &left[0]
@@ -142,6 +181,7 @@ func (c reports) comeBack(ctx context.Context, left []event.Retired) error {
 	if err := json.Unmarshal([]byte(l.Document), &r); err != nil {
 		return err
 	}
+	r.Machine = c.deps.Machine // wherever it was
 	body, err := c.fetch(ctx, l)
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.Copy, err)

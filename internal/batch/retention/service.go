@@ -23,6 +23,7 @@ type Service struct {
 	owner   string // name of this process among those that share the database
 	ready   chan struct{}
 	metrics *metrics
+	own     time.Time // daily run after which the reports of this machine were looked at; Run's own
 	classes map[string]keeper
 
 	mu      sync.Mutex // guards what follows; never held while waiting
@@ -65,8 +66,10 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	host, _ := os.Hostname() // the name is for people
-	s := &Service{cfg: cfg, deps: d, log: d.Log, owner: fmt.Sprintf("%s:%d:%s", host, os.Getpid(), randomHex(3)),
+	if d.Machine == "" {
+		d.Machine, _ = os.Hostname() // not known is fine
+	}
+	s := &Service{cfg: cfg, deps: d, log: d.Log, owner: fmt.Sprintf("%s:%d:%s", d.Machine, os.Getpid(), randomHex(3)),
 		ready: make(chan struct{}), active: map[string]chan struct{}{}}
 	s.classes = map[string]keeper{event.ClassRaw: raw{s}, event.ClassAggregated: aggregated{s}, event.ClassReports: reports{s}}
 	s.metrics = newMetrics(s, d.Registry)
