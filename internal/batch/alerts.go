@@ -28,6 +28,9 @@ type alert struct {
 	Window    interval          `json:"window"`
 	Value     float64           `json:"value"`     // seconds since the run came due
 	Threshold float64           `json:"threshold"` // that it may take
+	// A run has no parts that stand out and no requests of its own.
+	Top        []string `json:"top"`
+	RequestIDs []string `json:"request_ids"`
 }
 
 // missed is the alert of a run that missed its deadline. Its id follows from the run alone, so telling it again changes nothing.
@@ -37,7 +40,7 @@ func missed(r *agg.Run) alert {
 		ID: "dag-deadline-" + r.ID, Rule: "DagDeadlineMissed", State: "firing", Severity: "critical", Key: r.DagID,
 		Labels:   map[string]string{"dag_id": r.DagID, "run_id": r.RunID, "run_state": string(r.State)},
 		StartsAt: at.UTC(), Window: interval{r.Start.UTC(), r.End.UTC()},
-		Value: at.Sub(r.RunAfter).Seconds(), Threshold: r.DeadlineAt.Sub(r.RunAfter).Seconds(),
+		Value: at.Sub(r.RunAfter).Seconds(), Threshold: r.DeadlineAt.Sub(r.RunAfter).Seconds(), Top: []string{}, RequestIDs: []string{},
 	}
 }
 

@@ -33,12 +33,24 @@ type sample struct {
 // samples reads all system metrics that are on the topic now.
 func (h *instance) samples(t testing.TB) (out []sample) {
 	t.Helper()
+	for _, m := range h.records(t, event.SystemMetric.Topic()) {
+		var s sample
+		if err := json.Unmarshal(m.Value, &s); err != nil {
+			t.Fatalf("%v in %s", err, m.Value)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// records reads all that is on a topic now.
+func (h *instance) records(t testing.TB, topic string) (out []*bus.Message) {
+	t.Helper()
 	b, err := bus.Connect(t.Context(), h.brokers(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	topic := event.SystemMetric.Topic()
 	bounds, err := b.Offsets(t.Context(), topic)
 	if err != nil {
 		t.Fatal(err)
@@ -61,13 +73,7 @@ func (h *instance) samples(t testing.TB) (out []sample) {
 			t.Fatal(err)
 		}
 		for _, batch := range fetch {
-			for _, m := range batch.Messages {
-				var s sample
-				if err := json.Unmarshal(m.Value, &s); err != nil {
-					t.Fatalf("%v in %s", err, m.Value)
-				}
-				out = append(out, s)
-			}
+			out = append(out, batch.Messages...)
 		}
 	}
 	return out
