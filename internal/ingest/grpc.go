@@ -83,9 +83,7 @@ func (a *API) exported(w http.ResponseWriter, r *http.Request, o otlp) ([]byte, 
 	b := batches.Get().(*batch)
 	defer a.finish(b)
 	if no = o.decode(a, b, false, in.bytes); no == nil {
-		if no = a.meter(w, r, len(b.spans)); no == nil {
-			no = a.accept(ctx, b)
-		}
+		no = a.acceptFrom(ctx, w, r, b)
 	}
 	if no != nil {
 		return nil, no

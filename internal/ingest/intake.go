@@ -41,9 +41,7 @@ func (a *API) receiver(d dialect) http.HandlerFunc {
 		b.contentType = r.Header.Get("Content-Type")
 		if no = d.split(a, r, b, in.bytes); no == nil {
 			b.results = len(b.spans) <= maxListed || r.URL.RawQuery != "" && r.URL.Query().Get("results") == "all"
-			if no = a.meter(w, r, len(b.spans)); no == nil {
-				no = a.accept(r.Context(), b)
-			}
+			no = a.acceptFrom(r.Context(), w, r, b)
 		}
 		if no != nil {
 			a.refuse(w, r, d, no)
@@ -68,10 +66,8 @@ func (a *API) accept(ctx context.Context, b *batch) *refusal {
 	if no := a.charge(b, itemBytes*int64(len(b.spans))); no != nil {
 		return no
 	}
-	if a.Routing.Commands != nil { // for the moment in which the routes are being read again
-		if err := a.Routing.Commands.Settled(ctx); err != nil {
-			return a.writeFailed(err)
-		}
+	if err := a.routesSettled(ctx); err != nil {
+		return a.writeFailed(err)
 	}
 	if no := a.prepare(b); no != nil {
 		return no
@@ -83,6 +79,27 @@ func (a *API) accept(ctx context.Context, b *batch) *refusal {
 		return a.writeFailed(err)
 	}
 	return nil
+}
+
+// acceptFrom is accept on the account of who sent the request: what is not taken in the end is not counted.
+func (a *API) acceptFrom(ctx context.Context, w http.ResponseWriter, r *http.Request, b *batch) *refusal {
+	n := len(b.spans)
+	if no := a.meter(w, r, n); no != nil {
+		return no
+	}
+	no := a.accept(ctx, b)
+	if no != nil && a.quotas != nil {
+		a.quotas.GiveBack(a.senderOf(r), n, a.now())
+	}
+	return no
+}
+
+// routesSettled waits out the moment in which the routes are being read again.
+func (a *API) routesSettled(ctx context.Context) error {
+	if a.Routing.Commands == nil {
+		return nil
+	}
+	return a.Routing.Commands.Settled(ctx)
 }
 
 // itemBytes is about what an item takes beside its place in the body, until it is written: a body of the smallest events is a

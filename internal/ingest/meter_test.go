@@ -77,3 +77,25 @@ func TestIdempotencyKeysBelongToTheirSender(t *testing.T) {
 		}
 	}
 }
+
+// An outage must not use up the day of a sender who tries again and again: what is not taken is not counted.
+func TestWhatIsNotTakenIsNotCounted(t *testing.T) {
+	cfg := Defaults()
+	cfg.RateLimit, cfg.RateBurst, cfg.DailyQuota = 0.001, 1, 1
+	out := &cluster{away: true}
+	api := newAPI(cfg, out, nil, telemetry.NewRegistry())
+	f := serve(t, api, nil)
+	event := []byte(`{"event_id":"1","event_type":"llm_request","data":{"model":"m"}}`)
+	for range 3 {
+		if r := f.post("/events", "application/json", event); r.Status != 503 {
+			t.Fatalf("while the brokers are away: %d %s", r.Status, r.Body)
+		}
+	}
+	out.set(false, false)
+	if r := f.post("/events", "application/json", event); r.Status != 202 {
+		t.Errorf("when they are back: %d %s", r.Status, r.Body)
+	}
+	if r := f.post("/events", "application/json", event); r.Status != 429 {
+		t.Errorf("a second one: %d %s", r.Status, r.Body)
+	}
+}

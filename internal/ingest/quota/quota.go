@@ -105,6 +105,15 @@ func (b *Book) Take(name string, n int, now time.Time) Verdict {
 	return v
 }
 
+// GiveBack takes back what Take counted, for events that were not taken after all.
+func (b *Book) GiveBack(name string, n int, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.sender(name, now)
+	s.tokens = math.Min(s.tokens+float64(n), b.policy.burst())
+	s.used = max(s.used-int64(n), 0)
+}
+
 // sender finds or makes the entry of a name and brings it up to now.
 func (b *Book) sender(name string, now time.Time) *sender {
 	today := now.Unix() / 86400
