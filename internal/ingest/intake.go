@@ -99,6 +99,8 @@ func (a *API) routesSettled(ctx context.Context) error {
 	if a.Routing.Commands == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
+	defer cancel()
 	return a.Routing.Commands.Settled(ctx)
 }
 
