@@ -44,9 +44,10 @@ func (s *sender) Send(ctx context.Context, batch [][]byte) (refused int, err err
 		}
 	}
 	refused = len(batch) - len(msgs)
-	failed, ok := errors.AsType[*bus.SendError](s.writer.Send(ctx, msgs))
+	err = s.writer.Send(ctx, msgs)
+	failed, ok := errors.AsType[*bus.SendError](err)
 	if !ok {
-		return refused, nil
+		return refused, err
 	}
 	for _, err := range failed.Errs {
 		switch {
