@@ -53,6 +53,10 @@ func (d *remoteWrite) split(a *API, _ *http.Request, b *batch, body []byte) *ref
 	if err != nil || media != "application/x-protobuf" || !known {
 		return unsupportedType(b.contentType, "application/x-protobuf, with proto=prometheus.WriteRequest or proto=io.prometheus.write.v2.Request")
 	}
+	// Numbers are gathered by host, model and name before they are written: up to so many bytes for one of the body.
+	if no := a.charge(b, min(8*int64(len(body)), a.cfg.MaxInFlightBytes/4)); no != nil {
+		return no
+	}
 	d.write, err = d.receiver.Decode(body, v2, a.now().UnixMicro())
 	if err != nil {
 		return &refusal{status: http.StatusBadRequest, detail: "the body cannot be read: " + err.Error()}

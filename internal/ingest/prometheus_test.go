@@ -2,8 +2,10 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -13,8 +15,10 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 
+	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom/promtest"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
 const (
@@ -190,4 +194,37 @@ func FuzzSnappy(f *testing.F) {
 			t.Errorf("%d bytes are not given back", g.used.Load())
 		}
 	})
+}
+
+// gateWatch looks at the memory that counts as taken while a write is under way.
+type gateWatch struct {
+	gate *gate
+	used int64
+}
+
+func (g *gateWatch) Send(context.Context, []*bus.Message) error {
+	g.used = g.gate.used.Load()
+	return nil
+}
+
+// A body of many names takes about eight times its size while it is gathered, which counts as bytes under way.
+func TestRemoteWriteCountsWhatItGathers(t *testing.T) {
+	out := &gateWatch{}
+	api := newAPI(Defaults(), out, nil, telemetry.NewRegistry())
+	out.gate = &api.gate
+	f := serve(t, api, nil)
+	var series []promtest.Series
+	for i := range 5000 {
+		series = append(series, gauge(time.Now().UnixMilli(), 1, "__name__", fmt.Sprint("m", i)))
+	}
+	plain := promtest.Version1(series, nil)
+	if status, _, body := f.writes(proto1, s2.EncodeSnappy(nil, plain)); status != 204 {
+		t.Fatalf("%d %s", status, body)
+	}
+	if want := 9 * int64(len(plain)); out.used < want {
+		t.Errorf("%d bytes count as under way, want %d", out.used, want)
+	}
+	if left := api.gate.used.Load(); left != 0 {
+		t.Errorf("%d bytes are still held", left)
+	}
 }
