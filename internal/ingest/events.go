@@ -48,8 +48,13 @@ func (problems) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 // openMeter is the dialect of POST /api/v1/events, where OpenMeter takes CloudEvents: all or nothing, told without a body.
 type openMeter struct{ eventBodies }
 
+// split takes what is called application/json for CloudEvents as well, one or an array: OpenMeter does.
 func (d openMeter) split(a *API, r *http.Request, b *batch, body []byte) *refusal {
 	b.strict = true
+	if mediaTypeOf(b.contentType) == jsonBody && binaryMode(r.Header) == nil {
+		b.headers = structuredMode
+		return b.split(jsonBody, body, a.cfg.MaxItems)
+	}
 	return d.eventBodies.split(a, r, b, body)
 }
 

@@ -72,6 +72,9 @@ func TestOpenMeter(t *testing.T) {
 		{"text/plain", "x", 415, 0},
 		{"application/cloudevents+json", ceStructured, 204, 1},
 		{"application/cloudevents-batch+json", "[" + ceStructured + "]", 204, 1},
+		{"application/json", strings.Replace(ceStructured, `"id":"7",`, `"id":"8",`, 1), 204, 2},
+		{"application/json; charset=utf-8", "[" + ceStructured + "," + strings.Replace(ceStructured, `"id":"7",`, `"id":"9",`, 1) + "]", 204, 3},
+		{"application/json", "[" + ceStructured + "," + bad + "]", 400, 3},
 	} {
 		if got := post(c.contentType, c.body); got != c.want {
 			t.Errorf("%s %s: %d, want %d", c.contentType, c.body, got, c.want)
