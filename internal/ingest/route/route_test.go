@@ -91,6 +91,10 @@ func TestTable(t *testing.T) {
 			t.Errorf("route %d: %v", i+2, err)
 		}
 	}
+	tb.Reset()
+	if err := put("old", strings.Replace(good, `"matches":true`, `"matches":false`, 1)); err != nil || len(tb.All()) != 1 {
+		t.Errorf("a route that an earlier version took is gone because of its examples: %v", err)
+	}
 	if tb.Reset(); len(tb.All()) != 0 {
 		t.Error("reset leaves routes")
 	}

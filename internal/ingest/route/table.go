@@ -44,7 +44,7 @@ func (t *Table) Apply(key string, value []byte, _ int64) error {
 		}
 		return nil
 	}
-	r, err := Parse(name, value)
+	r, err := read(name, value)
 	if err != nil {
 		return err
 	}
@@ -85,8 +85,21 @@ func (t *Table) Uses(topic string) []string {
 	return out
 }
 
-// Parse reads the definition of the route of a name; unknown members are refused. The error is a *Fault.
+// Parse reads the definition of the route of a name, for one that is to be put: unknown members are refused, and its examples
+// are tried. The error is a *Fault.
 func Parse(name string, text []byte) (*Route, error) {
+	r, err := read(name, text)
+	if err == nil {
+		err = r.try()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// read is Parse without the examples: a route that was taken once stays, whatever a later version says of them.
+func read(name string, text []byte) (*Route, error) {
 	r := &Route{}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
@@ -102,6 +115,8 @@ func Parse(name string, text []byte) (*Route, error) {
 	if r.Name != name {
 		return nil, &Fault{"/name", "name", fmt.Sprintf("the definition names %q, the path %q", clip(r.Name), clip(name))}
 	}
-	r.Warnings = nil
-	return r, r.Check()
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
