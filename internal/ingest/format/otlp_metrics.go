@@ -186,7 +186,8 @@ func (g *group) known(of *metric, p *point) (known, bool) {
 	if a.percent && of.unit == "%" {
 		return known{a.field, p.value}, true
 	}
-	return known{a.field, p.value*a.scale + a.offset}, true
+	v := p.value*a.scale + a.offset
+	return known{a.field, v}, finite(v) // what overflows keeps its own name
 }
 
 // shape writes the buckets or quantiles of a distribution; nil when it has none.
@@ -273,8 +274,8 @@ func (g *group) gpuMemory() {
 		if pair.free {
 			whole += used
 		}
-		if ok && okOther && used >= 0 && whole > 0 {
-			g.fields = append(g.fields, known{event.GPUMemoryUsage, used / whole * 100})
+		if share := used / whole * 100; ok && okOther && used >= 0 && whole > 0 && finite(share) {
+			g.fields = append(g.fields, known{event.GPUMemoryUsage, share})
 			return
 		}
 	}
