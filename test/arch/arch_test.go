@@ -46,7 +46,7 @@ var homes = map[string][]string{
 	"github.com/DataDog/sketches-go":     {"internal/agg"},
 	"github.com/prometheus":              {"internal/kit/telemetry"},
 	"github.com/spf13/cobra":             {"cmd/hxp"},
-	"go.yaml.in/yaml":                    {"internal/kit/conf"},
+	"go.yaml.in/yaml":                    {"internal/kit/conf", "internal/stream/rule"},
 	"codeberg.org/go-pdf/fpdf":           {"internal/batch/report"},
 	"codeberg.org/go-fonts/liberation":   {"internal/batch/report"},
 	"github.com/zeebo/xxh3":              {"internal/event", "internal/agg"},

@@ -148,3 +148,31 @@ func strangers(root ast.Expr) []string {
 	}))
 	return out
 }
+
+// Needs is what an event must have for an expression to be true, as far as the text says it plainly. It serves to find, among
+// many expressions, the few that an event may fulfil.
+type Needs struct {
+	Kind   event.Kind // NoKind = any
+	Never  bool       // no event fulfils it
+	fields []equals
+}
+
+// Literal says that a text field equals a text.
+type Literal struct {
+	Field event.Field
+	Text  string
+}
+
+// Needs returns what x asks for plainly.
+func (x *Expr) Needs() Needs { return Needs{x.guard.kind, x.guard.never, x.guard.fields} }
+
+// Of lists the equalities that an event of kind k must fulfil. Fields that the kind has not by the catalogue are left out: an
+// event may have them among those that the catalogue does not know.
+func (n Needs) Of(k event.Kind) (out []Literal) {
+	for _, q := range n.fields {
+		if q.kinds>>k&1 == 1 {
+			out = append(out, Literal{q.field, q.text})
+		}
+	}
+	return out
+}

@@ -1,0 +1,103 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
+)
+
+// RuleFile is a file of rules as it was read.
+type RuleFile struct {
+	Name string
+	Text []byte
+}
+
+// ErrRules says that a file of rules is faulty or a test failed; what and where has been told.
+var ErrRules = errors.New("rules are faulty or fail their tests")
+
+// RuleSchema writes the JSON Schema of rules.
+func RuleSchema(out io.Writer) error {
+	_, err := out.Write(rule.Schema())
+	return err
+}
+
+// TestRules runs the tests that rules carry: those of the files, or without files those that come with hxp.
+func TestRules(files []RuleFile, asJSON bool, out, faults io.Writer) error {
+	rules, good := rule.Pack(), true
+	if len(files) > 0 {
+		rules, good = readRules(files, faults)
+	}
+	results := []rule.Result{}
+	for i := range rules {
+		of, err := rule.Check(&rules[i])
+		if err != nil {
+			return err
+		}
+		if len(of) == 0 && !asJSON {
+			fmt.Fprintf(out, "none  %s: no tests\n", rules[i].Name)
+		}
+		for _, r := range of {
+			good = good && len(r.Failed) == 0
+			if !asJSON {
+				tell(out, r)
+			}
+		}
+		results = append(results, of...)
+	}
+	if err := summary(out, len(rules), results, asJSON); err != nil {
+		return err
+	}
+	if !good {
+		return ErrRules
+	}
+	return nil
+}
+
+// readRules tells every fault as FILE:LINE: where: what.
+func readRules(files []RuleFile, out io.Writer) (all []rule.Rule, good bool) {
+	good = true
+	for _, f := range files {
+		rules, faults := rule.Decode(f.Text)
+		for _, fault := range faults {
+			good = false
+			where := f.Name
+			if fault.Line > 0 {
+				where = fmt.Sprintf("%s:%d", f.Name, fault.Line)
+			}
+			if fault.Pointer != "" {
+				where += ": " + fault.Pointer
+			}
+			fmt.Fprintf(out, "%s: %s\n", where, fault.Detail)
+		}
+		all = append(all, rules...)
+	}
+	return all, good
+}
+
+func tell(out io.Writer, r rule.Result) {
+	if len(r.Failed) == 0 {
+		fmt.Fprintf(out, "ok    %s: %s\n", r.Rule, r.Test)
+		return
+	}
+	fmt.Fprintf(out, "FAIL  %s: %s\n", r.Rule, r.Test)
+	for _, fault := range r.Failed {
+		fmt.Fprintf(out, "      %s\n", fault)
+	}
+}
+
+func summary(out io.Writer, rules int, results []rule.Result, asJSON bool) error {
+	failed := 0
+	for _, r := range results {
+		if len(r.Failed) > 0 {
+			failed++
+		}
+	}
+	if asJSON {
+		return json.NewEncoder(out).Encode(map[string]any{"rules": rules, "passed": len(results) - failed, "failed": failed, "results": results})
+	}
+	_, err := fmt.Fprintf(out, "%d rules, %d tests passed, %d failed\n", rules, len(results)-failed, failed)
+	return err
+}

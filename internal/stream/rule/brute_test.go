@@ -1,0 +1,256 @@
+package rule
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// verdict is what brute force says of a key at a second: whether the rule holds and by which number.
+type verdict struct {
+	holds bool
+	value float64
+}
+
+// expected turns moments into the alerts that must follow, by the words of the language alone: an alert fires once it held for r.For,
+// and resolves once it has not held for r.KeepFiringFor.
+func expected(r Rule, key string, end int64, at func(second int64) verdict) string {
+	var b strings.Builder
+	state, start, held := none, int64(0), int64(0)
+	for s := int64(0); s <= end; s++ {
+		m := at(s)
+		if m.holds {
+			held = s
+		}
+		switch {
+		case m.holds && state == none:
+			start, state = s, Pending
+			if r.For == 0 {
+				state = Firing
+			}
+			fmt.Fprintf(&b, "%d %s %s %.9g\n", s, key, state, m.value)
+		case m.holds && state == Pending && s-start >= r.For.seconds():
+			state = Firing
+			fmt.Fprintf(&b, "%d %s %s %.9g\n", s, key, state, m.value)
+		case !m.holds && state == Pending:
+			state = none
+			fmt.Fprintf(&b, "%d %s %s\n", s, key, Lapsed)
+		case !m.holds && state == Firing && s-held >= r.KeepFiringFor.seconds():
+			state = none
+			fmt.Fprintf(&b, "%d %s %s\n", s, key, Resolved)
+		}
+	}
+	return b.String()
+}
+
+// told lists the decisions of a key in the same words.
+func toldOf(decisions []Decision, model string) string {
+	var b strings.Builder
+	for _, d := range decisions {
+		if d.Key["model"] != model {
+			continue
+		}
+		fmt.Fprintf(&b, "%d %s %s", (int64(d.At)-testBegin)/second, model, d.State)
+		if d.State == Pending || d.State == Firing {
+			fmt.Fprintf(&b, " %.9g", d.Value)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func within(events []event.Event, model string, from, to int64) (out []event.Event) {
+	for _, e := range events {
+		if e.Text(event.Model) == model && e.Time >= testBegin+from*second && e.Time < testBegin+to*second {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// traffic is requests of three models that come in bursts, with some feedback in between.
+func traffic(rnd *rand.Rand, n int, end float64) (out []event.Event) {
+	at := map[string]float64{"a": 0, "b": 0, "c": 0}
+	bad := 0.1
+	for range n {
+		model := string(rune('a' + rnd.IntN(3)))
+		if rnd.IntN(20) == 0 {
+			bad = []float64{0, 0.2, 0.9}[rnd.IntN(3)]
+		}
+		at[model] += rnd.ExpFloat64() * []float64{0.2, 1, 4}[rnd.IntN(3)]
+		if at[model] >= end {
+			continue
+		}
+		e := call(math.Floor(at[model]*1e6)/1e6, model, rnd.Float64() >= bad)
+		e.SetInt(event.DurationMS, rnd.Int64N(4e9))
+		e.SetInt(event.TotalTokens, rnd.Int64N(500))
+		if rnd.IntN(5) == 0 {
+			e.SetInt(event.Cost, rnd.Int64N(1e9))
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+const trials = 60
+
+func check(t *testing.T, rnd *rand.Rand, r Rule, events []event.Event, at func(model string, s int64) verdict) {
+	t.Helper()
+	const end = 150
+	decisions := play(t, []Rule{r}, events, end, nil)
+	for _, model := range []string{"a", "b", "c"} {
+		want := expected(r, model, end, func(s int64) verdict { return at(model, s) })
+		if got := toldOf(decisions, model); got != want {
+			t.Fatalf("%s of %+v\ngot\n%s\nwant\n%s", model, r, got, want)
+		}
+	}
+	if got, want := story(play(t, []Rule{r}, events, end, rnd)), story(decisions); got != want {
+		t.Fatalf("other order, other decisions\ngot\n%s\nwant\n%s", got, want)
+	}
+}
+
+func random(rnd *rand.Rand) string {
+	return fmt.Sprintf("for: %ds\nkeep_firing_for: %ds\nwindow: %ds\ngroup_by: [model]\n", rnd.IntN(3)*rnd.IntN(6), rnd.IntN(2)*rnd.IntN(20), 1+rnd.IntN(40))
+}
+
+// A threshold says what a cell of agg over the window says.
+func TestThresholdIsBruteForce(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	metrics := []string{"requests", "errors", "error_rate", "tokens.total", "cost_usd", "latency_ms.avg", "latency_ms.p95", "latency_ms.max", "throughput_rps", "unpriced_requests"}
+	fires := 0
+	for i := range trials {
+		name := metrics[i%len(metrics)]
+		events := traffic(rnd, 200, 120)
+		value := map[string]float64{"requests": 8, "errors": 4, "error_rate": 0.4, "tokens.total": 2000, "cost_usd": 1, "latency_ms.avg": 2000, "latency_ms.p95": 3700, "latency_ms.max": 3900, "throughput_rps": 0.5, "unpriced_requests": 5}[name]
+		r := one(t, fmt.Sprintf("name: x\ntype: threshold\nmetric: %s\nop: '>'\nvalue: %g\n%s", name, value, random(rnd)))
+		metric, _ := agg.ParseMetric(name)
+		check(t, rnd, r, events, func(model string, s int64) verdict {
+			var c agg.Cell
+			for _, e := range within(events, model, s-r.Window.seconds(), s) {
+				c.Add(&e, false)
+			}
+			v, ok := metric.Of(&c, float64(r.Window.seconds()))
+			if ok && !c.Empty() && v > value {
+				fires++
+			}
+			return verdict{ok && !c.Empty() && v > value, v}
+		})
+	}
+	if fires < trials {
+		t.Errorf("the rules held in %d seconds only: nothing was tried", fires)
+	}
+}
+
+func TestRatioIsBruteForce(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	fires := 0
+	for range trials {
+		events := traffic(rnd, 250, 120)
+		least := 1 + rnd.IntN(8)
+		r := one(t, fmt.Sprintf("name: x\ntype: ratio\nwhen: event_type == \"llm_request\"\nof: data.success == false\nop: '>='\nvalue: 0.5\nmin_count: %d\n%s", least, random(rnd)))
+		check(t, rnd, r, events, func(model string, s int64) verdict {
+			all := within(events, model, s-r.Window.seconds(), s)
+			bad := 0
+			for _, e := range all {
+				if !e.Bool(event.Success) {
+					bad++
+				}
+			}
+			m := verdict{len(all) >= least && 2*bad >= len(all), float64(bad) / float64(max(len(all), 1))}
+			if m.holds {
+				fires++
+			}
+			return m
+		})
+	}
+	if fires < trials {
+		t.Errorf("the rules held in %d seconds only: nothing was tried", fires)
+	}
+}
+
+func TestAbsenceIsBruteForce(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for range trials {
+		events := traffic(rnd, 60, 120)
+		r := one(t, "name: x\ntype: absence\nwhen: event_type == \"llm_request\"\n"+random(rnd))
+		check(t, rnd, r, events, func(model string, s int64) verdict {
+			last := int64(-1)
+			for _, e := range within(events, model, 0, s) {
+				last = max(last, e.Time)
+			}
+			silent := testBegin + s*second - last
+			return verdict{last >= 0 && silent >= r.Window.seconds()*second, float64(silent) / 1e6}
+		})
+	}
+}
+
+// A sequence is found at the first event that ends one, whichever events of it one takes, and the next begins behind it.
+func TestSequenceIsBruteForce(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 8))
+	found := 0
+	for range 3 * trials {
+		events := traffic(rnd, 120, 120)
+		steps := 2 + rnd.IntN(3)
+		conditions := make([]string, steps)
+		wants := make([]bool, steps)
+		for i := range steps {
+			wants[i] = rnd.IntN(2) == 0
+			conditions[i] = fmt.Sprintf("data.success == %v", wants[i])
+		}
+		r := one(t, fmt.Sprintf("name: x\ntype: sequence\nsteps: ['%s']\nwithin: %ds\nkeep_firing_for: 1s\ngroup_by: [model]\n", strings.Join(conditions, "', '"), 1+rnd.IntN(12)))
+		ends := map[string]map[int64]int{} // by model and second
+		for _, model := range []string{"a", "b", "c"} {
+			ends[model] = matchSeconds(within(events, model, 0, 1000), wants, micros(r.Within))
+			found += len(ends[model])
+		}
+		check(t, rnd, r, events, func(model string, s int64) verdict { return verdict{ends[model][s-1] > 0, float64(ends[model][s-1])} })
+	}
+	if found < trials {
+		t.Errorf("only %d sequences: nothing was tried", found)
+	}
+}
+
+func micros(d Duration) int64 { return d.seconds() * second }
+
+// matchSeconds finds the sequences by trying all ways to choose their events.
+func matchSeconds(events []event.Event, wants []bool, within int64) map[int64]int {
+	out := map[int64]int{}
+	begin := 0
+	for i := range events {
+		if ways(events[begin:i+1], wants, within) {
+			out[(events[i].Time-testBegin)/second]++
+			begin = i + 1
+		}
+	}
+	return out
+}
+
+// ways tells whether wants can be chosen from events, in order, with the last one as the last.
+func ways(events []event.Event, wants []bool, within int64) bool {
+	last := len(events) - 1
+	var try func(from, step int, first int64) bool
+	try = func(from, step int, first int64) bool {
+		for i := from; i <= last; i++ {
+			if events[i].Bool(event.Success) != wants[step] || step == len(wants)-1 && i != last {
+				continue
+			}
+			begin := first
+			if step == 0 {
+				begin = events[i].Time
+			}
+			if events[last].Time-begin > within {
+				continue
+			}
+			if step == len(wants)-1 || try(i+1, step+1, begin) {
+				return true
+			}
+		}
+		return false
+	}
+	return try(0, 0, 0)
+}

@@ -1,0 +1,222 @@
+package rule
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// State of an episode.
+type State string
+
+// The states. An episode that ends before it fired has lapsed: nobody needs to be told.
+const (
+	none     State = ""
+	Pending  State = "pending"
+	Firing   State = "firing"
+	Resolved State = "resolved"
+	Lapsed   State = "lapsed"
+)
+
+// Time is microseconds since the epoch, written as RFC 3339; 0 is written as null.
+type Time int64
+
+// MarshalJSON is part of json.Marshaler.
+func (t Time) MarshalJSON() ([]byte, error) {
+	if t == 0 {
+		return []byte("null"), nil
+	}
+	return strconv.AppendQuote(nil, event.FormatTime(int64(t))), nil
+}
+
+// Window is the span of time that a decision rests on.
+type Window struct {
+	Start Time `json:"start"`
+	End   Time `json:"end"`
+}
+
+// Share is how much a value of a field has of what caused an alert.
+type Share struct {
+	Field string  `json:"field"`
+	Value string  `json:"value"`
+	Share float64 `json:"share"` // of the events that were looked at
+	Of    int     `json:"of"`    // how many were looked at: a sample, at most 4 of each second and 32 of all
+}
+
+// Decision is what an episode of a rule and a key came to at a moment.
+type Decision struct {
+	ID          string            `json:"id"` // of the episode: the same in all of its decisions, whoever makes them
+	Rule        string            `json:"rule"`
+	Version     string            `json:"version"`
+	State       State             `json:"state"`
+	Severity    string            `json:"severity"`
+	Key         map[string]string `json:"key"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	At          Time              `json:"at"`
+	StartsAt    Time              `json:"starts_at"`
+	EndsAt      Time              `json:"ends_at"`
+	Window      Window            `json:"window"`
+	Value       float64           `json:"value"`
+	Threshold   float64           `json:"threshold"`
+	Top         []Share           `json:"top"`
+	RequestIDs  []string          `json:"request_ids"`
+
+	order string // the key as the engine has it
+}
+
+const (
+	maxExamples = 5
+	maxShares   = 5
+)
+
+// episode is the time in which a rule holds for a key.
+type episode struct {
+	state   State
+	start   int64 // second at which it began to hold
+	held    int64 // second at which it held last
+	reading reading
+}
+
+// next moves an episode on and returns the state to tell, none when nothing changed.
+func (p *episode) next(at int64, x reading, wait, keep int64) State {
+	if x.holds {
+		p.held, p.reading = at, x
+		if p.state == none {
+			p.start = at
+		}
+		switch {
+		case p.state == Firing:
+			return none
+		case at-p.start >= wait:
+			p.state = Firing
+			return Firing
+		case p.state == none:
+			p.state = Pending
+			return Pending
+		}
+		return none
+	}
+	switch {
+	case p.state == Pending:
+		return Lapsed
+	case p.state == Firing && at-p.held >= keep:
+		return Resolved
+	}
+	return none
+}
+
+// judge looks at a group and adds what follows to out.
+func (r *compiled) judge(g *group, at int64, out []Decision) []Decision {
+	if r.Type != BurnRate {
+		return r.move(g, 0, at, r.read(g, at), out)
+	}
+	for class := range classes {
+		out = r.move(g, class, at, r.burn(g, at, class), out)
+	}
+	return out
+}
+
+func (r *compiled) move(g *group, class int, at int64, x reading, out []Decision) []Decision {
+	p := &g.episodes[class]
+	if r.Type == Sequence && x.holds && p.state == Firing { // one more match of the same episode
+		x.value += p.reading.value
+		x.from = min(x.from, p.reading.from)
+		for _, id := range p.reading.ids {
+			x.ids = example(x.ids, id)
+		}
+	}
+	state := p.next(at, x, r.For.seconds(), r.KeepFiringFor.seconds())
+	if state == none {
+		return out
+	}
+	out = append(out, r.decision(g, class, at, state))
+	if state == Resolved || state == Lapsed {
+		*p = episode{}
+	}
+	return out
+}
+
+// decision tells of an episode, by the last reading that held.
+func (r *compiled) decision(g *group, class int, at int64, state State) Decision {
+	p := &g.episodes[class]
+	d := Decision{
+		ID: r.id(g, class, p.start), Rule: r.Name, Version: r.version, State: state, Severity: r.Severity, Annotations: r.Annotations,
+		Key: map[string]string{}, Labels: map[string]string{"alertname": r.Name}, At: Time(at * second), StartsAt: Time(p.start * second),
+		Window: Window{Time(p.reading.from * second), Time(p.reading.to * second)}, Value: p.reading.value, Threshold: p.reading.threshold, order: g.key,
+	}
+	if state == Resolved || state == Lapsed {
+		d.EndsAt = d.At
+	}
+	for i, name := range r.GroupBy {
+		d.Key[name] = g.values[i]
+	}
+	maps.Copy(d.Labels, d.Key)
+	if r.Type == BurnRate {
+		d.Labels["burn"] = classNames[class]
+		if classNames[class] == "ticket" && d.Severity == "critical" {
+			d.Severity = "warning" // it can wait until the morning
+		}
+	}
+	maps.Copy(d.Labels, r.Labels)
+	d.RequestIDs = append([]string{}, p.reading.ids...)
+	r.explain(g, p, &d)
+	return d
+}
+
+// id names an episode.
+func (r *compiled) id(g *group, class int, start int64) string {
+	text, err := json.Marshal([]any{r.Name, r.version, []byte(g.key), class, start})
+	if err != nil {
+		panic("rule: " + err.Error()) // texts and numbers
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:12])
+}
+
+// explain adds example requests and where the events came from, of those that lie in the window.
+func (r *compiled) explain(g *group, p *episode, d *Decision) {
+	from, to := p.reading.from*second, p.reading.to*second
+	type value struct {
+		field int
+		text  string
+	}
+	counts, n := map[value]int{}, 0
+	for i := len(g.samples) - 1; i >= 0; i-- {
+		s := &g.samples[i]
+		if s.at < from || s.at >= to {
+			continue
+		}
+		n++
+		d.RequestIDs = example(d.RequestIDs, s.texts[0])
+		for f := 1; f < len(told); f++ {
+			if s.texts[f] != "" {
+				counts[value{f, s.texts[f]}]++
+			}
+		}
+	}
+	d.Top = make([]Share, 0, len(counts))
+	for v, count := range counts {
+		if name := event.Catalogue[told[v.field]].Name; d.Key[name] == "" {
+			d.Top = append(d.Top, Share{name, v.text, float64(count) / float64(n), n})
+		}
+	}
+	slices.SortFunc(d.Top, func(a, b Share) int {
+		return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Value, b.Value))
+	})
+	d.Top = d.Top[:min(len(d.Top), maxShares)]
+}
+
+// example adds a request id to a few.
+func example(ids []string, id string) []string {
+	if id == "" || len(ids) >= maxExamples || slices.Contains(ids, id) {
+		return ids
+	}
+	return append(slices.Clip(ids), id)
+}
