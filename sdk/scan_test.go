@@ -128,3 +128,23 @@ func TestScannerAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for a line", n)
 	}
 }
+
+// Cached tokens are a part of the prompt. Who speaks as OpenAI has them in it already, whatever he tells beside it.
+func TestCachedTokensCountOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name, text     string
+		prompt, cached int64
+	}{
+		{"Anthropic", `{"usage":{"input_tokens":100,"cache_read_input_tokens":900,"cache_creation_input_tokens":50,"output_tokens":1}}`, 1050, 900},
+		{"OpenAI", `{"usage":{"prompt_tokens":1000,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":900}}}`, 1000, 900},
+		{"LiteLLM before Anthropic", `{"usage":{"completion_tokens":1,"prompt_tokens":1050,"prompt_tokens_details":{"cached_tokens":900},"cache_creation_input_tokens":50,"cache_read_input_tokens":900}}`, 1050, 900},
+		{"the same without details", `{"usage":{"cache_read_input_tokens":900,"prompt_tokens":1050,"completion_tokens":1}}`, 1050, 900},
+		{"its responses", `{"usage":{"input_tokens":1050,"input_tokens_details":{"cached_tokens":900},"cache_read_input_tokens":900,"output_tokens":1}}`, 1050, 900},
+	} {
+		told := newTold()
+		newScanner(&told).feed([]byte(tt.text))
+		if told.settle(); told.prompt != tt.prompt || told.cached != tt.cached {
+			t.Errorf("%s: prompt %d, cached %d; want %d, %d", tt.name, told.prompt, told.cached, tt.prompt, tt.cached)
+		}
+	}
+}

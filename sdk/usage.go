@@ -44,6 +44,7 @@ type told struct {
 	prompt, completion       int64
 	total, cached, reasoning int64
 	cacheRead, cacheWrite    int64 // Anthropic's, which its prompt tokens leave out
+	inclusive                bool  // the prompt tokens are OpenAI's, which have them in: gateways tell both of Anthropic's models
 }
 
 func newTold() told {
@@ -98,6 +99,7 @@ func (t *told) value(path, text []byte, quoted bool) {
 	if n := t.number(path); n != nil {
 		if v, ok := count(text); ok && !quoted {
 			*n, t.usage = v, true
+			t.inclusive = t.inclusive || n == &t.cached || string(path) == "usage.prompt_tokens"
 		}
 		return
 	}
@@ -137,7 +139,10 @@ func (t *told) kind(text []byte) {
 
 // settle brings the counts of all APIs to one meaning: cached tokens are part of the prompt, reasoning is part of the completion.
 func (t *told) settle() {
-	if t.cacheRead >= 0 || t.cacheWrite >= 0 {
+	switch {
+	case t.inclusive:
+		t.cached = max(t.cached, t.cacheRead)
+	case t.cacheRead >= 0 || t.cacheWrite >= 0:
 		t.prompt = max(t.prompt, 0) + max(t.cacheRead, 0) + max(t.cacheWrite, 0)
 		t.cached = max(t.cacheRead, 0)
 	}
