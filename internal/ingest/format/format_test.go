@@ -151,3 +151,24 @@ func TestSeriesThatDifferByWhatIsNotKept(t *testing.T) {
 		t.Errorf("%q", lines)
 	}
 }
+
+// Where cached tokens exceed the prompt they were counted beside it, and so were those that were written to the cache.
+func TestCachedTokensBesideThePrompt(t *testing.T) {
+	for _, tt := range []struct{ read, prompt int64 }{{90, 100}, {900, 1050}} {
+		number := func(name string, n int64) string {
+			return fmt.Sprintf(`{"key":"gen_ai.usage.%s.input_tokens","value":{"intValue":"%d"}}`, name, n)
+		}
+		body := `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708","attributes":[` +
+			`{"key":"gen_ai.request.model","value":{"stringValue":"m"}},{"key":"gen_ai.usage.input_tokens","value":{"intValue":"100"}},` +
+			number("cache_read", tt.read) + "," + number("cache_creation", 50) + `]}]}]}]}`
+		it := Items{Max: 10}
+		var p event.Parser
+		var e event.Event
+		if err := OTLP(Traces, true, []byte(body), &it); err != nil {
+			t.Fatal(err)
+		}
+		if bad := p.Parse(it.Text, &e); bad != nil || e.Int(event.PromptTokens) != tt.prompt || e.Int(event.CachedTokens) != tt.read {
+			t.Errorf("%v, prompt %d, cached %d; want %d, %d", bad, e.Int(event.PromptTokens), e.Int(event.CachedTokens), tt.prompt, tt.read)
+		}
+	}
+}

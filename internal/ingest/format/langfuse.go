@@ -124,7 +124,7 @@ func (it *Items) generation(trace, o []byte) {
 			}
 		}
 	}
-	settleUsage(&e)
+	settleUsage(&e, 0)
 	if cost, ok := float(member(o, "totalCost")); ok && finite(cost) {
 		e.SetInt(event.Cost, scaled(cost, float64(dollars)))
 	}

@@ -21,6 +21,8 @@ type traces struct {
 	e     event.Event
 	ranks [256]int // of the attribute that gave each field
 	rest  object
+
+	written int64 // tokens that were written to a cache
 }
 
 func (t *traces) span(from *origin, s *span) error {
@@ -73,7 +75,7 @@ func (t *traces) request(from *origin, s *span) {
 	e := &t.e
 	e.Reset()
 	e.Kind, e.Source = event.LLMRequest, otlpSource
-	t.rest = object{}
+	t.rest, t.written = object{}, 0
 	clear(t.ranks[:])
 	bad := identify(e, s)
 	t.attributes(s)
@@ -100,7 +102,7 @@ func (t *traces) request(from *origin, s *span) {
 	if op, known := operations[e.Text(event.Operation)]; known {
 		e.SetText(event.Operation, op)
 	}
-	settleUsage(e)
+	settleUsage(e, t.written)
 	t.describe(from, s)
 	t.items.add(e, bad)
 }
@@ -129,6 +131,7 @@ func (t *traces) attributes(s *span) {
 		}
 		if slices.Contains(cacheWrites, string(a.key)) {
 			if n, ok := a.value.float(); ok && n > 0 && finite(n) && t.rest.text == nil {
+				t.written = scaled(n, 1)
 				t.rest.add("cache_creation_tokens", strconv.AppendFloat(nil, math.Round(n), 'f', 0, 64))
 			}
 		}
@@ -195,15 +198,15 @@ func errorClass(s string) string {
 }
 
 // settleUsage says where the tokens come from and holds cached ones to be a part of the prompt: where they exceed it, they
-// were counted beside it.
-func settleUsage(e *event.Event) {
+// were counted beside it, and so were those that were written to the cache.
+func settleUsage(e *event.Event, written int64) {
 	if !e.Has(event.PromptTokens) && !e.Has(event.CompletionTokens) {
 		e.SetText(event.UsageSource, "none")
 		return
 	}
 	e.SetText(event.UsageSource, "reported")
 	if cached := e.Int(event.CachedTokens); cached > e.Int(event.PromptTokens) && e.Has(event.PromptTokens) {
-		e.SetInt(event.PromptTokens, e.Int(event.PromptTokens)+cached)
+		e.SetInt(event.PromptTokens, added(e.Int(event.PromptTokens), added(cached, written)))
 		e.Clear(event.TotalTokens)
 	}
 }
