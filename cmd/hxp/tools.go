@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -120,40 +118,8 @@ func printJSON(cmd *cobra.Command, v any) error {
 	return enc.Encode(v)
 }
 
-func topicsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "topics", Short: "Topics of the bus", Example: "  hxp topics list", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	list := &cobra.Command{Use: "list", Short: "List the topics", Args: noArgs, Example: "  hxp topics list --json",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := settings(cmd)
-			if err != nil {
-				return err
-			}
-			topics, err := app.Topics(cmd.Context(), cfg, quiet())
-			if err != nil {
-				return err
-			}
-			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				return printJSON(cmd, map[string]any{"topics": topics})
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "NAME\tPARTITIONS\tMESSAGES\tBYTES\tRETENTION")
-			for _, t := range topics {
-				retention, bytes := "for ever", "unknown"
-				if t.RetentionMS != nil {
-					retention = (time.Duration(*t.RetentionMS) * time.Millisecond).String()
-				}
-				if t.Bytes != nil {
-					bytes = strconv.FormatInt(*t.Bytes, 10)
-				}
-				fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", t.Name, t.Partitions, t.Messages, bytes, retention)
-			}
-			return w.Flush()
-		}}
-	list.Flags().Bool("json", false, "as JSON")
-	configFlags(list.Flags())
-	cmd.AddCommand(list)
-	return cmd
-}
+// printLine prints v as one line of JSON.
+func printLine(cmd *cobra.Command, v any) error { return json.NewEncoder(cmd.OutOrStdout()).Encode(v) }
 
 func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -25,40 +26,58 @@ func Ask(cfg *Config, service string) *Asked {
 	return &Asked{service, "http://" + cfg.Addr(service), http.Client{Timeout: 2 * time.Minute}, time.Second}
 }
 
+// At returns the same API at another base URL, unless that is empty.
+func (a *Asked) At(base string) *Asked {
+	if base == "" {
+		return a
+	}
+	return &Asked{a.name, strings.TrimSuffix(base, "/"), a.client, a.pause}
+}
+
 const maxAnswer = 256 << 20
 
 // Call sends a request; body nil is none, and anything but bytes is sent as JSON. What a problem answer says is the error.
 func (a *Asked) Call(ctx context.Context, method, path string, body any) ([]byte, error) {
+	status, answer, err := a.ask(ctx, method, path, body)
+	if err == nil && status >= 400 {
+		err = objection(fmt.Sprintf("%d %s", status, http.StatusText(status)), answer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// ask is Call that leaves it to the caller what a status means.
+func (a *Asked) ask(ctx context.Context, method, path string, body any) (status int, answer []byte, err error) {
 	var send io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return nil, err
+			return 0, nil, err
 		}
 		send = bytes.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, a.base+path, send)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := a.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%s does not answer at %s (is hxp running, and are the ports those of this configuration?): %w", a.name, a.base, err)
+		return 0, nil, fmt.Errorf("%s does not answer at %s (is hxp running, and are the ports those of this configuration?): %w", a.name, a.base, err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s %s%s: %w", method, a.base, path, err)
+		return 0, nil, fmt.Errorf("%s %s%s: %w", method, a.base, path, err)
 	case len(answer) > maxAnswer:
-		return nil, fmt.Errorf("%s %s%s answers with more than %d bytes", method, a.base, path, maxAnswer)
-	case resp.StatusCode >= 400:
-		return nil, objection(resp.Status, answer)
+		return 0, nil, fmt.Errorf("%s %s%s answers with more than %d bytes", method, a.base, path, maxAnswer)
 	}
-	return answer, nil
+	return resp.StatusCode, answer, nil
 }
 
 // Into is Call for an answer in JSON.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
-	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/ingest/replay"
 	"github.com/hxp-enterprise/hxp/internal/ingest/simulate"
 	"github.com/hxp-enterprise/hxp/internal/ingest/sink"
@@ -101,19 +100,4 @@ func Simulate(ctx context.Context, seed int64, p simulate.Profile, d time.Durati
 		err = ferr
 	}
 	return n, err
-}
-
-// Topics describes the topics of the brokers that the configuration names.
-func Topics(ctx context.Context, cfg *Config, log *slog.Logger) ([]ingest.Topic, error) {
-	b, err := connect(ctx, cfg.Bus(), log)
-	if err != nil {
-		return nil, err
-	}
-	defer b.Close()
-	infos, err := b.Describe(ctx)
-	topics := make([]ingest.Topic, len(infos))
-	for i, t := range infos {
-		topics[i] = ingest.TopicOf(t)
-	}
-	return topics, err
 }

@@ -137,6 +137,7 @@ func (s *system) buildBus(ctx context.Context) (run.Service, error) {
 	cfg := s.set.bus
 	if s.broker != nil {
 		cfg.Bootstrap, cfg.Security = []string{s.broker.Addr()}, bus.Security{} // on loopback and plain
+		cfg.MostPartitions, cfg.MostReplicas = broker.MaxPartitions, 1
 	}
 	b, err := bus.Connect(ctx, cfg, s.log)
 	if err != nil {
@@ -307,6 +308,7 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	}
 	api.Schemas, api.Version = s.records(), Version
 	schemas := registry.New(s.schemas, s.control, cfg.Timeout, s.log.With("service", KafkaAPI))
+	api.OwnGroups = []string{stream.Group, s.set.lake.Group}
 	api.Routing = ingest.Routing{Routes: s.routes, Commands: s.control}
 	s.ingest = api
 	scraper, checks := s.openMetrics(), s.busChecks()

@@ -9,8 +9,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// MaxPartitions is how many partitions a topic of this broker has at most: each costs files, and memory for every batch.
+const MaxPartitions = 8
+
 const (
-	maxPartitions   = 8       // of a topic: each costs files, and memory for every batch
 	minSegment      = 1 << 20 // bytes; smaller segments make files without end
 	maxMessageBytes = 16 << 20
 	ownPrefix       = "hxp-" // of topics that hxp makes for itself
@@ -135,7 +137,7 @@ const whole = "not done, because another part of the same request was refused"
 
 var (
 	noCompaction    = refusal{kerr.PolicyViolation, "the embedded broker does not compact: use cleanup.policy=delete, or Apache Kafka"}
-	tooMany         = refusal{kerr.PolicyViolation, fmt.Sprintf("the embedded broker has at most %d partitions a topic: use fewer, or Apache Kafka", maxPartitions)}
+	tooMany         = refusal{kerr.PolicyViolation, fmt.Sprintf("the embedded broker has at most %d partitions a topic: use fewer, or Apache Kafka", MaxPartitions)}
 	tooReplicated   = refusal{kerr.InvalidReplicationFactor, "the embedded broker is a single one and keeps one replica: use replication factor 1, or Apache Kafka"}
 	noAppendTime    = refusal{kerr.InvalidConfig, "the embedded broker does not stamp records: use message.timestamp.type=CreateTime, or Apache Kafka"}
 	noBrokerConf    = refusal{kerr.PolicyViolation, "settings of the embedded broker are made in hxp's configuration"}
@@ -159,7 +161,7 @@ func goodName(name string) bool {
 func (b *Broker) createTopics(r *kmsg.CreateTopicsRequest) kmsg.Response {
 	bad := map[string]refusal{}
 	for _, t := range r.Topics {
-		if max(t.NumPartitions, int32(len(t.ReplicaAssignment))) > maxPartitions {
+		if max(t.NumPartitions, int32(len(t.ReplicaAssignment))) > MaxPartitions {
 			bad[t.Topic] = tooMany
 		}
 		if t.ReplicationFactor > 1 {
@@ -207,7 +209,7 @@ func say(why refusal) (int16, *string) {
 func createPartitions(r *kmsg.CreatePartitionsRequest) kmsg.Response {
 	over := false
 	for _, t := range r.Topics {
-		over = over || t.Count > maxPartitions
+		over = over || t.Count > MaxPartitions
 	}
 	if !over {
 		return nil
@@ -215,7 +217,7 @@ func createPartitions(r *kmsg.CreatePartitionsRequest) kmsg.Response {
 	resp := r.ResponseKind().(*kmsg.CreatePartitionsResponse)
 	for _, t := range r.Topics {
 		why := refusal{}
-		if t.Count > maxPartitions {
+		if t.Count > MaxPartitions {
 			why = tooMany
 		}
 		rt := kmsg.NewCreatePartitionsResponseTopic()

@@ -111,6 +111,10 @@ func (b *Bus) configs(ctx context.Context, topics []string) (map[string]map[stri
 		for _, c := range rc.Configs {
 			m[c.Key] = c.MaybeValue()
 		}
+		if own, ok := m["log.segment.bytes"]; ok { // the embedded broker tells its own setting beside the default of topics
+			m["segment.bytes"] = own
+			delete(m, "log.segment.bytes")
+		}
 		out[rc.Name] = m
 	}
 	return out, nil

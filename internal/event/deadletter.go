@@ -26,6 +26,7 @@ type DeadLetter struct {
 	Code           string      // one of Codes
 	Pointer        string      // JSON pointer to the faulty part
 	Reason         string      // a sentence
+	Redrives       int         // how often the record that it was made from had been sent again
 	Headers        [][2]string // of the original, in order
 	HeadersDropped int         // how many were left out because they were too large
 	Payload        []byte      // original bytes, or their beginning when SHA256 is set
@@ -93,6 +94,9 @@ func ParseDeadLetter(key, value []byte, headers []Header) (*DeadLetter, error) {
 	for _, h := range headers {
 		if name, original := strings.CutPrefix(h.Key, originalHeader); original {
 			d.Headers = append(d.Headers, [2]string{name, string(h.Value)})
+			if name == HeaderRedrives {
+				d.Redrives = redrives(h.Value)
+			}
 			continue
 		}
 		if seen[h.Key] {

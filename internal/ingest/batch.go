@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -50,6 +51,7 @@ type batch struct {
 	spans       []span
 	items       []item
 	bad         []*event.Invalid // by item, what its format found wrong; shorter than the items when all is well
+	redrives    []int            // by item, how often the dead letter that it was had been sent again
 	headers     []event.Header   // how to read the items, as a record of a topic has them; nil for the plain forms
 	single      bool             // the body is one JSON value, not an array or lines
 	strict      bool             // one bad item refuses the body
@@ -167,6 +169,9 @@ func (a *API) take(b *batch, i int) {
 	m.Topic = e.Kind.Topic()
 	m.Value = b.arena.encode(e, b.spans[i].to-b.spans[i].from)
 	m.Key = b.arena.copy(e.Key())
+	if i < len(b.redrives) && b.redrives[i] > 0 {
+		m.Headers = []bus.Header{{Key: event.HeaderRedrives, Value: strconv.AppendInt(nil, int64(b.redrives[i]), 10)}}
+	}
 	it.sent = len(b.send)
 	b.send = append(b.send, m)
 	a.route(b, i)

@@ -9,13 +9,27 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-// deadLetter is a dead letter as GET /dead-letters shows it.
-type deadLetter struct {
+func (a *API) mountDeadLetters(m *httpx.Mux) {
+	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
+	filters := []httpx.Option{httpx.Query("topic", "where it was read or would have gone"), httpx.Query("reason", "reason code"),
+		httpx.Query("since", "RFC 3339: received at this time or later"), httpx.Query("until", "RFC 3339: received before"), httpx.Query("state", "open or redriven")}
+	ok, bad, away := httpx.Answer("200", "done"), httpx.Answer("400", "a parameter or the body cannot be read"), httpx.Answer("503", "the brokers do not answer, see Retry-After")
+	with := func(more ...httpx.Option) []httpx.Option { return append(more, filters...) }
+	m.HandleFunc("GET /dead-letters", a.asked(a.getDeadLetters), with(httpx.Doc("Lists what was refused, with the reason, the newest first."), limit, cursor, ok, bad, away)...)
+	m.HandleFunc("GET /dead-letters/summary", a.asked(a.getDeadLetterSummary), with(httpx.Doc("Counts the dead letters by reason code."), ok, bad, away)...)
+	m.HandleFunc("GET /dead-letters/{id}", a.asked(a.getDeadLetter), httpx.Doc("Shows one dead letter."), ok, httpx.Answer("404", "there is no such letter"), away)
+	m.HandleFunc("POST /dead-letters/redrive", a.postRedrive,
+		httpx.Doc("Sends dead letters again: ids, or those that a filter of the list's parameters finds, each changed by a JSON merge patch if one is given. With dry_run nothing is written."),
+		httpx.Body("application/json"), httpx.Answer("200", "all of them are on their topics"), httpx.Answer("207", "some of them are, results says which"), bad,
+		httpx.Answer("404", "there is no letter of that id"), httpx.Answer("422", "none of them is; results says why, or the body cannot be used"), away)
+}
+
+// DeadLetter is a dead letter as GET /dead-letters and hxp dead-letters show it.
+type DeadLetter struct {
 	ID            string       `json:"id"`
 	Topic         *string      `json:"topic"`     // where it was read or would have gone; null = not known
 	Partition     *int64       `json:"partition"` // null = it was refused at the way in
@@ -31,6 +45,7 @@ type deadLetter struct {
 	ReceivedAt    string       `json:"received_at"`
 	State         string       `json:"state"`
 	RedriveCount  int          `json:"redrive_count"`
+	RedrivableAt  *string      `json:"redrivable_at,omitempty"` // of an event from the future: when its time has come
 }
 
 type headerItem struct {
@@ -38,11 +53,11 @@ type headerItem struct {
 	Value string `json:"value"`
 }
 
-func deadLetterOf(d *event.DeadLetter) deadLetter {
-	out := deadLetter{
+func (a *API) showLetter(l *letter, d *event.DeadLetter) DeadLetter {
+	out := DeadLetter{
 		ID: d.ID, Partition: orNil(int64(d.Partition)), Offset: orNil(d.Offset), Headers: []headerItem{},
 		PayloadBase64: base64.StdEncoding.EncodeToString(d.Payload), PayloadBytes: d.PayloadSize,
-		ReasonCode: d.Code, Pointer: d.Pointer, Reason: d.Reason, ReceivedAt: event.FormatTime(d.ReceivedAt), State: "open",
+		ReasonCode: d.Code, Pointer: d.Pointer, Reason: d.Reason, ReceivedAt: event.FormatTime(d.ReceivedAt), State: l.state(), RedriveCount: int(l.redrives),
 	}
 	if d.Topic != "" {
 		out.Topic = &d.Topic
@@ -54,119 +69,194 @@ func deadLetterOf(d *event.DeadLetter) deadLetter {
 		out.PayloadSHA256 = &d.SHA256
 	}
 	for _, h := range d.Headers {
-		out.Headers = append(out.Headers, headerItem{h[0], strings.ToValidUTF8(h[1], "\uFFFD")})
+		out.Headers = append(out.Headers, headerItem{strings.ToValidUTF8(h[0], "\uFFFD"), strings.ToValidUTF8(h[1], "\uFFFD")})
+	}
+	if d.Code == event.CodeFuture {
+		dec := a.newDecoder()
+		var e event.Event
+		if dec.Decode(d.Payload, originalHeaders(d), &e) == nil && e.HasTime {
+			out.RedrivableAt = new(event.FormatTime(e.Time - a.cfg.MaxFuture.Microseconds()))
+		}
 	}
 	return out
 }
 
-// pageBytes bounds the payloads of one page: each is shown twice and encoded, so a page of large ones would cost gigabytes.
-const pageBytes = 4 << 20
-
-// wanted are the filters of the query.
-type wanted struct {
-	topic, reason string
-	since         int64 // microseconds
-}
-
-func (q *wanted) has(d *event.DeadLetter) bool {
-	return (q.topic == "" || d.Topic == q.topic) && (q.reason == "" || d.Code == q.reason) && d.ReceivedAt >= q.since
-}
-
-func (a *API) getDeadLetters(w http.ResponseWriter, r *http.Request) {
-	p, ok := paging(w, r)
-	if !ok {
-		return
+// originalHeaders are those of the record or request that the letter was.
+func originalHeaders(d *event.DeadLetter) []event.Header {
+	out := make([]event.Header, len(d.Headers))
+	for i, h := range d.Headers {
+		out[i] = event.Header{Key: h[0], Value: []byte(h[1])}
 	}
-	q := wanted{topic: r.URL.Query().Get("topic"), reason: r.URL.Query().Get("reason")}
-	if s := r.URL.Query().Get("since"); s != "" {
+	return out
+}
+
+// wantedOf reads the filters of a query, or of a body by the same names.
+func wantedOf(param func(string) string, where string, status int) (*wanted, error) {
+	q := &wanted{topic: param("topic"), reason: param("reason"), state: param("state")}
+	if q.state != "" && q.state != stateOpen && q.state != stateRedriven {
+		return nil, wrong(status, where+"state", "unknown_value", fmt.Sprintf("%q is neither open nor redriven", clip(q.state)))
+	}
+	for name, into := range map[string]*int64{"since": &q.since, "until": &q.until} {
+		s := param(name)
+		if s == "" {
+			continue
+		}
 		t, err := event.ParseTime(s)
 		if err != nil {
-			httpx.Problem(w, r, http.StatusBadRequest, "since: "+err.Error())
-			return
+			return nil, wrong(status, where+name, "bad_timestamp", err.Error())
 		}
-		q.since = t
+		*into = t
 	}
-	from, err := parsePosition(p.after)
+	return q, nil
+}
+
+func (a *API) getDeadLetters(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	p, err := paging(r)
 	if err != nil {
-		httpx.Problem(w, r, http.StatusBadRequest, "cursor was not given by this list")
-		return
+		return err
+	}
+	q, err := wantedOf(r.URL.Query().Get, "", http.StatusBadRequest)
+	if err != nil {
+		return err
+	}
+	behind, err := parseLetterCursor(p.after)
+	if err != nil {
+		return err
+	}
+	if err := a.caughtUp(ctx); err != nil {
+		return err
+	}
+	found := a.letters.pick(q, behind, p.limit+1, true)
+	list := found[:min(len(found), p.limit)]
+	size := 0
+	for i := range list {
+		if size += int(list[i].size); size > pageBytes && i > 0 {
+			list = list[:i]
+			break
+		}
+	}
+	payloads, err := a.readLetters(ctx, list)
+	if err != nil {
+		return err
 	}
 	out := struct {
-		DeadLetters []deadLetter `json:"dead_letters"`
+		DeadLetters []DeadLetter `json:"dead_letters"`
 		Next        *string      `json:"next_cursor"`
-	}{DeadLetters: []deadLetter{}}
-	var last position
-	held, seen := 0, map[string]bool{}
-	err = a.scanDeadLetters(r.Context(), from, func(at position, d *event.DeadLetter) bool {
-		if !q.has(d) || seen[d.ID] {
-			return true
+	}{DeadLetters: make([]DeadLetter, 0, len(list))}
+	for i := range list {
+		if d := payloads[list[i].position]; d != nil {
+			out.DeadLetters = append(out.DeadLetters, a.showLetter(&list[i], d))
 		}
-		if held += len(d.Payload); len(out.DeadLetters) == p.limit || held > pageBytes && len(out.DeadLetters) > 0 {
-			out.Next = cursor(last.next().String())
-			return false
-		}
-		seen[d.ID], last = true, at
-		out.DeadLetters = append(out.DeadLetters, deadLetterOf(d))
-		return true
-	})
-	if err != nil {
-		a.unavailable(w, r, err)
-		return
+	}
+	if len(list) < len(found) {
+		out.Next = letterCursor(&list[len(list)-1])
 	}
 	httpx.JSON(w, http.StatusOK, out)
+	return nil
 }
 
-func (a *API) getDeadLetter(w http.ResponseWriter, r *http.Request) {
-	var found *deadLetter
-	err := a.scanDeadLetters(r.Context(), position{}, func(_ position, d *event.DeadLetter) bool {
-		if d.ID == r.PathValue("id") {
-			found = new(deadLetterOf(d))
-		}
-		return found == nil
-	})
-	switch {
-	case err != nil:
-		a.unavailable(w, r, err)
-	case found == nil:
-		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no dead letter %q", clip(r.PathValue("id"))))
-	default:
-		httpx.JSON(w, http.StatusOK, found)
+func (a *API) getDeadLetter(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	if err := a.caughtUp(ctx); err != nil {
+		return err
 	}
+	l, ok := a.letters.get(id)
+	if ok {
+		payloads, err := a.readLetters(ctx, []letter{l})
+		if err != nil {
+			return err
+		}
+		if d := payloads[l.position]; d != nil && d.ID == id {
+			httpx.JSON(w, http.StatusOK, a.showLetter(&l, d))
+			return nil
+		}
+	}
+	return &fault{status: http.StatusNotFound, detail: fmt.Sprintf("there is no dead letter %q", clip(id))}
 }
 
-func (a *API) getDeadLetterSummary(w http.ResponseWriter, r *http.Request) {
-	counts := map[string]int{}
-	seen := map[string]bool{}
-	err := a.scanDeadLetters(r.Context(), position{}, func(_ position, d *event.DeadLetter) bool {
-		if !seen[d.ID] {
-			seen[d.ID] = true
-			counts[d.Code]++
-		}
-		return true
-	})
+// DeadLetterSummary is the answer of GET /dead-letters/summary.
+type DeadLetterSummary struct {
+	Counts    map[string]int `json:"counts"` // by reason code, whatever the state
+	Open      map[string]int `json:"open"`   // those not redriven
+	Topics    map[string]int `json:"topics"`
+	Total     int            `json:"total"`
+	Redriven  int            `json:"redriven"`
+	Forgotten int64          `json:"forgotten"` // too old for the index of the newest; they are on their topic until its retention
+}
+
+func (a *API) getDeadLetterSummary(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	q, err := wantedOf(r.URL.Query().Get, "", http.StatusBadRequest)
 	if err != nil {
-		a.unavailable(w, r, err)
-		return
+		return err
 	}
-	httpx.JSON(w, http.StatusOK, map[string]any{"counts": counts})
+	if err := a.caughtUp(ctx); err != nil {
+		return err
+	}
+	t := a.letters.tally(q)
+	out := DeadLetterSummary{Counts: t.codes, Open: t.open, Topics: t.topics, Redriven: t.redriven}
+	for _, n := range t.codes {
+		out.Total += n
+	}
+	a.letters.mu.Lock()
+	out.Forgotten = a.letters.forgotten
+	a.letters.mu.Unlock()
+	httpx.JSON(w, http.StatusOK, out)
+	return nil
 }
 
-// position is a place in the topic of the dead letters; scans go through the partitions one after another.
+// showLetters brings the metrics up to date. Labels are a closed set, whatever codes a stranger writes.
+func (a *API) showLetters() {
+	t := a.letters.tally(&wanted{})
+	open, redriven := map[string]int{otherNames: 0}, map[string]int{otherNames: 0}
+	for _, code := range event.Codes {
+		open[code], redriven[code] = 0, 0
+	}
+	for code, n := range t.codes {
+		label := code
+		if _, known := open[code]; !known {
+			label = otherNames
+		}
+		open[label] += t.open[code]
+		redriven[label] += n - t.open[code]
+	}
+	for code := range open {
+		a.metrics.letters.WithLabelValues(code, stateOpen).Set(float64(open[code]))
+		a.metrics.letters.WithLabelValues(code, stateRedriven).Set(float64(redriven[code]))
+	}
+}
+
+// letterCursor names a letter by its place in the order of the list.
+func letterCursor(l *letter) *string {
+	return cursor(strconv.FormatInt(l.received, 10) + "." + l.position.String())
+}
+
+func parseLetterCursor(s string) (*letter, error) {
+	if s == "" {
+		return nil, nil
+	}
+	received, place, _ := strings.Cut(s, ".")
+	t, err := strconv.ParseInt(received, 10, 64)
+	if err != nil {
+		return nil, errCursor
+	}
+	at, err := parsePosition(place)
+	if err != nil {
+		return nil, errCursor
+	}
+	return &letter{position: at, received: t}, nil
+}
+
+// position is a place in a topic.
 type position struct {
 	partition int32
 	offset    int64
 }
-
-func (p position) next() position { return position{p.partition, p.offset + 1} }
 
 func (p position) String() string {
 	return strconv.Itoa(int(p.partition)) + "." + strconv.FormatInt(p.offset, 10)
 }
 
 func parsePosition(s string) (position, error) {
-	if s == "" {
-		return position{}, nil
-	}
 	partition, offset, _ := strings.Cut(s, ".")
 	p, err := strconv.ParseInt(partition, 10, 32)
 	if err != nil || p < 0 {
@@ -177,67 +267,4 @@ func parsePosition(s string) (position, error) {
 		return position{}, fmt.Errorf("offset %q", offset)
 	}
 	return position{int32(p), o}, nil
-}
-
-// scanDeadLetters calls see for each dead letter from the position on, until it returns false or the end is reached. The
-// letter's memory may be kept.
-func (a *API) scanDeadLetters(ctx context.Context, from position, see func(position, *event.DeadLetter) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
-	defer cancel()
-	bounds, err := a.bus.Offsets(ctx, event.TopicDeadLetters)
-	if err != nil {
-		return err
-	}
-	parts := bounds[event.TopicDeadLetters]
-	for p := range int32(len(parts)) {
-		r, ok := parts[p]
-		if !ok || p < from.partition {
-			continue
-		}
-		if p == from.partition {
-			r.Start = max(r.Start, from.offset)
-		}
-		if r.Start >= r.End {
-			continue
-		}
-		if more, err := a.scanPartition(ctx, p, r, see); err != nil || !more {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *API) scanPartition(ctx context.Context, p int32, r bus.Range, see func(position, *event.DeadLetter) bool) (more bool, err error) {
-	reader, err := a.bus.NewReader(map[string]map[int32]int64{event.TopicDeadLetters: {p: r.Start}}, bus.ReaderOptions{})
-	if err != nil {
-		return false, err
-	}
-	defer reader.Close()
-	for at := r.Start; at < r.End; {
-		fetch, err := reader.Poll(ctx)
-		if err != nil {
-			return false, err
-		}
-		for _, batch := range fetch {
-			if batch.Err != nil {
-				return false, batch.Err
-			}
-			at = batch.Next
-			for _, m := range batch.Messages {
-				if m.Offset >= r.End {
-					return true, nil
-				}
-				if d, err := readDeadLetter(m); err != nil {
-					a.log.Warn("a record of the dead letters is none", "partition", p, "offset", m.Offset, "error", err)
-				} else if !see(position{p, m.Offset}, d) {
-					return false, nil
-				}
-			}
-		}
-	}
-	return true, nil
-}
-
-func readDeadLetter(m *bus.Message) (*event.DeadLetter, error) {
-	return event.ParseDeadLetter(m.Key, m.Value, bus.EventHeaders(m))
 }

@@ -33,7 +33,7 @@ func TestCloudEvents(t *testing.T) {
 		t.Errorf("without a version: %d %s", r.Status, r.Body)
 	}
 	var kept struct {
-		DeadLetters []deadLetter `json:"dead_letters"`
+		DeadLetters []DeadLetter `json:"dead_letters"`
 	}
 	f.get("/dead-letters", &kept)
 	if len(kept.DeadLetters) != 1 || kept.DeadLetters[0].Headers[1] != (headerItem{"ce_id", "8"}) {

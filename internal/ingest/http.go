@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -33,6 +34,13 @@ type API struct {
 	held    *holding    // nil when nothing is kept on disk
 	ready   chan struct{}
 
+	pulse     *bus.Pulse // nil when there are no brokers to ask
+	letters   *letters
+	browsing  chan struct{} // as many as pages of messages may be read at a time
+	redriving chan struct{} // one
+
+	// OwnGroups are the consumer groups that cannot be reset. Set them before the first request.
+	OwnGroups []string
 	// Principal, when set, names who sends a request; "" leaves it to the address. Set it before the first request.
 	Principal func(*http.Request) string
 	// Routing, when set, sends events to further topics. Set it before the first request.
@@ -52,21 +60,45 @@ type sender interface {
 	Send(ctx context.Context, msgs []*bus.Message) error
 }
 
+// guarded gives up on what is not written yet when the brokers go away: its sender hears so at once and not when the time for a
+// write is over.
+type guarded struct {
+	sender
+	pulse *bus.Pulse
+}
+
+func (g guarded) Send(ctx context.Context, msgs []*bus.Message) error {
+	ctx, cancel := g.pulse.Guard(ctx)
+	defer cancel()
+	err := g.sender.Send(ctx, msgs)
+	some, ok := errors.AsType[*bus.SendError](err)
+	if away := context.Cause(ctx); ok && errors.Is(away, bus.ErrAway) { // say why it was given up, which is a reason to try again
+		for i, e := range some.Errs {
+			if errors.Is(e, context.Canceled) {
+				some.Errs[i] = away
+			}
+		}
+	}
+	return err
+}
+
 // New opens the producer of the API on b, which stays the caller's. Run it and serve its Handler.
 func New(cfg Config, b *bus.Bus, log *slog.Logger, reg *telemetry.Registry) (*API, error) {
 	p, err := b.NewProducer(bus.ProducerOptions{DeliveryTimeout: cfg.Timeout})
 	if err != nil {
 		return nil, fmt.Errorf("kafka-api: %w", err)
 	}
-	a := newAPI(cfg, p, log, reg)
-	a.bus, a.close = b, p.Close
+	pulse := b.NewPulse()
+	out := guarded{p, pulse}
+	a := newAPI(cfg, out, log, reg)
+	a.bus, a.close, a.pulse = b, p.Close, pulse
 	if cfg.SpillBytes > 0 {
 		disk, err := spill.Open(cfg.SpillDir, spill.Options{MaxBytes: cfg.SpillBytes})
 		if err != nil {
 			p.Close()
 			return nil, fmt.Errorf("kafka-api: %w", err)
 		}
-		a.held = newHolding(p, disk, a.log, reg)
+		a.held = newHolding(out, disk, a.log, reg)
 		a.out = a.held
 	}
 	return a, nil
@@ -76,7 +108,8 @@ func newAPI(cfg Config, out sender, log *slog.Logger, reg *telemetry.Registry) *
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	a := &API{cfg: cfg, out: out, close: func() {}, log: log, now: time.Now, gate: gate{limit: cfg.MaxInFlightBytes}, ready: make(chan struct{}), RemoteWrite: defaultWrites()}
+	a := &API{cfg: cfg, out: out, close: func() {}, log: log, now: time.Now, gate: gate{limit: cfg.MaxInFlightBytes}, ready: make(chan struct{}), RemoteWrite: defaultWrites(),
+		letters: newLetters(maxLetters), browsing: make(chan struct{}, browsers), redriving: make(chan struct{}, 1)}
 	if cfg.FilterBytes > 0 {
 		a.filter = newFilter(cfg.FilterBytes)
 	}
@@ -101,16 +134,12 @@ func (a *API) Mount(m *httpx.Mux) {
 	a.mountForeign(m)
 	a.mountSchemas(m)
 	a.mountAsyncAPI(m)
-	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
-	m.HandleFunc("GET /topics", a.getTopics, httpx.Doc("Lists the topics."), limit, cursor)
-	m.HandleFunc("GET /topics/{name}", a.getTopic, httpx.Doc("Describes one topic."))
+	a.mountTopics(m)
+	a.mountGroups(m)
 	if a.Routing.Routes != nil {
 		a.mountRoutes(m)
 	}
-	m.HandleFunc("GET /dead-letters", a.getDeadLetters, httpx.Doc("Lists what was refused, with the reason."), limit, cursor,
-		httpx.Query("topic", "where it was read or would have gone"), httpx.Query("reason", "reason code"), httpx.Query("since", "RFC 3339"))
-	m.HandleFunc("GET /dead-letters/summary", a.getDeadLetterSummary, httpx.Doc("Counts the dead letters by reason code."))
-	m.HandleFunc("GET /dead-letters/{id}", a.getDeadLetter, httpx.Doc("Shows one dead letter."))
+	a.mountDeadLetters(m)
 }
 
 // Held tells how many messages wait on disk for the brokers, and how much of it they take.
@@ -131,10 +160,14 @@ func (a *API) Handler() http.Handler {
 // Ready is closed when the duplicate filter knows what was written before the start.
 func (a *API) Ready() <-chan struct{} { return a.ready }
 
-// Run fills the duplicate filter from the ends of the topics, then watches the rates of the topics until ctx ends, and
-// closes the producer. Stop the server before: requests under way need the producer.
+// Run fills the duplicate filter from the ends of the topics, then watches the rates of the topics, the dead letters and whether
+// the brokers answer until ctx ends, and closes the producer. Stop the server before: requests under way need the producer.
 func (a *API) Run(ctx context.Context) error {
 	defer a.close()
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() { a.pulse.Run(ctx) })
+	watching.Go(func() { a.followLetters(ctx) })
 	if a.held != nil {
 		var drain sync.WaitGroup
 		drained := make(chan struct{})

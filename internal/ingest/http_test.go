@@ -333,7 +333,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 	codes := map[string]int{}
 	for i, x := range r.Errors {
-		var d deadLetter
+		var d DeadLetter
 		if status := f.get("/dead-letters/"+x.DeadLetterID, &d); status != 200 {
 			t.Fatalf("letter %d: %d", i, status)
 		}
@@ -353,7 +353,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 	var ids []string
 	type list struct {
-		DeadLetters []deadLetter `json:"dead_letters"`
+		DeadLetters []DeadLetter `json:"dead_letters"`
 		Next        *string      `json:"next_cursor"`
 	}
 	path := "/dead-letters?limit=2"
@@ -475,7 +475,7 @@ func TestDeadLetterPagesAreBounded(t *testing.T) {
 	seen := map[string]bool{}
 	for path := "/dead-letters?limit=1000"; path != ""; {
 		var l struct {
-			DeadLetters []deadLetter `json:"dead_letters"`
+			DeadLetters []DeadLetter `json:"dead_letters"`
 			Next        *string      `json:"next_cursor"`
 		}
 		f.get(path, &l)

@@ -53,6 +53,11 @@ func (a *API) receiver(d dialect) http.HandlerFunc {
 
 // full says why nothing can be written, if so.
 func (a *API) full() *refusal {
+	if a.pulse != nil && a.held == nil {
+		if err := a.pulse.Away(); err != nil {
+			return &refusal{status: http.StatusServiceUnavailable, detail: "nothing can be written now: " + err.Error(), retry: 1}
+		}
+	}
 	if a.Overfull != nil {
 		if full, why := a.Overfull(); full {
 			return &refusal{status: http.StatusServiceUnavailable, detail: "nothing can be written now: " + why, retry: 5}

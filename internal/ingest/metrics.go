@@ -8,6 +8,8 @@ type metrics struct {
 	reasons, skipped               *telemetry.CounterVec
 	throttled                      *telemetry.CounterVec
 	routed, unrouted               telemetry.Counter
+	letters                        *telemetry.GaugeVec
+	redrives                       *telemetry.CounterVec
 	bytes                          telemetry.Counter
 	duration                       telemetry.Histogram
 	samples                        *telemetry.CounterVec
@@ -25,6 +27,8 @@ func newMetrics(reg *telemetry.Registry, a *API) *metrics {
 		routed:     reg.Counter("ingest_routed_total", "Matches of events and routes."),
 		unrouted:   reg.Counter("ingest_route_copies_lost_total", "Copies of events that were not written because the topic of their route is not there."),
 		skipped:    reg.CounterVec("ingest_skipped_total", "Things in bodies of foreign formats that are no events, as their senders were told.", "format"),
+		letters:    reg.GaugeVec("dead_letters", "Dead letters on their topic, by reason and state.", "reason", "state"),
+		redrives:   reg.CounterVec("dead_letter_redrives_total", "Dead letters sent again, by outcome.", "outcome"),
 		bytes:      reg.Counter("ingest_bytes_total", "Bytes of the bodies as sent."),
 		samples:    reg.CounterVec("prometheus_samples_total", "Samples of remote writes, by what became of them.", "outcome"),
 		duration:   reg.Histogram("ingest_request_duration_seconds", "Time from the first byte of the body to the answer.", nil),

@@ -35,8 +35,9 @@ func (a *API) mountRoutes(m *httpx.Mux) {
 }
 
 func (a *API) getRoutes(w http.ResponseWriter, r *http.Request) {
-	p, ok := paging(w, r)
-	if !ok {
+	p, err := paging(r)
+	if err != nil {
+		a.failed(w, r, err)
 		return
 	}
 	out := struct {
@@ -129,7 +130,9 @@ func (a *API) command(w http.ResponseWriter, r *http.Request, name string, text 
 
 // topicIsThere answers itself when the topic of a route is not.
 func (a *API) topicIsThere(w http.ResponseWriter, r *http.Request, topic string) bool {
-	infos, err := a.describe(r, topic)
+	ctx, cancel := a.asking(r.Context())
+	defer cancel()
+	infos, err := a.bus.Describe(ctx, topic)
 	switch {
 	case errors.Is(err, bus.ErrUnknownTopic), err == nil && len(infos) == 0:
 		badRoute(w, r, &route.Fault{Pointer: "/to", Code: "topic", Detail: fmt.Sprintf("there is no topic %q; create it by POST /topics first", topic)})

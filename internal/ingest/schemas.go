@@ -59,8 +59,9 @@ func infoOf(name, topic string) SchemaInfo {
 }
 
 func (a *API) getSchemas(w http.ResponseWriter, r *http.Request) {
-	p, ok := paging(w, r)
-	if !ok {
+	p, err := paging(r)
+	if err != nil {
+		a.failed(w, r, err)
 		return
 	}
 	all := []SchemaInfo{}

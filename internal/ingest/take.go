@@ -40,6 +40,8 @@ type Record struct {
 	Headers []event.Header // tell how to read it; they do not travel on
 	ID      string         // id of the event when the payload names none
 	Time    int64          // microseconds since the epoch, time of the event when the payload names none; 0 = now
+
+	Redrives int // how often the dead letter that it was had been sent again; travels on as event.HeaderRedrives
 }
 
 // Outcome is what became of a Record. Bad is nil when it is on its topic, at the place named, now or from before.
@@ -59,7 +61,7 @@ func (a *API) Offer(ctx context.Context, records []Record) ([]Outcome, error) {
 	b := batches.Get().(*batch)
 	defer a.finish(b)
 	out := make([]Outcome, len(records))
-	d := event.Decoder{Limits: a.cfg.Event}
+	d := a.newDecoder()
 	var e event.Event
 	var body []byte
 	for _, r := range records {
@@ -75,6 +77,7 @@ func (a *API) Offer(ctx context.Context, records []Record) ([]Outcome, error) {
 			body = event.AppendJSON(body, &e)
 		}
 		b.bad = append(b.bad, bad)
+		b.redrives = append(b.redrives, r.Redrives)
 		b.spans = append(b.spans, span{from, len(body)})
 	}
 	b.quiet, b.results = true, true
@@ -89,6 +92,11 @@ func (a *API) Offer(ctx context.Context, records []Record) ([]Outcome, error) {
 		}
 	}
 	return out, nil
+}
+
+// newDecoder reads what lies on topics, as all their readers do.
+func (a *API) newDecoder() event.Decoder {
+	return event.Decoder{Limits: a.cfg.Event, Schemas: a.Schemas}
 }
 
 // carry takes a batch of this process whose items are known down the road.

@@ -59,7 +59,7 @@ func (a *API) learn(ctx context.Context) (n int, err error) {
 		return 0, err
 	}
 	defer reader.Close()
-	l := learner{decoder: event.Decoder{Limits: a.cfg.Event, Schemas: a.Schemas}, future: a.cfg.MaxFuture.Microseconds()}
+	l := learner{decoder: a.newDecoder(), future: a.cfg.MaxFuture.Microseconds()}
 	for open > 0 {
 		fetch, err := reader.Poll(ctx)
 		if err != nil {

@@ -138,16 +138,27 @@ func (s *Service) began(lanes []*lane, l *layout) {
 	s.readyOnce.Do(func() { close(s.ready) })
 }
 
-// commitPositions tells lag tools how far the windows are, until ctx ends.
+// commitPositions tells lag tools how far the windows are, from their beginning on, until ctx ends.
 func (s *Service) commitPositions(ctx context.Context) {
-	tick := time.NewTicker(5 * time.Second)
+	select {
+	case <-s.ready:
+	case <-ctx.Done():
+		return
+	}
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	var told map[string]map[int32]int64
 	for {
-		select {
-		case <-tick.C:
-			if err := s.bus.CommitGroup(ctx, Group, s.counted()); err != nil && ctx.Err() == nil {
+		if now := s.counted(); !maps.EqualFunc(now, told, maps.Equal) {
+			err := s.bus.CommitGroup(ctx, Group, now)
+			if err == nil {
+				told = now
+			} else if ctx.Err() == nil {
 				s.log.Debug("positions not committed", "group", Group, "error", err)
 			}
+		}
+		select {
+		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}

@@ -1,0 +1,254 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+func (a *API) mountTopics(m *httpx.Mux) {
+	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
+	ok, bad := httpx.Answer("200", "done"), httpx.Answer("400", "a parameter or the body cannot be read")
+	none, conflict := httpx.Answer("404", "there is no such topic"), httpx.Answer("409", "hxp needs it as it is, or it exists already")
+	unfit, away := httpx.Answer("422", "not possible like this; errors and detail say why"), httpx.Answer("503", "the brokers do not answer, see Retry-After")
+	m.HandleFunc("GET /topics", a.asked(a.getTopics), httpx.Doc("Lists the topics."), limit, cursor, ok, bad, away)
+	m.HandleFunc("POST /topics", a.asked(a.postTopic), httpx.Doc("Makes a topic. Body: name, partitions, replication_factor, config with Kafka's names."),
+		httpx.Body("application/json"), httpx.Answer("201", "made; Location names it"), bad, conflict, unfit, away)
+	m.HandleFunc("GET /topics/{name}", a.asked(a.getTopic), httpx.Doc("Describes one topic with its settings and the bounds of its logs."), ok, none, away)
+	m.HandleFunc("PATCH /topics/{name}", a.asked(a.patchTopic), httpx.Doc("Gives a topic more partitions and other settings; null sets one back to the broker's default."),
+		httpx.Body("application/json"), ok, bad, none, conflict, unfit, away)
+	m.HandleFunc("DELETE /topics/{name}", a.asked(a.deleteTopic), httpx.Doc("Deletes a topic with everything in it; not those that hxp needs."),
+		httpx.Answer("204", "deleted"), none, conflict, away)
+	m.HandleFunc("GET /topics/{name}/messages", a.asked(a.getMessages), httpx.Doc("Reads messages of a topic, of one partition or of all of them."),
+		httpx.Query("partition", "number of the partition; all of them when absent"), httpx.Query("offset", "first offset; needs partition"),
+		httpx.Query("from", "RFC 3339: messages that the broker took at this time or later"), httpx.Query("key", "only messages with exactly this key"),
+		httpx.Query("event_type", "only events of this type"), httpx.Query("contains", "only messages whose value has this text"), limit, cursor, ok, bad, none, away)
+}
+
+// topicBody is the wish of POST and PATCH. Both numbers are pointers because 0 is wrong and absent is not.
+type topicBody struct {
+	Name        string             `json:"name"`
+	Partitions  *int               `json:"partitions"`
+	Replication *int               `json:"replication_factor"`
+	Config      map[string]setting `json:"config"`
+}
+
+// setting is the value of a setting: text, or a number or truth value that is taken as its text; null = the broker's default.
+type setting struct{ text *string }
+
+// UnmarshalJSON takes a scalar.
+func (s *setting) UnmarshalJSON(b []byte) error {
+	b = bytes.TrimSpace(b)
+	switch b[0] {
+	case 'n':
+		s.text = nil
+	case '"':
+		return json.Unmarshal(b, &s.text)
+	case '{', '[':
+		return wrong(http.StatusUnprocessableEntity, "/config", "wrong_type", "the value of a setting is text")
+	default:
+		s.text = new(string(b))
+	}
+	return nil
+}
+
+const (
+	maxTopicPartitions = 10_000
+	maxTopicReplicas   = 32
+	maxSettings        = 64
+)
+
+// check refuses what no broker could do, before one is asked.
+func (t *topicBody) check() error {
+	unfit := func(where, code, detail string) error {
+		return wrong(http.StatusUnprocessableEntity, where, code, detail)
+	}
+	if p := t.Partitions; p != nil && (*p < 1 || *p > maxTopicPartitions) {
+		return unfit("/partitions", "out_of_range", fmt.Sprintf("%d is not a number from 1 to %d", *p, maxTopicPartitions))
+	}
+	if n := t.Replication; n != nil && (*n < 1 || *n > maxTopicReplicas) {
+		return unfit("/replication_factor", "out_of_range", fmt.Sprintf("%d is not a number from 1 to %d", *n, maxTopicReplicas))
+	}
+	if len(t.Config) > maxSettings {
+		return unfit("/config", "too_many", fmt.Sprintf("%d settings are more than %d", len(t.Config), maxSettings))
+	}
+	for name := range t.Config {
+		if name == "" || len(name) > 249 {
+			return unfit("/config", "unknown_field", fmt.Sprintf("there is no setting %q of topics", clip(name)))
+		}
+	}
+	return nil
+}
+
+func (t *topicBody) settings() map[string]*string {
+	out := make(map[string]*string, len(t.Config))
+	for name, v := range t.Config {
+		out[name] = v.text
+	}
+	return out
+}
+
+// complete gives the wish what hxp gives a topic of its own.
+func (t *topicBody) complete(own event.Topic) {
+	if t.Partitions == nil && own.Partitions > 0 {
+		t.Partitions = &own.Partitions
+	}
+	if t.Config == nil {
+		t.Config = map[string]setting{}
+	}
+	if _, given := t.Config["retention.ms"]; !given {
+		ms := int64(-1)
+		if own.Retention > 0 {
+			ms = own.Retention.Milliseconds()
+		}
+		t.Config["retention.ms"] = setting{new(strconv.FormatInt(ms, 10))}
+	}
+}
+
+func deref(n *int) int {
+	if n == nil {
+		return 0
+	}
+	return *n
+}
+
+func (a *API) postTopic(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	var t topicBody
+	if err := bodyOf(w, r, &t); err != nil {
+		return err
+	}
+	if err := bus.TopicName(t.Name); err != nil {
+		return wrong(http.StatusUnprocessableEntity, "/name", "bad_name", err.Error())
+	}
+	own, ours := event.TopicNamed(t.Name)
+	if !ours && (strings.HasPrefix(t.Name, "hxp-") || strings.HasPrefix(t.Name, "__")) {
+		return wrong(http.StatusUnprocessableEntity, "/name", "reserved", "names that begin with hxp- or __ belong to hxp and to Kafka")
+	}
+	if err := t.check(); err != nil {
+		return err
+	}
+	if ours { // it was deleted behind our back: what is not said is as hxp makes it
+		t.complete(own)
+	}
+	if err := a.lossless(t.Name, &t); err != nil {
+		return err
+	}
+	if err := a.bus.CreateTopic(ctx, bus.NewTopic{Name: t.Name, Partitions: deref(t.Partitions), Replication: deref(t.Replication), Config: t.settings()}); err != nil {
+		return inConfig(err, &t)
+	}
+	a.log.Info("topic made", "topic", t.Name, "request_id", httpx.RequestID(r.Context()))
+	made, err := a.topic(ctx, t.Name)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/topics/"+t.Name)
+	httpx.JSON(w, http.StatusCreated, made)
+	return nil
+}
+
+func (a *API) patchTopic(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("name")
+	var t topicBody
+	if err := bodyOf(w, r, &t); err != nil {
+		return err
+	}
+	info, err := a.topicInfo(ctx, name)
+	if err != nil {
+		return err
+	}
+	switch {
+	case t.Name != "" && t.Name != name:
+		return wrong(http.StatusUnprocessableEntity, "/name", "fixed", "a topic keeps its name")
+	case t.Replication != nil && *t.Replication != info.Replication:
+		return wrong(http.StatusUnprocessableEntity, "/replication_factor", "fixed", "replicas are moved with the tools of the brokers (kafka-reassign-partitions), not here")
+	case t.Partitions != nil && *t.Partitions < info.Partitions && *t.Partitions > 0:
+		return wrong(http.StatusUnprocessableEntity, "/partitions", "fewer", fmt.Sprintf("the topic has %d partitions and never gets fewer", info.Partitions))
+	case t.Partitions == nil && len(t.Config) == 0 && t.Replication == nil && t.Name == "":
+		return wrong(http.StatusUnprocessableEntity, "/", "empty", "name partitions or config, or there is nothing to change")
+	}
+	if err := t.check(); err != nil {
+		return err
+	}
+	if err := a.mayChange(info, &t); err != nil {
+		return err
+	}
+	if err := a.bus.AlterTopic(ctx, name, deref(t.Partitions), t.settings()); err != nil {
+		return inConfig(err, &t)
+	}
+	a.log.Info("topic changed", "topic", name, "partitions", deref(t.Partitions), "settings", len(t.Config), "request_id", httpx.RequestID(r.Context()))
+	now, err := a.topic(ctx, name)
+	if err == nil {
+		httpx.JSON(w, http.StatusOK, now)
+	}
+	return err
+}
+
+// mayChange keeps the topics that hxp stands on as it needs them.
+func (a *API) mayChange(info *bus.TopicInfo, t *topicBody) error {
+	if strings.HasPrefix(info.Name, "__") {
+		return &fault{status: http.StatusConflict, detail: info.Name + " belongs to Kafka itself"}
+	}
+	if info.Internal && t.Partitions != nil && *t.Partitions != info.Partitions {
+		return wrong(http.StatusConflict, "/partitions", "fixed", "hxp looks after the partitions of its internal topics itself")
+	}
+	return a.lossless(info.Name, t)
+}
+
+// lossless refuses settings by which a topic of hxp's own would lose records that are still needed.
+func (a *API) lossless(name string, t *topicBody) error {
+	own, ok := event.TopicNamed(name)
+	if !ok {
+		return nil
+	}
+	if s, given := t.Config["cleanup.policy"]; given && s.text != nil && strings.TrimSpace(*s.text) != "delete" {
+		return wrong(http.StatusConflict, "/config/cleanup.policy", "loses_records", "compaction would remove events that share a key; topics of hxp keep cleanup.policy=delete")
+	}
+	if own.Retention > 0 {
+		return nil
+	}
+	for _, s := range []string{"retention.ms", "retention.bytes"} {
+		if v, given := t.Config[s]; given && (v.text == nil || strings.TrimSpace(*v.text) != "-1") {
+			return wrong(http.StatusConflict, "/config/"+s, "loses_records", "hxp itself decides what of "+name+" may go; it has no retention of its own")
+		}
+	}
+	return nil
+}
+
+// inConfig points at the setting that the broker named in its refusal.
+func inConfig(err error, t *topicBody) error {
+	no, ok := errors.AsType[*bus.RefusedError](err)
+	if !ok {
+		return err
+	}
+	for name := range t.Config {
+		if strings.Contains(no.Detail, name) {
+			return &fault{http.StatusUnprocessableEntity, no.Detail, []httpx.FieldError{{Pointer: "/config/" + name, Code: "refused", Detail: no.Detail}}}
+		}
+	}
+	return err
+}
+
+func (a *API) deleteTopic(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	info, err := a.topicInfo(ctx, r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	if _, own := event.TopicNamed(info.Name); own || info.Internal {
+		return &fault{status: http.StatusConflict, detail: "hxp needs the topic " + info.Name + "; it cannot be deleted"}
+	}
+	if err := a.bus.DeleteTopic(ctx, info.Name); err != nil {
+		return err
+	}
+	a.log.Info("topic deleted", "topic", info.Name, "messages", info.Messages, "request_id", httpx.RequestID(r.Context()))
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
