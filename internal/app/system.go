@@ -351,7 +351,8 @@ func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
 }
 
 func (s *system) buildBoard(name string) (run.Service, error) {
-	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Log: s.log.With("service", name)})
+	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs,
+		DeadLetters: s.toKafkaAPI(), Log: s.log.With("service", name)})
 	if err != nil {
 		return nil, err
 	}

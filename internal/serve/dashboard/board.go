@@ -33,16 +33,11 @@ var Boards = []Board{
 			"load against latency, with the point where it bends",
 		},
 	},
-	{
-		Name: "system", Title: "System health", Question: "Is the pipeline itself well?", Script: "planned.js", page: "planned.html",
-		Shows: []string{
-			"each stage from ingest to screen, with rate, lag and drops",
-			"partitions with offset, watermark and late events",
-			"broker, disk and retention left",
-			"dead letters, with reasons and a way to send them again",
-		},
-	},
+	{Name: systemBoard, Title: "System health", Question: "Is the pipeline itself well?", Script: "system.js", Style: "system.css", page: "system.html", Foot: "Times are UTC."},
 }
+
+// systemBoard is the board that also shows the dead letters, which kafka-api keeps.
+const systemBoard = "system"
 
 // scheduler is the page of the batch work. It is not one of the boards: its data comes from the API beside it, see MountScheduler.
 var scheduler = Board{

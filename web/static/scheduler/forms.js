@@ -1,19 +1,9 @@
 // What is asked before something starts: a trigger with its interval, a backfill with its preview, and "are you sure".
 import { el, setText } from "../dom.js";
+import { field, sheet } from "../ui.js";
 import { call, changed, dagPath, explain } from "./api.js";
 import { backfillHash, button, date, interval, runHash, toast } from "./parts.js";
 
-function sheet(title, ...content) {
-  const box = el("dialog", { class: "sheet" }), form = el("form", { method: "dialog", novalidate: true }, el("header", { class: "sheet-head" }, el("h2", {}, title), el("button", { class: "icon-button", type: "button", "aria-label": "Close", onclick: () => box.close() }, "✕")), ...content);
-  box.append(form);
-  box.addEventListener("close", () => box.remove());
-  box.addEventListener("click", (e) => { if (e.target === box) box.close(); });
-  document.body.append(box);
-  box.showModal();
-  return { box, form };
-}
-
-const field = (text, input, hint) => el("label", { class: "field" }, el("span", {}, text), input, ...(hint ? [el("small", {}, hint)] : []));
 const at = (value, type) => el("input", { type, value: value ?? "", step: type === "datetime-local" ? 60 : false });
 const utc = (input) => (input.value ? (input.type === "date" ? `${input.value}T00:00:00Z` : `${input.value.slice(0, 16)}:00Z`) : null);
 

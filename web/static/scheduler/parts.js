@@ -1,9 +1,11 @@
 // What the views of the scheduler share: states and small pieces of the page.
 import { el, setText, svg } from "../dom.js";
+import { toast } from "../ui.js";
 import { call, changed, dagPath, explain } from "./api.js";
 import { interval, long, took } from "./times.js";
 
 export * from "./times.js";
+export { button, facts, icon, icons, toast } from "../ui.js";
 
 const words = { success: "success", running: "running", queued: "queued", failed: "failed", cancelled: "cancelled", up_for_retry: "waits for a retry", upstream_failed: "not run: upstream failed" };
 const glyphs = { success: "M3.6 8.4l3 3 5.8-6.4", failed: "M4.8 4.8l6.4 6.4m0-6.4l-6.4 6.4", running: "M6 4.2l5.6 3.8L6 11.8z", queued: "M5 8h.01M8 8h.01M11 8h.01", cancelled: "M4.5 8h7", up_for_retry: "M11.8 6.2A4.3 4.3 0 1 0 12.3 9M12 3.6v2.9H9.1", upstream_failed: "M8 11.8V4.6M5 7.4l3-3 3 3" };
@@ -17,13 +19,6 @@ export function sign(state, size = 16) {
 }
 
 export const stateBadge = (state) => el("span", { class: `state s-${state ?? "none"}` }, sign(state, 14), stateWord(state));
-
-export function toast(text, kind = "") {
-  const node = el("div", { class: `toast ${kind}` }, text);
-  document.getElementById("toasts").append(node);
-  setText(document.getElementById("announce"), text);
-  setTimeout(() => node.remove(), kind === "bad" ? 9000 : 4000);
-}
 
 // Does something that changes the scheduler, says how it went, and lets the view look again.
 export async function act(work, done) {
@@ -76,16 +71,6 @@ export function crumbs(path) {
   const node = document.getElementById("crumbs");
   node.replaceChildren(...path.flatMap(([text, href], i) => [...(i ? [el("span", { "aria-hidden": "true" }, "/")] : []), href ? el("a", { href }, text) : el("span", {}, text)]));
   node.hidden = path.length === 0;
-}
-
-export const icon = (d) => svg("svg", { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" }, svg("path", { d }));
-export const icons = { play: "M5 3.4v9.2l7.4-4.6z", past: "M13.2 8A5.2 5.2 0 1 1 8 2.8c1.6 0 3 .7 4 1.8M12.4 2v2.9H9.5M8 5.4V8l1.9 1.5", again: "M12.9 6.1A5.2 5.2 0 1 0 13.2 9M13 2.9v3.3H9.7", stop: "M4 4h8v8H4z", check: "M3 8.4l3.2 3.2L13 4.8", cross: "M4 4l8 8m0-8l-8 8", pause: "M5.5 3.5v9M10.5 3.5v9" };
-
-export const button = (text, symbol, onclick, kind = "") => el("button", { class: `button ${kind}`, type: "button", onclick }, ...(symbol ? [icon(icons[symbol])] : []), el("span", {}, text));
-
-// A list of facts.
-export function facts(pairs) {
-  return el("dl", { class: "facts" }, ...pairs.filter(([, v]) => v !== undefined && v !== null && v !== "").flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)]));
 }
 
 export function progress(done, total, label, failed = 0) {
