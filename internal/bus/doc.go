@@ -1,9 +1,11 @@
 // Package bus is the client side of the topics. It is the one home of the Kafka client library: rooms say bus.Message,
 // Producer and Reader and never import the library itself.
 //
-// In: messages to write (Producer), offsets to read from (Reader), wishes about topics (EnsureTopics).
+// In: messages to write (Producer), offsets to read from (Reader), wishes about topics (EnsureTopics, CreateTopic, AlterTopic)
+// and groups (PlanReset, Reset).
 //
-// Out: acknowledged partitions and offsets, batches of messages with the bounds of their partition, descriptions of topics.
+// Out: acknowledged partitions and offsets, batches of messages with the bounds of their partition, descriptions of topics and
+// groups, and whether the brokers answer at all (Pulse).
 //
 // Promised: a message that Send reports as written is written by all in-sync replicas (acks=all), and the library's own
 // retries write it once (idempotent producer). Messages with the same key go to the partition to which Kafka's own clients
@@ -15,7 +17,7 @@
 // state fed by it is the same everywhere, survives restarts of everything, and is built anew when the topic is made anew.
 //
 // On failure: a broker that is away is waited for, inside, as long as the context allows; a moved leader is followed. An
-// error for which Retryable is true means "later"; another one means "not like this", and ErrAccess means that somebody has to
+// error for which Retryable is true means "later"; another one means "not like this", RefusedError with the broker's reason, and ErrAccess means that somebody has to
 // mend a setting or a right first: Connect then gives up at once and says which. After a failed Send a message may
 // still have been written (the acknowledgement was lost), so whoever sends it again must be able to recognise it.
 package bus

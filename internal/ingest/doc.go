@@ -6,13 +6,16 @@
 // Langfuse's exports, by the decoders of package format. Take and Offer bring events of this process onto it.
 //
 // Out go canonical events on the topics of their kinds, keyed by request, and what is not valid, whole and with a reason, on
-// the topic of the dead letters. GET /topics and GET /dead-letters look at what is there.
+// the topic of the dead letters.
+//
+// Beside it the API manages the bus: topics and their settings, messages, consumer groups, and dead letters, which go the same
+// road again when they are redriven. Their state is what their topic says: letters, and marks of what became of them.
 //
 // Promised: the answer comes after the brokers acknowledged everything it speaks of, accepted and refused items alike, with
 // acks=all. A 400 or 413 has taken nothing. "Duplicate" is answered only for an event that is known to be written; the
 // same id in flight waits for that outcome. The filter behind it is bounded and forgets the oldest: it saves work, the
 // readers of the topics decide. Memory is bounded by the bytes of bodies under way, beyond which 429 is answered.
 //
-// On failure of the brokers the answer is 503 with Retry-After and the sender tries again; what had been written by then is
+// On failure of the brokers the answer is 503 with Retry-After, at once while they are away, and the sender tries again; what had been written by then is
 // recognised by its id, so give ids or an Idempotency-Key.
 package ingest
