@@ -122,8 +122,11 @@ func (a *API) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	a.log.Warn("the brokers could not be asked", "path", r.URL.Path, "error", err)
 	detail := "the brokers cannot be asked now"
-	if errors.Is(err, bus.ErrAway) {
+	switch {
+	case errors.Is(err, bus.ErrAway):
 		detail = "the brokers do not answer; what was acknowledged is safe with them"
+	case errors.Is(err, bus.ErrAccess):
+		detail = err.Error() // says what to mend
 	}
 	httpx.Unavailable(w, r, http.StatusServiceUnavailable, time.Second, detail)
 }

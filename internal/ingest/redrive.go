@@ -82,9 +82,12 @@ func (r *Redrive) add(one RedriveResult) {
 	}
 }
 
-// status: everything, something or nothing is on its topic.
+// status: everything, something or nothing is on its topic. A dry run has done what it was asked for.
 func (r *Redrive) status() int {
-	good, all := r.Counts[didRedrive]+r.Counts[didBefore]+r.Counts[wouldBe], 0
+	if r.DryRun {
+		return http.StatusOK
+	}
+	good, all := r.Counts[didRedrive]+r.Counts[didBefore], 0
 	for _, n := range r.Counts {
 		all += n
 	}

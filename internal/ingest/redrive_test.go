@@ -76,7 +76,10 @@ func TestRedrive(t *testing.T) {
 	if s, r := f.redrive(`{"ids":["` + ids[0] + `"],"dry_run":true` + patch + `}`); s != 200 || r.Results[0].Outcome != "valid" || !strings.Contains(string(r.Results[0].Event), `"duration_ms":90`) {
 		t.Errorf("dry run: %d %+v", s, r)
 	}
-	if len(f.stored()) != 0 {
+	if s, r := f.redrive(`{"filter":{},"dry_run":true}`); s != 200 || r.Counts["rejected"] != 3 || len(r.Results) != 3 {
+		t.Errorf("dry run of all: %d %+v", s, r)
+	}
+	if d := f.letter(ids[1]); len(f.stored()) != 0 || d.RedriveCount != 0 {
 		t.Error("a dry run wrote something")
 	}
 	s, r := f.redrive(`{"ids":["` + strings.Join(ids, `","`) + `"]` + patch + `}`)
