@@ -14,19 +14,29 @@ import (
 )
 
 func (a *API) mountDeadLetters(m *httpx.Mux) {
-	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
+	away := httpx.Answer("503", "the brokers do not answer, see Retry-After")
 	filters := []httpx.Option{httpx.Query("topic", "where it was read or would have gone"), httpx.Query("reason", "reason code"),
-		httpx.Query("since", "RFC 3339: received at this time or later"), httpx.Query("until", "RFC 3339: received before"), httpx.Query("state", "open or redriven")}
-	ok, bad, away := httpx.Answer("200", "done"), httpx.Answer("400", "a parameter or the body cannot be read"), httpx.Answer("503", "the brokers do not answer, see Retry-After")
+		httpx.Query("since", "received at this time or later", httpx.Time()), httpx.Query("until", "received before", httpx.Time()),
+		httpx.Query("state", "what became of it", httpx.OneOf(stateOpen, stateRedriven)), httpx.Answer("400", "a wrong parameter"), away}
 	with := func(more ...httpx.Option) []httpx.Option { return append(more, filters...) }
-	m.HandleFunc("GET /dead-letters", a.asked(a.getDeadLetters), with(httpx.Doc("Lists what was refused, with the reason, the newest first."), limit, cursor, ok, bad, away)...)
-	m.HandleFunc("GET /dead-letters/summary", a.asked(a.getDeadLetterSummary), with(httpx.Doc("Counts the dead letters by reason code."), ok, bad, away)...)
-	m.HandleFunc("GET /dead-letters/{id}", a.asked(a.getDeadLetter), httpx.Doc("Shows one dead letter."), ok, httpx.Answer("404", "there is no such letter"), away)
+	m.HandleFunc("GET /dead-letters", a.asked(a.getDeadLetters), with(httpx.Doc("Lists what was refused, with the reason, the newest first."), httpx.Paging(), httpx.Answer("200", "the letters", deadLetterList{}))...)
+	m.HandleFunc("GET /dead-letters/summary", a.asked(a.getDeadLetterSummary), with(httpx.Doc("Counts the dead letters by reason code."), httpx.Answer("200", "the counts", DeadLetterSummary{}))...)
+	m.HandleFunc("GET /dead-letters/{id}", a.asked(a.getDeadLetter), httpx.Doc("Shows one dead letter."), httpx.Answer("200", "the letter", DeadLetter{}), httpx.Answer("404", "there is no such letter"), away)
 	m.HandleFunc("POST /dead-letters/redrive", a.postRedrive,
 		httpx.Doc("Sends dead letters again: ids, or those that a filter of the list's parameters finds, each changed by a JSON merge patch if one is given. With dry_run nothing is written."),
-		httpx.Body("application/json"), httpx.Answer("200", "all of them are on their topics"), httpx.Answer("207", "some of them are, results says which"), bad,
-		httpx.Answer("404", "there is no letter of that id"), httpx.Answer("422", "none of them is; results says why, or the body cannot be used"), away)
+		httpx.Body("application/json"), httpx.BodyOf(redriveDoc), httpx.Answer("200", "all of them are on their topics, or it was a dry run", Redrive{}),
+		httpx.Answer("207", "some of them are, results says which", Redrive{}), httpx.Answer("400", "the body cannot be read"), httpx.Answer("404", "there is no letter of that id"),
+		httpx.Answer("413", "the body is too large"), httpx.AnswerAs("422", "application/json", "none of them is; results says why", Redrive{}), away)
 }
+
+// redriveDoc describes redriveBody.
+var redriveDoc = httpx.Schema{"type": "object", "additionalProperties": false, "properties": map[string]any{
+	"ids": httpx.Schema{"type": "array", "items": httpx.Text(0, 1024), "maxItems": maxRedriveIDs},
+	"filter": httpx.Schema{"type": "object", "additionalProperties": false, "properties": map[string]any{
+		"topic": httpx.Text(0, 249), "reason": httpx.Text(0, 249), "since": httpx.Time(), "until": httpx.Time(), "state": httpx.OneOf(stateOpen)}},
+	"patch":   httpx.Schema{"type": []string{"object", "null"}, "description": "RFC 7396, applied to each payload"},
+	"dry_run": httpx.Flag(), "limit": httpx.Whole(0, maxRedrive), "cursor": httpx.Schema{"type": "string", "description": "next_cursor of the redrive before"},
+}}
 
 // DeadLetter is a dead letter as GET /dead-letters and hxp dead-letters show it.
 type DeadLetter struct {
@@ -46,6 +56,11 @@ type DeadLetter struct {
 	State         string       `json:"state"`
 	RedriveCount  int          `json:"redrive_count"`
 	RedrivableAt  *string      `json:"redrivable_at,omitempty"` // of an event from the future: when its time has come
+}
+
+type deadLetterList struct {
+	DeadLetters []DeadLetter `json:"dead_letters"`
+	Next        *string      `json:"next_cursor"`
 }
 
 type headerItem struct {
@@ -139,10 +154,7 @@ func (a *API) getDeadLetters(ctx context.Context, w http.ResponseWriter, r *http
 	if err != nil {
 		return err
 	}
-	out := struct {
-		DeadLetters []DeadLetter `json:"dead_letters"`
-		Next        *string      `json:"next_cursor"`
-	}{DeadLetters: make([]DeadLetter, 0, len(list))}
+	out := deadLetterList{DeadLetters: make([]DeadLetter, 0, len(list))}
 	for i := range list {
 		if d := payloads[list[i].position]; d != nil {
 			out.DeadLetters = append(out.DeadLetters, a.showLetter(&list[i], d))

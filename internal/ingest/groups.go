@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,16 +17,24 @@ import (
 )
 
 func (a *API) mountGroups(m *httpx.Mux) {
-	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
-	ok, bad := httpx.Answer("200", "done"), httpx.Answer("400", "a parameter or the body cannot be read")
-	none, away := httpx.Answer("404", "there is no such group"), httpx.Answer("503", "the brokers do not answer, see Retry-After")
-	m.HandleFunc("GET /consumer-groups", a.asked(a.getGroups), httpx.Doc("Lists the consumer groups with their lag."), limit, cursor, ok, bad, away)
-	m.HandleFunc("GET /consumer-groups/{id}", a.asked(a.getGroup), httpx.Doc("Describes one consumer group: members, and position, end and lag of each partition."), ok, none, away)
+	none, away := httpx.Answer("404", "there is no such group, topic or partition"), httpx.Answer("503", "the brokers do not answer, see Retry-After")
+	m.HandleFunc("GET /consumer-groups", a.asked(a.getGroups), httpx.Doc("Lists the consumer groups with their lag."), httpx.Paging(), httpx.Answer("200", "the groups, by id", groupList{}), away)
+	m.HandleFunc("GET /consumer-groups/{id}", a.asked(a.getGroup), httpx.Doc("Describes one consumer group: members, and position, end and lag of each partition."),
+		httpx.Answer("200", "the group", wholeGroup{}), none, away)
 	m.HandleFunc("POST /consumer-groups/{id}/reset", a.asked(a.resetGroup),
-		httpx.Doc("Puts a group without members elsewhere: to \"earliest\", \"latest\", a time in RFC 3339, or offsets {TOPIC: {\"PARTITION\": OFFSET}}. With dry_run it says what would be done."),
-		httpx.Body("application/json"), ok, bad, none, httpx.Answer("409", "the group is one of hxp's own, or has active members"),
-		httpx.Answer("422", "not possible like this; errors and detail say why"), away)
+		httpx.Doc("Puts a group without members elsewhere. With dry_run it says what would be done."),
+		httpx.Body("application/json"), httpx.BodyOf(resetDoc), httpx.Answer("200", "what was done, or would be", GroupReset{}),
+		httpx.Answer("400", "the body cannot be read"), none, httpx.Answer("409", "the group is one of hxp's own, or has active members"),
+		httpx.Answer("413", "the body is too large"), httpx.Answer("422", "not possible like this; errors and detail say why"), away)
 }
+
+// resetDoc describes resetBody.
+var resetDoc = httpx.Schema{"type": "object", "additionalProperties": false, "required": []string{"to"}, "properties": map[string]any{
+	"to": httpx.Schema{"anyOf": []httpx.Schema{httpx.OneOf("earliest", "latest"), httpx.Time(),
+		{"type": "object", "description": "offsets: {TOPIC: {\"PARTITION\": OFFSET}}", "minProperties": 1,
+			"additionalProperties": httpx.Schema{"type": "object", "propertyNames": httpx.Schema{"pattern": "^[0-9]{1,9}$"}, "additionalProperties": httpx.Whole(0, math.MaxInt64)}}}},
+	"dry_run": httpx.Flag(),
+}}
 
 // Group is a consumer group as GET /consumer-groups and hxp topics groups show it.
 type Group struct {
@@ -35,6 +44,18 @@ type Group struct {
 	Own        bool             `json:"own"` // hxp's: its positions are a courtesy to tools and cannot be reset
 	Members    []GroupMember    `json:"members,omitempty"`
 	Partitions []GroupPartition `json:"partitions,omitempty"`
+}
+
+type groupList struct {
+	Groups []Group `json:"groups"`
+	Next   *string `json:"next_cursor"`
+}
+
+// wholeGroup is a Group whose lists are never absent.
+type wholeGroup struct {
+	Group
+	Members    []GroupMember    `json:"members"`
+	Partitions []GroupPartition `json:"partitions"`
 }
 
 // GroupMember is a consumer of a group.
@@ -82,10 +103,7 @@ func (a *API) getGroups(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err != nil {
 		return err
 	}
-	out := struct {
-		Groups []Group `json:"groups"`
-		Next   *string `json:"next_cursor"`
-	}{Groups: []Group{}}
+	out := groupList{Groups: []Group{}}
 	for i := range all {
 		if all[i].ID <= p.after {
 			continue
@@ -105,11 +123,7 @@ func (a *API) getGroup(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	if err != nil {
 		return err
 	}
-	out := struct {
-		Group
-		Members    []GroupMember    `json:"members"` // never absent here
-		Partitions []GroupPartition `json:"partitions"`
-	}{Group: a.groupOf(g, true), Members: []GroupMember{}, Partitions: []GroupPartition{}}
+	out := wholeGroup{Group: a.groupOf(g, true), Members: []GroupMember{}, Partitions: []GroupPartition{}}
 	out.Members, out.Partitions = append(out.Members, out.Group.Members...), append(out.Partitions, out.Group.Partitions...)
 	httpx.JSON(w, http.StatusOK, out)
 	return nil

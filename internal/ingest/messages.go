@@ -43,6 +43,11 @@ type Message struct {
 	Reason        *ItemFault      `json:"reason,omitempty"` // why it is no event
 }
 
+type messageList struct {
+	Messages []Message `json:"messages"`
+	Next     *string   `json:"next_cursor"`
+}
+
 // ItemFault says why something is no event.
 type ItemFault struct {
 	Code    string `json:"code"`
@@ -82,10 +87,7 @@ func (a *API) getMessages(ctx context.Context, w http.ResponseWriter, r *http.Re
 		return err
 	}
 	page := b.page(found)
-	out := struct {
-		Messages []Message `json:"messages"`
-		Next     *string   `json:"next_cursor"`
-	}{Messages: make([]Message, 0, len(page)), Next: b.cursor()}
+	out := messageList{Messages: make([]Message, 0, len(page)), Next: b.cursor()}
 	for _, m := range page {
 		out.Messages = append(out.Messages, b.show(m))
 	}

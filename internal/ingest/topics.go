@@ -29,6 +29,11 @@ type Topic struct {
 	Logs    []TopicLog        `json:"logs,omitempty"`    // of one topic alone
 }
 
+type topicList struct {
+	Topics []Topic `json:"topics"`
+	Next   *string `json:"next_cursor"`
+}
+
 // TopicLog is what a partition holds: the first offset that is there and the one that the next message gets.
 type TopicLog struct {
 	Partition int32 `json:"partition"`
@@ -63,10 +68,7 @@ func (a *API) getTopics(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		return err
 	}
 	slices.SortFunc(infos, func(a, b bus.TopicInfo) int { return strings.Compare(a.Name, b.Name) })
-	out := struct {
-		Topics []Topic `json:"topics"`
-		Next   *string `json:"next_cursor"`
-	}{Topics: []Topic{}}
+	out := topicList{Topics: []Topic{}}
 	for _, t := range infos {
 		if t.Name <= p.after {
 			continue

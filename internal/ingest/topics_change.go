@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,22 +17,38 @@ import (
 )
 
 func (a *API) mountTopics(m *httpx.Mux) {
-	limit, cursor := httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before")
-	ok, bad := httpx.Answer("200", "done"), httpx.Answer("400", "a parameter or the body cannot be read")
+	bad, unfit := httpx.Answer("400", "a parameter or the body cannot be read"), httpx.Answer("422", "not possible like this; errors and detail say why")
 	none, conflict := httpx.Answer("404", "there is no such topic"), httpx.Answer("409", "hxp needs it as it is, or it exists already")
-	unfit, away := httpx.Answer("422", "not possible like this; errors and detail say why"), httpx.Answer("503", "the brokers do not answer, see Retry-After")
-	m.HandleFunc("GET /topics", a.asked(a.getTopics), httpx.Doc("Lists the topics."), limit, cursor, ok, bad, away)
-	m.HandleFunc("POST /topics", a.asked(a.postTopic), httpx.Doc("Makes a topic. Body: name, partitions, replication_factor, config with Kafka's names."),
-		httpx.Body("application/json"), httpx.Answer("201", "made; Location names it"), bad, conflict, unfit, away)
-	m.HandleFunc("GET /topics/{name}", a.asked(a.getTopic), httpx.Doc("Describes one topic with its settings and the bounds of its logs."), ok, none, away)
+	large, away := httpx.Answer("413", "the body is too large"), httpx.Answer("503", "the brokers do not answer, see Retry-After")
+	name := httpx.InPath("name", "name of the topic", httpx.Text(1, 249))
+	m.HandleFunc("GET /topics", a.asked(a.getTopics), httpx.Doc("Lists the topics."), httpx.Paging(), httpx.Answer("200", "the topics, by name", topicList{}), away)
+	m.HandleFunc("POST /topics", a.asked(a.postTopic), httpx.Doc("Makes a topic. Settings have Kafka's names."),
+		httpx.Body("application/json"), httpx.BodyOf(topicDoc("name")), httpx.Answer("201", "made; Location names it", Topic{}), bad, conflict, large, unfit, away)
+	m.HandleFunc("GET /topics/{name}", a.asked(a.getTopic), httpx.Doc("Describes one topic with its settings and the bounds of its logs."), name, httpx.Answer("200", "the topic", Topic{}), none, away)
 	m.HandleFunc("PATCH /topics/{name}", a.asked(a.patchTopic), httpx.Doc("Gives a topic more partitions and other settings; null sets one back to the broker's default."),
-		httpx.Body("application/json"), ok, bad, none, conflict, unfit, away)
+		name, httpx.Body("application/json"), httpx.BodyOf(topicDoc()), httpx.Answer("200", "the topic as it is now", Topic{}), bad, none, conflict, large, unfit, away)
 	m.HandleFunc("DELETE /topics/{name}", a.asked(a.deleteTopic), httpx.Doc("Deletes a topic with everything in it; not those that hxp needs."),
-		httpx.Answer("204", "deleted"), none, conflict, away)
-	m.HandleFunc("GET /topics/{name}/messages", a.asked(a.getMessages), httpx.Doc("Reads messages of a topic, of one partition or of all of them."),
-		httpx.Query("partition", "number of the partition; all of them when absent"), httpx.Query("offset", "first offset; needs partition"),
-		httpx.Query("from", "RFC 3339: messages that the broker took at this time or later"), httpx.Query("key", "only messages with exactly this key"),
-		httpx.Query("event_type", "only events of this type"), httpx.Query("contains", "only messages whose value has this text"), limit, cursor, ok, bad, none, away)
+		name, httpx.Answer("204", "deleted"), none, conflict, away)
+	m.HandleFunc("GET /topics/{name}/messages", a.asked(a.getMessages), httpx.Doc("Reads messages of a topic, of one partition or of all of them."), name,
+		httpx.Query("partition", "number of the partition; all of them when absent", httpx.Whole(0, math.MaxInt32)), httpx.Query("offset", "first offset; needs partition", httpx.Whole(0, math.MaxInt64)),
+		httpx.Query("from", "messages that the broker took at this time or later; not together with offset", httpx.Time()), httpx.Query("key", "only messages with exactly this key", httpx.Text(0, maxFilterText)),
+		httpx.Query("event_type", "only events of this type"), httpx.Query("contains", "only messages whose value has this text", httpx.Text(0, maxFilterText)),
+		httpx.Paging(), httpx.Answer("200", "the messages, by time", messageList{}), bad, none, away)
+}
+
+// topicDoc describes topicBody.
+func topicDoc(required ...string) httpx.Schema {
+	doc := httpx.Schema{"type": "object", "additionalProperties": false, "properties": map[string]any{
+		"name":               httpx.Schema{"type": "string", "pattern": "^[a-zA-Z0-9._-]{1,249}$"},
+		"partitions":         httpx.Schema{"type": []string{"integer", "null"}, "minimum": 1, "maximum": maxTopicPartitions},
+		"replication_factor": httpx.Schema{"type": []string{"integer", "null"}, "minimum": 1, "maximum": maxTopicReplicas},
+		"config": httpx.Schema{"type": []string{"object", "null"}, "maxProperties": maxSettings, "propertyNames": httpx.Schema{"minLength": 1, "maxLength": 249},
+			"additionalProperties": httpx.Schema{"type": []string{"string", "number", "boolean", "null"}}},
+	}}
+	if required != nil {
+		doc["required"] = required
+	}
+	return doc
 }
 
 // topicBody is the wish of POST and PATCH. Both numbers are pointers because 0 is wrong and absent is not.
