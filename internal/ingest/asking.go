@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -107,7 +109,10 @@ func bodyOf(w http.ResponseWriter, r *http.Request, v any) error {
 		return bad
 	}
 	if bad, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return wrong(http.StatusUnprocessableEntity, "/"+strings.ReplaceAll(bad.Field, ".", "/"), "wrong_type", fmt.Sprintf("%s is not what belongs here; it is %s", bad.Value, bad.Type))
+		if bad.Field == "" {
+			return &fault{status: http.StatusBadRequest, detail: "the body is not a JSON object but " + article(bad.Value)}
+		}
+		return wrong(http.StatusUnprocessableEntity, "/"+strings.ReplaceAll(bad.Field, ".", "/"), "wrong_type", "must be "+kindOf(bad.Type)+", not "+article(bad.Value))
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return wrong(http.StatusUnprocessableEntity, "/"+strings.Trim(name, `"`), "unknown_field", "there is no such field; leave it out or mend its name")
@@ -131,6 +136,29 @@ func (a *API) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	httpx.Unavailable(w, r, http.StatusServiceUnavailable, time.Second, detail)
 }
 
+// kindOf names what JSON has for a type of ours.
+func kindOf(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice:
+		return "an array"
+	case reflect.Map, reflect.Struct:
+		return "an object"
+	}
+	return "a whole number"
+}
+
+// article puts one before what package json calls a value.
+func article(value string) string {
+	if value == "array" || value == "object" {
+		return "an " + value
+	}
+	return "a " + value
+}
+
 // page is what a list was asked for.
 type page struct {
 	limit int
@@ -143,20 +171,30 @@ const maxPage = 1000
 func paging(r *http.Request) (page, error) {
 	p := page{limit: 100}
 	q := r.URL.Query()
-	if s := q.Get("limit"); s != "" {
+	if s := q.Get("limit"); q.Has("limit") {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 1 || n > maxPage {
 			return p, wrong(http.StatusBadRequest, "limit", "out_of_range", fmt.Sprintf("%q is not a number from 1 to %d", clip(s), maxPage))
 		}
 		p.limit = n
 	}
-	if s := q.Get("cursor"); s != "" {
+	if s := q.Get("cursor"); q.Has("cursor") {
 		var err error
 		if p.after, err = decodeCursor(s); err != nil {
 			return p, err
 		}
 	}
 	return p, nil
+}
+
+// given refuses parameters that are there without a value.
+func given(q url.Values, names ...string) error {
+	for _, name := range names {
+		if q.Has(name) && q.Get(name) == "" {
+			return wrong(http.StatusBadRequest, name, "required", "it has no value; leave it out or give one")
+		}
+	}
+	return nil
 }
 
 func decodeCursor(s string) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -26,16 +27,18 @@ func (a *API) mountDeadLetters(m *httpx.Mux) {
 		httpx.Doc("Sends dead letters again: ids, or those that a filter of the list's parameters finds, each changed by a JSON merge patch if one is given. With dry_run nothing is written."),
 		httpx.Body("application/json"), httpx.BodyOf(redriveDoc), httpx.Answer("200", "all of them are on their topics, or it was a dry run", Redrive{}),
 		httpx.Answer("207", "some of them are, results says which", Redrive{}), httpx.Answer("400", "the body cannot be read"), httpx.Answer("404", "there is no letter of that id"),
-		httpx.Answer("413", "the body is too large"), httpx.AnswerAs("422", "application/json", "none of them is; results says why", Redrive{}), away)
+		httpx.Answer("413", "the body is too large"), httpx.AnswerAs("422", "application/json", "", httpx.Schema{"type": "object"}),
+		httpx.AnswerAs("422", "application/problem+json", "none of them is, and results says why; or the body cannot be used", httpx.Schema{"type": "object"}), away)
 }
 
 // redriveDoc describes redriveBody.
 var redriveDoc = httpx.Schema{"type": "object", "additionalProperties": false, "properties": map[string]any{
-	"ids": httpx.Schema{"type": "array", "items": httpx.Text(0, 1024), "maxItems": maxRedriveIDs},
-	"filter": httpx.Schema{"type": "object", "additionalProperties": false, "properties": map[string]any{
+	"ids": httpx.Schema{"type": []string{"array", "null"}, "items": httpx.Text(0, 1024), "maxItems": maxRedriveIDs},
+	"filter": httpx.Schema{"type": []string{"object", "null"}, "additionalProperties": false, "properties": map[string]any{
 		"topic": httpx.Text(0, 249), "reason": httpx.Text(0, 249), "since": httpx.Time(), "until": httpx.Time(), "state": httpx.OneOf(stateOpen)}},
 	"patch":   httpx.Schema{"type": []string{"object", "null"}, "description": "RFC 7396, applied to each payload"},
-	"dry_run": httpx.Flag(), "limit": httpx.Whole(0, maxRedrive), "cursor": httpx.Schema{"type": "string", "description": "next_cursor of the redrive before"},
+	"dry_run": httpx.Schema{"type": []string{"boolean", "null"}}, "limit": httpx.Schema{"type": []string{"integer", "null"}, "minimum": 0, "maximum": maxRedrive},
+	"cursor": httpx.Schema{"type": []string{"string", "null"}, "description": "next_cursor of the redrive before"},
 }}
 
 // DeadLetter is a dead letter as GET /dead-letters and hxp dead-letters show it.
@@ -105,6 +108,14 @@ func originalHeaders(d *event.DeadLetter) []event.Header {
 	return out
 }
 
+// wantedBy reads the filters of a query.
+func wantedBy(q url.Values) (*wanted, error) {
+	if err := given(q, "since", "until", "state"); err != nil {
+		return nil, err
+	}
+	return wantedOf(q.Get, "", http.StatusBadRequest)
+}
+
 // wantedOf reads the filters of a query, or of a body by the same names.
 func wantedOf(param func(string) string, where string, status int) (*wanted, error) {
 	q := &wanted{topic: param("topic"), reason: param("reason"), state: param("state")}
@@ -130,7 +141,7 @@ func (a *API) getDeadLetters(ctx context.Context, w http.ResponseWriter, r *http
 	if err != nil {
 		return err
 	}
-	q, err := wantedOf(r.URL.Query().Get, "", http.StatusBadRequest)
+	q, err := wantedBy(r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -197,7 +208,7 @@ type DeadLetterSummary struct {
 }
 
 func (a *API) getDeadLetterSummary(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
-	q, err := wantedOf(r.URL.Query().Get, "", http.StatusBadRequest)
+	q, err := wantedBy(r.URL.Query())
 	if err != nil {
 		return err
 	}

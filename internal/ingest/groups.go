@@ -33,7 +33,7 @@ var resetDoc = httpx.Schema{"type": "object", "additionalProperties": false, "re
 	"to": httpx.Schema{"anyOf": []httpx.Schema{httpx.OneOf("earliest", "latest"), httpx.Time(),
 		{"type": "object", "description": "offsets: {TOPIC: {\"PARTITION\": OFFSET}}", "minProperties": 1,
 			"additionalProperties": httpx.Schema{"type": "object", "propertyNames": httpx.Schema{"pattern": "^[0-9]{1,9}$"}, "additionalProperties": httpx.Whole(0, math.MaxInt64)}}}},
-	"dry_run": httpx.Flag(),
+	"dry_run": httpx.Schema{"type": []string{"boolean", "null"}},
 }}
 
 // Group is a consumer group as GET /consumer-groups and hxp topics groups show it.

@@ -99,6 +99,9 @@ func (a *API) getMessages(ctx context.Context, w http.ResponseWriter, r *http.Re
 func (a *API) browse(ctx context.Context, r *http.Request) (*browse, error) {
 	q := r.URL.Query()
 	p, err := paging(r)
+	if err == nil {
+		err = given(q, "partition", "offset", "from", "event_type")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func TestSchemas(t *testing.T) {
 	var names []string
 	for next := ""; ; {
 		var page schemaPage
-		if err := json.Unmarshal(ask(http.MethodGet, "/schemas?limit=2&cursor="+next, "").Body.Bytes(), &page); err != nil {
+		if err := json.Unmarshal(ask(http.MethodGet, "/schemas?limit=2"+next, "").Body.Bytes(), &page); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range page.Schemas {
@@ -48,7 +48,7 @@ func TestSchemas(t *testing.T) {
 		if page.Next == nil {
 			break
 		}
-		next = *page.Next
+		next = "&cursor=" + *page.Next
 	}
 	if got := strings.Join(names, " "); got != "llm_request user_feedback system_metric business_event envelope" {
 		t.Errorf("pages: %s", got)

@@ -38,8 +38,12 @@ func (a *API) mountTopics(m *httpx.Mux) {
 
 // topicDoc describes topicBody.
 func topicDoc(required ...string) httpx.Schema {
+	name := any("string")
+	if required == nil {
+		name = []string{"string", "null"}
+	}
 	doc := httpx.Schema{"type": "object", "additionalProperties": false, "properties": map[string]any{
-		"name":               httpx.Schema{"type": "string", "pattern": "^[a-zA-Z0-9._-]{1,249}$"},
+		"name":               httpx.Schema{"type": name, "pattern": "^[a-zA-Z0-9._-]{1,249}$"},
 		"partitions":         httpx.Schema{"type": []string{"integer", "null"}, "minimum": 1, "maximum": maxTopicPartitions},
 		"replication_factor": httpx.Schema{"type": []string{"integer", "null"}, "minimum": 1, "maximum": maxTopicReplicas},
 		"config": httpx.Schema{"type": []string{"object", "null"}, "maxProperties": maxSettings, "propertyNames": httpx.Schema{"minLength": 1, "maxLength": 249},

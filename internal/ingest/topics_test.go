@@ -87,7 +87,7 @@ func TestTopicRefusals(t *testing.T) {
 		{"POST", "/topics", `{"name":"x","partitions":-5}`, 422, "/partitions", "-5"},
 		{"POST", "/topics", `{"name":"x","partitions":0}`, 422, "/partitions", "0 is not"},
 		{"POST", "/topics", `{"name":"x","partitions":9}`, 422, "", "at most 8"},
-		{"POST", "/topics", `{"name":"x","partitions":"two"}`, 422, "/partitions", "not what belongs"},
+		{"POST", "/topics", `{"name":"x","partitions":"two"}`, 422, "/partitions", "must be a whole number, not a string"},
 		{"POST", "/topics", `{"name":"x","replication_factor":3}`, 422, "", "one replica"},
 		{"POST", "/topics", `{"name":"x","config":{"no.such.setting":"1"}}`, 422, "/config/no.such.setting", "no setting"},
 		{"POST", "/topics", `{"name":"x","config":{"retention.ms":"soon"}}`, 422, "/config/retention.ms", "not a number"},
@@ -218,7 +218,7 @@ func TestMessages(t *testing.T) {
 	}
 	for query, status := range map[string]int{
 		"partition=99": 400, "partition=x": 400, "partition=-1": 400, "offset=3": 400, "partition=0&offset=-1": 400, "limit=many": 400, "limit=0": 400, "from=soon": 400,
-		"partition=0&offset=1&from=2026-01-01T00:00:00Z": 400, "event_type=none": 400, "cursor=%00": 400, "cursor=bm90": 400, "key=" + strings.Repeat("k", 2000): 400,
+		"partition=0&offset=1&from=2026-01-01T00:00:00Z": 400, "event_type=none": 400, "cursor=%00": 400, "cursor=": 400, "from=": 400, "offset=": 400, "limit=": 400, "cursor=bm90": 400, "key=" + strings.Repeat("k", 2000): 400,
 	} {
 		if s := f.call("GET", "/topics/llm-requests/messages?"+query, nil, nil); s != status {
 			t.Errorf("%s: %d", query, s)
