@@ -24,6 +24,7 @@ type Expr struct {
 	source  string
 	program cel.Program
 	guard   guard
+	simple  simple
 	strange []string
 }
 
@@ -85,7 +86,7 @@ func Compile(source string) (*Expr, error) {
 		return nil, &Error{Detail: err.Error()}
 	}
 	root := checked.NativeRep().Expr()
-	return &Expr{source: source, program: program, guard: guardOf(root), strange: strangers(root)}, nil
+	return &Expr{source: source, program: program, guard: guardOf(root), simple: simpleOf(root), strange: strangers(root)}, nil
 }
 
 func faultOf(issues *cel.Issues) *Error {
@@ -111,6 +112,9 @@ var ErrNotBool = errors.New("the expression gave no bool")
 func (x *Expr) Matches(e *event.Event) (bool, error) {
 	if !x.guard.passes(e) {
 		return false, nil
+	}
+	if answer := x.simple.holds(e); answer != unsure {
+		return answer == yes, nil
 	}
 	s := scopes.Get().(*scope)
 	s.e, s.data.e = e, e

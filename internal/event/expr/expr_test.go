@@ -131,7 +131,7 @@ func TestStrangeFieldsAreNamed(t *testing.T) {
 	}
 }
 
-// What the guard says must be what the evaluation says.
+// What the guard and the plain questions say must be what the evaluation says.
 func TestGuardAgrees(t *testing.T) {
 	sources := []string{
 		`event_type == "llm_request" && data.model == "gpt-4" && data.success == false`,
@@ -140,6 +140,15 @@ func TestGuardAgrees(t *testing.T) {
 		`event.data.model == "gpt-4" && data.duration_ms > 1.0`,
 		`(data.model == "gpt-5" && true) || event_type == "llm_request"`,
 		`!(data.model == "gpt-4")`, `data.model == ""`, `data.nothing == "x" && false`,
+		`event_type == "llm_request"`, `data.success == false`, `data.success == true`, `event.data.success == false && has(data.cost_usd)`, `has(data.ttft_ms)`,
+		`has(data.model) && data.model == ""`, `data.tenant == ""`, `data.cpu_usage == 75.0`, `data.cpu_usage >= 75`, `has(data.nvlink_gbps)`,
+	}
+	for _, field := range []string{"duration_ms", "cost_usd", "prompt_tokens", "status_code"} {
+		for _, op := range []string{"==", "<", "<=", ">", ">=", "!="} {
+			for _, n := range []string{"2500", "2500.0", "0.0125", "120", "120.5", "-1", "429.0", "1e300"} {
+				sources = append(sources, "data."+field+" "+op+" "+n, n+" "+op+" data."+field, "has(data."+field+") && data."+field+" "+op+" "+n)
+			}
+		}
 	}
 	for _, source := range sources {
 		x, err := Compile(source)
@@ -148,11 +157,11 @@ func TestGuardAgrees(t *testing.T) {
 		}
 		for _, text := range []string{request, sample, strings.Replace(request, "gpt-4", "gpt-5", 1)} {
 			e := parse(t, text)
-			with, _ := x.Matches(e)
+			with, bad := x.Matches(e)
 			bare := *x
-			bare.guard = guard{}
-			without, _ := bare.Matches(e)
-			if with != without {
+			bare.guard, bare.simple = guard{}, simple{}
+			without, badly := bare.Matches(e)
+			if settled := !x.guard.passes(e); with != without || (bad == nil) != (badly == nil) && !settled && !strings.Contains(source, "has(") {
 				t.Errorf("%s on %s: %v with the guard, %v without", source, e.ID, with, without)
 			}
 		}
