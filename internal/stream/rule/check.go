@@ -23,10 +23,19 @@ type Test struct {
 
 // Sample is an event of a test, or many of them.
 type Sample struct {
-	At    Duration        `json:"at"`    // after the begin of the test
-	Every Duration        `json:"every"` // between repeated ones
-	Count int             `json:"count"`
-	Event json.RawMessage `json:"event"` // as it would be sent; "{i}" in texts is the number of the repetition
+	At        Duration        `json:"at"`              // after the begin of the test
+	Every     Duration        `json:"every,omitempty"` // between repeated ones
+	Count     int             `json:"count"`
+	EventType string          `json:"event_type"`
+	Data      json.RawMessage `json:"data"` // "{i}" in texts is the number of the repetition
+}
+
+// event reads repetition n of s.
+func (s *Sample) event(parser *event.Parser, n int) (e event.Event, bad *event.Invalid) {
+	text := appendText([]byte(`{"event_id":"test","timestamp":0,"event_type":`), s.EventType)
+	text = append(append(append(text, `,"data":`...), s.Data...), '}')
+	bad = parser.Parse([]byte(strings.ReplaceAll(string(text), "{i}", strconv.Itoa(n))), &e)
+	return e, bad
 }
 
 // Expect is an alert that must fire.
@@ -77,6 +86,7 @@ func (d *decoder) test(n *node, pointer string, t *Test) {
 	if v := seen["until"]; v != nil {
 		t.Until = d.duration(v, pointer+"/until", interval)
 	}
+	t.Events, t.Expect = []Sample{}, []Expect{}
 	d.each(seen["events"], pointer+"/events", func(item *node, at string) { t.Events = append(t.Events, d.sample(item, at)) })
 	d.each(seen["expect"], pointer+"/expect", func(item *node, at string) { t.Expect = append(t.Expect, d.expect(item, at)) })
 	total := 0
@@ -127,23 +137,17 @@ func (d *decoder) sample(n *node, pointer string) (s Sample) {
 		d.fault(n, pointer, "the events reach beyond %s", Duration(4*MaxWindow))
 		s.Count = 1
 	}
-	text := []byte(`{"event_id":"test","timestamp":0,"event_type":`)
 	if v := seen["event_type"]; v != nil {
-		text = v.json(text)
+		s.EventType = d.scalar(v, pointer+"/event_type", shape{kind: "text"})
 	} else {
 		d.fault(n, pointer+"/event_type", "event_type is missing")
 		return s
 	}
-	text = append(text, `,"data":`...)
+	s.Data = json.RawMessage("{}")
 	if v := seen["data"]; v != nil {
-		text = v.json(text)
-	} else {
-		text = append(text, "{}"...)
+		s.Data = v.json(nil)
 	}
-	s.Event = append(text, '}')
-	var parser event.Parser
-	var e event.Event
-	if bad := parser.Parse(s.Event, &e); bad != nil {
+	if _, bad := s.event(new(event.Parser), 0); bad != nil {
 		d.fault(n, pointer+bad.Pointer, "this is no event: %s", bad.Detail)
 	}
 	return s
@@ -250,8 +254,8 @@ func (t *Test) timeline() ([]event.Event, error) {
 	var parser event.Parser
 	for i, s := range t.Events {
 		for n := range s.Count {
-			var e event.Event
-			if bad := parser.Parse([]byte(strings.ReplaceAll(string(s.Event), "{i}", strconv.Itoa(n))), &e); bad != nil {
+			e, bad := s.event(&parser, n)
+			if bad != nil {
 				return nil, fmt.Errorf("test %s: event %d: %w", t.Name, i, bad)
 			}
 			e.ID = fmt.Sprintf("test-%d-%d", i, n)

@@ -15,7 +15,8 @@
 // # What is promised
 //
 //   - Decisions follow from the events, their places and the rules alone. They depend neither on how often Advance is called nor
-//     on the order in which events come, as long as each comes before Advance passes its time.
+//     on the order in which events come, as long as each comes before Advance passes its time. (Examples and contributors are a
+//     sample, in which the order shows.)
 //   - Windows slide: at the whole second s a rule sees the events in [s − window, s). Windows up to an hour have steps of one second,
 //     longer ones of a 3600th. Percentiles, distinct counts and comparisons with the past have steps of a 60th of the window. The
 //     window that an alert states is the one that was counted.
@@ -25,6 +26,6 @@
 //
 // The road through the files: language.go is the one table of keys, from which decode.go reads rules and schema.go writes the
 // JSON Schema. compile.go makes conditions and metrics ready, index.go finds the rules that an event may concern, engine.go and
-// group.go keep the counters, reading.go says whether a rule holds, episode.go what follows from it. check.go runs the
+// group.go keep the counters, snapshot.go carries them over a restart, reading.go says whether a rule holds, episode.go what follows from it. check.go runs the
 // tests that rules carry, pack.go holds the rules that come with hxp.
 package rule

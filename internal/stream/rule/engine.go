@@ -124,6 +124,7 @@ func (g *Engine) fold(r *compiled, e *event.Event) {
 		s.Num++
 	default:
 		r.metric.add(e, &s.tally)
+		s.Sum = finite(s.Sum)
 		if r.metric.spread {
 			s.spreadOut(r.metric, e)
 		}

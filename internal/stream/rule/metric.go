@@ -22,8 +22,11 @@ func (t *tally) merge(o *tally) {
 	t.Count += o.Count
 	t.Num = plus(t.Num, o.Num)
 	t.Den = plus(t.Den, o.Den)
-	t.Sum += o.Sum
+	t.Sum = finite(t.Sum + o.Sum)
 }
+
+// finite keeps sums of a stranger's numbers where they can be written.
+func finite(v float64) float64 { return min(max(v, -math.MaxFloat64), math.MaxFloat64) }
 
 // plus stops at the largest int64 instead of turning over.
 func plus(a, b int64) int64 {

@@ -50,7 +50,7 @@ func (r *compiled) read(g *group, at int64) reading {
 	ok := true
 	switch r.Type {
 	case Ratio:
-		x.value = float64(t.Num) / float64(t.Den)
+		x.value, ok = share(&t, 0)
 	case Distinct:
 		x.value = float64(g.distinct(x.from, at))
 	default:
@@ -124,12 +124,12 @@ func (r *compiled) against(g *group, at int64) reading {
 		return x
 	}
 	value, ok := r.metricOf(g, &now, x.from, at)
-	usual, known2 := r.metricOf(g, &before, start, x.from)
+	usual, usable := r.metricOf(g, &before, start, x.from)
 	if r.metric.grows {
 		usual *= float64(r.window) / float64(known)
 	}
-	x.value, x.threshold = value, usual*r.Factor
-	x.holds = ok && known2 && compare(x.value, r.Op, x.threshold)
+	x.value, x.threshold = value, finite(usual*r.Factor)
+	x.holds = ok && usable && compare(x.value, r.Op, x.threshold)
 	return x
 }
 

@@ -1,0 +1,260 @@
+package rule
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// An engine that is saved and taken up at any second goes on as if nothing had been.
+func TestSnapshot(t *testing.T) {
+	rules := []Rule{
+		one(t, "name: ratio\ntype: ratio\nof: data.success == false\nop: '>'\nvalue: 0.3\nwindow: 20s\nfor: 3s\nkeep_firing_for: 5s\ngroup_by: [model]"),
+		one(t, "name: p95\ntype: threshold\nmetric: latency_ms.p95\nop: '>'\nvalue: 3500\nwindow: 30s\ngroup_by: [model]"),
+		one(t, "name: absence\ntype: absence\nwindow: 5s\ngroup_by: [model]"),
+		one(t, "name: sequence\ntype: sequence\nsteps: [data.success == false, data.success == true, data.success == false]\nwithin: 9s\ngroup_by: [model]"),
+		one(t, "name: distinct\ntype: distinct\nfield: request_id\nop: '>'\nvalue: 8\nwindow: 15s\ngroup_by: [model]"),
+		one(t, "name: burn\ntype: burn_rate\ngood: data.success == true\nobjective: 0.99\nmin_count: 5\ngroup_by: [model]"),
+		one(t, "name: anomaly\ntype: anomaly\nmetric: tokens.total\nop: '>'\nfactor: 1.5\nwindow: 10s\nbaseline: 30s\nmin_count: 2\ngroup_by: [model]"),
+	}
+	rnd := rand.New(rand.NewPCG(9, 10))
+	for range 10 {
+		events := traffic(rnd, 250, 120)
+		want := story(play(t, rules, events, 150, nil))
+		for _, r := range rules {
+			if !strings.Contains(want, r.Name) {
+				t.Fatalf("%s decided nothing", r.Name)
+			}
+		}
+		cut := 1 + rnd.Int64N(149)
+		if got := story(broken(t, rules, events, 150, cut)); got != want {
+			t.Fatalf("saved at %d\ngot\n%s\nwant\n%s", cut, got, want)
+		}
+	}
+}
+
+// broken is play with an engine that is replaced at a second.
+func broken(t *testing.T, rules []Rule, events []event.Event, end, cut int64) (out []Decision) {
+	engine, err := New(rules, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for now := int64(0); now <= end; now++ {
+		for i := range events {
+			if at := events[i].Time - testBegin; at >= (now-1)*second && at < now*second {
+				engine.Event(&events[i], Position{Offset: int64(i)})
+			}
+		}
+		if now == cut {
+			text, err := engine.Export()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if engine, err = New(rules, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := engine.Import(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out = append(out, engine.Advance(testBegin+now*second)...)
+	}
+	return out
+}
+
+// A rule that was changed begins anew; the others go on.
+func TestSnapshotOfAChangedRule(t *testing.T) {
+	old, kept := one(t, plain), one(t, strings.Replace(plain, "name: x", "name: y", 1))
+	engine, err := New([]Rule{old, kept}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := call(0, "a", true)
+	engine.Event(&e, Position{})
+	text, err := engine.Export()
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := one(t, strings.Replace(plain, "60s", "61s", 1))
+	if engine, err = New([]Rule{changed, kept}, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Import(text); err != nil {
+		t.Fatal(err)
+	}
+	if n := engine.Stats().Groups; n != 1 {
+		t.Errorf("%d groups, want that of y", n)
+	}
+	for _, bad := range []string{"", "{}", `{"form":2}`, strings.Replace(string(text), `"key":""`, `"key":"AWE="`, 2)} {
+		if engine.Import([]byte(bad)) == nil {
+			t.Errorf("taken: %s", bad)
+		}
+	}
+}
+
+// Whatever a snapshot holds, it is refused, or the engine runs on.
+func FuzzImport(f *testing.F) {
+	rules := []Rule{
+		one(f, "name: a\ntype: ratio\nof: data.success == false\nop: '>'\nvalue: 0.3\nwindow: 20s\ngroup_by: [model]"),
+		one(f, "name: b\ntype: threshold\nmetric: latency_ms.p95\nop: '>'\nvalue: 0\nwindow: 20s"),
+		one(f, "name: c\ntype: sequence\nsteps: [data.success == false, data.success == true]\nwithin: 9s\ngroup_by: [model]"),
+		one(f, "name: d\ntype: burn_rate\ngood: data.success == true\nobjective: 0.99\nmin_count: 1"),
+	}
+	engine, err := New(rules, Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	engine.Advance(testBegin)
+	for i := range 9 {
+		e := call(float64(i), "a", i%3 == 0)
+		e.SetInt(event.DurationMS, int64(i)*1e9)
+		engine.Event(&e, Position{Offset: int64(i)})
+	}
+	engine.Advance(testBegin + 5*second)
+	text, err := engine.Export()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		engine, err := New(rules, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if engine.Import(data) != nil {
+			return
+		}
+		e := call(6, "a", true)
+		engine.Event(&e, Position{})
+		for _, d := range engine.Advance(testBegin + 20*second) {
+			if _, err := json.Marshal(d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := engine.Export(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Events that are older than allowed change nothing.
+func TestLate(t *testing.T) {
+	engine, err := New([]Rule{one(t, plain)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine.Advance(testBegin + 100*second)
+	for i := range 10 {
+		e := call(89.9-float64(i), "a", true)
+		engine.Event(&e, Position{})
+	}
+	if d := engine.Advance(testBegin + 110*second); len(d) != 0 {
+		t.Errorf("got %v", d)
+	}
+	if s := engine.Stats(); s.Late != 10 || s.Groups != 0 {
+		t.Errorf("got %+v", s)
+	}
+}
+
+// A stranger's keys cost bounded memory: a ratio counts them together, absence passes them over.
+func TestTooManyGroups(t *testing.T) {
+	engine, err := New([]Rule{
+		one(t, "name: ratio\ntype: ratio\nof: data.success == false\nop: '>'\nvalue: 0.5\nmin_count: 100\nwindow: 60s\ngroup_by: [model]\nmax_groups: 10"),
+		one(t, "name: silent\ntype: absence\nwindow: 600s\ngroup_by: [model]\nmax_groups: 10"),
+	}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine.Advance(testBegin)
+	for i := range 1000 {
+		e := call(float64(i)/100, fmt.Sprint("m", i), false)
+		engine.Event(&e, Position{Offset: int64(i)})
+	}
+	decisions := engine.Advance(testBegin + 10*second)
+	if len(decisions) != 1 || decisions[0].Key["model"] != "__other__" || decisions[0].Value != 1 {
+		t.Errorf("got %v", decisions)
+	}
+	if s := engine.Stats(); s.Groups != 21 || s.Overflow != 2*990 || s.Bytes > 1<<20 {
+		t.Errorf("got %+v", s)
+	}
+	engine.Advance(testBegin + 26*3600*second)
+	if s := engine.Stats(); s.Groups != 0 {
+		t.Errorf("after a day: %+v", s)
+	}
+}
+
+// A decision says what people need to look further.
+func TestDecisionExplains(t *testing.T) {
+	r := one(t, "name: x\ntype: ratio\nof: data.success == false\nop: '>'\nvalue: 0.5\nwindow: 60s\ngroup_by: [model]\nlabels: {team: red}\nseverity: critical")
+	var events []event.Event
+	for i := range 40 {
+		e := call(float64(i), "a", i%4 == 0)
+		e.SetText(event.Tenant, "t1")
+		if i%4 == 1 {
+			e.SetText(event.ErrorType, "timeout")
+		}
+		events = append(events, e)
+	}
+	decisions := play(t, []Rule{r}, events, 200, nil)
+	if len(decisions) != 2 || decisions[0].State != Firing || decisions[1].State != Resolved || decisions[0].ID != decisions[1].ID {
+		t.Fatalf("got %v", decisions)
+	}
+	text, err := json.Marshal(decisions[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"labels":{"alertname":"x","model":"a","team":"red"}`, `"severity":"critical"`, `"key":{"model":"a"}`, `{"field":"tenant","value":"t1","share":1,"of":`,
+		`"ends_at":"2026-01-01T00:01:40Z"`, `"request_ids":["r-a-39.000000"`, `"starts_at":"2026-01-01T00:00:03Z"`,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%s is not in %s", want, text)
+		}
+	}
+	if strings.Contains(string(text), "r-a-36.") { // a success
+		t.Errorf("a success is shown as an example: %s", text)
+	}
+}
+
+func benchmark(b *testing.B, rules []Rule) {
+	engine, err := New(rules, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	rnd := rand.New(rand.NewPCG(1, 1))
+	events := make([]event.Event, 4096)
+	for i := range events {
+		events[i] = call(0, fmt.Sprint("model-", rnd.IntN(20)), rnd.IntN(50) > 0)
+		events[i].SetText(event.UserID, fmt.Sprint("u", rnd.IntN(500)))
+		events[i].SetText(event.Tenant, fmt.Sprint("t", rnd.IntN(30)))
+		events[i].SetInt(event.DurationMS, rnd.Int64N(2e9))
+		events[i].SetInt(event.TTFT, rnd.Int64N(1e9))
+		events[i].SetInt(event.Cost, rnd.Int64N(1e6))
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		e := &events[n%len(events)]
+		e.Time = testBegin + int64(n)*second/300_000 // 300,000 events in a second
+		engine.Event(e, Position{Offset: int64(n)})
+		if n++; n%300_000 == 0 {
+			engine.Advance(testBegin + int64(n)*second/300_000)
+		}
+	}
+}
+
+// The cost of an event, Advance each second included.
+func BenchmarkPack(b *testing.B) { benchmark(b, Pack()) }
+
+// A thousand rules about models that the events are not of.
+func BenchmarkOthers(b *testing.B) {
+	var rules []Rule
+	for i := range MaxRules {
+		rules = append(rules, one(b, fmt.Sprintf("name: x%d\ntype: threshold\nwhen: event_type == \"llm_request\" && data.model == \"other-%d\"\nmetric: requests\nop: '>'\nvalue: 1\nwindow: 60s", i, i)))
+	}
+	benchmark(b, rules)
+}
