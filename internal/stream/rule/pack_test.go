@@ -29,3 +29,26 @@ func TestPack(t *testing.T) {
 		})
 	}
 }
+
+// The example of the page passes its test, and the page names each rule that comes with hxp.
+func TestPage(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("no example")
+	}
+	r := one(t, example)
+	results, err := Check(&r)
+	if err != nil || len(results) != 1 || len(results[0].Failed) > 0 {
+		t.Errorf("got %+v, %v", results, err)
+	}
+	for _, r := range Pack() {
+		if !strings.Contains(string(page), "["+r.Name+"]("+strings.TrimPrefix(r.Annotations["runbook_url"], "docs/")+")") {
+			t.Errorf("%s is not on the page", r.Name)
+		}
+	}
+}
