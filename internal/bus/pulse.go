@@ -20,6 +20,10 @@ const (
 // Pulse knows whether the brokers answer, so that whoever would wait for them in vain is told at once. One broker that answers
 // is enough: a moved leader is no reason to give up.
 type Pulse struct {
+	// Back, when set, runs when the brokers answer again, before anybody is told; an error means that they are not back yet. Set it
+	// before Run.
+	Back func(context.Context) error
+
 	ping func(context.Context) error
 
 	mu    sync.Mutex
@@ -39,9 +43,7 @@ func (b *Bus) NewPulse() *Pulse {
 func (p *Pulse) Run(ctx context.Context) {
 	refusals := 0
 	for {
-		beat, cancel := context.WithTimeout(ctx, beatWithin)
-		err := p.ping(beat)
-		cancel()
+		err := p.beat(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -59,6 +61,16 @@ func (p *Pulse) Run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// beat asks for one sign of life.
+func (p *Pulse) beat(ctx context.Context) error {
+	beat, cancel := context.WithTimeout(ctx, beatWithin)
+	defer cancel()
+	if err := p.ping(beat); err != nil || p.Back == nil || p.Away() == nil {
+		return err
+	}
+	return p.Back(beat)
 }
 
 // note takes a beat and returns why the brokers are away, if they are.

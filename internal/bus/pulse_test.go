@@ -86,3 +86,40 @@ func TestPulse(t *testing.T) {
 		}
 	})
 }
+
+// Nobody is told that the brokers are back before what has to be done then is done.
+func TestPulseBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &heart{answer: func(context.Context) error { return syscall.ECONNREFUSED }}
+		p := (&Bus{}).NewPulse()
+		p.ping = h.ping
+		fail := errors.New("not yet")
+		tried := 0
+		p.Back = func(context.Context) error {
+			if tried++; p.Away() == nil {
+				t.Error("it is told before")
+			}
+			if tried < 3 {
+				return fail
+			}
+			return nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); p.Run(ctx) }()
+		time.Sleep(10 * time.Second)
+		h.becomes(func(context.Context) error { return nil })
+		time.Sleep(300 * time.Millisecond) // one beat, or two
+		synctest.Wait()
+		if p.Away() == nil {
+			t.Error("back although that was not seen to")
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		cancel()
+		<-done
+		if err := p.Away(); err != nil || tried != 3 {
+			t.Errorf("%v after %d tries", err, tried)
+		}
+	})
+}

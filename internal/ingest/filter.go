@@ -96,6 +96,29 @@ func (f *filter) settle(id [2]uint64, written bool, p place) {
 	}
 }
 
+// forgetWhere drops events that were written where gone says that nothing is any more. What is in flight, or waits on disk, stays.
+func (f *filter) forgetWhere(gone func(place) bool) (n int) {
+	for i := range f.shards {
+		n += f.shards[i].forgetWhere(gone)
+	}
+	return n
+}
+
+func (s *shard) forgetWhere(gone func(place) bool) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.used {
+		at := (s.head + i) % len(s.ring)
+		if e := &s.ring[at]; e.place.offset >= 0 && gone(e.place) {
+			if slot, found := s.find(e.id); found == at {
+				s.remove(slot)
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // add remembers an event that is known to be written.
 func (f *filter) add(id [2]uint64, p place) {
 	s := f.shard(id)

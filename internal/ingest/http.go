@@ -30,6 +30,7 @@ type API struct {
 	filter  *filter // nil when switched off
 	metrics *metrics
 	rates   rates
+	logs    logs
 	quotas  *quota.Book // nil when nothing is limited
 	held    *holding    // nil when nothing is kept on disk
 	ready   chan struct{}
@@ -166,6 +167,7 @@ func (a *API) Run(ctx context.Context) error {
 	defer a.close()
 	var watching sync.WaitGroup
 	defer watching.Wait()
+	a.pulse.Back = func(ctx context.Context) error { return a.checkLogs(ctx, true) }
 	watching.Go(func() { a.pulse.Run(ctx) })
 	watching.Go(func() { a.followLetters(ctx) })
 	if a.held != nil {
@@ -186,6 +188,9 @@ func (a *API) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		a.sampleRates(ctx)
+		if err := a.checkLogs(ctx, false); err != nil && ctx.Err() == nil {
+			a.log.Debug("the topics could not be looked at", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

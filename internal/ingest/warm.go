@@ -32,11 +32,7 @@ func (a *API) warm(ctx context.Context) {
 }
 
 func (a *API) learn(ctx context.Context) (n int, err error) {
-	names := make([]string, len(event.Kinds))
-	for i, k := range event.Kinds {
-		names[i] = k.Topic()
-	}
-	bounds, err := a.bus.Offsets(ctx, names...)
+	bounds, err := a.bus.Offsets(ctx, kindTopics()...)
 	if err != nil {
 		return 0, err
 	}
