@@ -40,6 +40,7 @@ var formats = []format{
 	burstGPT,
 	azureLLM,
 	gentd26Requests,
+	gentd26Infra,
 	vllmEngine,
 	vllmDetail,
 	vllmGPU,
@@ -47,6 +48,7 @@ var formats = []format{
 	ragPulse,
 	mooncake,
 	llmPerf,
+	llmfaoVotes,
 	otlp,
 	liteLLM,
 	langfuse,
@@ -54,7 +56,7 @@ var formats = []format{
 }
 
 // later are the formats that the contract names and a later release reads.
-var later = []string{"gentd26-infra", "llmfao-votes", "alibaba-cara", "tool-operations"}
+var later = []string{"alibaba-cara", "tool-operations"}
 
 // Formats lists the names of the formats.
 func Formats() []string {
