@@ -369,7 +369,10 @@ func (a *API) settleLetters(ctx context.Context, tries []attempt, outcomes []Out
 			one.refuse(o.Bad)
 		} else {
 			m.Redriven, m.EventID = true, o.EventID
-			one.Outcome, one.EventID, one.Duplicate, one.Topic, one.Partition, one.Offset = didRedrive, o.EventID, o.Duplicate, o.Topic, &o.Partition, &o.Offset
+			one.Outcome, one.EventID, one.Duplicate, one.Topic = didRedrive, o.EventID, o.Duplicate, o.Topic
+			if o.Offset != held {
+				one.Partition, one.Offset = &o.Partition, &o.Offset
+			}
 		}
 		if one.Outcome == tooEarly {
 			continue

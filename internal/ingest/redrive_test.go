@@ -295,3 +295,16 @@ func TestDeadLetterMetrics(t *testing.T) {
 		}
 	}
 }
+
+// An event that waits on our disk for the brokers is taken, and lies nowhere yet.
+func TestRedriveOntoTheDisk(t *testing.T) {
+	api := newAPI(Defaults(), &written{}, nil, telemetry.NewRegistry())
+	out := &Redrive{Counts: map[string]int{}}
+	tries := []attempt{{letter: &letter{}, dead: &event.DeadLetter{ID: "1"}}}
+	if err := api.settleLetters(t.Context(), tries, []Outcome{{EventID: "e", Topic: "llm-requests", Partition: -1, Offset: held}}, out); err != nil {
+		t.Fatal(err)
+	}
+	if r := out.Results[0]; r.Outcome != didRedrive || r.Partition != nil || r.Offset != nil {
+		t.Errorf("%+v", r)
+	}
+}

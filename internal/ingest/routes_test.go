@@ -254,3 +254,17 @@ func TestRoutesToATopicThatIsGone(t *testing.T) {
 		})
 	}
 }
+
+func TestATopicThatRoutesNeedStays(t *testing.T) {
+	f := withRoutes(t)
+	f.put(t, "move", `data.model == "b"`, "team-b", "move")
+	if status, text := f.ask(t, "DELETE", "/topics/team-b", ""); status != 409 || !strings.Contains(text, "move") {
+		t.Errorf("with a route to it: %d %s", status, text)
+	}
+	if status, text := f.ask(t, "DELETE", "/routes/move", ""); status != 204 {
+		t.Fatalf("%d %s", status, text)
+	}
+	if status, text := f.ask(t, "DELETE", "/topics/team-b", ""); status != 204 {
+		t.Errorf("without: %d %s", status, text)
+	}
+}

@@ -23,6 +23,14 @@ type Commands interface {
 	Settled(ctx context.Context) error
 }
 
+// routesTo names the routes that send events to a topic.
+func (a *API) routesTo(topic string) []string {
+	if a.Routing.Routes == nil {
+		return nil
+	}
+	return a.Routing.Routes.Uses(topic)
+}
+
 // elsewhere stands in a place for the topic of a move: the filter remembers that an event was written, not on which of the
 // extra topics.
 const elsewhere = 255

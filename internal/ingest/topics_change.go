@@ -266,6 +266,9 @@ func (a *API) deleteTopic(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if _, own := event.TopicNamed(info.Name); own || info.Internal {
 		return &fault{status: http.StatusConflict, detail: "hxp needs the topic " + info.Name + "; it cannot be deleted"}
 	}
+	if uses := a.routesTo(info.Name); len(uses) > 0 {
+		return &fault{status: http.StatusConflict, detail: fmt.Sprintf("routes send events to %s: %s; delete them first (DELETE /routes/NAME)", info.Name, strings.Join(uses, ", "))}
+	}
 	if err := a.bus.DeleteTopic(ctx, info.Name); err != nil {
 		return err
 	}
