@@ -171,14 +171,14 @@ const maxPage = 1000
 func paging(r *http.Request) (page, error) {
 	p := page{limit: 100}
 	q := r.URL.Query()
-	if s := q.Get("limit"); q.Has("limit") {
+	if s := q.Get("limit"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 1 || n > maxPage {
 			return p, wrong(http.StatusBadRequest, "limit", "out_of_range", fmt.Sprintf("%q is not a number from 1 to %d", clip(s), maxPage))
 		}
 		p.limit = n
 	}
-	if s := q.Get("cursor"); q.Has("cursor") {
+	if s := q.Get("cursor"); s != "" {
 		var err error
 		if p.after, err = decodeCursor(s); err != nil {
 			return p, err

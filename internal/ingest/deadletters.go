@@ -33,13 +33,19 @@ func (a *API) mountDeadLetters(m *httpx.Mux) {
 
 // redriveDoc describes redriveBody.
 var redriveDoc = httpx.Schema{"type": "object", "additionalProperties": false, "properties": map[string]any{
-	"ids": httpx.Schema{"type": []string{"array", "null"}, "items": httpx.Text(0, 1024), "maxItems": maxRedriveIDs},
+	"ids": httpx.Schema{"type": []string{"array", "null"}, "items": httpx.Schema{"type": "string"}, "maxItems": maxRedriveIDs},
 	"filter": httpx.Schema{"type": []string{"object", "null"}, "additionalProperties": false, "properties": map[string]any{
-		"topic": httpx.Text(0, 249), "reason": httpx.Text(0, 249), "since": httpx.Time(), "until": httpx.Time(), "state": httpx.OneOf(stateOpen)}},
+		"topic": orNull(httpx.Schema{"type": "string"}), "reason": orNull(httpx.Schema{"type": "string"}), "since": orNull(httpx.Time()), "until": orNull(httpx.Time()),
+		"state": httpx.Schema{"enum": []any{stateOpen, nil}}}},
 	"patch":   httpx.Schema{"type": []string{"object", "null"}, "description": "RFC 7396, applied to each payload"},
 	"dry_run": httpx.Schema{"type": []string{"boolean", "null"}}, "limit": httpx.Schema{"type": []string{"integer", "null"}, "minimum": 0, "maximum": maxRedrive},
 	"cursor": httpx.Schema{"type": []string{"string", "null"}, "description": "next_cursor of the redrive before"},
 }}
+
+// orNull lets a value be null, which is as good as absent.
+func orNull(s httpx.Schema) httpx.Schema {
+	return httpx.Schema{"anyOf": []httpx.Schema{s, {"type": "null"}}}
+}
 
 // DeadLetter is a dead letter as GET /dead-letters and hxp dead-letters show it.
 type DeadLetter struct {
@@ -110,7 +116,7 @@ func originalHeaders(d *event.DeadLetter) []event.Header {
 
 // wantedBy reads the filters of a query.
 func wantedBy(q url.Values) (*wanted, error) {
-	if err := given(q, "since", "until", "state"); err != nil {
+	if err := given(q, "state"); err != nil {
 		return nil, err
 	}
 	return wantedOf(q.Get, "", http.StatusBadRequest)

@@ -100,7 +100,7 @@ func (a *API) browse(ctx context.Context, r *http.Request) (*browse, error) {
 	q := r.URL.Query()
 	p, err := paging(r)
 	if err == nil {
-		err = given(q, "partition", "offset", "from", "event_type")
+		err = given(q, "partition", "offset")
 	}
 	if err != nil {
 		return nil, err

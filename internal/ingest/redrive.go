@@ -42,12 +42,12 @@ const (
 
 // redriveBody is the wish of POST /dead-letters/redrive.
 type redriveBody struct {
-	IDs    []string          `json:"ids"`
-	Filter map[string]string `json:"filter"`
-	Patch  json.RawMessage   `json:"patch"`
-	DryRun bool              `json:"dry_run"`
-	Limit  int               `json:"limit"`
-	Cursor string            `json:"cursor"`
+	IDs    []string           `json:"ids"`
+	Filter map[string]*string `json:"filter"`
+	Patch  json.RawMessage    `json:"patch"`
+	DryRun bool               `json:"dry_run"`
+	Limit  int                `json:"limit"`
+	Cursor string             `json:"cursor"`
 }
 
 // RedriveResult tells what became of one letter.
@@ -164,9 +164,12 @@ func (b *redriveBody) check() error {
 	case b.Limit < 0 || b.Limit > maxRedrive:
 		return unfit("/limit", "out_of_range", fmt.Sprintf("%d is not a number from 1 to %d", b.Limit, maxRedrive))
 	}
-	for name := range b.Filter {
-		if !slices.Contains([]string{"topic", "reason", "since", "until", "state"}, name) {
+	for name, value := range b.Filter {
+		switch {
+		case !slices.Contains([]string{"topic", "reason", "since", "until", "state"}, name):
 			return unfit("/filter/"+clip(name), "unknown_field", "there is no such filter; they are topic, reason, since, until and state")
+		case name == "state" && value != nil && *value == "":
+			return unfit("/filter/"+name, "required", "it has no value; leave it out or give one")
 		}
 	}
 	b.Patch = bytes.TrimSpace(b.Patch)
@@ -179,12 +182,20 @@ func (b *redriveBody) check() error {
 	return nil
 }
 
+// filter is the value of a filter, "" when it is not given.
+func (b *redriveBody) filter(name string) string {
+	if v := b.Filter[name]; v != nil {
+		return *v
+	}
+	return ""
+}
+
 // chosen lists the letters to send again. What is known to be left out goes into the answer at once.
 func (a *API) chosen(b *redriveBody, out *Redrive) ([]letter, error) {
 	if b.Filter == nil {
 		return a.chosenByID(b.IDs, out)
 	}
-	q, err := wantedOf(func(name string) string { return b.Filter[name] }, "/filter/", http.StatusUnprocessableEntity)
+	q, err := wantedOf(b.filter, "/filter/", http.StatusUnprocessableEntity)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func topicDoc(required ...string) httpx.Schema {
 
 // topicBody is the wish of POST and PATCH. Both numbers are pointers because 0 is wrong and absent is not.
 type topicBody struct {
-	Name        string             `json:"name"`
+	Name        *string            `json:"name"`
 	Partitions  *int               `json:"partitions"`
 	Replication *int               `json:"replication_factor"`
 	Config      map[string]setting `json:"config"`
@@ -147,11 +147,15 @@ func (a *API) postTopic(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err := bodyOf(w, r, &t); err != nil {
 		return err
 	}
-	if err := bus.TopicName(t.Name); err != nil {
+	name := ""
+	if t.Name != nil {
+		name = *t.Name
+	}
+	if err := bus.TopicName(name); err != nil {
 		return wrong(http.StatusUnprocessableEntity, "/name", "bad_name", err.Error())
 	}
-	own, ours := event.TopicNamed(t.Name)
-	if !ours && (strings.HasPrefix(t.Name, "hxp-") || strings.HasPrefix(t.Name, "__")) {
+	own, ours := event.TopicNamed(name)
+	if !ours && (strings.HasPrefix(name, "hxp-") || strings.HasPrefix(name, "__")) {
 		return wrong(http.StatusUnprocessableEntity, "/name", "reserved", "names that begin with hxp- or __ belong to hxp and to Kafka")
 	}
 	if err := t.check(); err != nil {
@@ -160,18 +164,18 @@ func (a *API) postTopic(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if ours { // it was deleted behind our back: what is not said is as hxp makes it
 		t.complete(own)
 	}
-	if err := a.lossless(t.Name, &t); err != nil {
+	if err := a.lossless(name, &t); err != nil {
 		return err
 	}
-	if err := a.bus.CreateTopic(ctx, bus.NewTopic{Name: t.Name, Partitions: deref(t.Partitions), Replication: deref(t.Replication), Config: t.settings()}); err != nil {
+	if err := a.bus.CreateTopic(ctx, bus.NewTopic{Name: name, Partitions: deref(t.Partitions), Replication: deref(t.Replication), Config: t.settings()}); err != nil {
 		return inConfig(err, &t)
 	}
-	a.log.Info("topic made", "topic", t.Name, "request_id", httpx.RequestID(r.Context()))
-	made, err := a.topic(ctx, t.Name)
+	a.log.Info("topic made", "topic", name, "request_id", httpx.RequestID(r.Context()))
+	made, err := a.topic(ctx, name)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Location", "/topics/"+t.Name)
+	w.Header().Set("Location", "/topics/"+name)
 	httpx.JSON(w, http.StatusCreated, made)
 	return nil
 }
@@ -187,13 +191,13 @@ func (a *API) patchTopic(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return err
 	}
 	switch {
-	case t.Name != "" && t.Name != name:
+	case t.Name != nil && *t.Name != name:
 		return wrong(http.StatusUnprocessableEntity, "/name", "fixed", "a topic keeps its name")
 	case t.Replication != nil && *t.Replication != info.Replication:
 		return wrong(http.StatusUnprocessableEntity, "/replication_factor", "fixed", "replicas are moved with the tools of the brokers (kafka-reassign-partitions), not here")
 	case t.Partitions != nil && *t.Partitions < info.Partitions && *t.Partitions > 0:
 		return wrong(http.StatusUnprocessableEntity, "/partitions", "fewer", fmt.Sprintf("the topic has %d partitions and never gets fewer", info.Partitions))
-	case t.Partitions == nil && len(t.Config) == 0 && t.Replication == nil && t.Name == "":
+	case t.Partitions == nil && len(t.Config) == 0 && t.Replication == nil && t.Name == nil:
 		return wrong(http.StatusUnprocessableEntity, "/", "empty", "name partitions or config, or there is nothing to change")
 	}
 	if err := t.check(); err != nil {

@@ -218,7 +218,7 @@ func TestMessages(t *testing.T) {
 	}
 	for query, status := range map[string]int{
 		"partition=99": 400, "partition=x": 400, "partition=-1": 400, "offset=3": 400, "partition=0&offset=-1": 400, "limit=many": 400, "limit=0": 400, "from=soon": 400,
-		"partition=0&offset=1&from=2026-01-01T00:00:00Z": 400, "event_type=none": 400, "cursor=%00": 400, "cursor=": 400, "from=": 400, "offset=": 400, "limit=": 400, "cursor=bm90": 400, "key=" + strings.Repeat("k", 2000): 400,
+		"partition=0&offset=1&from=2026-01-01T00:00:00Z": 400, "event_type=none": 400, "cursor=%00": 400, "offset=": 400, "partition=": 400, "cursor=bm90": 400, "key=" + strings.Repeat("k", 2000): 400,
 	} {
 		if s := f.call("GET", "/topics/llm-requests/messages?"+query, nil, nil); s != status {
 			t.Errorf("%s: %d", query, s)
