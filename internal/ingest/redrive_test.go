@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,10 +206,16 @@ func TestRedriveOfARecord(t *testing.T) {
 }
 
 func TestRedriveOfTheFuture(t *testing.T) {
-	f := start(t, Defaults())
-	var now time.Time
-	f.api.now = func() time.Time { return now }
-	now = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	b := bustest.New(t)
+	api, err := New(Defaults(), b, nil, telemetry.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var later atomic.Int64 // than the first moment; the API looks at the clock by itself, too
+	api.now = func() time.Time {
+		return time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(later.Load()))
+	}
+	f := serve(t, api, b)
 	id := f.refused(`{"event_id":"later","event_type":"llm_request","timestamp":"2026-03-01T12:00:00Z","data":{"model":"m"}}`)[0]
 	if d := f.letter(id); d.ReasonCode != event.CodeFuture || d.RedrivableAt == nil || *d.RedrivableAt != "2026-03-01T11:55:00Z" {
 		t.Errorf("%+v", d)
@@ -218,7 +225,7 @@ func TestRedriveOfTheFuture(t *testing.T) {
 			t.Fatalf("%d %+v", s, r)
 		}
 	}
-	now = now.Add(12 * time.Hour)
+	later.Store(int64(12 * time.Hour))
 	if s, r := f.redrive(`{"filter":{}}`); s != 200 || r.Counts["redriven"] != 1 {
 		t.Errorf("%d %+v", s, r)
 	}

@@ -206,6 +206,11 @@ func (a *API) patchTopic(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err := a.mayChange(info, &t); err != nil {
 		return err
 	}
+	if _, input := event.KindOfTopic(name); input && deref(t.Partitions) > info.Partitions { // the journal of the windows has a partition for each number of the input
+		if err := a.bus.Grow(ctx, event.TopicPanes, deref(t.Partitions)); err != nil {
+			return err
+		}
+	}
 	if err := a.bus.AlterTopic(ctx, name, deref(t.Partitions), t.settings()); err != nil {
 		return inConfig(err, &t)
 	}
