@@ -51,11 +51,23 @@ func (b *Bus) AlterTopic(ctx context.Context, name string, partitions int, confi
 		if err := b.growBy(ctx, name, partitions); err != nil {
 			return err
 		}
+		b.lookAgain()
 	}
 	if len(changes) > 0 {
 		return altered(name)(b.admin.AlterTopicConfigs(ctx, changes, name))
 	}
 	return nil
+}
+
+// lookAgain lets the producers of this bus see new partitions now; those of others see them within a minute.
+func (b *Bus) lookAgain() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for c := range b.open {
+		if p, ok := c.(*Producer); ok {
+			p.client.ForceMetadataRefresh()
+		}
+	}
 }
 
 // growBy gives a topic exactly so many partitions; fewer than it has are refused.
