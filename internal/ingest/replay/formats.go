@@ -45,6 +45,8 @@ var formats = []format{
 	vllmDetail,
 	vllmGPU,
 	agentCalls,
+	toolOperations,
+	cara,
 	ragPulse,
 	mooncake,
 	llmPerf,
@@ -54,9 +56,6 @@ var formats = []format{
 	langfuse,
 	openAIUsage,
 }
-
-// later are the formats that the contract names and a later release reads.
-var later = []string{"alibaba-cara", "tool-operations"}
 
 // Formats lists the names of the formats.
 func Formats() []string {
@@ -72,13 +71,10 @@ func Formats() []string {
 
 // CheckFormat says what is wrong with the name of a format; "" (find out by content) is right.
 func CheckFormat(name string) error {
-	switch {
-	case name == "" || slices.Contains(Formats(), name):
+	if name == "" || slices.Contains(Formats(), name) {
 		return nil
-	case slices.Contains(later, name):
-		return fmt.Errorf("format %s is not read yet; this release reads %s", name, strings.Join(Formats(), ", "))
 	}
-	return fmt.Errorf("unknown format %q; this release reads %s", name, strings.Join(Formats(), ", "))
+	return fmt.Errorf("unknown format %q; known are %s", name, strings.Join(Formats(), ", "))
 }
 
 // columns finds the columns of a table by name; -1 where there is none.
@@ -172,6 +168,9 @@ func unmarshal(r row, into any) error {
 	err := json.Unmarshal(r.json, into)
 	var wrong *json.UnmarshalTypeError
 	if errors.As(err, &wrong) {
+		if wrong.Field == "" {
+			return fmt.Errorf("is a JSON %s, not an object", wrong.Value)
+		}
 		return fmt.Errorf("%s is a %s", wrong.Field, wrong.Value)
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +63,18 @@ func TestFormats(t *testing.T) {
 			`"timestamp":"2024-05-01T00:01:22.5Z","source":"replay:ragpulse","data":{"model":"ragpulse","request_id":"ID","session_id":"s-1","prompt_tokens":3112,"completion_tokens":192,"total_tokens":3304,"success":true}`},
 		{"agent-calls", "x", "", `{"start_time_iso":"2026-04-20T11:44:54.855935+00:00","start_time_s":1.0,"duration_ms":14716.823816299438,"request_model":"azure/x","input_tokens":18987,"output_tokens":217,"session_id":"s","response_id":null,"span_id":"sp","operation_name":"chat","status_code":2,"is_error":false,"finish_reasons":["tool_calls"]}`,
 			`"timestamp":"2026-04-20T11:44:54.855935Z","source":"replay:agent-calls","data":{"model":"azure/x","request_id":"sp","session_id":"s","operation":"chat","finish_reason":"tool_calls","duration_ms":14716.823816,"prompt_tokens":18987,"completion_tokens":217,"total_tokens":19204,"success":false}`},
+		{"alibaba-cara", "x", "", `{"request_id":"d2cf48ea","instance_id":"c240g5-1_port8300","instance_type":"qwen2.5-3b_p100","num_prompt_tokens":47,"num_predicted_output_tokens":1024,"actual_output_tokens":250,"actual_e2e_latency":23.71594337094575,"actual_ttft":0.13768915797118098,"actual_tpot":0.0946704377588558,"num_running":11,"num_waiting":0,"kv_cache_utilization":0.0,"prediction_timestamp":1773889091.8142216,"completion_timestamp":1773889115.8616304}`,
+			`"timestamp":"2026-03-19T02:58:11.814221Z","source":"replay:alibaba-cara","data":{"model":"qwen2.5-3b","request_id":"d2cf48ea","host":"c240g5-1_port8300","duration_ms":23715.943371,"ttft_ms":137.689158,"tpot_ms":94.670438,"prompt_tokens":47,"completion_tokens":250,"total_tokens":297,"success":true,"instance_type":"qwen2.5-3b_p100","num_predicted_output_tokens":1024,"num_running":11,"num_waiting":0,"kv_cache_utilization":0}`},
+		{"alibaba-cara", "x", "", `{"request_id":"r","instance_id":"h","instance_type":"qwen2.5-3b_p100","num_prompt_tokens":47,"actual_e2e_latency":0.5,"completion_timestamp":1773889115.5,"schedule_state":{"num_running":11,"running_requests":[{"request_id":"chatcmpl-2","num_prompt_tokens":473}],"waiting_requests":[]}}`,
+			`"timestamp":"2026-03-19T02:58:35Z","source":"replay:alibaba-cara","data":{"model":"qwen2.5-3b","request_id":"r","host":"h","duration_ms":500,"prompt_tokens":47,"total_tokens":47,"success":true,"instance_type":"qwen2.5-3b_p100","num_running":11}`},
+		{"alibaba-cara", "x", "", "request_id,instance_type,num_prompt_tokens,actual_e2e_latency_s,prediction_timestamp_s\nr,qwen2.5-72b_a100,5,,1773889115\n",
+			`"timestamp":"2026-03-19T02:58:35Z","source":"replay:alibaba-cara","data":{"model":"qwen2.5-72b","request_id":"r","prompt_tokens":5,"total_tokens":5,"instance_type":"qwen2.5-72b_a100"}`},
+		{"tool-operations", "x", "", `{"args_count":0,"args_fingerprint":"97fc","args_keys":"list","artifacts_bytes":0,"created_at_utc":"2026-04-16T14:48:37.899981+00:00","duration_ms":14.304940006695688,"error_message_preview":"needs rows","error_type":"ValueError","force_retrain":null,"kwargs_key_count":0,"operation_id":"forecast_001","request_id":"c91e","result_payload_bytes":0,"stage":"failed","status":"error","tool_name":"series_forecast","updated_at_utc":"2026-04-16T14:48:37.914029+00:00"}`,
+			`"timestamp":"2026-04-16T14:48:37.899981Z","source":"replay:tool-operations","data":{"request_id":"c91e","business_event_type":"tool_operation","operation_id":"forecast_001","tool_name":"series_forecast","status":"error","stage":"failed","error_type":"ValueError","error_message_preview":"needs rows","duration_ms":14.304940006695688,"args_count":0,"kwargs_key_count":0,"result_payload_bytes":0,"artifacts_bytes":0}`},
+		{"tool-operations", "x", "", `{"created_at_s":1776614921.399076,"duration_ms":null,"is_cancelled":true,"operation_id":"o","request_id":null,"status":"cancelled","tool_name":"t"}`,
+			`"timestamp":"2026-04-19T16:08:41.399076Z","source":"replay:tool-operations","data":{"business_event_type":"tool_operation","operation_id":"o","tool_name":"t","status":"cancelled"}`},
+		{"tool-operations", "x", "", "operation_id,tool_name,status,duration_ms,created_at_iso\no,t,ok,2,2026-04-19T16:08:41Z\n",
+			`"timestamp":"2026-04-19T16:08:41Z","source":"replay:tool-operations","data":{"business_event_type":"tool_operation","operation_id":"o","tool_name":"t","status":"ok","duration_ms":2}`},
 		{"gentd26-requests", "x", "", "gmt_create,predict_type,predict_status,exec_time_seconds,groupId,prompt_length,negative_prompt_length,num_images_per_prompt,num_inference_steps,checkpoint_model_version_id,num_lora\n2024-11-15 16:57:50,TXT_2_IMG,PENDING,,G0000,63.0,,1.0,30.0,M0000,0\n",
 			`"timestamp":"2024-11-15T16:57:50Z","source":"replay:gentd26-requests","data":{"model":"M0000","request_id":"ID","user_id":"G0000","operation":"txt_2_img","predict_status":"PENDING","prompt_length":63,"num_images_per_prompt":1,"num_inference_steps":30,"num_lora":0}`},
 		{"gentd26-infra", "gentd26_queue_rt_raw_h0-9.csv", "", "value,container_ip,timestamp_anon\n196.5,dfe0,1662859347.0\n",
@@ -99,6 +112,31 @@ func TestFormats(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a row lacks, and what does not belong where it stands, is told by its name.
+func TestRowsOfTracesThatAreRefused(t *testing.T) {
+	const cara = `{"instance_type":"m_g","num_prompt_tokens":%s,"actual_e2e_latency":%s%s}`
+	const tool = `{"operation_id":%s,"tool_name":"t","status":%s,"duration_ms":%s,"created_at_utc":%s}`
+	for row, want := range map[string]string{
+		fmt.Sprintf(cara, "1", "2", ""):                                             "has no prediction_timestamp, nor completion_timestamp with actual_e2e_latency",
+		fmt.Sprintf(cara, "-1", "2", `,"prediction_timestamp":5`):                   "num_prompt_tokens is negative",
+		fmt.Sprintf(cara, "1", `"soon"`, `,"prediction_timestamp":5`):               `actual_e2e_latency "soon" is not a number`,
+		fmt.Sprintf(cara, "1", "2", `,"prediction_timestamp":[5]`):                  "prediction_timestamp holds a list, not one value",
+		fmt.Sprintf(cara, "1", "2", `,"prediction_timestamp":5,"schedule_state":7`): "schedule_state is not an object",
+		fmt.Sprintf(cara, "1", "9", `,"completion_timestamp":5`):                    "completion_timestamp lies outside of 1970 to 9999",
+		fmt.Sprintf(tool, `null`, `"ok"`, "1", `"2026-04-16T14:48:37Z"`):            "operation_id is empty: the row tells of no single operation",
+		fmt.Sprintf(tool, `"o"`, `""`, "1", `"2026-04-16T14:48:37Z"`):               "status is empty",
+		fmt.Sprintf(tool, `"o"`, `{}`, "1", `"2026-04-16T14:48:37Z"`):               "status holds an object, not one value",
+		fmt.Sprintf(tool, `"o"`, `"ok"`, `"x"`, `"2026-04-16T14:48:37Z"`):           `duration_ms "x" is not a number`,
+		fmt.Sprintf(tool, `"o"`, `"ok"`, "1", `"yesterday"`):                        "created_at_utc \"yesterday\" is not a time",
+		fmt.Sprintf(tool, `"o"`, `"ok"`, "1", "null"):                               "has none of created_at_utc, created_at_iso, created_at_s",
+	} {
+		code, s, g, errs := run(t, Options{Files: []string{file(t, "x.jsonl", row+"\n")}})
+		if code != 1 || s.Refused != 1 || len(g.items) != 0 || !strings.Contains(errs, "x.jsonl:1: "+want) {
+			t.Errorf("%s: exit %d, %s", row, code, errs)
+		}
 	}
 }
 
@@ -178,7 +216,6 @@ func TestUsage(t *testing.T) {
 	for name, o := range map[string]Options{
 		"no file":        {},
 		"unknown format": {Files: []string{ok}, Format: "nope"},
-		"later format":   {Files: []string{ok}, Format: "alibaba-cara"},
 		"two stdins":     {Files: []string{"-", "-"}, Stdin: strings.NewReader("")},
 	} {
 		if code, _, g, stderr := run(t, o); code != 2 || stderr == "" || len(g.items) > 0 {
@@ -262,6 +299,8 @@ func FuzzReplay(f *testing.F) {
 	f.Add([]byte(`{"timestamp": 1250, "input_length": 6758, "output_length": 500}`), "mooncake")
 	f.Add([]byte(`{"timestamp": "82.5", "input_length": 3112, "output_length": 192, "session_id": "s-1"}`), "ragpulse")
 	f.Add([]byte(`{"start_time_s":1.0,"duration_ms":14.5,"request_model":"x","status_code":2}`), "agent-calls")
+	f.Add([]byte(`{"instance_type":"a_b","num_prompt_tokens":"4","actual_e2e_latency_s":1e-3,"completion_timestamp_s":2,"schedule_state":{"num_running":1,"kv_cache_utilization":0.5}}`), "alibaba-cara")
+	f.Add([]byte("operation_id,tool_name,status,duration_ms,created_at_s\no,t,ok,2,177.5\n"), "tool-operations")
 	f.Add([]byte("gmt_create,predict_status,exec_time_seconds\n2024-11-15 16:57:50,PENDING,3\n"), "gentd26-requests")
 	f.Add([]byte(`[{"error_code": "-100", "ttft_s": 0, "end_to_end_latency_s": 0, "number_output_tokens": 1, "number_input_tokens": 550}]`), "llmperf")
 	f.Add([]byte(`{"0": {"first_chunk_time": 0.03, "total_chunk_time": 0.04, "record_time": 14592657.8}, "4": {"x": 1}}`), "vllm-scale")
