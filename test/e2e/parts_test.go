@@ -1,13 +1,17 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // partsRun is what the test wants to know of a run.
@@ -49,6 +53,52 @@ func (h *instance) succeeded(t testing.TB, path string) (run partsRun) {
 	return run
 }
 
+// held keeps every part of an hour from being stored until let is called, in this database alone: so that each process has one
+// that it works on, however fast the first one is.
+func held(t testing.TB, url string) (let func()) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(context.Background()) })
+	exec := func(query string) {
+		t.Helper()
+		if _, err := c.Exec(t.Context(), query, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+	}
+	exec(`CREATE OR REPLACE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END'`)
+	exec(`CREATE OR REPLACE TRIGGER held BEFORE INSERT ON hour_parts FOR EACH ROW EXECUTE FUNCTION held()`)
+	exec(`BEGIN`)
+	exec(`SELECT pg_advisory_xact_lock(1)`)
+	return func() { exec(`COMMIT`) }
+}
+
+// atWork waits until each process works on a part of a run, and returns which part that is.
+func atWork(t testing.TB, path string, all []*instance) map[*instance]string {
+	t.Helper()
+	parts := map[*instance]string{}
+	eventually(t, time.Minute, "every process works on a part of "+path, func() bool {
+		var run partsRun
+		all[0].get(t, "batch-processing-api", path, &run)
+		for _, task := range run.Tasks {
+			for _, h := range all {
+				if task.State == "running" && h.owns(task.Owner) {
+					parts[h] = task.Task
+				}
+			}
+		}
+		return len(parts) == len(all)
+	})
+	return parts
+}
+
+// owns tells whether the owner of a task is the process of h.
+func (h *instance) owns(owner string) bool {
+	return strings.Contains(owner, fmt.Sprintf(":%d:", h.cmd.Process.Pid))
+}
+
 // Three processes fold an hour in parts, in one run and by runs for each part, and one of them is killed meanwhile. What is stored is
 // what a fold in one piece stores, byte by byte: it finds nothing to change.
 func TestHourInParts(t *testing.T) {
@@ -75,14 +125,18 @@ func TestHourInParts(t *testing.T) {
 	first.produce(t, "llm-requests", lines(rs[:3000])...) // once more, most of them in another partition
 
 	const n = 24
-	run := first.succeeded(t, first.ask(t, hour, fmt.Sprintf(`{"parts":%d}`, n)))
+	let := held(t, first.sql)
+	path := first.ask(t, hour, fmt.Sprintf(`{"parts":%d}`, n))
+	atWork(t, path, all)
+	let()
+	run := first.succeeded(t, path)
 	owners := map[string]int{}
 	var rows, events int64
 	for _, task := range run.Tasks[:n] {
 		owners[task.Owner]++
 		rows, events = rows+task.Summary.Rows, events+task.Summary.Events
 	}
-	if len(run.Tasks) != n+1 || len(owners) < 2 || events != int64(len(rs)) || rows < events+3000 {
+	if len(run.Tasks) != n+1 || len(owners) != len(all) || events != int64(len(rs)) || rows < events+3000 {
 		t.Errorf("%d tasks by %v, %d rows, %d events", len(run.Tasks), owners, rows, events)
 	}
 	t.Logf("parts by process: %v", owners)
@@ -97,10 +151,18 @@ func TestHourInParts(t *testing.T) {
 	}
 	piece("a run in parts")
 
-	// A process dies while the parts are folded; its part is taken over when its lease is over.
-	path := first.ask(t, hour, `{"parts":16}`)
-	all[2].kill()
-	first.succeeded(t, path)
+	// A process dies over a part, which is taken over when its lease is over.
+	let = held(t, first.sql)
+	path = first.ask(t, hour, `{"parts":16}`)
+	orphan, dead := atWork(t, path, all)[all[2]], all[2]
+	dead.kill()
+	let()
+	run = first.succeeded(t, path)
+	for _, task := range run.Tasks {
+		if task.Task == orphan && (task.Try < 2 || dead.owns(task.Owner)) {
+			t.Errorf("%s was left by the process that died: %+v", orphan, task)
+		}
+	}
 	all[2].up(t)
 	piece("the death of a process")
 
