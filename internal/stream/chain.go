@@ -18,6 +18,7 @@ type chain struct {
 	Begin     int64 // the windows hold what counts from here on
 	To        int64 // the next unit counts only if it begins here
 	Watermark int64
+	Arrival   int64
 	Idle      bool
 	Lost      int64 // records that are missing from the windows
 	GapReason string
@@ -29,6 +30,7 @@ type half struct {
 	header header // of part 0 when that is there, else of the first part that came
 	bodies [][]byte
 	have   int
+	first  int64 // offset of the part that came first
 }
 
 // maxHalves bounds what units that will never be whole (their owner was killed between two parts) can hold. The oldest goes
@@ -54,7 +56,7 @@ func (j *journal) read(offset int64, value []byte) (*verdict, error) {
 	if h.Parts == 1 {
 		return j.judge(h, [][]byte{body}), nil
 	}
-	u := j.half(h)
+	u := j.half(h, offset)
 	if len(u.bodies) != h.Parts || u.header.Source != h.Source {
 		return nil, fmt.Errorf("journal offset %d: part %d of unit %x does not fit the others", offset, h.Part, h.Unit)
 	}
@@ -73,7 +75,7 @@ func (j *journal) read(offset int64, value []byte) (*verdict, error) {
 }
 
 // half finds or begins the unit that a part belongs to.
-func (j *journal) half(h header) *half {
+func (j *journal) half(h header, offset int64) *half {
 	for _, u := range j.halves {
 		if u.header.Unit == h.Unit {
 			return u
@@ -82,7 +84,7 @@ func (j *journal) half(h header) *half {
 	if len(j.halves) == maxHalves {
 		j.halves = slices.Delete(j.halves, 0, 1)
 	}
-	u := &half{header: h, bodies: make([][]byte, h.Parts)}
+	u := &half{header: h, bodies: make([][]byte, h.Parts), first: offset}
 	j.halves = append(j.halves, u)
 	return u
 }
@@ -102,6 +104,7 @@ func (j *journal) judge(h header, bodies [][]byte) *verdict {
 	v.counted = true
 	c.To = h.To
 	c.Watermark = max(c.Watermark, h.Watermark)
+	c.Arrival = max(c.Arrival, h.Arrival)
 	c.Idle = h.Idle
 	if h.Gap != nil {
 		c.miss(h.Gap.Lost, h.Gap.Reason)

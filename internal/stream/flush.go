@@ -30,7 +30,7 @@ func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 			l.send(ctx, f, f.pending)
 		case w == nil && l.quiet(f, now):
 			f.pending = newWork(f.src, f.open.header.From) // tells every reader that the watermark follows the clock
-			f.pending.header.Idle, f.pending.header.Watermark = true, f.watermark
+			f.pending.header.Idle, f.pending.header.Watermark, f.pending.header.Arrival = true, f.watermark, f.arrival
 			l.send(ctx, f, f.pending)
 		}
 	}
@@ -70,7 +70,7 @@ func (l *lane) send(ctx context.Context, f *folder, w *work) {
 
 func (l *lane) sendUnit(ctx context.Context, w *work) {
 	if w.values == nil {
-		w.values = encodeUnit(w.header, w.deltas(l.names), w.spent)
+		w.values = encodeUnit(w.header, w.deltas(l.names), w.spent, nil)
 	}
 	w.parts = len(w.values)
 	for _, v := range w.values {

@@ -25,7 +25,9 @@ type folder struct {
 	moved    time.Time
 
 	watermark int64
-	idle      bool // the chain says that the watermark follows the clock
+	arrival   int64 // the latest broker time of what was folded
+	now       int64 // of the wall, when the batch was taken: nothing has arrived later
+	idle      bool  // the chain says that the watermark follows the clock
 
 	open    *work // what is folded and not sent
 	pending *work // what is sent and not yet counted; at most one
@@ -81,6 +83,8 @@ func (f *folder) fold(m *bus.Message) {
 	h := &f.open.header
 	h.To = f.next
 	h.Tally.Records++
+	f.arrival = max(f.arrival, min(broker, f.now)) // a producer's clock may be wrong; this never goes back and never ahead
+	h.Arrival = f.arrival
 	if h.Oldest == 0 || broker < h.Oldest {
 		h.Oldest = broker
 	}
@@ -191,7 +195,7 @@ func (f *folder) restart(c *chain) (seek bool) {
 	was := f.next
 	f.pending = nil
 	f.foldFrom = c.To
-	f.watermark, f.idle = c.Watermark, c.Idle
+	f.watermark, f.arrival, f.idle = c.Watermark, c.Arrival, c.Idle
 	f.begin(c.To)
 	f.next = min(f.filter.next, c.To)
 	return f.next != was
@@ -200,5 +204,5 @@ func (f *folder) restart(c *chain) (seek bool) {
 // begin opens the next unit.
 func (f *folder) begin(from int64) {
 	f.open = newWork(f.src, from)
-	f.open.header.Watermark = f.watermark
+	f.open.header.Watermark, f.open.header.Arrival = f.watermark, f.arrival
 }

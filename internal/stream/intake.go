@@ -35,6 +35,7 @@ func (l *lane) take(in inputBatch) error {
 		return fmt.Errorf("%s/%d cannot be read: %w", b.Topic, b.Partition, b.Err)
 	}
 	start := time.Now()
+	f.now = start.UnixMicro()
 	for _, m := range b.Messages {
 		f.fold(m)
 	}

@@ -2,7 +2,11 @@ package stream
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -39,7 +43,7 @@ func foldUnit(log []*event.Event, unit byte, from, to int) [][]byte {
 	}
 	h := header{Unit: [16]byte{unit}, Source: partition0, From: int64(from), To: int64(to), Watermark: int64(to)}
 	h.Tally.Records = int64(to - from)
-	return encodeUnit(h, ds, nil)
+	return encodeUnit(h, ds, nil, nil)
 }
 
 // readAll is what any reader makes of the records.
@@ -160,7 +164,7 @@ func TestUnitInPartsJoins(t *testing.T) {
 		}
 		ds = append(ds, delta{int64(i), agg.Key{Model: "m"}, c})
 	}
-	values := encodeUnit(header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 120_000}, ds, nil)
+	values := encodeUnit(header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 120_000}, ds, nil, nil)
 	if len(values) < 2 {
 		t.Fatalf("%d parts, the test wants several", len(values))
 	}
@@ -186,6 +190,77 @@ func TestUnitInPartsJoins(t *testing.T) {
 	}
 }
 
+// What is in the sections of a unit comes out again, however many parts it takes, and units of the versions before are read.
+func TestUnitSections(t *testing.T) {
+	users := map[int64]spenders{}
+	for start := range int64(300) {
+		users[10*start] = spenders{}
+		for u := range 90 {
+			users[10*start].take(fmt.Sprint("user ", u, " of a long name, so that the sections of the unit take several parts"), spend{requests: 1}, mostSpenders)
+		}
+	}
+	blocks := [][]byte{[]byte("first"), bytes.Repeat([]byte("b"), maxPart/3), bytes.Repeat([]byte("c"), maxPart/3), []byte("last")}
+	c := new(agg.Cell)
+	c.Add(request(1, "m"), false)
+	h := header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 1, Arrival: 77}
+	values := encodeUnit(h, []delta{{1, agg.Key{Model: "m"}, c}}, users, blocks)
+	if len(values) < 3 {
+		t.Fatalf("%d parts, the test wants several", len(values))
+	}
+	deltas, spent := 0, 0
+	var got [][]byte
+	for _, v := range values {
+		if len(v) > 2*maxPart {
+			t.Errorf("a part of %d bytes", len(v))
+		}
+		h, body, err := decodeUnit(v)
+		if err != nil || h.Arrival != 77 {
+			t.Fatal(h, err)
+		}
+		for _, err := range []error{
+			eachDelta(body, func(delta) { deltas++ }),
+			eachSpender(body, func(int64, string, spend) { spent++ }),
+			eachRules(body, func(b []byte) { got = append(got, b) }),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if deltas != 1 || spent != 300*90 || !slices.EqualFunc(got, blocks, bytes.Equal) {
+		t.Errorf("%d deltas, %d users, %d blocks", deltas, spent, len(got))
+	}
+}
+
+// A journal may hold units that were written before users and rules were in them.
+func TestOlderUnits(t *testing.T) {
+	c := new(agg.Cell)
+	c.Add(request(1, "m"), false)
+	deltas := encodeDeltas([]delta{{1, agg.Key{Model: "m"}, c}})[0]
+	users := appendSpenders(binary.AppendVarint(nil, 10), spenders{"u": {requests: 1}})
+	for version, body := range [][]byte{1: deltas, 2: append(appendBytes(nil, deltas), users...)} {
+		if version == 0 {
+			continue
+		}
+		h := header{Unit: [16]byte{1}, Source: partition0, Parts: 1, To: 5, Watermark: 3, Oldest: 4}
+		head := appendHeader(nil, &h)
+		arrival := len(head) - len(h.Tally.appendTo(nil)) - 2 // one byte before the flags
+		old := append(append(slices.Clone(head[:arrival]), head[arrival+1:]...), body...)
+		old[len(unitMagic)] = byte(version)
+		got, inside, err := decodeUnit(old)
+		if err != nil || got.To != 5 || got.Oldest != 4 {
+			t.Fatalf("version %d: %+v, %v", version, got, err)
+		}
+		deltas, spent := 0, 0
+		if err := errors.Join(eachDelta(inside, func(delta) { deltas++ }), eachSpender(inside, func(int64, string, spend) { spent++ }), eachRules(inside, func([]byte) { t.Error("rules") })); err != nil {
+			t.Fatal(err)
+		}
+		if deltas != 1 || spent != version-1 {
+			t.Errorf("version %d: %d deltas, %d users", version, deltas, spent)
+		}
+	}
+}
+
 func FuzzDecodeUnit(f *testing.F) {
 	log := []*event.Event{request(1, "a"), request(2, "b")}
 	f.Add(foldUnit(log, 1, 0, 2)[0])
@@ -194,6 +269,8 @@ func FuzzDecodeUnit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if _, body, err := decodeUnit(data); err == nil {
 			_ = eachDelta(body, func(delta) {})
+			_ = eachSpender(body, func(int64, string, spend) {})
+			_ = eachRules(body, func([]byte) {})
 		}
 		_, _ = newJournal().read(0, data)
 		if r, err := decodeSnapshot(data, &Config{LadderCells: 100, FilterBytes: 1 << 16}); err == nil {

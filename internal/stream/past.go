@@ -43,7 +43,7 @@ func (l *lane) newFolder(src source, log bus.Range, known *filter, now time.Time
 	if c == nil {
 		c = &chain{Begin: log.Start, To: log.Start, Watermark: noWatermark} // until its first unit counts
 	}
-	f.foldFrom, f.watermark, f.idle = c.To, c.Watermark, c.Idle
+	f.foldFrom, f.watermark, f.arrival, f.idle = c.To, c.Watermark, c.Arrival, c.Idle
 	f.begin(c.To)
 	l.remember(f, c, log)
 	if f.filter == nil {

@@ -16,7 +16,7 @@ import (
 
 const (
 	snapshotMagic = "HXPS"
-	snapshotVer   = 3
+	snapshotVer   = 4
 )
 
 // encode is the lane's state as a snapshot.
@@ -28,7 +28,7 @@ func (l *lane) encode() []byte {
 	for _, src := range sortedSources(l.journal.chains) {
 		c := l.journal.chains[src]
 		b = appendSource(b, src)
-		for _, n := range []int64{c.Begin, c.To, c.Watermark, c.Lost} {
+		for _, n := range []int64{c.Begin, c.To, c.Watermark, c.Arrival, c.Lost} {
 			b = binary.AppendVarint(b, n)
 		}
 		b = appendText(b, c.GapReason)
@@ -55,6 +55,7 @@ func (l *lane) encode() []byte {
 func appendHalf(b []byte, h *half) []byte {
 	head := h.header
 	b = appendBytes(b, appendHeader(nil, &head))
+	b = binary.AppendVarint(b, h.first)
 	b = binary.AppendUvarint(b, uint64(h.have))
 	for i, body := range h.bodies {
 		if body != nil {
@@ -94,7 +95,7 @@ func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
 	r.journal.next = d.varint()
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		src, c := d.source(), new(chain)
-		c.Begin, c.To, c.Watermark, c.Lost = d.varint(), d.varint(), d.varint(), d.varint()
+		c.Begin, c.To, c.Watermark, c.Arrival, c.Lost = d.varint(), d.varint(), d.varint(), d.varint(), d.varint()
 		c.GapReason, c.Idle = d.text(), d.byte() == 1
 		d.tally(&c.Tally)
 		r.journal.chains[src] = c
@@ -119,7 +120,7 @@ func (d *decoder) half(j *journal) {
 	if d.err != nil {
 		return
 	}
-	u := &half{header: h, bodies: make([][]byte, h.Parts)}
+	u := &half{header: h, bodies: make([][]byte, h.Parts), first: d.varint()}
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		i := d.uvarint()
 		body := d.bytes(int(d.uvarint()))

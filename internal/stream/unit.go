@@ -29,6 +29,7 @@ type header struct {
 	Watermark int64 // microseconds since the epoch; never goes back
 	Idle      bool  // the partition had no more records: its watermark follows the clock until the next unit
 	Oldest    int64 // broker time of the oldest record covered, microseconds; 0 = none
+	Arrival   int64 // the latest broker time of all records up to To, microseconds; never goes back
 	Gap       *gap  // set when the unit covers offsets that no longer exist
 	Tally     tally // of the whole unit, carried by part 0
 }
@@ -105,38 +106,52 @@ func sortDeltas(ds []delta) {
 
 const (
 	unitMagic = "HXPU"
-	unitVer   = 2 // 1 had no spenders
+	unitVer   = 3 // 1 had no spenders, 2 no arrival and no partials of rules
 	// maxPart keeps a record of the journal well below the megabyte that brokers take by default.
 	maxPart  = 700 << 10
 	maxParts = 1 << 16
 )
 
-// A body is the bytes of its deltas after their length, and then what users spent, by span.
+// body is what a part carries: deltas, what users spent by span, and partials of rules. Each is written after its length.
+type body struct{ deltas, users, rules []byte }
 
-// encodeUnit returns the records' values of a unit, each at most about maxPart bytes.
-func encodeUnit(h header, ds []delta, users map[int64]spenders) [][]byte {
-	bodies := encodeDeltas(ds)
-	for i, b := range bodies {
-		bodies[i] = withLength(b)
+func (b *body) size() int { return len(b.deltas) + len(b.users) + len(b.rules) }
+
+func (b *body) appendTo(dst []byte) []byte {
+	for _, section := range [][]byte{b.deltas, b.users, b.rules} {
+		dst = appendBytes(dst, section)
+	}
+	return dst
+}
+
+// encodeUnit returns the records' values of a unit, each at most about maxPart bytes. A span of users, and a block of rules,
+// is well below half of that.
+func encodeUnit(h header, ds []delta, users map[int64]spenders, rules [][]byte) [][]byte {
+	var bodies []body
+	for _, b := range encodeDeltas(ds) {
+		bodies = append(bodies, body{deltas: b})
+	}
+	roomy := func() *body {
+		if bodies[len(bodies)-1].size() > maxPart/2 {
+			bodies = append(bodies, body{})
+		}
+		return &bodies[len(bodies)-1]
 	}
 	for _, start := range slices.Sorted(maps.Keys(users)) {
-		if last := len(bodies) - 1; len(bodies[last]) > maxPart/2 { // a span of users is well below the other half
-			bodies = append(bodies, withLength(nil))
-		}
-		last := len(bodies) - 1
-		bodies[last] = appendSpenders(binary.AppendVarint(bodies[last], start), users[start])
+		b := roomy()
+		b.users = appendSpenders(binary.AppendVarint(b.users, start), users[start])
+	}
+	for _, block := range rules {
+		b := roomy()
+		b.rules = appendBytes(b.rules, block)
 	}
 	values := make([][]byte, len(bodies))
 	h.Parts = len(bodies)
-	for i, b := range bodies {
+	for i := range bodies {
 		h.Part = i
-		values[i] = append(appendHeader(make([]byte, 0, 256+len(b)), &h), b...)
+		values[i] = bodies[i].appendTo(appendHeader(make([]byte, 0, 256+bodies[i].size()), &h))
 	}
 	return values
-}
-
-func withLength(b []byte) []byte {
-	return append(binary.AppendUvarint(make([]byte, 0, len(b)+8), uint64(len(b))), b...)
 }
 
 func encodeDeltas(ds []delta) (bodies [][]byte) {
@@ -166,6 +181,7 @@ func appendHeader(dst []byte, h *header) []byte {
 	dst = binary.AppendUvarint(dst, uint64(h.Parts))
 	dst = binary.AppendVarint(dst, h.Watermark)
 	dst = binary.AppendVarint(dst, h.Oldest)
+	dst = binary.AppendVarint(dst, h.Arrival)
 	var flags byte
 	if h.Idle {
 		flags |= 1
@@ -211,14 +227,15 @@ func (t *tally) appendTo(dst []byte) []byte {
 	return dst
 }
 
-// decodeUnit reads one record of the journal: its header, and its body for eachDelta and eachSpender. The text aliases value.
+// decodeUnit reads one record of the journal: its header, and its body for eachDelta, eachSpender and eachRules. The text
+// aliases value.
 func decodeUnit(value []byte) (h header, body []byte, err error) {
 	d := decoder{src: value}
 	if string(d.bytes(4)) != unitMagic {
 		return h, nil, errors.New("not a unit of the journal")
 	}
 	version := d.byte()
-	if d.err == nil && version != 1 && version != unitVer {
+	if d.err == nil && (version < 1 || version > unitVer) {
 		return h, nil, fmt.Errorf("unit of version %d, this program knows %d", version, unitVer)
 	}
 	copy(h.Unit[:], d.bytes(16))
@@ -226,6 +243,9 @@ func decodeUnit(value []byte) (h header, body []byte, err error) {
 	h.From, h.To = d.varint(), d.varint()
 	h.Part, h.Parts = int(d.uvarint()), int(d.uvarint())
 	h.Watermark, h.Oldest = d.varint(), d.varint()
+	if version >= 3 {
+		h.Arrival = d.varint()
+	}
 	flags := d.byte()
 	h.Idle = flags&1 != 0
 	if flags&2 != 0 {
@@ -237,17 +257,31 @@ func decodeUnit(value []byte) (h header, body []byte, err error) {
 	if d.err == nil && (h.Parts < 1 || h.Parts > maxParts || h.Part < 0 || h.Part >= h.Parts) {
 		d.err = fmt.Errorf("part %d of %d", h.Part, h.Parts)
 	}
-	if d.err == nil && version == 1 {
-		return h, withLength(d.src), nil
-	}
-	return h, d.src, d.err
+	return h, d.olderBody(version), d.err
 }
+
+// olderBody brings the body of an older version into today's form.
+func (d *decoder) olderBody(version byte) []byte {
+	var b body
+	switch {
+	case d.err != nil || version == unitVer:
+		return d.src
+	case version == 1:
+		b.deltas = d.src
+	default:
+		b.deltas = d.section()
+		b.users = d.src
+	}
+	return b.appendTo(nil)
+}
+
+// section reads bytes after their length.
+func (d *decoder) section() []byte { return d.bytes(int(min(d.uvarint(), math.MaxInt32))) }
 
 // eachDelta calls fn with each delta of a part's body.
 func eachDelta(body []byte, fn func(delta)) error {
 	whole := decoder{src: body}
-	d := decoder{src: whole.bytes(int(min(whole.uvarint(), math.MaxInt32)))}
-	d.err = whole.err
+	d := decoder{src: whole.section(), err: whole.err}
 	start := int64(0)
 	for len(d.src) > 0 {
 		start += d.varint()
@@ -268,11 +302,26 @@ func eachDelta(body []byte, fn func(delta)) error {
 
 // eachSpender calls fn with what each user spent in the span of spenderSpans that begins at start.
 func eachSpender(body []byte, fn func(start int64, user string, x spend)) error {
-	d := decoder{src: body}
-	d.bytes(int(min(d.uvarint(), math.MaxInt32)))
+	whole := decoder{src: body}
+	whole.section()
+	d := decoder{src: whole.section(), err: whole.err}
 	for len(d.src) > 0 {
 		start := d.varint()
 		d.spenders(func(user string, x spend) { fn(start, user, x) })
+	}
+	return d.err
+}
+
+// eachRules calls fn with each block of partials of rules.
+func eachRules(body []byte, fn func(block []byte)) error {
+	whole := decoder{src: body}
+	whole.section()
+	whole.section()
+	d := decoder{src: whole.section(), err: whole.err}
+	for len(d.src) > 0 {
+		if block := d.section(); d.err == nil {
+			fn(block)
+		}
 	}
 	return d.err
 }
