@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
+	"github.com/hxp-enterprise/hxp/internal/stream/ruleset"
 )
 
 // DefaultConfigDir is read when it exists and no other folder is named.
@@ -27,6 +28,8 @@ type Config struct {
 	EventProcessing EventProcessingFile `file:"event-processing-api" doc:"The fast path: windows and what is made of them."`
 	DataStreaming   DataStreamingFile   `file:"data-streaming-api" doc:"The way out to screens: streams and dashboards."`
 	Batch           BatchFile           `file:"batch-processing-api" doc:"The slow path: lake, aggregates, reports, retention."`
+
+	rules []ruleset.FileRule // of the folder rules beside services
 }
 
 // LoadOptions say where the configuration comes from.
@@ -48,12 +51,27 @@ func LoadConfig(o LoadOptions) (*Config, *conf.Tree, error) {
 	}
 	err = conf.Join(err, c.share(tree)...)
 	err = conf.Join(err, c.check(tree)...)
+	err = conf.Join(err, c.readRules(dir)...)
 	if err != nil {
 		return nil, tree, err
 	}
 	c.derive(tree)
 	c.doubt(tree)
 	return c, tree, nil
+}
+
+// readRules reads the rules of the folder beside that of the services, "" for none.
+func (c *Config) readRules(services string) (faults []conf.Fault) {
+	if services == "" {
+		return nil
+	}
+	rules, bad := ruleset.ReadFolder(filepath.Join(filepath.Dir(services), "rules"))
+	for _, f := range bad {
+		where, what := f.In(f.File)
+		faults = append(faults, conf.Fault{Where: where, Message: what})
+	}
+	c.rules = rules
+	return faults
 }
 
 // servicesDir is the folder that holds the four files, "" for none.

@@ -52,15 +52,18 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	changed := changes(r.Tree, tree)
 	r.mu.Lock()
-	sc := r.scraper // set after ingest
+	sc, rules := r.scraper, r.rules // scraper is set after ingest
 	r.mu.Unlock()
 	if sc != nil {
 		m := cfg.metricSources()
 		sc.Reload(ctx, m.targets, m.names)
 		r.ingest.RemoteWrite.SetNames(prom.NewNames(m.names))
 	}
+	if rules != nil {
+		rules.SetFiles(cfg.rules)
+	}
 	waiting := slices.DeleteFunc(slices.Clone(changed), func(path string) bool { return slices.Contains(reloadable, path) })
-	r.log.Info("configuration reloaded", "changed", strings.Join(changed, " "), "scrape_targets", len(cfg.scrapeTargets()))
+	r.log.Info("configuration reloaded", "changed", strings.Join(changed, " "), "scrape_targets", len(cfg.scrapeTargets()), "rules", len(cfg.rules))
 	if len(waiting) > 0 {
 		r.log.Warn("some changes wait for a restart", "settings", strings.Join(waiting, " "))
 	}

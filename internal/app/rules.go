@@ -63,14 +63,8 @@ func readRules(files []RuleFile, out io.Writer) (all []rule.Rule, good bool) {
 		rules, faults := rule.Decode(f.Text)
 		for _, fault := range faults {
 			good = false
-			where := f.Name
-			if fault.Line > 0 {
-				where = fmt.Sprintf("%s:%d", f.Name, fault.Line)
-			}
-			if fault.Pointer != "" {
-				where += ": " + fault.Pointer
-			}
-			fmt.Fprintf(out, "%s: %s\n", where, fault.Detail)
+			where, what := fault.In(f.Name)
+			fmt.Fprintf(out, "%s: %s\n", where, what)
 		}
 		all = append(all, rules...)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/airflow"
@@ -23,6 +24,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/serve"
 	"github.com/hxp-enterprise/hxp/internal/stream"
+	"github.com/hxp-enterprise/hxp/internal/stream/ruleset"
 )
 
 // Version is the version of the binary, set by the linker.
@@ -47,6 +49,8 @@ type settings struct {
 	metrics   metricSources
 	serve     serve.Config
 	scheduler airflow.Config
+	rules     []ruleset.FileRule
+	timeout   time.Duration // of one write to the brokers and of one query
 }
 
 // Options say what to run beside the configuration.

@@ -31,6 +31,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/serve/live"
 	"github.com/hxp-enterprise/hxp/internal/store"
 	"github.com/hxp-enterprise/hxp/internal/stream"
+	"github.com/hxp-enterprise/hxp/internal/stream/ruleset"
 )
 
 // system is what runs. Each field is set by the part that builds it, before the parts that need it are built.
@@ -44,6 +45,7 @@ type system struct {
 	control   *bus.ControlLog
 	schemas   *registry.State
 	routes    *route.Table
+	rules     *ruleset.Set
 	store     *store.Store
 	lake      *lake.Lake
 	writer    *lake.Writer
@@ -174,8 +176,12 @@ func (s *system) buildControl(context.Context) (run.Service, error) {
 		return nil, err
 	}
 	s.control, s.routes, s.schemas = c, route.NewTable(), registry.NewState()
+	s.mu.Lock()
+	s.rules = ruleset.New(s.set.rules)
+	s.mu.Unlock()
 	c.Handle(route.Prefix, s.routes)
 	c.Handle(registry.Prefix, s.schemas)
+	c.Handle(ruleset.Prefix, s.rules)
 	return c, nil
 }
 
@@ -210,7 +216,7 @@ func (s *system) buildLake(ctx context.Context) (run.Service, error) {
 }
 
 func (s *system) buildStream(context.Context) (run.Service, error) {
-	st := stream.New(s.set.stream, s.bus, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: s.registry(EventProcessingAPI), Schemas: s.records()})
+	st := stream.New(s.set.stream, s.bus, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: s.registry(EventProcessingAPI), Schemas: s.records(), Rules: s.rules})
 	s.mu.Lock()
 	s.stream = st
 	s.mu.Unlock()
@@ -334,7 +340,11 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
 	checks := s.busChecks()
 	checks["windows"] = s.checkWindows
-	return s.server(EventProcessingAPI, "Live windows of what is going on.", checks, s.stream.Mount)
+	rules := &ruleset.API{Set: s.rules, Commands: s.control, Timeout: s.set.timeout, Log: s.log.With("service", EventProcessingAPI)}
+	return s.server(EventProcessingAPI, "Live windows of what is going on, and the rules on them.", checks, func(m *httpx.Mux) {
+		s.stream.Mount(m)
+		rules.Mount(m)
+	})
 }
 
 func (s *system) buildBatchProcessingAPI(context.Context) (run.Service, error) {

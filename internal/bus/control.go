@@ -25,6 +25,10 @@ type ControlState interface {
 	Apply(key string, value []byte, offset int64) error
 }
 
+// settler is a ControlState that wants to know when it is whole after a Reset: everything is applied that was in the log when it
+// began to be read. Until then it may go on to say what it said before.
+type settler interface{ Settled() }
+
 // ControlLog is the log of small commands on event.TopicControl, and its follower. Commands are appended by any instance and
 // applied by all in the same order.
 //
@@ -43,6 +47,7 @@ type ControlLog struct {
 	mu    sync.Mutex
 	next  int64         // every record before it is applied
 	until int64         // the end of the log when the follower last began at its start
+	whole bool          // it was read up to there; belongs to Run
 	moved chan struct{} // closed when next has changed
 }
 
@@ -225,6 +230,7 @@ func (c *ControlLog) begin(log Range) {
 	c.mu.Lock()
 	c.next, c.until = -1, log.End
 	c.mu.Unlock()
+	c.whole = false
 	for _, s := range c.states {
 		s.state.Reset()
 	}
@@ -233,6 +239,14 @@ func (c *ControlLog) begin(log Range) {
 
 // advance tells those who wait how far the log is applied.
 func (c *ControlLog) advance(next int64) {
+	if !c.whole && next >= c.until { // until changes in this goroutine alone
+		c.whole = true
+		for _, s := range c.states {
+			if s, ok := s.state.(settler); ok {
+				s.Settled()
+			}
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.next = next

@@ -24,6 +24,13 @@ type diary struct {
 	mu      sync.Mutex
 	entries []string
 	resets  int
+	settled []int // entries at each time that it was told to be whole
+}
+
+func (d *diary) Settled() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.settled = append(d.settled, len(d.entries))
 }
 
 func (d *diary) Reset() {
@@ -223,5 +230,25 @@ func TestControlLogWaitsOnlyAsLongAsAsked(t *testing.T) {
 	cancel(reason)
 	if err := c.WaitFor(ctx, 7); !errors.Is(err, reason) {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// A state is told once for each reading of the log, when it has everything that was there.
+func TestControlLogSaysWhenAStateIsWhole(t *testing.T) {
+	b, _ := bustest.Start(t, event.ControlTopic)
+	first, empty := control(t, b, nil)
+	for i := range 5 {
+		put(t, first, "note/a", fmt.Sprint(i))
+	}
+	_, later := control(t, b, nil)
+	for _, tt := range []struct {
+		d    *diary
+		want int
+	}{{empty, 0}, {later, 5}} {
+		tt.d.mu.Lock()
+		if !slices.Equal(tt.d.settled, []int{tt.want}) {
+			t.Errorf("told with %v entries, want once with %d", tt.d.settled, tt.want)
+		}
+		tt.d.mu.Unlock()
 	}
 }

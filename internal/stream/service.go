@@ -11,6 +11,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
 // Group is the consumer group under which positions are shown to lag tools. Nothing is read back from it.
@@ -22,6 +23,15 @@ type Options struct {
 	Log      *slog.Logger
 	Registry *telemetry.Registry
 	Schemas  Schemas // nil = records that were written with a schema go to the dead letters
+	Rules    Rules   // nil = none
+}
+
+// Rules are the rules that count.
+type Rules interface {
+	// Current returns them by name, with a number that is another one when they are others. They are shared: do not change them.
+	Current() (rules []rule.Rule, generation uint64)
+	// Changed is closed when others count than at the call; call it before Current.
+	Changed() <-chan struct{}
 }
 
 // Schemas reads records that were written with a schema of the registry.

@@ -134,3 +134,15 @@ func (f Fault) Error() string {
 	}
 	return text
 }
+
+// In tells where a fault is, as FILE:LINE, and what it is.
+func (f Fault) In(file string) (where, what string) {
+	where, what = file, f.Detail
+	if f.Line > 0 {
+		where = fmt.Sprintf("%s:%d", file, f.Line)
+	}
+	if f.Pointer != "" {
+		what = f.Pointer + ": " + what
+	}
+	return where, what
+}

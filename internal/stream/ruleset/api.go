@@ -1,0 +1,144 @@
+package ruleset
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
+)
+
+// Commands is the control log.
+type Commands interface {
+	Append(ctx context.Context, key string, value []byte) (offset int64, err error)
+	WaitFor(ctx context.Context, offset int64) error
+	Settled(ctx context.Context) error
+}
+
+// API answers for a Set.
+type API struct {
+	Set      *Set
+	Commands Commands
+	Timeout  time.Duration // of a command
+	Log      *slog.Logger
+}
+
+// Mount adds the endpoints.
+func (a *API) Mount(m *httpx.Mux) {
+	m.HandleFunc("GET /rules", a.getRules, httpx.Doc("Lists the rules by name: those that count, and those that are switched off by a deletion."), httpx.Paging(),
+		httpx.Query("type", "only rules of this type", httpx.OneOf(typeNames()...)), httpx.Query("severity", "only rules of this severity", httpx.OneOf(severities...)),
+		httpx.Query("origin", "only rules of this layer", httpx.OneOf(origins...)), httpx.Query("enabled", "true or false: only rules that count, or only those that do not", httpx.OneOf("true", "false")),
+		httpx.Answer("200", "the rules, without their tests", listAnswer{}))
+}
+
+var (
+	severities = []string{"info", "warning", "critical"}
+	origins    = []string{string(FromPack), string(FromFile), string(FromAPI)}
+)
+
+func typeNames() (out []string) {
+	for _, t := range rule.Types {
+		out = append(out, string(t))
+	}
+	return out
+}
+
+// Listed is a rule in a list.
+type Listed struct {
+	Name      string            `json:"name"`
+	Type      string            `json:"type"`
+	Severity  string            `json:"severity"`
+	Mode      string            `json:"mode"`
+	GroupBy   []string          `json:"group_by"`
+	When      string            `json:"when"`
+	Labels    map[string]string `json:"labels"`
+	Summary   string            `json:"summary"` // of its annotations
+	Tests     int               `json:"test_count"`
+	Origin    Origin            `json:"origin"`
+	Enabled   bool              `json:"enabled"`
+	Below     *Origin           `json:"overrides"`  // the layer whose rule of this name does not count because of it
+	File      *string           `json:"file"`       // FILE:LINE of a rule of a file
+	ChangedAt *time.Time        `json:"changed_at"` // when it was put or deleted over the API
+	ETag      string            `json:"etag"`
+	Version   string            `json:"version"` // as decisions name it
+}
+
+func listed(e *entry) Listed {
+	r := e.rule
+	out := Listed{
+		Name: r.Name, Type: string(r.Type), Severity: r.Severity, Mode: r.Mode, GroupBy: append([]string{}, r.GroupBy...), When: r.When, Labels: r.Labels,
+		Summary: r.Annotations["summary"], Tests: len(r.Tests), Origin: e.origin, Enabled: e.enabled, ETag: quoted(e.etag), Version: r.Version(),
+	}
+	if out.Labels == nil {
+		out.Labels = map[string]string{}
+	}
+	if e.below != nil && e.enabled {
+		out.Below = &e.below.origin
+	}
+	if e.place != "" {
+		out.File = &e.place
+	}
+	if e.change != nil {
+		out.ChangedAt = &e.change.at
+	}
+	return out
+}
+
+func quoted(etag string) string { return `"` + etag + `"` }
+
+type listAnswer struct {
+	Rules []Listed `json:"rules"`
+	Next  *string  `json:"next_cursor"`
+}
+
+func (a *API) getRules(w http.ResponseWriter, r *http.Request) {
+	page, bad := httpx.PageOf(r)
+	if bad == nil {
+		bad = oneOf(r, "type", typeNames())
+	}
+	if bad == nil {
+		bad = oneOf(r, "severity", severities)
+	}
+	if bad == nil {
+		bad = oneOf(r, "origin", origins)
+	}
+	if bad == nil {
+		bad = oneOf(r, "enabled", []string{"true", "false"})
+	}
+	if bad != nil {
+		httpx.Problem(w, r, http.StatusBadRequest, bad.Detail, *bad)
+		return
+	}
+	q, now := r.URL.Query(), a.Set.now.Load()
+	is := func(name, value string) bool { return q.Get(name) == "" || q.Get(name) == value }
+	out := listAnswer{Rules: []Listed{}}
+	at, found := slices.BinarySearch(now.names, page.After)
+	if found {
+		at++
+	}
+	for _, name := range now.names[at:] {
+		e := now.entries[name]
+		if !is("type", string(e.rule.Type)) || !is("severity", e.rule.Severity) || !is("origin", string(e.origin)) || !is("enabled", fmt.Sprint(e.enabled)) {
+			continue
+		}
+		if len(out.Rules) == page.Limit {
+			out.Next = httpx.Cursor(out.Rules[page.Limit-1].Name)
+			break
+		}
+		out.Rules = append(out.Rules, listed(e))
+	}
+	httpx.JSON(w, http.StatusOK, out)
+}
+
+// oneOf refuses a parameter that is none of some words.
+func oneOf(r *http.Request, name string, words []string) *httpx.FieldError {
+	if v := r.URL.Query().Get(name); v != "" && !slices.Contains(words, v) {
+		return &httpx.FieldError{Pointer: "?" + name, Code: "unknown", Detail: fmt.Sprintf("%s=%.60q is none of %s", name, v, strings.Join(words, ", "))}
+	}
+	return nil
+}
