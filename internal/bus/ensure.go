@@ -83,9 +83,9 @@ type Difference struct {
 }
 
 // shapeDifferences compares what cannot be changed back. The journal of the windows has as many partitions as the largest input
-// topic; its number is not configured.
+// topic, and hxp-joins keeps those that it was made with; their numbers are not configured.
 func (b *Bus) shapeDifferences(t event.Topic, partitions, replicas int) (out []Difference) {
-	if want := or(t.Partitions, b.cfg.TopicPartitions); partitions != want && t.Name != event.TopicPanes {
+	if want := or(t.Partitions, b.cfg.TopicPartitions); partitions != want && t.Name != event.TopicPanes && t.Name != event.TopicJoins {
 		d := Difference{"partitions", strconv.Itoa(partitions), strconv.Itoa(want), "more can be given with PATCH /topics/" + t.Name + "; fewer are not possible"}
 		switch {
 		case want > partitions && partitions == b.cfg.MostPartitions:

@@ -13,9 +13,11 @@ type Topic struct {
 const day = 24 * time.Hour
 
 // The internal topics. Panes is the flush journal of the windows: one partition for each partition number of the
-// input topics, no retention of its own. Responses is the audit of what was done, so nothing of it goes by itself.
+// input topics, no retention of its own. Joins carries what belongs to a request to the partition of its join number; its
+// number of partitions never changes. Responses is the audit of what was done, so nothing of it goes by itself.
 const (
 	TopicPanes        = "hxp-panes"
+	TopicJoins        = "hxp-joins"
 	TopicCorrelations = "hxp-correlations"
 	TopicAlerts       = "hxp-alerts"
 	TopicResponses    = "hxp-responses"
@@ -35,6 +37,7 @@ var Topics = []Topic{
 	{Name: "system-metrics", Retention: 3 * day},
 	{Name: "business-events", Retention: 365 * day},
 	{Name: TopicPanes, Internal: true},
+	{Name: TopicJoins, Retention: 7 * day, Internal: true},
 	{Name: TopicCorrelations, Retention: 7 * day, Internal: true},
 	{Name: TopicAlerts, Retention: 90 * day, Internal: true},
 	{Name: TopicResponses, Internal: true},

@@ -15,6 +15,7 @@ type object = map[string]any
 // topicDocs says what the topics carry.
 var topicDocs = map[string]string{
 	event.TopicPanes:        "Flush journal of the windows: units of panes, in a format of its own. One partition for each partition number of the input topics.",
+	event.TopicJoins:        "Parts of requests that were read on another partition than that of their join number, in a format of its own. Its number of partitions never changes.",
 	event.TopicCorrelations: "What was joined by request id.",
 	event.TopicAlerts:       "Decisions of rules.",
 	event.TopicResponses:    "Audit of what was done.",

@@ -26,6 +26,7 @@ func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 				continue
 			}
 			f.pending = f.open
+			f.pending.sealParts()
 			f.begin(f.open.header.To)
 			l.send(ctx, f, f.pending)
 		case w == nil && l.quiet(f, now):
@@ -34,12 +35,12 @@ func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 			l.send(ctx, f, f.pending)
 		}
 	}
-	return pause
+	return min(pause, l.emit(ctx, now))
 }
 
 // quiet tells whether f has been read to its end for so long that it is idle, and nobody was told yet.
 func (l *lane) quiet(f *folder, now time.Time) bool {
-	return !f.idle && f.next >= f.high && f.next >= f.foldFrom && now.Sub(f.moved) >= l.cfg.Idle
+	return !f.idle && f.src.Topic != event.TopicJoins && f.next >= f.high && f.next >= f.foldFrom && now.Sub(f.moved) >= l.cfg.Idle
 }
 
 // send writes the dead letters and late events of w, and the unit itself once they are acknowledged.
@@ -53,13 +54,17 @@ func (l *lane) send(ctx context.Context, f *folder, w *work) {
 	}
 	w.side = nil
 	for _, m := range side {
-		m.Offset, m.Partition = 0, 0
-		l.side.SendAsync(ctx, m, l.onAck(func(m *bus.Message, err error) {
+		m.Offset = 0
+		to := l.units
+		if m.Topic != event.TopicJoins { // which goes where it says, not by its key
+			m.Partition, to = 0, l.side
+		}
+		to.SendAsync(ctx, m, l.onAck(func(m *bus.Message, err error) {
 			w.wait--
 			if err != nil {
 				w.side = append(w.side, m)
 				w.failed = true
-				l.log.Warn("dead letter or late event not written, trying again", "topic", m.Topic, "error", err)
+				l.log.Warn("dead letter, late event or part to be joined not written, trying again", "topic", m.Topic, "error", err)
 			}
 			if w.wait == 0 && !w.failed && f.pending == w {
 				l.sendUnit(ctx, w)

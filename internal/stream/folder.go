@@ -18,6 +18,7 @@ type folder struct {
 	ev      event.Event
 	filter  *filter
 	names   *names
+	joins   *joins // nil = its events are not joined
 
 	next     int64 // offset of the next record
 	foldFrom int64 // records below are counted already: they are read for their identities alone
@@ -73,9 +74,16 @@ func (f *folder) fold(m *bus.Message) {
 		f.next = f.past.next
 		return
 	}
+	if f.src.Topic == event.TopicJoins {
+		f.takeParts(m)
+		return
+	}
 	broker := m.Timestamp.UnixMicro()
 	named, bad := f.read(m, broker)
 	known := bad == nil && named && f.filter.seen(f.ev.Identity(), m.Offset, broker)
+	if bad == nil && !known {
+		f.correlate(broker, m.Offset >= f.foldFrom)
+	}
 	f.pass(m.Offset + 1)
 	if m.Offset < f.foldFrom {
 		return

@@ -34,6 +34,7 @@ type lane struct {
 	folders  map[source]*folder
 	filters  map[source]*filter // of the folders, and from the snapshot before those are made
 	names    *names
+	joins    *joins // nil = this lane joins nothing
 	journal  *journal
 	headless bool          // the journal's beginning is gone and no snapshot tells what it said
 	until    int64         // end of the journal when the lane began
@@ -146,7 +147,7 @@ func (l *lane) full() bool {
 			return true
 		}
 	}
-	return false
+	return l.joins.full()
 }
 
 func (l *lane) settled() bool {

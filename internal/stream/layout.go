@@ -25,10 +25,14 @@ type layout struct {
 	inputs  map[string]bus.Shape // by name; those that exist
 }
 
-var watched = append([]string{event.TopicPanes}, kindTopics...)
+// inputTopics are the topics that lanes read: those of the four kinds, and what other lanes hand over to be joined.
+var (
+	inputTopics = append([]string{event.TopicJoins}, kindTopics...)
+	watched     = append([]string{event.TopicPanes}, inputTopics...)
+)
 
 // look asks for the shape of the topics. The journal is made when it is missing, and grown when an input topic has more
-// partitions: each partition number of the input has its partition of the journal.
+// partitions: each partition number of the input has its partition of the journal. hxp-joins is made when it is missing.
 func (s *Service) look(ctx context.Context) (*layout, error) {
 	for {
 		l, err := s.shape(ctx)
@@ -39,7 +43,10 @@ func (s *Service) look(ctx context.Context) (*layout, error) {
 		for _, t := range l.inputs {
 			need = max(need, t.Partitions)
 		}
+		joins, _ := event.TopicNamed(event.TopicJoins)
 		switch {
+		case l.inputs[event.TopicJoins].Partitions == 0:
+			err = s.bus.EnsureTopics(ctx, []event.Topic{joins})
 		case l.journal.Partitions >= need:
 			return l, nil
 		case l.journal.Partitions == 0:
@@ -106,7 +113,7 @@ func (l *layout) differs(now *layout) error {
 		return nil
 	}
 	var what []string
-	for _, t := range kindTopics {
+	for _, t := range inputTopics {
 		was, is := l.inputs[t], now.inputs[t]
 		switch {
 		case was == is:

@@ -26,6 +26,9 @@ type progress struct {
 
 // publish lets queries see how far f is.
 func (l *lane) publish(f *folder) {
+	if f.src.Topic == event.TopicJoins { // not a topic that anybody asks about
+		return
+	}
 	p := progress{Next: f.next, High: f.high, Watermark: noWatermark, Idle: f.idle}
 	p.Reach, p.Partial = f.filter.reach()
 	p.Blind = f.filter.blind.records

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -48,6 +49,7 @@ func (l *lane) encode() []byte {
 		b = appendSource(b, src)
 		b = l.filters[src].appendTo(b)
 	}
+	b = appendBytes(b, l.joins.state())
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
 }
@@ -77,6 +79,7 @@ type restored struct {
 	ladder  *ladder
 	wallet  *wallet
 	filters map[source]*filter
+	joins   []byte
 }
 
 func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
@@ -109,6 +112,7 @@ func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
 		src := d.source()
 		r.filters[src] = d.filter(cfg.FilterBytes)
 	}
+	r.joins = d.bytes(int(min(d.uvarint(), math.MaxInt32)))
 	return r, d.err
 }
 
