@@ -13,7 +13,7 @@ rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto go
 	$(addprefix github.com/hxp-enterprise/hxp/,cmd internal/app internal/batch/airflow internal/batch/report internal/batch/retention internal/kit/conf internal/serve/dashboard)
 
 build: ## the one binary, bin/hxp
-	$(GO) build -trimpath $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
+	$(GO) build -trimpath $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign=16 -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
 
 run: build ## the whole system with generated traffic; prints where to look
 	./bin/hxp up --demo
