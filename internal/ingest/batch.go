@@ -43,6 +43,7 @@ type item struct {
 	moved  bool  // a route took it away from the topic of its kind
 	reject *event.Invalid
 	dead   string // id of its dead letter
+	made   string // id that was made up here for the event or the dead letter, without a key of the sender
 }
 
 // batch is one request under way. It is reused: everything in it belongs to one request at a time.
@@ -61,6 +62,7 @@ type batch struct {
 	held        int64            // bytes that the gate wants back
 	key         string           // Idempotency-Key
 	principal   string           // whose key it is
+	sender      string           // the principal, else the address; "" is this process
 	results     bool             // the answer names what was taken
 	contentType string
 	now         int64 // microseconds
@@ -138,12 +140,11 @@ func (a *API) judge(b *batch, i int, raw []byte) *event.Invalid {
 func (a *API) take(b *batch, i int) {
 	it, e := &b.items[i], &b.e
 	it.named = true
-	if e.ID == "" {
-		if b.key == "" {
-			e.ID, it.named = b.mint(), false
-		} else {
-			e.ID = b.derive(i)
-		}
+	if e.ID == "" && b.key != "" {
+		e.ID = b.derive(i, nil)
+	} else if e.ID == "" {
+		e.ID, it.named = a.makeID(b, i)
+		it.made = e.ID
 	}
 	if !e.HasTime {
 		e.Time, e.HasTime = b.now, true
@@ -152,8 +153,10 @@ func (a *API) take(b *batch, i int) {
 	if b.results {
 		it.id = strings.Clone(e.ID)
 	}
-	if it.named && a.filter != nil {
+	if a.filter != nil {
 		it.ident = e.Identity()
+	}
+	if it.named && a.filter != nil {
 		var v verdict
 		switch v, it.place, it.wait = a.filter.claim(it.ident); v {
 		case known:
@@ -184,7 +187,12 @@ func (a *API) reject(b *batch, i int, raw []byte, bad *event.Invalid) {
 	if b.quiet {
 		return
 	}
-	it.dead = b.mint()
+	if b.key != "" {
+		it.dead = b.derive(i, raw)
+	} else {
+		it.dead, _ = a.makeID(b, i)
+		it.made = it.dead
+	}
 	d := event.DeadLetter{ID: it.dead, Topic: b.e.Kind.Topic(), Partition: -1, Offset: -1, ReceivedAt: b.now,
 		Code: bad.Code, Pointer: bad.Pointer, Reason: bad.Detail, Payload: raw, Headers: b.origin()}
 	key, value, headers := d.Record()
@@ -221,13 +229,22 @@ func (b *batch) mint() string {
 	return hex.EncodeToString(raw[:])
 }
 
+// makeID makes up the id of an item: a random one, or the one that it had in a request that failed; that is known then.
+func (a *API) makeID(b *batch, i int) (id string, known bool) {
+	if id := a.unfinished.take(b, i, a.now()); id != "" {
+		return id, true
+	}
+	return b.mint(), false
+}
+
 // derive makes the id of an item without one under an Idempotency-Key: a hash of principal, key and index, so that a retry
-// of the request gives the same ids, and two principals that choose the same key do not meet.
-func (b *batch) derive(i int) string {
+// of the request gives the same ids, and two principals that choose the same key do not meet. That of a dead letter depends on
+// its payload too.
+func (b *batch) derive(i int, payload []byte) string {
 	h := make([]byte, 0, 256)
 	h = append(append(h, b.principal...), 0)
 	h = append(append(h, b.key...), 0)
-	h = binary.BigEndian.AppendUint64(h, uint64(i))
+	h = append(binary.BigEndian.AppendUint64(h, uint64(i)), payload...)
 	sum := sha256.Sum256(h)
 	return hex.EncodeToString(sum[:16])
 }
@@ -259,10 +276,14 @@ func (a *API) write(ctx context.Context, b *batch) error {
 		}
 	}
 	b.settled = true
-	if err != nil {
-		return err
+	failed := err
+	if failed == nil {
+		failed = a.awaitOthers(ctx, b)
 	}
-	return a.awaitOthers(ctx, b)
+	if failed != nil {
+		a.remember(b, err, some)
+	}
+	return failed
 }
 
 // awaitOthers waits for the outcome of events that somebody else, often this very body, writes.

@@ -32,10 +32,13 @@ type holding struct {
 
 	mu      sync.RWMutex // writers go beside each other while nothing waits; the one who begins to keep is alone
 	waiting bool
+
+	drained chan struct{} // closed when nothing of an earlier process waits any more
+	stuck   chan struct{} // closed when the brokers did not take what waits at the first try
 }
 
 func newHolding(out sender, disk *spill.Queue, log *slog.Logger, reg *telemetry.Registry) *holding {
-	h := &holding{out: out, disk: disk, log: log, waiting: disk.Stats().Records > 0,
+	h := &holding{out: out, disk: disk, log: log, waiting: disk.Stats().Records > 0, drained: make(chan struct{}), stuck: make(chan struct{}),
 		kept: reg.Counter("ingest_held_total", "Messages that were kept on disk because the brokers were away.")}
 	reg.GaugeFunc("ingest_held_messages", "Messages that wait on disk for the brokers.", func() float64 { return float64(disk.Stats().Records) })
 	reg.GaugeFunc("ingest_held_bytes", "Disk that waiting messages take.", func() float64 { return float64(disk.Stats().Bytes) })
@@ -117,12 +120,12 @@ const (
 	drainPause = time.Second // between two tries while the brokers are away
 )
 
-// drain brings what waits to the brokers until ctx ends; drained is closed when nothing of an earlier process waits any more.
-func (h *holding) drain(ctx context.Context, drained chan<- struct{}) {
+// drain brings what waits to the brokers until ctx ends. It runs once.
+func (h *holding) drain(ctx context.Context) {
 	for first := true; ; {
 		empty, err := h.step(ctx)
 		if empty && first {
-			close(drained)
+			close(h.drained)
 			first = false
 		}
 		switch {
@@ -187,6 +190,11 @@ func (h *holding) deliver(ctx context.Context, msgs []*bus.Message) bool {
 			return true
 		}
 		h.log.Debug("the brokers do not take what waits yet", "error", err)
+		select {
+		case <-h.stuck:
+		default:
+			close(h.stuck)
+		}
 		if !rest(ctx) {
 			return false
 		}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/sdk/spill"
 )
@@ -82,10 +84,9 @@ func hold(t *testing.T, c *cluster, dir string, max int64) (*holding, func()) {
 	h := newHolding(c, q, slog.New(slog.DiscardHandler), telemetry.NewRegistry())
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	drained := make(chan struct{})
 	go func() {
 		defer close(done)
-		h.drain(ctx, drained)
+		h.drain(ctx)
 	}()
 	return h, func() {
 		stop()
@@ -258,6 +259,48 @@ func TestWhatWasDeliveredIsNotWrittenAgain(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 	})
+}
+
+// Brokers that are away when the process starts again do not keep it from taking events; what is on the topics is learned when they
+// are back.
+func TestReadyWhileTheBrokersAreAway(t *testing.T) {
+	b := bustest.New(t)
+	before, err := b.NewProducer(bus.ProducerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := event.Event{ID: "old", Kind: event.LLMRequest}
+	if err := before.Send(t.Context(), []*bus.Message{{Topic: e.Kind.Topic(), Value: event.AppendJSON(nil, &e)}}); err != nil {
+		t.Fatal(err)
+	}
+	before.Close()
+	cfg := Defaults()
+	cfg.SpillBytes, cfg.SpillDir = 1<<20, t.TempDir()
+	q, err := spill.Open(cfg.SpillDir, spill.Options{MaxBytes: cfg.SpillBytes})
+	if err == nil {
+		err = errors.Join(q.Append(framed(message(0))), q.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := New(cfg, b, nil, telemetry.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{away: true}
+	api.held.out = c
+	f := serve(t, api, b) // returns when it is ready
+	if r := f.post("/events", "application/json", []byte(`{"event_id":"new","event_type":"llm_request"}`)); r.Status != 202 || r.Accepted != 1 {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+	c.set(false, false)
+	<-api.warmed
+	if v, _, _ := api.filter.claim(e.Identity()); v != known {
+		t.Errorf("the event of before is not known: %v", v)
+	}
+	if got := c.has(); len(got) != 2 || got[0] != "0" {
+		t.Errorf("%v", got)
+	}
 }
 
 func TestFramedMessages(t *testing.T) {

@@ -33,7 +33,10 @@ type API struct {
 	logs    logs
 	quotas  *quota.Book // nil when nothing is limited
 	held    *holding    // nil when nothing is kept on disk
-	ready   chan struct{}
+
+	unfinished *unfinished
+	ready      chan struct{}
+	warmed     chan struct{} // closed when the filter has learned what lay on the topics
 
 	pulse     *bus.Pulse // nil when there are no brokers to ask
 	letters   *letters
@@ -109,7 +112,7 @@ func newAPI(cfg Config, out sender, log *slog.Logger, reg *telemetry.Registry) *
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	a := &API{cfg: cfg, out: out, close: func() {}, log: log, now: time.Now, gate: gate{limit: cfg.MaxInFlightBytes}, ready: make(chan struct{}), RemoteWrite: defaultWrites(),
+	a := &API{cfg: cfg, out: out, close: func() {}, log: log, now: time.Now, gate: gate{limit: cfg.MaxInFlightBytes}, unfinished: newUnfinished(), ready: make(chan struct{}), warmed: make(chan struct{}), RemoteWrite: defaultWrites(),
 		letters: newLetters(maxLetters), browsing: make(chan struct{}, browsers), redriving: make(chan struct{}, 1)}
 	if cfg.FilterBytes > 0 {
 		a.filter = newFilter(cfg.FilterBytes)
@@ -158,7 +161,8 @@ func (a *API) Handler() http.Handler {
 	return m
 }
 
-// Ready is closed when the duplicate filter knows what was written before the start.
+// Ready is closed when events are taken: when the duplicate filter knows what was written before the start or, with a disk to keep
+// them on, when it is clear that the brokers are away.
 func (a *API) Ready() <-chan struct{} { return a.ready }
 
 // Run fills the duplicate filter from the ends of the topics, then watches the rates of the topics, the dead letters and whether
@@ -170,19 +174,23 @@ func (a *API) Run(ctx context.Context) error {
 	a.pulse.Back = func(ctx context.Context) error { return a.checkLogs(ctx, true) }
 	watching.Go(func() { a.pulse.Run(ctx) })
 	watching.Go(func() { a.followLetters(ctx) })
+	late := make(<-chan struct{}) // when the brokers are back that were away at the start
 	if a.held != nil {
 		var drain sync.WaitGroup
-		drained := make(chan struct{})
-		drain.Go(func() { a.held.drain(ctx, drained) })
+		drain.Go(func() { a.held.drain(ctx) })
 		defer a.held.close()
 		defer drain.Wait()
 		select { // what an earlier process kept is on the topics before their ends are read
-		case <-drained:
+		case <-a.held.drained:
+			a.warm(ctx)
+		case <-a.held.stuck:
+			late = a.held.drained
 		case <-ctx.Done():
 			return nil
 		}
+	} else {
+		a.warm(ctx)
 	}
-	a.warm(ctx)
 	close(a.ready)
 	tick := time.NewTicker(rateEvery)
 	defer tick.Stop()
@@ -194,6 +202,9 @@ func (a *API) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-late:
+			a.warm(ctx)
+			late = nil
 		case <-tick.C:
 		}
 	}

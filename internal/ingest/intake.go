@@ -88,13 +88,14 @@ func (a *API) accept(ctx context.Context, b *batch) *refusal {
 
 // acceptFrom is accept on the account of who sent the request: what is not taken in the end is not counted.
 func (a *API) acceptFrom(ctx context.Context, w http.ResponseWriter, r *http.Request, b *batch) *refusal {
+	b.sender = a.senderOf(r)
 	n := len(b.spans)
 	if no := a.meter(w, r, n); no != nil {
 		return no
 	}
 	no := a.accept(ctx, b)
 	if no != nil && a.quotas != nil {
-		a.quotas.GiveBack(a.senderOf(r), n, a.now())
+		a.quotas.GiveBack(b.sender, n, a.now())
 	}
 	return no
 }
@@ -140,7 +141,7 @@ func (a *API) writeFailed(err error) *refusal {
 	switch {
 	case bus.Retryable(err), errors.Is(err, bus.ErrAccess), errors.Is(err, bus.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, errOther):
 		a.log.Warn("events were not written", "error", err)
-		return &refusal{status: http.StatusServiceUnavailable, detail: "the brokers did not acknowledge everything; send it again, what is known by its id is not taken twice", retry: 1}
+		return &refusal{status: http.StatusServiceUnavailable, detail: "the brokers did not acknowledge everything; send the same body again, what was written of it is not counted twice", retry: 1}
 	}
 	a.log.Error("events were not written", "error", err)
 	return &refusal{status: http.StatusInternalServerError, detail: "the brokers refused the events: " + err.Error()}

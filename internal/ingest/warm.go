@@ -17,6 +17,7 @@ const (
 // warm lets the filter learn the newest events of the topics, so that a sender that repeats itself over a restart of ours
 // hears "duplicate". It is a courtesy: what it misses, the readers of the topics recognise.
 func (a *API) warm(ctx context.Context) {
+	defer close(a.warmed)
 	if a.filter == nil {
 		return
 	}
