@@ -305,6 +305,7 @@ func (s *system) listen(name string, h http.Handler) (*httpx.Server, error) {
 func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	cfg := s.set.ingest
 	cfg.SpillDir = filepath.Join(s.set.dataDir, "spill", KafkaAPI)
+	cfg.QuotaFile = filepath.Join(s.set.dataDir, "quota", KafkaAPI+".json")
 	api, err := ingest.New(cfg, s.bus, s.log.With("service", KafkaAPI), s.registry(KafkaAPI))
 	if err != nil {
 		return nil, err

@@ -13,9 +13,6 @@ type Alerts interface {
 	Raise(ctx context.Context, key, value []byte) error
 }
 
-// maxAlerts bounds the alerts that wait for a broker that is away.
-const maxAlerts = 1000
-
 // alert is one alert event, in the shape of GET /alerts.
 type alert struct {
 	ID        string            `json:"id"`
@@ -44,41 +41,53 @@ func missed(r *agg.Run) alert {
 	}
 }
 
-// tellDeadlines raises the alerts of runs that missed their deadline, and those that could not be raised before. The database tells of a
-// run once, to one instance; while that one finds no broker it keeps the alert in memory.
+// tellDeadlines raises the alerts of runs that missed their deadline and then says in the database that they were told, so that an
+// alert is not lost with the process: the next sweep, of any instance, finds the run again. The id of an alert makes one of those
+// that are raised twice. While the brokers are away each instance logs and counts a run once.
 func (s *Service) tellDeadlines(ctx context.Context, late []agg.Run) {
+	away := false
+	untold := map[string]bool{}
 	for i := range late {
 		r := &late[i]
-		s.counts.late.WithLabelValues(r.DagID).Inc()
-		s.log.Error("aggregation run missed its deadline", "run", r.ID, "dag", r.DagID, "state", string(r.State), "start", r.Start, "end", r.End, "deadline", r.DeadlineAt)
-		if r.DeadlineMissedAt == nil || r.DeadlineAt == nil || s.deps.Alerts == nil {
+		if away = away || !s.raise(ctx, r); away {
+			if !s.untold[r.ID] {
+				s.noteLate(r)
+			}
+			untold[r.ID] = true
 			continue
 		}
-		if len(s.untold) == maxAlerts {
-			s.log.Warn("too many alerts wait for a broker; the oldest is dropped", "alert", s.untold[0].ID)
-			s.untold = s.untold[1:]
-		}
-		s.untold = append(s.untold, missed(r))
-	}
-	for len(s.untold) > 0 {
-		a := s.untold[0]
-		value, err := json.Marshal(a)
-		if err == nil {
-			err = s.raise(ctx, a.ID, value)
-		}
+		first, err := s.deps.Runs.MarkLate(ctx, r.ID, *r.DeadlineMissedAt)
 		if err != nil {
-			s.log.Warn("alert could not be written; it is tried again", "alert", a.ID, "err", err)
-			return
+			s.log.Warn("run cannot be marked as told", "run", r.ID, "error", err)
+		} else if first && !s.untold[r.ID] {
+			s.noteLate(r)
 		}
-		s.untold = s.untold[1:]
 	}
+	s.untold = untold
+}
+
+func (s *Service) noteLate(r *agg.Run) {
+	s.counts.late.WithLabelValues(r.DagID).Inc()
+	s.log.Error("aggregation run missed its deadline", "run", r.ID, "dag", r.DagID, "state", string(r.State), "start", r.Start, "end", r.End, "deadline", r.DeadlineAt)
 }
 
 // raiseLimit keeps a broker that is away from holding up the scheduler.
 const raiseLimit = time.Second
 
-func (s *Service) raise(ctx context.Context, id string, value []byte) error {
-	ctx, stop := context.WithTimeout(ctx, raiseLimit)
-	defer stop()
-	return s.deps.Alerts.Raise(ctx, []byte(id), value)
+// raise is false when the alert of a run is not kept.
+func (s *Service) raise(ctx context.Context, r *agg.Run) bool {
+	if s.deps.Alerts == nil {
+		return true
+	}
+	a := missed(r)
+	value, err := json.Marshal(a)
+	if err == nil {
+		within, stop := context.WithTimeout(ctx, raiseLimit)
+		defer stop()
+		err = s.deps.Alerts.Raise(within, []byte(a.ID), value)
+	}
+	if err != nil {
+		s.log.Warn("alert could not be written; it is tried again", "alert", a.ID, "error", err)
+	}
+	return err == nil
 }

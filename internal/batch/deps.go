@@ -75,8 +75,10 @@ type RunQueue interface {
 	// Finish stores a result, or tells that the task must count more (again): run says what.
 	Finish(ctx context.Context, l agg.Lease, res agg.TaskResult) (run agg.Run, again bool, err error)
 	LayDown(ctx context.Context, l agg.Lease, lines []agg.LogLine) error
-	// Sweep ends what nobody else would: expired leases, runs over their time (grace later than their owners should), missed deadlines.
+	// Sweep ends what nobody else would: expired leases, runs over their time (grace later than their owners should), missed deadlines,
+	// which it finds until MarkLate.
 	Sweep(ctx context.Context, grace time.Duration, timeout string) (agg.Swept, error)
+	MarkLate(ctx context.Context, id string, at time.Time) (first bool, err error)
 	PurgeLogs(ctx context.Context, age time.Duration) error
 }
 

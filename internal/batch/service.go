@@ -34,7 +34,7 @@ type Service struct {
 	reached offsets
 	shared  atomic.Bool // other instances are alive, as of the last look
 	counts  counts
-	untold  []alert // that no broker has taken yet; the scheduler's own
+	untold  map[string]bool // late runs that were logged and of which no broker has taken the alert yet; the scheduler's own
 
 	book    *book // what is going on and how it went
 	track   *tracker

@@ -96,6 +96,9 @@ func New(cfg Config, b *bus.Bus, log *slog.Logger, reg *telemetry.Registry) (*AP
 	out := guarded{p, pulse}
 	a := newAPI(cfg, out, log, reg)
 	a.bus, a.close, a.pulse = b, p.Close, pulse
+	if err := a.recallQuotas(); err != nil {
+		a.log.Error("what senders brought today is counted anew", "error", err)
+	}
 	if cfg.SpillBytes > 0 {
 		disk, err := spill.Open(cfg.SpillDir, spill.Options{MaxBytes: cfg.SpillBytes})
 		if err != nil {
@@ -169,6 +172,7 @@ func (a *API) Ready() <-chan struct{} { return a.ready }
 // the brokers answer until ctx ends, and closes the producer. Stop the server before: requests under way need the producer.
 func (a *API) Run(ctx context.Context) error {
 	defer a.close()
+	defer a.keepQuotas()
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	a.pulse.Back = func(ctx context.Context) error { return a.checkLogs(ctx, true) }
@@ -196,6 +200,7 @@ func (a *API) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		a.sampleRates(ctx)
+		a.keepQuotas()
 		if err := a.checkLogs(ctx, false); err != nil && ctx.Err() == nil {
 			a.log.Debug("the topics could not be looked at", "error", err)
 		}

@@ -20,6 +20,10 @@ func (a *API) meter(w http.ResponseWriter, r *http.Request, n int) *refusal {
 		return nil
 	}
 	a.metrics.throttled.WithLabelValues(string(v.Exceeded)).Inc()
+	if v.Never {
+		return &refusal{status: http.StatusRequestEntityTooLarge,
+			detail: fmt.Sprintf("the body holds %d events, more than the %d that this sender may bring in a whole day (UTC); nothing was taken, send it in parts over several days or have the quota raised", n, a.cfg.DailyQuota)}
+	}
 	retry, _ := strconv.Atoi(w.Header().Get("Retry-After"))
 	what := fmt.Sprintf("%g events a second", a.cfg.RateLimit)
 	if v.Exceeded == quota.Day {
@@ -27,6 +31,23 @@ func (a *API) meter(w http.ResponseWriter, r *http.Request, n int) *refusal {
 	}
 	return &refusal{status: http.StatusTooManyRequests, retry: retry,
 		detail: fmt.Sprintf("this sender may bring %s; nothing was taken, send it again after %d s", what, retry)}
+}
+
+func (a *API) recallQuotas() error {
+	if a.quotas == nil || a.cfg.QuotaFile == "" {
+		return nil
+	}
+	return a.quotas.Recall(a.cfg.QuotaFile, a.now())
+}
+
+// keepQuotas writes down what senders brought, so that a restart gives nobody a new day.
+func (a *API) keepQuotas() {
+	if a.quotas == nil || a.cfg.QuotaFile == "" {
+		return
+	}
+	if err := a.quotas.Keep(a.cfg.QuotaFile, a.now()); err != nil {
+		a.log.Warn("what senders brought today is not kept on disk", "error", err)
+	}
 }
 
 // senderOf names who sends: the principal where there is one, else the address.

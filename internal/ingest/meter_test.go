@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,34 @@ func TestSendersAreMetered(t *testing.T) {
 	}
 	if out.n != 6 {
 		t.Errorf("%d events written, want 6: what is refused is not taken", out.n)
+	}
+}
+
+// A body that no day has room for is not told to come back, and a restart gives nobody a new day.
+func TestADayOfASender(t *testing.T) {
+	cfg := Defaults()
+	cfg.DailyQuota, cfg.QuotaFile = 2, filepath.Join(t.TempDir(), "quota.json")
+	now := time.Date(2025, 6, 1, 10, 0, 0, 0, time.UTC)
+	begin := func() (*API, *fixture) {
+		api := newAPI(cfg, &written{}, nil, telemetry.NewRegistry())
+		api.now = func() time.Time { return now }
+		if err := api.recallQuotas(); err != nil {
+			t.Fatal(err)
+		}
+		return api, serve(t, api, nil)
+	}
+	const one = `{"event_type":"llm_request"}`
+	api, f := begin()
+	r := f.post("/events", jsonType_, []byte("["+one+","+one+","+one+"]"))
+	if r.Status != 413 || r.Header.Get("Retry-After") != "" || !strings.Contains(r.Body, "the body holds 3 events, more than the 2 that this sender may bring in a whole day") {
+		t.Errorf("%d %v %s", r.Status, r.Header, r.Body)
+	}
+	if r := f.post("/events", jsonType_, []byte("["+one+","+one+"]")); r.Status != 202 {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+	api.keepQuotas()
+	if _, f = begin(); f.post("/events", jsonType_, []byte(one)).Status != 429 {
+		t.Error("a restart gave the sender a new day")
 	}
 }
 

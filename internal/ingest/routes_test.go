@@ -79,6 +79,29 @@ func (f *fixture) put(t *testing.T, name, when, to, mode string) {
 	}
 }
 
+// An event that a route moved is known after a restart as any other, and one that was copied by its place on the topic of its kind.
+func TestMovedEventsAreKnownAfterARestart(t *testing.T) {
+	f := withRoutes(t)
+	f.put(t, "a", `data.model == "a"`, "team-a", "move")
+	f.put(t, "b", `data.model == "b"`, "team-a", "copy")
+	for i, model := range []string{"a", "b"} {
+		if r := f.post("/events", jsonType_, fmt.Appendf(nil, `{"event_id":"%d","event_type":"llm_request","data":{"model":%q}}`, i, model)); r.Accepted != 1 {
+			t.Fatalf("%d %s", r.Status, r.Body)
+		}
+	}
+	api, err := New(Defaults(), f.bus, nil, telemetry.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	api.Routing = f.api.Routing
+	again := serve(t, api, f.bus)
+	for i, topic := range []string{"", "llm-requests"} {
+		if r := again.post("/events", jsonType_, fmt.Appendf(nil, `{"event_id":"%d","event_type":"llm_request","data":{"model":"a"}}`, i)); r.Duplicates != 1 || r.Results[0].Topic != topic {
+			t.Errorf("%d %s", r.Status, r.Body)
+		}
+	}
+}
+
 func TestRoutesCopyAndMove(t *testing.T) {
 	f := withRoutes(t)
 	f.put(t, "copy-a", `data.model == "a"`, "team-a", "copy")

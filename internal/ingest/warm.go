@@ -3,10 +3,12 @@ package ingest
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/ingest/route"
 )
 
 const (
@@ -23,7 +25,17 @@ func (a *API) warm(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, warmTime)
 	defer cancel()
-	n, err := a.learn(ctx)
+	n, err := a.learn(ctx, kindTopics())
+	for _, topic := range a.movedTo() { // behind the others: of an event that was copied, the place on the topic of its kind counts
+		if err != nil {
+			break
+		}
+		var more int
+		if more, err = a.learn(ctx, []string{topic}); errors.Is(err, bus.ErrUnknownTopic) {
+			err = nil // it is gone, and what was on it too
+		}
+		n += more
+	}
 	switch {
 	case err == nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		a.log.Debug("duplicate filter knows the newest events", "events", n)
@@ -32,8 +44,22 @@ func (a *API) warm(ctx context.Context) {
 	}
 }
 
-func (a *API) learn(ctx context.Context) (n int, err error) {
-	bounds, err := a.bus.Offsets(ctx, kindTopics()...)
+// movedTo lists the topics to which routes move events.
+func (a *API) movedTo() []string {
+	if a.Routing.Routes == nil {
+		return nil
+	}
+	var out []string
+	for _, r := range a.Routing.Routes.All() {
+		if _, own := event.TopicNamed(r.To); r.Mode == route.Move && !own && !slices.Contains(out, r.To) {
+			out = append(out, r.To)
+		}
+	}
+	return out
+}
+
+func (a *API) learn(ctx context.Context, topics []string) (n int, err error) {
+	bounds, err := a.bus.Offsets(ctx, topics...)
 	if err != nil {
 		return 0, err
 	}
@@ -81,16 +107,16 @@ type learner struct {
 }
 
 func (l *learner) learn(f *filter, batch bus.PartitionBatch) (n int) {
-	kind, ok := event.KindOfTopic(batch.Topic)
-	if !ok {
-		return 0
+	where := uint8(elsewhere)
+	if kind, ok := event.KindOfTopic(batch.Topic); ok {
+		where = uint8(kind)
 	}
 	for _, m := range batch.Messages {
 		if l.decoder.Decode(m.Value, bus.EventHeaders(m), &l.e) != nil || l.e.ID == "" {
 			continue
 		}
 		if !l.e.HasTime || l.e.Time <= m.Timestamp.UnixMicro()+l.future {
-			f.add(l.e.Identity(), place{uint8(kind), m.Partition, m.Offset})
+			f.add(l.e.Identity(), place{where, m.Partition, m.Offset})
 			n++
 		}
 	}

@@ -178,20 +178,32 @@ func TestRunsOverTheirTime(t *testing.T) {
 	}
 }
 
+// A run that missed its deadline is found until somebody says that it was told, and one of those who say so is the first.
 func TestDeadlines(t *testing.T) {
 	s, c := openAt(t)
 	r := run("r", 0)
 	r.DeadlineAt = new(c.Add(time.Hour))
 	create(t, s, r)
-	for _, pass := range []time.Duration{time.Hour - time.Second, time.Second, time.Second} {
-		c.pass(pass)
+	for _, step := range []struct {
+		pass time.Duration
+		late int
+	}{{time.Hour - time.Second, 0}, {time.Second, 1}, {time.Second, 1}} {
+		c.pass(step.pass)
 		swept, err := s.Sweep(t.Context(), 0, "")
-		if want := pass == time.Second && c.Time.Equal(*r.DeadlineAt); err != nil || (len(swept.Late) == 1) != want {
+		if err != nil || len(swept.Late) != step.late || step.late == 1 && !swept.Late[0].DeadlineMissedAt.Equal(c.Time) {
 			t.Errorf("at %s: %+v %v", c.Time, swept, err)
 		}
 	}
-	if got, err := s.Run(t.Context(), "r"); err != nil || !got.DeadlineMissedAt.Equal(*r.DeadlineAt) {
+	for i := range 2 {
+		if first, err := s.MarkLate(t.Context(), "r", c.Time.Add(time.Duration(i)*time.Hour)); err != nil || first != (i == 0) {
+			t.Errorf("%d: first is %v, %v", i, first, err)
+		}
+	}
+	if got, err := s.Run(t.Context(), "r"); err != nil || !got.DeadlineMissedAt.Equal(c.Time) {
 		t.Errorf("%+v %v", got, err)
+	}
+	if swept, err := s.Sweep(t.Context(), 0, ""); err != nil || len(swept.Late) != 0 {
+		t.Errorf("it was told: %+v %v", swept, err)
 	}
 }
 

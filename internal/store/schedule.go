@@ -141,7 +141,7 @@ func (s *Store) Materialise(ctx context.Context, dag string, first, next time.Ti
 }
 
 // Sweep finds what nobody else would: tasks whose lease is over (tried again at once, as long as tries are left), runs whose time is
-// over and that nobody is failing (grace late), and runs that missed their deadline. Any instance may do it at any time.
+// over and that nobody is failing (grace late), and runs that missed their deadline, again and again until MarkLate. Any instance may do it at any time.
 func (s *Store) Sweep(ctx context.Context, grace time.Duration, timeout string) (swept agg.Swept, err error) {
 	if found, err := s.dirty(ctx, grace); err != nil || !found {
 		return agg.Swept{}, err
@@ -175,19 +175,33 @@ func (s *Store) Sweep(ctx context.Context, grace time.Duration, timeout string) 
 			}
 			swept.TimedOut = append(swept.TimedOut, run)
 		}
-		if swept.Late, err = queryRuns(ctx, tx, true, late, micros(now)); err != nil || len(swept.Late) == 0 {
-			return err
-		}
+		swept.Late, err = queryRuns(ctx, tx, true, late, micros(now))
 		for i := range swept.Late {
 			swept.Late[i].DeadlineMissedAt = &now
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE dag_runs SET deadline_missed_at = ? "+late, micros(now), micros(now))
 		return err
 	})
 	if err != nil {
 		return agg.Swept{}, fmt.Errorf("store: sweep: %w", err)
 	}
 	return swept, nil
+}
+
+// MarkLate notes that a run missed its deadline, which it was told of. One of all that ask is the first.
+func (s *Store) MarkLate(ctx context.Context, id string, at time.Time) (first bool, err error) {
+	err = s.update(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, "UPDATE dag_runs SET deadline_missed_at = ? WHERE id = ? AND deadline_missed_at IS NULL", micros(at), id)
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		first = n == 1
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("store: mark run %s as late: %w", id, err)
+	}
+	return first, nil
 }
 
 // overdue are the runs whose time is over: at once where no task is executed, else after a grace, because the owner fails it itself.

@@ -23,7 +23,7 @@ func (v Verdict) SetHeaders(h http.Header) {
 	}
 	h.Set("RateLimit-Policy", strings.Join(policy, ", "))
 	h.Set("RateLimit", strings.Join(state, ", "))
-	if v.Exceeded != None {
+	if v.Exceeded != None && !v.Never {
 		h.Set("Retry-After", strconv.FormatInt(max(up(v.Retry), 1), 10))
 	}
 }

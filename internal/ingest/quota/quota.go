@@ -4,8 +4,9 @@
 // with Rate events a second up to Burst. A body larger than the burst is taken when the bucket is full and leaves it in debt,
 // so that the size of a body never makes it impossible, and the mean rate holds all the same. The day is the day in UTC.
 //
-// Promised: memory is bounded by MaxSenders; the sender that was quiet for longest is forgotten first. What fails: a restart
-// forgets what was counted.
+// Promised: memory is bounded by MaxSenders; the sender that was quiet for longest is forgotten first. A book with a file keeps
+// what was counted of the day over restarts; what came after the last Keep is forgotten by a process that is killed, and the
+// buckets, which are full again within a few windows, by every restart.
 package quota
 
 import (
@@ -58,6 +59,7 @@ type State struct {
 type Verdict struct {
 	Exceeded Limit         // None: it is taken and counted
 	Retry    time.Duration // when to try again; set when exceeded
+	Never    bool          // it is more than a whole quota: trying again does not help
 	States   []State       // of the limits that are set
 }
 
@@ -68,6 +70,7 @@ type Book struct {
 	mu      sync.Mutex
 	senders map[string]*list.Element // of *sender
 	recent  list.List                // front = heard last
+	changed bool                     // since it was kept
 }
 
 type sender struct {
@@ -87,6 +90,9 @@ func (b *Book) Take(name string, n int, now time.Time) Verdict {
 	defer b.mu.Unlock()
 	s := b.sender(name, now)
 	var v Verdict
+	if p := b.policy; p.Day > 0 && int64(n) > p.Day {
+		return Verdict{Exceeded: Day, Never: true, States: b.states(s, now)}
+	}
 	if p := b.policy; p.Rate > 0 {
 		if need := math.Min(float64(n), p.burst()); s.tokens < need {
 			v.Exceeded, v.Retry = Rate, seconds((need-s.tokens)/p.Rate)
@@ -100,6 +106,7 @@ func (b *Book) Take(name string, n int, now time.Time) Verdict {
 	if v.Exceeded == None {
 		s.tokens -= float64(n)
 		s.used += int64(n)
+		b.changed = true
 	}
 	v.States = b.states(s, now)
 	return v
@@ -112,6 +119,7 @@ func (b *Book) GiveBack(name string, n int, now time.Time) {
 	s := b.sender(name, now)
 	s.tokens = math.Min(s.tokens+float64(n), b.policy.burst())
 	s.used = max(s.used-int64(n), 0)
+	b.changed = true
 }
 
 // sender finds or makes the entry of a name and brings it up to now.
