@@ -67,7 +67,7 @@ func rulesTestCommand() *cobra.Command {
 			if err != nil {
 				return &exitError{1, err}
 			}
-			if err := app.TestRules(files, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr()); errors.Is(err, app.ErrRules) {
+			if err := app.TestRules(cmd.Context(), files, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr()); errors.Is(err, app.ErrRules) {
 				return &exitError{code: 1}
 			} else if err != nil {
 				return &exitError{1, err}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,14 +26,14 @@ func RuleSchema(out io.Writer) error {
 }
 
 // TestRules runs the tests that rules carry: those of the files, or without files those that come with hxp.
-func TestRules(files []RuleFile, asJSON bool, out, faults io.Writer) error {
+func TestRules(ctx context.Context, files []RuleFile, asJSON bool, out, faults io.Writer) error {
 	rules, good := rule.Pack(), true
 	if len(files) > 0 {
 		rules, good = readRules(files, faults)
 	}
 	results := []rule.Result{}
 	for i := range rules {
-		of, err := rule.Check(&rules[i])
+		of, err := rule.Check(ctx, &rules[i])
 		if err != nil {
 			return err
 		}

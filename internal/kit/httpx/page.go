@@ -22,14 +22,14 @@ func PageOf(r *http.Request) (Page, *FieldError) {
 	if s := q.Get("limit"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 1 || n > maxPage {
-			return p, &FieldError{"?limit", "out_of_range", fmt.Sprintf("limit=%.20q is not a number from 1 to %d", s, maxPage)}
+			return p, &FieldError{Pointer: "?limit", Code: "out_of_range", Detail: fmt.Sprintf("limit=%.20q is not a number from 1 to %d", s, maxPage)}
 		}
 		p.Limit = n
 	}
 	if s := q.Get("cursor"); s != "" {
 		after, err := base64.RawURLEncoding.DecodeString(s)
 		if err != nil || len(after) == 0 {
-			return p, &FieldError{"?cursor", "not_a_cursor", "cursor: it was not given by this list"}
+			return p, &FieldError{Pointer: "?cursor", Code: "not_a_cursor", Detail: "cursor: it was not given by this list"}
 		}
 		p.After = string(after)
 	}

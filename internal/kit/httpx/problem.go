@@ -12,6 +12,7 @@ type FieldError struct {
 	Pointer string `json:"pointer,omitempty"` // JSON pointer into the body, or the name of a query parameter
 	Code    string `json:"code,omitempty"`    // for machines; one of a closed list
 	Detail  string `json:"detail"`            // for people
+	Line    int    `json:"line,omitempty"`    // of the body, from 1, where it has lines
 }
 
 // ProblemBody is the error answer of RFC 9457.

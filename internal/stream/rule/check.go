@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -209,11 +210,11 @@ func (a Alert) String() string {
 // testBegin is the time at which all tests begin: 2026-01-01T00:00:00Z.
 const testBegin = 1767225600 * second
 
-// Check runs the tests of a rule that Decode gave.
-func Check(r *Rule) ([]Result, error) {
+// Check runs the tests of a rule that Decode gave. It fails when ctx ends before they do.
+func Check(ctx context.Context, r *Rule) ([]Result, error) {
 	var out []Result
 	for i := range r.Tests {
-		alerts, err := r.Tests[i].run(r)
+		alerts, err := r.Tests[i].run(ctx, r)
 		if err != nil {
 			return nil, err
 		}
@@ -223,7 +224,7 @@ func Check(r *Rule) ([]Result, error) {
 }
 
 // run shows the rule the events of a test, second by second.
-func (t *Test) run(r *Rule) ([]Alert, error) {
+func (t *Test) run(ctx context.Context, r *Rule) ([]Alert, error) {
 	engine, err := New([]Rule{*r}, Options{})
 	if err != nil {
 		return nil, err
@@ -239,6 +240,9 @@ func (t *Test) run(r *Rule) ([]Alert, error) {
 	var decisions []Decision
 	next := 0
 	for now := testBegin; now <= end; now += second {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("test %s of rule %s was not done in time: %w", t.Name, r.Name, context.Cause(ctx))
+		}
 		for ; next < len(events) && events[next].Time < now; next++ {
 			e := &events[next]
 			engine.Event(e, Position{Kind: e.Kind, Offset: int64(next)})

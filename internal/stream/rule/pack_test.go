@@ -13,7 +13,7 @@ func TestPack(t *testing.T) {
 			if len(r.Tests) == 0 {
 				t.Error("no tests")
 			}
-			results, err := Check(&r)
+			results, err := Check(t.Context(), &r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -42,7 +42,7 @@ func TestPage(t *testing.T) {
 		t.Fatal("no example")
 	}
 	r := one(t, example)
-	results, err := Check(&r)
+	results, err := Check(t.Context(), &r)
 	if err != nil || len(results) != 1 || len(results[0].Failed) > 0 {
 		t.Errorf("got %+v, %v", results, err)
 	}

@@ -26,7 +26,7 @@ func TestTypes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := one(t, `{"name":"x",`+tt.rule+`,"tests":[{"name":"it fires",`+tt.events+`,"until":"2m","expect":[`+tt.expect+`]}]}`)
-			results, err := Check(&r)
+			results, err := Check(t.Context(), &r)
 			if err != nil || len(results) != 1 || len(results[0].Alerts) == 0 {
 				t.Fatalf("got %+v, %v", results, err)
 			}
@@ -51,7 +51,7 @@ tests:
       - {key: {model: b}}
       - {key: {model: d}}
 `)
-	results, err := Check(&r)
+	results, err := Check(t.Context(), &r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -34,6 +35,42 @@ func (a *API) Mount(m *httpx.Mux) {
 		httpx.Query("type", "only rules of this type", httpx.OneOf(typeNames()...)), httpx.Query("severity", "only rules of this severity", httpx.OneOf(severities...)),
 		httpx.Query("origin", "only rules of this layer", httpx.OneOf(origins...)), httpx.Query("enabled", "true or false: only rules that count, or only those that do not", httpx.OneOf("true", "false")),
 		httpx.Answer("200", "the rules, without their tests", listAnswer{}))
+	one, away := ruleSchema(), httpx.Answer("503", "the change could not be written now, see Retry-After")
+	origin := httpx.Query("origin", "the rule of this layer, also where it does not count", httpx.OneOf(origins...))
+	m.HandleFunc("GET /rules/{name}", a.getRule, httpx.Doc("Shows a rule as it can be put, with its ETag."), origin,
+		httpx.Answer("200", "the rule", one), httpx.AnswerAs("200", typeYAML, "the rule"), httpx.Answer("304", "it is the one of If-None-Match"),
+		httpx.Answer("400", "a wrong parameter"), httpx.Answer("404", "there is no such rule, or it is switched off"), httpx.Answer("406", "neither JSON nor YAML is accepted"))
+	match := func(o ...httpx.Option) []httpx.Option {
+		return append(o, httpx.Header("If-Match", "ETag of the rule that is meant"), httpx.Header("If-None-Match", "* = only if there is none"),
+			httpx.Answer("412", "it is not the rule that If-Match or If-None-Match mean"), away)
+	}
+	m.HandleFunc("PUT /rules/{name}", a.putRule, match(
+		httpx.Doc("Sets a rule for all instances. Its tests are run first. A rule that is put counts before that of a file or of the pack; what is put as it stands there is theirs again."),
+		httpx.Body(append([]string{typeJSON}, yamlTypes...)...), httpx.BodyOf(one), httpx.Answer("200", "it counts now", one), httpx.Answer("201", "it is new and counts now", one),
+		httpx.Answer("400", "the body was cut off"), httpx.Answer("406", "neither JSON nor YAML is accepted"), httpx.Answer("409", "there are too many rules"), httpx.Answer("413", "too large"),
+		httpx.Answer("415", "neither JSON nor YAML"), httpx.Answer("422", "the rule is wrong or fails a test: where, with line and pointer"))...)
+	m.HandleFunc("DELETE /rules/{name}", a.deleteRule, match(
+		httpx.Doc("Takes a rule away; its alerts resolve. A rule of a file or of the pack is switched off until it is put again."),
+		httpx.Answer("204", "it is gone"), httpx.Answer("404", "there is no such rule"), httpx.Answer("409", "there are too many changes"))...)
+	m.HandleFunc("POST /rules/test", a.postTest,
+		httpx.Doc("Runs the tests that rules carry, and changes nothing: those of the rule or the list of rules in the body, without a body those that count."),
+		httpx.Query("rule", "without a body: only this rule"),
+		httpx.Body(append([]string{typeJSON}, yamlTypes...)...), httpx.BodyOf(httpx.Schema{"anyOf": []httpx.Schema{one, httpx.List(one)}}), httpx.NoBodyNeeded(),
+		httpx.Answer("200", "what became of each test", Tested{}), httpx.Answer("400", "the body was cut off"), httpx.Answer("413", "too large"), httpx.Answer("415", "neither JSON nor YAML"),
+		httpx.Answer("422", "a rule is wrong: where, with line and pointer"))
+}
+
+// ruleSchema is the JSON Schema of one rule.
+func ruleSchema() httpx.Schema {
+	var file struct {
+		Defs struct {
+			Rule httpx.Schema `json:"rule"`
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(rule.Schema(), &file); err != nil {
+		panic("ruleset: " + err.Error()) // it was written as JSON
+	}
+	return file.Defs.Rule
 }
 
 var (
@@ -88,8 +125,6 @@ func listed(e *entry) Listed {
 	}
 	return out
 }
-
-func quoted(etag string) string { return `"` + etag + `"` }
 
 type listAnswer struct {
 	Rules []Listed `json:"rules"`

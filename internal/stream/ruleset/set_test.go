@@ -220,3 +220,28 @@ func TestReadFolder(t *testing.T) {
 		t.Errorf("%d rules; %q", len(rules), told)
 	}
 }
+
+// Whatever stands in the log, a set has at most what it may have, and each rule that counts can be shown.
+func FuzzApply(f *testing.F) {
+	f.Add("a", []byte(`{"id":"1","op":"put","rule":{"type":"absence","window":"5s"}}`))
+	f.Add("error-burst", []byte(`{"id":"2","op":"delete","if":0,"at":"2026-01-01T00:00:00Z"}`))
+	f.Add("error-burst", []byte(`{"id":"2","op":"restore"}`))
+	r, _ := rule.DecodeOne(fmt.Appendf(nil, ruleText, "error-burst", 1), "error-burst")
+	below := FileRule{Rule: *r}
+	f.Fuzz(func(t *testing.T, name string, value []byte) {
+		s := &Set{below: map[string]*layered{"error-burst": newLayered(&below.Rule, FromPack, "")}, changed: make(chan struct{})}
+		s.commands.reset()
+		s.Settled()
+		before, _ := s.Current()
+		err := s.Apply(Prefix+name, value, 5)
+		now, _ := s.Current()
+		if err != nil && len(now) != len(before) || len(now) > len(before)+1 || len(now) < len(before)-1 {
+			t.Errorf("%d rules, before %d: %v", len(now), len(before), err)
+		}
+		if e := s.find(name); e != nil && e.enabled {
+			if _, faults := rule.DecodeOne(e.rule.YAML(), name); len(faults) > 0 {
+				t.Error(faults)
+			}
+		}
+	})
+}
