@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"codeberg.org/go-fonts/liberation/liberationsansbold"
-	"codeberg.org/go-fonts/liberation/liberationsansregular"
 	"codeberg.org/go-pdf/fpdf"
 )
 
@@ -76,8 +74,8 @@ func newPaper(title, subject string) *paper {
 	f.SetLang("en")
 	f.SetMargins(margin, margin, margin)
 	f.SetAutoPageBreak(false, 0)
-	f.AddUTF8FontFromBytes(family, "", liberationsansregular.TTF)
-	f.AddUTF8FontFromBytes(family, "B", liberationsansbold.TTF)
+	f.AddUTF8FontFromBytes(family, "", regular())
+	f.AddUTF8FontFromBytes(family, "B", bold())
 	return &paper{f: f}
 }
 
