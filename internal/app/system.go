@@ -166,7 +166,17 @@ func (s *system) prepareTopics(ctx context.Context, b *bus.Bus) error {
 	if err := b.EnsureTopics(ctx, event.Topics); err != nil {
 		return err
 	}
+	s.prepareGroups(ctx, b)
 	return b.CheckRights(ctx, event.Topics)
+}
+
+// prepareGroups is a courtesy, as the positions of hxp's groups are: nothing waits long for it, or fails with it.
+func (s *system) prepareGroups(ctx context.Context, b *bus.Bus) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := b.PrepareGroups(ctx, stream.Group, s.set.lake.Group); err != nil {
+		s.log.Warn("the brokers do not keep positions of consumer groups yet", "error", err)
+	}
 }
 
 // buildControl makes the states that the control log feeds and their log. The rooms that read the states are built after it.
@@ -319,7 +329,7 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	api.Routing = ingest.Routing{Routes: s.routes, Commands: s.control}
 	s.ingest = api
 	scraper, checks := s.openMetrics(), s.busChecks()
-	checks["scrapes"] = scraper.Check
+	checks["scrapes"], checks["topics"] = scraper.Check, s.checkTopics
 	if cfg.SpillBytes > 0 {
 		checks["broker"] = spilling(checks["broker"], api.Held)
 	}

@@ -108,6 +108,13 @@ func TestDifferencesAreTold(t *testing.T) {
 	if d := describe(t, small, event.TopicPanes).Differs; len(d) != 1 || d[0].Setting != "retention.ms" {
 		t.Errorf("retention of the journal: %+v", d)
 	}
+	own := []event.Topic{{Name: event.TopicPanes}, {Name: "user-feedback"}, {Name: "not-there"}}
+	if d, err := small.Differences(t.Context(), own); err != nil || len(d) != 1 || d[0].Topic != event.TopicPanes || d[0].Setting != "retention.ms" || !d[0].Loses {
+		t.Errorf("of all: %+v, %v", d, err)
+	}
+	if d, err := large.Differences(t.Context(), own[1:2]); err != nil || len(d) != 2 || d[0].Setting != "partitions" || d[0].Loses || d[1].Loses {
+		t.Errorf("of one: %+v, %v", d, err)
+	}
 }
 
 func TestTopicName(t *testing.T) {

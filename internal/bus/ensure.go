@@ -80,13 +80,15 @@ type Difference struct {
 	Has        string `json:"has"`
 	Configured string `json:"configured"`
 	Detail     string `json:"detail"`
+
+	Loses bool `json:"-"` // it costs records, or will
 }
 
 // shapeDifferences compares what cannot be changed back. The journal of the windows has as many partitions as the largest input
 // topic, and hxp-joins keeps those that it was made with; their numbers are not configured.
 func (b *Bus) shapeDifferences(t event.Topic, partitions, replicas int) (out []Difference) {
 	if want := or(t.Partitions, b.cfg.TopicPartitions); partitions != want && t.Name != event.TopicPanes && t.Name != event.TopicJoins {
-		d := Difference{"partitions", strconv.Itoa(partitions), strconv.Itoa(want), "more can be given with PATCH /topics/" + t.Name + "; fewer are not possible"}
+		d := Difference{Setting: "partitions", Has: strconv.Itoa(partitions), Configured: strconv.Itoa(want), Detail: "more can be given with PATCH /topics/" + t.Name + "; fewer are not possible"}
 		switch {
 		case want > partitions && partitions == b.cfg.MostPartitions:
 			d.Detail = fmt.Sprintf("the embedded broker has at most %d partitions a topic", partitions)
@@ -96,7 +98,7 @@ func (b *Bus) shapeDifferences(t event.Topic, partitions, replicas int) (out []D
 		out = append(out, d)
 	}
 	if replicas != b.cfg.Replication {
-		d := Difference{"replication_factor", strconv.Itoa(replicas), strconv.Itoa(b.cfg.Replication), "replicas are moved with the tools of the brokers (kafka-reassign-partitions)"}
+		d := Difference{Setting: "replication_factor", Has: strconv.Itoa(replicas), Configured: strconv.Itoa(b.cfg.Replication), Detail: "replicas are moved with the tools of the brokers (kafka-reassign-partitions)"}
 		if replicas == b.cfg.MostReplicas {
 			d.Detail = "the embedded broker is a single one and keeps one replica"
 		}
@@ -113,10 +115,10 @@ func (b *Bus) differences(info *TopicInfo) []Difference {
 	}
 	out := b.shapeDifferences(t, info.Partitions, info.Replication)
 	if policy := info.Configs["cleanup.policy"]; policy != "" && policy != "delete" {
-		out = append(out, Difference{"cleanup.policy", policy, "delete", "compaction removes events that share a key: set it back"})
+		out = append(out, Difference{"cleanup.policy", policy, "delete", "compaction removes events that share a key: set it back", true})
 	}
 	if t.Retention == 0 && info.RetentionMS >= 0 {
-		out = append(out, Difference{"retention.ms", strconv.FormatInt(info.RetentionMS, 10), "-1", "hxp itself decides what of this topic may go: set it back"})
+		out = append(out, Difference{"retention.ms", strconv.FormatInt(info.RetentionMS, 10), "-1", "hxp itself decides what of this topic may go: set it back", true})
 	}
 	return out
 }

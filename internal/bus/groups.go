@@ -50,6 +50,18 @@ func (b *Bus) Groups(ctx context.Context) ([]GroupInfo, error) {
 	return b.groups(ctx, ids)
 }
 
+// PrepareGroups waits until the brokers can keep positions of groups. A new cluster makes the topic for them (__consumer_offsets)
+// when somebody first asks who coordinates a group; until it is there nothing is kept, and no group is listed.
+func (b *Bus) PrepareGroups(ctx context.Context, groups ...string) error {
+	for {
+		found := b.admin.FindGroupCoordinators(ctx, groups...)
+		err := found.Error()
+		if err == nil || !Retryable(classify(err)) || !sleep(ctx, 200*time.Millisecond) {
+			return err
+		}
+	}
+}
+
 // Group describes one consumer group; ErrUnknownGroup when there is none of that name.
 func (b *Bus) Group(ctx context.Context, id string) (*GroupInfo, error) {
 	listed, err := b.admin.ListGroups(ctx)

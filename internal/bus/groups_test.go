@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -121,5 +122,21 @@ func TestGroupOfADeletedTopic(t *testing.T) {
 	}
 	if moves, err := b.PlanReset(t.Context(), g, bus.ResetTo{Earliest: true}); err != nil || len(moves) != 0 {
 		t.Errorf("moves %+v, %v", moves, err)
+	}
+}
+
+// It returns once positions can be kept, and in time when there is nobody who would.
+func TestPrepareGroups(t *testing.T) {
+	b := start(t, 1)
+	if err := b.PrepareGroups(t.Context(), "readers", "others"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.CommitGroup(t.Context(), "readers", map[string]map[int32]int64{topic: {0: 0}}); err != nil {
+		t.Error(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.PrepareGroups(ended, "readers"); err == nil {
+		t.Error("no broker was asked, and yet it is prepared")
 	}
 }

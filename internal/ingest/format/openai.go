@@ -84,12 +84,7 @@ func (it *Items) refuse(raw []byte, bad *event.Invalid) {
 }
 
 func (it *Items) answer(raw []byte) {
-	if inner := member(raw, "response"); inner != nil && inner[0] == '{' && member(raw, "usage") == nil {
-		raw = inner // the event response.completed of a stream, or a line of a batch's output
-		if body := member(raw, "body"); body != nil {
-			raw = body
-		}
-	}
+	raw = innermost(raw)
 	var e event.Event
 	e.Kind, e.Source = event.LLMRequest, openAISource
 	var rest object
@@ -97,50 +92,21 @@ func (it *Items) answer(raw []byte) {
 	if usage == nil {
 		usage = member(raw, "usageMetadata")
 	}
-	found, badType := readUsage(&e, &rest, usage)
+	found, bad := readUsage(&e, &rest, usage)
 	if !found {
 		it.refuse(raw, wrong("/usage", "the object has no usage with token counts; send what the provider answered with usage, for streams with stream_options.include_usage"))
 		return
 	}
 	e.SetText(event.UsageSource, "reported")
-	e.ID = textOr(member(raw, "id"))
-	if e.ID == "" {
-		e.ID = textOr(member(raw, "responseId"))
+	if no := whose(&e, raw); bad == nil {
+		bad = no
 	}
-	if e.ID != "" {
-		e.SetText(event.RequestID, e.ID)
-	}
-	for _, name := range []string{"model", "modelVersion"} {
-		if s := textOr(member(raw, name)); s != "" && !e.Has(event.Model) {
-			e.SetText(event.Model, s)
-		}
-	}
-	for _, name := range []string{"id", "model"} {
-		if m := member(raw, name); m != nil && m[0] != '"' && badType == nil {
-			badType = &event.Invalid{Code: event.CodeType, Pointer: "/" + name, Detail: "is no text"}
-		}
-	}
-	kind := textOr(member(raw, "object"))
-	if op, known := answerKinds[kind]; known {
-		e.SetText(event.Operation, op)
-	}
-	if kind == "chat.completion.chunk" {
-		e.SetBool(event.Streaming, true)
-	}
-	bad := created(&e, raw)
-	if bad == nil {
-		bad = badType
+	if no := created(&e, raw); no != nil {
+		bad = no
 	}
 	finish(&e, raw)
 	if m := member(raw, "metrics"); m != nil {
 		engineTimes(&e, m)
-	}
-	for f, names := range map[event.Field][]string{event.UserID: {"user", "safety_identifier"}} {
-		for _, n := range names {
-			if s := textOr(member(raw, n)); s != "" {
-				e.SetText(f, s)
-			}
-		}
 	}
 	e.Extra = rest.text
 	var about object
@@ -148,6 +114,50 @@ func (it *Items) answer(raw []byte) {
 	about.addText("system_fingerprint", clipText(textOr(member(raw, "system_fingerprint"))))
 	e.Metadata = about.text
 	it.add(&e, bad)
+}
+
+// innermost is the answer within the event response.completed of a stream, or within a line of a batch's output.
+func innermost(raw []byte) []byte {
+	inner := member(raw, "response")
+	if inner == nil || inner[0] != '{' || member(raw, "usage") != nil {
+		return raw
+	}
+	if body := member(inner, "body"); body != nil {
+		return body
+	}
+	return inner
+}
+
+// whose reads whose answer it is: id, model, user, and what was asked for.
+func whose(e *event.Event, raw []byte) *event.Invalid {
+	first := func(names ...string) string {
+		for _, n := range names {
+			if s := textOr(member(raw, n)); s != "" {
+				return s
+			}
+		}
+		return ""
+	}
+	set := func(f event.Field, value string) {
+		if value != "" {
+			e.SetText(f, value)
+		}
+	}
+	e.ID = first("id", "responseId")
+	set(event.RequestID, e.ID)
+	set(event.Model, first("model", "modelVersion"))
+	set(event.UserID, first("safety_identifier", "user"))
+	kind := first("object")
+	set(event.Operation, answerKinds[kind])
+	if kind == "chat.completion.chunk" {
+		e.SetBool(event.Streaming, true)
+	}
+	for _, name := range []string{"id", "model"} {
+		if m := member(raw, name); m != nil && m[0] != '"' {
+			return &event.Invalid{Code: event.CodeType, Pointer: "/" + name, Detail: "is no text"}
+		}
+	}
+	return nil
 }
 
 // answerKinds are the operations by the "object" (or Anthropic's "type") of an answer.
