@@ -10,7 +10,7 @@ export CGO_ENABLED = 0
 rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto golang.org/x/text codeberg.org github.com/jackc \
 	github.com/prometheus github.com/spf13 github.com/andybalholm github.com/tinylib go.yaml.in github.com/antlr4-go \
 	cel.dev/cel-go/parser cel.dev/cel-go/checker cel.dev/cel-go/cel encoding/xml image mime \
-	$(addprefix github.com/hxp-enterprise/hxp/,cmd internal/app internal/batch/airflow internal/batch/report internal/batch/retention internal/kit/conf internal/serve/dashboard)
+	$(addprefix github.com/hxp-enterprise/hxp/,cmd internal/app internal/batch/airflow internal/batch/report internal/alert internal/batch/retention internal/kit/conf internal/serve/dashboard)
 
 build: ## the one binary, bin/hxp
 	$(GO) build -trimpath $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign=16 -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp

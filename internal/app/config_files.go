@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/broker"
@@ -69,6 +70,7 @@ type EventProcessingFile struct {
 	Kafka       bus.Config                 `yaml:"kafka" doc:"The brokers, as in kafka-api.yaml."`
 	Stream      stream.Config              `yaml:"event_processing" doc:"Windows and their limits."`
 	Limits      EventProcessing            `yaml:"event_processing"`
+	Responses   alert.Config               `yaml:"responses" doc:"Automatic answers to alerts, and the rails that bound them."`
 	Performance EventProcessingPerformance `yaml:"performance" doc:"Resources of the process."`
 	Monitoring  Monitoring                 `yaml:"monitoring" doc:"Systems around hxp, as in kafka-api.yaml."`
 }

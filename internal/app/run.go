@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/airflow"
 	"github.com/hxp-enterprise/hxp/internal/batch/retention"
@@ -43,6 +44,7 @@ type settings struct {
 	reports   string // folder
 	lake      lake.Config
 	stream    stream.Config
+	alert     alert.Config
 	batch     batch.Config
 	retention retention.Config
 	ingest    ingest.Config

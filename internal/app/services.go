@@ -20,13 +20,14 @@ const (
 	Stream             = "stream"
 	Lake               = "lake"
 	Batch              = "batch"
+	Alert              = "alert"
 )
 
 // The four dashboards by name, all of them run by the service Dashboards.
 var boards = []string{"operations", "business", "performance", "system"}
 
 // Names lists what `hxp run` takes.
-var Names = []string{KafkaAPI, EventProcessingAPI, BatchProcessingAPI, DataStreamingAPI, Broker, Stream, Lake, Batch, Scheduler, Dashboards}
+var Names = []string{KafkaAPI, EventProcessingAPI, BatchProcessingAPI, DataStreamingAPI, Broker, Stream, Lake, Batch, Alert, Scheduler, Dashboards}
 
 // services maps each name to the parts that make it. A part starts after those that it needs and stops before them, so
 // whoever reads events is there before whoever brings them, and leaves after.
@@ -35,6 +36,7 @@ var services = map[string][]string{
 	Stream:             {"stream"},
 	Lake:               {"lake"},
 	Batch:              {"batch", "retention"},
+	Alert:              {"alert"},
 	KafkaAPI:           {KafkaAPI, "scrape"},
 	EventProcessingAPI: {EventProcessingAPI},
 	BatchProcessingAPI: {BatchProcessingAPI},
@@ -53,6 +55,7 @@ func (s *system) needs() map[string][]string {
 		"lake":             {"bus", "control", "store"},
 		"batch":            {"lake", "store", "bus"},
 		"retention":        {"batch", "lake", "store"},
+		"alert":            {"bus"},
 		"live":             {"stream"},
 		KafkaAPI:           {"bus", "control"},
 		EventProcessingAPI: {"stream"},
@@ -111,6 +114,12 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 				needs[KafkaAPI] = append(needs[KafkaAPI], reader)
 			}
 		}
+	}
+	if chosen["alert"] && chosen["stream"] {
+		needs["alert"] = append(needs["alert"], "stream") // it tells how far the windows are behind
+	}
+	if chosen["alert"] && chosen[EventProcessingAPI] {
+		needs[EventProcessingAPI] = append(needs[EventProcessingAPI], "alert")
 	}
 	if s.demo.Reload.Signals != nil {
 		choose("reload")

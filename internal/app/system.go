@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/broker"
@@ -50,6 +51,7 @@ type system struct {
 	lake      *lake.Lake
 	writer    *lake.Writer
 	stream    *stream.Service
+	alert     *alert.Service // nil where it does not run
 	batch     *batch.Service
 	retention *retention.Service
 	ingest    *ingest.API
@@ -68,7 +70,7 @@ type builder = func(ctx context.Context) (run.Service, error)
 // parts says how each part is built.
 func (s *system) parts() map[string]builder {
 	p := map[string]builder{
-		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream,
+		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream, "alert": s.buildAlert,
 		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
@@ -352,9 +354,15 @@ func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
 	checks := s.busChecks()
 	checks["windows"] = s.checkWindows
 	rules := &ruleset.API{Set: s.rules, Commands: s.control, Timeout: s.set.timeout, Log: s.log.With("service", EventProcessingAPI)}
-	return s.server(EventProcessingAPI, "Live windows of what is going on, and the rules on them.", checks, func(m *httpx.Mux) {
+	if s.alert != nil {
+		checks["responses"] = s.alert.Check
+	}
+	return s.server(EventProcessingAPI, "Live windows of what is going on, the rules on them, and what is done about their alerts.", checks, func(m *httpx.Mux) {
 		s.stream.Mount(m)
 		rules.Mount(m)
+		if s.alert != nil {
+			s.alert.Mount(m)
+		}
 	})
 }
 

@@ -14,7 +14,8 @@ const day = 24 * time.Hour
 
 // The internal topics. Panes is the flush journal of the windows: one partition for each partition number of the
 // input topics, no retention of its own. Joins carries what belongs to a request to the partition of its join number; its
-// number of partitions never changes. Responses is the audit of what was done, so nothing of it goes by itself.
+// number of partitions never changes. Responses is the audit of what was done, so nothing of it goes by itself, and its order
+// decides between instances.
 const (
 	TopicPanes        = "hxp-panes"
 	TopicJoins        = "hxp-joins"
@@ -40,7 +41,7 @@ var Topics = []Topic{
 	{Name: TopicJoins, Retention: 7 * day, Internal: true},
 	{Name: TopicCorrelations, Retention: 7 * day, Internal: true},
 	{Name: TopicAlerts, Retention: 90 * day, Internal: true},
-	{Name: TopicResponses, Internal: true},
+	{Name: TopicResponses, Partitions: 1, Internal: true},
 	{Name: TopicLate, Retention: 7 * day, Internal: true},
 	{Name: TopicDeadLetters, Retention: 30 * day, Internal: true},
 	ControlTopic,

@@ -20,6 +20,8 @@ type metrics struct {
 	duplicates telemetry.Counter
 	units      telemetry.Counter
 
+	oldest atomic.Int64 // arrival of the oldest record of the unit that counted last, µs
+
 	folded atomic.Int64 // records, and the time they took, since the start
 	busy   atomic.Int64 // nanoseconds
 
@@ -71,6 +73,7 @@ func (m *metrics) counted(h *header, mine bool) {
 	if t.Records == 0 || h.Oldest == 0 {
 		return
 	}
+	m.oldest.Store(h.Oldest)
 	delay := max(now.Sub(time.UnixMicro(h.Oldest)), 0)
 	m.latency.Observe(delay.Seconds())
 	if now.Sub(m.turn) > time.Minute {

@@ -1,0 +1,292 @@
+package alert
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+// Mount adds the questions and commands to event-processing-api.
+func (s *Service) Mount(m *httpx.Mux) {
+	var states []string
+	for _, x := range respond.States {
+		states = append(states, string(x))
+	}
+	wrong, away := httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "the audit log cannot be written or read now, see Retry-After")
+	m.HandleFunc("GET /responses", s.getResponses, httpx.Doc("Lists what was done about alerts, or is proposed, the newest first."),
+		httpx.Query("state", "only these", httpx.OneOf(states...)), httpx.Query("rule", "only of this rule"), httpx.Paging(),
+		httpx.Answer("200", "the responses", responseList{}), wrong)
+	m.HandleFunc("GET /responses/{id}", s.getResponse, httpx.Doc("Shows a response."), httpx.Answer("200", "the response", Response{}), httpx.Answer("404", "there is no such response"))
+	for verb, doc := range map[string]string{"approve": "Lets a proposal be carried out. The rails are asked again at that moment.", "dismiss": "Ends a proposal.", "revert": "Takes back a change that is in place."} {
+		m.HandleFunc("POST /responses/{id}/"+verb, s.command(verb), httpx.Doc(doc), httpx.BodyOf(word{}), httpx.NoBodyNeeded(),
+			httpx.Answer("200", "done; the response as it is now", Response{}), httpx.Answer("202", "it is being taken back", Response{}), httpx.Answer("400", "the body cannot be read"),
+			httpx.Answer("404", "there is no such response"), httpx.Answer("409", "it is not in a state for that, or the kill switch is on"), httpx.Answer("413", "the body is too large"), away)
+	}
+	m.HandleFunc("GET /responses/audit", s.getAudit, httpx.Doc("The audit log in its order. Each record has the sha256 of the one before; `hash` is that of the canonical JSON of everything else in the record."),
+		httpx.Paging(), httpx.Answer("200", "the records", auditList{}), wrong, away)
+	m.HandleFunc("GET /responses/audit/verify", s.getVerdict, httpx.Doc("Reads the whole audit log and proves the chain."), httpx.Answer("200", "what was found", Verdict{}), away)
+	m.HandleFunc("GET /responses/kill-switch", s.getSwitch, httpx.Doc("Says whether the kill switch is on, and why."), httpx.Answer("200", "the switch", Switch{}))
+	m.HandleFunc("PUT /responses/kill-switch", s.putSwitch, httpx.Doc("Turns the kill switch of all instances on or off. While it is on nothing is changed; what is in place is still taken back."),
+		httpx.BodyOf(switchWish{}), httpx.Answer("200", "the switch as it is now", Switch{}), httpx.Answer("400", "the body cannot be read"), httpx.Answer("413", "the body is too large"),
+		httpx.Answer("422", "on is missing, or is neither true nor false"), away)
+}
+
+// Response is a response as GET /responses and hxp responses show it.
+type Response struct {
+	ID         string            `json:"id"`
+	State      string            `json:"state"`
+	Phase      *string           `json:"phase"` // applying, verifying or reverting, while somebody is at it
+	Rule       string            `json:"rule"`
+	Action     string            `json:"action"`
+	Target     string            `json:"target"`
+	Reason     string            `json:"reason"`
+	Rail       *string           `json:"rail"` // that refused it
+	ProposedAt time.Time         `json:"proposed_at"`
+	ExpiresAt  *time.Time        `json:"expires_at"` // of a proposal, of an approval, or of the lease
+	UpdatedAt  time.Time         `json:"updated_at"`
+	AppliedAt  *time.Time        `json:"applied_at"`
+	InPlace    bool              `json:"in_place"`
+	Automatic  bool              `json:"automatic"` // no person approved it
+	Alert      string            `json:"alert"`
+	Severity   string            `json:"severity"`
+	Mode       string            `json:"mode"`
+	Key        map[string]string `json:"key"`
+	With       map[string]string `json:"with"`
+	Endpoint   *string           `json:"endpoint"` // that is out of its group
+	Value      *json.Number      `json:"value"`
+	Threshold  *json.Number      `json:"threshold"`
+	RequestIDs []string          `json:"request_ids"`
+	CausedAt   *time.Time        `json:"caused_at"`
+	Before     json.RawMessage   `json:"before"` // of the target
+	After      json.RawMessage   `json:"after"`
+}
+
+type responseList struct {
+	Responses []Response `json:"responses"`
+	Next      *string    `json:"next_cursor"`
+}
+
+// shown copies a response. It is called while the book stands still.
+func shown(r *respond.Response) Response {
+	o := &r.Order
+	out := Response{
+		ID: r.ID, State: string(r.State), Phase: orNull(string(r.Phase)), Rule: o.Rule, Action: o.Action, Target: o.Target, Reason: r.Reason, Rail: orNull(string(r.Rail)),
+		ProposedAt: r.ProposedAt, UpdatedAt: r.UpdatedAt, AppliedAt: orNull(r.AppliedAt), InPlace: r.InPlace(), Automatic: r.Automatic, Alert: o.Alert, Severity: o.Severity, Mode: o.Mode,
+		Key: map[string]string{}, With: map[string]string{}, Endpoint: orNull(r.Takes), Value: orNull(o.Value), Threshold: orNull(o.Threshold),
+		RequestIDs: append([]string{}, o.RequestIDs...), CausedAt: orNull(o.CausedAt), Before: r.Before, After: r.After,
+	}
+	for k, v := range o.Key {
+		out.Key[k] = v
+	}
+	for k, v := range o.With {
+		out.With[k] = v
+	}
+	switch {
+	case r.State == respond.Proposed || r.State == respond.Approved:
+		out.ExpiresAt = orNull(r.ExpiresAt)
+	case r.InPlace():
+		out.ExpiresAt = orNull(r.LeaseUntil)
+	}
+	return out
+}
+
+func orNull[T comparable](v T) *T {
+	if v == *new(T) {
+		return nil
+	}
+	return &v
+}
+
+func (s *Service) getResponses(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	limit, before, bad := paging(q)
+	state := respond.State(q.Get("state"))
+	if q.Has("state") && !slices.Contains(respond.States, state) {
+		bad = append(bad, httpx.FieldError{Pointer: "?state", Code: "invalid", Detail: fmt.Sprintf("state=%q: give one of %v", clip(string(state)), respond.States)})
+	}
+	if len(bad) > 0 {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)
+		return
+	}
+	out := responseList{Responses: []Response{}}
+	s.machine.Look(func(b *respond.Book) {
+		for _, x := range slices.Backward(b.All()) {
+			switch {
+			case before > 0 && int64(x.Seq) >= before, state != "" && x.State != state, q.Get("rule") != "" && x.Order.Rule != q.Get("rule"):
+				continue
+			case len(out.Responses) == limit:
+				out.Next = cursor(before)
+				return
+			}
+			out.Responses = append(out.Responses, shown(x))
+			before = int64(x.Seq)
+		}
+	})
+	httpx.JSON(w, http.StatusOK, out)
+}
+
+func (s *Service) find(id string) (out Response, ok bool) {
+	s.machine.Look(func(b *respond.Book) {
+		if r := b.Find(id); r != nil {
+			out, ok = shown(r), true
+		}
+	})
+	return out, ok
+}
+
+func (s *Service) getResponse(w http.ResponseWriter, r *http.Request) {
+	if out, ok := s.find(r.PathValue("id")); ok {
+		httpx.JSON(w, http.StatusOK, out)
+		return
+	}
+	unknown(w, r)
+}
+
+func unknown(w http.ResponseWriter, r *http.Request) {
+	httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no response %q; GET /responses lists them", clip(r.PathValue("id"))))
+}
+
+// word is what somebody says to a command.
+type word struct {
+	Reason string `json:"reason"`
+	By     string `json:"by"`
+}
+
+// command answers POST /responses/{id}/VERB.
+func (s *Service) command(verb string) http.HandlerFunc {
+	do := map[string]func(*respond.Machine, *http.Request, string, string, string) error{
+		"approve": func(m *respond.Machine, r *http.Request, id, who, why string) error {
+			return m.Approve(r.Context(), id, who, why)
+		},
+		"dismiss": func(m *respond.Machine, r *http.Request, id, who, why string) error {
+			return m.Dismiss(r.Context(), id, who, why)
+		},
+		"revert": func(m *respond.Machine, r *http.Request, id, who, why string) error {
+			return m.Revert(r.Context(), id, who, why)
+		},
+	}[verb]
+	return func(w http.ResponseWriter, r *http.Request) {
+		id := r.PathValue("id")
+		if _, ok := s.find(id); !ok {
+			unknown(w, r)
+			return
+		}
+		var say word
+		if !readBody(w, r, &say, true) {
+			return
+		}
+		if say.Reason == "" {
+			say.Reason = map[string]string{"approve": "approved", "dismiss": "dismissed", "revert": "reverted"}[verb] + " over the API"
+		}
+		if err := do(s.machine, r, id, who(r, say.By), say.Reason); err != nil {
+			s.failed(w, r, err)
+			return
+		}
+		out, _ := s.find(id)
+		status := http.StatusOK
+		if verb == "revert" {
+			status = http.StatusAccepted
+		}
+		httpx.JSON(w, status, out)
+	}
+}
+
+// who names the one who commands: by what he says of himself, and from where he does.
+func who(r *http.Request, by string) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	if by == "" {
+		by = "somebody"
+	}
+	return clip(by) + " from " + host
+}
+
+func (s *Service) failed(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, respond.ErrUnknown):
+		unknown(w, r)
+	case errors.Is(err, respond.ErrState), errors.Is(err, respond.ErrSwitch):
+		httpx.Problem(w, r, http.StatusConflict, err.Error())
+	case r.Context().Err() != nil: // nobody is there to hear it
+	default:
+		s.log.Warn("the audit log is not to be had", "path", r.URL.Path, "error", err)
+		httpx.Unavailable(w, r, http.StatusServiceUnavailable, time.Second, "the audit log is not to be had now, and nothing is done without it; try again")
+	}
+}
+
+const maxBody = 16 << 10
+
+// readBody reads a small JSON object; it answers itself when that fails.
+func readBody(w http.ResponseWriter, r *http.Request, to any, spare bool) bool {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	err := d.Decode(to)
+	var tooLarge *http.MaxBytesError
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil && !d.More():
+		return true
+	case err == nil:
+		httpx.Problem(w, r, http.StatusBadRequest, "the body is more than one JSON object")
+	case errors.As(err, &tooLarge):
+		httpx.Problem(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", maxBody))
+	case errors.As(err, &wrong):
+		detail := fmt.Sprintf("%s is a %s here, which does not belong there", orWhole(wrong.Field), wrong.Value)
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, detail, httpx.FieldError{Pointer: "/" + wrong.Field, Code: "wrong_type", Detail: detail})
+	case spare && err.Error() == "EOF":
+		return true
+	default:
+		httpx.Problem(w, r, http.StatusBadRequest, "the body is no JSON object: "+clip(err.Error()))
+	}
+	return false
+}
+
+func orWhole(field string) string {
+	if field == "" {
+		return "the body"
+	}
+	return field
+}
+
+// paging reads limit and cursor; a cursor is a number that a list gave.
+func paging(q url.Values) (limit int, at int64, bad []httpx.FieldError) {
+	limit = 100
+	if v := q.Get("limit"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > 1000 {
+			bad = append(bad, httpx.FieldError{Pointer: "?limit", Code: "out_of_range", Detail: fmt.Sprintf("limit=%q: give a number from 1 to 1000", clip(v))})
+		}
+		limit = n
+	}
+	if v := q.Get("cursor"); v != "" {
+		text, err := base64.RawURLEncoding.DecodeString(v)
+		n, err2 := strconv.ParseInt(string(text), 10, 64)
+		if err != nil || err2 != nil || n < 1 {
+			bad = append(bad, httpx.FieldError{Pointer: "?cursor", Code: "not_a_cursor", Detail: fmt.Sprintf("cursor=%q: give the next_cursor of the page before", clip(v))})
+		}
+		at = n
+	}
+	return limit, at, bad
+}
+
+func cursor(at int64) *string {
+	return new(base64.RawURLEncoding.EncodeToString(strconv.AppendInt(nil, at, 10)))
+}
+
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}

@@ -1,0 +1,337 @@
+package respond
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// State of a response.
+type State string
+
+// The states.
+const (
+	Proposed  State = "proposed"
+	Approved  State = "approved"
+	Applied   State = "applied"
+	Verified  State = "verified"
+	Reverted  State = "reverted"
+	Refused   State = "refused"
+	Failed    State = "failed"
+	Expired   State = "expired"
+	Dismissed State = "dismissed"
+)
+
+// States lists all of them.
+var States = []State{Proposed, Approved, Applied, Verified, Reverted, Refused, Failed, Expired, Dismissed}
+
+// Phase says what is under way in a state.
+type Phase string
+
+// The phases. In none of them but Idle may another instance act, until the claim is over.
+const (
+	Idle      Phase = ""
+	Applying  Phase = "applying"
+	Verifying Phase = "verifying"
+	Reverting Phase = "reverting"
+)
+
+// Response is what became of an order.
+type Response struct {
+	ID    string
+	Seq   int // place among all responses, from 1
+	Order Order
+	State State
+	Phase Phase
+
+	Reason                string // of the last record
+	Rail                  Rail   // that refused it
+	ProposedAt, UpdatedAt time.Time
+	ClaimedAt, AppliedAt  time.Time
+	ExpiresAt             time.Time // of a proposal or an approval that nobody has acted on
+	LeaseUntil            time.Time // of a change that is in place; zero = there is nothing to take back
+	Owner                 string
+	ClaimUntil            time.Time
+	Takes                 string
+	Before, After         []byte
+	Tries                 int // failed attempts to take it back
+	RetryAt               time.Time
+	Automatic             bool // no person approved it
+}
+
+// InPlace tells whether the change must be taken back some time.
+func (r *Response) InPlace() bool { return !r.LeaseUntil.IsZero() }
+
+// Open tells whether more can become of it.
+func (r *Response) Open() bool {
+	return r.InPlace() || r.Phase != Idle || r.State == Proposed || r.State == Approved
+}
+
+// Switch is the kill switch as the log has it.
+type Switch struct {
+	On     bool
+	Who    string
+	Reason string
+	At     time.Time
+}
+
+// Fault is a place at which the log is not as it was written.
+type Fault struct {
+	Offset int64  `json:"offset"`
+	Detail string `json:"detail"`
+}
+
+// The memory of a book.
+const (
+	maxClosed = 10_000 // responses that nothing can become of any more
+	maxFaults = 100
+	maxHashes = 4096    // of records, by which a record that came too late is known
+	maxPassed = 100_000 // offsets of records that do not count
+)
+
+// Book is the state that follows from the log. Records are applied in the order of the log; a record counts only when it is
+// chained to the one that counted last, so of two that were written at once the first one wins, and everybody who reads the log
+// sees the same winner.
+type Book struct {
+	limits Limits
+
+	head    string
+	records int
+	hashes  map[string]bool
+	recent  []string // ring of what is in hashes
+	races   []int64  // offsets of records that came too late
+	strange []int64  // offsets of what cannot be read
+	faults  []Fault
+	faulty  int // all faults, also those that are not kept
+
+	responses map[string]*Response
+	listed    []*Response // by Seq
+	open      []*Response // those of listed that more can become of
+	seq       int
+
+	kill  Switch
+	usage usage
+}
+
+// NewBook makes an empty book.
+func NewBook(l Limits) *Book {
+	b := &Book{limits: l}
+	b.Reset()
+	return b
+}
+
+// Reset forgets everything.
+func (b *Book) Reset() {
+	*b = Book{limits: b.limits, hashes: map[string]bool{}, responses: map[string]*Response{}, usage: newUsage()}
+}
+
+// Head is the hash of the record that counted last, "" when there is none.
+func (b *Book) Head() string { return b.head }
+
+// Records is how many records count.
+func (b *Book) Records() int { return b.records }
+
+// Races are the offsets of records that came too late, in order.
+func (b *Book) Races() []int64 { return b.races }
+
+// Unreadable are the offsets of what is no record, in order.
+func (b *Book) Unreadable() []int64 { return b.strange }
+
+// Faults are places at which the log was changed, and how many there are.
+func (b *Book) Faults() ([]Fault, int) { return b.faults, b.faulty }
+
+// Switch is the kill switch.
+func (b *Book) Switch() Switch { return b.kill }
+
+// Has tells whether the record with this hash counts, if it is not long ago.
+func (b *Book) Has(hash string) bool { return b.hashes[hash] }
+
+// Find returns a response, or nil.
+func (b *Book) Find(id string) *Response { return b.responses[id] }
+
+// All lists the responses, the oldest first.
+func (b *Book) All() []*Response { return b.listed }
+
+// Open lists those of which more can become.
+func (b *Book) Open() []*Response { return b.open }
+
+// Apply takes the next record of the log. It returns the record if it counts, and the response that it is about.
+func (b *Book) Apply(offset int64, value []byte) (*Record, *Response) {
+	rec, err := Unseal(value)
+	switch {
+	case err != nil:
+		b.fault(offset, "this is no record, or it was changed: "+err.Error())
+		b.strange = most(b.strange, offset)
+		return nil, nil
+	case rec.PrevHash != b.head && (b.hashes[rec.PrevHash] || b.hashes[rec.Hash] || rec.PrevHash == "" && b.records < maxHashes):
+		b.races = most(b.races, offset)
+		return nil, nil
+	case rec.PrevHash != b.head:
+		b.fault(offset, fmt.Sprintf("what was written before it is missing or was changed: it follows %q, but the chain ends in %q", rec.PrevHash, b.head))
+	}
+	b.chain(rec.Hash)
+	return rec, b.fold(rec)
+}
+
+// most notes an offset, as long as there are not too many.
+func most(list []int64, offset int64) []int64 {
+	if len(list) >= maxPassed {
+		return list
+	}
+	return append(list, offset)
+}
+
+// fault notes that the log was tampered with. Nobody knows then what is in place, so the kill switch goes on until a person
+// has looked and turns it off.
+func (b *Book) fault(offset int64, detail string) {
+	b.faulty++
+	if len(b.faults) < maxFaults {
+		b.faults = append(b.faults, Fault{offset, clip(detail, maxReason)})
+	}
+	b.kill = Switch{On: true, Who: "hxp", Reason: fmt.Sprintf("the audit log is not as it was written, at offset %d", offset), At: b.kill.At}
+}
+
+func (b *Book) chain(hash string) {
+	b.head = hash
+	b.records++
+	b.hashes[hash] = true
+	if len(b.recent) < maxHashes {
+		b.recent = append(b.recent, hash)
+		return
+	}
+	i := b.records % maxHashes
+	delete(b.hashes, b.recent[i])
+	b.recent[i] = hash
+}
+
+// fold lets a record take effect.
+func (b *Book) fold(rec *Record) *Response {
+	switch rec.What {
+	case WhatSwitchOn, WhatSwitchOff:
+		b.kill = Switch{rec.What == WhatSwitchOn, rec.Who, rec.Reason, rec.At}
+		return nil
+	case WhatPassedOver:
+		b.usage.refused(rec.Rule, rec.Rail, rec.At)
+		return nil
+	}
+	r := b.responses[rec.Response]
+	if r == nil {
+		if r = b.begin(rec); r == nil {
+			return nil
+		}
+	} else if !r.allows(rec) {
+		return nil // a writer looks before it writes, so this was no writer of ours
+	}
+	r.take(rec)
+	b.usage.note(r, rec, b.limits)
+	if !r.Open() {
+		b.open = slices.DeleteFunc(b.open, func(x *Response) bool { return x == r })
+		b.forget()
+	}
+	return r
+}
+
+// begin makes the response of its first record.
+func (b *Book) begin(rec *Record) *Response {
+	if rec.Order == nil || rec.Response == "" || rec.What != WhatProposed && rec.What != WhatApproved && rec.What != WhatRefused {
+		return nil
+	}
+	b.seq++
+	r := &Response{ID: rec.Response, Seq: b.seq, Order: *rec.Order, ProposedAt: rec.At, UpdatedAt: rec.At, Automatic: rec.What == WhatApproved}
+	b.responses[r.ID] = r
+	b.listed, b.open = append(b.listed, r), append(b.open, r)
+	return r
+}
+
+// forget drops the oldest responses that are closed.
+func (b *Book) forget() {
+	if len(b.listed)-len(b.open) <= maxClosed {
+		return
+	}
+	i := slices.IndexFunc(b.listed, func(r *Response) bool { return !r.Open() })
+	delete(b.responses, b.listed[i].ID)
+	b.listed = slices.Delete(b.listed, i, i+1)
+}
+
+// allows tells whether a record can follow.
+func (r *Response) allows(rec *Record) bool {
+	unclaimed := r.Phase == Idle || rec.At.After(r.ClaimUntil)
+	switch rec.What {
+	case WhatApproved:
+		return r.State == Proposed
+	case WhatDismissed:
+		return r.State == Proposed
+	case WhatExpired:
+		return (r.State == Proposed || r.State == Approved) && r.Phase == Idle
+	case WhatRefused:
+		return r.State == Approved && r.Phase == Idle
+	case WhatClaimed:
+		return r.State == Approved && unclaimed || r.State == Applied && r.Phase == Verifying && unclaimed
+	case WhatApplied:
+		return r.Phase == Applying && r.Owner == rec.Owner
+	case WhatVerified:
+		return r.Phase == Verifying && r.Owner == rec.Owner
+	case WhatRenewed:
+		return r.InPlace() && r.Phase == Idle
+	case WhatReverting:
+		return r.InPlace() && (unclaimed || r.Owner == rec.Owner)
+	case WhatReverted:
+		return r.Phase == Reverting && r.Owner == rec.Owner
+	case WhatFailed:
+		return r.Phase != Idle && r.Owner == rec.Owner
+	}
+	return false
+}
+
+// take moves the response on. Only records that are allowed come here.
+func (r *Response) take(rec *Record) {
+	r.UpdatedAt, r.Reason, r.Rail = rec.At, rec.Reason, rec.Rail
+	switch rec.What {
+	case WhatProposed:
+		r.State, r.ExpiresAt = Proposed, rec.Until
+	case WhatApproved:
+		r.State, r.ExpiresAt = Approved, rec.Until
+	case WhatDismissed:
+		r.State = Dismissed
+	case WhatExpired:
+		r.State = Expired
+	case WhatRefused:
+		r.State = Refused
+	case WhatClaimed:
+		if r.State == Approved {
+			r.Phase = Applying
+		}
+		if r.ClaimedAt.IsZero() {
+			r.ClaimedAt, r.Before, r.Takes = rec.At, rec.Before, rec.Takes
+		}
+		r.Owner, r.ClaimUntil = rec.Owner, rec.ClaimUntil
+	case WhatApplied:
+		r.State, r.Phase, r.AppliedAt, r.After = Applied, Verifying, rec.At, rec.After
+		r.LeaseUntil, r.ClaimUntil = rec.Until, rec.ClaimUntil
+	case WhatVerified:
+		r.State, r.Phase = Verified, Idle
+	case WhatRenewed:
+		r.LeaseUntil = rec.Until
+	case WhatReverting:
+		r.Phase, r.Owner, r.ClaimUntil = Reverting, rec.Owner, rec.ClaimUntil
+	case WhatReverted:
+		r.State, r.Phase, r.LeaseUntil, r.Takes = Reverted, Idle, time.Time{}, ""
+	case WhatFailed:
+		r.fail(rec)
+	}
+}
+
+// fail is the end of an attempt: of applying, which left nothing, of verifying what cannot be taken back, or of taking back, which
+// is tried again.
+func (r *Response) fail(rec *Record) {
+	if r.Phase == Reverting {
+		r.Tries++
+		r.RetryAt = rec.At.Add(min(time.Second<<min(r.Tries, 9), longestRetry))
+	} else {
+		r.LeaseUntil, r.Takes = time.Time{}, ""
+	}
+	r.State, r.Phase = Failed, Idle
+}
+
+// longestRetry is the pause between attempts to take a change back, at most.
+const longestRetry = 5 * time.Minute
