@@ -13,24 +13,31 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/app"
 )
 
-// batchCommand makes a command that talks to the running batch service.
-func batchCommand(use, short, example string, args cobra.PositionalArgs, run func(cmd *cobra.Command, c *app.BatchClient, args []string) error) *cobra.Command {
+// askingCommand is a command that talks to a running service.
+func askingCommand(service, use, short, example string, args cobra.PositionalArgs, run func(cmd *cobra.Command, a *app.Asked, args []string) error) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Example: example, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
 		cfg, err := settings(cmd)
 		if err != nil {
 			return err
 		}
 		base, _ := cmd.Flags().GetString("url")
-		c, err := app.NewBatchClient(cfg, base)
+		a, err := app.Ask(cfg, service, base)
 		if err != nil {
 			return usage(err)
 		}
-		return run(cmd, c, args)
+		return run(cmd, a, args)
 	}}
-	cmd.Flags().String("url", "", "base URL of batch-processing-api; where the configuration says when absent")
+	cmd.Flags().String("url", "", "base URL of "+service+"; where the configuration says when absent")
 	cmd.Flags().Bool("json", false, "as JSON")
 	configFlags(cmd.Flags())
 	return cmd
+}
+
+// batchCommand is a command that talks to the batch service.
+func batchCommand(use, short, example string, args cobra.PositionalArgs, run func(cmd *cobra.Command, c *app.BatchClient, args []string) error) *cobra.Command {
+	return askingCommand(app.BatchProcessingAPI, use, short, example, args, func(cmd *cobra.Command, a *app.Asked, args []string) error {
+		return run(cmd, &app.BatchClient{Asked: a}, args)
+	})
 }
 
 // exactly refuses any other number of arguments and says what is asked for.

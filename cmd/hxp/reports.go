@@ -29,7 +29,7 @@ func batchAPI(cmd *cobra.Command) (*app.Asked, error) {
 	if err != nil {
 		return nil, err
 	}
-	return app.Ask(cfg, app.BatchProcessingAPI), nil
+	return app.Ask(cfg, app.BatchProcessingAPI, "")
 }
 
 // oneArg refuses more or fewer than one argument.

@@ -116,22 +116,9 @@ func validateFile(cmd *cobra.Command, name string, each func(app.BadEvent)) (int
 
 // registryCommand is a command that talks to the schema registry.
 func registryCommand(use, short, example string, args cobra.PositionalArgs, run func(cmd *cobra.Command, c *app.SchemaRegistry, args []string) error) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Example: example, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
-		cfg, err := settings(cmd)
-		if err != nil {
-			return err
-		}
-		base, _ := cmd.Flags().GetString("url")
-		c, err := app.NewSchemaRegistry(cfg, base)
-		if err != nil {
-			return usage(err)
-		}
-		return run(cmd, c, args)
-	}}
-	cmd.Flags().String("url", "", "base URL of kafka-api; where the configuration says when absent")
-	cmd.Flags().Bool("json", false, "as JSON")
-	configFlags(cmd.Flags())
-	return cmd
+	return askingCommand(app.KafkaAPI, use, short, example, args, func(cmd *cobra.Command, a *app.Asked, args []string) error {
+		return run(cmd, &app.SchemaRegistry{Asked: a}, args)
+	})
 }
 
 func schemasSubjects() *cobra.Command {

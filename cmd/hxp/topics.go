@@ -28,18 +28,7 @@ func topicsCommand() *cobra.Command {
 
 // kafkaCommand is a command that talks to kafka-api.
 func kafkaCommand(use, short, example string, args cobra.PositionalArgs, run func(cmd *cobra.Command, api *app.Asked, args []string) error) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Example: example, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
-		cfg, err := settings(cmd)
-		if err != nil {
-			return err
-		}
-		base, _ := cmd.Flags().GetString("url")
-		return run(cmd, app.Ask(cfg, app.KafkaAPI).At(base), args)
-	}}
-	cmd.Flags().String("url", "", "base URL of kafka-api; where the configuration says when absent")
-	cmd.Flags().Bool("json", false, "as JSON")
-	configFlags(cmd.Flags())
-	return cmd
+	return askingCommand(app.KafkaAPI, use, short, example, args, run)
 }
 
 func topicsList() *cobra.Command {

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -21,18 +23,26 @@ type Asked struct {
 	pause      time.Duration // between two looks at what is not done yet
 }
 
-// Ask returns the API of a service where the configuration says that it listens.
-func Ask(cfg *Config, service string) *Asked {
-	return &Asked{service, "http://" + cfg.Addr(service), http.Client{Timeout: 2 * time.Minute}, time.Second}
+// Ask returns the API of a service at a base URL, "" = where the configuration says that it listens.
+func Ask(cfg *Config, service, base string) (*Asked, error) {
+	if base == "" {
+		host, port, err := net.SplitHostPort(cfg.Addr(service))
+		if err != nil || port == "0" {
+			return nil, fmt.Errorf("the port of %s is not fixed; name the service with --url, or set its port", service)
+		}
+		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() { // it listens everywhere, here too
+			host = "127.0.0.1"
+		}
+		base = "http://" + net.JoinHostPort(host, port)
+	}
+	if u, err := url.Parse(base); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return nil, fmt.Errorf("--url %q is no address such as http://127.0.0.1:9099", base)
+	}
+	return &Asked{service, strings.TrimSuffix(base, "/"), http.Client{Timeout: 2 * time.Minute}, time.Second}, nil
 }
 
-// At returns the same API at another base URL, unless that is empty.
-func (a *Asked) At(base string) *Asked {
-	if base == "" {
-		return a
-	}
-	return &Asked{a.name, strings.TrimSuffix(base, "/"), a.client, a.pause}
-}
+// patient is the same API without a limit of time: for what takes as long as there is data, and ends when the caller does.
+func (a *Asked) patient() *Asked { return &Asked{a.name, a.base, http.Client{}, a.pause} }
 
 const maxAnswer = 256 << 20
 
@@ -66,6 +76,9 @@ func (a *Asked) ask(ctx context.Context, method, path string, body any) (status 
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := a.client.Do(req)
+	if err != nil && ctx.Err() != nil {
+		return 0, nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return 0, nil, fmt.Errorf("%s does not answer at %s (is hxp running, and are the ports those of this configuration?): %w", a.name, a.base, err)
 	}
@@ -80,10 +93,10 @@ func (a *Asked) ask(ctx context.Context, method, path string, body any) (status 
 	return resp.StatusCode, answer, nil
 }
 
-// Into is Call for an answer in JSON.
+// Into is Call for an answer in JSON; to nil is for one that is of no use.
 func (a *Asked) Into(ctx context.Context, method, path string, body, to any) error {
 	answer, err := a.Call(ctx, method, path, body)
-	if err != nil {
+	if err != nil || to == nil {
 		return err
 	}
 	if err := json.Unmarshal(answer, to); err != nil {
@@ -92,11 +105,17 @@ func (a *Asked) Into(ctx context.Context, method, path string, body, to any) err
 	return nil
 }
 
-// objection is what a service says against a request, in one line.
+// objection is what a service says against a request, in one line: a problem document, or the answer of a schema registry.
 func objection(status string, answer []byte) error {
-	var p httpx.ProblemBody
-	if json.Unmarshal(answer, &p) != nil || p.Detail == "" {
+	var p struct {
+		httpx.ProblemBody
+		Message string `json:"message"`
+	}
+	switch {
+	case json.Unmarshal(answer, &p) != nil || p.Detail+p.Message == "":
 		return errors.New(status)
+	case p.Detail == "":
+		return errors.New(p.Message)
 	}
 	text := p.Detail
 	for i, e := range p.Errors {

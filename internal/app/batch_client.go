@@ -1,21 +1,13 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
-	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
 // What commands show of the batch service.
@@ -50,101 +42,30 @@ type DAG struct {
 }
 
 // BatchClient talks to the batch-processing-api.
-type BatchClient struct {
-	base string
-	http *http.Client
-}
-
-// NewBatchClient makes a client of the service at a base URL, "" = where the configuration says that it listens.
-func NewBatchClient(cfg *Config, base string) (*BatchClient, error) {
-	if base == "" {
-		host, port, err := net.SplitHostPort(cfg.Addr(BatchProcessingAPI))
-		if err != nil || port == "0" {
-			return nil, errors.New("the port of batch-processing-api is not fixed; name the service with --url or set BATCH_PROCESSING_API_PORT")
-		}
-		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() { // it listens everywhere, here too
-			host = "127.0.0.1"
-		}
-		base = "http://" + net.JoinHostPort(host, port)
-	}
-	if u, err := url.Parse(base); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, fmt.Errorf("--url %q is no address such as http://127.0.0.1:9101", base)
-	}
-	return &BatchClient{strings.TrimSuffix(base, "/"), &http.Client{Timeout: 60 * time.Second}}, nil
-}
-
-// call sends a request and reads the answer into out, unless that is nil; what the service refuses comes back as it says it.
-func (c *BatchClient) call(ctx context.Context, method, path string, body, out any) error {
-	var in io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		in = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, in)
-	if err != nil {
-		return err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("batch-processing-api does not answer at %s; is hxp running, and is BATCH_PROCESSING_API_PORT its port? (%w)", c.base, err)
-	}
-	defer func() { _ = res.Body.Close() }() // read to its end, or of no use
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		return fmt.Errorf("the answer of %s broke off: %w", c.base, err)
-	}
-	if res.StatusCode >= 300 {
-		return problemOf(res, answer)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("%s%s does not answer as batch-processing-api does: %w", c.base, path, err)
-	}
-	return nil
-}
-
-// problemOf says what a problem document says.
-func problemOf(res *http.Response, body []byte) error {
-	var p httpx.ProblemBody
-	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
-		return fmt.Errorf("batch-processing-api answers %s", res.Status)
-	}
-	return errors.New(p.Detail)
-}
+type BatchClient struct{ *Asked }
 
 // DAGs lists the DAGs.
 func (c *BatchClient) DAGs(ctx context.Context) ([]DAG, error) {
 	var out struct {
 		DAGs []DAG `json:"dags"`
 	}
-	return out.DAGs, c.call(ctx, http.MethodGet, "/dags", nil, &out)
+	return out.DAGs, c.Into(ctx, http.MethodGet, "/dags", nil, &out)
 }
 
 // DAG describes one DAG.
 func (c *BatchClient) DAG(ctx context.Context, id string) (d DAG, err error) {
-	return d, c.call(ctx, http.MethodGet, "/dags/"+url.PathEscape(id), nil, &d)
+	return d, c.Into(ctx, http.MethodGet, "/dags/"+url.PathEscape(id), nil, &d)
 }
 
 // SetPaused pauses a DAG or lets it go on.
 func (c *BatchClient) SetPaused(ctx context.Context, id string, paused bool) (d DAG, err error) {
 	what := map[bool]string{true: "/pause", false: "/unpause"}[paused]
-	return d, c.call(ctx, http.MethodPost, "/dags/"+url.PathEscape(id)+what, nil, &d)
+	return d, c.Into(ctx, http.MethodPost, "/dags/"+url.PathEscape(id)+what, nil, &d)
 }
 
 // Trigger runs a DAG; fields are those of POST /dags/{id}/trigger.
 func (c *BatchClient) Trigger(ctx context.Context, id string, fields map[string]any) (r BatchRun, err error) {
-	return r, c.call(ctx, http.MethodPost, "/dags/"+url.PathEscape(id)+"/trigger", fields, &r)
+	return r, c.Into(ctx, http.MethodPost, "/dags/"+url.PathEscape(id)+"/trigger", fields, &r)
 }
 
 // Runs lists the newest runs of a DAG ("" = all), at most limit, in a state ("" = any).
@@ -160,17 +81,17 @@ func (c *BatchClient) Runs(ctx context.Context, dag, state string, limit int) ([
 	var out struct {
 		Runs []BatchRun `json:"runs"`
 	}
-	return out.Runs, c.call(ctx, http.MethodGet, path+q.Encode(), nil, &out)
+	return out.Runs, c.Into(ctx, http.MethodGet, path+q.Encode(), nil, &out)
 }
 
 // Run shows one run.
 func (c *BatchClient) Run(ctx context.Context, id string) (r BatchRun, err error) {
-	return r, c.call(ctx, http.MethodGet, "/runs/"+url.PathEscape(id), nil, &r)
+	return r, c.Into(ctx, http.MethodGet, "/runs/"+url.PathEscape(id), nil, &r)
 }
 
 // CancelRun ends a run.
 func (c *BatchClient) CancelRun(ctx context.Context, id string) (r BatchRun, err error) {
-	return r, c.call(ctx, http.MethodPost, "/runs/"+url.PathEscape(id)+"/cancel", nil, &r)
+	return r, c.Into(ctx, http.MethodPost, "/runs/"+url.PathEscape(id)+"/cancel", nil, &r)
 }
 
 // Logs are the lines of a run, or of one task ("" = all).
@@ -185,24 +106,24 @@ func (c *BatchClient) Logs(ctx context.Context, id, task string, try int) ([]Log
 	var out struct {
 		Logs []LogLine `json:"logs"`
 	}
-	return out.Logs, c.call(ctx, http.MethodGet, "/runs/"+url.PathEscape(id)+"/logs?"+q.Encode(), nil, &out)
+	return out.Logs, c.Into(ctx, http.MethodGet, "/runs/"+url.PathEscape(id)+"/logs?"+q.Encode(), nil, &out)
 }
 
 // PlanBackfill says what a backfill would do; fields are those of POST /dags/{id}/backfill.
 func (c *BatchClient) PlanBackfill(ctx context.Context, dag string, fields map[string]any) (p BackfillPlan, err error) {
 	fields["dry_run"] = true
-	return p, c.call(ctx, http.MethodPost, "/dags/"+url.PathEscape(dag)+"/backfill", fields, &p)
+	return p, c.Into(ctx, http.MethodPost, "/dags/"+url.PathEscape(dag)+"/backfill", fields, &p)
 }
 
 // CreateBackfill begins a backfill.
 func (c *BatchClient) CreateBackfill(ctx context.Context, dag string, fields map[string]any) (b Backfill, err error) {
 	fields["dry_run"] = false
-	return b, c.call(ctx, http.MethodPost, "/dags/"+url.PathEscape(dag)+"/backfill", fields, &b)
+	return b, c.Into(ctx, http.MethodPost, "/dags/"+url.PathEscape(dag)+"/backfill", fields, &b)
 }
 
 // Backfill shows how far a backfill is.
 func (c *BatchClient) Backfill(ctx context.Context, id int64) (b Backfill, err error) {
-	return b, c.call(ctx, http.MethodGet, "/backfills/"+strconv.FormatInt(id, 10), nil, &b)
+	return b, c.Into(ctx, http.MethodGet, "/backfills/"+strconv.FormatInt(id, 10), nil, &b)
 }
 
 // AwaitBackfill calls see with every state of a backfill until it is over.

@@ -50,6 +50,24 @@ func TestReportsAreListedOverPages(t *testing.T) {
 	}
 }
 
+// A base URL that is none is told before anything is asked, and one that is needed and missing too.
+func TestWhereAServiceIsAsked(t *testing.T) {
+	cfg, _, err := LoadConfig(LoadOptions{ConfigDir: none(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for base, want := range map[string]string{"http://10.0.0.1:9/": "http://10.0.0.1:9", "": "http://127.0.0.1:9101"} {
+		if a, err := Ask(cfg, BatchProcessingAPI, base); err != nil || a.base != want {
+			t.Errorf("%q: %+v, %v", base, a, err)
+		}
+	}
+	for _, base := range []string{"10.0.0.1:9", "ftp://x", "http://"} {
+		if _, err := Ask(cfg, BatchProcessingAPI, base); err == nil || !strings.Contains(err.Error(), "--url") {
+			t.Errorf("%q: %v", base, err)
+		}
+	}
+}
+
 // What a service says against a request is the error, in one line.
 func TestRefusalsAreReadable(t *testing.T) {
 	a := asked(t, func(w http.ResponseWriter, r *http.Request) {
@@ -57,9 +75,13 @@ func TestRefusalsAreReadable(t *testing.T) {
 			http.Error(w, "nothing", http.StatusBadGateway)
 			return
 		}
+		if r.URL.Path == "/subjects" { // as schema registries refuse
+			httpx.JSON(w, http.StatusConflict, map[string]any{"error_code": 409, "message": "not compatible"})
+			return
+		}
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the period is empty", httpx.FieldError{Pointer: "/period", Detail: "empty"}, httpx.FieldError{Pointer: "/format", Detail: "unknown"})
 	})
-	for path, want := range map[string]string{"/": "the period is empty; /format: unknown", "/plain": "502 Bad Gateway"} {
+	for path, want := range map[string]string{"/": "the period is empty; /format: unknown", "/plain": "502 Bad Gateway", "/subjects": "not compatible"} {
 		if _, err := a.Call(t.Context(), "GET", path, nil); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", path, err)
 		}

@@ -18,12 +18,9 @@ type (
 	LegalHold        = event.Hold
 )
 
-// patient is the client without a limit of time: what is asked for reads much, and ends when the caller does.
-func (c *BatchClient) patient() *BatchClient { return &BatchClient{c.base, &http.Client{}} }
-
 // Cleanup lets old data go and returns when the plan is carried out.
 func (c *BatchClient) Cleanup(ctx context.Context, dryRun, force bool) (p RetentionPlan, err error) {
-	if err := c.patient().call(ctx, http.MethodPost, "/retention/cleanup", map[string]bool{"dry_run": dryRun, "force": force}, &p); err != nil {
+	if err := c.patient().Into(ctx, http.MethodPost, "/retention/cleanup", map[string]bool{"dry_run": dryRun, "force": force}, &p); err != nil {
 		return p, err
 	}
 	err = c.settled(ctx, p.ID, func() string { return p.State }, &p)
@@ -32,7 +29,7 @@ func (c *BatchClient) Cleanup(ctx context.Context, dryRun, force bool) (p Retent
 
 // RetentionPlan returns a plan.
 func (c *BatchClient) RetentionPlan(ctx context.Context, id string) (p RetentionPlan, err error) {
-	return p, c.call(ctx, http.MethodGet, "/retention/plans/"+url.PathEscape(id), nil, &p)
+	return p, c.Into(ctx, http.MethodGet, "/retention/plans/"+url.PathEscape(id), nil, &p)
 }
 
 // RetentionPlans returns plans and restores without their items, newest first.
@@ -40,12 +37,12 @@ func (c *BatchClient) RetentionPlans(ctx context.Context) ([]RetentionPlan, erro
 	var out struct {
 		Plans []RetentionPlan `json:"plans"`
 	}
-	return out.Plans, c.call(ctx, http.MethodGet, "/retention/plans", nil, &out)
+	return out.Plans, c.Into(ctx, http.MethodGet, "/retention/plans", nil, &out)
 }
 
 // RestoreArchive brings back what a plan let go and returns when that is done.
 func (c *BatchClient) RestoreArchive(ctx context.Context, plan string, dryRun bool) (r RetentionRestore, err error) {
-	if err := c.patient().call(ctx, http.MethodPost, "/retention/restore", map[string]any{"archive": plan, "dry_run": dryRun}, &r); err != nil {
+	if err := c.patient().Into(ctx, http.MethodPost, "/retention/restore", map[string]any{"archive": plan, "dry_run": dryRun}, &r); err != nil {
 		return r, err
 	}
 	err = c.settled(ctx, r.ID, func() string { return r.State }, &r)
@@ -62,7 +59,7 @@ func (c *BatchClient) settled(ctx context.Context, id string, state func() strin
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := c.call(ctx, http.MethodGet, "/retention/plans/"+url.PathEscape(id), nil, into); err != nil {
+		if err := c.Into(ctx, http.MethodGet, "/retention/plans/"+url.PathEscape(id), nil, into); err != nil {
 			return err
 		}
 	}
@@ -71,7 +68,7 @@ func (c *BatchClient) settled(ctx context.Context, id string, state func() strin
 
 // VerifyArchive reads every file of the archive again.
 func (c *BatchClient) VerifyArchive(ctx context.Context) (v ArchiveVerified, err error) {
-	return v, c.patient().call(ctx, http.MethodPost, "/retention/verify", nil, &v)
+	return v, c.patient().Into(ctx, http.MethodPost, "/retention/verify", nil, &v)
 }
 
 // Holds lists the legal holds.
@@ -79,15 +76,15 @@ func (c *BatchClient) Holds(ctx context.Context) ([]LegalHold, error) {
 	var out struct {
 		Holds []LegalHold `json:"holds"`
 	}
-	return out.Holds, c.call(ctx, http.MethodGet, "/retention/holds", nil, &out)
+	return out.Holds, c.Into(ctx, http.MethodGet, "/retention/holds", nil, &out)
 }
 
 // SetHold sets a legal hold.
 func (c *BatchClient) SetHold(ctx context.Context, h LegalHold) (set LegalHold, err error) {
-	return set, c.call(ctx, http.MethodPut, "/retention/holds/"+url.PathEscape(h.Name), map[string]any{"class": h.Class, "from": h.From, "to": h.To, "reason": h.Reason}, &set)
+	return set, c.Into(ctx, http.MethodPut, "/retention/holds/"+url.PathEscape(h.Name), map[string]any{"class": h.Class, "from": h.From, "to": h.To, "reason": h.Reason}, &set)
 }
 
 // LiftHold lifts a legal hold.
 func (c *BatchClient) LiftHold(ctx context.Context, name string) error {
-	return c.call(ctx, http.MethodDelete, "/retention/holds/"+url.PathEscape(name), nil, nil)
+	return c.Into(ctx, http.MethodDelete, "/retention/holds/"+url.PathEscape(name), nil, nil)
 }

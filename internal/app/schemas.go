@@ -8,11 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"github.com/hxp-enterprise/hxp/api"
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -89,28 +86,7 @@ func ValidateEvents(in io.Reader, each func(BadEvent)) (events int, err error) {
 }
 
 // SchemaRegistry talks to the schema registry of kafka-api.
-type SchemaRegistry struct {
-	base string
-	http *http.Client
-}
-
-// NewSchemaRegistry makes a client of the service at a base URL, "" = where the configuration says that it listens.
-func NewSchemaRegistry(cfg *Config, base string) (*SchemaRegistry, error) {
-	if base == "" {
-		host, port, err := net.SplitHostPort(cfg.Addr(KafkaAPI))
-		if err != nil || port == "0" {
-			return nil, errors.New("the port of kafka-api is not fixed; name the service with --url or set KAFKA_API_PORT")
-		}
-		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() { // it listens everywhere, here too
-			host = "127.0.0.1"
-		}
-		base = "http://" + net.JoinHostPort(host, port)
-	}
-	if u, err := url.Parse(base); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, fmt.Errorf("--url %q is no address such as http://127.0.0.1:9099", base)
-	}
-	return &SchemaRegistry{strings.TrimSuffix(base, "/"), &http.Client{Timeout: 60 * time.Second}}, nil
-}
+type SchemaRegistry struct{ *Asked }
 
 // RegistrySubject is a subject with its versions.
 type RegistrySubject struct {
@@ -121,13 +97,13 @@ type RegistrySubject struct {
 // Subjects lists the subjects.
 func (c *SchemaRegistry) Subjects(ctx context.Context) ([]RegistrySubject, error) {
 	var names []string
-	if err := c.call(ctx, http.MethodGet, "/subjects", nil, &names); err != nil {
+	if err := c.Into(ctx, http.MethodGet, "/subjects", nil, &names); err != nil {
 		return nil, err
 	}
 	out := make([]RegistrySubject, len(names))
 	for i, name := range names {
 		out[i].Subject = name
-		if err := c.call(ctx, http.MethodGet, "/subjects/"+url.PathEscape(name)+"/versions", nil, &out[i].Versions); err != nil {
+		if err := c.Into(ctx, http.MethodGet, "/subjects/"+url.PathEscape(name)+"/versions", nil, &out[i].Versions); err != nil {
 			return nil, err
 		}
 	}
@@ -139,43 +115,6 @@ func (c *SchemaRegistry) Register(ctx context.Context, subject, schemaType, text
 	var out struct {
 		ID uint32 `json:"id"`
 	}
-	err = c.call(ctx, http.MethodPost, "/subjects/"+url.PathEscape(subject)+"/versions", map[string]string{"schemaType": schemaType, "schema": text}, &out)
+	err = c.Into(ctx, http.MethodPost, "/subjects/"+url.PathEscape(subject)+"/versions", map[string]string{"schemaType": schemaType, "schema": text}, &out)
 	return out.ID, err
-}
-
-func (c *SchemaRegistry) call(ctx context.Context, method, path string, body, out any) error {
-	text, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := c.http.Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return fmt.Errorf("kafka-api does not answer at %s; is hxp running, and is KAFKA_API_PORT its port? (%w)", c.base, err)
-	}
-	defer func() { _ = res.Body.Close() }() // read to its end, or of no use
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		return fmt.Errorf("the answer of %s broke off: %w", c.base, err)
-	}
-	var refused struct{ Message, Detail string }
-	switch {
-	case res.StatusCode < 300:
-		err = json.Unmarshal(answer, out)
-	case json.Unmarshal(answer, &refused) == nil && refused.Message+refused.Detail != "":
-		return errors.New(refused.Message + refused.Detail)
-	default:
-		return fmt.Errorf("kafka-api answers %s", res.Status)
-	}
-	if err != nil {
-		return fmt.Errorf("%s%s does not answer as kafka-api does: %w", c.base, path, err)
-	}
-	return nil
 }
