@@ -83,6 +83,21 @@ func (c *Cell) decode(r *reader) {
 	r.check(c.Requests > 0 || p&(hasTokens|hasSubTokens|hasUsers|hasSessions) == 0, "data of requests without requests")
 }
 
+// Decode replaces m by the measure at the start of src and returns what follows it. After an error m is empty.
+func (m *Measure) Decode(src []byte) (rest []byte, err error) {
+	r := reader{src: src}
+	if len(src) > 0 && src[0] == 0 {
+		m.Reset()
+		return src[1:], nil
+	}
+	m.decode(&r)
+	if r.err != nil {
+		*m = Measure{}
+		return src, r.err
+	}
+	return r.src, nil
+}
+
 func (m *Measure) decode(r *reader) {
 	m.count = r.count("durations")
 	m.min = r.int("smallest duration")
@@ -292,6 +307,17 @@ func (s *System) decode(r *reader) {
 		left -= g.Count
 		s.Gauges = append(s.Gauges, g)
 	}
+}
+
+// Decode replaces s by the sum at the start of src and returns what follows it. After an error s is 0.
+func (s *ExactSum) Decode(src []byte) (rest []byte, err error) {
+	r := reader{src: src}
+	s.decode(&r)
+	if r.err != nil {
+		*s = ExactSum{}
+		return src, r.err
+	}
+	return r.src, nil
 }
 
 func (s *ExactSum) decode(r *reader) {

@@ -103,6 +103,14 @@ func (c *Cell) Append(dst []byte) []byte {
 	return dst
 }
 
+// Append writes m; Decode reads it.
+func (m *Measure) Append(dst []byte) []byte {
+	if m.count == 0 {
+		return append(dst, 0)
+	}
+	return m.append(dst)
+}
+
 // append writes m, nothing when it is empty.
 func (m *Measure) append(dst []byte) []byte {
 	if m.count == 0 {
@@ -246,6 +254,12 @@ func appendFloat(dst []byte, v float64) []byte {
 	s := ExactSum{one: v}
 	return s.append(dst)
 }
+
+// IsZero tells whether nothing but zeros was added.
+func (s *ExactSum) IsZero() bool { return s.acc == nil && s.one == 0 }
+
+// Append writes s; Decode reads it.
+func (s *ExactSum) Append(dst []byte) []byte { return s.append(dst) }
 
 // append writes the sum as n · 2^e, n odd: twice the number of bytes of n plus the sign, then e, then n from its lowest byte.
 // 0 is one byte, 72.5 three.

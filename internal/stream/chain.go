@@ -74,6 +74,15 @@ func (j *journal) read(offset int64, value []byte) (*verdict, error) {
 	return j.judge(u.header, u.bodies), nil
 }
 
+// resume is the offset from which on the units can be read again that are not whole yet, and those that come next.
+func (j *journal) resume() int64 {
+	at := j.next
+	for _, u := range j.halves {
+		at = min(at, u.first)
+	}
+	return at
+}
+
 // half finds or begins the unit that a part belongs to.
 func (j *journal) half(h header, offset int64) *half {
 	for _, u := range j.halves {

@@ -7,6 +7,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
 // folder folds the records of one input partition, in the order of their offsets, into the unit that is open. Its lane owns
@@ -18,7 +19,8 @@ type folder struct {
 	ev      event.Event
 	filter  *filter
 	names   *names
-	joins   *joins // nil = its events are not joined
+	joins   *joins              // nil = its events are not joined
+	rules   func() *rule.Folder // of its lane; nil = no rules look at its events
 
 	next     int64 // offset of the next record
 	foldFrom int64 // records below are counted already: they are read for their identities alone
@@ -39,18 +41,20 @@ type folder struct {
 
 // work is a unit in the making: the input offsets [from, to) folded.
 type work struct {
-	header header
-	panes  map[paneKey]*agg.Cell
-	last   paneKey // the pane of the last event, so that a busy second costs one comparison
-	cell   *agg.Cell
-	spent  map[int64]spenders // what users spent, by span of the finest resolution
-	spans  spenders           // of them, that of the last request
-	spanAt int64
-	side   []*bus.Message // dead letters and late events, to be written before the unit
-	wait   int            // of those, not yet acknowledged
-	values [][]byte       // the encoded unit, kept until it counts, to be sent again when the broker refused it
-	parts  int            // of those, not yet acknowledged
-	failed bool
+	header   header
+	panes    map[paneKey]*agg.Cell
+	last     paneKey // the pane of the last event, so that a busy second costs one comparison
+	cell     *agg.Cell
+	spent    map[int64]spenders // what users spent, by span of the finest resolution
+	spans    spenders           // of them, that of the last request
+	spanAt   int64
+	rules    *rule.Folder // that folds its events; nil until there is one, and without rules
+	partials *rule.Partials
+	side     []*bus.Message // dead letters and late events, to be written before the unit
+	wait     int            // of those, not yet acknowledged
+	values   [][]byte       // the encoded unit, kept until it counts, to be sent again when the broker refused it
+	parts    int            // of those, not yet acknowledged
+	failed   bool
 }
 
 type paneKey struct {
@@ -134,6 +138,9 @@ func (f *folder) count(m *bus.Message, broker int64) {
 		t.late(e.Source)
 		f.open.side = append(f.open.side, f.copyLate(m))
 	}
+	if !late {
+		f.open.fold(f, m)
+	}
 	t.Events++
 	if e.Kind == event.LLMRequest && e.Has(event.Success) && !e.Bool(event.Success) {
 		t.Errors++
@@ -207,6 +214,11 @@ func (f *folder) restart(c *chain) (seek bool) {
 	f.begin(c.To)
 	f.next = min(f.filter.next, c.To)
 	return f.next != was
+}
+
+// exhausted tells whether f is read to its end, as far as the broker has told, and all of it counts.
+func (f *folder) exhausted() bool {
+	return f.next >= f.high && f.next >= f.foldFrom && f.pending == nil && f.open.header.To == f.open.header.From && f.past == nil && f.skip == 0
 }
 
 // begin opens the next unit.

@@ -97,4 +97,5 @@ func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
 	l.wallet.age(now)
 	l.mu.Unlock()
 	l.metrics.counted(&v.header, mine)
+	l.submit(v, mine, f)
 }

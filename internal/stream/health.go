@@ -21,6 +21,22 @@ func (s *Service) Healthy() error {
 	return nil
 }
 
+// lagLimit is how far the rules may be behind for their alerts to be of today.
+const lagLimit = time.Minute
+
+func (s *Service) rulesProblems() (reasons []string) {
+	if s.judge == nil {
+		return nil
+	}
+	if fault := s.judge.fault.Load(); fault != nil {
+		reasons = append(reasons, "the rules that count cannot be run, those of before go on: "+*fault)
+	}
+	if lag := s.rulesLag(time.Now()); lag > lagLimit {
+		reasons = append(reasons, fmt.Sprintf("rules are judged %s behind: alerts come late, and nothing acts on them", lag.Round(time.Second)))
+	}
+	return reasons
+}
+
 // reachLimit is how far back duplicates must be recognised for the windows to be called healthy.
 const reachLimit = 10 * time.Minute
 
@@ -32,6 +48,7 @@ func (s *Service) Problems() (reasons []string) {
 	for _, t := range missing {
 		reasons = append(reasons, fmt.Sprintf("topic %s does not exist: make it, or start hxp again, which makes it", t))
 	}
+	reasons = append(reasons, s.rulesProblems()...)
 	parts := s.partitions()
 	for _, src := range sortedSources(parts) {
 		p := parts[src]

@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 )
@@ -19,6 +21,8 @@ type inputReader struct {
 	lanes []*lane
 
 	schemas Schemas // nil = none
+
+	since atomic.Int64 // microseconds: since when something fetched is being handed over; 0 = nothing is
 
 	mu     sync.Mutex
 	seeks  []seek
@@ -59,7 +63,9 @@ func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 				return err
 			}
 		}
+		r.since.Store(0)
 		fetch, err := reader.Poll(poll)
+		r.since.Store(time.Now().UnixMicro())
 		cancel()
 		for _, b := range fetch {
 			if r.schemas != nil {
@@ -80,9 +86,19 @@ func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 	}
 }
 
+// busy tells since when something that was fetched is being handed over, in microseconds; 0 when nothing is.
+func (r *inputReader) busy() int64 {
+	if r == nil {
+		return 0
+	}
+	return r.since.Load()
+}
+
 func (r *inputReader) hand(ctx context.Context, b inputBatch) error {
+	l := r.lanes[b.source.Partition]
+	l.inbox.Add(1)
 	select {
-	case r.lanes[b.source.Partition].input <- b:
+	case l.input <- b:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

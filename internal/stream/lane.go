@@ -9,6 +9,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
 // lane does all the work of one partition number: it folds that partition of every input topic, sends the units, follows
@@ -27,6 +28,7 @@ type lane struct {
 	schemas   Schemas             // nil = none
 
 	input   chan inputBatch
+	inbox   atomic.Int32            // of input: batches that are not yet taken in
 	records chan bus.PartitionBatch // of the journal
 	calls   chan func()             // questions from elsewhere, to be run by the lane
 	acks    mailbox                 // acknowledgements of what was sent, to be run by the lane
@@ -35,6 +37,8 @@ type lane struct {
 	filters  map[source]*filter // of the folders, and from the snapshot before those are made
 	names    *names
 	joins    *joins // nil = this lane joins nothing
+	judge    *judge // nil = no rules are run
+	rules    *rule.Folder
 	journal  *journal
 	headless bool          // the journal's beginning is gone and no snapshot tells what it said
 	until    int64         // end of the journal when the lane began
@@ -94,6 +98,8 @@ const (
 	retryPause  = 500 * time.Millisecond
 	maxOpenRows = 200_000 // records folded into an open unit before the lane stops reading
 	maxOpenPane = 20_000
+
+	maxOpenPartials = 100_000
 )
 
 // run works until ctx ends, then sends what is open and waits for it to count, for at most the time that drain gives.
@@ -119,6 +125,7 @@ func (l *lane) run(ctx, drain context.Context) error {
 			if err := l.take(b); err != nil {
 				return err
 			}
+			l.inbox.Add(-1)
 		case b := <-l.records:
 			if err := l.follow(b); err != nil {
 				return err
@@ -143,7 +150,7 @@ func (l *lane) run(ctx, drain context.Context) error {
 // full tells whether so much is open that the lane should wait for the journal.
 func (l *lane) full() bool {
 	for _, f := range l.folders {
-		if f.open.header.Tally.Records > maxOpenRows || len(f.open.panes) > maxOpenPane {
+		if f.open.header.Tally.Records > maxOpenRows || len(f.open.panes) > maxOpenPane || f.open.partials.Len() > maxOpenPartials {
 			return true
 		}
 	}

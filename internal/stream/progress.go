@@ -13,6 +13,8 @@ import (
 type progress struct {
 	Next, High int64
 	Counted    int64
+	Arrival    int64 // of the last record that counts, microseconds
+	Quiet      bool  // read to the end, and all of it counts
 	Watermark  int64 // microseconds; noWatermark when nothing was seen
 	Idle       bool
 	Lost       int64
@@ -29,13 +31,14 @@ func (l *lane) publish(f *folder) {
 	if f.src.Topic == event.TopicJoins { // not a topic that anybody asks about
 		return
 	}
-	p := progress{Next: f.next, High: f.high, Watermark: noWatermark, Idle: f.idle}
+	p := progress{Next: f.next, High: f.high, Watermark: noWatermark, Idle: f.idle, Quiet: f.exhausted()}
 	p.Reach, p.Partial = f.filter.reach()
 	p.Blind = f.filter.blind.records
 	if f.past != nil {
 		p.Again = f.past.end - f.next
 	}
 	if c := l.journal.chains[f.src]; c != nil {
+		p.Arrival = c.Arrival
 		p.Counted, p.Watermark, p.Idle, p.Lost, p.GapReason, p.Tally = c.To, c.Watermark, c.Idle, c.Lost, c.GapReason, c.Tally
 		p.Tally.LateBySource = nil
 	}

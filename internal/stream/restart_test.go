@@ -396,7 +396,7 @@ func TestFloorForgetsTopicsThatAreGone(t *testing.T) {
 	keep(requests0, 600)
 	want(500, true)
 	anew := source{TopicID: "t9", Topic: "llm-requests"}
-	s.began(nil, &layout{inputs: map[string]bus.Shape{"llm-requests": {ID: "t9"}}})
+	s.began(nil, nil, &layout{inputs: map[string]bus.Shape{"llm-requests": {ID: "t9"}}})
 	want(0, false)
 	keep(anew, 5)
 	want(0, false)

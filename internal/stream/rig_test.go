@@ -212,6 +212,7 @@ func (w *world) start(cfg Config, dir string) *rig {
 	for src, from := range <-reading {
 		readers.Go(func() {
 			inputs[src].run(live, from, func(b inputBatch) {
+				l.inbox.Add(1)
 				select {
 				case l.input <- b:
 				case <-live.Done():
@@ -219,7 +220,7 @@ func (w *world) start(cfg Config, dir string) *rig {
 			})
 		})
 	}
-	s.began([]*lane{l}, &layout{inputs: map[string]bus.Shape{"llm-requests": {}, "user-feedback": {}, "system-metrics": {}, "business-events": {}}})
+	s.began([]*lane{l}, nil, &layout{inputs: map[string]bus.Shape{"llm-requests": {}, "user-feedback": {}, "system-metrics": {}, "business-events": {}}})
 	r.halt = func() {
 		stop()
 		working.Wait()

@@ -49,6 +49,7 @@ type Service struct {
 	log     *slog.Logger
 	metrics *metrics
 	started time.Time
+	judge   *judge // nil = no rules
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -57,6 +58,8 @@ type Service struct {
 	lanes   []*lane                      // of the session that reads, or of the last one that did
 	missing []string                     // input topics that do not exist
 	failure error                        // why no session reads; nil while one does
+	reading bool                         // a session reads the input
+	input   *inputReader                 // of that session
 	needed  map[int32][]map[source]int64 // positions of the newest snapshots of each lane, newest first
 }
 
@@ -64,6 +67,9 @@ type Service struct {
 func New(cfg Config, b *bus.Bus, opts Options) *Service {
 	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now()}
 	s.metrics = newMetrics(opts.Registry, s)
+	if opts.Rules != nil {
+		s.judge = newJudge(s)
+	}
 	return s
 }
 
@@ -78,6 +84,7 @@ func (s *Service) Run(ctx context.Context) error {
 	writer.Go(func() { s.keepSnapshots(snapshots) })
 	defer writer.Wait()
 	defer close(snapshots)
+	defer s.stopJudge()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		start := time.Now()
 		err := s.session(ctx, snapshots)
@@ -136,9 +143,10 @@ func (s *Service) ail(err error) {
 }
 
 // began notes that a session reads the input: from now on its lanes answer.
-func (s *Service) began(lanes []*lane, l *layout) {
+func (s *Service) began(lanes []*lane, input *inputReader, l *layout) {
 	s.mu.Lock()
 	s.lanes, s.missing, s.failure = lanes, l.missing(), nil
+	s.reading, s.input = true, input
 	for _, list := range s.needed { // offsets of a topic mean nothing in the one that was made in its place
 		for _, needs := range list {
 			maps.DeleteFunc(needs, func(src source, _ int64) bool { return l.inputs[src.Topic].ID != src.TopicID })

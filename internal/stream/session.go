@@ -55,6 +55,9 @@ func (s *Service) session(ctx context.Context, snapshots chan<- snapshotFile) (e
 	if err := n.makeLanes(units, side, snapshots); err != nil {
 		return err
 	}
+	if err := n.startJudge(n.live, n.layout.journal, n.lanes); err != nil {
+		return err
+	}
 	if err := n.begin(); err != nil {
 		n.fail(err)
 	}
@@ -79,6 +82,9 @@ func (n *session) fail(err error) {
 
 // end waits in this order: for the lanes to have drained and written their snapshots, and for the readers.
 func (n *session) end() {
+	n.mu.Lock()
+	n.reading = false
+	n.mu.Unlock()
 	timer := time.AfterFunc(drainTime, n.giveUp)
 	n.working.Wait()
 	timer.Stop()
@@ -101,6 +107,7 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 		l := newLane(p, &n.cfg, n.log, n.metrics)
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
 		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
+		l.judge = n.judge
 		l.join(l.restore(), log)
 		n.lanes = append(n.lanes, l)
 	}
@@ -187,7 +194,7 @@ func (n *session) startInput() error {
 		n.fail(n.input.run(n.live, r))
 	})
 	n.tasks.Go(func() { n.commitPositions(n.live) })
-	n.began(n.lanes, n.layout)
+	n.began(n.lanes, n.input, n.layout)
 	return nil
 }
 

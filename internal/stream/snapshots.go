@@ -202,7 +202,7 @@ func (s *Service) shorten(f snapshotFile) {
 	if shapes, err := s.bus.Shapes(ctx, event.TopicPanes); err != nil || shapes[event.TopicPanes].ID != f.id {
 		return // the offsets are those of a journal that is gone
 	}
-	if err := s.bus.DeleteRecords(ctx, event.TopicPanes, map[int32]int64{f.lane.number: offsets[keptSnapshots-1]}); err != nil {
+	if err := s.bus.DeleteRecords(ctx, event.TopicPanes, map[int32]int64{f.lane.number: s.judgeFloor(f, offsets[keptSnapshots-1])}); err != nil {
 		s.log.Warn("journal not shortened", "partition", f.lane.number, "error", err)
 		return
 	}

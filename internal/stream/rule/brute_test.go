@@ -11,38 +11,48 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-// verdict is what brute force says of a key at a second: whether the rule holds and by which number.
+// verdict is what brute force says of a key at a tick: whether the rule is looked at between the seconds, whether it holds, and by
+// which number.
 type verdict struct {
+	early bool
 	holds bool
 	value float64
 }
 
-// expected turns moments into the alerts that must follow, by the words of the language alone: an alert fires once it held for r.For,
-// and resolves once it has not held for r.KeepFiringFor.
-func expected(r Rule, key string, end int64, at func(second int64) verdict) string {
+// expected turns ticks into the alerts that must follow, by the words of the language alone: an alert fires once it held for r.For,
+// and resolves once it has not held for r.KeepFiringFor; between whole seconds only what holds counts.
+func expected(r Rule, key string, end int64, at func(tick int64) verdict) string {
 	var b strings.Builder
 	state, start, held := none, int64(0), int64(0)
-	for s := int64(0); s <= end; s++ {
-		m := at(s)
+	tell := func(t int64, rest string) {
+		fmt.Fprintf(&b, "%.2f %s %s%s\n", float64(t)/float64(ticks), key, state, rest)
+	}
+	for t := int64(0); t <= end*ticks; t++ {
+		m := at(t)
+		if t%ticks != 0 && !(m.early && m.holds) {
+			continue
+		}
 		if m.holds {
-			held = s
+			held = t
 		}
 		switch {
 		case m.holds && state == none:
-			start, state = s, Pending
+			start, state = t, Pending
 			if r.For == 0 {
 				state = Firing
 			}
-			fmt.Fprintf(&b, "%d %s %s %.9g\n", s, key, state, m.value)
-		case m.holds && state == Pending && s-start >= r.For.seconds():
+			tell(t, fmt.Sprintf(" %.9g", m.value))
+		case m.holds && state == Pending && t-start >= r.For.seconds()*ticks:
 			state = Firing
-			fmt.Fprintf(&b, "%d %s %s %.9g\n", s, key, state, m.value)
+			tell(t, fmt.Sprintf(" %.9g", m.value))
 		case !m.holds && state == Pending:
+			state = Lapsed
+			tell(t, "")
 			state = none
-			fmt.Fprintf(&b, "%d %s %s\n", s, key, Lapsed)
-		case !m.holds && state == Firing && s-held >= r.KeepFiringFor.seconds():
+		case !m.holds && state == Firing && t-held >= r.KeepFiringFor.seconds()*ticks:
+			state = Resolved
+			tell(t, "")
 			state = none
-			fmt.Fprintf(&b, "%d %s %s\n", s, key, Resolved)
 		}
 	}
 	return b.String()
@@ -55,7 +65,7 @@ func toldOf(decisions []Decision, model string) string {
 		if d.Key["model"] != model {
 			continue
 		}
-		fmt.Fprintf(&b, "%d %s %s", (int64(d.At)-testBegin)/second, model, d.State)
+		fmt.Fprintf(&b, "%.2f %s %s", float64(int64(d.At)-testBegin)/1e6, model, d.State)
 		if d.State == Pending || d.State == Firing {
 			fmt.Fprintf(&b, " %.9g", d.Value)
 		}
@@ -64,13 +74,24 @@ func toldOf(decisions []Decision, model string) string {
 	return b.String()
 }
 
-func within(events []event.Event, model string, from, to int64) (out []event.Event) {
+// within are the events of a model from a second on that are seen at a tick.
+func within(events []event.Event, model string, from, seen int64) (out []event.Event) {
 	for _, e := range events {
-		if e.Text(event.Model) == model && e.Time >= testBegin+from*second && e.Time < testBegin+to*second {
+		if e.Text(event.Model) == model && e.Time >= testBegin+from*second && e.Time < testBegin+seen*tick {
 			out = append(out, e)
 		}
 	}
 	return out
+}
+
+// window are the events that a rule sees at a tick: those of the window that ends with the second. early says that the tick
+// brought some.
+func window(r Rule, events []event.Event, model string, t int64) (seen []event.Event, early bool) {
+	seen = within(events, model, (t+ticks-1)/ticks-r.Window.seconds(), t)
+	for _, e := range seen {
+		early = early || e.Time >= testBegin+(t-1)*tick
+	}
+	return seen, early
 }
 
 // traffic is requests of three models that come in bursts, with some feedback in between.
@@ -99,12 +120,12 @@ func traffic(rnd *rand.Rand, n int, end float64) (out []event.Event) {
 
 const trials = 60
 
-func check(t *testing.T, rnd *rand.Rand, r Rule, events []event.Event, at func(model string, s int64) verdict) {
+func check(t *testing.T, rnd *rand.Rand, r Rule, events []event.Event, at func(model string, tick int64) verdict) {
 	t.Helper()
 	const end = 150
 	decisions := play(t, []Rule{r}, events, end, nil)
 	for _, model := range []string{"a", "b", "c"} {
-		want := expected(r, model, end, func(s int64) verdict { return at(model, s) })
+		want := expected(r, model, end, func(tick int64) verdict { return at(model, tick) })
 		if got := toldOf(decisions, model); got != want {
 			t.Fatalf("%s of %+v\ngot\n%s\nwant\n%s", model, r, got, want)
 		}
@@ -129,16 +150,17 @@ func TestThresholdIsBruteForce(t *testing.T) {
 		value := map[string]float64{"requests": 8, "errors": 4, "error_rate": 0.4, "tokens.total": 2000, "cost_usd": 1, "latency_ms.avg": 2000, "latency_ms.p95": 3700, "latency_ms.max": 3900, "throughput_rps": 0.5, "unpriced_requests": 5}[name]
 		r := one(t, fmt.Sprintf("name: x\ntype: threshold\nmetric: %s\nop: '>'\nvalue: %g\n%s", name, value, random(rnd)))
 		metric, _ := agg.ParseMetric(name)
-		check(t, rnd, r, events, func(model string, s int64) verdict {
+		check(t, rnd, r, events, func(model string, t int64) verdict {
 			var c agg.Cell
-			for _, e := range within(events, model, s-r.Window.seconds(), s) {
-				c.Add(&e, false)
+			seen, early := window(r, events, model, t)
+			for i := range seen {
+				c.Add(&seen[i], false)
 			}
 			v, ok := metric.Of(&c, float64(r.Window.seconds()))
 			if ok && !c.Empty() && v > value {
 				fires++
 			}
-			return verdict{ok && !c.Empty() && v > value, v}
+			return verdict{early, ok && !c.Empty() && v > value, v}
 		})
 	}
 	if fires < trials {
@@ -153,15 +175,15 @@ func TestRatioIsBruteForce(t *testing.T) {
 		events := traffic(rnd, 250, 120)
 		least := 1 + rnd.IntN(8)
 		r := one(t, fmt.Sprintf("name: x\ntype: ratio\nwhen: event_type == \"llm_request\"\nof: data.success == false\nop: '>='\nvalue: 0.5\nmin_count: %d\n%s", least, random(rnd)))
-		check(t, rnd, r, events, func(model string, s int64) verdict {
-			all := within(events, model, s-r.Window.seconds(), s)
+		check(t, rnd, r, events, func(model string, t int64) verdict {
+			all, early := window(r, events, model, t)
 			bad := 0
 			for _, e := range all {
 				if !e.Bool(event.Success) {
 					bad++
 				}
 			}
-			m := verdict{len(all) >= least && 2*bad >= len(all), float64(bad) / float64(max(len(all), 1))}
+			m := verdict{early, len(all) >= least && 2*bad >= len(all), float64(bad) / float64(max(len(all), 1))}
 			if m.holds {
 				fires++
 			}
@@ -178,13 +200,13 @@ func TestAbsenceIsBruteForce(t *testing.T) {
 	for range trials {
 		events := traffic(rnd, 60, 120)
 		r := one(t, "name: x\ntype: absence\nwhen: event_type == \"llm_request\"\n"+random(rnd))
-		check(t, rnd, r, events, func(model string, s int64) verdict {
+		check(t, rnd, r, events, func(model string, t int64) verdict {
 			last := int64(-1)
-			for _, e := range within(events, model, 0, s) {
+			for _, e := range within(events, model, 0, t) {
 				last = max(last, e.Time)
 			}
-			silent := testBegin + s*second - last
-			return verdict{last >= 0 && silent >= r.Window.seconds()*second, float64(silent) / 1e6}
+			silent := testBegin + t*tick - last
+			return verdict{false, last >= 0 && silent >= r.Window.seconds()*second, float64(silent) / 1e6}
 		})
 	}
 }
@@ -203,12 +225,14 @@ func TestSequenceIsBruteForce(t *testing.T) {
 			conditions[i] = fmt.Sprintf("data.success == %v", wants[i])
 		}
 		r := one(t, fmt.Sprintf("name: x\ntype: sequence\nsteps: ['%s']\nwithin: %ds\nkeep_firing_for: 1s\ngroup_by: [model]\n", strings.Join(conditions, "', '"), 1+rnd.IntN(12)))
-		ends := map[string]map[int64]int{} // by model and second
+		ends := map[string]map[int64]int{} // by model and tick
 		for _, model := range []string{"a", "b", "c"} {
-			ends[model] = matchSeconds(within(events, model, 0, 1000), wants, micros(r.Within))
+			ends[model] = matchTicks(within(events, model, 0, 1000*ticks), wants, micros(r.Within))
 			found += len(ends[model])
 		}
-		check(t, rnd, r, events, func(model string, s int64) verdict { return verdict{ends[model][s-1] > 0, float64(ends[model][s-1])} })
+		check(t, rnd, r, events, func(model string, t int64) verdict {
+			return verdict{true, ends[model][t-1] > 0, float64(ends[model][t-1])}
+		})
 	}
 	if found < trials {
 		t.Errorf("only %d sequences: nothing was tried", found)
@@ -217,13 +241,13 @@ func TestSequenceIsBruteForce(t *testing.T) {
 
 func micros(d Duration) int64 { return d.seconds() * second }
 
-// matchSeconds finds the sequences by trying all ways to choose their events.
-func matchSeconds(events []event.Event, wants []bool, within int64) map[int64]int {
+// matchTicks finds the sequences by trying all ways to choose their events.
+func matchTicks(events []event.Event, wants []bool, within int64) map[int64]int {
 	out := map[int64]int{}
 	begin := 0
 	for i := range events {
 		if ways(events[begin:i+1], wants, within) {
-			out[(events[i].Time-testBegin)/second]++
+			out[(events[i].Time-testBegin)/tick]++
 			begin = i + 1
 		}
 	}

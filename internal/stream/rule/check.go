@@ -273,7 +273,7 @@ func (t *Test) timeline() ([]event.Event, error) {
 }
 
 func alertsOf(decisions []Decision) (out []Alert) {
-	since := func(t Time) int64 { return (int64(t) - testBegin) / second }
+	since := func(t Time) int64 { return -floor(testBegin-int64(t), second) } // rounded up
 	for _, d := range decisions {
 		switch d.State {
 		case Firing:

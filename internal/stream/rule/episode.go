@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -35,6 +36,20 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return strconv.AppendQuote(nil, event.FormatTime(int64(t))), nil
 }
 
+// UnmarshalJSON is part of json.Unmarshaler.
+func (t *Time) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*t = 0
+		return nil
+	}
+	var at time.Time
+	if err := at.UnmarshalJSON(text); err != nil {
+		return err
+	}
+	*t = Time(at.UnixMicro())
+	return nil
+}
+
 // Window is the span of time that a decision rests on.
 type Window struct {
 	Start Time `json:"start"`
@@ -56,12 +71,16 @@ type Decision struct {
 	Version     string            `json:"version"`
 	State       State             `json:"state"`
 	Severity    string            `json:"severity"`
+	Class       string            `json:"class,omitempty"` // page or ticket, of a burn rate: each has episodes of its own
+	Mode        string            `json:"mode"`
+	Actions     []Action          `json:"actions,omitempty"`
 	Key         map[string]string `json:"key"`
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	At          Time              `json:"at"`
 	StartsAt    Time              `json:"starts_at"`
 	EndsAt      Time              `json:"ends_at"`
+	CausedAt    Time              `json:"caused_at"` // arrival of the latest event that was seen
 	Window      Window            `json:"window"`
 	Value       float64           `json:"value"`
 	Threshold   float64           `json:"threshold"`
@@ -69,6 +88,16 @@ type Decision struct {
 	RequestIDs  []string          `json:"request_ids"`
 
 	order string // the key as the engine has it
+}
+
+// Ended is the decision that ends the episode of d.
+func (d *Decision) Ended(now int64) Decision {
+	end := *d
+	end.State, end.At, end.EndsAt = Resolved, Time(now), Time(now)
+	if d.State == Pending {
+		end.State = Lapsed
+	}
+	return end
 }
 
 const (
@@ -79,22 +108,22 @@ const (
 // episode is the time in which a rule holds for a key.
 type episode struct {
 	state   State
-	start   int64 // second at which it began to hold
-	held    int64 // second at which it held last
+	start   int64 // microseconds at which it began to hold
+	held    int64 // microseconds at which it held last
 	reading reading
 }
 
 // next moves an episode on and returns the state to tell, none when nothing changed.
-func (p *episode) next(at int64, x reading, wait, keep int64) State {
+func (p *episode) next(now int64, x reading, wait, keep int64) State {
 	if x.holds {
-		p.held, p.reading = at, x
+		p.held, p.reading = now, x
 		if p.state == none {
-			p.start = at
+			p.start = now
 		}
 		switch {
 		case p.state == Firing:
 			return none
-		case at-p.start >= wait:
+		case now-p.start >= wait:
 			p.state = Firing
 			return Firing
 		case p.state == none:
@@ -106,24 +135,40 @@ func (p *episode) next(at int64, x reading, wait, keep int64) State {
 	switch {
 	case p.state == Pending:
 		return Lapsed
-	case p.state == Firing && at-p.held >= keep:
+	case p.state == Firing && now-p.held >= keep:
 		return Resolved
 	}
 	return none
 }
 
-// judge looks at a group and adds what follows to out.
-func (r *compiled) judge(g *group, at int64, out []Decision) []Decision {
+// judge looks at a group, with the windows that end at a second, and adds what follows to out.
+func (r *compiled) judge(g *group, at, now int64, out []Decision) []Decision {
 	if r.Type != BurnRate {
-		return r.move(g, 0, at, r.read(g, at), out)
+		return r.move(g, 0, now, r.read(g, at), out)
 	}
 	for class := range classes {
-		out = r.move(g, class, at, r.burn(g, at, class), out)
+		out = r.move(g, class, now, r.burn(g, at, class), out)
 	}
 	return out
 }
 
-func (r *compiled) move(g *group, class int, at int64, x reading, out []Decision) []Decision {
+// foresee is judge where only what holds counts.
+func (r *compiled) foresee(g *group, at, now int64, out []Decision) []Decision {
+	if r.Type != BurnRate {
+		if x := r.read(g, at); x.holds {
+			out = r.move(g, 0, now, x, out)
+		}
+		return out
+	}
+	for class := range classes {
+		if x := r.burn(g, at, class); x.holds {
+			out = r.move(g, class, now, x, out)
+		}
+	}
+	return out
+}
+
+func (r *compiled) move(g *group, class int, now int64, x reading, out []Decision) []Decision {
 	p := &g.episodes[class]
 	if r.Type == Sequence && x.holds && p.state == Firing { // one more match of the same episode
 		x.value += p.reading.value
@@ -132,41 +177,48 @@ func (r *compiled) move(g *group, class int, at int64, x reading, out []Decision
 			x.ids = example(x.ids, id)
 		}
 	}
-	state := p.next(at, x, r.For.seconds(), r.KeepFiringFor.seconds())
+	state := p.next(now, x, r.For.seconds()*second, r.KeepFiringFor.seconds()*second)
 	if state == none {
 		return out
 	}
-	out = append(out, r.decision(g, class, at, state))
-	if state == Resolved || state == Lapsed {
-		*p = episode{}
-	}
-	return out
+	return append(out, r.tell(g, class, now, state))
 }
 
-// decision tells of an episode, by the last reading that held.
-func (r *compiled) decision(g *group, class int, at int64, state State) Decision {
+// begin opens the episode of an event that is all that the rule waits for, as of its arrival.
+func (r *compiled) begin(g *group, h *held) Decision {
+	at := floor(h.at, second)
+	h.told = true
+	g.newest = max(g.newest, h.arrival)
+	g.episodes[0] = episode{Firing, h.arrival, h.arrival, reading{true, 1, 1, at, at + 1, example(nil, h.request)}}
+	return r.tell(g, 0, h.arrival, Firing)
+}
+
+// tell makes the decision of an episode that came to a state, by the last reading that held. With an end it is over.
+func (r *compiled) tell(g *group, class int, now int64, state State) Decision {
 	p := &g.episodes[class]
 	d := Decision{
-		ID: r.id(g, class, p.start), Rule: r.Name, Version: r.version, State: state, Severity: r.Severity, Annotations: r.Annotations,
-		Key: map[string]string{}, Labels: map[string]string{"alertname": r.Name}, At: Time(at * second), StartsAt: Time(p.start * second),
+		ID: r.id(g, class, p.start), Rule: r.Name, Version: r.version, State: state, Severity: r.Severity, Mode: r.Mode, Actions: r.Actions, Annotations: r.Annotations,
+		Key: map[string]string{}, Labels: map[string]string{"alertname": r.Name}, At: Time(now), StartsAt: Time(p.start), CausedAt: Time(g.newest),
 		Window: Window{Time(p.reading.from * second), Time(p.reading.to * second)}, Value: p.reading.value, Threshold: p.reading.threshold, order: g.key,
-	}
-	if state == Resolved || state == Lapsed {
-		d.EndsAt = d.At
 	}
 	for i, name := range r.GroupBy {
 		d.Key[name] = g.values[i]
 	}
 	maps.Copy(d.Labels, d.Key)
 	if r.Type == BurnRate {
-		d.Labels["burn"] = classNames[class]
-		if classNames[class] == "ticket" && d.Severity == "critical" {
+		d.Class = classNames[class]
+		d.Labels["burn"] = d.Class
+		if d.Class == "ticket" && d.Severity == "critical" {
 			d.Severity = "warning" // it can wait until the morning
 		}
 	}
 	maps.Copy(d.Labels, r.Labels)
 	d.RequestIDs = append([]string{}, p.reading.ids...)
 	r.explain(g, p, &d)
+	if state == Resolved || state == Lapsed {
+		d.EndsAt = d.At
+		*p = episode{}
+	}
 	return d
 }
 

@@ -1,11 +1,10 @@
 package rule
 
 import (
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
-	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
 // group is what a rule keeps of one key.
@@ -13,11 +12,13 @@ type group struct {
 	key      string
 	values   []string // of group_by, in its order
 	first    int64    // second from which it is known
+	newest   int64    // microseconds: arrival of the latest event that is seen
 	steps    []step   // by time
-	runs     []run    // of a sequence: runs[i] has seen i+1 steps
-	matches  []span   // of a sequence, since the last look
+	order    order    // of a sequence
 	samples  []sample // newest last
 	episodes [2]episode
+	kept     int  // values that its steps hold
+	dirty    bool // something came with this tick
 }
 
 // step is what happened in some seconds.
@@ -42,23 +43,52 @@ func (g *group) step(at int64) *step {
 	return &g.steps[i]
 }
 
-// spreadOut adds the duration that e has to the sketch.
-func (s *step) spreadOut(m metric, e *event.Event) {
-	ns, ok := m.duration(e)
-	if !ok {
-		return
+// take adds a partial to the step that begins at a second, and tells how many values did not fit.
+func (g *group) take(x *Partial, at int64) (dropped uint64) {
+	g.first, g.newest = min(g.first, x.second), max(g.newest, x.newest)
+	s := g.step(at)
+	s.tally.merge(&x.tally)
+	s.last = max(s.last, x.last)
+	if x.spread.Count() > 0 {
+		if s.spread == nil {
+			s.spread = &agg.Measure{}
+		}
+		s.spread.Merge(&x.spread)
 	}
-	if s.spread == nil {
-		s.spread = &agg.Measure{}
+	if len(x.values) > 0 {
+		dropped = g.takeValues(s, x.values)
 	}
-	s.spread.Add(ns)
-	s.Num++
+	if over := len(g.samples) + len(x.samples) - samplesKept; over > 0 {
+		g.samples = slices.Delete(g.samples, 0, min(over, len(g.samples)))
+	}
+	g.samples = append(g.samples, x.samples[:min(len(x.samples), samplesKept)]...)
+	return dropped
+}
+
+// takeValues keeps the values that fit, in their order.
+func (g *group) takeValues(s *step, values map[string]struct{}) (dropped uint64) {
+	if s.values == nil {
+		s.values = map[string]struct{}{}
+	}
+	for _, v := range slices.Sorted(maps.Keys(values)) {
+		if _, known := s.values[v]; known {
+			continue
+		}
+		if g.kept >= MaxDistinct {
+			dropped++
+			continue
+		}
+		s.values[v] = struct{}{}
+		g.kept++
+	}
+	return dropped
 }
 
 // forget drops the steps before a second.
 func (g *group) forget(before int64) {
 	n := 0
 	for n < len(g.steps) && g.steps[n].at < before {
+		g.kept -= len(g.steps[n].values)
 		n++
 	}
 	if n > 0 {
@@ -76,117 +106,17 @@ func (g *group) between(from, to int64, show func(s *step)) {
 }
 
 func (g *group) total(from, to int64) (t tally) {
-	g.between(from, to, func(s *step) { t.merge(&s.tally) })
+	for i := len(g.steps) - 1; i >= 0 && g.steps[i].at >= from; i-- {
+		if g.steps[i].at < to {
+			t.merge(&g.steps[i].tally)
+		}
+	}
 	return t
-}
-
-// sample is an event that an alert can show. Its texts lie in one string, so that keeping it costs one allocation.
-type sample struct {
-	at    int64 // microseconds
-	texts [len(told)]string
-}
-
-// told are the fields of samples: the request, and where it may come from.
-var told = [...]event.Field{event.RequestID, event.Model, event.Tenant, event.UserID, event.Endpoint, event.ErrorType, event.Host, event.Operation}
-
-const (
-	samplesKept      = 32
-	samplesPerSecond = 4
-)
-
-// sample keeps e, unless its second has enough already.
-func (g *group) sample(e *event.Event) {
-	if n := len(g.samples); n >= samplesPerSecond && g.samples[n-samplesPerSecond].at/second == e.Time/second {
-		return
-	}
-	var b strings.Builder
-	for _, f := range told {
-		b.WriteString(e.Text(f))
-	}
-	s, text := sample{at: e.Time}, b.String()
-	for i, f := range told {
-		n := len(e.Text(f))
-		s.texts[i], text = text[:n], text[n:]
-	}
-	if len(g.samples) == samplesKept {
-		g.samples = slices.Delete(g.samples, 0, 1)
-	}
-	g.samples = append(g.samples, s)
-}
-
-// run is a part of a sequence that was seen.
-type run struct {
-	live        bool
-	first, last int64 // microseconds of its ends
-	ids         []string
-}
-
-// span is a sequence that was seen whole.
-type span struct {
-	first, last int64
-	ids         []string
-}
-
-// follow takes the next event in time, which matches the steps in mask. For each number of steps that were seen, the run that
-// began last is kept: it can do whatever an older one can. So there are fewer live runs than steps, and none is missed. A match
-// ends all runs: the next begins behind it.
-func (g *group) follow(steps int, within int64, h *held) {
-	if g.runs == nil {
-		g.runs = make([]run, steps)
-	}
-	for i := steps - 1; i >= 0; i-- {
-		if h.mask>>i&1 == 0 {
-			continue
-		}
-		next := run{live: true, first: h.at, last: h.at}
-		if i > 0 {
-			before := &g.runs[i-1]
-			if !before.live || before.last > h.at || h.at-before.first > within {
-				continue
-			}
-			next.first, next.ids = before.first, before.ids
-			*before = run{}
-		}
-		if h.request != "" && !slices.Contains(next.ids, h.request) {
-			next.ids = append(slices.Clip(next.ids), h.request)
-		}
-		if i == steps-1 {
-			clear(g.runs)
-			g.matches = append(g.matches, span{next.first, next.last, next.ids})
-			return
-		}
-		if old := &g.runs[i]; !old.live || old.first <= next.first {
-			*old = next
-		}
-	}
-}
-
-// expire ends the runs that no event can end in time.
-func (g *group) expire(now, within int64) {
-	for i := range g.runs {
-		if g.runs[i].live && now-g.runs[i].first > within {
-			g.runs[i] = run{}
-		}
-	}
-}
-
-// held is an event of a sequence that waits until the time before it is complete.
-type held struct {
-	at       int64 // microseconds
-	position Position
-	mask     uint8
-	key      string
-	request  string
 }
 
 // idle tells whether nothing would be lost with g.
 func (g *group) idle() bool {
-	for i := range g.runs {
-		if g.runs[i].live {
-			return false
-		}
-	}
-	return len(g.steps) == 0 && len(g.matches) == 0 && g.episodes[0].state == none && g.episodes[1].state == none
+	return len(g.steps) == 0 && g.order.idle() && g.episodes[0].state == none && g.episodes[1].state == none
 }
 
 // latest is the newest step before a second, nil when there is none.
@@ -220,12 +150,11 @@ func (g *group) coarsen(before int64) {
 
 // bytes is about how much memory g takes.
 func (g *group) bytes() int {
-	n := 400 + 3*len(g.key) + 80*cap(g.steps) + 200*cap(g.samples) + 64*cap(g.runs)
+	n := 400 + 3*len(g.key) + 96*cap(g.steps) + 200*cap(g.samples) + g.order.bytes() + 64*g.kept
 	for i := range g.steps {
 		if g.steps[i].spread != nil {
 			n += 1024
 		}
-		n += 64 * len(g.steps[i].values)
 	}
 	return n
 }

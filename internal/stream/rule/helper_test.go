@@ -71,7 +71,7 @@ func play(t testing.TB, rules []Rule, events []event.Event, end int64, rnd *rand
 func story(decisions []Decision) string {
 	var b strings.Builder
 	for _, d := range decisions {
-		fmt.Fprintf(&b, "%d %s %s %v %g/%g [%d %d) %s\n", (int64(d.At)-testBegin)/second, d.Rule, d.State, d.Key, d.Value, d.Threshold, (int64(d.Window.Start)-testBegin)/second, (int64(d.Window.End)-testBegin)/second, d.ID)
+		fmt.Fprintf(&b, "%.2f %s %s %v %g/%g [%d %d) %s\n", float64(int64(d.At)-testBegin)/1e6, d.Rule, d.State, d.Key, d.Value, d.Threshold, (int64(d.Window.Start)-testBegin)/second, (int64(d.Window.End)-testBegin)/second, d.ID)
 	}
 	return b.String()
 }

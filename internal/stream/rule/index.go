@@ -21,30 +21,27 @@ type fieldIndex struct {
 	byText map[string][]int
 }
 
-func newIndex(rules []*compiled, conditions *conditions) (x index) {
+func newIndex(rules []*compiled, conditions []*expr.Expr) (x index) {
 	for i, r := range rules {
-		asked := [][]int{{r.when}}
+		asked := []int{r.when}
 		if r.when < 0 && r.Type == Sequence { // without a condition of its own it is about the events of its steps
-			asked = asked[:0]
-			for _, s := range r.steps {
-				asked = append(asked, []int{s})
-			}
+			asked = r.steps
 		}
-		for _, of := range asked {
-			x.add(i, of[0], conditions)
+		for _, condition := range asked {
+			x.add(i, condition, conditions)
 		}
 	}
 	return x
 }
 
-func (x *index) add(rule, condition int, conditions *conditions) {
+func (x *index) add(rule, condition int, conditions []*expr.Expr) {
 	if condition < 0 {
 		for _, k := range event.Kinds {
 			x.kinds[k].put(rule, nil)
 		}
 		return
 	}
-	needs := conditions.list[condition].expr.Needs()
+	needs := conditions[condition].Needs()
 	for _, k := range event.Kinds {
 		if !needs.Never && (needs.Kind == event.NoKind || needs.Kind == k) {
 			x.kinds[k].put(rule, needs.Of(k))
@@ -68,15 +65,12 @@ func (x *kindIndex) put(rule int, literals []expr.Literal) {
 	x.fields = append(x.fields, fieldIndex{field, map[string][]int{text: {rule}}})
 }
 
-// each shows the rules that e may concern. One that asks in several ways may be shown several times.
-func (x *index) each(e *event.Event, show func(rule int)) {
+// find adds the rules that e may concern to out. One that asks in several ways may be there several times.
+func (x *index) find(e *event.Event, out []int) []int {
 	k := &x.kinds[e.Kind]
-	for _, rule := range k.any {
-		show(rule)
-	}
+	out = append(out, k.any...)
 	for i := range k.fields {
-		for _, rule := range k.fields[i].byText[e.Text(k.fields[i].field)] {
-			show(rule)
-		}
+		out = append(out, k.fields[i].byText[e.Text(k.fields[i].field)]...)
 	}
+	return out
 }

@@ -12,21 +12,29 @@ import (
 
 // tally is what some events come to under one metric. Tallies of different spans are added.
 type tally struct {
-	Count int64   `json:"c"`           // events that the rule is about
-	Num   int64   `json:"n,omitempty"` // what the metric adds up, or of ratio and burn_rate the events in question
-	Den   int64   `json:"d,omitempty"` // by which a mean or share is divided
-	Sum   float64 `json:"s,omitempty"` // of numbers that are no integers
+	Count int64        // events that the rule is about
+	Num   int64        // what the metric adds up, or of ratio and burn_rate the events in question
+	Den   int64        // by which a mean or share is divided
+	Sum   agg.ExactSum // of numbers that are no integers, so that their order does not matter
 }
 
 func (t *tally) merge(o *tally) {
-	t.Count += o.Count
+	t.Count = plus(t.Count, o.Count)
 	t.Num = plus(t.Num, o.Num)
 	t.Den = plus(t.Den, o.Den)
-	t.Sum = finite(t.Sum + o.Sum)
+	if !o.Sum.IsZero() {
+		t.Sum.Merge(&o.Sum)
+	}
 }
 
 // finite keeps sums of a stranger's numbers where they can be written.
 func finite(v float64) float64 { return min(max(v, -math.MaxFloat64), math.MaxFloat64) }
+
+// measure adds a number that is no integer.
+func (t *tally) measure(v float64) {
+	t.Sum.Add(v)
+	t.Den++
+}
 
 // plus stops at the largest int64 instead of turning over.
 func plus(a, b int64) int64 {
@@ -51,6 +59,7 @@ type metric struct {
 	field  event.Field // of the spread
 	of     agg.Metric
 	grows  bool // over a longer span it is larger, as sums are and means are not
+	sums   bool // a mean of numbers that are no integers
 }
 
 // duration tells whether a request has the duration that a spread is made of: those of failed ones say nothing.
@@ -111,24 +120,26 @@ func durationMetric(name string, field event.Field, stat string, of agg.Metric) 
 
 func gaugeMetric(name, gauge string) metric {
 	field := slices.IndexFunc(event.Catalogue[:], func(s event.Spec) bool { return s.Name == gauge && s.Type == event.Number })
-	return metric{name: name, value: mean, add: func(e *event.Event, t *tally) {
+	return metric{name: name, value: mean, sums: true, add: func(e *event.Event, t *tally) {
 		if e.Kind != event.SystemMetric {
 			return
 		}
 		if field >= 0 && e.Has(event.Field(field)) {
-			t.Sum, t.Den = t.Sum+e.Float(event.Field(field)), t.Den+1
+			t.measure(e.Float(event.Field(field)))
 		}
 		for i := range e.Metrics {
 			if e.Metrics[i].Name == gauge {
-				t.Sum, t.Den = t.Sum+e.Metrics[i].Value, t.Den+1
+				t.measure(e.Metrics[i].Value)
 			}
 		}
 	}}
 }
 
-func number(t *tally, _ float64) (float64, bool)    { return float64(t.Num), true }
-func money(t *tally, _ float64) (float64, bool)     { return float64(t.Num) / 1e9, t.Den > 0 }
-func mean(t *tally, _ float64) (float64, bool)      { return t.Sum / float64(t.Den), t.Den > 0 }
+func number(t *tally, _ float64) (float64, bool) { return float64(t.Num), true }
+func money(t *tally, _ float64) (float64, bool)  { return float64(t.Num) / 1e9, t.Den > 0 }
+func mean(t *tally, _ float64) (float64, bool) {
+	return finite(t.Sum.Mean(uint64(max(t.Den, 0)))), t.Den > 0
+}
 func share(t *tally, _ float64) (float64, bool)     { return float64(t.Num) / float64(t.Den), t.Den > 0 }
 func perSecond(t *tally, s float64) (float64, bool) { return float64(t.Num) / s, s > 0 }
 
@@ -160,9 +171,9 @@ func moneyOf(kind event.Kind, f event.Field) metric {
 }
 
 func meanOf(kind event.Kind, f event.Field) metric {
-	return metric{value: mean, add: func(e *event.Event, t *tally) {
+	return metric{value: mean, sums: true, add: func(e *event.Event, t *tally) {
 		if e.Kind == kind && e.Has(f) {
-			t.Sum, t.Den = t.Sum+e.Float(f), t.Den+1
+			t.measure(e.Float(f))
 		}
 	}}
 }

@@ -100,12 +100,13 @@ func (r *compiled) silence(g *group, at int64) reading {
 
 // matches holds when the sequence was seen since the last look.
 func (r *compiled) matches(g *group) reading {
-	x := reading{threshold: 1, value: float64(len(g.matches)), holds: len(g.matches) > 0}
-	for i, m := range g.matches {
+	found := g.order.matches
+	x := reading{threshold: 1, value: float64(len(found)), holds: len(found) > 0}
+	for i, m := range found {
 		if i == 0 {
-			x.from = m.first / second
+			x.from = floor(m.first, second)
 		}
-		x.to = m.last/second + 1
+		x.to = floor(m.last, second) + 1
 		for _, id := range m.ids {
 			x.ids = example(x.ids, id)
 		}

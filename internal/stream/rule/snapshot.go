@@ -1,244 +1,392 @@
 package rule
 
 import (
-	"encoding/json"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
-// snapshotForm is counted up when older snapshots can no longer be read.
-const snapshotForm = 1
-
-type savedEngine struct {
-	Form  int         `json:"form"`
-	Now   int64       `json:"now"`
-	At    int64       `json:"at"`
-	Rules []savedRule `json:"rules"`
-}
-
-type savedRule struct {
-	Name    string       `json:"name"`
-	Version string       `json:"version"`
-	Groups  []savedGroup `json:"groups,omitempty"`
-	Held    []savedHeld  `json:"held,omitempty"`
-}
-
-type savedGroup struct {
-	Key      []byte         `json:"key"`
-	First    int64          `json:"first"`
-	Steps    []savedStep    `json:"steps,omitempty"`
-	Runs     []savedRun     `json:"runs,omitempty"`
-	Samples  []savedSample  `json:"samples,omitempty"`
-	Episodes []savedEpisode `json:"episodes,omitempty"`
-}
-
-type savedStep struct {
-	At     int64    `json:"at"`
-	Tally  tally    `json:"tally"`
-	Last   int64    `json:"last,omitempty"`
-	Spread []byte   `json:"spread,omitempty"` // a cell of agg
-	Values []string `json:"values,omitempty"`
-}
-
-type savedRun struct {
-	Live  bool     `json:"live"`
-	First int64    `json:"first"`
-	Last  int64    `json:"last"`
-	IDs   []string `json:"ids,omitempty"`
-}
-
-type savedSample struct {
-	At    int64             `json:"at"`
-	Texts [len(told)]string `json:"texts"`
-}
-
-type savedEpisode struct {
-	State     State    `json:"state,omitempty"`
-	Start     int64    `json:"start,omitempty"`
-	Held      int64    `json:"held,omitempty"`
-	Value     float64  `json:"value,omitempty"`
-	Threshold float64  `json:"threshold,omitempty"`
-	From      int64    `json:"from,omitempty"`
-	To        int64    `json:"to,omitempty"`
-	IDs       []string `json:"ids,omitempty"`
-}
-
-type savedHeld struct {
-	At       int64    `json:"at"`
-	Position Position `json:"position"`
-	Mask     uint8    `json:"mask"`
-	Key      []byte   `json:"key"`
-	Request  string   `json:"request,omitempty"`
-}
+// snapshotMagic and snapshotForm begin a snapshot; the form is counted up when older ones can no longer be read.
+const (
+	snapshotMagic = "HXPR"
+	snapshotForm  = 2
+)
 
 // Export writes what g knows, for Import.
-func (g *Engine) Export() ([]byte, error) {
-	out := savedEngine{Form: snapshotForm, Now: g.now, At: g.at}
+func (g *Engine) Export() []byte {
+	b := append([]byte(snapshotMagic), snapshotForm)
+	b = binary.AppendVarint(b, g.now)
+	b = binary.AppendVarint(b, g.tick)
+	b = binary.AppendUvarint(b, uint64(len(g.rules)))
 	for _, r := range g.rules {
-		saved := savedRule{Name: r.Name, Version: r.version}
+		b = appendString(b, r.Name)
+		b = appendVersion(b, r.version)
+		b = binary.AppendUvarint(b, uint64(len(r.all)))
 		for _, group := range r.all {
-			saved.Groups = append(saved.Groups, group.save())
+			b = group.appendTo(b)
 		}
-		for _, h := range r.held {
-			saved.Held = append(saved.Held, savedHeld{h.at, h.position, h.mask, []byte(h.key), h.request})
-		}
-		out.Rules = append(out.Rules, saved)
 	}
-	return json.Marshal(out)
+	return g.appendPending(b)
 }
 
-func (g *group) save() savedGroup {
-	out := savedGroup{Key: []byte(g.key), First: g.first}
+func appendVersion(dst []byte, version string) []byte {
+	var raw [8]byte
+	_, _ = hex.Decode(raw[:], []byte(version)) // Rule.Version wrote it
+	return append(dst, raw[:]...)
+}
+
+// appendPending writes what waits, by the number of its rule.
+func (g *Engine) appendPending(b []byte) []byte {
+	number := map[*judged]uint64{}
+	for i, r := range g.rules {
+		number[r] = uint64(i)
+	}
+	b = binary.AppendUvarint(b, uint64(len(g.pending)))
+	for at, c := range g.pending {
+		b = binary.AppendVarint(b, at)
+		b = binary.AppendUvarint(b, uint64(len(c.cells)))
+		for k, x := range c.cells {
+			b = binary.AppendUvarint(b, number[k.rule])
+			b = x.appendTo(b)
+		}
+		b = binary.AppendUvarint(b, uint64(len(c.held)))
+		for i := range c.held {
+			b = binary.AppendUvarint(b, number[c.held[i].rule])
+			b = c.held[i].appendTo(b)
+		}
+	}
+	return b
+}
+
+func (g *group) appendTo(b []byte) []byte {
+	b = appendString(b, g.key)
+	b = binary.AppendVarint(b, g.first)
+	b = binary.AppendVarint(b, g.newest)
+	b = binary.AppendUvarint(b, uint64(len(g.steps)))
+	before := int64(0)
 	for i := range g.steps {
-		out.Steps = append(out.Steps, g.steps[i].save())
+		s := &g.steps[i]
+		b = binary.AppendVarint(b, s.at-before)
+		before = s.at
+		b = appendContents(b, &s.tally, s.last, s.spread, s.values, nil)
 	}
-	for _, r := range g.runs {
-		out.Runs = append(out.Runs, savedRun{r.live, r.first, r.last, r.ids})
+	b = appendSamples(b, g.samples)
+	b = g.order.appendTo(b)
+	for i := range g.episodes {
+		b = g.episodes[i].appendTo(b)
 	}
-	for _, s := range g.samples {
-		out.Samples = append(out.Samples, savedSample{s.at, s.texts})
-	}
-	for _, p := range g.episodes {
-		x := p.reading
-		out.Episodes = append(out.Episodes, savedEpisode{p.state, p.start, p.held, x.value, x.threshold, x.from, x.to, x.ids})
-	}
-	return out
+	return b
 }
 
-func (s *step) save() savedStep {
-	out := savedStep{At: s.at, Tally: s.tally, Last: s.last}
-	if s.spread != nil { // the field of the cell does not matter: it is only the wrapping
-		c := agg.Cell{Events: s.spread.Count(), Requests: s.spread.Count(), Latency: *s.spread}
-		out.Spread = c.Append(nil)
+func (o *order) appendTo(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(o.runs)))
+	for _, r := range o.runs {
+		live := byte(0)
+		if r.live {
+			live = 1
+		}
+		b = append(b, live)
+		b = binary.AppendVarint(b, r.first)
+		b = binary.AppendVarint(b, r.last)
+		b = appendTexts(b, r.ids)
 	}
-	for v := range s.values {
-		out.Values = append(out.Values, v)
+	b = binary.AppendUvarint(b, uint64(len(o.waiting)))
+	for i := range o.waiting {
+		b = o.waiting[i].appendTo(b)
 	}
-	slices.Sort(out.Values)
-	return out
+	return o.end.appendTo(b)
+}
+
+func (p *episode) appendTo(b []byte) []byte {
+	b = appendString(b, string(p.state))
+	if p.state == none {
+		return b
+	}
+	x := &p.reading
+	for _, n := range [...]int64{p.start, p.held, x.from, x.to} {
+		b = binary.AppendVarint(b, n)
+	}
+	b = appendFloat(appendFloat(b, x.value), x.threshold)
+	return appendTexts(b, x.ids)
+}
+
+func appendTexts(b []byte, texts []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(texts)))
+	for _, t := range texts {
+		b = appendString(b, t)
+	}
+	return b
+}
+
+func appendFloat(b []byte, v float64) []byte {
+	var s agg.ExactSum
+	s.Add(v)
+	return s.Append(b)
 }
 
 // Import takes up what another engine exported, for the rules whose version is the same; the others begin anew. It is called
 // before the first event. After an error g is as it was.
 func (g *Engine) Import(data []byte) error {
-	var in savedEngine
-	if err := json.Unmarshal(data, &in); err != nil {
-		return fmt.Errorf("read a snapshot of rules: %w", err)
+	r := wire{src: data}
+	if string(r.bytes(len(snapshotMagic))) != snapshotMagic {
+		return errors.New("this is no snapshot of rules")
 	}
-	if in.Form != snapshotForm {
-		return fmt.Errorf("the snapshot of rules has form %d, and %d is read", in.Form, snapshotForm)
+	if form := r.byte(); r.err == nil && form != snapshotForm {
+		return fmt.Errorf("the snapshot of rules has form %d, and %d is read", form, snapshotForm)
 	}
-	if in.At != in.Now/second {
-		return fmt.Errorf("the snapshot of rules looked at second %d last, and its time is %d µs", in.At, in.Now)
+	fresh := NewEngine(g.program, Options{Lateness: time.Duration(g.lateness) * time.Microsecond})
+	fresh.now, fresh.tick = r.number(), r.number()
+	if r.err == nil && fresh.tick != floor(fresh.now, tick) {
+		r.fail(fmt.Sprintf("its time is %d µs, and it judged tick %d last", fresh.now, fresh.tick))
 	}
-	loaded := make([]*compiled, len(g.rules))
-	for i, r := range g.rules {
-		fresh := *r
-		fresh.groups, fresh.all, fresh.held = map[string]*group{}, nil, nil
-		at := slices.IndexFunc(in.Rules, func(s savedRule) bool { return s.Name == r.Name && s.Version == r.version })
-		if at >= 0 {
-			if err := fresh.load(&in.Rules[at], in.At); err != nil {
-				return fmt.Errorf("snapshot of rule %s: %w", r.Name, err)
-			}
+	rules := make([]*judged, r.count(MaxRules))
+	for i := range rules {
+		name, version := r.text(), hex.EncodeToString(r.bytes(8))
+		into := fresh.byName[version]
+		if into != nil && into.Name == name {
+			rules[i] = into
 		}
-		loaded[i] = &fresh
+		if err := r.groups(rules[i], fresh.tick/ticks); err != nil {
+			return fmt.Errorf("snapshot of rule %s: %w", name, err)
+		}
 	}
-	g.rules, g.now, g.at = loaded, in.Now, in.At
+	r.pending(fresh, rules)
+	if r.err == nil && len(r.src) > 0 {
+		r.fail("something follows its end")
+	}
+	if r.err != nil {
+		return fmt.Errorf("snapshot of rules: %w", r.err)
+	}
+	*g = *fresh
 	return nil
 }
 
-func (r *compiled) load(in *savedRule, now int64) error {
-	if len(in.Groups) > r.MaxGroups+1 || len(in.Held) > maxHeld { // and __other__
-		return fmt.Errorf("it has %d groups and %d events, which is too many", len(in.Groups), len(in.Held))
-	}
-	if now > 0 && in.latest() > now+int64(MaxWindow/time.Second) {
-		return errors.New("it knows of events more than a day ahead of its time") // and would keep them for ever
-	}
-	for i := range in.Groups {
-		g, err := r.loadGroup(&in.Groups[i])
-		if err != nil {
-			return err
-		}
-		if r.groups[g.key] != nil {
+// groups reads the groups of a rule; of one that is no more they are passed over.
+func (r *wire) groups(into *judged, now int64) error {
+	for n := r.count(MaxGroups + 1); n > 0 && r.err == nil; n-- { // and __other__
+		g := r.group()
+		switch {
+		case r.err != nil || into == nil:
+		case into.groups[g.key] != nil:
 			return errors.New("a group is there twice")
+		case !g.fits(into):
+			return errors.New("a group does not fit the rule")
+		case g.latest(farAway) != nil && g.latest(farAway).at > now+int64(MaxWindow/time.Second):
+			return errors.New("it knows of events more than a day ahead of its time") // and would keep them for ever
+		default:
+			into.groups[g.key] = g
+			into.all = append(into.all, g)
 		}
-		r.groups[g.key] = g
-		r.all = append(r.all, g)
 	}
-	for _, h := range in.Held {
-		if len(valuesOf(string(h.Key))) != len(r.fields) {
-			return errors.New("the key of an event does not fit the rule")
-		}
-		r.held = append(r.held, held{h.At, h.Position, h.Mask, string(h.Key), h.Request})
-	}
-	return nil
+	return r.err
 }
 
-// latest is the latest second that the snapshot speaks of.
-func (in *savedRule) latest() (at int64) {
-	for _, h := range in.Held {
-		at = max(at, h.At/second)
-	}
-	for _, g := range in.Groups {
-		for _, s := range g.Steps {
-			at = max(at, s.At, s.Last/second)
-		}
-		for _, r := range g.Runs {
-			at = max(at, r.First/second, r.Last/second)
-		}
-		for _, p := range g.Episodes {
-			at = max(at, p.Start, p.Held)
-		}
-	}
-	return at
+// fits tells whether g can be of r.
+func (g *group) fits(r *judged) bool {
+	return len(g.values) == len(r.fields) && (len(g.order.runs) == 0 || len(g.order.runs) == len(r.steps)) && (r.Type == Sequence || g.order.idle())
 }
 
-func (r *compiled) loadGroup(in *savedGroup) (*group, error) {
-	g := &group{key: string(in.Key), first: in.First}
+func (r *wire) group() *group {
+	g := &group{key: r.text(), first: r.number(), newest: r.number()}
 	g.values = valuesOf(g.key)
-	if len(g.values) != len(r.fields) || len(in.Runs) != 0 && len(in.Runs) != len(r.steps) || len(in.Episodes) != len(g.episodes) || len(in.Samples) > samplesKept {
-		return nil, errors.New("a group does not fit the rule")
-	}
-	for i := range in.Steps {
-		s, err := in.Steps[i].load()
-		if err != nil {
-			return nil, err
+	at := int64(0)
+	for n := r.count(len(r.src)); n > 0 && r.err == nil; n-- {
+		gain := r.number()
+		if len(g.steps) > 0 && gain <= 0 {
+			r.fail("steps are out of order")
 		}
-		if i > 0 && s.at <= in.Steps[i-1].At {
-			return nil, errors.New("steps are out of order")
+		if at += gain; at > farAway/second || at < -farAway/second {
+			r.fail("a second is out of range")
 		}
+		s := step{at: at}
+		var spread agg.Measure
+		r.contents(&s.tally, &s.last, &spread, &s.values, new([]sample))
+		if spread.Count() > 0 {
+			s.spread = &spread
+		}
+		g.kept += len(s.values)
 		g.steps = append(g.steps, s)
 	}
-	for _, x := range in.Runs {
-		g.runs = append(g.runs, run{x.Live, x.First, x.Last, x.IDs})
+	r.samples(&g.samples)
+	r.order(&g.order)
+	for i := range g.episodes {
+		r.episode(&g.episodes[i])
 	}
-	for _, s := range in.Samples {
-		g.samples = append(g.samples, sample{s.At, s.Texts})
-	}
-	for i, p := range in.Episodes {
-		g.episodes[i] = episode{p.State, p.Start, p.Held, reading{p.State != none, p.Value, p.Threshold, p.From, p.To, p.IDs}}
-	}
-	return g, nil
+	return g
 }
 
-func (in *savedStep) load() (step, error) {
-	s := step{at: in.At, tally: in.Tally, last: in.Last}
-	if len(in.Spread) > 0 {
-		var c agg.Cell
-		if rest, err := c.Decode(in.Spread); err != nil || len(rest) > 0 {
-			return s, fmt.Errorf("a sketch cannot be read: %w", err)
-		}
-		s.spread = &c.Latency
+func (r *wire) order(o *order) {
+	for n := r.count(MaxSteps); n > 0 && r.err == nil; n-- {
+		o.runs = append(o.runs, run{r.byte() == 1, r.number(), r.number(), r.texts()})
 	}
-	if len(in.Values) > 0 {
-		s.values = map[string]struct{}{}
-		for _, v := range in.Values {
-			s.values[v] = struct{}{}
+	for n := r.count(maxWaiting + maxHeld); n > 0 && r.err == nil; n-- {
+		var h held
+		if r.held(&h); len(o.waiting) > 0 && o.waiting[len(o.waiting)-1].compare(&h) > 0 {
+			r.fail("events are out of order")
+		}
+		o.waiting = append(o.waiting, h)
+	}
+	r.held(&o.end)
+	if len(o.waiting) > 0 && len(o.runs) == 0 {
+		r.fail("events wait that nothing waits for")
+	}
+}
+
+func (r *wire) episode(p *episode) {
+	p.state = State(r.text())
+	if r.err != nil || p.state == none {
+		return
+	}
+	if p.state != Pending && p.state != Firing {
+		r.fail("an episode is neither pending nor firing")
+		return
+	}
+	p.start, p.held = r.number(), r.number()
+	p.reading = reading{holds: true, from: r.number(), to: r.number(), value: r.float(), threshold: r.float(), ids: r.texts()}
+}
+
+func (r *wire) float() float64 {
+	var s agg.ExactSum
+	if r.err == nil {
+		r.src, r.err = s.Decode(r.src)
+	}
+	return finite(s.Value())
+}
+
+func (r *wire) texts() (out []string) {
+	for n := r.count(maxExamples + MaxSteps); n > 0 && r.err == nil; n-- {
+		out = append(out, strings.Clone(r.text()))
+	}
+	return out
+}
+
+// pending reads what waits, of the rules that are known.
+func (r *wire) pending(g *Engine, rules []*judged) {
+	known := func() *judged {
+		if i := r.uvarint(); i < uint64(len(rules)) {
+			return rules[i]
+		}
+		r.fail("there is no such rule")
+		return nil
+	}
+	for n := r.count(len(r.src)); n > 0 && r.err == nil; n-- {
+		at := r.number()
+		for m := r.count(len(r.src)); m > 0 && r.err == nil; m-- {
+			into, x := known(), Partial{}
+			if r.partial(&x); r.err == nil && into != nil && x.fits(into) {
+				x.visible = max(at, g.tick+1)
+				g.keep(into, &x)
+			}
+		}
+		for m := r.count(len(r.src)); m > 0 && r.err == nil; m-- {
+			into, h := known(), held{}
+			if r.held(&h); r.err == nil && into != nil && h.fits(into) && into.held < maxHeld {
+				h.visible = max(at, g.tick+1)
+				c := g.at(h.visible)
+				c.held = append(c.held, arrived{into, h})
+				into.held++
+				g.waiting++
+			}
 		}
 	}
-	return s, nil
+}
+
+// Episode is one that is open.
+type Episode struct {
+	ID, Rule, Version string
+}
+
+// Open lists the episodes that are open.
+func (g *Engine) Open() (out []Episode) {
+	for _, r := range g.rules {
+		for _, group := range r.all {
+			for class := range group.episodes {
+				if p := &group.episodes[class]; p.state != none {
+					out = append(out, Episode{r.id(group, class, p.start), r.Name, r.version})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// TakeUp goes on with the episode of a decision that was told before, under its id; what g has instead is dropped. It is false
+// when no rule of g can have made the decision.
+func (g *Engine) TakeUp(d *Decision) bool {
+	r := g.byName[d.Version]
+	if r == nil || d.State != Pending && d.State != Firing {
+		return false
+	}
+	values := make([]string, len(r.GroupBy))
+	for i, name := range r.GroupBy {
+		values[i] = d.Key[name]
+	}
+	class := max(slices.Index(classNames[:], d.Class), 0)
+	group := g.group(r, keyOf(values), int64(d.StartsAt)/second)
+	if group == nil || r.id(group, class, int64(d.StartsAt)) != d.ID {
+		return false
+	}
+	group.newest = max(group.newest, int64(d.CausedAt))
+	group.episodes[class] = episode{d.State, int64(d.StartsAt), max(g.now, int64(d.At)), reading{true, d.Value, d.Threshold, int64(d.Window.Start) / second, int64(d.Window.End) / second, d.RequestIDs}}
+	return true
+}
+
+// Swap goes on with other rules. What was kept of a rule stays when its version is the same; the episodes of rules that are no
+// more end, as is returned.
+func (g *Engine) Swap(p *Program) (out []Decision) {
+	if g.own != nil { // what Event got is of the rules before
+		out = g.Merge(g.own)
+		g.own.Release()
+	}
+	known := map[string]*judged{}
+	before := g.rules
+	for _, r := range before {
+		known[r.version] = r
+	}
+	g.load(p, known)
+	for _, r := range before {
+		if slices.Contains(g.rules, r) {
+			continue
+		}
+		for _, group := range r.all {
+			out = r.end(group, g.tick*tick, out)
+		}
+	}
+	g.purge()
+	return out
+}
+
+// end ends the episodes of a group.
+func (r *compiled) end(g *group, now int64, out []Decision) []Decision {
+	for class := range g.episodes {
+		switch g.episodes[class].state {
+		case Pending:
+			out = append(out, r.tell(g, class, now, Lapsed))
+		case Firing:
+			out = append(out, r.tell(g, class, now, Resolved))
+		}
+	}
+	return out
+}
+
+// purge drops what waits for rules that are no more.
+func (g *Engine) purge() {
+	gone := func(r *judged) bool { return !slices.Contains(g.rules, r) }
+	for _, c := range g.pending {
+		for k := range c.cells {
+			if gone(k.rule) {
+				delete(c.cells, k)
+				g.waiting--
+			}
+		}
+		n := len(c.held)
+		c.held = slices.DeleteFunc(c.held, func(a arrived) bool { return gone(a.rule) })
+		g.waiting -= n - len(c.held)
+	}
 }

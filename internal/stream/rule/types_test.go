@@ -12,7 +12,7 @@ func TestTypes(t *testing.T) {
 	good, bad = strings.Replace(good, "}}true]", "}}]", 1), strings.Replace(bad, "}}false]", "}}]", 1)
 	const of = `"when":"event.event_type == \"llm_request\" && event.data.model == \"m\"","group_by":["model"]`
 	for name, tt := range map[string]struct{ rule, events, expect string }{
-		"threshold": {`"type":"threshold","metric":"requests","op":">","value":50,"window":"60s",` + of, good, `{"fires_by":"4s","resolves_by":"65s","value":58}`},
+		"threshold": {`"type":"threshold","metric":"requests","op":">","value":50,"window":"60s",` + of, good, `{"fires_by":"4s","resolves_by":"65s","value":54}`},
 		"rate":      {`"type":"rate","metric":"tokens.total","op":">=","value":600,"window":"10s",` + of, good, `{"fires_by":"10s","value":600}`},
 		"ratio":     {`"type":"ratio","of":"data.success == false","op":">","value":0.5,"min_count":20,"window":"60s",` + of, bad, `{"fires_by":"2s","value":1}`},
 		"absence":   {`"type":"absence","window":"5s",` + of, good, `{"fires_by":"12s","value":5.07}`},

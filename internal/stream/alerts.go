@@ -1,0 +1,187 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
+)
+
+// alerts are the decisions on their way to hxp-alerts, and what that topic says by now: which episodes are open, so that
+// nothing is told twice, whoever decided it. The judge owns it.
+type alerts struct {
+	log     *slog.Logger
+	out     sender
+	acks    mailbox
+	metrics *metrics
+
+	open  map[series]*rule.Decision // episodes that are open, as they were told last
+	over  map[string]int64          // episodes that are over, by id: when, in microseconds
+	topic string                    // id of hxp-alerts
+	next  map[int32]int64           // offsets of hxp-alerts up to which all of this is known
+
+	queue  []told // not yet written, in order
+	flying int    // of those, how many are on their way
+	failed bool
+	again  time.Time // when what failed is tried again
+}
+
+// told is a decision that is to be written.
+type told struct {
+	message *bus.Message
+	caused  int64 // of an episode that begins: arrival of the event that made it
+}
+
+// series is what has at most one open episode.
+type series struct{ version, key, class string }
+
+func seriesOf(d *rule.Decision) series {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(d.Key)) {
+		b.WriteString(name + "\x00" + d.Key[name] + "\x00")
+	}
+	return series{d.Version, b.String(), d.Class}
+}
+
+func newAlerts(log *slog.Logger, m *metrics) *alerts {
+	return &alerts{log: log, metrics: m, acks: newMailbox(), open: map[series]*rule.Decision{}, over: map[string]int64{}, next: map[int32]int64{}}
+}
+
+// record takes in a record of hxp-alerts. Those of others, such as deadlines of the batch, are no decisions.
+func (a *alerts) record(value []byte) {
+	var d rule.Decision
+	if err := json.Unmarshal(value, &d); err != nil || d.Version == "" || d.ID == "" {
+		return
+	}
+	a.note(&d)
+}
+
+// note remembers a decision as told.
+func (a *alerts) note(d *rule.Decision) {
+	s := seriesOf(d)
+	switch have := a.open[s]; {
+	case d.State == rule.Pending || d.State == rule.Firing:
+		if _, over := a.over[d.ID]; !over {
+			a.open[s] = d
+		}
+	default:
+		a.over[d.ID] = int64(d.At)
+		if have != nil && have.ID == d.ID {
+			delete(a.open, s)
+		}
+	}
+}
+
+// opened lists the open episodes.
+func (a *alerts) opened() []*rule.Decision { return slices.Collect(maps.Values(a.open)) }
+
+// news is what is to be told of a decision: nil when it was told before. When another episode of its series is open, that one
+// goes on: the state from which the engine decided was older, or was gone.
+func (a *alerts) news(d *rule.Decision, engine *rule.Engine) *rule.Decision {
+	if _, over := a.over[d.ID]; over {
+		return nil
+	}
+	have := a.open[seriesOf(d)]
+	begins := d.State == rule.Pending || d.State == rule.Firing
+	switch {
+	case have == nil && !begins:
+		return nil // it was never told of
+	case have == nil:
+		return d
+	case have.ID == d.ID && (have.State == d.State || d.State == rule.Pending):
+		return nil
+	case have.ID == d.ID:
+		return d
+	}
+	told := begins && (have.State == d.State || d.State == rule.Pending)
+	if told {
+		engine.TakeUp(have)
+		return nil
+	}
+	d.ID, d.StartsAt = have.ID, have.StartsAt
+	if begins {
+		engine.TakeUp(d)
+	}
+	return d
+}
+
+// maxQueue bounds the decisions that wait for the brokers.
+const maxQueue = 100_000
+
+// tell writes a decision, after those before.
+func (a *alerts) tell(d *rule.Decision) {
+	value, err := json.Marshal(d)
+	if err != nil { // numbers are finite
+		a.log.Error("decision cannot be written", "rule", d.Rule, "error", err)
+		return
+	}
+	if len(a.queue) >= maxQueue {
+		a.metrics.lost.Inc()
+		return
+	}
+	a.note(d)
+	t := told{message: &bus.Message{Topic: event.TopicAlerts, Key: []byte(d.ID), Value: value}}
+	if d.State == rule.Firing {
+		t.caused = int64(d.CausedAt)
+	}
+	a.queue = append(a.queue, t)
+	a.send()
+}
+
+// send writes what waits, all at once; what is told meanwhile goes next.
+func (a *alerts) send() {
+	if a.flying > 0 || len(a.queue) == 0 || a.failed && time.Now().Before(a.again) {
+		return
+	}
+	a.failed, a.flying = false, len(a.queue)
+	batch := slices.Clone(a.queue)
+	for i := range batch {
+		m := batch[i].message
+		m.Offset, m.Partition = 0, 0
+		a.out.SendAsync(context.Background(), m, func(_ *bus.Message, err error) {
+			a.acks.put(func() { a.written(batch, i, err) })
+		})
+	}
+}
+
+// written notes what became of one of a batch.
+func (a *alerts) written(batch []told, i int, err error) {
+	a.flying--
+	if t := &batch[i]; err != nil {
+		a.failed, a.again = true, time.Now().Add(retryPause)
+		a.log.Warn("decision not written, trying again", "error", err)
+	} else {
+		a.next[t.message.Partition] = max(a.next[t.message.Partition], t.message.Offset+1)
+		if t.caused > 0 {
+			a.metrics.decision.Observe(max(time.Since(time.UnixMicro(t.caused)), 0).Seconds())
+		}
+		t.message = nil
+	}
+	if a.flying == 0 {
+		left := slices.DeleteFunc(batch, func(t told) bool { return t.message == nil })
+		a.queue = append(left, a.queue[len(batch):]...)
+	}
+}
+
+// acked works off what the brokers answered.
+func (a *alerts) acked() {
+	for _, f := range a.acks.take() {
+		f()
+	}
+	a.send()
+}
+
+// settled tells whether everything that was told is written.
+func (a *alerts) settled() bool { return len(a.queue) == 0 }
+
+// forget lets go of episodes that were over before a time: nothing that is judged from now on can be of them.
+func (a *alerts) forget(before int64) {
+	maps.DeleteFunc(a.over, func(_ string, at int64) bool { return at < before })
+}

@@ -1,0 +1,336 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
+)
+
+// judge runs the rules: it brings together what the lanes make of the events that count, and writes what follows from it to
+// hxp-alerts. One goroutine owns it, for as long as the service runs; sessions come and go.
+//
+// Rules run on the time of arrival (rule.Engine). The judge's clock is the earliest of those of all input partitions
+// (clock.go), so a decision waits until whatever could change it is merged.
+type judge struct {
+	*Service
+	program atomic.Pointer[rule.Program] // what lanes fold by
+	in      chan merge
+
+	engine     *rule.Engine
+	generation uint64
+	changed    <-chan struct{}
+	places     places
+	alerts     *alerts
+	taken      bool // what was open before is taken up, or told to be over
+	saver      saver
+	stop       func() // nil until it works
+
+	held  atomic.Pointer[rule.Stats] // as of the last second, for metrics
+	clock atomic.Int64               // of the engine
+	fault atomic.Pointer[string]     // why other rules than those that count are run
+}
+
+// merge is a unit that counts, on its way from its lane to the judge.
+type merge struct {
+	journal   string // id
+	partition int32
+	offset    int64 // of the last part
+	resume    int64 // offset from which on the units that are not whole yet can be read again
+	source    source
+	to        int64
+	partials  *rule.Partials // of the judge from then on
+}
+
+const mergesWaiting = 256 // for the judge; when there are more, lanes wait
+
+func newJudge(s *Service) *judge {
+	j := &judge{Service: s, in: make(chan merge, mergesWaiting)}
+	j.held.Store(&rule.Stats{})
+	return j
+}
+
+// reset makes a judge that has seen nothing, of the rules that count.
+func (j *judge) reset() {
+	j.changed = j.opts.Rules.Changed()
+	rules, generation := j.opts.Rules.Current()
+	program, err := rule.Compile(rules)
+	if err != nil { // they were checked
+		j.accuse(err)
+		program, _ = rule.Compile(nil)
+	}
+	j.generation, j.engine, j.places = generation, rule.NewEngine(program, rule.Options{}), newPlaces()
+	j.alerts = newAlerts(j.log, j.metrics)
+	j.program.Store(program)
+}
+
+// accuse notes why the rules that count are not run.
+func (j *judge) accuse(err error) {
+	text := err.Error()
+	j.fault.Store(&text)
+	j.log.Error("the rules cannot be run, those of before go on", "error", err)
+}
+
+// startJudge lets the judge work, from where it was before. It goes on over sessions.
+func (s *Service) startJudge(ctx context.Context, journal bus.Shape, lanes []*lane) error {
+	j := s.judge
+	if j == nil || j.stop != nil {
+		return nil
+	}
+	logs, err := s.bus.Offsets(ctx, event.TopicPanes)
+	if err != nil {
+		return fmt.Errorf("bounds of the journal %s: %w", event.TopicPanes, err)
+	}
+	j.reset()
+	if err := j.begin(ctx, journal, lanes, logs[event.TopicPanes]); err != nil {
+		return fmt.Errorf("take up the state of the rules: %w", err)
+	}
+	out, err := s.bus.NewProducer(bus.ProducerOptions{})
+	if err != nil {
+		return err
+	}
+	j.alerts.out = out
+	drain, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		j.run(drain)
+	}()
+	j.stop = func() {
+		close(j.in)
+		timer := time.AfterFunc(drainTime, giveUp)
+		<-done
+		timer.Stop()
+		giveUp()
+		out.Close()
+	}
+	return nil
+}
+
+// stopJudge waits for the judge, when no lane works any longer.
+func (s *Service) stopJudge() {
+	if s.judge != nil && s.judge.stop != nil {
+		s.judge.stop()
+	}
+}
+
+// judgeFloor is up to where the journal may be shortened so that the judge can still take up its state.
+func (s *Service) judgeFloor(f snapshotFile, offset int64) int64 {
+	if s.judge == nil {
+		return offset
+	}
+	return min(offset, s.judge.saver.floor(f.id, f.lane.number))
+}
+
+// run works until in is closed. Then it keeps its state, and ends when its decisions are written or drain ends.
+func (j *judge) run(drain context.Context) {
+	defer j.saver.wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	housekeeping := time.NewTicker(time.Second)
+	defer housekeeping.Stop()
+	for {
+		timer.Reset(j.advance(time.Now()))
+		select {
+		case m, more := <-j.in:
+			if !more {
+				j.close(drain)
+				return
+			}
+			j.merge(m)
+		case <-timer.C:
+		case <-j.changed:
+			j.swap()
+		case <-j.alerts.acks.filled:
+			j.alerts.acked()
+		case <-housekeeping.C:
+			j.keepHouse(false)
+		}
+	}
+}
+
+// close waits for what was decided to be written, and keeps the state.
+func (j *judge) close(drain context.Context) {
+	for !j.alerts.settled() {
+		select {
+		case <-j.alerts.acks.filled:
+			j.alerts.acked()
+		case <-drain.Done():
+			return
+		}
+	}
+	j.saver.wait()
+	j.keepHouse(true)
+}
+
+// merge takes in a unit, unless it is known.
+func (j *judge) merge(m merge) {
+	defer m.partials.Release()
+	if !j.places.take(&m) || m.partials == nil {
+		return
+	}
+	j.decide(j.engine.Merge(m.partials))
+}
+
+// maxPendingPartials bounds what waits for the clock. Beyond it is judged without the partitions that are behind.
+const maxPendingPartials = 1_000_000
+
+// advance judges as far as all partitions are read and returns how long it may sleep.
+func (j *judge) advance(now time.Time) time.Duration {
+	due := j.engine.Now()/tickTime*tickTime + tickTime
+	if wait := due - horizon(now); wait > 0 {
+		return time.Duration(wait) * time.Microsecond
+	}
+	clock, known := j.arrivalClock(now)
+	for n := len(j.in); n > 0; n-- { // the clock speaks of what is here by now
+		if m, more := <-j.in; more {
+			j.merge(m)
+		} else {
+			break
+		}
+	}
+	if soonest, waits := j.engine.Soonest(); waits && j.engine.Pending() > maxPendingPartials && soonest > clock {
+		clock, known = soonest, true
+		j.metrics.forced.Inc()
+	}
+	if known && clock > j.engine.Now() {
+		start := time.Now()
+		j.decide(j.engine.Advance(clock))
+		j.metrics.evaluation.Observe(time.Since(start).Seconds())
+		j.clock.Store(clock)
+		j.takeUp()
+	}
+	return laggingPause
+}
+
+// laggingPause is the time between two looks at a clock that is behind what it could show.
+const laggingPause = 25 * time.Millisecond
+
+// tickTime is that of package rule, in microseconds.
+const tickTime = int64(rule.Tick / time.Microsecond)
+
+// decide tells what was decided, but for what was told before.
+func (j *judge) decide(all []rule.Decision) {
+	for i := range all {
+		if d := j.alerts.news(&all[i], j.engine); d != nil {
+			j.metrics.decided(d)
+			j.alerts.tell(d)
+		}
+	}
+}
+
+// takeUp goes on with the episodes that were open according to hxp-alerts and that the engine does not know although it has
+// come to their time: its state is older or gone, or their rule is.
+func (j *judge) takeUp() {
+	if j.taken {
+		return
+	}
+	known := map[string]bool{}
+	for _, e := range j.engine.Open() {
+		known[e.ID] = true
+	}
+	j.taken = true
+	for _, d := range j.alerts.opened() {
+		switch {
+		case known[d.ID]:
+		case int64(d.At) > j.engine.Now():
+			j.taken = false
+		case !j.engine.TakeUp(d):
+			j.decide([]rule.Decision{d.Ended(j.engine.Now())})
+		}
+	}
+}
+
+// swap goes on with the rules that count now.
+func (j *judge) swap() {
+	j.changed = j.opts.Rules.Changed()
+	rules, generation := j.opts.Rules.Current()
+	if generation == j.generation {
+		return
+	}
+	program, err := rule.Compile(rules)
+	if err != nil {
+		j.accuse(err)
+		return
+	}
+	j.generation = generation
+	j.fault.Store(nil)
+	j.decide(j.engine.Swap(program))
+	j.program.Store(program) // lanes begin with them only now, so that the engine knows what they send
+	j.log.Info("other rules are run", "rules", len(rules))
+}
+
+// keepHouse does what is due once a second.
+func (j *judge) keepHouse(last bool) {
+	stats := j.engine.Stats()
+	j.held.Store(&stats)
+	j.alerts.forget(j.engine.Now())
+	j.alerts.send()
+	j.save(last)
+}
+
+// lane side
+
+// fold adds an event that counts to what the rules of its unit come to.
+func (w *work) fold(f *folder, m *bus.Message) {
+	if f.rules == nil {
+		return
+	}
+	if w.rules == nil {
+		w.rules = f.rules()
+		w.partials = w.rules.Begin()
+	}
+	w.rules.Event(w.partials, &f.ev, f.arrival, rule.Position{Kind: f.ev.Kind, Partition: m.Partition, Offset: m.Offset})
+}
+
+// folding says how the lane's events are folded for the rules; nil without any.
+func (l *lane) folding() func() *rule.Folder {
+	if l.judge == nil {
+		return nil
+	}
+	return l.ruleFolder
+}
+
+// ruleFolder is the lane's folder of the rules that are run.
+func (l *lane) ruleFolder() *rule.Folder {
+	if program := l.judge.program.Load(); l.rules == nil || l.rules.Program != program {
+		l.rules = program.Folder()
+	}
+	return l.rules
+}
+
+// submit gives a unit that counts to the judge.
+func (l *lane) submit(v *verdict, mine bool, f *folder) {
+	if l.judge == nil {
+		return
+	}
+	m := merge{journal: l.journalID, partition: l.number, offset: l.journal.next - 1, resume: l.journal.resume(), source: v.header.Source, to: v.header.To}
+	if mine {
+		m.partials, f.pending.partials = f.pending.partials, nil
+	} else {
+		m.partials = l.judge.decode(v)
+	}
+	l.judge.in <- m // it is there as long as there are lanes
+}
+
+// decode reads the partials of a unit; nil when it has none.
+func (j *judge) decode(v *verdict) (p *rule.Partials) {
+	for _, body := range v.bodies {
+		err := eachRules(body, func(block []byte) {
+			if p == nil {
+				p = rule.NewPartials()
+			}
+			if err := p.Decode(block); err != nil {
+				j.log.Error("partials of a counted unit are damaged", "error", err)
+			}
+		})
+		if err != nil {
+			j.log.Error("partials of a counted unit are damaged", "error", err)
+		}
+	}
+	return p
+}
