@@ -32,6 +32,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/serve/live"
 	"github.com/hxp-enterprise/hxp/internal/store"
 	"github.com/hxp-enterprise/hxp/internal/stream"
+	"github.com/hxp-enterprise/hxp/internal/stream/alerts"
 	"github.com/hxp-enterprise/hxp/internal/stream/ruleset"
 )
 
@@ -52,6 +53,8 @@ type system struct {
 	writer    *lake.Writer
 	stream    *stream.Service
 	alert     *alert.Service // nil where it does not run
+	alerts    *alerts.Book
+	tail      *bus.Tail // of the alerts
 	batch     *batch.Service
 	retention *retention.Service
 	ingest    *ingest.API
@@ -71,7 +74,8 @@ type builder = func(ctx context.Context) (run.Service, error)
 func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream, "alert": s.buildAlert,
-		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload,
+		"alert-book": s.buildAlerts,
+		"batch":      s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}
@@ -235,6 +239,14 @@ func (s *system) buildStream(context.Context) (run.Service, error) {
 	return st, nil
 }
 
+// buildAlerts makes the book of the alerts and what reads their topic into it.
+func (s *system) buildAlerts(context.Context) (run.Service, error) {
+	log := s.log.With("service", EventProcessingAPI)
+	s.alerts = alerts.NewBook(alerts.Budget, log, s.registry(EventProcessingAPI))
+	s.tail = s.bus.NewTail(event.TopicAlerts, s.alerts, log)
+	return s.tail, nil
+}
+
 func (s *system) buildBatch(context.Context) (run.Service, error) {
 	out, err := s.bus.NewProducer(bus.ProducerOptions{DeliveryTimeout: 5 * time.Second})
 	if err != nil {
@@ -244,7 +256,7 @@ func (s *system) buildBatch(context.Context) (run.Service, error) {
 		Hours: s.store, Periods: s.store, Rows: s.store, Runs: s.store, Parts: s.store, Scanner: s.lake, Lake: s.writer, Ends: s.ends,
 		Reports: s.store, ReportsDir: s.set.reports, Parquet: lake.WriteTable,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: s.set.stream.Lateness,
-		Alerts: alerts{out}, Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"),
+		Alerts: raised{out}, Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"),
 	})
 	if err != nil {
 		return nil, err
@@ -253,11 +265,11 @@ func (s *system) buildBatch(context.Context) (run.Service, error) {
 	return b, nil
 }
 
-// alerts writes alert events to their topic.
-type alerts struct{ out *bus.Producer }
+// raised writes alert events to their topic.
+type raised struct{ out *bus.Producer }
 
 // Raise implements batch.Alerts.
-func (a alerts) Raise(ctx context.Context, key, value []byte) error {
+func (a raised) Raise(ctx context.Context, key, value []byte) error {
 	return a.out.Send(ctx, []*bus.Message{{Topic: event.TopicAlerts, Key: key, Value: value}})
 }
 
@@ -352,14 +364,15 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 
 func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
 	checks := s.busChecks()
-	checks["windows"] = s.checkWindows
+	checks["windows"], checks["alerts"] = s.checkWindows, s.checkAlerts
 	rules := &ruleset.API{Set: s.rules, Commands: s.control, Timeout: s.set.timeout, Log: s.log.With("service", EventProcessingAPI)}
 	if s.alert != nil {
 		checks["responses"] = s.alert.Check
 	}
-	return s.server(EventProcessingAPI, "Live windows of what is going on, the rules on them, and what is done about their alerts.", checks, func(m *httpx.Mux) {
+	return s.server(EventProcessingAPI, "Live windows of what is going on, the rules on them, their alerts, and what is done about these.", checks, func(m *httpx.Mux) {
 		s.stream.Mount(m)
 		rules.Mount(m)
+		s.alerts.Mount(m)
 		if s.alert != nil {
 			s.alert.Mount(m)
 		}
@@ -461,6 +474,14 @@ func (s *system) checkWindows(context.Context) httpx.Check {
 		return httpx.Check{Status: httpx.Degraded, Detail: strings.Join(reasons, "; ")}
 	}
 	return httpx.Check{Status: httpx.Healthy, Detail: "windows are exact"}
+}
+
+func (s *system) checkAlerts(context.Context) httpx.Check {
+	if err := s.tail.Trouble(); err != nil {
+		return httpx.Check{Status: httpx.Degraded, Detail: fmt.Sprintf("the alerts cannot be followed now: %v", err)}
+	}
+	n := s.alerts.Firing()
+	return httpx.Check{Status: httpx.Healthy, Detail: fmt.Sprintf("firing now: %d critical, %d warning, %d info", n["critical"], n["warning"], n["info"])}
 }
 
 func (s *system) checkStore(ctx context.Context) httpx.Check {

@@ -1,0 +1,104 @@
+package alerts
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+var states = []string{string(Pending), string(Firing), string(Resolved)}
+
+// Mount adds the endpoints.
+func (b *Book) Mount(m *httpx.Mux) {
+	m.HandleFunc("GET /alerts", b.getAlerts, httpx.Doc("Lists alerts, those that began last first: one for each rule, key and episode. What retention removed from hxp-alerts is gone."), httpx.Paging(),
+		httpx.Query("state", "pending, firing, resolved, or several of them separated by commas"), httpx.Query("rule", "only alerts of this rule", httpx.Text(0, maxID)),
+		httpx.Query("severity", "info, warning, critical, or several of them separated by commas"), httpx.Query("since", "RFC 3339: only alerts that began at this time or later"),
+		httpx.Answer("200", "the alerts", answer{}))
+	m.HandleFunc("GET /alerts/{id}", b.getAlert, httpx.Doc("Shows one alert."), httpx.Answer("200", "the alert", Alert{}), httpx.Answer("404", "there is no such alert"))
+}
+
+type answer struct {
+	Alerts []*Alert `json:"alerts"`
+	Next   *string  `json:"next_cursor"`
+}
+
+func (b *Book) getAlerts(w http.ResponseWriter, r *http.Request) {
+	page, bad := httpx.PageOf(r)
+	var want Wanted
+	if bad == nil {
+		want, bad = wanted(r, page)
+	}
+	if bad != nil {
+		httpx.Problem(w, r, http.StatusBadRequest, bad.Detail, *bad)
+		return
+	}
+	out := answer{Alerts: []*Alert{}}
+	list, more := b.List(want, page.Limit)
+	out.Alerts = append(out.Alerts, list...)
+	if more {
+		last := list[len(list)-1]
+		out.Next = httpx.Cursor(fmt.Sprintf("%d %s", last.StartsAt.UnixMicro(), last.ID))
+	}
+	httpx.JSON(w, http.StatusOK, out)
+}
+
+func (b *Book) getAlert(w http.ResponseWriter, r *http.Request) {
+	a := b.Find(r.PathValue("id"))
+	if a == nil {
+		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no alert %.80q", r.PathValue("id")))
+		return
+	}
+	httpx.JSON(w, http.StatusOK, a)
+}
+
+// wanted reads what is asked for.
+func wanted(r *http.Request, page httpx.Page) (w Wanted, bad *httpx.FieldError) {
+	q := r.URL.Query()
+	w.Rule = q.Get("rule")
+	list, bad := words(r, "state", states)
+	if bad != nil {
+		return w, bad
+	}
+	for _, s := range list {
+		w.States = append(w.States, State(s))
+	}
+	if w.Severities, bad = words(r, "severity", severities); bad != nil {
+		return w, bad
+	}
+	if s := q.Get("since"); s != "" {
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			return w, &httpx.FieldError{Pointer: "?since", Code: "invalid", Detail: fmt.Sprintf("since=%.40q: give a time as RFC 3339, e.g. 2026-03-01T10:00:00Z", s)}
+		}
+		w.Since = t
+	}
+	if page.After != "" {
+		at, id, ok := strings.Cut(page.After, " ")
+		micros, err := strconv.ParseInt(at, 10, 64)
+		if !ok || err != nil {
+			return w, &httpx.FieldError{Pointer: "?cursor", Code: "not_a_cursor", Detail: "cursor: it was not given by this list"}
+		}
+		w.Before = &Mark{time.UnixMicro(micros), id}
+	}
+	return w, nil
+}
+
+// words reads a parameter of words separated by commas; nil when it is absent.
+func words(r *http.Request, name string, known []string) ([]string, *httpx.FieldError) {
+	v := r.URL.Query().Get(name)
+	if v == "" {
+		return nil, nil
+	}
+	list := strings.Split(v, ",")
+	for _, word := range list {
+		if !slices.Contains(known, word) {
+			return nil, &httpx.FieldError{Pointer: "?" + name, Code: "unknown", Detail: fmt.Sprintf("%s=%.60q: %.40q is none of %s", name, v, word, strings.Join(known, ", "))}
+		}
+	}
+	return list, nil
+}
