@@ -48,6 +48,21 @@ func (h *instance) get(t testing.TB, service, path string, out any) {
 	}
 }
 
+// metric is the value of a series of a service as /metrics spells both, "" when there is none.
+func (h *instance) metric(t testing.TB, service, series string) string {
+	t.Helper()
+	res, page, err := call("GET", h.url(service)+"/metrics", nil, nil)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s /metrics: %v %v", service, res, err)
+	}
+	for line := range strings.Lines(string(page)) {
+		if value, found := strings.CutPrefix(line, series+" "); found {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
 // taken is the answer to POST /events.
 type taken struct {
 	Accepted, Rejected, Duplicates int
