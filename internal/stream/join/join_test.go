@@ -1,0 +1,355 @@
+package join
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+const second = 1_000_000
+
+var roomy = Limits{Window: 60 * second, Bytes: 8 << 20, Parts: 64}
+
+// part is an event of a request; n tells events of one kind apart.
+func part(k event.Kind, request string, n int) *event.Event {
+	e := &event.Event{ID: fmt.Sprintf("%s-%s-%d", k, request, n), Source: "s", Kind: k, Time: int64(n) * 1000, HasTime: true}
+	e.SetText(event.RequestID, request)
+	switch k {
+	case event.LLMRequest:
+		e.SetText(event.Model, "m"+request)
+		e.SetInt(event.Cost, 2_000_000)
+	case event.UserFeedback:
+		e.SetFloat(event.SatisfactionScore, float64(1+n%5))
+	case event.BusinessEvent:
+		e.SetInt(event.BusinessValue, int64(n)*1_000_000)
+	}
+	return e
+}
+
+func takeAll(t *Table) (out []byte) {
+	for {
+		more := t.Take(nil, 1<<60)
+		if len(more) == 0 {
+			return out
+		}
+		out = append(out, more...)
+	}
+}
+
+func feed(t *Table, e *event.Event, arrival int64) {
+	t.Feed(event.JoinKey(e.Text(event.RequestID)), e, arrival)
+}
+
+// topic holds what was written, as its readers see it: of each request the union of the parts of all records.
+type topic map[string]map[string]bool
+
+func (w topic) write(tb rapid.TB, records []byte) {
+	var r Record
+	for len(records) > 0 {
+		rest, err := r.Read(records)
+		if err != nil {
+			tb.Fatalf("a record that was taken: %v", err)
+		}
+		records = rest
+		fresh := false
+		for _, p := range r.Parts {
+			var e event.Event
+			if _, err := e.ReadCompact(p); err != nil {
+				tb.Fatal(err)
+			}
+			id := string([]byte(e.Text(event.RequestID)))
+			if w[id] == nil {
+				w[id] = map[string]bool{}
+			}
+			fresh = fresh || !w[id][e.ID]
+			w[id][string([]byte(e.ID))] = true
+		}
+		if !fresh {
+			tb.Fatalf("a record of %s with nothing new", r.Parts[0])
+		}
+	}
+}
+
+// brute is what must be joined in the end.
+func brute(events []*event.Event) topic {
+	w := topic{}
+	for _, e := range events {
+		id := e.Text(event.RequestID)
+		if w[id] == nil {
+			w[id] = map[string]bool{}
+		}
+		w[id][e.ID] = true
+	}
+	return w
+}
+
+// In whatever order, however often, with whatever kills and restarts in between: the union of the records is what brute force
+// finds, and no record says nothing new.
+func TestRecordsAreTheUnionOfTheirParts(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		var events []*event.Event
+		for id := range rapid.IntRange(1, 12).Draw(r, "requests") {
+			for _, k := range []event.Kind{event.LLMRequest, event.UserFeedback, event.BusinessEvent} {
+				for n := range rapid.IntRange(0, 3).Draw(r, "parts") {
+					events = append(events, part(k, fmt.Sprint("r", id), n))
+				}
+			}
+		}
+		if len(events) == 0 {
+			return
+		}
+		order := rapid.Permutation(events).Draw(r, "order")
+		limits := roomy
+		table, written := New(limits), topic{}
+		var log, saved []byte // what is in the topic, and a snapshot
+		saved = table.AppendState(nil)
+		savedAt, savedLog, clock := 0, 0, int64(0)
+		write := func(b []byte) {
+			written.write(r, b)
+			log = append(log, b...)
+		}
+		restart := func() int { // from the snapshot and what was written since
+			back, err := Restore(saved, limits)
+			if err != nil {
+				r.Fatal(err)
+			}
+			if err := back.Absorb(log[savedLog:], Written); err != nil {
+				r.Fatal(err)
+			}
+			table = back
+			return savedAt
+		}
+		for i, steps := 0, 0; i < len(order); steps++ {
+			action := rapid.IntRange(0, 9).Draw(r, "action")
+			if steps > 400 {
+				action = 0
+			}
+			switch action {
+			case 6:
+				clock += int64(rapid.IntRange(1, 50).Draw(r, "seconds")) * second
+				table.Advance(clock)
+			case 7:
+				write(table.Take(nil, clock))
+			case 8:
+				saved, savedAt, savedLog = table.AppendState(nil), i, len(log)
+			case 9:
+				i = restart()
+			default:
+				feed(table, order[i], clock)
+				if rapid.Bool().Draw(r, "again") {
+					feed(table, order[rapid.IntRange(0, i).Draw(r, "which")], clock)
+				}
+				i++
+			}
+		}
+		table.Advance(clock + 1000*second)
+		write(takeAll(table))
+		want := brute(events)
+		if !maps.EqualFunc(written, want, maps.Equal) {
+			r.Fatalf("written %v, want %v", written, want)
+		}
+		s := table.Stats
+		if int(s.Complete+s.Partial) != len(want) || s.Open != 0 {
+			r.Fatalf("%+v for %d requests", s, len(want))
+		}
+		for id, ids := range want {
+			v := view(r, table.Get(event.JoinKey(id)))
+			if v.RequestID != id || v.Sequence != len(ids) || (v.Status == StatusComplete) != (len(v.Missing) == 0) {
+				r.Fatalf("%+v, want %d parts of %s", v, len(ids), id)
+			}
+		}
+	})
+}
+
+// Under a memory that holds next to nothing every part still reaches the topic, and the memory stays what it may be.
+func TestMemoryIsBounded(t *testing.T) {
+	limits := Limits{Window: 60 * second, Bytes: 400 << 10, Parts: 64}
+	table, written := New(limits), topic{}
+	var events []*event.Event
+	for i := range 20_000 {
+		k := []event.Kind{event.LLMRequest, event.UserFeedback, event.BusinessEvent}[i%3]
+		e := part(k, fmt.Sprint("r", i*7919%9000), i)
+		events = append(events, e)
+		feed(table, e, int64(i)*1000)
+		if m := table.Memory(); m > limits.Bytes {
+			t.Fatalf("%d bytes after %d events, at most %d are allowed", m, i, limits.Bytes)
+		}
+		if i%500 == 0 {
+			written.write(t, takeAll(table))
+		}
+	}
+	table.Advance(1 << 50)
+	written.write(t, takeAll(table))
+	if want := brute(events); !maps.EqualFunc(written, want, maps.Equal) {
+		t.Error("the topic does not hold all parts")
+	}
+	if s := table.Stats; s.Evicted == 0 || s.Forgotten < s.Evicted || s.Overflow != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestPartsOfOneRequestAreBounded(t *testing.T) {
+	table := New(Limits{Window: second, Bytes: 1 << 20, Parts: 5})
+	for n := range 12 {
+		feed(table, part(event.UserFeedback, "r", n), 0)
+	}
+	if v := view(t, table.Get(event.JoinKey("r"))); v.Sequence != 5 || table.Stats.Overflow != 7 {
+		t.Errorf("%d parts, %d left out", v.Sequence, table.Stats.Overflow)
+	}
+}
+
+// A record is never larger than what a topic takes.
+func TestBytesOfOneRequestAreBounded(t *testing.T) {
+	table := New(Limits{Window: second, Bytes: 4 << 20, Parts: 1024})
+	for n := range 1000 {
+		e := part(event.LLMRequest, "r", n)
+		e.SetText(event.Endpoint, strings.Repeat("x", 1000))
+		feed(table, e, 0)
+	}
+	table.Advance(second)
+	if b := table.Take(nil, second); len(b) > mostBytes+mostBytes/64 || table.Stats.Overflow == 0 {
+		t.Errorf("a record of %d bytes, %d parts left out", len(b), table.Stats.Overflow)
+	}
+}
+
+func view(tb rapid.TB, record []byte) *View {
+	var r Record
+	if rest, err := r.Read(record); err != nil || len(rest) > 0 {
+		tb.Fatalf("record %q: %v", record, err)
+	}
+	v, err := r.View()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return v
+}
+
+func TestWhatIsShown(t *testing.T) {
+	table := New(roomy)
+	req := part(event.LLMRequest, "r", 1)
+	req.SetInt(event.TTFT, 5_000_000)
+	feed(table, part(event.UserFeedback, "r", 4), 10)
+	feed(table, req, 20)
+	show := func() string {
+		b, err := json.Marshal(view(t, table.Get(event.JoinKey("r"))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	want := func(text string) {
+		t.Helper()
+		if got := show(); got != text {
+			t.Errorf("got  %s\nwant %s", got, text)
+		}
+	}
+	const request = `"request":{"event_id":"llm_request-r-1","timestamp":"1970-01-01T00:00:00.001Z","source":"s","model":"mr","request_id":"r","ttft_ms":5,"cost_usd":0.002},"engine":{"ttft_ms":5},` +
+		`"feedback":[{"event_id":"user_feedback-r-4","timestamp":"1970-01-01T00:00:00.004Z","source":"s","request_id":"r","satisfaction_score":5}],`
+	want(`{"request_id":"r","status":"open","missing":["business_event"],"tier":"live","sequence":2,"closed_at":null,` + request +
+		`"business_events":[],"derived":{"satisfaction":5,"value_usd":null,"cost_usd":0.002,"margin_usd":null,"feedback_delay_ms":3}}`)
+	table.Advance(10 + 60*second)
+	want(`{"request_id":"r","status":"partial","missing":["business_event"],"tier":"live","sequence":2,"closed_at":"1970-01-01T00:01:00.00001Z",` + request +
+		`"business_events":[],"derived":{"satisfaction":5,"value_usd":null,"cost_usd":0.002,"margin_usd":null,"feedback_delay_ms":3}}`)
+	feed(table, part(event.BusinessEvent, "r", 7), 70*second)
+	want(`{"request_id":"r","status":"complete","missing":[],"tier":"stub","sequence":3,"closed_at":"1970-01-01T00:01:10Z",` + request +
+		`"business_events":[{"event_id":"business_event-r-7","timestamp":"1970-01-01T00:00:00.007Z","source":"s","request_id":"r","business_value_usd":0.007}],` +
+		`"derived":{"satisfaction":5,"value_usd":0.007,"cost_usd":0.002,"margin_usd":0.005,"feedback_delay_ms":3}}`)
+	if s := table.Stats; s.Closed != 1 || s.CompleteLive != 0 || s.CompleteStub != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestScanChooses(t *testing.T) {
+	table := New(roomy)
+	for i := range 4 {
+		id := fmt.Sprint(i % 2)
+		feed(table, part(event.LLMRequest, fmt.Sprint(id, "-", i), i), int64(i)*second)
+	}
+	feed(table, part(event.UserFeedback, "0-0", 1), 4*second)
+	feed(table, part(event.BusinessEvent, "0-0", 1), 5*second)
+	table.Advance(61 * second)
+	scan := func(f Filter) (firsts []int64) {
+		from, to := table.Bounds()
+		table.Scan(from, to, f, func(i Item) { firsts = append(firsts, i.First/second) })
+		return firsts
+	}
+	for _, c := range []struct {
+		f    Filter
+		want []int64
+	}{
+		{Filter{}, []int64{0, 1, 2, 3}},
+		{Filter{Status: StatusComplete}, []int64{0}},
+		{Filter{Status: StatusPartial}, []int64{1}},
+		{Filter{Status: StatusOpen}, []int64{2, 3}},
+		{Filter{Model: "m1-3"}, []int64{3}},
+		{Filter{Since: 5 * second}, []int64{0, 1}},
+	} {
+		if got := scan(c.f); !slices.Equal(got, c.want) {
+			t.Errorf("%+v chooses %v, want %v", c.f, got, c.want)
+		}
+	}
+}
+
+// What a table that is quiet forgets it does not write: somebody else does.
+func TestQuietTableForgetsWithoutAWord(t *testing.T) {
+	table := New(Limits{Window: 60 * second, Bytes: 200 << 10, Parts: 8})
+	table.Quiet = true
+	for i := range 5000 {
+		feed(table, part(event.LLMRequest, fmt.Sprint(i), 1), int64(i))
+	}
+	if out := takeAll(table); len(out) > 0 || table.Stats.Forgotten == 0 {
+		t.Errorf("%d bytes, %+v", len(out), table.Stats)
+	}
+}
+
+func FuzzAbsorb(f *testing.F) {
+	table := New(roomy)
+	feed(table, part(event.LLMRequest, "r", 1), 1)
+	feed(table, part(event.UserFeedback, "r", 1), 1)
+	f.Add(table.Get(event.JoinKey("r")))
+	f.Add(table.AppendState(nil))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		table := New(Limits{Window: second, Bytes: 1 << 20, Parts: 8})
+		_ = table.Absorb(data, Written)
+		if r, err := Restore(data, roomy); err == nil {
+			table = r
+		}
+		from, to := table.Bounds()
+		table.Scan(from, to, Filter{}, func(i Item) { view(t, table.Get(i.Key)) })
+		if _, err := Restore(table.AppendState(nil), roomy); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func BenchmarkFeed(b *testing.B) {
+	table := New(Limits{Window: 60 * second, Bytes: 16 << 20, Parts: 64})
+	e := part(event.LLMRequest, "r", 1)
+	for _, f := range []event.Field{event.UserID, event.Tenant, event.Operation} {
+		e.SetText(f, "operation-or-user")
+	}
+	for _, f := range []event.Field{event.DurationMS, event.TTFT, event.PromptTokens, event.CompletionTokens, event.TotalTokens} {
+		e.SetInt(f, 123456)
+	}
+	var out []byte
+	n, total := 0, 0
+	for b.Loop() {
+		n++
+		id := fmt.Sprintf("01J9Z8Q4T0-%d", 10_000_000+n)
+		e.ID = id
+		e.SetText(event.RequestID, id)
+		feed(table, e, int64(n))
+		if n%2000 == 0 {
+			out = table.Take(out[:0], 1<<60)
+			total += len(out)
+		}
+	}
+	b.ReportMetric(float64(total)/float64(n), "B/record")
+}
