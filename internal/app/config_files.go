@@ -84,8 +84,7 @@ type EventProcessingService struct {
 
 // EventProcessing are settings of the fast path that more than the stream uses.
 type EventProcessing struct {
-	Timeout           time.Duration `yaml:"timeout" env:"EVENT_PROCESSING_TIMEOUT" default:"30" unit:"s" min:"1" max:"3600" doc:"Limit of one write to the brokers and of one query."`
-	CorrelationWindow time.Duration `yaml:"correlation_window_size" env:"EVENT_CORRELATION_WINDOW_SIZE" default:"60" unit:"s" min:"1" max:"86400" doc:"How long the parts of a request are awaited." later:"correlations come with the stream release"`
+	Timeout time.Duration `yaml:"timeout" env:"EVENT_PROCESSING_TIMEOUT" default:"30" unit:"s" min:"1" max:"3600" doc:"Limit of one write to the brokers and of one query."`
 }
 
 // EventProcessingPerformance are the resources that event-processing-api may use.

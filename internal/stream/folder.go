@@ -43,7 +43,8 @@ type folder struct {
 type work struct {
 	header   header
 	panes    map[paneKey]*agg.Cell
-	last     paneKey // the pane of the last event, so that a busy second costs one comparison
+	aside    map[int32][]byte // parts of requests that other lanes join, by join number
+	last     paneKey          // the pane of the last event, so that a busy second costs one comparison
 	cell     *agg.Cell
 	spent    map[int64]spenders // what users spent, by span of the finest resolution
 	spans    spenders           // of them, that of the last request

@@ -61,6 +61,7 @@ func (l *lane) judged(v *verdict, at time.Time) {
 		}
 	}
 	if f != nil && v.counted {
+		l.joins.own(mine)
 		l.publish(f)
 	}
 }

@@ -1,38 +1,298 @@
 package stream
 
 import (
-	"context"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"math"
+	"sync"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/join"
 )
 
-// joins brings the parts of a request together for one join number. The lane owns it; nil joins nothing.
-type joins struct{}
+// joins brings the parts of requests together whose join number is that of the lane. The lane owns it and holds mu while it
+// folds, so that questions see whole batches; a lane beyond the last join number has no table and only puts parts aside.
+type joins struct {
+	number  int32
+	of      int       // join numbers there are
+	program [16]byte  // of this start of the program: its own records need not be read back
+	written bus.Shape // of hxp-correlations
 
-func (j *joins) lock()   {}
-func (j *joins) unlock() {}
+	mu    sync.Mutex
+	table *join.Table
 
-// full tells whether so much waits to be written that the lane should stop reading.
-func (j *joins) full() bool { return false }
+	log     *slog.Logger
+	spare   spares
+	batches []*joined // taken from the table and not yet acknowledged
+	taken   time.Time // when the last batch was
+	owner   bool      // the last unit that counted was ours, so it is ours to write
+	told    join.Stats
 
-func (j *joins) state() []byte              { return nil }
-func (j *joins) restore(state []byte) error { return nil }
+	next   int64         // offset of hxp-correlations that comes next
+	until  int64         // its end when the lane began
+	caught chan struct{} // closed when it is read up to there
+}
 
-// correlate joins the event that was read, or puts it aside for the lane that does. Records that are read again were put aside
-// before.
-func (f *folder) correlate(arrival int64, first bool) {}
+// joined is a batch of records on its way to hxp-correlations. It goes when everything counts that it was made of.
+type joined struct {
+	value  []byte
+	needs  []position
+	sent   time.Time
+	flying bool
+}
 
-// takeParts takes what other lanes have put aside for this one.
-func (f *folder) takeParts(m *bus.Message) {
-	f.pass(m.Offset + 1)
-	if m.Offset >= f.foldFrom {
-		f.open.header.To = f.next
+// spares are values of batches that were acknowledged.
+type spares [][]byte
+
+func (s *spares) pop() (b []byte) {
+	if n := len(*s); n > 0 {
+		b, *s = (*s)[n-1], (*s)[:n-1]
+	}
+	return b
+}
+
+func (s *spares) push(b []byte) {
+	if len(*s) < 4 {
+		*s = append(*s, b[:0])
 	}
 }
 
-// sealParts adds what was put aside to what must be written before the unit.
-func (w *work) sealParts() {}
+type position struct {
+	source source
+	to     int64
+}
 
-// emit writes what is joined and counts, and returns how long the lane may sleep.
-func (l *lane) emit(ctx context.Context, now time.Time) time.Duration { return time.Hour }
+const (
+	maxPartsAway = 200 << 10 // of one record of hxp-joins, before the last part
+	// maxUnjoined is what may wait to be written before the lane stops reading.
+	maxUnjoined = 8 << 20
+	// patience is how long a lane whose units another owner writes leaves the writing of records to that one.
+	patience = 5 * time.Second
+)
+
+func newJoins(number int32, of int, written bus.Shape, program [16]byte, cfg *Config, log *slog.Logger) *joins {
+	j := &joins{number: number, of: of, written: written, program: program, log: log, owner: true, next: -1, caught: make(chan struct{})}
+	if int(number) < of {
+		j.table = join.New(cfg.joinLimits(of))
+	} else {
+		close(j.caught)
+	}
+	return j
+}
+
+// joinLimits are those of one of so many tables.
+func (c *Config) joinLimits(of int) join.Limits {
+	return join.Limits{Window: c.CorrelationWindow.Microseconds(), Bytes: c.CorrelationBytes / int64(of), Parts: c.CorrelationParts}
+}
+
+// works tells whether the lane joins.
+func (j *joins) works() bool { return j != nil && j.table != nil }
+
+func (j *joins) lock() {
+	if j != nil {
+		j.mu.Lock()
+	}
+}
+
+func (j *joins) unlock() {
+	if j != nil {
+		j.mu.Unlock()
+	}
+}
+
+// full tells whether so much waits to be written that the lane should stop reading.
+func (j *joins) full() bool {
+	if !j.works() {
+		return false
+	}
+	_, waiting := j.table.Waiting()
+	for _, b := range j.batches {
+		waiting += len(b.value)
+	}
+	return waiting > maxUnjoined
+}
+
+// own notes who wrote the last unit that counts.
+func (j *joins) own(mine bool) {
+	if j.works() {
+		j.owner, j.table.Quiet = mine, !mine
+	}
+}
+
+// correlate joins the event that was read, or puts it aside for the lane that does; first tells whether nobody did that yet.
+// What is read again is joined again, which changes nothing.
+func (f *folder) correlate(broker int64, first bool) {
+	j, e := f.joins, &f.ev
+	if j == nil || !join.Joins(e.Kind) {
+		return
+	}
+	id := e.Text(event.RequestID)
+	if id == "" {
+		return
+	}
+	arrival := max(f.arrival, min(broker, f.now))
+	switch n := event.JoinNumber(id, j.of); {
+	case n == j.number:
+		j.table.Feed(event.JoinKey(id), e, arrival)
+	case first:
+		f.open.putAside(n, e, arrival)
+	}
+}
+
+const (
+	partsMagic = "HXPJ"
+	partsVer   = 1
+)
+
+// putAside keeps an event for the lane of join number n.
+func (w *work) putAside(n int32, e *event.Event, arrival int64) {
+	b := w.aside[n]
+	if len(b) == 0 {
+		b = append(append(b, partsMagic...), partsVer)
+	}
+	b = binary.AppendVarint(b, arrival)
+	b = event.AppendCompact(b, e)
+	if w.aside == nil {
+		w.aside = map[int32][]byte{}
+	}
+	w.aside[n] = b
+	if len(b) > maxPartsAway {
+		w.hand(n)
+	}
+}
+
+func (w *work) hand(n int32) {
+	w.side = append(w.side, &bus.Message{Topic: event.TopicJoins, Partition: n, Value: w.aside[n]})
+	delete(w.aside, n)
+}
+
+// sealParts adds what was put aside to what must be written before the unit.
+func (w *work) sealParts() {
+	for n := range w.aside {
+		w.hand(n)
+	}
+}
+
+// takeParts takes what other lanes have put aside for this one. It counts into no window.
+func (f *folder) takeParts(m *bus.Message) {
+	if f.joins.works() {
+		if err := f.joinParts(m.Value); err != nil {
+			f.joins.log.Error("record of hxp-joins is not usable, passed over", "partition", m.Partition, "offset", m.Offset, "error", err)
+		}
+	}
+	f.pass(m.Offset + 1)
+	f.arrival = max(f.arrival, min(m.Timestamp.UnixMicro(), f.now))
+	if m.Offset >= f.foldFrom {
+		f.open.header.To, f.open.header.Arrival = f.next, f.arrival
+	}
+}
+
+func (f *folder) joinParts(value []byte) error {
+	if len(value) < len(partsMagic)+1 || string(value[:len(partsMagic)]) != partsMagic || value[len(partsMagic)] != partsVer {
+		return errors.New("not parts of requests in a version that this program knows")
+	}
+	for src := value[len(partsMagic)+1:]; len(src) > 0; {
+		arrival, n := binary.Varint(src)
+		if n <= 0 {
+			return errShort
+		}
+		part := src[n:]
+		rest, err := f.ev.ReadCompact(part)
+		if err != nil {
+			return err
+		}
+		if id := f.ev.Text(event.RequestID); id != "" && join.Joins(f.ev.Kind) && event.JoinNumber(id, f.joins.of) == f.joins.number {
+			f.joins.table.FeedCompact(&f.ev, part[:len(part)-len(rest)], min(arrival, f.now))
+		}
+		src = rest
+	}
+	return nil
+}
+
+// joinClock is the arrival time up to which everything that the lane joins has been read: that of the last record of the
+// partition that is furthest behind. A partition that is read to its end follows the wall, less what a fetch takes. It is not
+// known while records are read again.
+func (l *lane) joinClock(now time.Time) (clock int64, known bool) {
+	clock = math.MaxInt64
+	wall := horizon(now)
+	for _, f := range l.folders {
+		switch {
+		case f.src.Topic == event.SystemMetric.Topic():
+		case f.past != nil || f.next < f.foldFrom || f.skip > 0:
+			return 0, false
+		case f.next >= f.high && l.inbox.Load() == 0:
+			clock = min(clock, max(f.arrival, wall))
+		default:
+			clock = min(clock, f.arrival)
+		}
+	}
+	return clock, clock != math.MaxInt64
+}
+
+const (
+	joinedMagic = "HXPC"
+	joinedVer   = 1
+)
+
+// joinedHead begins a record of hxp-correlations: who wrote it and what it is for. Records of the joins follow.
+func (j *joins) joinedHead() []byte {
+	b := append(make([]byte, 0, 32), joinedMagic...)
+	b = append(append(b, joinedVer), j.program[:]...)
+	b = binary.AppendUvarint(b, uint64(j.of))
+	return binary.AppendUvarint(b, uint64(j.number))
+}
+
+// take makes a batch of what is joined: at once when it is ours to write, else what the owner has not written in time.
+func (l *lane) takeJoined(now time.Time) {
+	j := l.joins
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	clock, known := l.joinClock(now)
+	if known {
+		j.table.Advance(clock)
+	}
+	if j.table.Stats != j.told {
+		l.metrics.joins(&j.told, &j.table.Stats)
+		j.told = j.table.Stats
+	}
+	requests, bytes := j.table.Waiting()
+	if requests == 0 && bytes == 0 || now.Sub(j.taken) < flushPause && bytes < maxPartsAway {
+		return
+	}
+	upTo := int64(math.MaxInt64)
+	if !j.owner {
+		if !known {
+			return
+		}
+		upTo = clock - patience.Microseconds()
+	}
+	head := j.joinedHead()
+	value := j.table.Take(append(j.spare.pop(), head...), upTo)
+	if len(value) == len(head) {
+		j.spare.push(value)
+		return
+	}
+	b := &joined{value: value}
+	for src, f := range l.folders {
+		b.needs = append(b.needs, position{src, f.open.header.To})
+	}
+	j.batches, j.taken = append(j.batches, b), now
+}
+
+// counts tells whether everything counts that b was made of. After a log was cut its positions may never come again: then it is
+// enough that nothing is open.
+func (l *lane) counts(b *joined) bool {
+	for _, p := range b.needs {
+		f, c := l.folders[p.source], l.journal.chains[p.source]
+		if f == nil {
+			continue
+		}
+		if need := min(p.to, f.open.header.To); c == nil && need > f.foldFrom || c != nil && c.To < need {
+			return false
+		}
+	}
+	return true
+}

@@ -22,17 +22,21 @@ var errLeader = errors.New("the partition has no leader")
 // layout is the shape of the topics that a session stands on.
 type layout struct {
 	journal bus.Shape
+	joined  bus.Shape            // hxp-correlations
 	inputs  map[string]bus.Shape // by name; those that exist
 }
+
+// joinNumbers is how many there are: as many as hxp-joins has partitions.
+func (l *layout) joinNumbers() int { return l.inputs[event.TopicJoins].Partitions }
 
 // inputTopics are the topics that lanes read: those of the four kinds, and what other lanes hand over to be joined.
 var (
 	inputTopics = append([]string{event.TopicJoins}, kindTopics...)
-	watched     = append([]string{event.TopicPanes}, inputTopics...)
+	watched     = append([]string{event.TopicPanes, event.TopicCorrelations}, inputTopics...)
 )
 
 // look asks for the shape of the topics. The journal is made when it is missing, and grown when an input topic has more
-// partitions: each partition number of the input has its partition of the journal. hxp-joins is made when it is missing.
+// partitions: each partition number of the input has its partition of the journal. hxp-joins and hxp-correlations are made when they are missing.
 func (s *Service) look(ctx context.Context) (*layout, error) {
 	for {
 		l, err := s.shape(ctx)
@@ -44,9 +48,10 @@ func (s *Service) look(ctx context.Context) (*layout, error) {
 			need = max(need, t.Partitions)
 		}
 		joins, _ := event.TopicNamed(event.TopicJoins)
+		joined, _ := event.TopicNamed(event.TopicCorrelations)
 		switch {
-		case l.inputs[event.TopicJoins].Partitions == 0:
-			err = s.bus.EnsureTopics(ctx, []event.Topic{joins})
+		case l.joinNumbers() == 0 || l.joined.Partitions == 0:
+			err = s.bus.EnsureTopics(ctx, []event.Topic{joins, joined})
 		case l.journal.Partitions >= need:
 			return l, nil
 		case l.journal.Partitions == 0:
@@ -67,8 +72,9 @@ func (s *Service) shape(ctx context.Context) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &layout{journal: shapes[event.TopicPanes], inputs: shapes}
+	l := &layout{journal: shapes[event.TopicPanes], joined: shapes[event.TopicCorrelations], inputs: shapes}
 	delete(l.inputs, event.TopicPanes)
+	delete(l.inputs, event.TopicCorrelations)
 	return l, nil
 }
 
@@ -109,10 +115,13 @@ func (l *layout) differs(now *layout) error {
 		}
 		return fmt.Errorf("%w: %s was deleted or made anew", errJournal, event.TopicPanes)
 	}
-	if maps.Equal(l.inputs, now.inputs) {
+	if maps.Equal(l.inputs, now.inputs) && l.joined == now.joined {
 		return nil
 	}
 	var what []string
+	if l.joined != now.joined {
+		what = append(what, event.TopicCorrelations+" is another one")
+	}
 	for _, t := range inputTopics {
 		was, is := l.inputs[t], now.inputs[t]
 		switch {

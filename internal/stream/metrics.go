@@ -1,12 +1,12 @@
 package stream
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
-	"sync"
 )
 
 // metrics are what the fast path says of itself. event_processing_total has no labels: the specification's rules ask for it
@@ -20,6 +20,7 @@ type metrics struct {
 	duplicates telemetry.Counter
 	units      telemetry.Counter
 	ruleMetrics
+	joinMetrics
 
 	oldest atomic.Int64 // arrival of the oldest record of the unit that counted last, µs
 
@@ -48,6 +49,7 @@ func newMetrics(reg *telemetry.Registry, s *Service) *metrics {
 	reg.GaugeFunc("event_processing_consumer_lag", "Records of the input topics that are not counted yet.", func() float64 { return float64(s.behind()) })
 	reg.GaugeFunc("event_processing_duplicate_filter_reach_seconds", "How far back duplicates are recognised; -1 = everything so far.", func() float64 { return s.reach().Seconds() })
 	m.ruleMetrics = newRuleMetrics(reg, s)
+	m.joinMetrics = newJoinMetrics(reg, s)
 	return m
 }
 

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -94,10 +95,12 @@ func (n *session) end() {
 
 // makeLanes restores one lane for each partition of the journal.
 func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) error {
-	logs, err := n.bus.Offsets(n.live, event.TopicPanes)
+	logs, err := n.bus.Offsets(n.live, event.TopicPanes, event.TopicCorrelations)
 	if err != nil {
-		return fmt.Errorf("bounds of the journal %s: %w", event.TopicPanes, err)
+		return fmt.Errorf("bounds of the journal %s and of %s: %w", event.TopicPanes, event.TopicCorrelations, err)
 	}
+	var program [16]byte
+	_, _ = rand.Read(program[:])
 	n.input = newInputReader(n.opts.Schemas)
 	for p := range int32(n.layout.journal.Partitions) {
 		log, ok := logs[event.TopicPanes][p]
@@ -106,9 +109,17 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 		}
 		l := newLane(p, &n.cfg, n.log, n.metrics)
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
+		l.joins = newJoins(p, n.layout.joinNumbers(), n.layout.joined, program, &n.cfg, n.log)
 		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
 		l.judge = n.judge
 		l.join(l.restore(), log)
+		if l.joins.works() {
+			log, ok := logs[event.TopicCorrelations][l.joins.partition()]
+			if !ok {
+				return fmt.Errorf("bounds of %s/%d: %w", event.TopicCorrelations, l.joins.partition(), errLeader)
+			}
+			l.joins.begin(log)
+		}
 		n.lanes = append(n.lanes, l)
 	}
 	n.input.lanes = n.lanes
@@ -137,6 +148,9 @@ func (n *session) begin() error {
 		case <-n.live.Done():
 			return n.live.Err()
 		}
+	}
+	if err := n.startJoined(); err != nil {
+		return err
 	}
 	return n.startInput()
 }

@@ -111,7 +111,7 @@ func (l *lane) load(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.joins.restore(r.joins); err != nil {
+	if err := l.joins.restore(r.joins, l.cfg); err != nil {
 		return err
 	}
 	l.journal, l.ladder, l.wallet, l.filters = r.journal, r.ladder, r.wallet, r.filters

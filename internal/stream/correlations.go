@@ -1,0 +1,237 @@
+package stream
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/stream/join"
+)
+
+type correlationsAnswer struct {
+	WindowSeconds float64           `json:"window_seconds"`
+	Completeness  tierCompleteness  `json:"completeness"`
+	Summary       correlationCounts `json:"summary"`
+	Correlations  []*join.View      `json:"correlations"`
+	Patterns      []struct{}        `json:"patterns"` // of rules over sequences
+	NextCursor    *string           `json:"next_cursor"`
+}
+
+// tierCompleteness is the share of the requests closed so far that are complete: when they were closed, with what came later,
+// and after the batch half has joined the rest, which is not known here.
+type tierCompleteness struct {
+	Live  *float64 `json:"live"`
+	Stub  *float64 `json:"stub"`
+	Batch *float64 `json:"batch"`
+}
+
+type correlationCounts struct {
+	Open         int64 `json:"open"`
+	Complete     int64 `json:"complete"`
+	Partial      int64 `json:"partial"`
+	WithFeedback int64 `json:"with_feedback"`
+	WithBusiness int64 `json:"with_business"`
+}
+
+func (c *correlationCounts) add(i *join.Item) {
+	switch i.Status {
+	case join.StatusOpen:
+		c.Open++
+	case join.StatusComplete:
+		c.Complete++
+	default:
+		c.Partial++
+	}
+	if i.Feedback {
+		c.WithFeedback++
+	}
+	if i.Business {
+		c.WithBusiness++
+	}
+}
+
+// correlationQuery is a parsed query of GET /correlations.
+type correlationQuery struct {
+	id     string
+	filter join.Filter
+	limit  int
+	after  *spot // the page begins behind it
+}
+
+// spot is the place of a request in the list: newest first, by the arrival of the first part.
+type spot struct {
+	first int64
+	key   [2]uint64
+}
+
+func (a spot) compare(b spot) int {
+	return cmp.Or(cmp.Compare(b.first, a.first), cmp.Compare(a.key[0], b.key[0]), cmp.Compare(a.key[1], b.key[1]))
+}
+
+func (a spot) cursor() string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(a.first))
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, a.key[0]), a.key[1]))
+}
+
+func parseCorrelationQuery(v url.Values) (q correlationQuery, bad []httpx.FieldError) {
+	p := params{Values: v}
+	q.id, q.filter.Model, q.filter.Status = p.Get("request_id"), p.Get("model"), p.Get("status")
+	if s := q.filter.Status; s != "" && !slices.Contains(correlationStatuses, s) {
+		p.refuse("status", "status=%q: give open, complete or partial", clip(s))
+	}
+	if t, ok := p.moment("since"); ok {
+		q.filter.Since = t.UnixMicro()
+	}
+	q.limit = int(p.whole("limit", "a number", 1, 1000, 100))
+	if v := p.Get("cursor"); v != "" {
+		raw, err := base64.RawURLEncoding.DecodeString(v)
+		if err != nil || len(raw) != 24 {
+			p.refuse("cursor", "cursor=%q: give the next_cursor of the page before", clip(v))
+		} else {
+			q.after = &spot{int64(binary.BigEndian.Uint64(raw)), [2]uint64{binary.BigEndian.Uint64(raw[8:]), binary.BigEndian.Uint64(raw[16:])}}
+		}
+	}
+	return q, p.bad
+}
+
+var correlationStatuses = []string{join.StatusOpen, join.StatusComplete, join.StatusPartial}
+
+func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request) {
+	q, bad := parseCorrelationQuery(r.URL.Query())
+	if len(bad) > 0 {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)
+		return
+	}
+	a := correlationsAnswer{WindowSeconds: s.cfg.CorrelationWindow.Seconds(), Correlations: []*join.View{}, Patterns: []struct{}{}}
+	if t := s.joinStats(); t.Closed > 0 {
+		a.Completeness.Live = new(float64(t.CompleteLive) / float64(t.Closed))
+		a.Completeness.Stub = new(float64(t.CompleteLive+t.CompleteStub) / float64(t.Closed))
+	}
+	var page []found
+	if q.id != "" {
+		page = s.lookUp(&q, &a.Summary)
+	} else {
+		page = s.search(&q, &a.Summary)
+	}
+	if len(page) > q.limit {
+		page = page[:q.limit]
+		a.NextCursor = new(page[q.limit-1].cursor())
+	}
+	for _, f := range page {
+		v, err := f.lane.joins.view(f.key)
+		if err != nil {
+			s.log.Error("joined record cannot be shown", "error", err)
+		} else if v != nil {
+			a.Correlations = append(a.Correlations, v)
+		}
+	}
+	httpx.JSON(w, http.StatusOK, a)
+}
+
+// found is a request of the answer.
+type found struct {
+	spot
+	lane *lane
+}
+
+// tables are the lanes that join.
+func (s *Service) tables() []*lane {
+	return slices.DeleteFunc(slices.Clone(s.allLanes()), func(l *lane) bool { return !l.joins.works() })
+}
+
+// lookUp finds one request by its id.
+func (s *Service) lookUp(q *correlationQuery, sum *correlationCounts) (out []found) {
+	for _, l := range s.tables() {
+		if event.JoinNumber(q.id, l.joins.of) != l.joins.number {
+			continue
+		}
+		l.joins.lock()
+		l.joins.table.ScanOne(event.JoinKey(q.id), q.filter, func(i join.Item) {
+			sum.add(&i)
+			if at := (spot{i.First, i.Key}); q.after == nil || q.after.compare(at) < 0 {
+				out = append(out, found{at, l})
+			}
+		})
+		l.joins.unlock()
+	}
+	return out
+}
+
+// scanChunk is how many requests are looked at while a lane waits.
+const scanChunk = 4096
+
+// search finds one more than a page of what the query chooses, newest first, and counts all of it.
+func (s *Service) search(q *correlationQuery, sum *correlationCounts) (out []found) {
+	most := q.limit + 1
+	trim := func() {
+		slices.SortFunc(out, func(a, b found) int { return a.compare(b.spot) })
+		out = out[:min(len(out), most)]
+	}
+	for _, l := range s.tables() {
+		l.joins.lock()
+		from, to := l.joins.table.Bounds()
+		l.joins.unlock()
+		for ; from < to; from += scanChunk {
+			l.joins.lock()
+			l.joins.table.Scan(from, min(to, from+scanChunk), q.filter, func(i join.Item) {
+				sum.add(&i)
+				if at := (spot{i.First, i.Key}); q.after == nil || q.after.compare(at) < 0 {
+					out = append(out, found{at, l})
+				}
+			})
+			l.joins.unlock()
+			if len(out) > 4*most {
+				trim()
+			}
+		}
+	}
+	trim()
+	return out
+}
+
+// view is what is shown of a request, nil when it was forgotten in between.
+func (j *joins) view(key [2]uint64) (*join.View, error) {
+	j.lock()
+	b := j.table.Get(key)
+	j.unlock()
+	if b == nil {
+		return nil, nil
+	}
+	var r join.Record
+	if rest, err := r.Read(b); err != nil || len(rest) > 0 {
+		return nil, errors.Join(join.ErrRecord, err)
+	}
+	return r.View()
+}
+
+// joinStats adds up what all tables count.
+func (s *Service) joinStats() (sum join.Stats) {
+	for _, l := range s.tables() {
+		l.joins.lock()
+		sum.Add(&l.joins.table.Stats)
+		l.joins.unlock()
+	}
+	return sum
+}
+
+// joinMemory is what all tables take.
+func (s *Service) joinMemory() (sum int64) {
+	for _, l := range s.tables() {
+		l.joins.lock()
+		sum += l.joins.table.Memory()
+		l.joins.unlock()
+	}
+	return sum
+}
+
+func mountCorrelations(s *Service, m *httpx.Mux) {
+	m.HandleFunc("GET /correlations", s.getCorrelations, httpx.Doc("Requests joined with their feedback and business events, newest first."), httpx.Paging(),
+		httpx.Query("request_id", "only this request"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
+		httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match"), httpx.Answer("422", "a parameter is wrong"))
+}

@@ -1,0 +1,51 @@
+package stream
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// emit writes what is joined and counts, and returns how long the lane may sleep.
+func (l *lane) emit(ctx context.Context, now time.Time) time.Duration {
+	j := l.joins
+	if !j.works() {
+		return time.Hour
+	}
+	l.takeJoined(now)
+	pause := time.Hour
+	for _, b := range j.batches {
+		switch wait := retryPause - now.Sub(b.sent); {
+		case b.flying:
+		case wait > 0:
+			pause = min(pause, wait)
+		case l.counts(b):
+			l.sendJoined(ctx, b, now)
+		}
+	}
+	if !j.owner {
+		return min(pause, time.Second)
+	}
+	if requests, bytes := j.table.Waiting(); requests > 0 || bytes > 0 {
+		pause = min(pause, max(flushPause-now.Sub(j.taken), time.Millisecond))
+	}
+	return pause
+}
+
+func (l *lane) sendJoined(ctx context.Context, b *joined, now time.Time) {
+	j := l.joins
+	b.flying, b.sent = true, now
+	m := &bus.Message{Topic: event.TopicCorrelations, Partition: j.partition(), Value: b.value}
+	l.units.SendAsync(ctx, m, l.onAck(func(_ *bus.Message, err error) {
+		if err != nil {
+			b.flying = false
+			l.log.Warn("joined records not written, trying again", "join_number", j.number, "error", err)
+			return
+		}
+		j.spare.push(b.value)
+		j.batches = slices.DeleteFunc(j.batches, func(o *joined) bool { return o == b })
+	}))
+}
