@@ -1,7 +1,7 @@
 // Package e2e drives the real hxp binary from the outside, as its users do: the Kafka protocol, HTTP, the command line and
 // signals. Nothing of hxp runs inside the tests; what they expect is folded by brute force from what they sent.
 //
-// What comes in: the binary, built once by TestMain into a temporary folder. Each instance runs on free loopback ports with
+// What comes in: the binary, built once by TestMain into a temporary folder, or the one that HXP_TEST_BINARY names. Each instance runs on free loopback ports with
 // its state in the test's folder, is killed by its process id when the test ends, and shows its log when the test failed.
 //
 // TestEndToEnd is one walk through one instance with the embedded broker. With HXP_REAL_KAFKA=host:port the same walk runs
