@@ -17,6 +17,10 @@ var client = &http.Client{Timeout: 30 * time.Second}
 
 // call sends one request and returns the answer with its body read.
 func call(method, target string, header map[string]string, body []byte) (*http.Response, []byte, error) {
+	return callBy(client, method, target, header, body)
+}
+
+func callBy(client *http.Client, method, target string, header map[string]string, body []byte) (*http.Response, []byte, error) {
 	req, err := http.NewRequest(method, target, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
