@@ -19,15 +19,16 @@ func (s *Service) Mount(m *httpx.Mux) {
 	limit := httpx.Query("limit", "Items a page, 1 to 1000; 100 when not given.")
 	cursor := httpx.Query("cursor", "next_cursor of the page before.")
 	refused := httpx.Answer("422", "A parameter cannot be used; errors says which.")
-	m.HandleFunc("GET /aggregation/status", s.getStatus, httpx.Doc("How the aggregation of each period stands: completed, running, failed, scheduled or disabled."))
+	m.HandleFunc("GET /aggregation/status", s.getStatus, httpx.Doc("How the aggregation of each period stands: completed, running, failed, scheduled or disabled."),
+		httpx.Answer("200", "The state of each period, and in detail what it stands on.", statusDoc))
 	m.HandleFunc("GET /aggregations/{level}", s.getAggregations, httpx.Doc("Rows of hourly, daily, weekly or monthly aggregations."),
 		httpx.Query("from", "Start of the first period, RFC 3339."), httpx.Query("to", "End of the range, exclusive."),
 		httpx.Query("model", "A model, _all for the totals (default), * for every row."),
 		httpx.Query("dimension", "model (default), tenant, endpoint or user_id: what a row is of. Rows then have that name in place of model."),
 		httpx.Query("value", "With another dimension than model: one of its values, __other__ for all that were too many to keep apart, * for every row (default)."),
-		httpx.Query("format", "json, or csv or parquet for the whole range without pages."), limit, cursor, httpx.Answer("200", "Rows by time and model."), refused)
+		httpx.Query("format", "json, or csv or parquet for the whole range without pages."), limit, cursor, httpx.AnswerAs("200", "application/vnd.apache.parquet", ""), httpx.AnswerAs("200", "text/csv", ""), httpx.AnswerAs("200", "application/json", "Rows by time and model.", rowsDoc), refused)
 	m.HandleFunc("POST /accuracy/check", s.postAccuracyCheck, httpx.Doc("Counts hourly rows anew from the raw events and compares them with what is stored. Body: {\"from\", \"to\"}, whole hours."),
-		httpx.Body("application/json"), httpx.Answer("200", "How many rows were checked and equal, and every difference by column."),
+		httpx.Body("application/json"), httpx.Answer("200", "How many rows were checked and equal, and every difference by column.", accuracyReport{}),
 		httpx.Answer("409", "Hourly aggregation is switched off."), httpx.Answer("422", "The range is empty, too long or not of whole hours."))
 	s.mountReports(m, limit, cursor)
 	s.mountRuns(m)

@@ -78,7 +78,7 @@ func (s *Service) getBackfills(w http.ResponseWriter, r *http.Request) {
 	if all == nil {
 		all = []agg.Backfill{}
 	}
-	httpx.JSON(w, http.StatusOK, map[string]any{"backfills": all[:min(limit, len(all))], "next_cursor": nil})
+	httpx.JSON(w, http.StatusOK, backfillList{Backfills: all[:min(limit, len(all))]})
 }
 
 // backfillID reads the id of the path.

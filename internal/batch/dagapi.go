@@ -16,32 +16,32 @@ func (s *Service) mountRuns(m *httpx.Mux) {
 	noDAG, noRun := httpx.Answer("404", "There is no such DAG."), httpx.Answer("404", "There is no such run.")
 	accepted := []httpx.Option{
 		httpx.Header("Idempotency-Key", "The same key gives the same run."), httpx.Body("application/json"),
-		httpx.Answer("202", "The run, accepted or attached to; Location names it."), httpx.Answer("409", "Switched off, or the id belongs to another run."),
+		httpx.Answer("202", "The run, accepted or attached to; Location names it.", agg.Run{}), httpx.Answer("409", "Switched off, or the id belongs to another run."),
 		httpx.Answer("422", "The interval is empty or not made of whole periods, or the DAG or task is unknown."),
 		httpx.Answer("501", "The task is not available in this version."), httpx.Answer("503", "Try again after Retry-After."),
 	}
-	changed := []httpx.Option{httpx.Answer("200", "The run as it is now."), noRun, httpx.Answer("422", "The body cannot be used; errors says why.")}
-	m.HandleFunc("GET /dags", s.getDags, httpx.Doc("Lists the DAGs."), limit, cursor)
-	m.HandleFunc("GET /dags/{id}", s.getDag, httpx.Doc("Describes one DAG."), noDAG)
-	m.HandleFunc("GET /dags/{id}/runs", s.getDagRuns, httpx.Doc("Lists the runs of a DAG, newest first."), limit, cursor, noDAG)
+	changed := []httpx.Option{httpx.Answer("200", "The run as it is now.", agg.Run{}), noRun, httpx.Answer("422", "The body cannot be used; errors says why.")}
+	m.HandleFunc("GET /dags", s.getDags, httpx.Doc("Lists the DAGs."), limit, cursor, httpx.Answer("200", "The DAGs.", dagList{}))
+	m.HandleFunc("GET /dags/{id}", s.getDag, httpx.Doc("Describes one DAG."), httpx.Answer("200", "The DAG.", dagJSON{}), noDAG)
+	m.HandleFunc("GET /dags/{id}/runs", s.getDagRuns, httpx.Doc("Lists the runs of a DAG, newest first."), limit, cursor, httpx.Answer("200", "The runs.", runList{}), noDAG)
 	m.HandleFunc("POST /dags/{id}/trigger", s.postTrigger, append(accepted, httpx.Doc("Runs a DAG, without an interval for the last whole one."), noDAG)...)
-	m.HandleFunc("POST /dags/{id}/pause", s.postPause(true), httpx.Doc("Pauses a DAG: it starts nothing until it is unpaused."), httpx.Answer("200", "The DAG."), noDAG)
-	m.HandleFunc("POST /dags/{id}/unpause", s.postPause(false), httpx.Doc("Lets a DAG go on; what was missed is made up for."), httpx.Answer("200", "The DAG."), noDAG)
+	m.HandleFunc("POST /dags/{id}/pause", s.postPause(true), httpx.Doc("Pauses a DAG: it starts nothing until it is unpaused."), httpx.Answer("200", "The DAG.", dagJSON{}), noDAG)
+	m.HandleFunc("POST /dags/{id}/unpause", s.postPause(false), httpx.Doc("Lets a DAG go on; what was missed is made up for."), httpx.Answer("200", "The DAG.", dagJSON{}), noDAG)
 	m.HandleFunc("POST /dags/{id}/backfill", s.postBackfill, httpx.Doc("Runs a DAG for every interval that starts in [from, to), or says what that would do."),
-		httpx.Body("application/json"), httpx.Answer("200", "The plan of a dry run."), httpx.Answer("202", "The backfill; Location names it."), noDAG,
+		httpx.Body("application/json"), httpx.Answer("200", "The plan of a dry run.", agg.BackfillPlan{}), httpx.Answer("202", "The backfill; Location names it.", agg.Backfill{}), noDAG,
 		httpx.Answer("422", "The range is empty or too long, or a field is unknown."), httpx.Answer("503", "Try again after Retry-After."))
-	m.HandleFunc("GET /backfills", s.getBackfills, httpx.Doc("Lists backfills, newest first."), httpx.Query("dag_id", "Only the backfills of this DAG."), limit, cursor)
-	m.HandleFunc("GET /backfills/{id}", s.getBackfill, httpx.Doc("Shows one backfill and how far it is."), httpx.Answer("404", "There is no such backfill."))
-	m.HandleFunc("POST /backfills/{id}/cancel", s.postBackfillCancel, httpx.Doc("Ends the runs of a backfill that are not over."), httpx.Answer("202", "The backfill."), httpx.Answer("409", "It is over."))
-	m.HandleFunc("POST /backfills/{id}/pause", s.postBackfillPause(true), httpx.Doc("Keeps a backfill from starting further runs."), httpx.Answer("200", "The backfill."))
-	m.HandleFunc("POST /backfills/{id}/unpause", s.postBackfillPause(false), httpx.Doc("Lets a backfill go on."), httpx.Answer("200", "The backfill."))
+	m.HandleFunc("GET /backfills", s.getBackfills, httpx.Doc("Lists backfills, newest first."), httpx.Query("dag_id", "Only the backfills of this DAG."), limit, cursor, httpx.Answer("200", "The backfills.", backfillList{}))
+	m.HandleFunc("GET /backfills/{id}", s.getBackfill, httpx.Doc("Shows one backfill and how far it is."), httpx.Answer("200", "The backfill.", agg.Backfill{}), httpx.Answer("404", "There is no such backfill."))
+	m.HandleFunc("POST /backfills/{id}/cancel", s.postBackfillCancel, httpx.Doc("Ends the runs of a backfill that are not over."), httpx.Answer("202", "The backfill.", agg.Backfill{}), httpx.Answer("409", "It is over."))
+	m.HandleFunc("POST /backfills/{id}/pause", s.postBackfillPause(true), httpx.Doc("Keeps a backfill from starting further runs."), httpx.Answer("200", "The backfill.", agg.Backfill{}))
+	m.HandleFunc("POST /backfills/{id}/unpause", s.postBackfillPause(false), httpx.Doc("Lets a backfill go on."), httpx.Answer("200", "The backfill.", agg.Backfill{}))
 	m.HandleFunc("GET /runs", s.getRuns, httpx.Doc("Lists runs, newest first."), httpx.Query("dag_id", "Only the runs of this DAG."),
-		httpx.Query("state", "Only runs in this state."), httpx.Query("run_type", "Only scheduled, manual or backfill runs."), limit, cursor)
+		httpx.Query("state", "Only runs in this state."), httpx.Query("run_type", "Only scheduled, manual or backfill runs."), limit, cursor, httpx.Answer("200", "The runs.", runList{}))
 	m.HandleFunc("POST /runs", s.postRun, append(accepted, httpx.Doc("Runs a DAG, or one task of it, for an interval."))...)
-	m.HandleFunc("GET /runs/{id}", s.getRun, httpx.Doc("Shows one run with its tasks and progress."), noRun)
-	m.HandleFunc("GET /runs/{id}/outcome", s.getOutcome, httpx.Doc("How a run ended."), httpx.Answer("200", "It ended."), httpx.Answer("404", "It is not over, or there is none."))
-	m.HandleFunc("GET /runs/{id}/logs", s.getLogs, httpx.Doc("What a run did, step by step."), httpx.Query("task_id", "Only this task."), httpx.Query("try", "Only this try; the last one when not given."), noRun)
-	m.HandleFunc("POST /runs/{id}/cancel", s.postCancel, httpx.Doc("Ends a run that waits or executes."), httpx.Answer("202", "The run."), noRun, httpx.Answer("409", "It is over."))
+	m.HandleFunc("GET /runs/{id}", s.getRun, httpx.Doc("Shows one run with its tasks and progress."), httpx.Answer("200", "The run.", agg.Run{}), noRun)
+	m.HandleFunc("GET /runs/{id}/outcome", s.getOutcome, httpx.Doc("How a run ended."), httpx.Answer("200", "It ended.", runOutcome{}), httpx.Answer("404", "It is not over, or there is none."))
+	m.HandleFunc("GET /runs/{id}/logs", s.getLogs, httpx.Doc("What a run did, step by step."), httpx.Query("task_id", "Only this task."), httpx.Query("try", "Only this try; the last one when not given."), httpx.Answer("200", "The lines, oldest first.", logList{}), noRun)
+	m.HandleFunc("POST /runs/{id}/cancel", s.postCancel, httpx.Doc("Ends a run that waits or executes."), httpx.Answer("202", "The run.", agg.Run{}), noRun, httpx.Answer("409", "It is over."))
 	m.HandleFunc("POST /runs/{id}/clear", s.postClear, append(changed, httpx.Doc("Does tasks of a run anew, with what follows on them."), httpx.Body("application/json"))...)
 	m.HandleFunc("POST /runs/{id}/mark", s.postMark, append(changed, httpx.Doc("Sets the state of a run, or of one task, to success or failed."), httpx.Body("application/json"))...)
 }
@@ -85,7 +85,7 @@ func (s *Service) getDags(w http.ResponseWriter, r *http.Request) {
 	for i := range dags {
 		out[i] = jsonOf(&dags[i])
 	}
-	httpx.JSON(w, http.StatusOK, map[string]any{"dags": out, "next_cursor": nil})
+	httpx.JSON(w, http.StatusOK, dagList{DAGs: out})
 }
 
 // onePage reads the parameters of a list that fits one page.

@@ -27,15 +27,15 @@ const (
 func (s *Service) mountReports(m *httpx.Mux, limit, cursor httpx.Option) {
 	none := httpx.Answer("404", "There is no such report.")
 	m.HandleFunc("POST /reports/generate", s.postReport, httpx.Doc("Makes a report. The same type, format and period is the same report: it is made again, and changes when the data did."),
-		httpx.Body("application/json"), httpx.Answer("201", "The report; it is done."), httpx.Answer("202", "It takes longer; Location names it."),
+		httpx.Body("application/json"), httpx.Answer("201", "The report; it is done.", reportJSON{}), httpx.Answer("202", "It takes longer; Location names it.", reportJSON{}),
 		httpx.Answer("409", "Reports, or this type or format, are switched off, or the report was deleted while it was made."), httpx.Answer("422", "Type, format, period or options cannot be used; errors says which."),
 		httpx.Answer("501", "The type is not available in this version."), httpx.Answer("503", "Try again after Retry-After."))
-	m.HandleFunc("GET /reports/list", s.getReports, httpx.Doc("Lists reports, newest first."), httpx.Query("report_type", "Only reports of this type."), limit, cursor)
-	m.HandleFunc("GET /reports/status", s.getReportStatus, httpx.Doc("How many reports there are in each status, and the last of each type."))
-	m.HandleFunc("GET /reports/{id}", s.getReport, httpx.Doc("What is known of a report."), none)
-	m.HandleFunc("GET /reports/{id}/content", s.getReportContent, httpx.Doc("The document itself."), httpx.Answer("200", "JSON, CSV or PDF."), none)
+	m.HandleFunc("GET /reports/list", s.getReports, httpx.Doc("Lists reports, newest first."), httpx.Query("report_type", "Only reports of this type."), limit, cursor, httpx.Answer("200", "The reports.", reportList{}))
+	m.HandleFunc("GET /reports/status", s.getReportStatus, httpx.Doc("How many reports there are in each status, and the last of each type."), httpx.Answer("200", "Counts, the last of each type, and what waits.", reportStates{}))
+	m.HandleFunc("GET /reports/{id}", s.getReport, httpx.Doc("What is known of a report."), httpx.Answer("200", "The report without its content.", reportJSON{}), none)
+	m.HandleFunc("GET /reports/{id}/content", s.getReportContent, httpx.Doc("The document itself."), httpx.AnswerAs("200", "application/pdf", ""), httpx.AnswerAs("200", "text/csv", ""), httpx.AnswerAs("200", "application/json", "JSON, CSV or PDF, as it was made."), none)
 	m.HandleFunc("DELETE /reports/{id}", s.deleteReport, httpx.Doc("Removes a report and its file."), httpx.Answer("204", "It is gone."), none)
-	m.HandleFunc("GET /capacity/analysis", s.getCapacity, httpx.Doc("What the stored rows say about use and growth; the last analysis, or one of now."), httpx.Answer("409", "Capacity analysis is switched off."))
+	m.HandleFunc("GET /capacity/analysis", s.getCapacity, httpx.Doc("What the stored rows say about use and growth; the last analysis, or one of now."), httpx.Answer("200", "The analysis.", analysis{}), httpx.Answer("409", "Capacity analysis is switched off."))
 }
 
 func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
@@ -150,7 +150,7 @@ func (s *Service) getReports(w http.ResponseWriter, r *http.Request) {
 	for i := range reports {
 		out[i] = shownReport(reports[i])
 	}
-	httpx.JSON(w, http.StatusOK, map[string]any{"reports": out, "next_cursor": cursorOf(next)})
+	httpx.JSON(w, http.StatusOK, reportList{out, cursorOf(next)})
 }
 
 func (s *Service) getReportStatus(w http.ResponseWriter, r *http.Request) {
@@ -174,10 +174,8 @@ func (s *Service) getReportStatus(w http.ResponseWriter, r *http.Request) {
 	for _, st := range []agg.ReportStatus{agg.ReportQueued, agg.ReportRunning, agg.ReportCompleted, agg.ReportFailed} {
 		all[st] = counts[st]
 	}
-	httpx.JSON(w, http.StatusOK, map[string]any{
-		"counts": all, "last": last, "states": states, "queue": counts[agg.ReportQueued] + counts[agg.ReportRunning],
-		"delivery": map[string]any{"enabled": false, "queued": 0, "detail": "mail is not available in this version; reports lie in the folder and behind their url"},
-	})
+	httpx.JSON(w, http.StatusOK, reportStates{all, last, states, counts[agg.ReportQueued] + counts[agg.ReportRunning],
+		delivery{Detail: "mail is not available in this version; reports lie in the folder and behind their url"}})
 }
 
 // reportID is what newReport makes; a database is not asked for anything else, since not every text is one to it.

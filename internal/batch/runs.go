@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -167,7 +166,7 @@ func (s *Service) listRuns(w http.ResponseWriter, r *http.Request, dag string, m
 	if page.Runs == nil {
 		page.Runs = []agg.Run{}
 	}
-	httpx.JSON(w, http.StatusOK, map[string]any{"runs": page.Runs, "next_cursor": cursorOf(page.Next)})
+	httpx.JSON(w, http.StatusOK, runList{page.Runs, cursorOf(page.Next)})
 }
 
 // answerRun answers with a run.
@@ -198,7 +197,7 @@ func (s *Service) getOutcome(w http.ResponseWriter, r *http.Request) {
 		if run.Error != "" {
 			e = &run.Error
 		}
-		httpx.JSON(w, http.StatusOK, map[string]any{"state": run.State, "error": e})
+		httpx.JSON(w, http.StatusOK, runOutcome{run.State, e})
 	}
 }
 
@@ -262,5 +261,5 @@ func (s *Service) getLogs(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	httpx.JSON(w, http.StatusOK, map[string]any{"run_id": id, "logs": slices.Clip(append([]agg.LogLine{}, lines...)), "next_cursor": nil})
+	httpx.JSON(w, http.StatusOK, logList{RunID: id, Logs: append([]agg.LogLine{}, lines...)})
 }

@@ -19,19 +19,36 @@ func (a *API) mountRoutes(m *httpx.Mux) {
 	away := httpx.Answer("503", "the brokers cannot be asked now, see Retry-After")
 	m.HandleFunc("GET /routes", a.getRoutes, httpx.Doc("Lists the routes of events to further topics."),
 		httpx.Query("limit", "items of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before"),
-		httpx.Answer("200", "the routes"), httpx.Answer("400", "wrong limit or cursor"))
+		httpx.Answer("200", "the routes", routeList{}), httpx.Answer("400", "wrong limit or cursor"))
 	m.HandleFunc("GET /routes/{name}", a.getRoute, httpx.Doc("Shows one route."),
-		httpx.Answer("200", "the route"), httpx.Answer("404", "no such route"))
+		httpx.Answer("200", "the route", route.Route{}), httpx.Answer("404", "no such route"))
 	m.HandleFunc("PUT /routes/{name}", a.putRoute,
 		httpx.Doc("Sets a route: events for which the CEL expression `when` is true are copied or moved to the topic `to`. `tests` are tried before it is taken."),
-		httpx.Body("application/json"), httpx.Answer("200", "the route is changed"), httpx.Answer("201", "the route is new"),
+		httpx.Body("application/json"), httpx.Answer("200", "the route is changed", route.Route{}), httpx.Answer("201", "the route is new", route.Route{}),
 		httpx.Answer("400", "the body cannot be read"), httpx.Answer("409", "there are too many routes"), httpx.Answer("413", "too large"),
 		httpx.Answer("415", "another content type"), httpx.Answer("422", "the definition is wrong, a test fails, or the topic is not there"), away)
 	m.HandleFunc("DELETE /routes/{name}", a.deleteRoute, httpx.Doc("Takes a route away."),
 		httpx.Answer("204", "it is gone"), httpx.Answer("404", "no such route"), away)
 	m.HandleFunc("POST /routes/test", a.testRoute, httpx.Doc("Says for which of the given events a CEL expression is true, and changes nothing."),
-		httpx.Body("application/json"), httpx.Answer("200", "one verdict for each event"), httpx.Answer("400", "the body cannot be read"),
+		httpx.Body("application/json"), httpx.Answer("200", "one verdict for each event", routeVerdicts{}), httpx.Answer("400", "the body cannot be read"),
 		httpx.Answer("413", "too large"), httpx.Answer("415", "another content type"), httpx.Answer("422", "the expression or an event is wrong"))
+}
+
+// routeList is the answer of GET /routes.
+type routeList struct {
+	Routes []*route.Route `json:"routes"`
+	Next   *string        `json:"next_cursor"`
+}
+
+// routeVerdicts is the answer of POST /routes/test.
+type routeVerdicts struct {
+	Results  []routeVerdict `json:"results"`
+	Warnings []string       `json:"warnings"`
+}
+
+type routeVerdict struct {
+	Matches bool    `json:"matches"`
+	Error   *string `json:"error"` // why it could not be told, which is no match
 }
 
 func (a *API) getRoutes(w http.ResponseWriter, r *http.Request) {
@@ -40,10 +57,7 @@ func (a *API) getRoutes(w http.ResponseWriter, r *http.Request) {
 		a.failed(w, r, err)
 		return
 	}
-	out := struct {
-		Routes []*route.Route `json:"routes"`
-		Next   *string        `json:"next_cursor"`
-	}{Routes: []*route.Route{}}
+	out := routeList{Routes: []*route.Route{}}
 	for _, x := range a.Routing.Routes.All() {
 		if x.Name <= p.after {
 			continue
@@ -182,14 +196,7 @@ func (a *API) testRoute(w http.ResponseWriter, r *http.Request) {
 		badRoute(w, r, &route.Fault{Pointer: "/events", Code: "count", Detail: fmt.Sprintf("at most %d events", maxTried)})
 		return
 	}
-	type verdict struct {
-		Matches bool    `json:"matches"`
-		Error   *string `json:"error"` // why it could not be told, which is no match
-	}
-	out := struct {
-		Results  []verdict `json:"results"`
-		Warnings []string  `json:"warnings"`
-	}{make([]verdict, len(in.Events)), append([]string{}, x.Strange()...)}
+	out := routeVerdicts{make([]routeVerdict, len(in.Events)), append([]string{}, x.Strange()...)}
 	for i, raw := range in.Events {
 		d := event.Decoder{Limits: a.cfg.Event}
 		var e event.Event

@@ -20,22 +20,32 @@ import (
 // answerWithin is how long an answer waits for a plan to be carried out before it says where the end will be told.
 const answerWithin = 10 * time.Second
 
+type holdList struct {
+	Holds []event.Hold `json:"holds"`
+}
+
+// anyPlan describes what a plan and a restore have in common.
+var anyPlan = httpx.Schema{"type": "object", "required": []string{"plan_id", "kind", "state", "dry_run", "created_at", "totals"}, "properties": map[string]any{
+	"plan_id": httpx.Schema{"type": "string"}, "kind": httpx.OneOf("cleanup", "restore"), "dry_run": httpx.Schema{"type": "boolean"},
+	"state": httpx.OneOf(Planned, Running, Done, Failed), "created_at": httpx.Time(), "totals": httpx.Schema{"type": "object"}}}
+
 // Mount adds the retention part of :9101 to a mux.
 func (s *Service) Mount(m *httpx.Mux) {
 	none := httpx.Answer("404", "There is nothing with this name.")
 	bad := httpx.Answer("422", "The body cannot be used; errors says which part of it.")
 	m.HandleFunc("POST /retention/cleanup", s.postCleanup, httpx.NoBodyNeeded(), httpx.Doc("Lets old data go. Body: {\"dry_run\", \"force\"}, both false when not given. Answers with the plan."), httpx.Body("application/json"),
-		httpx.Answer("200", "The plan: it is carried out, refused, or was a dry run."), httpx.Answer("202", "It takes longer; Location names the plan."),
+		httpx.Answer("200", "The plan: it is carried out, refused, or was a dry run.", Plan{}), httpx.Answer("202", "It takes longer; Location names the plan.", Plan{}),
 		httpx.Answer("409", "Another plan is being carried out."), bad)
-	m.HandleFunc("GET /retention/plans", s.getPlans, httpx.Doc("Plans and restores without their items, newest first."), httpx.Query("limit", "How many, 1 to 1000; 100 when not given."))
-	m.HandleFunc("GET /retention/plans/{id}", s.getPlan, httpx.Doc("A plan or a restore, with its state: planned, running, done or failed."), none)
+	m.HandleFunc("GET /retention/plans", s.getPlans, httpx.Doc("Plans and restores without their items, newest first."), httpx.Query("limit", "How many, 1 to 1000; 100 when not given."),
+		httpx.Answer("200", "The plans.", httpx.Schema{"type": "object", "required": []string{"plans"}, "properties": map[string]any{"plans": httpx.Schema{"type": "array", "items": anyPlan}}}))
+	m.HandleFunc("GET /retention/plans/{id}", s.getPlan, httpx.Doc("A plan or a restore, with its state: planned, running, done or failed."), httpx.Answer("200", "The plan or the restore.", anyPlan), httpx.Answer("202", "It is being carried out.", anyPlan), none)
 	m.HandleFunc("POST /retention/restore", s.postRestore, httpx.Doc("Brings back what a plan let go. Body: {\"archive\": id of the plan, \"dry_run\"}."), httpx.Body("application/json"),
-		httpx.Answer("200", "What came back, or would."), httpx.Answer("202", "It takes longer; Location names it."), none, bad)
-	m.HandleFunc("POST /retention/verify", s.postVerify, httpx.Doc("Reads every file of the archive again and follows the chain of its manifest."))
-	m.HandleFunc("GET /retention/holds", s.getHolds, httpx.Doc("The legal holds."))
-	m.HandleFunc("GET /retention/holds/{name}", s.getHold, httpx.Doc("A legal hold."), none)
+		httpx.Answer("200", "What came back, or would.", Restore{}), httpx.Answer("202", "It takes longer; Location names it.", Restore{}), none, bad)
+	m.HandleFunc("POST /retention/verify", s.postVerify, httpx.Doc("Reads every file of the archive again and follows the chain of its manifest."), httpx.Answer("200", "What was found.", Verified{}))
+	m.HandleFunc("GET /retention/holds", s.getHolds, httpx.Doc("The legal holds."), httpx.Answer("200", "The holds.", holdList{}))
+	m.HandleFunc("GET /retention/holds/{name}", s.getHold, httpx.Doc("A legal hold."), httpx.Answer("200", "The hold.", event.Hold{}), none)
 	m.HandleFunc("PUT /retention/holds/{name}", s.putHold, httpx.Doc("Keeps everything of a class (raw, aggregated, reports) whose period touches [from, to), whatever its age, until the hold is lifted."),
-		httpx.Body("application/json"), bad)
+		httpx.Body("application/json"), httpx.Answer("200", "The hold as it is now.", event.Hold{}), bad)
 	m.HandleFunc("DELETE /retention/holds/{name}", s.deleteHold, httpx.Doc("Lifts a legal hold."), httpx.Answer("204", "It is lifted."), none)
 }
 
@@ -227,7 +237,7 @@ func (s *Service) getHolds(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	httpx.JSON(w, http.StatusOK, map[string]any{"holds": append([]event.Hold{}, holds...)})
+	httpx.JSON(w, http.StatusOK, holdList{append([]event.Hold{}, holds...)})
 }
 
 func (s *Service) getHold(w http.ResponseWriter, r *http.Request) {

@@ -75,14 +75,16 @@ func (s *Scraper) Statuses() []Status {
 	return out
 }
 
+type statusList struct {
+	Scrapes []Status `json:"scrapes"`
+	Next    *string  `json:"next_cursor"`
+}
+
 // Mount adds GET /scrapes.
 func (s *Scraper) Mount(m *httpx.Mux) {
 	m.HandleFunc("GET /scrapes", func(w http.ResponseWriter, _ *http.Request) {
-		httpx.JSON(w, http.StatusOK, struct {
-			Scrapes []Status `json:"scrapes"`
-			Next    *string  `json:"next_cursor"`
-		}{Scrapes: s.Statuses()})
-	}, httpx.Doc("Tells of every scrape target whether it answers, and what it brings."))
+		httpx.JSON(w, http.StatusOK, statusList{Scrapes: s.Statuses()})
+	}, httpx.Doc("Tells of every scrape target whether it answers, and what it brings."), httpx.Answer("200", "the targets, in the order of the configuration", statusList{}))
 }
 
 // maxNamed is how many targets a check names.
