@@ -159,7 +159,7 @@ func TestRunsAreFoundAgain(t *testing.T) {
 		if l := r.call("GET", "/runs?limit=1", ""); l.status != 200 || l.json["next_cursor"] == nil || len(l.json["runs"].([]any)) != 1 {
 			t.Errorf("list: %s", l.body)
 		}
-		if l := r.call("GET", "/dags/hxp_weekly_aggregation/runs", ""); l.body != `{"next_cursor":null,"runs":[]}`+"\n" {
+		if l := r.call("GET", "/dags/hxp_weekly_aggregation/runs", ""); l.body != `{"runs":[],"next_cursor":null}`+"\n" {
 			t.Errorf("list of none: %s", l.body)
 		}
 	})

@@ -88,7 +88,7 @@ func readBody(w http.ResponseWriter, r *http.Request, what string, v any, strict
 	}
 	if wrong, is := errors.AsType[*json.UnmarshalTypeError](err); is {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the "+what+" has a field of the wrong type",
-			httpx.FieldError{Pointer: "/" + strings.ReplaceAll(wrong.Field, ".", "/"), Code: "wrong_type", Detail: err.Error()})
+			httpx.WrongType(wrong))
 		return false
 	}
 	if field := timeField(body); field != "" {

@@ -333,7 +333,8 @@ func readBody(w http.ResponseWriter, r *http.Request, v any) bool {
 		return true
 	}
 	if wrong, is := errors.AsType[*json.UnmarshalTypeError](err); is {
-		unusable(w, r, "/"+strings.ReplaceAll(wrong.Field, ".", "/"), "wrong_type", err.Error())
+		f := httpx.WrongType(wrong)
+		unusable(w, r, f.Pointer, f.Code, f.Detail)
 		return false
 	}
 	if err != nil {
