@@ -118,7 +118,7 @@ func traffic(rnd *rand.Rand, n int, end float64) (out []event.Event) {
 	return out
 }
 
-const trials = 60
+const trials = 24
 
 func check(t *testing.T, rnd *rand.Rand, r Rule, events []event.Event, at func(model string, tick int64) verdict) {
 	t.Helper()

@@ -255,6 +255,7 @@ func (g *Engine) Advance(now int64) (out []Decision) {
 		g.tick = min(to, g.soonest()) - 1
 	}
 	g.now = now
+	g.skip(to - maxTicks)
 	for g.tick < to {
 		if g.empty() {
 			g.tick = min(to, g.soonest()) - 1
@@ -263,6 +264,31 @@ func (g *Engine) Advance(now int64) (out []Decision) {
 		out = g.judge(out)
 	}
 	return out
+}
+
+// maxTicks bounds what one Advance judges: a day. Whoever was away for longer does not learn of each second of it.
+const maxTicks = 86_400 * ticks
+
+// skip goes on with a tick, unless it is past already. What was to be seen before is seen with the next one.
+func (g *Engine) skip(to int64) {
+	if g.tick >= to {
+		return
+	}
+	g.tick = to
+	for at, c := range g.pending {
+		if at > to {
+			continue
+		}
+		delete(g.pending, at)
+		g.waiting -= len(c.cells) + len(c.held)
+		for k, x := range c.cells {
+			x.visible = at
+			g.keep(k.rule, x)
+		}
+		next := g.at(at)
+		next.held = append(next.held, c.held...)
+		g.waiting += len(c.held)
+	}
 }
 
 // soonest is the first tick at which something is seen.

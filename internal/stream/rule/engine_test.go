@@ -230,16 +230,7 @@ func benchmark(b *testing.B, rules []Rule) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	rnd := rand.New(rand.NewPCG(1, 1))
-	events := make([]event.Event, 4096)
-	for i := range events {
-		events[i] = call(0, fmt.Sprint("model-", rnd.IntN(20)), rnd.IntN(50) > 0)
-		events[i].SetText(event.UserID, fmt.Sprint("u", rnd.IntN(500)))
-		events[i].SetText(event.Tenant, fmt.Sprint("t", rnd.IntN(30)))
-		events[i].SetInt(event.DurationMS, rnd.Int64N(2e9))
-		events[i].SetInt(event.TTFT, rnd.Int64N(1e9))
-		events[i].SetInt(event.Cost, rnd.Int64N(1e6))
-	}
+	events := benchmarkEvents()
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
@@ -250,6 +241,67 @@ func benchmark(b *testing.B, rules []Rule) {
 			engine.Advance(testBegin + int64(n)*second/300_000)
 		}
 	}
+}
+
+// benchmarkEvents are requests as they come, 300,000 in a second.
+func benchmarkEvents() []event.Event {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	events := make([]event.Event, 4096)
+	for i := range events {
+		events[i] = call(0, fmt.Sprint("model-", rnd.IntN(20)), rnd.IntN(50) > 0)
+		events[i].SetText(event.UserID, fmt.Sprint("u", rnd.IntN(500)))
+		events[i].SetText(event.Tenant, fmt.Sprint("t", rnd.IntN(30)))
+		events[i].SetInt(event.DurationMS, rnd.Int64N(2e9))
+		events[i].SetInt(event.TTFT, rnd.Int64N(1e9))
+		events[i].SetInt(event.Cost, rnd.Int64N(1e6))
+	}
+	return events
+}
+
+// The cost of an event on its lane, in units of 5,000.
+func BenchmarkFold(b *testing.B) {
+	program, err := Compile(Pack())
+	if err != nil {
+		b.Fatal(err)
+	}
+	events, folder := benchmarkEvents(), program.Folder()
+	p, n := folder.Begin(), 0
+	b.ReportAllocs()
+	for b.Loop() {
+		e := &events[n%len(events)]
+		e.Time = testBegin + int64(n)*second/300_000
+		folder.Event(p, e, e.Time, Position{Offset: int64(n)})
+		if n++; n%5000 == 0 {
+			p.Release()
+			p = folder.Begin()
+		}
+	}
+}
+
+// The cost of an event from the lane to the decision, in units of 5,000 that are written, too.
+func BenchmarkFoldAndJudge(b *testing.B) {
+	program, err := Compile(Pack())
+	if err != nil {
+		b.Fatal(err)
+	}
+	events, folder, engine := benchmarkEvents(), program.Folder(), NewEngine(program, Options{})
+	p, n, written := folder.Begin(), 0, 0
+	b.ReportAllocs()
+	for b.Loop() {
+		e := &events[n%len(events)]
+		e.Time = testBegin + int64(n)*second/300_000
+		folder.Event(p, e, e.Time, Position{Offset: int64(n)})
+		if n++; n%5000 == 0 {
+			for _, block := range p.Blocks() {
+				written += len(block)
+			}
+			engine.Merge(p)
+			engine.Advance(e.Time)
+			p.Release()
+			p = folder.Begin()
+		}
+	}
+	b.ReportMetric(float64(written)/float64(n), "written-B/op")
 }
 
 // The cost of an event, Advance each second included.

@@ -317,12 +317,16 @@ func (r *wire) partial(x *Partial) {
 		return
 	}
 	x.visible = x.second*ticks + r.number()
-	if x.visible > farAway/tick || x.visible < -farAway/tick {
-		r.fail("a tick is out of range")
-		return
-	}
 	x.newest = x.visible*tick - r.number()
+	r.seen(x.visible, x.newest)
 	r.contents(&x.tally, &x.last, &x.spread, &x.values, &x.samples)
+}
+
+// seen checks the tick from which on something is seen: that behind its arrival, or a little later when a clock is wrong.
+func (r *wire) seen(visible, arrival int64) {
+	if visible > farAway/tick || visible < -farAway/tick || arrival > visible*tick || arrival < visible*tick-maxTicks*tick {
+		r.fail("it is seen at a time that does not fit its arrival")
+	}
 }
 
 func (r *wire) contents(t *tally, last *int64, spread *agg.Measure, values *map[string]struct{}, samples *[]sample) {
@@ -370,9 +374,7 @@ func (r *wire) samples(out *[]sample) {
 func (r *wire) held(h *held) {
 	h.key = r.text()
 	h.at, h.visible, h.arrival = r.number(), r.number(), r.number()
-	if h.visible > farAway/tick || h.visible < -farAway/tick {
-		r.fail("a tick is out of range")
-	}
+	r.seen(h.visible, h.arrival)
 	h.position = Position{Kind: event.Kind(r.number()), Partition: int32(r.number()), Offset: r.number()}
 	h.mask = r.byte()
 	h.told = r.byte() == 1
