@@ -31,7 +31,7 @@ const requestID = "X-Request-Id"
 func newTransport(headerTimeout time.Duration) *http.Transport {
 	dialer := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		DialContext:           dialer.DialContext,
+		DialContext:           quickDial(&dialer),
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   1 << 16,
 		IdleConnTimeout:       idleUpstream,

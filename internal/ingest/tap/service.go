@@ -147,7 +147,7 @@ func (t *Tap) Run(ctx context.Context) error {
 		parts.Go(func() { failed <- t.admin.Run(adminCtx) })
 	}
 	served := make(chan error, 1)
-	parts.Go(func() { served <- t.server.Serve(t.listener) })
+	parts.Go(func() { served <- t.server.Serve(quickListener{t.listener}) })
 	var err error
 	select {
 	case <-ctx.Done():
