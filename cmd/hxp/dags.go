@@ -16,21 +16,26 @@ import (
 // askingCommand is a command that talks to a running service.
 func askingCommand(service, use, short, example string, args cobra.PositionalArgs, run func(cmd *cobra.Command, a *app.Asked, args []string) error) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Example: example, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
-		cfg, err := settings(cmd)
-		if err != nil {
-			return err
-		}
-		base, _ := cmd.Flags().GetString("url")
-		a, err := app.Ask(cfg, service, base)
-		if err != nil {
-			return usage(err)
-		}
-		return run(cmd, a, args)
+		return asking(cmd, service, func(a *app.Asked) error { return run(cmd, a, args) })
 	}}
 	cmd.Flags().String("url", "", "base URL of "+service+"; where the configuration says when absent")
 	cmd.Flags().Bool("json", false, "as JSON")
 	configFlags(cmd.Flags())
 	return cmd
+}
+
+// asking runs with the API of the service that the flags of a command name.
+func asking(cmd *cobra.Command, service string, run func(a *app.Asked) error) error {
+	cfg, err := settings(cmd)
+	if err != nil {
+		return err
+	}
+	base, _ := cmd.Flags().GetString("url")
+	a, err := app.Ask(cfg, service, base)
+	if err != nil {
+		return usage(err)
+	}
+	return run(a)
 }
 
 // batchCommand is a command that talks to the batch service.

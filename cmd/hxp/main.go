@@ -85,7 +85,7 @@ func rootCommand() *cobra.Command {
 	refuseBadFlags(root)
 	root.AddCommand(airflowCommand(), upCommand(), runCommand(), replayCommand(), simulateCommand(), topicsCommand(), lakeCommand(), reportsCommand(), configCommand(), benchCommand(), versionCommand())
 	root.AddCommand(dagsCommand(), runsCommand(), retentionCommand(), anomaliesCommand(), rulesCommand(), tapCommand(), schemasCommand())
-	root.AddCommand(deadLettersCommand())
+	root.AddCommand(alertsCommand(), deadLettersCommand())
 	for _, name := range app.Names {
 		root.AddCommand(serviceCommand(name))
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,6 +22,7 @@ type Asked struct {
 	name, base string
 	client     http.Client
 	pause      time.Duration // between two looks at what is not done yet
+	header     http.Header
 }
 
 // Ask returns the API of a service at a base URL, "" = where the configuration says that it listens.
@@ -38,11 +40,25 @@ func Ask(cfg *Config, service, base string) (*Asked, error) {
 	if u, err := url.Parse(base); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, fmt.Errorf("--url %q is no address such as http://127.0.0.1:9099", base)
 	}
-	return &Asked{service, strings.TrimSuffix(base, "/"), http.Client{Timeout: 2 * time.Minute}, time.Second}, nil
+	return &Asked{name: service, base: strings.TrimSuffix(base, "/"), client: http.Client{Timeout: 2 * time.Minute}, pause: time.Second}, nil
+}
+
+// With is the same API with a header on each request.
+func (a *Asked) With(name, value string) *Asked {
+	b := *a
+	if b.header = a.header.Clone(); b.header == nil {
+		b.header = http.Header{}
+	}
+	b.header.Set(name, value)
+	return &b
 }
 
 // patient is the same API without a limit of time: for what takes as long as there is data, and ends when the caller does.
-func (a *Asked) patient() *Asked { return &Asked{a.name, a.base, http.Client{}, a.pause} }
+func (a *Asked) patient() *Asked {
+	b := *a
+	b.client = http.Client{}
+	return &b
+}
 
 const maxAnswer = 256 << 20
 
@@ -72,6 +88,7 @@ func (a *Asked) ask(ctx context.Context, method, path string, body any) (status 
 	if err != nil {
 		return 0, nil, err
 	}
+	maps.Copy(req.Header, a.header)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
+	"github.com/hxp-enterprise/hxp/internal/stream/ruleset"
 )
 
 // RuleFile is a file of rules as it was read.
@@ -25,11 +26,13 @@ func RuleSchema(out io.Writer) error {
 	return err
 }
 
-// TestRules runs the tests that rules carry: those of the files, or without files those that come with hxp.
-func TestRules(ctx context.Context, files []RuleFile, asJSON bool, out, faults io.Writer) error {
-	rules, good := rule.Pack(), true
+// TestRules runs the tests that rules carry: those of the files, or without files those of the configuration and those that come
+// with hxp.
+func TestRules(ctx context.Context, cfg *Config, files []RuleFile, asJSON bool, out, faults io.Writer) error {
+	rules, _ := ruleset.New(cfg.rules).Current()
+	good := true
 	if len(files) > 0 {
-		rules, good = readRules(files, faults)
+		rules, good = ReadRules(files, faults)
 	}
 	results := []rule.Result{}
 	for i := range rules {
@@ -57,8 +60,8 @@ func TestRules(ctx context.Context, files []RuleFile, asJSON bool, out, faults i
 	return nil
 }
 
-// readRules tells every fault as FILE:LINE: where: what.
-func readRules(files []RuleFile, out io.Writer) (all []rule.Rule, good bool) {
+// ReadRules reads files of rules and tells every fault as FILE:LINE: where: what.
+func ReadRules(files []RuleFile, out io.Writer) (all []rule.Rule, good bool) {
 	good = true
 	for _, f := range files {
 		rules, faults := rule.Decode(f.Text)

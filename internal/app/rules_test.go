@@ -24,7 +24,7 @@ func testRules(t *testing.T, asJSON bool, texts ...string) (out, faults string, 
 		files = append(files, RuleFile{Name: "my.yaml", Text: []byte(text)})
 	}
 	var o, f bytes.Buffer
-	err = TestRules(t.Context(), files, asJSON, &o, &f)
+	err = TestRules(t.Context(), &Config{}, files, asJSON, &o, &f)
 	return o.String(), f.String(), err
 }
 

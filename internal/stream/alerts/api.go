@@ -11,7 +11,8 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-var states = []string{string(Pending), string(Firing), string(Resolved)}
+// States are those that can be asked for.
+var States = []string{string(Pending), string(Firing), string(Resolved)}
 
 // Mount adds the endpoints.
 func (b *Book) Mount(m *httpx.Mux) {
@@ -60,7 +61,7 @@ func (b *Book) getAlert(w http.ResponseWriter, r *http.Request) {
 func wanted(r *http.Request, page httpx.Page) (w Wanted, bad *httpx.FieldError) {
 	q := r.URL.Query()
 	w.Rule = q.Get("rule")
-	list, bad := words(r, "state", states)
+	list, bad := words(r, "state", States)
 	if bad != nil {
 		return w, bad
 	}

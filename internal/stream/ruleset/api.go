@@ -32,11 +32,11 @@ type API struct {
 // Mount adds the endpoints.
 func (a *API) Mount(m *httpx.Mux) {
 	m.HandleFunc("GET /rules", a.getRules, httpx.Doc("Lists the rules by name: those that count, and those that are switched off by a deletion."), httpx.Paging(),
-		httpx.Query("type", "only rules of this type", httpx.OneOf(typeNames()...)), httpx.Query("severity", "only rules of this severity", httpx.OneOf(severities...)),
-		httpx.Query("origin", "only rules of this layer", httpx.OneOf(origins...)), httpx.Query("enabled", "true or false: only rules that count, or only those that do not", httpx.OneOf("true", "false")),
+		httpx.Query("type", "only rules of this type", httpx.OneOf(TypeNames()...)), httpx.Query("severity", "only rules of this severity", httpx.OneOf(Severities...)),
+		httpx.Query("origin", "only rules of this layer", httpx.OneOf(Origins...)), httpx.Query("enabled", "true or false: only rules that count, or only those that do not", httpx.OneOf("true", "false")),
 		httpx.Answer("200", "the rules, without their tests", listAnswer{}))
 	one, away := ruleSchema(), httpx.Answer("503", "the change could not be written now, see Retry-After")
-	origin := httpx.Query("origin", "the rule of this layer, also where it does not count", httpx.OneOf(origins...))
+	origin := httpx.Query("origin", "the rule of this layer, also where it does not count", httpx.OneOf(Origins...))
 	m.HandleFunc("GET /rules/{name}", a.getRule, httpx.Doc("Shows a rule as it can be put, with its ETag."), origin,
 		httpx.Answer("200", "the rule", one), httpx.AnswerAs("200", typeYAML, "the rule"), httpx.Answer("304", "it is the one of If-None-Match"),
 		httpx.Answer("400", "a wrong parameter"), httpx.Answer("404", "there is no such rule, or it is switched off"), httpx.Answer("406", "neither JSON nor YAML is accepted"))
@@ -74,11 +74,14 @@ func ruleSchema() httpx.Schema {
 }
 
 var (
-	severities = []string{"info", "warning", "critical"}
-	origins    = []string{string(FromPack), string(FromFile), string(FromAPI)}
+	// Severities from mild to bad.
+	Severities = []string{"info", "warning", "critical"}
+	// Origins are the layers, the lowest first.
+	Origins = []string{string(FromPack), string(FromFile), string(FromAPI)}
 )
 
-func typeNames() (out []string) {
+// TypeNames lists the types of rules.
+func TypeNames() (out []string) {
 	for _, t := range rule.Types {
 		out = append(out, string(t))
 	}
@@ -134,13 +137,13 @@ type listAnswer struct {
 func (a *API) getRules(w http.ResponseWriter, r *http.Request) {
 	page, bad := httpx.PageOf(r)
 	if bad == nil {
-		bad = oneOf(r, "type", typeNames())
+		bad = oneOf(r, "type", TypeNames())
 	}
 	if bad == nil {
-		bad = oneOf(r, "severity", severities)
+		bad = oneOf(r, "severity", Severities)
 	}
 	if bad == nil {
-		bad = oneOf(r, "origin", origins)
+		bad = oneOf(r, "origin", Origins)
 	}
 	if bad == nil {
 		bad = oneOf(r, "enabled", []string{"true", "false"})

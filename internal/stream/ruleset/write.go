@@ -22,7 +22,7 @@ func (a *API) getRule(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusNotAcceptable, "a rule can be had as application/json or application/yaml")
 		return
 	}
-	if bad := oneOf(r, "origin", origins); bad != nil {
+	if bad := oneOf(r, "origin", Origins); bad != nil {
 		httpx.Problem(w, r, http.StatusBadRequest, bad.Detail, *bad)
 		return
 	}
