@@ -3,6 +3,8 @@ package stream
 import (
 	"fmt"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
 // Healthy is nil while the input is read and counted, else it says why it is not.
@@ -16,6 +18,9 @@ func (s *Service) Healthy() error {
 	for _, l := range s.allLanes() {
 		if err := l.refusal(); err != nil {
 			return fmt.Errorf("the journal takes no units: %w", err)
+		}
+		if err := l.joins.refusal(); err != nil {
+			return fmt.Errorf("%s takes no records of joined requests: %w", event.TopicCorrelations, err)
 		}
 	}
 	return nil

@@ -21,8 +21,9 @@ type joins struct {
 	program [16]byte  // of this start of the program: its own records need not be read back
 	written bus.Shape // of hxp-correlations
 
-	mu    sync.Mutex
-	table *join.Table
+	mu      sync.Mutex
+	table   *join.Table
+	refused error // why the last batch could not be written
 
 	log     *slog.Logger
 	spare   spares

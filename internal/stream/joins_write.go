@@ -12,7 +12,7 @@ import (
 // emit writes what is joined and counts, and returns how long the lane may sleep.
 func (l *lane) emit(ctx context.Context, now time.Time) time.Duration {
 	j := l.joins
-	if !j.works() {
+	if !j.works() || j.next < j.until { // what is written already is not known yet
 		return time.Hour
 	}
 	l.takeJoined(now)
@@ -35,11 +35,24 @@ func (l *lane) emit(ctx context.Context, now time.Time) time.Duration {
 	return pause
 }
 
+// refusal is why the last batch could not be written.
+func (j *joins) refusal() error {
+	if !j.works() {
+		return nil
+	}
+	j.lock()
+	defer j.unlock()
+	return j.refused
+}
+
 func (l *lane) sendJoined(ctx context.Context, b *joined, now time.Time) {
 	j := l.joins
 	b.flying, b.sent = true, now
 	m := &bus.Message{Topic: event.TopicCorrelations, Partition: j.partition(), Value: b.value}
 	l.units.SendAsync(ctx, m, l.onAck(func(_ *bus.Message, err error) {
+		j.lock()
+		j.refused = err
+		j.unlock()
 		if err != nil {
 			b.flying = false
 			l.log.Warn("joined records not written, trying again", "join_number", j.number, "error", err)

@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -118,6 +120,21 @@ type world struct {
 	journal *memLog
 	side    *memLog
 	inputs  map[source]*memLog
+	joined  *memLog // hxp-correlations; nil = nothing is joined
+	away    *memLog // what goes to hxp-joins for other lanes
+}
+
+// SendAsync makes the world the sender of a lane.
+func (w *world) SendAsync(ctx context.Context, m *bus.Message, done func(*bus.Message, error)) {
+	switch m.Topic {
+	case event.TopicCorrelations:
+		m.Value = bytes.Clone(m.Value) // the sender uses its bytes again once they are acknowledged
+		w.joined.SendAsync(ctx, m, done)
+	case event.TopicJoins:
+		w.away.SendAsync(ctx, m, done)
+	default:
+		w.journal.SendAsync(ctx, m, done)
+	}
 }
 
 var (
@@ -159,6 +176,7 @@ type rig struct {
 	t      *testing.T
 	killed bool
 	halt   func()
+	giveUp func()
 }
 
 // start restores a lane from dir and lets it work. The test must stop or kill it.
@@ -183,7 +201,12 @@ func (w *world) start(cfg Config, dir string) *rig {
 		}
 	})
 	l := r.lane
-	l.journalID, l.dir, l.units, l.side, l.snapshots = "j1", snapshotDir(dir, 0), w.journal, w.side, snapshots
+	l.journalID, l.dir, l.units, l.side, l.snapshots = "j1", snapshotDir(dir, 0), w, w.side, snapshots
+	if w.joined != nil {
+		var program [16]byte
+		_, _ = rand.Read(program[:])
+		l.joins = newJoins(0, joinNumbers, bus.Shape{ID: "c1", Partitions: 1}, program, &s.cfg, s.log)
+	}
 	inputs := map[source]*seekable{}
 	logs := map[source]bus.Range{}
 	for src, log := range w.inputs {
@@ -192,6 +215,9 @@ func (w *world) start(cfg Config, dir string) *rig {
 	}
 	l.seek = func(src source, offset int64) { inputs[src].seek(offset) }
 	l.join(l.restore(), w.journal.bounds())
+	if w.joined != nil {
+		l.joins.begin(w.joined.bounds())
+	}
 	working.Go(func() {
 		if err := l.run(live, drain); err != nil {
 			w.t.Errorf("lane: %v", err)
@@ -207,6 +233,18 @@ func (w *world) start(cfg Config, dir string) *rig {
 		})
 	})
 	<-l.caught
+	if w.joined != nil {
+		written := &seekable{log: w.joined, asked: make(chan struct{}, 1)}
+		readers.Go(func() {
+			written.run(live, l.joins.next, func(b inputBatch) {
+				select {
+				case l.calls <- func() { l.readBack(b.batch) }:
+				case <-live.Done():
+				}
+			})
+		})
+		<-l.joins.caught
+	}
 	reading := make(chan map[source]int64, 1)
 	l.calls <- func() { reading <- l.start(logs, time.Now()) }
 	for src, from := range <-reading {
@@ -221,6 +259,7 @@ func (w *world) start(cfg Config, dir string) *rig {
 		})
 	}
 	s.began([]*lane{l}, nil, &layout{inputs: map[string]bus.Shape{"llm-requests": {}, "user-feedback": {}, "system-metrics": {}, "business-events": {}}})
+	r.giveUp = giveUp
 	r.halt = func() {
 		stop()
 		working.Wait()
@@ -245,6 +284,12 @@ func (r *rig) stop() { r.halt() }
 func (r *rig) kill() {
 	r.killed = true
 	r.halt()
+}
+
+// crash ends the lane at once: nothing that is folded is sent any more.
+func (r *rig) crash() {
+	r.giveUp()
+	r.kill()
 }
 
 // counts wants the windows to hold that many requests.

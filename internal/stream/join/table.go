@@ -155,7 +155,8 @@ func (t *Table) Memory() int64 {
 // reserve makes room for one more part, and for an entry of its own, so that what is found afterwards stays.
 func (t *Table) reserve(bytes int) {
 	if t.next-t.head == uint64(len(t.entries)) {
-		if more := 2 * len(t.entries); int64(more) <= t.limits.Bytes*2/5/(entryBytes+2*slotBytes) { // the rest is for the parts
+		more := 2 * len(t.entries)
+		if size := int64(more) * (entryBytes + 2*slotBytes); size <= t.limits.Bytes*3/5 && size+t.parts.bytes <= t.limits.Bytes { // the rest is for the parts
 			t.grow(more)
 		} else {
 			t.evict()
