@@ -1,8 +1,8 @@
 // Package stream is the fast path: it folds the events of the input topics into panes of one second, writes what changed to
 // the flush journal (topic hxp-panes) and answers questions about any window of time from what the journal counts.
 //
-// In come the records of the four input topics. Out go units on hxp-panes, late events on hxp-late, what is not valid on
-// hxp-dead-letters, and the answers of GET /analytics.
+// In come the records of the four input topics. Out go units on hxp-panes, requests joined with what belongs to them on
+// hxp-correlations, late events on hxp-late, what is not valid on hxp-dead-letters, and the answers of GET /analytics.
 //
 // Promised is that every event within the topics is counted exactly once, whatever is killed, repeated or run twice. The
 // journal decides that, nobody else: a unit covers the input offsets [from, to) of one partition, and it counts if and only
@@ -14,7 +14,9 @@
 // has one lane for each partition number (lane.go). A lane takes in the batches of its input partitions (intake.go), folds
 // them (folder.go, with the duplicate filter of filter.go), sends units (flush.go, unit.go), follows its journal partition
 // (follow.go, chain.go) and keeps what is counted in its ladder (ladder.go, node.go). snapshot.go and snapshots.go make
-// restarts short, past.go mends what they cannot. query.go and api.go answer, health.go says what is wrong.
+// restarts short, past.go mends what they cannot. joins.go joins by request id (package join), joins_parts.go hands parts to
+// other lanes, joins_write.go and joins_read.go write hxp-correlations and read it back. query.go, api.go and correlations.go
+// answer, health.go says what is wrong.
 //
 // On failure: a record that cannot be parsed goes to the dead letters and is passed; a broker that does not answer is waited
 // for; a topic that has grown or was made anew begins a new session; a position that the log no longer has becomes a gap unit

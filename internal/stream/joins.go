@@ -2,7 +2,6 @@ package stream
 
 import (
 	"encoding/binary"
-	"errors"
 	"log/slog"
 	"math"
 	"sync"
@@ -67,7 +66,8 @@ type position struct {
 }
 
 const (
-	maxPartsAway = 200 << 10 // of one record of hxp-joins, before the last part
+	// enoughJoined is what a batch need not wait for.
+	enoughJoined = 200 << 10
 	// maxUnjoined is what may wait to be written before the lane stops reading.
 	maxUnjoined = 8 << 20
 	// patience is how long a lane whose units another owner writes leaves the writing of records to that one.
@@ -123,96 +123,6 @@ func (j *joins) own(mine bool) {
 	}
 }
 
-// correlate joins the event that was read, or puts it aside for the lane that does; first tells whether nobody did that yet.
-// What is read again is joined again, which changes nothing.
-func (f *folder) correlate(broker int64, first bool) {
-	j, e := f.joins, &f.ev
-	if j == nil || !join.Joins(e.Kind) {
-		return
-	}
-	id := e.Text(event.RequestID)
-	if id == "" {
-		return
-	}
-	arrival := max(f.arrival, min(broker, f.now))
-	switch n := event.JoinNumber(id, j.of); {
-	case n == j.number:
-		j.table.Feed(event.JoinKey(id), e, arrival)
-	case first:
-		f.open.putAside(n, e, arrival)
-	}
-}
-
-const (
-	partsMagic = "HXPJ"
-	partsVer   = 1
-)
-
-// putAside keeps an event for the lane of join number n.
-func (w *work) putAside(n int32, e *event.Event, arrival int64) {
-	b := w.aside[n]
-	if len(b) == 0 {
-		b = append(append(b, partsMagic...), partsVer)
-	}
-	b = binary.AppendVarint(b, arrival)
-	b = event.AppendCompact(b, e)
-	if w.aside == nil {
-		w.aside = map[int32][]byte{}
-	}
-	w.aside[n] = b
-	if len(b) > maxPartsAway {
-		w.hand(n)
-	}
-}
-
-func (w *work) hand(n int32) {
-	w.side = append(w.side, &bus.Message{Topic: event.TopicJoins, Partition: n, Value: w.aside[n]})
-	delete(w.aside, n)
-}
-
-// sealParts adds what was put aside to what must be written before the unit.
-func (w *work) sealParts() {
-	for n := range w.aside {
-		w.hand(n)
-	}
-}
-
-// takeParts takes what other lanes have put aside for this one. It counts into no window.
-func (f *folder) takeParts(m *bus.Message) {
-	if f.joins.works() {
-		if err := f.joinParts(m.Value); err != nil {
-			f.joins.log.Error("record of hxp-joins is not usable, passed over", "partition", m.Partition, "offset", m.Offset, "error", err)
-		}
-	}
-	f.pass(m.Offset + 1)
-	f.arrival = max(f.arrival, min(m.Timestamp.UnixMicro(), f.now))
-	if m.Offset >= f.foldFrom {
-		f.open.header.To, f.open.header.Arrival = f.next, f.arrival
-	}
-}
-
-func (f *folder) joinParts(value []byte) error {
-	if len(value) < len(partsMagic)+1 || string(value[:len(partsMagic)]) != partsMagic || value[len(partsMagic)] != partsVer {
-		return errors.New("not parts of requests in a version that this program knows")
-	}
-	for src := value[len(partsMagic)+1:]; len(src) > 0; {
-		arrival, n := binary.Varint(src)
-		if n <= 0 {
-			return errShort
-		}
-		part := src[n:]
-		rest, err := f.ev.ReadCompact(part)
-		if err != nil {
-			return err
-		}
-		if id := f.ev.Text(event.RequestID); id != "" && join.Joins(f.ev.Kind) && event.JoinNumber(id, f.joins.of) == f.joins.number {
-			f.joins.table.FeedCompact(&f.ev, part[:len(part)-len(rest)], min(arrival, f.now))
-		}
-		src = rest
-	}
-	return nil
-}
-
 // joinClock is the arrival time up to which everything that the lane joins has been read: that of the last record of the
 // partition that is furthest behind. A partition that is read to its end follows the wall, less what a fetch takes. It is not
 // known while records are read again.
@@ -260,7 +170,7 @@ func (l *lane) takeJoined(now time.Time) {
 		j.told = j.table.Stats
 	}
 	requests, bytes := j.table.Waiting()
-	if requests == 0 && bytes == 0 || now.Sub(j.taken) < flushPause && bytes < maxPartsAway {
+	if requests == 0 && bytes == 0 || now.Sub(j.taken) < flushPause && bytes < enoughJoined {
 		return
 	}
 	upTo := int64(math.MaxInt64)

@@ -288,8 +288,9 @@ func (r *rig) kill() {
 
 // crash ends the lane at once: nothing that is folded is sent any more.
 func (r *rig) crash() {
+	r.killed = true
 	r.giveUp()
-	r.kill()
+	r.halt()
 }
 
 // counts wants the windows to hold that many requests.
