@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,7 +175,7 @@ type rig struct {
 	*Service
 	*lane
 	t      *testing.T
-	killed bool
+	killed atomic.Bool
 	halt   func()
 	giveUp func()
 }
@@ -190,7 +191,7 @@ func (w *world) start(cfg Config, dir string) *rig {
 	var readers, working, disk sync.WaitGroup
 	disk.Go(func() {
 		for f := range snapshots {
-			if !r.killed {
+			if !r.killed.Load() {
 				if err := f.write(); err != nil {
 					w.t.Error(err)
 				}
@@ -282,13 +283,13 @@ func (r *rig) stop() { r.halt() }
 
 // kill ends the lane without a snapshot.
 func (r *rig) kill() {
-	r.killed = true
+	r.killed.Store(true)
 	r.halt()
 }
 
 // crash ends the lane at once: nothing that is folded is sent any more.
 func (r *rig) crash() {
-	r.killed = true
+	r.killed.Store(true)
 	r.giveUp()
 	r.halt()
 }
