@@ -48,3 +48,68 @@ func few(texts []string) string {
 	}
 	return strings.Join(texts, "; ")
 }
+
+// spilling looks at the brokers of a way in that keeps on disk what they cannot take: without them it works on.
+func spilling(broker func(context.Context) httpx.Check, held func() (uint64, int64)) func(context.Context) httpx.Check {
+	return func(ctx context.Context) httpx.Check {
+		c := broker(ctx)
+		n, bytes := held()
+		if c.Status == httpx.Unhealthy {
+			c.Status = httpx.Degraded
+		}
+		if n > 0 {
+			c.Status, c.Detail = httpx.Degraded, fmt.Sprintf("%d events wait on disk for the brokers (%d bytes); %s", n, bytes, c.Detail)
+		}
+		return c
+	}
+}
+
+func (s *system) busChecks() map[string]func(context.Context) httpx.Check {
+	return map[string]func(context.Context) httpx.Check{"broker": func(ctx context.Context) httpx.Check {
+		if err := s.bus.Ping(ctx); err != nil {
+			return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("the broker does not answer: %v", err)}
+		}
+		if s.broker == nil {
+			if err := s.bus.CheckRights(ctx, event.Topics); err != nil {
+				return httpx.Check{Status: httpx.Degraded, Detail: err.Error()}
+			}
+			return httpx.Check{Status: httpx.Healthy, Detail: "external broker answers over " + s.set.bus.Protocol}
+		}
+		if full, reason := s.broker.Overfull(); full {
+			return httpx.Check{Status: httpx.Degraded, Detail: reason}
+		}
+		return httpx.Check{Status: httpx.Healthy, Detail: "embedded broker answers; what it acknowledged " + s.broker.Durability()}
+	}}
+}
+
+func (s *system) checkWindows(context.Context) httpx.Check {
+	if err := s.stream.Healthy(); err != nil {
+		return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("the windows do not take in what comes: %v", err)}
+	}
+	if reasons := s.stream.Problems(); len(reasons) > 0 {
+		return httpx.Check{Status: httpx.Degraded, Detail: strings.Join(reasons, "; ")}
+	}
+	return httpx.Check{Status: httpx.Healthy, Detail: "windows are exact"}
+}
+
+func (s *system) checkAlerts(context.Context) httpx.Check {
+	if err := s.tail.Trouble(); err != nil {
+		return httpx.Check{Status: httpx.Degraded, Detail: fmt.Sprintf("the alerts cannot be followed now: %v", err)}
+	}
+	n := s.alerts.Firing()
+	return httpx.Check{Status: httpx.Healthy, Detail: fmt.Sprintf("firing now: %d critical, %d warning, %d info", n["critical"], n["warning"], n["info"])}
+}
+
+func (s *system) checkStore(ctx context.Context) httpx.Check {
+	if err := s.store.Ping(ctx); err != nil {
+		return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("the database does not answer: %v", err)}
+	}
+	return httpx.Check{Status: httpx.Healthy, Detail: "database answers; what it committed " + s.store.Durability()}
+}
+
+func (s *system) checkLake(context.Context) httpx.Check {
+	if err := s.writer.Healthy(); err != nil {
+		return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("raw events cannot be published: %v", err)}
+	}
+	return httpx.Check{Status: httpx.Healthy, Detail: "raw events are published to " + s.lake.Name()}
+}

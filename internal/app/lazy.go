@@ -56,3 +56,35 @@ func (h held) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return h.close()
 }
+
+// pair runs a room and what serves it: the serving ends first.
+type pair struct {
+	room interface {
+		run.Service
+		run.Readier
+	}
+	server run.Service
+}
+
+func (p pair) Ready() <-chan struct{} {
+	return p.room.Ready()
+}
+
+func (p pair) Run(ctx context.Context) error {
+	room, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		err := p.room.Run(room)
+		cancel()
+		ended <- err
+	}()
+	err := p.server.Run(serving)
+	stop()
+	if roomErr := <-ended; roomErr != nil {
+		return roomErr
+	}
+	return err
+}
