@@ -2,7 +2,8 @@
 // the flush journal (topic hxp-panes) and answers questions about any window of time from what the journal counts.
 //
 // In come the records of the four input topics. Out go units on hxp-panes, requests joined with what belongs to them on
-// hxp-correlations, late events on hxp-late, what is not valid on hxp-dead-letters, and the answers of GET /analytics.
+// hxp-correlations, decisions of rules on hxp-alerts, late events on hxp-late, what is not valid on hxp-dead-letters, and the
+// answers of GET /analytics.
 //
 // Promised is that every event within the topics is counted exactly once, whatever is killed, repeated or run twice. The
 // journal decides that, nobody else: a unit covers the input offsets [from, to) of one partition, and it counts if and only
@@ -15,8 +16,9 @@
 // them (folder.go, with the duplicate filter of filter.go), sends units (flush.go, unit.go), follows its journal partition
 // (follow.go, chain.go) and keeps what is counted in its ladder (ladder.go, node.go). snapshot.go and snapshots.go make
 // restarts short, past.go mends what they cannot. joins.go joins by request id (package join), joins_parts.go hands parts to
-// other lanes, joins_write.go and joins_read.go write hxp-correlations and read it back. query.go, api.go and correlations.go
-// answer, health.go says what is wrong.
+// other lanes, joins_write.go and joins_read.go write hxp-correlations and read it back. judge.go runs the rules on what counts,
+// by the clock of clock.go; alerts.go writes what they decide, judgestate.go carries it over restarts. query.go, api.go and
+// correlations.go answer, health.go says what is wrong.
 //
 // On failure: a record that cannot be parsed goes to the dead letters and is passed; a broker that does not answer is waited
 // for; a topic that has grown or was made anew begins a new session; a position that the log no longer has becomes a gap unit
