@@ -177,7 +177,7 @@ func (j *judge) merge(m merge) {
 }
 
 // maxPendingPartials bounds what waits for the clock. Beyond it is judged without the partitions that are behind.
-const maxPendingPartials = 1_000_000
+const maxPendingPartials = 500_000
 
 // advance judges as far as all partitions are read and returns how long it may sleep.
 func (j *judge) advance(now time.Time) time.Duration {

@@ -127,7 +127,7 @@ func (p *Partials) Release() {
 	if p == nil {
 		return
 	}
-	const large = 1 << 16
+	const large = 1 << 14
 	if len(p.list) > large || len(p.held) > large { // an exception, not worth keeping
 		return
 	}
