@@ -101,15 +101,22 @@ func benchLatency(ctx context.Context, s *system, d time.Duration) (map[string]a
 	client := benchClient(2)
 	defer client.CloseIdleConnections()
 	urls := s.allURLs()
+	rules, err := s.probeRules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer rules.stop()
 	var seen []float64
-	time.Sleep(min(time.Second, d/4)) // let the traffic begin
+	time.Sleep(min(time.Second, d/4)) // let the traffic begin, and the rules
 	for n := 1; work.Err() == nil; n++ {
 		e := &event.Event{ID: "probe-" + strconv.Itoa(n), Source: "bench", Kind: event.LLMRequest, Time: time.Now().UnixMicro(), HasTime: true}
 		e.SetText(event.Model, "probe")
+		e.SetText(event.RequestID, e.ID)
 		if err := post(client, urls[KafkaAPI]+"/events", "application/json", event.AppendJSON(nil, e)); err != nil {
 			return nil, err
 		}
 		acked := time.Now()
+		rules.sent(e.ID, acked)
 		if err := awaitProbe(client, urls[EventProcessingAPI], n); err != nil {
 			return nil, err
 		}
@@ -119,8 +126,17 @@ func benchLatency(ctx context.Context, s *system, d time.Duration) (map[string]a
 	stop()
 	background.Wait()
 	slices.Sort(seen)
-	at := func(p float64) float64 { return seen[min(int(p*float64(len(seen))), len(seen)-1)] }
-	return map[string]any{"visible_ms": map[string]any{"1000": map[string]any{"p50": at(.5), "p95": at(.95), "p99": at(.99), "max": seen[len(seen)-1], "probes": len(seen)}}}, nil
+	fired, err := rules.delays()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"visible_ms": map[string]any{"1000": spread(seen)}, "event_rule_ms": spread(fired["probe-event"]), "window_rule_ms": spread(fired["probe-window"])}, nil
+}
+
+// spread says of sorted values what people ask for.
+func spread(ms []float64) map[string]any {
+	at := func(p float64) float64 { return ms[min(int(p*float64(len(ms))), len(ms)-1)] }
+	return map[string]any{"p50": at(.5), "p95": at(.95), "p99": at(.99), "max": ms[len(ms)-1], "probes": len(ms)}
 }
 
 // awaitProbe asks until n probes are counted.
