@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -209,6 +210,58 @@ func TestAbsenceIsBruteForce(t *testing.T) {
 			return verdict{false, last >= 0 && silent >= r.Window.seconds()*second, float64(silent) / 1e6}
 		})
 	}
+}
+
+// An anomaly is the sum of the window against that of the baseline before it, as far as the key was known.
+func TestAnomalyIsBruteForce(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(11, 12))
+	fires := 0
+	for range trials {
+		events := traffic(rnd, 250, 120)
+		factor := 1 + rnd.Float64()
+		window := 2 + rnd.Int64N(8)
+		baseline := 2*window + rnd.Int64N(20)
+		r := one(t, fmt.Sprintf("name: x\ntype: anomaly\nmetric: tokens.total\nop: '>'\nfactor: %g\nwindow: %ds\nbaseline: %ds\nmin_count: 2\ngroup_by: [model]", factor, window, baseline))
+		check(t, rnd, r, events, func(model string, t int64) verdict {
+			from := (t+ticks-1)/ticks - window
+			first := known(within(events, model, 0, t), window+baseline)
+			start := max(from-baseline, first)
+			var now, before, usual, value int64
+			early := false
+			for _, e := range within(events, model, start, t) {
+				early = early || e.Time >= testBegin+(t-1)*tick
+				if e.Time >= testBegin+from*second {
+					now, value = now+1, value+e.Int(event.TotalTokens)
+				} else {
+					before, usual = before+1, usual+e.Int(event.TotalTokens)
+				}
+			}
+			m := verdict{early, false, float64(value)}
+			m.holds = 2*(from-start) >= baseline && now >= 2 && before >= 2 && m.value > factor*(float64(usual)*(float64(window)/float64(from-start)))
+			if m.holds {
+				fires++
+			}
+			return m
+		})
+	}
+	if fires < trials {
+		t.Errorf("the rules held in %d ticks only: nothing was tried", fires)
+	}
+}
+
+// known is the second from which on a key is known whose events are these: it is forgotten when all it has done is too old.
+func known(events []event.Event, reach int64) (first int64) {
+	last := int64(-1 << 40)
+	at := slices.Clone(events)
+	slices.SortFunc(at, func(a, b event.Event) int { return int(min(max(a.Time-b.Time, -1), 1)) })
+	for i := range at {
+		s := (at[i].Time - testBegin) / second
+		if s > last+reach {
+			first = s
+		}
+		last = s
+	}
+	return first
 }
 
 // A sequence is found at the first event that ends one, whichever events of it one takes, and the next begins behind it.

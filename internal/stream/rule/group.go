@@ -17,6 +17,7 @@ type group struct {
 	order    order    // of a sequence
 	samples  []sample // newest last
 	episodes [2]episode
+	past     past // of an anomaly: the baseline that was looked at last
 	kept     int  // values that its steps hold
 	dirty    bool // something came with this tick
 }
@@ -46,6 +47,9 @@ func (g *group) step(at int64) *step {
 // take adds a partial to the step that begins at a second, and tells how many values did not fit.
 func (g *group) take(x *Partial, at int64) (dropped uint64) {
 	g.first, g.newest = min(g.first, x.second), max(g.newest, x.newest)
+	if at < g.past.to {
+		g.past = past{}
+	}
 	s := g.step(at)
 	s.tally.merge(&x.tally)
 	s.last = max(s.last, x.last)

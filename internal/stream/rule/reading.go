@@ -120,18 +120,40 @@ func (r *compiled) against(g *group, at int64) reading {
 	x := reading{from: at - r.window, to: at}
 	start := max(x.from-r.Baseline.seconds(), g.first/r.width*r.width)
 	known := x.from - start
-	now, before := g.total(x.from, at), g.total(start, x.from)
-	if 2*known < r.Baseline.seconds() || now.Count < r.MinCount || before.Count < r.MinCount {
+	now := g.total(x.from, at)
+	if 2*known < r.Baseline.seconds() || now.Count < r.MinCount {
+		return x
+	}
+	before := r.baseline(g, start, x.from)
+	if before.count < r.MinCount {
 		return x
 	}
 	value, ok := r.metricOf(g, &now, x.from, at)
-	usual, usable := r.metricOf(g, &before, start, x.from)
+	usual := before.value
 	if r.metric.grows {
 		usual *= float64(r.window) / float64(known)
 	}
 	x.value, x.threshold = value, finite(usual*r.Factor)
-	x.holds = ok && usable && compare(x.value, r.Op, x.threshold)
+	x.holds = ok && before.ok && compare(x.value, r.Op, x.threshold)
 	return x
+}
+
+// past is what a metric was over a span.
+type past struct {
+	from, to int64 // seconds
+	count    int64
+	value    float64
+	ok       bool
+}
+
+// baseline is the metric over [from, to). It is long and seldom changes, and is looked at with each tick.
+func (r *compiled) baseline(g *group, from, to int64) *past {
+	if g.past.from != from || g.past.to != to {
+		t := g.total(from, to)
+		g.past = past{from: from, to: to, count: t.Count}
+		g.past.value, g.past.ok = r.metricOf(g, &t, from, to)
+	}
+	return &g.past
 }
 
 // pair is two windows of the SRE workbook: both must burn faster than the factor, the long one so that it matters, the short
