@@ -224,8 +224,12 @@ func TestSnapshotsAreLost(t *testing.T) {
 	}
 	o.shorten("llm-requests", 100)
 	s = startService(t, b, dir)
-	await(t, "counted", uint64(sent-300), s.total)
-	eventually(t, "nothing is left to count again", func() bool { return !strings.Contains(strings.Join(s.Problems(), " "), "counted again") })
+	eventually(t, "nothing is left to count again", func() bool {
+		return s.total() >= uint64(sent-300) && s.behind() == 0 && !strings.Contains(strings.Join(s.Problems(), " "), "counted again")
+	})
+	if n := s.total(); n > uint64(sent) { // what repeats a lost event is new, if the journal no longer tells that it was a repetition
+		t.Errorf("%d counted of %d", n, sent)
+	}
 	if c, why := s.completeness(), strings.Join(s.Problems(), " "); c >= 1 || !strings.Contains(why, "100 records of llm-requests/0 are missing from the windows") {
 		t.Errorf("completeness %v, problems %q after a loss", c, why)
 	}
