@@ -54,6 +54,7 @@ func (o *Observer) Handler(next http.Handler) http.Handler {
 		out := &answer{ResponseWriter: w, call: c}
 		returned := false
 		defer func() { // also while a panic passes: http.ErrAbortHandler is how a handler cuts its answer off
+			out.hear()
 			c.left = c.left || client.Err() != nil
 			c.cut, c.whole = !returned, returned && !c.left
 			if c.status == 0 && returned {
@@ -78,10 +79,23 @@ func (h *heard) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// answer is a ResponseWriter that a call listens to. What it hears has already gone to the client.
+// answer is a ResponseWriter that a call listens to. The call hears a piece when the client has it: a small one after its flush.
 type answer struct {
 	http.ResponseWriter
-	call *call
+	call    *call
+	unheard []byte // written, and perhaps not flushed yet
+	written time.Time
+}
+
+// maxUnheard is the longest piece that is kept until its flush. A longer one does not wait in a buffer but went out at once.
+const maxUnheard = 4 << 10
+
+// hear lets the call read what was kept.
+func (a *answer) hear() {
+	if len(a.unheard) > 0 {
+		a.call.says(a.written, a.unheard)
+		a.unheard = a.unheard[:0]
+	}
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -95,12 +109,17 @@ func (a *answer) Write(b []byte) (int, error) {
 	if a.call.status == 0 {
 		a.call.answers(http.StatusOK, a.Header())
 	}
+	a.hear()
 	now := time.Now()
 	n, err := a.ResponseWriter.Write(b)
 	if err != nil {
 		a.call.left = true
 	}
-	a.call.says(now, b[:n])
+	if n > maxUnheard {
+		a.call.says(now, b[:n])
+	} else {
+		a.unheard, a.written = append(a.unheard, b[:n]...), now
+	}
 	return n, err
 }
 
@@ -113,6 +132,7 @@ func (a *answer) FlushError() error {
 	if err != nil {
 		a.call.left = true
 	}
+	a.hear()
 	return err
 }
 

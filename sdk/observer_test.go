@@ -354,3 +354,38 @@ func BenchmarkContentChunk(b *testing.B) {
 		c.says(epoch, piece)
 	}
 }
+
+// flushNoter tells what happens within a flush.
+type flushNoter struct {
+	http.ResponseWriter
+	flush func()
+}
+
+func (f *flushNoter) Flush() { f.flush() }
+
+// A piece is read when the client has it: what the reading takes is not added to the stream. Its time is that of the write.
+func TestPiecesAreHeardAfterTheirFlush(t *testing.T) {
+	c := newCall(time.Now(), opChat, httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil))
+	var atFlush int64
+	a := &answer{ResponseWriter: &flushNoter{httptest.NewRecorder(), func() { atFlush = c.chunks }}, call: c}
+	a.Header().Set("Content-Type", sse)
+	write := func(text string) {
+		if _, err := io.WriteString(a, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(chunk("a"))
+	written := a.written
+	a.Flush()
+	if atFlush != 0 || c.chunks != 1 || !c.first.Equal(written) {
+		t.Errorf("%d chunks heard at the flush, %d after it, the first at %v instead of %v", atFlush, c.chunks, c.first, written)
+	}
+	write(chunk("b"))
+	write(chunk("c"))
+	if a.hear(); c.chunks != 3 {
+		t.Errorf("%d of 3 chunks heard without a flush", c.chunks)
+	}
+	if write(chunk(strings.Repeat("x", maxUnheard))); c.chunks != 4 || len(a.unheard) != 0 {
+		t.Errorf("%d of 4 chunks heard, %d bytes kept of a long one", c.chunks, len(a.unheard))
+	}
+}
