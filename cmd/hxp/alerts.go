@@ -48,11 +48,7 @@ func alertsList() *cobra.Command {
 				return err
 			}
 			return printAs(cmd, map[string]any{"alerts": list}, func(w *tabwriter.Writer) {
-				fmt.Fprintln(w, "STARTS\tSTATE\tSEVERITY\tRULE\tKEY\tVALUE\tTHRESHOLD\tID")
-				for i := range list {
-					a := &list[i]
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.6g\t%.6g\t%s\n", a.StartsAt.Format(time.RFC3339), a.State, a.Severity, a.Rule, pairs(a.Key), a.Value, a.Threshold, a.ID)
-				}
+				listAlerts(w, list)
 			})
 		})
 	f := cmd.Flags()
@@ -64,6 +60,13 @@ func alertsList() *cobra.Command {
 	complete(cmd, "state", app.AlertStates)
 	complete(cmd, "severity", app.Severities)
 	return cmd
+}
+
+func listAlerts(w *tabwriter.Writer, list []*app.ListedAlert) {
+	fmt.Fprintln(w, "STARTS\tSTATE\tSEVERITY\tRULE\tKEY\tVALUE\tTHRESHOLD\tID")
+	for _, a := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.6g\t%.6g\t%s\n", a.StartsAt.Format(time.RFC3339), a.State, a.Severity, a.Rule, pairs(a.Key), a.Value, a.Threshold, a.ID)
+	}
 }
 
 func alertsShow() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +31,7 @@ func rulesCommand() *cobra.Command {
   hxp rules put my-rules.yaml          let them count
   hxp rules delete silent-model        switch off one that comes with hxp
   hxp rules restore silent-model       and on again
+  hxp rules import alerts.rules.yml    make rules of those of Prometheus
   hxp rules schema > rules.schema.json for your editor
 
   # my-rules.yaml
@@ -51,7 +53,7 @@ func rulesCommand() *cobra.Command {
         - {key: {tenant: t1}, fires_by: 40s}`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(rulesList(), rulesShow(), rulesPut(), rulesDelete(), rulesRestore(), rulesTest(), &cobra.Command{
+	cmd.AddCommand(rulesList(), rulesShow(), rulesPut(), rulesDelete(), rulesRestore(), rulesTest(), rulesImport(), &cobra.Command{
 		Use: "schema", Short: "Print the JSON Schema of rules", Args: noArgs, Example: "  hxp rules schema > rules.schema.json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return app.RuleSchema(cmd.OutOrStdout()) },
 	})
@@ -206,8 +208,9 @@ func completeRules(cmd *cobra.Command) *cobra.Command {
 func rulesTest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "test [FILE|-]…", Short: "Run the tests that rules carry",
-		Long:    "Without files the rules that come with hxp and those of the configuration are tested. Exit code 1 when a rule is faulty or a test fails.",
-		Example: "  hxp rules test\n  hxp rules test rules/*.yaml\n  hxp rules test --json my-rules.yaml",
+		Long: "Without files the rules that come with hxp and those of the configuration are tested. Exit code 1 when a rule is faulty or a test fails.\n" +
+			"With --from it is a dry run: event-processing-api reads what arrived since then and says which alerts the rules would have made,\nwithout files those that count there.",
+		Example: "  hxp rules test\n  hxp rules test rules/*.yaml\n  hxp rules test --json my-rules.yaml\n  hxp rules test --from 6h my-rules.yaml\n  hxp rules test --from 2026-03-01T10:00:00Z --to 2026-03-01T12:00:00Z",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := settings(cmd)
 			if err != nil {
@@ -216,6 +219,9 @@ func rulesTest() *cobra.Command {
 			files, err := readRuleFiles(cmd.InOrStdin(), args)
 			if err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("from") || cmd.Flags().Changed("to") {
+				return dryRun(cmd, files)
 			}
 			asJSON, _ := cmd.Flags().GetBool("json")
 			err = app.TestRules(cmd.Context(), cfg, files, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -226,8 +232,82 @@ func rulesTest() *cobra.Command {
 		},
 	}
 	cmd.Flags().Bool("json", false, "results as JSON")
+	cmd.Flags().String("from", "", "dry run over what arrived from this time (RFC 3339) on, or since so long ago (6h)")
+	cmd.Flags().String("to", "", "end of the dry run, at most 24 hours later; now when absent")
+	cmd.Flags().String("url", "", "base URL of event-processing-api, for a dry run; where the configuration says when absent")
 	configFlags(cmd.Flags())
 	return cmd
+}
+
+func rulesImport() *cobra.Command {
+	cmd := &cobra.Command{Use: "import FILE…", Short: "Make rules of the alerting rules of Prometheus",
+		Long: "Prints rules for the alerts whose metrics are numbers of events here: rate(event_processing_total[5m]), requests, tokens, cost, latency and time to\n" +
+			"first token by the names of vLLM, LiteLLM and OpenTelemetry, and gauges of vLLM. What does not map is told on stderr with line and reason;\nthen the exit code is 1. Look at the rules, add tests, and put them.",
+		Example: "  hxp rules import alerts.rules.yml > my-rules.yaml\n  hxp rules test my-rules.yaml && hxp rules put my-rules.yaml",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage(errors.New("hxp rules import: name rule files of Prometheus, or - for standard input"))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			files, err := readRuleFiles(cmd.InOrStdin(), args)
+			if err != nil {
+				return err
+			}
+			asJSON, _ := cmd.Flags().GetBool("json")
+			err = app.ImportRules(files, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if errors.Is(err, app.ErrRules) {
+				return &exitError{code: 1}
+			}
+			return err
+		}}
+	cmd.Flags().Bool("json", false, "rules as JSON")
+	return cmd
+}
+
+// dryRun says what rules would have told of what happened.
+func dryRun(cmd *cobra.Command, files []app.RuleFile) error {
+	now := time.Now()
+	from, err := momentOf(cmd.Flag("from").Value.String(), now)
+	if err == nil && from.IsZero() {
+		err = errors.New("is missing; a dry run needs a beginning")
+	}
+	if err != nil {
+		return usage(fmt.Errorf("hxp rules test: --from %w", err))
+	}
+	to, err := momentOf(cmd.Flag("to").Value.String(), now)
+	if err != nil {
+		return usage(fmt.Errorf("hxp rules test: --to %w", err))
+	}
+	rules, good := app.ReadRules(files, cmd.ErrOrStderr())
+	if !good {
+		return &exitError{code: 1}
+	}
+	bar := newProgress(cmd.ErrOrStderr(), "thousandths of the time")
+	return asking(cmd, app.EventProcessingAPI, func(api *app.Asked) error {
+		out, err := api.TryRules(cmd.Context(), rules, from, to, func(p app.RuleProgress) { bar.show(int(1000*p.Share), 1000) })
+		if err != nil {
+			return err
+		}
+		bar.show(1000, 1000)
+		return printAs(cmd, out, func(w *tabwriter.Writer) {
+			fmt.Fprintf(w, "%d rules on %d records from %s to %s: %d alerts\n", out.Rules, out.Records, out.From.Format(time.RFC3339), out.Until.Format(time.RFC3339), total(out.Fired))
+			if !out.Complete {
+				fmt.Fprintf(w, "not complete: %s\n", out.Reason)
+			}
+			if len(out.Alerts) > 0 {
+				listAlerts(w, out.Alerts)
+			}
+		})
+	})
+}
+
+func total(counts map[string]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
 }
 
 func readRuleFiles(in io.Reader, names []string) ([]app.RuleFile, error) {

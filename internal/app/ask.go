@@ -74,19 +74,19 @@ func (a *Asked) Call(ctx context.Context, method, path string, body any) ([]byte
 	return answer, nil
 }
 
-// ask is Call that leaves it to the caller what a status means.
-func (a *Asked) ask(ctx context.Context, method, path string, body any) (status int, answer []byte, err error) {
+// open sends a request and leaves the answer to be read.
+func (a *Asked) open(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var send io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		send = bytes.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, a.base+path, send)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	maps.Copy(req.Header, a.header)
 	if body != nil {
@@ -94,10 +94,19 @@ func (a *Asked) ask(ctx context.Context, method, path string, body any) (status 
 	}
 	resp, err := a.client.Do(req)
 	if err != nil && ctx.Err() != nil {
-		return 0, nil, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return 0, nil, fmt.Errorf("%s does not answer at %s (is hxp running, and are the ports those of this configuration?): %w", a.name, a.base, err)
+		return nil, fmt.Errorf("%s does not answer at %s (is hxp running, and are the ports those of this configuration?): %w", a.name, a.base, err)
+	}
+	return resp, nil
+}
+
+// ask is Call that leaves it to the caller what a status means.
+func (a *Asked) ask(ctx context.Context, method, path string, body any) (status int, answer []byte, err error) {
+	resp, err := a.open(ctx, method, path, body)
+	if err != nil {
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
 	answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))

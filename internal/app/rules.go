@@ -60,6 +60,31 @@ func TestRules(ctx context.Context, cfg *Config, files []RuleFile, asJSON bool, 
 	return nil
 }
 
+// ImportRules writes the rules that the alerting rules of Prometheus rule files come to, and tells what does not map as FILE:LINE:
+// where: what.
+func ImportRules(files []RuleFile, asJSON bool, out, left io.Writer) error {
+	rules, all := []rule.Rule{}, true
+	for _, f := range files {
+		of, faults := rule.FromPrometheus(f.Text)
+		rules = append(rules, of...)
+		for _, fault := range faults {
+			all = false
+			where, what := fault.In(f.Name)
+			fmt.Fprintf(left, "%s: %s\n", where, what)
+		}
+	}
+	var err error
+	if asJSON {
+		err = json.NewEncoder(out).Encode(rules)
+	} else {
+		_, err = out.Write(rule.YAML(rules))
+	}
+	if err == nil && !all {
+		err = ErrRules
+	}
+	return err
+}
+
 // ReadRules reads files of rules and tells every fault as FILE:LINE: where: what.
 func ReadRules(files []RuleFile, out io.Writer) (all []rule.Rule, good bool) {
 	good = true

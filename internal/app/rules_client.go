@@ -3,9 +3,12 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/stream/alerts"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
@@ -14,9 +17,11 @@ import (
 
 // What event-processing-api tells of rules and alerts, for commands.
 type (
-	ListedRule  = ruleset.Listed
-	Rule        = rule.Rule
-	ListedAlert = alerts.Alert
+	ListedRule   = ruleset.Listed
+	Rule         = rule.Rule
+	ListedAlert  = alerts.Alert
+	RuleDryRun   = ruleset.DryRun
+	RuleProgress = ruleset.Progress
 )
 
 // The words that rules and alerts are found by, for completion.
@@ -78,9 +83,47 @@ func (a *Asked) RestoreRule(ctx context.Context, name string) (origin string, er
 	return "", fmt.Errorf("neither a file of the configuration nor hxp itself has a rule %q", name)
 }
 
+// TryRules is a dry run of rules, nil for those that count, over a span of time; to is now when it is zero. told hears how far it is.
+func (a *Asked) TryRules(ctx context.Context, rules []Rule, from, to time.Time, told func(RuleProgress)) (*RuleDryRun, error) {
+	q := url.Values{"from": {from.UTC().Format(time.RFC3339)}}
+	if !to.IsZero() {
+		q.Set("to", to.UTC().Format(time.RFC3339))
+	}
+	var body any
+	if rules != nil {
+		body = rules
+	}
+	resp, err := a.patient().With("Accept", "application/x-ndjson").open(ctx, http.MethodPost, "/rules/test?"+q.Encode(), body)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 400 {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+		return nil, objection(resp.Status, text)
+	}
+	for dec := json.NewDecoder(resp.Body); ; {
+		var line struct {
+			Progress *RuleProgress `json:"progress"`
+			Result   *RuleDryRun   `json:"result"`
+			Error    string        `json:"error"`
+		}
+		switch err := dec.Decode(&line); {
+		case err != nil:
+			return nil, fmt.Errorf("the dry run was cut off: %w", err)
+		case line.Error != "":
+			return nil, errors.New(line.Error)
+		case line.Result != nil:
+			return line.Result, nil
+		case line.Progress != nil:
+			told(*line.Progress)
+		}
+	}
+}
+
 // Alerts lists alerts, the newest first, at most so many (0 = all). The query is that of GET /alerts.
-func (a *Asked) Alerts(ctx context.Context, q url.Values, most int) ([]ListedAlert, error) {
-	return gather[ListedAlert](ctx, a, "/alerts", "alerts", q, most)
+func (a *Asked) Alerts(ctx context.Context, q url.Values, most int) ([]*ListedAlert, error) {
+	return gather[*ListedAlert](ctx, a, "/alerts", "alerts", q, most)
 }
 
 // Alert shows one alert.

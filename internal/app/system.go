@@ -363,14 +363,16 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
 	checks := s.busChecks()
 	checks["windows"], checks["alerts"] = s.checkWindows, s.checkAlerts
-	rules := &ruleset.API{Set: s.rules, Commands: s.control, Timeout: s.set.timeout, Log: s.log.With("service", EventProcessingAPI)}
+	rules := &ruleset.API{Set: s.rules, Commands: s.control, Timeout: s.set.timeout, Log: s.log.With("service", EventProcessingAPI), Past: &ruleset.Past{
+		Bus: s.bus, Schemas: s.records(), Limits: s.set.ingest.Event, Lateness: s.set.stream.Lateness, Disorder: s.set.stream.Disorder, Future: s.set.stream.Future,
+	}}
 	if s.alert != nil {
 		checks["responses"] = s.alert.Check
 	}
 	return s.server(EventProcessingAPI, "Live windows of what is going on, the rules on them, their alerts, and what is done about these.", checks, func(m *httpx.Mux) {
 		s.stream.Mount(m)
 		rules.Mount(m)
-		s.alerts.Mount(m)
+		s.alerts.Mount(m, s.rules.Anomaly)
 		if s.alert != nil {
 			s.alert.Mount(m)
 		}

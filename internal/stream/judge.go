@@ -28,6 +28,7 @@ type judge struct {
 	alerts     *alerts
 	taken      bool // what was open before is taken up, or told to be over
 	saver      saver
+	objectives objectives
 	stop       func() // nil until it works
 
 	held  atomic.Pointer[rule.Stats] // as of the last second, for metrics
@@ -49,7 +50,7 @@ type merge struct {
 const mergesWaiting = 256 // for the judge; when there are more, lanes wait
 
 func newJudge(s *Service) *judge {
-	j := &judge{Service: s, in: make(chan merge, mergesWaiting)}
+	j := &judge{Service: s, in: make(chan merge, mergesWaiting), objectives: objectives{asks: make(chan objectivesQuestion)}}
 	j.held.Store(&rule.Stats{})
 	return j
 }
@@ -134,7 +135,9 @@ func (j *judge) run(drain context.Context) {
 	housekeeping := time.NewTicker(time.Second)
 	defer housekeeping.Stop()
 	for {
-		timer.Reset(j.advance(time.Now()))
+		now := time.Now()
+		timer.Reset(j.advance(now))
+		j.objectives.serve(j.engine, now)
 		select {
 		case m, more := <-j.in:
 			if !more {
@@ -145,6 +148,8 @@ func (j *judge) run(drain context.Context) {
 		case <-timer.C:
 		case <-j.changed:
 			j.swap()
+		case q := <-j.objectives.asks:
+			j.objectives.waiting = append(j.objectives.waiting, q)
 		case <-j.alerts.acks.filled:
 			j.alerts.acked()
 		case <-housekeeping.C:

@@ -104,6 +104,12 @@ func (d *describer) inside(keyword string, v any) any {
 			out[k] = d.inside(k, v)
 		}
 		return out
+	case []any: // alternatives
+		out := make([]any, len(x))
+		for i := range x {
+			out[i] = d.inside("", x[i])
+		}
+		return out
 	case []Schema:
 		out := make([]any, len(x))
 		for i := range x {

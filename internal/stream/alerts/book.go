@@ -197,8 +197,9 @@ type Wanted struct {
 	States     []State
 	Severities []string
 	Rule       string
-	Since      time.Time // that began at this time or later
-	Before     *Mark     // only older ones
+	Rules      func(rule string) bool // nil = all
+	Since      time.Time              // that began at this time or later
+	Before     *Mark                  // only older ones
 }
 
 // Mark is a place in the list of alerts.
@@ -208,7 +209,7 @@ type Mark struct {
 }
 
 func (w *Wanted) take(a *Alert) bool {
-	return (w.States == nil || slices.Contains(w.States, a.State)) && (w.Severities == nil || slices.Contains(w.Severities, a.Severity)) && (w.Rule == "" || w.Rule == a.Rule)
+	return (w.States == nil || slices.Contains(w.States, a.State)) && (w.Severities == nil || slices.Contains(w.Severities, a.Severity)) && (w.Rule == "" || w.Rule == a.Rule) && (w.Rules == nil || w.Rules(a.Rule))
 }
 
 // List returns the newest alerts that are wanted, at most limit, and whether there are more. They are shared: do not change them.

@@ -109,7 +109,7 @@ func (b *Book) sizeOf(record []byte) int {
 func get(t *testing.T, b *Book, path string, status int, to any) {
 	t.Helper()
 	m := httpx.NewMux(slog.New(slog.DiscardHandler), nil)
-	b.Mount(m)
+	b.Mount(m, func(rule string) (string, bool) { return "requests", rule == "busy" })
 	w := httptest.NewRecorder()
 	m.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 	if w.Code != status {
@@ -140,6 +140,16 @@ func TestList(t *testing.T) {
 			t.Errorf("%s: %s, want %s", query, got, want)
 		}
 	}
+	var anomalous struct {
+		Anomalies []struct{ ID, Metric, Rule string }
+	}
+	if get(t, b, "/anomalies?metric=requests&since="+since, 200, &anomalous); len(anomalous.Anomalies) != 3 || anomalous.Anomalies[0].ID != "e5" || anomalous.Anomalies[0].Metric != "requests" {
+		t.Errorf("%+v", anomalous)
+	}
+	if get(t, b, "/anomalies?metric=errors", 200, &anomalous); len(anomalous.Anomalies) != 0 {
+		t.Errorf("%+v", anomalous)
+	}
+	get(t, b, "/anomalies?since=yesterday", 400, nil)
 	var all []string
 	for path := "/alerts?limit=2"; ; {
 		var a answer

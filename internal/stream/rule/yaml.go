@@ -24,6 +24,16 @@ func (r *Rule) YAML() []byte {
 	return []byte(w.String())
 }
 
+// YAML writes rules as a file of rules.
+func YAML(rules []Rule) []byte {
+	var out []byte
+	for i := range rules {
+		lines := strings.TrimSuffix(string(rules[i].YAML()), "\n")
+		out = append(out, "- "+strings.ReplaceAll(lines, "\n", "\n  ")+"\n"...)
+	}
+	return out
+}
+
 // yamlWriter writes small values in one line and larger ones as blocks.
 type yamlWriter struct{ strings.Builder }
 

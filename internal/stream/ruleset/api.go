@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -27,6 +28,9 @@ type API struct {
 	Commands Commands
 	Timeout  time.Duration // of a command
 	Log      *slog.Logger
+	Past     *Past // nil = no dry runs
+
+	running atomic.Bool // a dry run is
 }
 
 // Mount adds the endpoints.
@@ -53,10 +57,13 @@ func (a *API) Mount(m *httpx.Mux) {
 		httpx.Doc("Takes a rule away; its alerts resolve. A rule of a file or of the pack is switched off until it is put again."),
 		httpx.Answer("204", "it is gone"), httpx.Answer("404", "there is no such rule"), httpx.Answer("409", "there are too many changes"))...)
 	m.HandleFunc("POST /rules/test", a.postTest,
-		httpx.Doc("Runs the tests that rules carry, and changes nothing: those of the rule or the list of rules in the body, without a body those that count."),
+		httpx.Doc("Tries rules and changes nothing: the rule or the list of rules in the body, without a body those that count. It runs the tests that they carry; with from it is a dry run over what arrived since, and says what would have fired."),
 		httpx.Query("rule", "without a body: only this rule"),
+		httpx.Query("from", "RFC 3339: begin of a dry run"), httpx.Query("to", "RFC 3339: its end, at most 24 hours later; now when absent"),
 		httpx.Body(append([]string{typeJSON}, yamlTypes...)...), httpx.BodyOf(httpx.Schema{"anyOf": []httpx.Schema{one, httpx.List(one)}}), httpx.NoBodyNeeded(),
-		httpx.Answer("200", "what became of each test", Tested{}), httpx.Answer("400", "the body was cut off"), httpx.Answer("413", "too large"), httpx.Answer("415", "neither JSON nor YAML"),
+		httpx.Answer("200", "what became of each test, or of the dry run", httpx.Schema{"anyOf": []any{Tested{}, DryRun{}}}),
+		httpx.AnswerAs("200", typeLines, "of a dry run, where it is accepted: lines with progress, then one with result"), httpx.Answer("429", "another dry run is under way, see Retry-After"),
+		httpx.Answer("503", "the topics cannot be read now, see Retry-After"), httpx.Answer("400", "the body was cut off"), httpx.Answer("413", "too large"), httpx.Answer("415", "neither JSON nor YAML"),
 		httpx.Answer("422", "a rule is wrong: where, with line and pointer"))
 }
 

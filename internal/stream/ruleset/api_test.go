@@ -47,12 +47,12 @@ func newRig(t *testing.T, files ...FileRule) *rig {
 	set := New(files)
 	set.Settled()
 	r := &rig{t: t, set: set, log: &commandsNow{set: set}}
-	r.mux = mounted(&API{Set: set, Commands: r.log, Timeout: 10 * time.Second, Log: slog.New(slog.DiscardHandler)})
+	r.mux = mounted(&API{Set: set, Commands: r.log, Timeout: 10 * time.Second, Log: quiet})
 	return r
 }
 
 func mounted(a *API) *httpx.Mux {
-	m := httpx.NewMux(slog.New(slog.DiscardHandler), nil)
+	m := httpx.NewMux(quiet, nil)
 	a.Mount(m)
 	return m
 }
@@ -81,6 +81,8 @@ func (r *rig) status(want int, method, path, body string, headers ...string) *ht
 	}
 	return w
 }
+
+var quiet = slog.New(slog.DiscardHandler)
 
 const busy = `{"type":"threshold","metric":"requests","op":">","value":1,"window":"60s"}`
 
@@ -142,7 +144,7 @@ func TestTwoInstancesRace(t *testing.T) {
 			<-ended
 		})
 		<-log.Ready()
-		rigs = append(rigs, &rig{t: t, set: set, mux: mounted(&API{Set: set, Commands: log, Timeout: 20 * time.Second, Log: slog.New(slog.DiscardHandler)})})
+		rigs = append(rigs, &rig{t: t, set: set, mux: mounted(&API{Set: set, Commands: log, Timeout: 20 * time.Second, Log: quiet})})
 	}
 	for round := range 10 {
 		path := "/rules/race-" + string(rune('a'+round))
@@ -252,7 +254,7 @@ func TestListPagesAndFilters(t *testing.T) {
 	if got := strings.Join(names, " "); got != strings.Join(r.set.now.Load().names, " ") {
 		t.Error(got)
 	}
-	for query, want := range map[string]string{"origin=file": "mine", "type=absence": "silent-model", "enabled=false": "", "type=burn_rate&severity=critical": "ttft-burn"} {
+	for query, want := range map[string]string{"origin=file": "mine", "type=absence": "silent-model", "enabled=false": "", "type=burn_rate&severity=critical": "availability-burn ttft-burn"} {
 		var page listAnswer
 		_ = json.Unmarshal(r.status(200, "GET", "/rules?"+query, "").Body.Bytes(), &page)
 		var got []string

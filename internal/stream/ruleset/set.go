@@ -148,3 +148,12 @@ func (s *Set) publish() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
+
+// Anomaly tells whether a rule that counts compares a metric with its own past, and which.
+func (s *Set) Anomaly(name string) (metric string, ok bool) {
+	e := s.find(name)
+	if e == nil || !e.enabled || e.rule.Type != rule.Anomaly {
+		return "", false
+	}
+	return e.rule.Metric, true
+}

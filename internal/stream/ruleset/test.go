@@ -2,8 +2,11 @@ package ruleset
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
@@ -47,6 +50,10 @@ func (a *API) postTest(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, faults)
 		return
 	}
+	if q := r.URL.Query(); q.Has("from") || q.Has("to") {
+		a.dryRun(w, r, rules)
+		return
+	}
 	ctx, cancel := context.WithTimeoutCause(r.Context(), testLimit, errSlow)
 	defer cancel()
 	tested, err := RunTests(ctx, rules)
@@ -73,4 +80,91 @@ func (a *API) meant(r *http.Request, body []byte) ([]rule.Rule, []rule.Fault) {
 		}
 	}
 	return nil, []rule.Fault{{Detail: fmt.Sprintf("no rule %.80q counts; send it as the body, or name another", name)}}
+}
+
+// dryRun answers what the rules would have said of a span of time: with one object, or with a line of JSON for each step of
+// progress and one for the end.
+func (a *API) dryRun(w http.ResponseWriter, r *http.Request, rules []rule.Rule) {
+	from, to, bad := span(r, time.Now())
+	switch {
+	case bad != nil:
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad.Detail, *bad)
+		return
+	case a.Past == nil:
+		httpx.Problem(w, r, http.StatusNotImplemented, "this instance cannot read what happened")
+		return
+	case !a.running.CompareAndSwap(false, true):
+		httpx.Unavailable(w, r, http.StatusTooManyRequests, 10*time.Second, "one dry run is under way, and it takes a core; try again when it is done")
+		return
+	}
+	defer a.running.Store(false)
+	lines := strings.Contains(r.Header.Get("Accept"), typeLines)
+	var told func(Progress)
+	if lines {
+		told = teller(w)
+	}
+	out, err := a.Past.DryRun(r.Context(), rules, from, to, told)
+	switch {
+	case err == nil && lines:
+		line(w, map[string]any{"result": out})
+	case err == nil:
+		httpx.JSON(w, http.StatusOK, out)
+	case r.Context().Err() != nil:
+	case lines && w.Header().Get("Content-Type") == typeLines: // the answer has begun
+		line(w, map[string]any{"error": err.Error()})
+	default:
+		a.Log.Warn("dry run failed", "error", err)
+		httpx.Unavailable(w, r, http.StatusServiceUnavailable, 2*time.Second, "the topics cannot be read now")
+	}
+}
+
+const typeLines = "application/x-ndjson"
+
+// teller writes progress, a few lines a second.
+func teller(w http.ResponseWriter) func(Progress) {
+	var last time.Time
+	return func(p Progress) {
+		if now := time.Now(); now.Sub(last) >= 200*time.Millisecond {
+			last = now
+			line(w, map[string]any{"progress": p})
+		}
+	}
+}
+
+func line(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", typeLines)
+	if json.NewEncoder(w).Encode(v) == nil { // else the client is gone, and the run ends with its context
+		_ = http.NewResponseController(w).Flush()
+	}
+}
+
+// span reads the time of a dry run.
+func span(r *http.Request, now time.Time) (from, to time.Time, bad *httpx.FieldError) {
+	wrong := func(name, format string, args ...any) (time.Time, time.Time, *httpx.FieldError) {
+		return from, to, &httpx.FieldError{Pointer: "?" + name, Code: "invalid", Detail: fmt.Sprintf(format, args...)}
+	}
+	q := r.URL.Query()
+	from, err := time.Parse(time.RFC3339, q.Get("from"))
+	if err != nil || from.Year() < 1970 {
+		return wrong("from", "from=%.40q: give the beginning as RFC 3339, e.g. 2026-03-01T10:00:00Z", q.Get("from"))
+	}
+	if to = now; q.Get("to") != "" {
+		if to, err = time.Parse(time.RFC3339, q.Get("to")); err != nil {
+			return wrong("to", "to=%.40q: give the end as RFC 3339, or leave it out for now", q.Get("to"))
+		}
+	}
+	switch to = minTime(to, now); {
+	case !from.Before(to):
+		return wrong("from", "from=%s is not before to, or it lies ahead", from.Format(time.RFC3339))
+	case to.Sub(from) > longestRun:
+		return wrong("from", "from=%s: a dry run covers at most %s", from.Format(time.RFC3339), rule.Duration(longestRun))
+	}
+	return from, to, nil
+}
+
+func minTime(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -1,0 +1,108 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
+)
+
+// objectives are the questions how objectives stand, on their way to the judge.
+type objectives struct {
+	asks    chan objectivesQuestion
+	waiting []objectivesQuestion // of the judge
+}
+
+// objectivesQuestion waits for an answer that covers what had arrived when it was asked.
+type objectivesQuestion struct {
+	after  int64 // microseconds of the judge's clock
+	until  time.Time
+	answer chan<- []rule.Objective // never blocks
+}
+
+const (
+	objectivesPatience = 2 * time.Second // then the answer is as of the judge's clock, which is behind
+	objectivesWait     = 5 * time.Second // for the judge to answer at all
+)
+
+var errNoRules = errors.New("no rules run on this instance now")
+
+// serve answers what can be answered.
+func (o *objectives) serve(g *rule.Engine, now time.Time) {
+	var all []rule.Objective
+	o.waiting = slices.DeleteFunc(o.waiting, func(q objectivesQuestion) bool {
+		if g.Now() < q.after && now.Before(q.until) {
+			return false
+		}
+		if all == nil {
+			all = g.Objectives()
+		}
+		q.answer <- all
+		return true
+	})
+}
+
+// Objectives says how the objectives of the rules of type burn_rate stand. The answer covers what had arrived when it was asked, unless
+// the judge is behind.
+func (s *Service) Objectives(ctx context.Context) ([]rule.Objective, error) {
+	if s.judge == nil {
+		return nil, errNoRules
+	}
+	now, answer := time.Now(), make(chan []rule.Objective, 1)
+	ctx, cancel := context.WithTimeoutCause(ctx, objectivesWait, errNoRules)
+	defer cancel()
+	select {
+	case s.judge.objectives.asks <- objectivesQuestion{now.UnixMicro(), now.Add(objectivesPatience), answer}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	select {
+	case all := <-answer:
+		return all, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (s *Service) mountObjectives(m *httpx.Mux) {
+	m.HandleFunc("GET /slo", s.getObjectives, httpx.Doc("Shows how objectives stand: those of the rules of type burn_rate, for each key, counted exactly over the three days of their longest window."), httpx.Paging(),
+		httpx.Query("name", "only objectives of this rule"), httpx.Query("model", "only those of this model"), httpx.Query("tenant", "only those of this tenant"),
+		httpx.Answer("200", "the objectives by name and key", objectivesAnswer{}), httpx.Answer("503", "the rules cannot be asked now, see Retry-After"))
+}
+
+type objectivesAnswer struct {
+	SLOs []rule.Objective `json:"slos"`
+	Next *string          `json:"next_cursor"`
+}
+
+func (s *Service) getObjectives(w http.ResponseWriter, r *http.Request) {
+	page, bad := httpx.PageOf(r)
+	if bad != nil {
+		httpx.Problem(w, r, http.StatusBadRequest, bad.Detail, *bad)
+		return
+	}
+	all, err := s.Objectives(r.Context())
+	if err != nil {
+		httpx.Unavailable(w, r, http.StatusServiceUnavailable, time.Second, "the objectives cannot be counted now: "+err.Error())
+		return
+	}
+	q := r.URL.Query()
+	is := func(name, value string) bool { return q.Get(name) == "" || q.Get(name) == value }
+	out := objectivesAnswer{SLOs: []rule.Objective{}}
+	for i := range all {
+		o := &all[i]
+		if !is("name", o.Name) || !is("model", o.Key["model"]) || !is("tenant", o.Key["tenant"]) || o.Place() <= page.After {
+			continue
+		}
+		if len(out.SLOs) == page.Limit {
+			out.Next = httpx.Cursor(out.SLOs[page.Limit-1].Place())
+			break
+		}
+		out.SLOs = append(out.SLOs, *o)
+	}
+	httpx.JSON(w, http.StatusOK, out)
+}
