@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // airflowDAG is what the commands use of a DAG.
@@ -133,7 +135,7 @@ func dot(id string, tasks []airflowTask) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "digraph %s {\n\tgraph [label=%s labelloc=t rankdir=LR]\n", id, id)
 	sorted := slices.Clone(tasks)
-	slices.SortFunc(sorted, func(x, y airflowTask) int { return strings.Compare(x.ID, y.ID) })
+	sorting.By(sorted, func(x, y airflowTask) int { return strings.Compare(x.ID, y.ID) })
 	for _, t := range sorted {
 		fmt.Fprintf(&b, "\t%s [color=%q fillcolor=%q label=%s shape=rectangle style=\"filled,rounded\"]\n", t.ID, longColour(t.Text), t.Colour, t.ID)
 	}

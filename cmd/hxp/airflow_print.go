@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // airflowRow is one line of what the commands under the name airflow print: values by column, in order. A value is a string, nil, a list of
@@ -253,7 +255,7 @@ func printAirflowYAML(w io.Writer, rows []airflowRow) error {
 	var b strings.Builder
 	for _, r := range rows {
 		sorted := slices.Clone(r)
-		slices.SortFunc(sorted, func(x, y airflowField) int { return strings.Compare(x.name, y.name) })
+		sorting.By(sorted, func(x, y airflowField) int { return strings.Compare(x.name, y.name) })
 		for i, f := range sorted {
 			lead := "  "
 			if i == 0 {

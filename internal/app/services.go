@@ -2,10 +2,10 @@ package app
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // The services by the names that operators use.
@@ -133,7 +133,7 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 	for part := range chosen {
 		units = append(units, run.Unit{Name: part, Needs: needs[part], Service: later(build[part])})
 	}
-	slices.SortFunc(units, func(a, b run.Unit) int { return strings.Compare(a.Name, b.Name) })
+	sorting.By(units, func(a, b run.Unit) int { return strings.Compare(a.Name, b.Name) })
 	return units, nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // What is learnt of capacity from the stored hours. This version tells how the machines were used and how the load grew; it neither
@@ -206,7 +207,7 @@ func growths(hours []hourUse, end time.Time) []growth {
 		}
 		out = append(out, g)
 	}
-	slices.SortFunc(out, func(a, b growth) int { return compareText(a.Metric, b.Metric, a.Model, b.Model) })
+	sorting.By(out, func(a, b growth) int { return compareText(a.Metric, b.Metric, a.Model, b.Model) })
 	return out
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // The fold of an hour is a function of the set of rows that its live files hold. These rules make it so:
@@ -134,7 +135,7 @@ type work struct {
 // place orders the files, so that the first has the smallest places, and ranks their chains. Compaction orders rows in the same way.
 func (w *work) place(files []event.LakeFile) error {
 	files = slices.Clone(files)
-	slices.SortFunc(files, event.LakeFile.ComparePlace)
+	sorting.By(files, event.LakeFile.ComparePlace)
 	partitions, chains, rows := -1, order{}, int64(0)
 	end := int64(0) // of the offsets of the last chain
 	for _, file := range files {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // maxLogLines bounds what is told of one run at once.
@@ -35,7 +36,7 @@ func (s *Service) TaskLogs(ctx context.Context, id, task string, try int) ([]agg
 	lines = append(lines, s.unstored(run.ID, task, try)...)
 	if task == "" {
 		lines = append(lines, steps(&run)...)
-		slices.SortStableFunc(lines, func(a, b agg.LogLine) int { return a.At.Compare(b.At) })
+		sorting.StableBy(lines, func(a, b agg.LogLine) int { return a.At.Compare(b.At) })
 	}
 	return lines, nil
 }

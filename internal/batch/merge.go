@@ -13,6 +13,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // A day is the merge of its hours, a week or month the merge of its days, and nothing else but a base, when hours have left. What makes that safe:
@@ -225,7 +226,7 @@ func (c cells) aggregate(p period, show columns) agg.Aggregate {
 		a.Cells[g] = cell.Append(nil)
 	}
 	for _, rows := range a.Rows {
-		slices.SortFunc(rows, func(a, b agg.Row) int { return cmp.Compare(a.Model, b.Model) })
+		sorting.By(rows, func(a, b agg.Row) int { return cmp.Compare(a.Model, b.Model) })
 	}
 	return a
 }

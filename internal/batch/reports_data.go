@@ -11,6 +11,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // document gathers what a report of a kind says about a period.
@@ -70,7 +71,7 @@ func (p *reporter) look(ctx context.Context, k report.Kind, period report.Period
 			s.Models = append(s.Models, *r)
 		}
 	}
-	slices.SortFunc(s.Models, func(a, b agg.Row) int {
+	sorting.By(s.Models, func(a, b agg.Row) int {
 		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Model, b.Model))
 	})
 	before := period.Previous(l.name)

@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 const (
@@ -216,7 +217,7 @@ func (j *janitor) byCaps(logs []*partLog) {
 			all = append(all, candidate{l, i})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int {
+	sorting.StableBy(all, func(a, b candidate) int {
 		return a.log.segments[a.i].modified.Compare(b.log.segments[b.i].modified)
 	})
 	bytes, batches := u.bytes.Load(), u.batches.Load()

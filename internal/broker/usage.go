@@ -7,11 +7,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 const indexEntry = 15 // bytes for one batch in an index file of the engine
@@ -99,7 +100,7 @@ func scanLog(dir string) ([]segment, error) {
 		}
 		list = append(list, s)
 	}
-	slices.SortFunc(list, func(a, b segment) int { return int(min(max(a.base-b.base, -1), 1)) })
+	sorting.By(list, func(a, b segment) int { return int(min(max(a.base-b.base, -1), 1)) })
 	return list, nil
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // GroupInfo describes a consumer group.
@@ -142,7 +144,7 @@ func (b *Bus) describeGroups(ctx context.Context, ids []string) ([]GroupInfo, er
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b GroupInfo) int { return cmp.Compare(a.ID, b.ID) })
+	sorting.By(out, func(a, b GroupInfo) int { return cmp.Compare(a.ID, b.ID) })
 	return out, nil
 }
 

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // Topic is a topic as GET /topics and hxp topics list show it.
@@ -67,7 +67,7 @@ func (a *API) getTopics(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(infos, func(a, b bus.TopicInfo) int { return strings.Compare(a.Name, b.Name) })
+	sorting.By(infos, func(a, b bus.TopicInfo) int { return strings.Compare(a.Name, b.Name) })
 	out := topicList{Topics: []Topic{}}
 	for _, t := range infos {
 		if t.Name <= p.after {

@@ -7,11 +7,12 @@ import (
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // survey orders the files by place and finds the copies among all rows of the hour, in as many passes as the memory asks for.
 func (c *compaction) survey(ctx context.Context) error {
-	slices.SortFunc(c.files, event.LakeFile.ComparePlace)
+	sorting.By(c.files, event.LakeFile.ComparePlace)
 	rows := int64(0)
 	for i := range c.files {
 		if kindOf(&c.files[i]) == event.NoKind {

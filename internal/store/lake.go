@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // Positions returns the first unpublished offset of every partition that the lake knows.
@@ -157,7 +158,7 @@ func touchHours(ctx context.Context, tx *sql.Tx, files []event.LakeFile, now int
 	for i := range files {
 		touched[i] = topicHour{files[i].Topic, files[i].Hour}
 	}
-	slices.SortFunc(touched, func(a, b topicHour) int {
+	sorting.By(touched, func(a, b topicHour) int {
 		return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.topic, b.topic))
 	})
 	for part := range slices.Chunk(slices.Compact(touched), rowsPerStatement) {

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"math"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // contribution is what one value of one dimension had to do with the change of a metric between two spans.
@@ -107,7 +107,7 @@ func compare(a, b Result, m agg.Metric) compareAnswer {
 			ans.Contributions = append(ans.Contributions, c)
 		}
 	}
-	slices.SortFunc(ans.Contributions, func(x, y contribution) int {
+	sorting.By(ans.Contributions, func(x, y contribution) int {
 		return cmp.Or(cmp.Compare(math.Abs(y.Change), math.Abs(x.Change)), cmp.Compare(x.Dimension, y.Dimension), cmp.Compare(text(x.Value), text(y.Value)))
 	})
 	return ans

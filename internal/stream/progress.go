@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // progress is what is known of one input partition.
@@ -76,7 +77,7 @@ func sortedSources[V any](m map[source]V) []source {
 	for s := range m {
 		out = append(out, s)
 	}
-	slices.SortFunc(out, func(a, b source) int {
+	sorting.By(out, func(a, b source) int {
 		if a.Topic != b.Topic {
 			return slices.Index(kindTopics, a.Topic) - slices.Index(kindTopics, b.Topic)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 const maxWindow = 400 * 24 * 3600 // seconds; older panes are gone
@@ -73,7 +74,7 @@ func (q *question) group(cells map[agg.Key]*agg.Cell) (*agg.Cell, []keyed) {
 	for k, c := range by {
 		groups = append(groups, keyed{k, c})
 	}
-	slices.SortFunc(groups, func(a, b keyed) int {
+	sorting.By(groups, func(a, b keyed) int {
 		return cmp.Or(cmp.Compare(b.cell.Requests, a.cell.Requests), cmp.Compare(b.cell.Events, a.cell.Events),
 			cmp.Compare(a.key.Model, b.key.Model), cmp.Compare(a.key.Tenant, b.key.Tenant))
 	})

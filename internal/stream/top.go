@@ -9,6 +9,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // userDimension is known to GET /analytics/top alone: users are too many for panes.
@@ -77,7 +78,7 @@ func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric) {
 			a.Items = append(a.Items, topItem{shown(g.key, q.groupBy), v})
 		}
 	}
-	slices.SortStableFunc(a.Items, func(x, y topItem) int { return cmp.Compare(y.Value, x.Value) })
+	sorting.StableBy(a.Items, func(x, y topItem) int { return cmp.Compare(y.Value, x.Value) })
 }
 
 func (s *Service) topUsers(a *topAnswer, q question, of func(spend) int64) {
@@ -96,7 +97,7 @@ func (s *Service) topUsers(a *topAnswer, q question, of func(spend) int64) {
 		}
 		a.Items = append(a.Items, topItem{map[string]*string{a.By: &user}, number(x)})
 	}
-	slices.SortFunc(a.Items, func(x, y topItem) int {
+	sorting.By(a.Items, func(x, y topItem) int {
 		return cmp.Or(cmp.Compare(y.Value, x.Value), strings.Compare(*x.Key[a.By], *y.Key[a.By]))
 	})
 }

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // defaultActive is how many runs of a backfill are under way at the same time when it does not say.
@@ -109,7 +109,7 @@ func (a *API) getBackfills(_ http.ResponseWriter, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(all, func(x, y agg.Backfill) int {
+	sorting.By(all, func(x, y agg.Backfill) int {
 		n := int(x.ID - y.ID)
 		if len(keys) > 0 && keys[0].desc {
 			n = -n

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // choice is which runs a list shows: what the scheduler can choose itself, and what is left to do here.
@@ -109,7 +110,7 @@ func (a *API) runs(ctx context.Context, c *choice) ([]agg.Run, int, error) {
 		return nil, 0, err
 	}
 	all := slices.DeleteFunc(p.Runs, func(r agg.Run) bool { return !c.takes(&r) })
-	slices.SortStableFunc(all, func(x, y agg.Run) int { return c.compare(&x, &y) })
+	sorting.StableBy(all, func(x, y agg.Run) int { return c.compare(&x, &y) })
 	if c.page.limit == 0 {
 		c.page.limit = maxLimit
 	}

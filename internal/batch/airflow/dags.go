@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // dagsOf reads the filters of a list of DAGs and returns those that match, in order.
@@ -35,7 +36,7 @@ func (a *API) dagsOf(r *http.Request) (all []agg.DAG, pg page, err error) {
 	if len(keys) == 0 {
 		keys = []sortKey{{"dag_id", false}}
 	}
-	slices.SortStableFunc(all, func(x, y agg.DAG) int { return compareDAGs(keys, &x, &y) })
+	sorting.StableBy(all, func(x, y agg.DAG) int { return compareDAGs(keys, &x, &y) })
 	return all, pg, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 var taskStates = []string{"removed", "scheduled", "queued", "running", "success", "restarting", "failed", "up_for_retry", "up_for_reschedule", "upstream_failed", "skipped", "deferred", "awaiting_input"}
@@ -100,7 +101,7 @@ func (a *API) listInstances(r *http.Request, c *instanceChoice) (any, error) {
 	for i := range runs {
 		all = append(all, a.instanceViews(&runs[i], func(t *agg.Task) bool { return c.takes(&runs[i], t) })...)
 	}
-	slices.SortStableFunc(all, func(x, y taskInstanceView) int {
+	sorting.StableBy(all, func(x, y taskInstanceView) int {
 		for _, k := range c.order {
 			n := compareInstances(k.field, &x, &y)
 			if k.desc {

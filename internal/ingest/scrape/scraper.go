@@ -12,6 +12,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -147,5 +148,5 @@ func (s *Scraper) keep(ctx context.Context, loops map[*target]running, list []*t
 }
 
 func sortLabels(labels []prom.Label) {
-	slices.SortFunc(labels, func(a, b prom.Label) int { return strings.Compare(a.Name, b.Name) })
+	sorting.By(labels, func(a, b prom.Label) int { return strings.Compare(a.Name, b.Name) })
 }

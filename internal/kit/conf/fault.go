@@ -3,8 +3,9 @@ package conf
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // origin is where a value came from. The zero value is the default.
@@ -90,7 +91,7 @@ func (fs Faults) Error() string {
 
 // sorted orders faults and drops repetitions, which come from a variable that serves several settings.
 func sorted(fs Faults) Faults {
-	slices.SortStableFunc(fs, func(a, b Fault) int {
+	sorting.StableBy(fs, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.at.kind, b.at.kind), strings.Compare(a.at.file, b.at.file), cmp.Compare(a.at.line, b.at.line), cmp.Compare(a.at.col, b.at.col), strings.Compare(a.at.name, b.at.name))
 	})
 	var out Faults

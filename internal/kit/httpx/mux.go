@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -82,7 +83,7 @@ func (m *Mux) Routes() []Route {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := slices.Clone(m.routes)
-	slices.SortStableFunc(out, func(a, b Route) int {
+	sorting.StableBy(out, func(a, b Route) int {
 		if c := strings.Compare(a.Path, b.Path); c != 0 {
 			return c
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // Test is events at times of their own and the alerts that the rule must make of them, no more and no fewer.
@@ -268,7 +269,7 @@ func (t *Test) timeline() ([]event.Event, error) {
 			out = append(out, e)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b event.Event) int { return int(min(max(a.Time-b.Time, -1), 1)) })
+	sorting.StableBy(out, func(a, b event.Event) int { return int(min(max(a.Time-b.Time, -1), 1)) })
 	return out, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // State of an episode.
@@ -259,7 +260,7 @@ func (r *compiled) explain(g *group, p *episode, d *Decision) {
 			d.Top = append(d.Top, Share{name, v.text, float64(count) / float64(n), n})
 		}
 	}
-	slices.SortFunc(d.Top, func(a, b Share) int {
+	sorting.By(d.Top, func(a, b Share) int {
 		return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Value, b.Value))
 	})
 	d.Top = d.Top[:min(len(d.Top), maxShares)]

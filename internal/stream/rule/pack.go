@@ -4,6 +4,8 @@ import (
 	"embed"
 	"fmt"
 	"slices"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // packFiles are the rules that come with hxp, one in each file.
@@ -29,6 +31,6 @@ func Pack() []Rule {
 		}
 		out = append(out, rules...)
 	}
-	slices.SortFunc(out, func(a, b Rule) int { return slices.Compare([]string{a.Name}, []string{b.Name}) })
+	sorting.By(out, func(a, b Rule) int { return slices.Compare([]string{a.Name}, []string{b.Name}) })
 	return out
 }
