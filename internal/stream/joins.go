@@ -26,6 +26,7 @@ type joins struct {
 
 	log     *slog.Logger
 	spare   spares
+	count   uint64    // batches so far
 	batches []*joined // taken from the table and not yet acknowledged
 	taken   time.Time // when the last batch was
 	owner   bool      // the last unit that counted was ours, so it is ours to write
@@ -38,7 +39,9 @@ type joins struct {
 
 // joined is a batch of records on its way to hxp-correlations. It goes when everything counts that it was made of.
 type joined struct {
+	number uint64 // of the batches of this program
 	value  []byte
+	head   int // bytes of value before the records
 	needs  []position
 	sent   time.Time
 	flying bool
@@ -148,12 +151,13 @@ const (
 	joinedVer   = 1
 )
 
-// joinedHead begins a record of hxp-correlations: who wrote it and what it is for. Records of the joins follow.
-func (j *joins) joinedHead() []byte {
-	b := append(make([]byte, 0, 32), joinedMagic...)
+// appendHead begins a record of hxp-correlations: who wrote it, what it is for, and its number. Records of the joins follow.
+func (j *joins) appendHead(b []byte) []byte {
+	b = append(b, joinedMagic...)
 	b = append(append(b, joinedVer), j.program[:]...)
 	b = binary.AppendUvarint(b, uint64(j.of))
-	return binary.AppendUvarint(b, uint64(j.number))
+	b = binary.AppendUvarint(b, uint64(j.number))
+	return binary.AppendUvarint(b, j.count)
 }
 
 // take makes a batch of what is joined: at once when it is ours to write, else what the owner has not written in time.
@@ -180,13 +184,15 @@ func (l *lane) takeJoined(now time.Time) {
 		}
 		upTo = clock - patience.Microseconds()
 	}
-	head := j.joinedHead()
-	value := j.table.Take(append(j.spare.pop(), head...), upTo)
-	if len(value) == len(head) {
+	value := j.appendHead(j.spare.pop())
+	head := len(value)
+	value = j.table.Take(value, upTo)
+	if len(value) == head {
 		j.spare.push(value)
 		return
 	}
-	b := &joined{value: value}
+	b := &joined{number: j.count, value: value, head: head}
+	j.count++
 	for src, f := range l.folders {
 		b.needs = append(b.needs, position{src, f.open.header.To})
 	}

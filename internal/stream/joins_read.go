@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -65,12 +64,12 @@ func (j *joins) absorb(value []byte) error {
 	if string(d.bytes(len(joinedMagic))) != joinedMagic || d.byte() != joinedVer {
 		return errors.New("not joined records in a version that this program knows")
 	}
-	program, of, number := [16]byte(make([]byte, 16)), uint64(0), uint64(0)
+	var program [16]byte
 	copy(program[:], d.bytes(len(program)))
-	of, number = d.uvarint(), d.uvarint()
-	if program == j.program { // it is in the topic, and a snapshot made before its acknowledgement must not say that it is not
-		j.batches = slices.DeleteFunc(j.batches, func(b *joined) bool { return bytes.Equal(b.value, value) })
-		return d.err
+	of, number, batch := d.uvarint(), d.uvarint(), d.uvarint()
+	if d.err == nil && program == j.program { // it is in the topic, and a snapshot made before its acknowledgement must not say that it is not
+		j.batches = slices.DeleteFunc(j.batches, func(b *joined) bool { return number == uint64(j.number) && b.number == batch })
+		return nil
 	}
 	if d.err != nil || of != uint64(j.of) || number != uint64(j.number) {
 		return d.err
@@ -146,7 +145,7 @@ func (j *joins) state() []byte {
 	b = binary.AppendVarint(b, j.next)
 	b = binary.AppendUvarint(b, uint64(len(j.batches)))
 	for _, joined := range j.batches {
-		b = appendBytes(b, joined.value[len(j.joinedHead()):])
+		b = appendBytes(b, joined.value[joined.head:])
 	}
 	return j.table.AppendState(b)
 }

@@ -67,7 +67,9 @@ func (w *world) written(compete bool) idsOf {
 	for _, m := range w.joined.values {
 		d := decoder{src: m.Value}
 		d.bytes(len(joinedMagic) + 1 + 16)
-		if of, number := d.uvarint(), d.uvarint(); d.err != nil || of != joinNumbers || number != 0 {
+		of, number := d.uvarint(), d.uvarint()
+		d.uvarint()
+		if d.err != nil || of != joinNumbers || number != 0 {
 			w.t.Fatalf("a record of %d join numbers for number %d, %v", of, number, d.err)
 		}
 		for src := d.src; len(src) > 0; {
