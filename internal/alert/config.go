@@ -1,9 +1,11 @@
 package alert
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+	"github.com/hxp-enterprise/hxp/internal/alert/target"
 )
 
 // Config is the section responses of event-processing-api.yaml. Every rail has bounds here and none can be switched off.
@@ -27,6 +29,16 @@ type Config struct {
 	FlapCycles     int           `yaml:"flap_cycles" env:"HXP_RESPONSES_FLAP_CYCLES" default:"3" min:"1" max:"3" doc:"A rule whose changes were made and taken back so often within flap_window is left alone for flap_freeze."`
 	FlapWindow     time.Duration `yaml:"flap_window" env:"HXP_RESPONSES_FLAP_WINDOW" default:"1h" min:"1m" max:"24h" doc:"Time over which they are counted."`
 	FlapFreeze     time.Duration `yaml:"flap_freeze" env:"HXP_RESPONSES_FLAP_FREEZE" default:"1h" min:"1m" max:"168h" doc:"Time for which the rule is left alone."`
+
+	Targets []target.Config `yaml:"targets" doc:"The systems that rules may act on. A rule names a target; it knows no addresses."`
+}
+
+// Validate reports what is wrong between targets.
+func (c Config) Validate() error {
+	if err := target.CheckNames(c.Targets); err != nil {
+		return fmt.Errorf("targets: %w", err)
+	}
+	return nil
 }
 
 func (c Config) limits() respond.Limits {

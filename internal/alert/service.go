@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+	"github.com/hxp-enterprise/hxp/internal/alert/target"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -43,13 +44,17 @@ const SwitchFile = "responses.off"
 // New makes a service on b.
 func New(cfg Config, b *bus.Bus, o Options) (*Service, error) {
 	s := &Service{cfg: cfg, bus: b, log: o.Log.With("service", "alert"), offFile: filepath.Join(o.DataDir, SwitchFile), reads: make(chan struct{}, 4)}
+	targets, err := target.New(cfg.Targets)
+	if err != nil {
+		return nil, err
+	}
 	j, err := newJournal(b, s.log)
 	if err != nil {
 		return nil, err
 	}
 	s.journal, s.metrics = j, newMetrics(o.Registry, s)
 	s.machine = respond.New(respond.Options{
-		Limits: cfg.limits(), Owner: owner(), Journal: j, Targets: nil, Kill: s.killed, Lag: o.Lag, Observer: s.metrics, Log: s.log,
+		Limits: cfg.limits(), Owner: owner(), Journal: j, Targets: targets, Kill: s.killed, Lag: o.Lag, Observer: s.metrics, Log: s.log,
 	})
 	j.apply, j.reset = s.machine.Apply, s.machine.Reset
 	return s, nil

@@ -293,11 +293,10 @@ func (m *Machine) launch(id string, f func(ctx context.Context, r *Response, t T
 	m.mu.Unlock()
 	go func() {
 		defer m.work.Done()
-		defer func() {
+		defer func() { // what is still to be done is due with the next tick, so that a log that is away is not asked all the time
 			m.mu.Lock()
 			delete(m.running, id)
 			m.mu.Unlock()
-			m.wake()
 		}()
 		f(ctx, &now, m.target(now.Order.Target))
 	}()

@@ -372,7 +372,7 @@ func (m *Machine) resume(ctx context.Context, r *Response, t Target) {
 		m.verify(ctx, r, t, found)
 	case s.InPlace:
 		m.applied(ctx, r, t, found, nil, "it was found in place after an interruption")
-	case untouched:
+	case untouched || s.Again:
 		m.apply(ctx, r, t, found)
 	default:
 		m.unsure(ctx, r, t, found, errors.New("it was interrupted"))

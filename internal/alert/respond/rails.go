@@ -32,6 +32,7 @@ type Sight struct {
 	Before  []byte // JSON that Revert needs, and that shows what was
 	InPlace bool   // it is already as it shall be
 	Blind   bool   // the target cannot tell what it looks like
+	Again   bool   // the change may be made again without harm
 	Lasting bool   // the change stays until it is taken back
 	Takes   string // endpoint that is taken out of its group, "" = none
 	Group   []Endpoint

@@ -1,0 +1,173 @@
+// Package target speaks to the systems that responses change: LiteLLM, the vLLM router, anything with an HTTP API, webhooks, and
+// incident services.
+//
+// In come orders that name a configured target; out go HTTP requests to the addresses of the configuration and to no others:
+// redirects are refused, no proxy is asked, answers are read up to a megabyte, and every call ends with its context. Each target
+// says what it looked like before it is changed, tells a change that is in place from one that is not, and takes back only what
+// still is as it was made. Secrets come from the environment and appear in no error.
+package target
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+)
+
+// Config is one element of responses.targets.
+type Config struct {
+	Name      string            `yaml:"name" doc:"Name by which rules know the target."`
+	Type      string            `yaml:"type" enum:"litellm,vllm_router,http,webhook,incident" doc:"What speaks there: the LiteLLM proxy, the router of vLLM's production stack, any HTTP API by calls of one's own, a webhook, or an incident service that understands PagerDuty's Events API v2."`
+	URL       string            `yaml:"url" doc:"http or https address, without a query. Nothing else is ever asked, and redirects are refused."`
+	TokenEnv  string            `yaml:"token_env" doc:"Environment variable whose text is sent as Authorization: Bearer; for incident it is the routing key, for webhook the signing secret."`
+	Headers   map[string]string `yaml:"headers" doc:"Further headers; env:NAME takes the value from the environment."`
+	Endpoints map[string]string `yaml:"endpoints" doc:"The group that the target serves with: names as the target has them (LiteLLM model ids, vLLM engine ids) with the address of their health, which answers 2xx while they work."`
+	Actions   []string          `yaml:"actions" doc:"http and webhook: the actions that it can do; all when empty."`
+	Phases    []string          `yaml:"phases" default:"apply" enum:"check,apply,verify,revert" doc:"webhook: what it is called for. Without revert its changes are not taken back."`
+	Check     string            `yaml:"check" doc:"http: METHOD /path that tells the state as a JSON object, such as GET /admin/{endpoint}; {NAME} is a text of the action."`
+	Field     string            `yaml:"field" default:"applied" doc:"http: the field of that object which is true while the change is in place."`
+	Apply     string            `yaml:"apply" doc:"http: METHOD /path that makes the change."`
+	Revert    string            `yaml:"revert" doc:"http: METHOD /path that takes it back; without one there is nothing to take back."`
+}
+
+// MaxTargets bounds the list, maxEndpoints a group.
+const (
+	MaxTargets   = 200
+	maxEndpoints = 1000
+)
+
+// Validate reports what is wrong with one target.
+func (c Config) Validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Name == "" || len(c.Name) > 128 {
+		wrong("name: give the target a name of up to 128 bytes")
+	}
+	if c.Type == "" {
+		wrong("type: say what speaks there: litellm, vllm_router, http, webhook or incident")
+	}
+	if err := address(c.URL); err != nil {
+		wrong("url: %w", err)
+	}
+	if len(c.Endpoints) > maxEndpoints {
+		wrong("endpoints: more than %d", maxEndpoints)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Endpoints)) {
+		if err := address(c.Endpoints[name]); c.Endpoints[name] != "" && err != nil {
+			wrong("endpoints: %s: %w", name, err)
+		}
+	}
+	for _, a := range c.Actions {
+		if !slices.Contains(respond.Actions, a) {
+			wrong("actions: %q is none of %s", a, strings.Join(respond.Actions, ", "))
+		}
+	}
+	if c.Type == "http" {
+		errs = append(errs, c.checkCalls()...)
+	}
+	return errors.Join(errs...)
+}
+
+// checkCalls reports what is wrong with the calls of a target of type http.
+func (c Config) checkCalls() (errs []error) {
+	for key, call := range map[string]string{"check": c.Check, "apply": c.Apply, "revert": c.Revert} {
+		if call == "" && key == "revert" {
+			continue
+		}
+		if _, _, err := splitCall(call); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	return errs
+}
+
+func splitCall(call string) (method, path string, err error) {
+	method, path, _ = strings.Cut(call, " ")
+	if !slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, method) || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?# ") {
+		return "", "", errors.New("write METHOD /path, such as POST /admin/{endpoint}/drain, without a query")
+	}
+	return method, path, nil
+}
+
+func address(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("write an address that begins with http:// or https://")
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("write the address without a user, a query and a fragment; secrets belong into the environment")
+	}
+	return nil
+}
+
+// CheckNames reports what is wrong between targets.
+func CheckNames(list []Config) error {
+	if len(list) > MaxTargets {
+		return fmt.Errorf("%d targets; at most %d are known", len(list), MaxTargets)
+	}
+	seen := map[string]bool{}
+	for _, c := range list {
+		if seen[c.Name] {
+			return fmt.Errorf("two targets are called %q", c.Name)
+		}
+		seen[c.Name] = true
+	}
+	return nil
+}
+
+// New makes the targets by name. It fails when a variable of the environment is not set.
+func New(list []Config) (map[string]respond.Target, error) {
+	out := map[string]respond.Target{}
+	var errs []error
+	for _, c := range list {
+		t, err := c.open()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("responses.targets: %s: %w", c.Name, err))
+			continue
+		}
+		out[c.Name] = t
+	}
+	return out, errors.Join(errs...)
+}
+
+func (c Config) open() (respond.Target, error) {
+	caller, err := newCaller(c)
+	if err != nil {
+		return nil, err
+	}
+	switch c.Type {
+	case "litellm":
+		return newLiteLLM(caller), nil
+	case "vllm_router":
+		return &vllmRouter{caller}, nil
+	case "http":
+		return newGeneric(c, caller)
+	case "webhook":
+		return &webhook{caller, c.Phases, c.Actions}, nil
+	case "incident":
+		return &incident{caller}, nil
+	}
+	return nil, fmt.Errorf("there is no type %q", c.Type)
+}
+
+// secret reads env:NAME.
+func secret(text string) (string, error) {
+	name, ok := strings.CutPrefix(text, "env:")
+	if !ok {
+		return text, nil
+	}
+	return fromEnv(name)
+}
+
+func fromEnv(name string) (string, error) {
+	v, ok := os.LookupEnv(name)
+	if !ok || v == "" {
+		return "", fmt.Errorf("the environment has no %s", name)
+	}
+	return v, nil
+}

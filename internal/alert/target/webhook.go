@@ -1,0 +1,127 @@
+package target
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+)
+
+// webhook tells somebody else to act. Which phases it is called for says how much the other side can: with check, verify and revert it
+// is a target like the others, without them it is told once.
+type webhook struct {
+	*caller
+	phases  []string
+	actions []string
+}
+
+// hookCall is the body of a call.
+type hookCall struct {
+	Phase  string          `json:"phase"`
+	ID     string          `json:"id"` // of the response; the same at each try
+	Order  *respond.Order  `json:"order"`
+	Before json.RawMessage `json:"before,omitempty"`
+}
+
+// hookAnswer may be the body of an answer; an empty one is as good as {}.
+type hookAnswer struct {
+	OK      *bool           `json:"ok"` // false = no, and detail says why
+	Detail  string          `json:"detail"`
+	InPlace *bool           `json:"in_place"`
+	State   json.RawMessage `json:"state"`
+}
+
+func (w *webhook) has(phase string) bool { return slices.Contains(w.phases, phase) }
+
+// Can is part of respond.Target.
+func (w *webhook) Can(o *respond.Order) error {
+	if len(w.actions) > 0 && !slices.Contains(w.actions, o.Action) {
+		return cannot(o, "webhook", w.actions...)
+	}
+	if takesEndpoint(o) {
+		return needs(o, "endpoint")
+	}
+	return nil
+}
+
+// post calls the other side, signed as Standard Webhooks has it when there is a secret.
+func (w *webhook) post(ctx context.Context, phase, key string, o *respond.Order, before []byte) (*hookAnswer, error) {
+	body, err := json.Marshal(hookCall{phase, key, o, before})
+	if err != nil {
+		return nil, err
+	}
+	id, at := key+"-"+phase, strconv.FormatInt(time.Now().Unix(), 10)
+	headers := map[string]string{"webhook-id": id, "webhook-timestamp": at}
+	if w.token != "" {
+		mac := hmac.New(sha256.New, []byte(w.token))
+		fmt.Fprintf(mac, "%s.%s.%s", id, at, body)
+		headers["webhook-signature"] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	}
+	text, err := w.send(ctx, http.MethodPost, "", id, body, headers)
+	if err != nil {
+		return nil, err
+	}
+	a := &hookAnswer{}
+	if err := json.Unmarshal(text, a); err != nil && w.has("check") && phase == "check" {
+		return nil, fmt.Errorf("the webhook answers to check with something else than expected: %w", err)
+	}
+	if a.OK != nil && !*a.OK {
+		return nil, fmt.Errorf("the webhook says no to %s: %s", phase, clip(a.Detail))
+	}
+	return a, nil
+}
+
+// Check is part of respond.Target.
+func (w *webhook) Check(ctx context.Context, o *respond.Order) (*respond.Sight, error) {
+	s := &respond.Sight{Lasting: w.has("revert"), Blind: true}
+	if w.has("check") {
+		a, err := w.post(ctx, "check", "", o, nil)
+		if err != nil {
+			return nil, err
+		}
+		if a.InPlace == nil {
+			return nil, errors.New("the webhook answers to check without in_place")
+		}
+		s.InPlace, s.Blind, s.Before = *a.InPlace, false, state(map[string]any{"in_place": *a.InPlace})
+		if len(a.State) > 0 {
+			s.Before = a.State
+		}
+	}
+	if takesEndpoint(o) {
+		s.Takes, s.Group = o.With["endpoint"], w.configured(ctx)
+	}
+	return s, nil
+}
+
+// Apply is part of respond.Target.
+func (w *webhook) Apply(ctx context.Context, key string, o *respond.Order, s *respond.Sight) ([]byte, error) {
+	a, err := w.post(ctx, "apply", key, o, s.Before)
+	if err != nil {
+		return nil, err
+	}
+	return a.State, nil
+}
+
+// Verify is part of respond.Target.
+func (w *webhook) Verify(ctx context.Context, key string, o *respond.Order, s *respond.Sight) error {
+	if !w.has("verify") {
+		return nil
+	}
+	_, err := w.post(ctx, "verify", key, o, s.Before)
+	return err
+}
+
+// Revert is part of respond.Target.
+func (w *webhook) Revert(ctx context.Context, key string, o *respond.Order, before, _ []byte) (string, error) {
+	_, err := w.post(ctx, "revert", key, o, before)
+	return "", err
+}
