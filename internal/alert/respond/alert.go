@@ -19,6 +19,7 @@ type Alert struct {
 	Version    string            `json:"version"`
 	State      string            `json:"state"`
 	Severity   string            `json:"severity"`
+	Class      string            `json:"class"` // page or ticket; each has episodes of its own
 	Key        Key               `json:"key"`
 	Mode       string            `json:"mode"`
 	Actions    []Action          `json:"actions"`
@@ -83,6 +84,8 @@ func ParseAlert(value []byte) (*Alert, error) {
 		return nil, fmt.Errorf("it has no id of 1 to %d bytes", maxName)
 	case a.Rule == "" || len(a.Rule) > maxName:
 		return nil, fmt.Errorf("it names no rule of 1 to %d bytes", maxName)
+	case len(a.Version) > maxName || len(a.Class) > maxName || len(a.Severity) > maxName || len(a.Mode) > maxName || len(a.Value) > maxName || len(a.Threshold) > maxName:
+		return nil, errors.New("one of version, class, severity, mode, value and threshold is too long")
 	case len(a.Actions) > maxActions:
 		return nil, fmt.Errorf("it has %d actions; at most %d are read", len(a.Actions), maxActions)
 	case tooLong(a.Key) || tooLong(a.Labels):
@@ -122,11 +125,11 @@ func (a *Alert) Moment() time.Time {
 }
 
 // subject tells alerts of one rule apart by what they are about, over all episodes.
-func (a *Alert) subject() string { return subject(a.Rule, a.Key) }
+func (a *Alert) subject() string { return subject(a.Rule, a.Class, a.Key) }
 
-func subject(rule string, key Key) string {
+func subject(rule, class string, key Key) string {
 	var b strings.Builder
-	b.WriteString(rule)
+	b.WriteString(rule + "\x00" + class)
 	for _, name := range slices.Sorted(maps.Keys(key)) {
 		fmt.Fprintf(&b, "\x00%s=%s", name, key[name])
 	}
@@ -146,8 +149,8 @@ func (a *Alert) id(x Action) string {
 // order is all that a response to x needs to know of the alert.
 func (a *Alert) order(x Action) *Order {
 	return &Order{
-		Rule: a.Rule, Version: a.Version, Alert: a.ID, Severity: a.Severity, Key: a.Key, Mode: a.Mode, Action: x.Type, Target: x.Target, With: a.filled(x.With),
-		Value: a.Value, Threshold: a.Threshold, RequestIDs: a.RequestIDs, CausedAt: stamp(a.Moment()), StartsAt: stamp(a.StartsAt),
+		Rule: a.Rule, Version: a.Version, Alert: a.ID, Severity: a.Severity, Class: a.Class, Key: a.Key, Mode: a.Mode, Action: x.Type, Target: x.Target, With: a.filled(x.With),
+		Value: a.Value, Threshold: a.Threshold, RequestIDs: a.RequestIDs, CausedAt: stamp(a.Moment()), StartsAt: stamp(a.StartsAt), At: stamp(a.At),
 	}
 }
 
@@ -173,6 +176,7 @@ type Order struct {
 	Version    string            `json:"version,omitempty"`
 	Alert      string            `json:"alert"`
 	Severity   string            `json:"severity,omitempty"`
+	Class      string            `json:"class,omitempty"`
 	Key        Key               `json:"key,omitempty"`
 	Mode       string            `json:"mode"`
 	Action     string            `json:"action"`
@@ -183,7 +187,11 @@ type Order struct {
 	RequestIDs []string          `json:"request_ids,omitempty"`
 	CausedAt   time.Time         `json:"caused_at,omitzero"`
 	StartsAt   time.Time         `json:"starts_at,omitzero"`
+	At         time.Time         `json:"at,omitzero"` // of the decision
 }
+
+// subject is that of its alert.
+func (o *Order) subject() string { return subject(o.Rule, o.Class, o.Key) }
 
 // aim is what the order is about: where two orders have the same aim, the second one waits.
 func (o *Order) aim() string {

@@ -29,13 +29,22 @@ func (m *Machine) see(a *Alert, now time.Time) {
 		m.subjects[name] = s
 	}
 	firing := a.State == "firing"
-	if a.At.Before(s.at) || a.State != "firing" && a.State != "resolved" && a.State != "lapsed" {
+	if stamp(a.At).Before(s.at) || a.State != "firing" && a.State != "resolved" && a.State != "lapsed" {
 		return // partitions of the topic are read side by side
 	}
 	if s.since.IsZero() || firing != s.firing {
 		s.since = now
 	}
-	s.firing, s.at, s.seen = firing, a.At, now
+	s.firing, s.at, s.seen = firing, stamp(a.At), now
+}
+
+// heard is what is known of the alert of an order; nil while it, or a later one of its subject, was not read here: another instance
+// can be ahead. It is called under the lock.
+func (m *Machine) heard(o *Order) *subjectState {
+	if s := m.subjects[o.subject()]; s != nil && !s.at.Before(o.At) {
+		return s
+	}
+	return nil
 }
 
 // forgetSubjects drops what has been over for long. It is called under the lock.

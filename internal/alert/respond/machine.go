@@ -168,8 +168,8 @@ func (m *Machine) outside(o *Order, now time.Time) Outside {
 	if m.o.Lag != nil {
 		out.Lag, out.Known = m.o.Lag()
 	}
-	if s := m.subjects[subject(o.Rule, o.Key)]; s != nil {
-		out.Firing = s.firing
+	if s := m.heard(o); s != nil {
+		out.Heard, out.Firing = true, s.firing
 	}
 	return out
 }

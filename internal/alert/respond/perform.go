@@ -49,7 +49,7 @@ func (m *Machine) due(ctx context.Context, r *Response, now time.Time) func() {
 		if why := m.lapsed(r, now); why != "" {
 			return func() { m.expire(ctx, id, why) }
 		}
-		if r.State == Approved && m.book.busy(r) == nil {
+		if r.State == Approved && m.book.busy(r) == nil && m.heard(&r.Order) != nil {
 			return start(m.perform)
 		}
 	case r.InPlace():
@@ -59,7 +59,7 @@ func (m *Machine) due(ctx context.Context, r *Response, now time.Time) func() {
 }
 
 func (m *Machine) lapsed(r *Response, now time.Time) string {
-	s := m.subjects[subject(r.Order.Rule, r.Order.Key)]
+	s := m.heard(&r.Order)
 	switch {
 	case !now.Before(r.ExpiresAt) && r.State == Proposed:
 		return "nobody approved it in time"
@@ -91,12 +91,14 @@ func (m *Machine) dueInPlace(ctx context.Context, r *Response, now time.Time, st
 	return nil
 }
 
-// calm tells whether the alert fires, and for how long it has been over. What is not known any more counts as over.
+// calm tells whether the alert fires, and for how long it has been over. What was never read here counts as over.
 func (m *Machine) calm(r *Response, now time.Time) (firing bool, over time.Duration) {
-	s := m.subjects[subject(r.Order.Rule, r.Order.Key)]
+	s := m.heard(&r.Order)
 	switch {
-	case s == nil:
+	case s == nil && m.born.After(r.ProposedAt):
 		return false, now.Sub(m.born)
+	case s == nil:
+		return false, now.Sub(r.ProposedAt)
 	case s.firing:
 		return true, 0
 	}
@@ -111,7 +113,7 @@ func (m *Machine) alive(r *Response, now time.Time) bool {
 			return lag <= m.o.Limits.MaxLag
 		}
 	}
-	s := m.subjects[subject(r.Order.Rule, r.Order.Key)]
+	s := m.heard(&r.Order)
 	return s != nil && s.seen.After(r.UpdatedAt)
 }
 
@@ -218,7 +220,11 @@ func (m *Machine) claim(ctx context.Context, r *Response, s *Sight, change bool,
 			return nil, nil
 		}
 		if change {
-			no = m.book.admit(x, s, m.outside(&x.Order, now))
+			out := m.outside(&x.Order, now)
+			if !out.Heard && now.Before(x.ExpiresAt) {
+				return nil, nil // the alert is yet to be read here
+			}
+			no = m.book.admit(x, s, out)
 		}
 		if no != nil {
 			rec.What, rec.Reason, rec.Rail, rec.ClaimUntil, rec.Before, rec.Takes = WhatRefused, no.Reason, no.Rail, time.Time{}, nil, ""

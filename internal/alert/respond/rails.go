@@ -24,7 +24,8 @@ type Outside struct {
 	Kill   string        // why the kill switch is on that is not in the log, "" when it is not
 	Lag    time.Duration // of the windows, when Known
 	Known  bool
-	Firing bool // the alert still fires
+	Heard  bool // the alert was read here
+	Firing bool // and still fires
 }
 
 // Sight is what a target looks like before it is changed.
