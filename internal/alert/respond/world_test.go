@@ -48,20 +48,19 @@ func (l *memoryLog) Append(_ context.Context, value []byte) error {
 
 // fakeTarget is a group of endpoints that can be taken out.
 type fakeTarget struct {
-	mu              sync.Mutex
-	healthy         map[string]bool
-	out             map[string]bool
-	applies, backs  int
-	mostOut         int
-	refuseApply     bool // answers with an error and changes nothing
-	halfApply       bool // answers with an error and changes it all the same
-	hang            bool // changes it and never answers
-	dead            bool // answers nothing at all
-	failVerify      bool
-	failReverts     int
-	once            bool // what it does cannot be taken back
-	cannot          error
-	changedByOthers bool
+	mu             sync.Mutex
+	healthy        map[string]bool
+	out            map[string]bool
+	applies, backs int
+	mostOut        int
+	refuseApply    bool // answers with an error and changes nothing
+	halfApply      bool // answers with an error and changes it all the same
+	hang           bool // changes it and never answers
+	dead           bool // answers nothing at all
+	failVerify     bool
+	failReverts    int
+	once           bool // what it does cannot be taken back
+	cannot         error
 }
 
 func newFakeTarget(endpoints int) *fakeTarget {
