@@ -48,16 +48,21 @@ func (s *Service) readAlerts(ctx context.Context, from time.Time) error {
 	if err != nil {
 		return err
 	}
-	id, err := s.bus.TopicID(ctx, event.TopicAlerts)
+	shapes, err := s.bus.Shapes(ctx, event.TopicAlerts)
 	if err != nil {
 		return err
+	}
+	known, looked := len(at[event.TopicAlerts]), time.Now()
+	id := shapes[event.TopicAlerts].ID
+	if n := shapes[event.TopicAlerts].Partitions; known != n {
+		return fmt.Errorf("%d of %d partitions of %s have no leader now", n-known, n, event.TopicAlerts)
 	}
 	reader, err := s.bus.NewReader(at, bus.ReaderOptions{})
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
-	known, looked := len(at[event.TopicAlerts]), time.Now()
+	s.log.Debug("alerts are read", "since", from, "offsets", at[event.TopicAlerts])
 	for {
 		round, stop := context.WithTimeout(ctx, recount)
 		fetch, err := reader.Poll(round)

@@ -1,0 +1,200 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// gateway is a system with endpoints that can be drained.
+type gateway struct {
+	*httptest.Server
+	mu      sync.Mutex
+	drained map[string]bool
+	applies int
+	backs   int
+	hang    chan string // when set, a change is made and never answered; its endpoint comes here
+}
+
+func newGateway(t *testing.T) *gateway {
+	g := &gateway{drained: map[string]bool{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /admin/{endpoint}", func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		fmt.Fprintf(w, `{"drained":%v}`, g.drained[r.PathValue("endpoint")])
+	})
+	mux.HandleFunc("POST /admin/{endpoint}/{verb}", func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then the server hears that the other side is gone
+		endpoint, drain := r.PathValue("endpoint"), r.PathValue("verb") == "drain"
+		g.mu.Lock()
+		g.drained[endpoint] = drain
+		hang := g.hang
+		if drain {
+			g.applies++
+		} else {
+			g.backs++
+		}
+		g.mu.Unlock()
+		if drain && hang != nil {
+			hang <- endpoint
+			<-r.Context().Done()
+		}
+	})
+	g.Server = httptest.NewServer(mux)
+	t.Cleanup(g.Close)
+	return g
+}
+
+func (g *gateway) counts() (applies, backs int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.applies, g.backs
+}
+
+// config is a folder in which rules may act on the gateway by themselves, quickly.
+func (g *gateway) config(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	text := fmt.Sprintf(`responses:
+  automatic: true
+  deadline: 2s
+  settle: 100ms
+  recovery: 1s
+  targets:
+    - name: gateway
+      type: http
+      url: %s
+      check: GET /admin/{endpoint}
+      field: drained
+      apply: POST /admin/{endpoint}/drain
+      revert: POST /admin/{endpoint}/undrain
+      endpoints: {a: %s/health, b: %s/health}
+`, g.URL, g.URL, g.URL)
+	if err := os.MkdirAll(filepath.Join(dir, "services"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "services", "event-processing-api.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+type response struct {
+	ID, State, Reason, Rule string
+	InPlace                 bool `json:"in_place"`
+}
+
+func (h *instance) responses(t *testing.T) (out []response) {
+	t.Helper()
+	var list struct{ Responses []response }
+	h.get(t, "event-processing-api", "/responses", &list)
+	return list.Responses
+}
+
+// becomes waits until the one response is in a state.
+func (h *instance) becomes(t *testing.T, state string) {
+	t.Helper()
+	var list []response
+	defer func() {
+		if t.Failed() {
+			t.Logf("the responses are %+v", list)
+		}
+	}()
+	eventually(t, readyWithin, "the response is "+state, func() bool {
+		list = h.responses(t)
+		return len(list) == 1 && list[0].State == state
+	})
+}
+
+// rule puts a rule that drains an endpoint which fails, over HTTP.
+func (h *instance) rule(t *testing.T) {
+	t.Helper()
+	rule := `{"name":"failing","type":"threshold","when":"event_type == \"llm_request\" && data.success == false","metric":"requests","op":">=","value":5,"window":"5s","keep_firing_for":"5m",
+		"group_by":["endpoint"],"mode":"auto","actions":[{"type":"drain","target":"gateway","with":{"endpoint":"{endpoint}"}}]}`
+	res, data, err := call("PUT", h.url("event-processing-api")+"/rules/failing", map[string]string{"Content-Type": "application/json"}, []byte(rule))
+	if err != nil || res.StatusCode >= 300 {
+		t.Fatalf("%v %v %s", err, res, data)
+	}
+}
+
+// unrule takes the rule away, which ends its alerts.
+func (h *instance) unrule(t *testing.T) {
+	t.Helper()
+	if res, data, err := call("DELETE", h.url("event-processing-api")+"/rules/failing", nil, nil); err != nil || res.StatusCode >= 300 {
+		t.Fatalf("%v %v %s", err, res, data)
+	}
+}
+
+// fail sends requests to endpoint b that failed just now.
+func (h *instance) fail(t *testing.T) {
+	t.Helper()
+	var lines []string
+	for i := range 20 {
+		lines = append(lines, fmt.Sprintf(`{"event_id":"f%d","event_type":"llm_request","timestamp":%q,"data":{"model":"m","endpoint":"b","success":false,"duration_ms":5}}`, i, time.Now().UTC().Format(time.RFC3339Nano)))
+	}
+	if status, a := h.post(t, []byte(strings.Join(lines, "\n")), nil); status != http.StatusAccepted {
+		t.Fatalf("%d %+v", status, a)
+	}
+}
+
+// hxp is killed between the claim of a change and its result. The next start finds the change in place, makes it no second time, and
+// takes it back when the alert is over. The account of it all is whole.
+func TestKilledWhileItActs(t *testing.T) {
+	g := newGateway(t)
+	g.hang = make(chan string)
+	h := start(t, "127.0.0.1:0", "--config", g.config(t))
+	h.rule(t)
+	h.fail(t)
+	<-g.hang
+	h.kill()
+	g.mu.Lock()
+	g.hang = nil
+	g.mu.Unlock()
+	h.up(t)
+	h.becomes(t, "verified")
+	h.unrule(t)
+	h.becomes(t, "reverted")
+	if applies, backs := g.counts(); applies != 1 || backs != 1 {
+		t.Errorf("%d changes, %d reverts", applies, backs)
+	}
+	var verdict struct {
+		Valid   bool
+		Records int
+	}
+	h.get(t, "event-processing-api", "/responses/audit/verify", &verdict)
+	if !verdict.Valid || verdict.Records != 7 { // approved, claimed, claimed anew, applied, verified, reverting, reverted
+		t.Errorf("%+v", verdict)
+	}
+}
+
+// A rule that is put over HTTP sees a burst of failures, drains the endpoint, and gives it back when it is well.
+func TestEventToAction(t *testing.T) {
+	g := newGateway(t)
+	h := start(t, "127.0.0.1:0", "--config", g.config(t))
+	h.rule(t)
+	h.fail(t)
+	h.becomes(t, "verified")
+	h.unrule(t)
+	h.becomes(t, "reverted")
+	if applies, backs := g.counts(); applies != 1 || backs != 1 {
+		t.Errorf("%d changes, %d reverts", applies, backs)
+	}
+	if n := h.metric(t, "event-processing-api", "event_action_latency_seconds_count"); n != "1" {
+		t.Errorf("event_action_latency_seconds_count is %q", n)
+	}
+	var audit struct{ Audit []json.RawMessage }
+	h.get(t, "event-processing-api", "/responses/audit", &audit)
+	if len(audit.Audit) != 6 {
+		t.Errorf("the audit has %d records: %s", len(audit.Audit), audit.Audit)
+	}
+}
