@@ -22,6 +22,7 @@ type gateway struct {
 	applies int
 	backs   int
 	hang    chan string // when set, a change is made and never answered; its endpoint comes here
+	failed  int         // requests sent that failed
 }
 
 func newGateway(t *testing.T) *gateway {
@@ -135,27 +136,40 @@ func (h *instance) unrule(t *testing.T) {
 	}
 }
 
-// fail sends requests to endpoint b that failed just now.
-func (h *instance) fail(t *testing.T) {
+// failUntil sends requests to endpoint b that failed just now, again and again: a rule that was just put judges what comes a little later.
+func (h *instance) failUntil(t *testing.T, g *gateway, what string, ok func() bool) {
 	t.Helper()
-	var lines []string
-	for i := range 20 {
-		lines = append(lines, fmt.Sprintf(`{"event_id":"f%d","event_type":"llm_request","timestamp":%q,"data":{"model":"m","endpoint":"b","success":false,"duration_ms":5}}`, i, time.Now().UTC().Format(time.RFC3339Nano)))
-	}
-	if status, a := h.post(t, []byte(strings.Join(lines, "\n")), nil); status != http.StatusAccepted {
-		t.Fatalf("%d %+v", status, a)
-	}
+	eventually(t, readyWithin, what, func() bool {
+		if ok() {
+			return true
+		}
+		var lines []string
+		for range 10 {
+			g.failed++
+			lines = append(lines, fmt.Sprintf(`{"event_id":"f%d","event_type":"llm_request","timestamp":%q,"data":{"model":"m","endpoint":"b","success":false,"duration_ms":5}}`, g.failed, time.Now().UTC().Format(time.RFC3339Nano)))
+		}
+		if status, a := h.post(t, []byte(strings.Join(lines, "\n")), nil); status != http.StatusAccepted {
+			t.Fatalf("%d %+v", status, a)
+		}
+		return ok()
+	})
 }
 
 // hxp is killed between the claim of a change and its result. The next start finds the change in place, makes it no second time, and
 // takes it back when the alert is over. The account of it all is whole.
 func TestKilledWhileItActs(t *testing.T) {
 	g := newGateway(t)
-	g.hang = make(chan string)
+	g.hang = make(chan string, 1)
 	h := start(t, "127.0.0.1:0", "--config", g.config(t))
 	h.rule(t)
-	h.fail(t)
-	<-g.hang
+	h.failUntil(t, g, "the change is begun", func() bool {
+		select {
+		case <-g.hang:
+			return true
+		default:
+			return false
+		}
+	})
 	h.kill()
 	g.mu.Lock()
 	g.hang = nil
@@ -182,7 +196,7 @@ func TestEventToAction(t *testing.T) {
 	g := newGateway(t)
 	h := start(t, "127.0.0.1:0", "--config", g.config(t))
 	h.rule(t)
-	h.fail(t)
+	h.failUntil(t, g, "there is a response", func() bool { return len(h.responses(t)) > 0 })
 	h.becomes(t, "verified")
 	h.unrule(t)
 	h.becomes(t, "reverted")
