@@ -52,7 +52,7 @@ func TestLease(t *testing.T) {
 		w.fire("hot", "e01")
 		w.pass(3 * time.Hour)
 		w.is(Verified) // renewed all the time
-		w.lag = 2 * time.Minute
+		w.outside("", 2*time.Minute)
 		w.pass(10*time.Minute + 2*time.Second)
 		w.is(Reverted) // nobody would know the end of the alert
 	})
@@ -80,11 +80,11 @@ func TestProposal(t *testing.T) {
 		if err := m.Approve(ctx, "none", "ops", ""); !errors.Is(err, ErrUnknown) {
 			t.Errorf("approving nothing: %v", err)
 		}
-		w.killed = "it is night"
+		w.outside("it is night", 0)
 		if err := m.Approve(ctx, id, "ops", "go"); !errors.Is(err, ErrSwitch) {
 			t.Errorf("approving under the kill switch: %v", err)
 		}
-		w.killed = ""
+		w.outside("", 0)
 		if err := m.Approve(ctx, id, "ops", "go"); err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +133,7 @@ func TestRails(t *testing.T) {
 			a.Mode = "always"
 			w.tell(a)
 		}},
-		"kill switch outside": {RailKillSwitch, func(w *world) { w.killed = "file"; w.fire("r", "e01") }},
+		"kill switch outside": {RailKillSwitch, func(w *world) { w.outside("file", 0); w.fire("r", "e01") }},
 		"kill switch in the log": {RailKillSwitch, func(w *world) {
 			if err := w.machines[0].SetSwitch(context.Background(), true, "ops", "night"); err != nil {
 				w.Fatal(err)
@@ -230,7 +230,7 @@ func TestNothingFollowsFromHistory(t *testing.T) {
 			a.CausedAt = a.CausedAt.Add(-61 * time.Second)
 			w.tell(a)
 		}
-		w.lag = 61 * time.Second
+		w.outside("", 61*time.Second)
 		w.fire("other", "e01")
 		if b := w.intact(); len(b.All()) != 0 || b.Records() != 2 || w.refused[RailStale] != 1001 {
 			t.Errorf("%d responses, %d records, %v", len(b.All()), b.Records(), w.refused)
@@ -386,7 +386,7 @@ func TestTamperedLogStopsEverything(t *testing.T) {
 // A flood of alerts that rails refuse is no flood of records.
 func TestFloodOfAlerts(t *testing.T) {
 	inWorld(t, 2, nil, func(w *world) {
-		w.killed = "off"
+		w.outside("off", 0)
 		for i := range 5000 {
 			a := w.alertOf(fmt.Sprintf("r%d", i%500), fmt.Sprintf("e%02d", i%20), "firing")
 			w.tell(a)

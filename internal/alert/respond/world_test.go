@@ -18,10 +18,10 @@ type world struct {
 	target   *fakeTarget
 	machines []*Machine
 	stops    []func()
+	mu       sync.Mutex // guards what is outside of the log
 	killed   string
 	lag      time.Duration
 	refused  map[Rail]int
-	mu       sync.Mutex
 	episode  int
 }
 
@@ -136,6 +136,25 @@ func (t *fakeTarget) isOut(e string) bool {
 	return t.out[e]
 }
 
+func (w *world) kill() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.killed
+}
+
+func (w *world) behind() (time.Duration, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lag, true
+}
+
+// outside sets what is outside of the log.
+func (w *world) outside(killed string, lag time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.killed, w.lag = killed, lag
+}
+
 func (w *world) Moved(*Response, *Record) {}
 func (w *world) Refused(r Rail) {
 	w.mu.Lock()
@@ -168,7 +187,7 @@ func inWorld(t *testing.T, n int, change func(*Limits), f func(w *world)) {
 func (w *world) start(l Limits) *Machine {
 	m := New(Options{
 		Limits: l, Owner: fmt.Sprintf("machine %d", len(w.machines)), Journal: w.log, Targets: map[string]Target{"gpu": w.target},
-		Kill: func() string { return w.killed }, Lag: func() (time.Duration, bool) { return w.lag, true }, Observer: w, Log: slog.New(slog.DiscardHandler),
+		Kill: w.kill, Lag: w.behind, Observer: w, Log: slog.New(slog.DiscardHandler),
 	})
 	w.log.mu.Lock()
 	for i, value := range w.log.records {
