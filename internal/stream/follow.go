@@ -81,6 +81,11 @@ func (l *lane) credit(w *work, now int64) {
 // count adds a unit to the ladder. The deltas of an own unit are still in memory; those of others are decoded.
 func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
 	now := at.Unix()
+	if mine {
+		l.notice(v, at, f.pending)
+	} else {
+		l.notice(v, at, nil)
+	}
 	l.mu.Lock()
 	if mine {
 		l.credit(f.pending, now)

@@ -20,6 +20,7 @@ type judge struct {
 	*Service
 	program atomic.Pointer[rule.Program] // what lanes fold by
 	in      chan merge
+	found   chan rule.Decision // anomalies that opened or closed
 
 	engine     *rule.Engine
 	generation uint64
@@ -50,7 +51,7 @@ type merge struct {
 const mergesWaiting = 256 // for the judge; when there are more, lanes wait
 
 func newJudge(s *Service) *judge {
-	j := &judge{Service: s, in: make(chan merge, mergesWaiting), objectives: objectives{asks: make(chan objectivesQuestion)}}
+	j := &judge{Service: s, in: make(chan merge, mergesWaiting), found: make(chan rule.Decision), objectives: objectives{asks: make(chan objectivesQuestion)}}
 	j.held.Store(&rule.Stats{})
 	return j
 }
@@ -146,6 +147,9 @@ func (j *judge) run(drain context.Context) {
 			}
 			j.merge(m)
 		case <-timer.C:
+		case d := <-j.found:
+			j.metrics.decided(&d)
+			j.alerts.tell(&d)
 		case <-j.changed:
 			j.swap()
 		case q := <-j.objectives.asks:

@@ -38,6 +38,7 @@ type lane struct {
 	names    *names
 	joins    *joins // nil = this lane joins nothing
 	judge    *judge // nil = no rules are run
+	arrived  *arrivals
 	rules    *rule.Folder
 	journal  *journal
 	headless bool          // the journal's beginning is gone and no snapshot tells what it said

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
@@ -50,6 +51,7 @@ type Service struct {
 	metrics *metrics
 	started time.Time
 	judge   *judge // nil = no rules
+	arrived *arrivals
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -68,7 +70,7 @@ func New(cfg Config, b *bus.Bus, opts Options) *Service {
 	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now()}
 	s.metrics = newMetrics(opts.Registry, s)
 	if opts.Rules != nil {
-		s.judge = newJudge(s)
+		s.judge, s.arrived = newJudge(s), &arrivals{cells: map[agg.Key]*agg.Cell{}}
 	}
 	return s
 }
@@ -85,6 +87,11 @@ func (s *Service) Run(ctx context.Context) error {
 	defer writer.Wait()
 	defer close(snapshots)
 	defer s.stopJudge()
+	var watcher sync.WaitGroup
+	watching, stop := context.WithCancel(ctx)
+	watcher.Go(func() { s.watchAnomalies(watching) })
+	defer watcher.Wait()
+	defer stop()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		start := time.Now()
 		err := s.session(ctx, snapshots)

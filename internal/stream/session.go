@@ -111,7 +111,7 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
 		l.joins = newJoins(p, n.layout.joinNumbers(), n.layout.joined, program, &n.cfg, n.log)
 		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
-		l.judge = n.judge
+		l.judge, l.arrived = n.judge, n.arrived
 		l.join(l.restore(), log)
 		if l.joins.works() {
 			log, ok := logs[event.TopicCorrelations][l.joins.partition()]

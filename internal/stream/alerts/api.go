@@ -16,51 +16,12 @@ var States = []string{string(Pending), string(Firing), string(Resolved)}
 
 // Mount adds the endpoints. anomaly tells which rules compare a metric with its own past.
 func (b *Book) Mount(m *httpx.Mux, anomaly func(rule string) (metric string, ok bool)) {
-	m.HandleFunc("GET /anomalies", func(w http.ResponseWriter, r *http.Request) { b.getAnomalies(w, r, anomaly) },
-		httpx.Doc("Lists what was not as usual, newest first: the alerts of the rules of type anomaly that count now, with the metric and by how much it differs from its own past."), httpx.Paging(),
-		httpx.Query("since", "RFC 3339: only those that began at this time or later"), httpx.Query("metric", "only those of this metric, such as latency_ms.p95", httpx.Text(0, maxID)),
-		httpx.Answer("200", "the anomalies", anomalies{}))
+	b.mountAnomalies(m, anomaly)
 	m.HandleFunc("GET /alerts", b.getAlerts, httpx.Doc("Lists alerts, those that began last first: one for each rule, key and episode. What retention removed from hxp-alerts is gone."), httpx.Paging(),
 		httpx.Query("state", "pending, firing, resolved, or several of them separated by commas"), httpx.Query("rule", "only alerts of this rule", httpx.Text(0, maxID)),
 		httpx.Query("severity", "info, warning, critical, or several of them separated by commas"), httpx.Query("since", "RFC 3339: only alerts that began at this time or later"),
 		httpx.Answer("200", "the alerts", answer{}))
 	m.HandleFunc("GET /alerts/{id}", b.getAlert, httpx.Doc("Shows one alert."), httpx.Answer("200", "the alert", Alert{}), httpx.Answer("404", "there is no such alert"))
-}
-
-// Anomaly is an alert of a rule that compares a metric with its own past: value is what is, threshold what would have been too much.
-type Anomaly struct {
-	*Alert
-	Metric string `json:"metric"`
-}
-
-type anomalies struct {
-	Anomalies []Anomaly `json:"anomalies"`
-	Next      *string   `json:"next_cursor"`
-}
-
-func (b *Book) getAnomalies(w http.ResponseWriter, r *http.Request, anomaly func(rule string) (metric string, ok bool)) {
-	page, bad := httpx.PageOf(r)
-	var want Wanted
-	if bad == nil {
-		want, bad = wanted(r, page)
-	}
-	if bad != nil {
-		httpx.Problem(w, r, http.StatusBadRequest, bad.Detail, *bad)
-		return
-	}
-	metric := r.URL.Query().Get("metric")
-	want.Rules = func(rule string) bool {
-		of, ok := anomaly(rule)
-		return ok && (metric == "" || of == metric)
-	}
-	out := anomalies{Anomalies: []Anomaly{}}
-	list, more := b.List(want, page.Limit)
-	for _, a := range list {
-		of, _ := anomaly(a.Rule)
-		out.Anomalies = append(out.Anomalies, Anomaly{a, of})
-	}
-	out.Next = next(list, more)
-	httpx.JSON(w, http.StatusOK, out)
 }
 
 // next is the cursor behind a page.

@@ -197,9 +197,9 @@ type Wanted struct {
 	States     []State
 	Severities []string
 	Rule       string
-	Rules      func(rule string) bool // nil = all
-	Since      time.Time              // that began at this time or later
-	Before     *Mark                  // only older ones
+	Match      func(*Alert) bool // nil = all
+	Since      time.Time         // that began at this time or later
+	Before     *Mark             // only older ones
 }
 
 // Mark is a place in the list of alerts.
@@ -209,7 +209,7 @@ type Mark struct {
 }
 
 func (w *Wanted) take(a *Alert) bool {
-	return (w.States == nil || slices.Contains(w.States, a.State)) && (w.Severities == nil || slices.Contains(w.Severities, a.Severity)) && (w.Rule == "" || w.Rule == a.Rule) && (w.Rules == nil || w.Rules(a.Rule))
+	return (w.States == nil || slices.Contains(w.States, a.State)) && (w.Severities == nil || slices.Contains(w.Severities, a.Severity)) && (w.Rule == "" || w.Rule == a.Rule) && (w.Match == nil || w.Match(a))
 }
 
 // List returns the newest alerts that are wanted, at most limit, and whether there are more. They are shared: do not change them.

@@ -1,0 +1,25 @@
+// Package watch finds what is unusual in the live numbers of each model, without rules and without tuning.
+//
+// In come, every ten seconds, the cells of each model (Watcher.Step). Out come anomalies as they open and close: what metric of
+// which model, since when, how far from the usual, and which detectors say so. It is pure: it reads no clock and does no I/O.
+//
+// # How it decides
+//
+// Each series is a count (requests), a share (errors of requests) or a level (latencies, tokens and cost of a request,
+// satisfaction). Detectors look at it in ways that fail in different cases:
+//
+//   - tail: the last half or whole minute is too improbable under the usual level (Poisson for counts and shares, which is exact
+//     where numbers are small; a standard score for levels)
+//   - cusum: small deviations in one direction have added up (Page 1954), which finds drifts and tells when they began
+//   - surprise: the minute is a record, or does not follow from what came before (package anomaly)
+//   - silence: a model that was called often is not called any more
+//
+// An anomaly opens when two of them agree within a minute, so that the weakness of one does not wake anybody; of counts,
+// which drift all day, one of them must be the tail or silence. It closes after
+// a minute without a voice. While it is open the usual level stays what it was; what has lasted for an hour becomes the usual.
+//
+// # What is promised
+//
+// The same cells give the same anomalies. Memory is bounded by the number of models. A model is looked at once it was seen for ten
+// minutes.
+package watch
