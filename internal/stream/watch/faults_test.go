@@ -40,7 +40,6 @@ type fault struct {
 	rate, latency, ttft, tokens float64  // factors; 0 = unchanged
 	errors                      float64  // part of the requests
 	silent                      bool
-	gradual                     bool
 	from, to                    int64
 }
 
