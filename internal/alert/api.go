@@ -28,7 +28,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 		httpx.Answer("200", "the responses", responseList{}), wrong)
 	m.HandleFunc("GET /responses/{id}", s.getResponse, httpx.Doc("Shows a response."), httpx.Answer("200", "the response", Response{}), httpx.Answer("404", "there is no such response"))
 	for verb, doc := range map[string]string{"approve": "Lets a proposal be carried out. The rails are asked again at that moment.", "dismiss": "Ends a proposal.", "revert": "Takes back a change that is in place."} {
-		m.HandleFunc("POST /responses/{id}/"+verb, s.command(verb), httpx.Doc(doc), httpx.BodyOf(word{}), httpx.NoBodyNeeded(),
+		m.HandleFunc("POST /responses/{id}/"+verb, s.command(verb), httpx.Doc(doc), httpx.BodyOf(said(httpx.Schema{})), httpx.NoBodyNeeded(),
 			httpx.Answer("200", "done; the response as it is now", Response{}), httpx.Answer("202", "it is being taken back", Response{}), httpx.Answer("400", "the body cannot be read"),
 			httpx.Answer("404", "there is no such response"), httpx.Answer("409", "it is not in a state for that, or the kill switch is on"), httpx.Answer("413", "the body is too large"), away)
 	}
@@ -37,8 +37,15 @@ func (s *Service) Mount(m *httpx.Mux) {
 	m.HandleFunc("GET /responses/audit/verify", s.getVerdict, httpx.Doc("Reads the whole audit log and proves the chain."), httpx.Answer("200", "what was found", Verdict{}), away)
 	m.HandleFunc("GET /responses/kill-switch", s.getSwitch, httpx.Doc("Says whether the kill switch is on, and why."), httpx.Answer("200", "the switch", Switch{}))
 	m.HandleFunc("PUT /responses/kill-switch", s.putSwitch, httpx.Doc("Turns the kill switch of all instances on or off. While it is on nothing is changed; what is in place is still taken back."),
-		httpx.BodyOf(switchWish{}), httpx.Answer("200", "the switch as it is now", Switch{}), httpx.Answer("400", "the body cannot be read"), httpx.Answer("413", "the body is too large"),
+		httpx.BodyOf(said(httpx.Schema{"on": httpx.Flag()}, "on")), httpx.Answer("200", "the switch as it is now", Switch{}), httpx.Answer("400", "the body cannot be read"), httpx.Answer("413", "the body is too large"),
 		httpx.Answer("422", "on is missing, or is neither true nor false"), away)
+}
+
+// said is the schema of a body in which a person may give a reason and a name.
+func said(fields httpx.Schema, required ...string) httpx.Schema {
+	text := httpx.Schema{"type": []string{"string", "null"}}
+	fields["reason"], fields["by"] = text, text
+	return httpx.Schema{"type": "object", "properties": fields, "required": append([]string{}, required...)}
 }
 
 // Response is a response as GET /responses and hxp responses show it.

@@ -45,7 +45,11 @@ func (a *Asked) RuleText(ctx context.Context, name, origin string, asJSON bool) 
 	if asJSON {
 		accept = "application/json"
 	}
-	return a.With("Accept", accept).Call(ctx, http.MethodGet, rulePath(name)+"?origin="+url.QueryEscape(origin), nil)
+	path := rulePath(name)
+	if origin != "" {
+		path += "?origin=" + url.QueryEscape(origin)
+	}
+	return a.With("Accept", accept).Call(ctx, http.MethodGet, path, nil)
 }
 
 // PutRule sets a rule. A condition, unless empty, is an ETag that the rule must have, or "new" for one that must not be there.

@@ -82,7 +82,7 @@ func (a spot) cursor() string {
 func parseCorrelationQuery(v url.Values) (q correlationQuery, bad []httpx.FieldError) {
 	p := params{Values: v}
 	q.id, q.filter.Model, q.filter.Status = p.Get("request_id"), p.Get("model"), p.Get("status")
-	if s := q.filter.Status; s != "" && !slices.Contains(correlationStatuses, s) {
+	if s := q.filter.Status; p.Has("status") && !slices.Contains(correlationStatuses, s) {
 		p.refuse("status", "status=%q: give open, complete or partial", clip(s))
 	}
 	if t, ok := p.moment("since"); ok {

@@ -95,15 +95,19 @@ func Answer(status, doc string, body ...any) Option {
 	}
 }
 
-// AnswerAs is Answer for a media type other than application/json. One status may have several.
+// AnswerAs is Answer for a media type other than application/json. One status may have several, that of an Answer among them.
 func AnswerAs(status, mediaType, doc string, body ...any) Option {
 	return func(r *Route) {
+		_, asJSON := r.answers[status]
 		Answer(status, doc, body...)(r)
 		if r.media == nil {
 			r.media = map[string]string{}
 		}
-		if r.media[status] != "" {
-			mediaType = r.media[status] + "," + mediaType
+		switch before := r.media[status]; {
+		case before != "":
+			mediaType = before + "," + mediaType
+		case asJSON:
+			mediaType = "application/json," + mediaType
 		}
 		r.media[status] = mediaType
 	}

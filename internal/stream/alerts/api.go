@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
@@ -67,6 +68,11 @@ func (b *Book) getAlert(w http.ResponseWriter, r *http.Request) {
 // wanted reads what is asked for.
 func wanted(r *http.Request, page httpx.Page) (w Wanted, bad *httpx.FieldError) {
 	q := r.URL.Query()
+	for _, name := range []string{"rule", "metric", "model"} {
+		if n := utf8.RuneCountInString(q.Get(name)); n > maxID {
+			return w, &httpx.FieldError{Pointer: "?" + name, Code: "too_long", Detail: fmt.Sprintf("%s has %d characters; at most %d are taken", name, n, maxID)}
+		}
+	}
 	w.Rule = q.Get("rule")
 	list, bad := words(r, "state", States)
 	if bad != nil {

@@ -182,7 +182,7 @@ func (a *API) getRules(w http.ResponseWriter, r *http.Request) {
 
 // oneOf refuses a parameter that is none of some words.
 func oneOf(r *http.Request, name string, words []string) *httpx.FieldError {
-	if v := r.URL.Query().Get(name); v != "" && !slices.Contains(words, v) {
+	if v := r.URL.Query().Get(name); r.URL.Query().Has(name) && !slices.Contains(words, v) {
 		return &httpx.FieldError{Pointer: "?" + name, Code: "unknown", Detail: fmt.Sprintf("%s=%.60q is none of %s", name, v, strings.Join(words, ", "))}
 	}
 	return nil
