@@ -3,6 +3,7 @@ package sdk
 import (
 	"bytes"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Add("/v1/messages", sse, "gzip", []byte("{"), []byte("\x1f\x8b\x08\x00"), 1)
 	f.Add("/v1/responses", sse, "", []byte(`{"model":"\ud800"}`), append([]byte("data: "), bytes.Repeat([]byte("{"), maxLine+9)...), 1000)
+	f.Add(strings.Repeat("\xa9 ", maxID), "", "", []byte("{}"), []byte("{}"), 1) // each byte that is no character takes three
 	f.Fuzz(func(t *testing.T, path, contentType, encoding string, ask, body []byte, piece int) {
 		ops := []string{opChat, opCompletion, opResponse, opEmbedding, opRerank, opMessage}
 		watch := func(piece int) []byte {

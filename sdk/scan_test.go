@@ -72,6 +72,9 @@ func oracle(text []byte) (lines []string, fits bool) {
 			}
 			lines = append(lines, fmt.Sprintf("%s=%s true", path, v))
 		case json.Number:
+			if len(v) > scanText {
+				fits = false
+			}
 			lines = append(lines, fmt.Sprintf("%s=%s false", path, v))
 		case bool:
 			lines = append(lines, fmt.Sprintf("%s=%v false", path, v))
@@ -106,6 +109,7 @@ func FuzzScanner(f *testing.F) {
 	f.Add([]byte(`{"a":[{"b":"c\n"},null,1.5,true],"d":{"e":""}}`), 3)
 	f.Add([]byte(`]]}}{"a":{"`), 1)
 	f.Add([]byte(`{"a" 1 2 "b":}`), 2)
+	f.Add(bytes.Repeat([]byte("9"), scanText+1), 79)
 	f.Fuzz(func(t *testing.T, text []byte, piece int) {
 		whole := scan(text, max(len(text), 1))
 		if pieces := scan(text, max(piece%64, 1)); !slices.Equal(whole, pieces) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -172,15 +173,17 @@ const (
 	maxText   = 1 << 10
 )
 
-// clip copies at most n bytes of a text, whole characters only.
+// clip copies at most n bytes of a text, whole characters only. Bytes that are none, which a header may hold, become U+FFFD
+// before they are counted: JSON would put it in their place, and it is longer than they are.
 func clip[T string | []byte](text T, n int) string {
-	if len(text) > n {
-		for n > 0 && !utf8.RuneStart(text[n]) {
-			n--
-		}
-		text = text[:n]
+	whole := strings.ToValidUTF8(string(text[:min(len(text), n+utf8.UTFMax)]), string(utf8.RuneError))
+	if len(whole) <= n {
+		return whole
 	}
-	return string(text)
+	for !utf8.RuneStart(whole[n]) {
+		n--
+	}
+	return whole[:n]
 }
 
 // count reads a number of tokens that hxp would take.
