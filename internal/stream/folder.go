@@ -37,6 +37,8 @@ type folder struct {
 	sent    time.Time
 	skip    int   // batches to pass over until that many seeks have been answered
 	past    *past // what must be counted again; nil when the journal tells everything
+
+	shorter *bus.OutOfRangeError // how the log was cut, to be acted on once pending is judged
 }
 
 // work is a unit in the making: the input offsets [from, to) folded.
@@ -211,11 +213,23 @@ func (f *folder) restart(c *chain) (seek bool) {
 	was := f.next
 	f.pending = nil
 	f.foldFrom = c.To
-	f.watermark, f.arrival, f.idle = c.Watermark, c.Arrival, c.Idle
-	f.begin(c.To)
+	f.rewind(c)
 	f.next = min(f.filter.next, c.To)
 	return f.next != was
 }
+
+// rewind drops what is open, and what it did to the clocks.
+func (f *folder) rewind(c *chain) {
+	f.watermark, f.arrival, f.idle = c.Watermark, c.Arrival, c.Idle
+	f.begin(c.To)
+}
+
+// turned tells whether a unit of f says that the log was cut and does not count yet. The filter knows of the cut already, the
+// chain does not.
+func (f *folder) turned() bool { return f.open.back() || f.pending != nil && f.pending.back() }
+
+// back tells whether w covers no records but goes back to where the log was cut.
+func (w *work) back() bool { return w.header.To < w.header.From }
 
 // exhausted tells whether f is read to its end, as far as the broker has told, and all of it counts.
 func (f *folder) exhausted() bool {

@@ -50,6 +50,9 @@ func (l *lane) judged(v *verdict, at time.Time) {
 	if v.counted {
 		l.count(v, at, mine, f)
 	}
+	if v.counted && !mine {
+		l.learnCut(&v.header, f, at)
+	}
 	switch {
 	case f == nil:
 	case mine && v.counted:
@@ -63,6 +66,20 @@ func (l *lane) judged(v *verdict, at time.Time) {
 	if f != nil && v.counted {
 		l.joins.own(mine)
 		l.publish(f)
+	}
+	if f != nil && f.pending == nil && f.shorter != nil {
+		out := f.shorter
+		f.shorter = nil
+		l.gap(f, out)
+	}
+}
+
+// learnCut lets the filter know of a cut that is known from the journal alone: another owner saw it, or this one before it was
+// started again. Else offsets of the log before the cut would be compared with those of the log behind it.
+func (l *lane) learnCut(h *header, f *folder, at time.Time) {
+	end, was := h.cut()
+	if known := l.filters[h.Source]; was && known != nil && (f == nil || !f.turned()) {
+		known.cut(end, h.From, at.UnixMicro())
 	}
 }
 

@@ -63,6 +63,9 @@ func (l *lane) gap(f *folder, out *bus.OutOfRangeError) {
 	cut := out.Offset > out.End
 	switch {
 	case out.Start <= out.Offset && !cut: // the log has it: the fetch was of another moment
+	case cut && f.pending != nil: // which identities stay known depends on whether it counts: see judged
+		f.shorter = out
+		return
 	case out.Offset >= f.foldFrom:
 		l.lose(f, out, cut)
 	case cut:
@@ -73,12 +76,19 @@ func (l *lane) gap(f *folder, out *bus.OutOfRangeError) {
 	l.again(f, f.next)
 }
 
-// lose says in the open unit that the records from the position to the edge of the log are missing; what was folded before
-// travels with it.
+// lose says in the open unit that the records from the position to the edge of the log are missing. What was folded before
+// travels with it, except when the log was cut: then what was not sent is dropped, as a kill at this moment would drop it, and
+// what the log still has of it is folded again. So windows and filter agree on what counts, and a unit that goes back holds no
+// records.
 func (l *lane) lose(f *folder, out *bus.OutOfRangeError, cut bool) {
 	to, reason := out.Start, reasonDeleted
 	if cut {
-		to, reason = out.End, reasonCut
+		c := l.journal.chains[f.src]
+		if c == nil {
+			c = &chain{To: f.open.header.From, Watermark: noWatermark}
+		}
+		f.rewind(c)
+		to, reason = min(out.End, c.To), reasonCut
 	}
 	lost := max(to-out.Offset, 0)
 	l.log.Error("input records are missing, reading goes on at the edge of the log", "topic", f.src.Topic, "partition", f.src.Partition, "from", out.Offset, "to", to, "lost", lost, "reason", reason)

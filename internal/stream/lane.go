@@ -148,10 +148,11 @@ func (l *lane) run(ctx, drain context.Context) error {
 	}
 }
 
-// full tells whether so much is open that the lane should wait for the journal.
+// full tells whether the lane should wait for the journal: so much is open, or a log was cut, which is to be in the journal
+// before anything that came behind the cut.
 func (l *lane) full() bool {
 	for _, f := range l.folders {
-		if f.open.header.Tally.Records > maxOpenRows || len(f.open.panes) > maxOpenPane || f.open.partials.Len() > maxOpenPartials {
+		if f.shorter != nil || f.open.back() || f.open.header.Tally.Records > maxOpenRows || len(f.open.panes) > maxOpenPane || f.open.partials.Len() > maxOpenPartials {
 			return true
 		}
 	}

@@ -111,10 +111,11 @@ func (l *lane) absorb(f *folder) {
 	l.log.Info("windows are counted again", "topic", f.src.Topic, "partition", f.src.Partition, "from", p.begin, "to", p.end, "lost", c.Lost)
 }
 
-// remembering tells whether something is still being counted again.
-func (l *lane) remembering() bool {
+// unsettled tells whether something is still being counted again, or a cut of a log does not count yet: a snapshot would hold
+// filters of which the journal behind it tells something else.
+func (l *lane) unsettled() bool {
 	for _, f := range l.folders {
-		if f.past != nil {
+		if f.past != nil || f.turned() {
 			return true
 		}
 	}

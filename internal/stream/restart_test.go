@@ -224,25 +224,156 @@ func TestGapUnits(t *testing.T) {
 	})
 }
 
-// A log is cut under a lane that knows what it held: what counted stays known, what did not may come again.
+// A log is cut under a lane that knows what it held: what counts stays known, what does not may come again. So it makes no
+// difference how far a record had come, and nothing that came twice counts twice, neither now nor after a kill.
 func TestCutUnderTheLane(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		r := w.start(quick(), t.TempDir())
-		w.put(requests0, many(time.Now(), 0, 50)...)
-		r.counts(50)
-		w.journal.change(func() { w.journal.refuse = errors.New("away") })
-		w.put(requests0, many(time.Now(), 50, 10)...) // folded, and never counted
-		r.counts(50)
-		log := w.inputs[requests0]
-		log.change(func() { log.values = log.values[:40] })
-		r.settle() // the cut is seen before the unit that stands back may be written
-		w.journal.change(func() { w.journal.refuse = nil })
-		r.settle()
-		w.put(requests0, many(time.Now(), 30, 40)...)
-		time.Sleep(retryPause)
-		r.counts(70)
-		r.stop()
-	})
+	for _, c := range []struct {
+		name       string
+		sent, open int   // behind 50 that count: in the unit that stands back, and in the one that is open
+		end        int64 // of the log that is cut
+	}{
+		{"below what counts, all is sent", 10, 0, 40},
+		{"below what counts, some is sent", 2, 8, 40},
+		{"within what is sent", 6, 4, 53},
+		{"within what is open", 2, 8, 55},
+		{"between both", 5, 5, 55},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				dir := t.TempDir()
+				r := w.start(quick(), dir)
+				w.put(requests0, many(time.Now(), 0, 50)...)
+				r.counts(50)
+				r.stop()
+				r = w.start(quick(), dir)
+				w.journal.change(func() { w.journal.refuse = errors.New("away") })
+				w.put(requests0, many(time.Now(), 50, c.sent)...)
+				r.settle()
+				w.put(requests0, many(time.Now(), 50+c.sent, c.open)...)
+				r.counts(50)
+				log := w.inputs[requests0]
+				log.change(func() { log.values = log.values[:c.end] })
+				r.settle() // the cut is seen before the unit that stands back may be written
+				w.journal.change(func() { w.journal.refuse = nil })
+				r.settle()
+				w.put(requests0, many(time.Now(), 30, 40)...)
+				time.Sleep(retryPause)
+				r.counts(70)
+				r.kill()
+				r = w.start(quick(), dir) // the filter of the snapshot knows the log before the cut
+				r.counts(70)
+				w.put(requests0, many(time.Now(), 0, 70)...)
+				r.counts(70)
+				gone := max(50+int64(c.sent)-max(50, c.end), 0) // they count, no snapshot knows them, and the log has them no more
+				if p := r.of(requests0); p.Blind != gone || p.Again != 0 {
+					t.Errorf("%+v, want %d unknown identities", p, gone)
+				}
+				r.stop()
+				r = w.start(quick(), dir)
+				w.put(requests0, many(time.Now(), 0, 71)...)
+				r.counts(71)
+				r.stop()
+			})
+		})
+	}
+}
+
+// handFed is a lane whose input and journal a test hands over itself.
+type handFed struct {
+	*lane
+	*folder
+	t     *testing.T
+	seeks int
+	when  time.Time // of the records that come
+}
+
+func newHandFed(t *testing.T) *handFed {
+	cfg := testConfig()
+	h := &handFed{lane: newLane(0, &cfg, slog.New(slog.DiscardHandler), newMetrics(nil, nil)), t: t, when: time.Unix(1000, 0)}
+	h.units, h.side, h.seek = newWorld(t), newLog(), func(source, int64) { h.seeks++ }
+	h.start(map[source]bus.Range{requests0: {}}, time.Unix(1000, 0))
+	h.folder = h.folders[requests0]
+	return h
+}
+
+// records takes records from an offset on with ids from first on, behind the answers to the seeks asked for.
+func (h *handFed) records(offset, first, n int) {
+	h.t.Helper()
+	b := bus.PartitionBatch{Topic: requests0.Topic, Next: int64(offset + n), HighWatermark: int64(offset + n)}
+	for i, e := range many(h.when, first, n) {
+		b.Messages = append(b.Messages, &bus.Message{Topic: requests0.Topic, Offset: int64(offset + i), Timestamp: h.when, Value: event.AppendJSON(nil, e)})
+	}
+	for ; h.seeks > 0; h.seeks-- {
+		h.takes(inputBatch{source: requests0, sought: true})
+	}
+	h.takes(inputBatch{source: requests0, batch: b})
+}
+
+func (h *handFed) takes(b inputBatch) {
+	h.t.Helper()
+	if err := h.take(b); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// other lets a unit of another owner count.
+func (h *handFed) other(from, to int64, g *gap) {
+	h.t.Helper()
+	u := newWork(requests0, from).header
+	u.To, u.Gap = to, g
+	for _, v := range encodeUnit(u, nil, nil, nil) {
+		if err := h.follow(bus.PartitionBatch{Next: h.journal.next + 1, Messages: []*bus.Message{{Offset: h.journal.next, Timestamp: time.Unix(1000, 0), Value: v}}}); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+func (h *handFed) folded(events, duplicates int64) {
+	h.t.Helper()
+	if got := h.open.header.Tally; got.Events != events || got.Duplicates != duplicates {
+		h.t.Errorf("%d events and %d duplicates folded, want %d and %d", got.Events, got.Duplicates, events, duplicates)
+	}
+}
+
+func TestCutThatAnotherOwnerSaw(t *testing.T) {
+	h := newHandFed(t)
+	h.records(0, 0, 50)
+	h.other(0, 50, nil)
+	h.other(50, 40, &gap{Reason: reasonCut})
+	h.records(40, 45, 20) // at smaller offsets than before
+	h.folded(15, 5)
+}
+
+// What was cut away does not make late what the log still has.
+func TestCutOffEventsMoveNoClock(t *testing.T) {
+	h := newHandFed(t)
+	h.records(0, 0, 1)
+	h.when = h.when.Add(time.Hour)
+	h.records(1, 1, 1)
+	h.takes(inputBatch{source: requests0, batch: bus.PartitionBatch{Err: &bus.OutOfRangeError{Offset: 2, End: 1}}})
+	h.when = h.when.Add(-time.Hour)
+	h.records(0, 0, 1)
+	h.folded(1, 0)
+	if late := h.open.header.Tally.Late; late != 0 {
+		t.Errorf("%d of 1 events late", late)
+	}
+}
+
+// What was sent when the log was cut never counts, because another owner saw the cut first: it may come again.
+func TestCutWhileAUnitIsSentThatDoesNotCount(t *testing.T) {
+	h := newHandFed(t)
+	h.records(0, 0, 50)
+	h.other(0, 50, nil)
+	h.records(50, 50, 2)
+	h.flush(t.Context(), true)
+	h.records(52, 52, 8)
+	h.takes(inputBatch{source: requests0, batch: bus.PartitionBatch{Err: &bus.OutOfRangeError{Offset: 60, End: 40}}})
+	if h.pending == nil || !h.full() {
+		t.Errorf("reading goes on although nobody knows what counts of what was cut")
+	}
+	h.other(50, 40, &gap{Reason: reasonCut})
+	h.records(40, 45, 15)
+	h.folded(10, 5)
 }
 
 // damage changes a byte of the newest snapshots.

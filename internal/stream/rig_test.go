@@ -147,11 +147,14 @@ func newWorld(t *testing.T) *world {
 	return &world{t: t, journal: newLog(), side: newLog(), inputs: map[source]*memLog{requests0: newLog(), feedback0: newLog()}}
 }
 
-// put writes events to a topic, stamped by the broker now.
+// put writes events to a topic, stamped by the broker now. They appear together, so that no reader sees some of them.
 func (w *world) put(src source, events ...*event.Event) {
-	for _, e := range events {
-		w.inputs[src].SendAsync(w.t.Context(), &bus.Message{Topic: src.Topic, Value: event.AppendJSON(nil, e)}, func(*bus.Message, error) {})
-	}
+	log := w.inputs[src]
+	log.change(func() {
+		for _, e := range events {
+			log.values = append(log.values, &bus.Message{Topic: src.Topic, Offset: int64(len(log.values)), Timestamp: time.Now(), Value: event.AppendJSON(nil, e)})
+		}
+	})
 }
 
 // at is a request of some time with an id.

@@ -219,15 +219,25 @@ func TestSnapshotsAreLost(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	o.shorten(event.TopicPanes, -1) // so that the journal tells of what comes now alone, not of the repetitions
+	s = startService(t, b, dir)
+	produce(t, b, llm(sent, 300, old()))
+	sent += 300
+	s.exact(t, sent)
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+
 	if err := os.RemoveAll(filepath.Join(dir, "_state")); err != nil {
 		t.Fatal(err)
 	}
 	o.shorten("llm-requests", 100)
 	s = startService(t, b, dir)
+	await(t, "counted", uint64(sent), s.total) // of what is lost the repetitions count, for the first time
 	eventually(t, "nothing is left to count again", func() bool {
-		return s.total() >= uint64(sent-300) && s.behind() == 0 && !strings.Contains(strings.Join(s.Problems(), " "), "counted again")
+		return s.behind() == 0 && !strings.Contains(strings.Join(s.Problems(), " "), "counted again")
 	})
-	if n := s.total(); n > uint64(sent) { // what repeats a lost event is new, if the journal no longer tells that it was a repetition
+	if n := s.total(); n != uint64(sent) {
 		t.Errorf("%d counted of %d", n, sent)
 	}
 	if c, why := s.completeness(), strings.Join(s.Problems(), " "); c >= 1 || !strings.Contains(why, "100 records of llm-requests/0 are missing from the windows") {

@@ -124,6 +124,11 @@ func (b *body) appendTo(dst []byte) []byte {
 	return dst
 }
 
+// cut tells whether the input was cut under whoever wrote the unit, and down to where what counts was.
+func (h *header) cut() (end int64, was bool) {
+	return min(h.From, h.To), h.Gap != nil && h.Gap.Reason == reasonCut
+}
+
 // encodeUnit returns the records' values of a unit, each at most about maxPart bytes. A span of users, and a block of rules,
 // is well below half of that.
 func encodeUnit(h header, ds []delta, users map[int64]spenders, rules [][]byte) [][]byte {
