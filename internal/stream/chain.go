@@ -41,6 +41,7 @@ const maxHalves = 64
 type verdict struct {
 	header  header
 	counted bool
+	after   int64 // arrival of the latest record that counted before the unit, microseconds; 0 when that is not known
 	bodies  [][]byte
 }
 
@@ -110,7 +111,7 @@ func (j *journal) judge(h header, bodies [][]byte) *verdict {
 	if c.To != h.From {
 		return v
 	}
-	v.counted = true
+	v.counted, v.after = true, c.Arrival
 	c.To = h.To
 	c.Watermark = max(c.Watermark, h.Watermark)
 	c.Arrival = max(c.Arrival, h.Arrival)

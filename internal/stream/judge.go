@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +25,7 @@ type judge struct {
 	found   chan rule.Decision // anomalies that opened or closed
 
 	engine     *rule.Engine
+	backlog    backlog
 	generation uint64
 	changed    <-chan struct{}
 	places     places
@@ -45,7 +48,9 @@ type merge struct {
 	resume    int64 // offset from which on the units that are not whole yet can be read again
 	source    source
 	to        int64
+	after     int64          // whatever the unit is of arrived later, or when this says
 	partials  *rule.Partials // of the judge from then on
+	blocks    [][]byte       // the same, of a unit that was read
 }
 
 const mergesWaiting = 256 // for the judge; when there are more, lanes wait
@@ -65,7 +70,7 @@ func (j *judge) reset() {
 		j.accuse(err)
 		program, _ = rule.Compile(nil)
 	}
-	j.generation, j.engine, j.places = generation, rule.NewEngine(program, rule.Options{}), newPlaces()
+	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{}), newPlaces(), backlog{}
 	j.alerts = newAlerts(j.log, j.metrics)
 	j.program.Store(program)
 }
@@ -176,13 +181,27 @@ func (j *judge) close(drain context.Context) {
 	j.keepHouse(true)
 }
 
-// merge takes in a unit, unless it is known.
+// merge takes in a unit, unless it is known. What the journal tells before there is a clock waits for that.
 func (j *judge) merge(m merge) {
-	defer m.partials.Release()
-	if !j.places.take(&m) || m.partials == nil {
-		return
+	switch known := !j.places.take(&m); {
+	case known:
+		m.partials.Release()
+	case m.blocks != nil && !j.backlog.over:
+		j.backlog.add(m)
+	default:
+		j.takeIn(&m)
 	}
-	j.decide(j.engine.Merge(m.partials))
+}
+
+func (j *judge) takeIn(m *merge) {
+	p := m.partials
+	if m.blocks != nil {
+		p = j.decode(m.blocks)
+	}
+	if p != nil {
+		j.decide(j.engine.Merge(p))
+		p.Release()
+	}
 }
 
 // maxPendingPartials bounds what waits for the clock. Beyond it is judged without the partitions that are behind.
@@ -206,8 +225,16 @@ func (j *judge) advance(now time.Time) time.Duration {
 		clock, known = soonest, true
 		j.metrics.forced.Inc()
 	}
+	if j.backlog.bytes > maxBacklog && !known {
+		j.workOff(math.MaxInt64)
+		j.metrics.forced.Inc()
+	}
 	if known && clock > j.engine.Now() {
 		start := time.Now()
+		if !j.backlog.over {
+			j.workOff(clock)
+			j.backlog.over = true
+		}
 		j.decide(j.engine.Advance(clock))
 		j.metrics.evaluation.Observe(time.Since(start).Seconds())
 		j.clock.Store(clock)
@@ -317,27 +344,30 @@ func (l *lane) submit(v *verdict, mine bool, f *folder) {
 	if l.judge == nil {
 		return
 	}
-	m := merge{journal: l.journalID, partition: l.number, offset: l.journal.next - 1, resume: l.journal.resume(), source: v.header.Source, to: v.header.To}
+	m := merge{journal: l.journalID, partition: l.number, offset: l.journal.next - 1, resume: l.journal.resume(), source: v.header.Source, to: v.header.To, after: v.after}
 	if mine {
 		m.partials, f.pending.partials = f.pending.partials, nil
 	} else {
-		m.partials = l.judge.decode(v)
+		m.blocks = l.judge.blocks(v)
 	}
 	l.judge.in <- m // it is there as long as there are lanes
 }
 
-// decode reads the partials of a unit; nil when it has none.
-func (j *judge) decode(v *verdict) (p *rule.Partials) {
+// blocks copies the partials of a unit, so that the record they came with can go.
+func (j *judge) blocks(v *verdict) (blocks [][]byte) {
 	for _, body := range v.bodies {
-		err := eachRules(body, func(block []byte) {
-			if p == nil {
-				p = rule.NewPartials()
-			}
-			if err := p.Decode(block); err != nil {
-				j.log.Error("partials of a counted unit are damaged", "error", err)
-			}
-		})
-		if err != nil {
+		if err := eachRules(body, func(block []byte) { blocks = append(blocks, bytes.Clone(block)) }); err != nil {
+			j.log.Error("partials of a counted unit are damaged", "error", err)
+		}
+	}
+	return blocks
+}
+
+// decode reads the partials of a unit.
+func (j *judge) decode(blocks [][]byte) *rule.Partials {
+	p := rule.NewPartials()
+	for _, block := range blocks {
+		if err := p.Decode(block); err != nil {
 			j.log.Error("partials of a counted unit are damaged", "error", err)
 		}
 	}

@@ -244,13 +244,14 @@ func (j *judge) readJournal(ctx context.Context, partition int32, from, to int64
 		if err != nil || v == nil || !v.counted || m.Offset < seen {
 			return // lanes tell of what is damaged
 		}
-		j.merge(merge{journal: j.places.journal, partition: partition, offset: m.Offset, resume: read.resume(), source: v.header.Source, to: v.header.To, partials: j.decode(v)})
+		j.merge(merge{journal: j.places.journal, partition: partition, offset: m.Offset, resume: read.resume(), source: v.header.Source, to: v.header.To, after: v.after, blocks: j.blocks(v)})
 	})
 }
 
-// save keeps the state, when it is time or the last one, and when all that was decided is written.
+// save keeps the state, when it is time or the last one, and when all that was decided is written. What is in the backlog is in
+// no state: the journal has it.
 func (j *judge) save(last bool) {
-	if !last && time.Since(j.saver.last) < j.cfg.SnapshotEvery || !j.alerts.settled() || j.places.journal == "" {
+	if len(j.backlog.units) > 0 || !last && time.Since(j.saver.last) < j.cfg.SnapshotEvery || !j.alerts.settled() || j.places.journal == "" {
 		return
 	}
 	data, err := j.encode()

@@ -131,7 +131,7 @@ func (g *Engine) Pending() int { return g.waiting }
 // Now is the time of the last Advance, in microseconds.
 func (g *Engine) Now() int64 { return g.now }
 
-// Merge takes in partials, which stay as they are, and returns what follows from single events at once.
+// Merge takes in partials, which can only be released then, and returns what follows from single events at once.
 func (g *Engine) Merge(p *Partials) (out []Decision) {
 	rules := make([]*judged, len(p.versions))
 	for i, version := range p.versions {
@@ -181,9 +181,10 @@ func (g *Engine) keep(r *judged, x *Partial) {
 	have := c.cells[k]
 	if have == nil {
 		have = g.take()
-		have.key, have.second, have.visible, have.last = x.key, x.second, x.visible, x.last
+		have.become(x)
 		c.cells[k] = have
 		g.waiting++
+		return
 	}
 	have.merge(x)
 }

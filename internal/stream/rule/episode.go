@@ -247,10 +247,10 @@ func (r *compiled) explain(g *group, p *episode, d *Decision) {
 			continue
 		}
 		n++
-		d.RequestIDs = example(d.RequestIDs, s.texts[0])
+		d.RequestIDs = example(d.RequestIDs, s.text(0))
 		for f := 1; f < len(told); f++ {
-			if s.texts[f] != "" {
-				counts[value{f, s.texts[f]}]++
+			if text := s.text(f); text != "" {
+				counts[value{f, text}]++
 			}
 		}
 	}

@@ -48,8 +48,8 @@ type answer struct {
 type recent struct {
 	unit    uint32 // Partials.unit
 	at      int32  // in their list
+	second  uint32 // of samples
 	samples int8   // taken in the second
-	second  int64
 }
 
 // quota counts the samples that a rule took in a second.
@@ -77,8 +77,8 @@ func (f *Folder) forget() {
 	clear(f.recent)
 }
 
-// maxKeys bounds the keys that a folder has numbers for.
-const maxKeys = 200_000
+// maxKeys bounds the keys that a folder has numbers for, as it holds some hundred bytes for each of them.
+const maxKeys = 50_000
 
 // Begin makes what the next unit is folded into. It comes back by Release.
 func (f *Folder) Begin() *Partials {
@@ -216,8 +216,8 @@ const (
 // sample keeps e, unless there are enough of its second.
 func (f *Folder) sample(rule int, last *recent, x *Partial, e *event.Event, m *sighting) {
 	now, q := floor(m.arrival, second), &f.quotas[rule]
-	if last.second != now {
-		last.second, last.samples = now, 0
+	if last.second != uint32(now) { // many keys have one of these
+		last.second, last.samples = uint32(now), 0
 	}
 	if q.second != now {
 		q.second, q.taken = now, 0

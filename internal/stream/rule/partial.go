@@ -45,6 +45,14 @@ func (x *Partial) measure(m metric, e *event.Event) {
 	}
 }
 
+// become makes x, which is empty, what o is. They change their memory, so o is of no more use than for another one.
+func (x *Partial) become(o *Partial) {
+	x.spread, o.spread = o.spread, x.spread
+	x.samples, o.samples = o.samples[:min(len(o.samples), samplesKept)], x.samples
+	x.key, x.second, x.visible, x.newest, x.tally, x.last, x.values = o.key, o.second, o.visible, o.newest, o.tally, o.last, o.values
+	o.values = nil
+}
+
 // merge adds o, which stays as it is.
 func (x *Partial) merge(o *Partial) {
 	x.newest, x.last = max(x.newest, o.newest), max(x.last, o.last)
@@ -140,10 +148,19 @@ func (p *Partials) Release() {
 	pool.Put(p)
 }
 
-// sample is an event that an alert can show. Its texts lie in one string, so that keeping it costs one allocation.
+// sample is an event that an alert can show. Many wait and are kept, so its texts lie in one string.
 type sample struct {
-	at    int64 // microseconds
-	texts [len(told)]string
+	at   int64 // microseconds
+	all  string
+	ends [len(told)]uint32 // of the texts, in all
+}
+
+// text is what the event has in a field of told.
+func (s *sample) text(field int) string {
+	if field == 0 {
+		return s.all[:s.ends[0]]
+	}
+	return s.all[s.ends[field-1]:s.ends[field]]
 }
 
 // told are the fields of samples: the request, and where it may come from.
@@ -153,14 +170,12 @@ var told = [...]event.Field{event.RequestID, event.Model, event.Tenant, event.Us
 const samplesKept = 32
 
 func sampleOf(e *event.Event) sample {
+	s := sample{at: e.Time}
 	var b strings.Builder
-	for _, f := range told {
-		b.WriteString(e.Text(f))
-	}
-	s, text := sample{at: e.Time}, b.String()
 	for i, f := range told {
-		n := len(e.Text(f))
-		s.texts[i], text = text[:n], text[n:]
+		b.WriteString(e.Text(f))
+		s.ends[i] = uint32(b.Len())
 	}
+	s.all = b.String()
 	return s
 }

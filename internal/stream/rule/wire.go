@@ -162,8 +162,8 @@ func appendSamples(dst []byte, samples []sample) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(samples)))
 	for i := range samples {
 		dst = binary.AppendVarint(dst, samples[i].at)
-		for _, text := range samples[i].texts {
-			dst = appendString(dst, text)
+		for f := range told {
+			dst = appendString(dst, samples[i].text(f))
 		}
 	}
 	return dst
@@ -229,8 +229,9 @@ func (p *Partials) rule(version string) int32 {
 
 // wire reads what is written here, until the first error.
 type wire struct {
-	src []byte
-	err error
+	src    []byte
+	err    error
+	buffer []byte
 }
 
 func (r *wire) fail(why string) {
@@ -364,9 +365,12 @@ func (r *wire) contents(t *tally, last *int64, spread *agg.Measure, values *map[
 func (r *wire) samples(out *[]sample) {
 	for n := r.count(samplesKept); n > 0 && r.err == nil; n-- {
 		s := sample{at: r.number()}
-		for i := range s.texts {
-			s.texts[i] = r.text()
+		r.buffer = r.buffer[:0]
+		for i := range told {
+			r.buffer = append(r.buffer, r.bytes(r.count(len(r.src)))...)
+			s.ends[i] = uint32(len(r.buffer))
 		}
+		s.all = string(r.buffer)
 		*out = append(*out, s)
 	}
 }
