@@ -20,7 +20,7 @@ func newJoinMetrics(reg *telemetry.Registry, s *Service) joinMetrics {
 		joined:   reg.Counter("event_correlations_total", "Requests joined: complete, or closed because their window had passed or memory was full."),
 		complete: reg.CounterVec("event_correlations_complete_total", "Requests that became complete, by who joined their last part: live (within the window) or stub (later).", "tier"),
 		evicted:  reg.Counter("event_correlations_evicted_total", "Requests closed before their window had passed because memory was full."),
-		overflow: reg.Counter("event_correlations_overflow_total", "Parts left out because their request has too many."),
+		overflow: reg.Counter("event_correlations_overflow_total", "Parts left out because they are too large, or their request has too many."),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -44,13 +45,14 @@ func (j *joins) catchUp() {
 // readBack takes what was written to the partition of hxp-correlations that the lane writes to.
 func (l *lane) readBack(b bus.PartitionBatch) {
 	j := l.joins
+	now := time.Now().UnixMicro()
 	j.lock()
 	defer j.unlock()
 	for _, m := range b.Messages {
 		if m.Offset < j.next {
 			continue
 		}
-		if err := j.absorb(m.Value); err != nil {
+		if err := j.absorb(m.Value, now); err != nil {
 			l.log.Error("joined records are not usable, passed over", "partition", m.Partition, "offset", m.Offset, "error", err)
 		}
 	}
@@ -59,7 +61,7 @@ func (l *lane) readBack(b bus.PartitionBatch) {
 }
 
 // absorb takes the records of one record of hxp-correlations, unless they are of this program or for another join number.
-func (j *joins) absorb(value []byte) error {
+func (j *joins) absorb(value []byte, now int64) error {
 	d := decoder{src: value}
 	if string(d.bytes(len(joinedMagic))) != joinedMagic || d.byte() != joinedVer {
 		return errors.New("not joined records in a version that this program knows")
@@ -74,7 +76,7 @@ func (j *joins) absorb(value []byte) error {
 	if d.err != nil || of != uint64(j.of) || number != uint64(j.number) {
 		return d.err
 	}
-	return j.table.Absorb(d.src, join.Written)
+	return j.table.Absorb(d.src, join.Written, now)
 }
 
 // readJoined hands the records of hxp-correlations to the lanes until the session ends.
@@ -167,9 +169,10 @@ func (j *joins) restore(state []byte, cfg *Config) error {
 	if d.err != nil {
 		return d.err
 	}
-	table, err := join.Restore(d.src, cfg.joinLimits(j.of))
+	now := time.Now().UnixMicro()
+	table, err := join.Restore(d.src, cfg.joinLimits(j.of), now)
 	for _, b := range batches {
-		err = errors.Join(err, table.Absorb(b, join.Unwritten))
+		err = errors.Join(err, table.Absorb(b, join.Unwritten, now))
 	}
 	if err != nil {
 		return err

@@ -1,9 +1,11 @@
 package join
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -116,11 +118,11 @@ func TestRecordsAreTheUnionOfTheirParts(t *testing.T) {
 			log = append(log, b...)
 		}
 		restart := func() int { // from the snapshot and what was written since
-			back, err := Restore(saved, limits)
+			back, err := Restore(saved, limits, clock)
 			if err != nil {
 				r.Fatal(err)
 			}
-			if err := back.Absorb(log[savedLog:], Written); err != nil {
+			if err := back.Absorb(log[savedLog:], Written, clock); err != nil {
 				r.Fatal(err)
 			}
 			table = back
@@ -219,6 +221,87 @@ func TestBytesOfOneRequestAreBounded(t *testing.T) {
 	}
 }
 
+// A part that is too large for a record is left out, whoever brings it, and leaves nothing behind that the table stumbles over when
+// memory is full.
+func TestOversizedPartIsLeftOut(t *testing.T) {
+	large := part(event.LLMRequest, "large", 1)
+	large.SetText(event.Endpoint, strings.Repeat("x", mostBytes))
+	record := appendHead(nil, &entry{parts: 1})
+	compact := event.AppendCompact(nil, large)
+	record = append(binary.AppendUvarint(record, uint64(len(compact))<<1), compact...)
+	for name, bring := range map[string]func(*Table) error{
+		"hxp-joins":        func(t *Table) error { t.FeedCompact(large, compact, 1); return nil },
+		"hxp-correlations": func(t *Table) error { return t.Absorb(record, Written, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			table := New(Limits{Window: 60 * second, Bytes: 400 << 10, Parts: 64})
+			feed(table, part(event.LLMRequest, "first", 1), 0)
+			if err := bring(table); err != nil {
+				t.Fatal(err)
+			}
+			if table.Get(event.JoinKey("large")) != nil || table.Stats.Overflow != 1 || table.Stats.Open != 1 || table.Memory() > table.limits.Bytes {
+				t.Errorf("%+v, %d bytes", table.Stats, table.Memory())
+			}
+			for i := range 5000 {
+				feed(table, part(event.LLMRequest, fmt.Sprint(i), 1), 2)
+			}
+			if table.Stats.Forgotten == 0 {
+				t.Error("memory was never full")
+			}
+			if _, err := Restore(table.AppendState(nil), roomy, 2); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// What a record says of its times is not believed beyond what can be: it neither keeps the windows behind it open nor what is
+// queued behind it from being written, and can be shown.
+func TestForgedTimesHoldNothingUp(t *testing.T) {
+	for _, forged := range []entry{
+		{first: 1 << 60, changed: 1 << 60, parts: 1},
+		{first: math.MaxInt64, changed: math.MaxInt64, parts: 1, state: closed},
+		{first: math.MinInt64, changed: math.MinInt64, parts: 1, state: closed},
+		{first: 1 << 60, parts: 1, state: closed | stub},
+	} {
+		record := appendHead(nil, &forged)
+		compact := event.AppendCompact(nil, part(event.LLMRequest, "forged", 1))
+		record = append(binary.AppendUvarint(record, uint64(len(compact))<<1), compact...)
+		table := New(roomy)
+		if err := table.Absorb(record, Written, 10*second); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := json.Marshal(view(t, table.Get(event.JoinKey("forged")))); err != nil {
+			t.Errorf("%+v: %v", forged, err)
+		}
+		feed(table, part(event.UserFeedback, "forged", 1), 10*second)
+		feed(table, part(event.LLMRequest, "honest", 1), 10*second)
+		table.Advance(70 * second)
+		if s := table.Stats; s.Open != 0 || s.Partial != 2 {
+			t.Errorf("%+v: %+v", forged, s)
+		}
+		written := topic{}
+		written.write(t, table.Take(nil, 70*second))
+		if len(written) != 2 {
+			t.Errorf("%+v: written %v", forged, written)
+		}
+	}
+}
+
+// Scores that no range holds, which only a stranger writes, have no mean, and do not keep the others from being shown.
+func TestScoresBeyondAllRangesCanBeShown(t *testing.T) {
+	table := New(roomy)
+	for n := range 2 {
+		e := part(event.UserFeedback, "r", n)
+		e.SetFloat(event.SatisfactionScore, math.MaxFloat64)
+		table.FeedCompact(e, event.AppendCompact(nil, e), 0)
+	}
+	v := view(t, table.Get(event.JoinKey("r")))
+	if _, err := json.Marshal(v); err != nil || v.Derived.Satisfaction != nil {
+		t.Errorf("%+v: %v", v.Derived, err)
+	}
+}
+
 func view(tb rapid.TB, record []byte) *View {
 	var r Record
 	if rest, err := r.Read(record); err != nil || len(rest) > 0 {
@@ -309,6 +392,7 @@ func TestQuietTableForgetsWithoutAWord(t *testing.T) {
 	}
 }
 
+// Whatever a record of hxp-correlations or a snapshot holds, the table stays sound, and what it holds can be shown and kept.
 func FuzzAbsorb(f *testing.F) {
 	table := New(roomy)
 	feed(table, part(event.LLMRequest, "r", 1), 1)
@@ -316,17 +400,93 @@ func FuzzAbsorb(f *testing.F) {
 	f.Add(table.Get(event.JoinKey("r")))
 	f.Add(table.AppendState(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		table := New(Limits{Window: second, Bytes: 1 << 20, Parts: 8})
-		_ = table.Absorb(data, Written)
-		if r, err := Restore(data, roomy); err == nil {
-			table = r
+		table := New(Limits{Window: second, Bytes: 100 << 10, Parts: 8})
+		_ = table.Absorb(data, Written, 1<<50)
+		if r, err := Restore(data, roomy, 1<<50); err == nil {
+			sound(t, r)
 		}
-		from, to := table.Bounds()
-		table.Scan(from, to, Filter{}, func(i Item) { view(t, table.Get(i.Key)) })
-		if _, err := Restore(table.AppendState(nil), roomy); err != nil {
-			t.Error(err)
+		sound(t, table)
+	})
+}
+
+// Whatever parts a record of hxp-joins holds, in a memory that is soon full.
+func FuzzFeedCompact(f *testing.F) {
+	var seed []byte
+	for n, k := range []event.Kind{event.LLMRequest, event.UserFeedback, event.BusinessEvent, event.UserFeedback} {
+		seed = event.AppendCompact(seed, part(k, fmt.Sprint("r", n/3), n))
+	}
+	f.Add(seed, int64(1), uint16(3))
+	f.Fuzz(func(t *testing.T, data []byte, arrival int64, filler uint16) {
+		table := New(Limits{Window: second, Bytes: 200 << 10, Parts: 4})
+		pad := part(event.LLMRequest, "pad", 1)
+		pad.SetText(event.Endpoint, strings.Repeat("x", int(filler)))
+		feed(table, pad, 1)
+		var e event.Event
+		for src := data; len(src) > 0; {
+			rest, err := e.ReadCompact(src)
+			if err != nil {
+				break
+			}
+			if e.Text(event.RequestID) != "" && Joins(e.Kind) {
+				for range 1 + filler%4 { // the same again, and others between
+					table.FeedCompact(&e, src[:len(src)-len(rest)], arrival)
+					pad.SetText(event.RequestID, fmt.Sprint("pad", len(rest)))
+					feed(table, pad, arrival/2)
+				}
+			}
+			src = rest
+		}
+		sound(t, table)
+	})
+}
+
+// sound tells of a table whatever it holds: it can be shown, counts itself, is within its memory, can be kept, closes, is written
+// and forgotten.
+func sound(t *testing.T, table *Table) {
+	t.Helper()
+	var now Stats
+	from, to := table.Bounds()
+	table.Scan(from, to, Filter{}, func(i Item) {
+		v := view(t, table.Get(i.Key))
+		if _, err := json.Marshal(v); err != nil {
+			t.Errorf("%+v: %v", v, err)
+		}
+		switch i.Status {
+		case StatusOpen:
+			now.Open++
+		case StatusComplete:
+			now.Complete++
+		default:
+			now.Partial++
 		}
 	})
+	if s := table.Stats; s.Open != now.Open || s.Complete != now.Complete || s.Partial != now.Partial {
+		t.Errorf("counted %+v, there are %+v", s, now)
+	}
+	if m := table.Memory(); m > table.limits.Bytes {
+		t.Errorf("%d bytes, at most %d", m, table.limits.Bytes)
+	}
+	if _, err := Restore(table.AppendState(nil), roomy, 1<<62); err != nil {
+		t.Error(err)
+	}
+	table.Advance(1 << 62)
+	if table.Stats.Open != 0 {
+		t.Errorf("%d still open", table.Stats.Open)
+	}
+	var r Record
+	for out := takeAll(table); len(out) > 0; {
+		rest, err := r.Read(out)
+		if err != nil {
+			t.Fatalf("a record that was taken: %v", err)
+		}
+		out = rest
+	}
+	for table.head < table.next {
+		table.evict()
+	}
+	if table.Memory() != New(table.limits).Memory()*int64(len(table.entries))/64 || table.Stats.Open+table.Stats.Complete+table.Stats.Partial+table.Stats.Feedback+table.Stats.Business != 0 {
+		t.Errorf("empty, but %+v in %d bytes", table.Stats, table.Memory())
+	}
 }
 
 func BenchmarkFeed(b *testing.B) {

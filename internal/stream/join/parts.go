@@ -25,12 +25,15 @@ func (p *parts) fits(n int) bool {
 	return len(p.list) > 0 && cap(p.list[len(p.list)-1])-len(p.list[len(p.list)-1]) >= n+partHead
 }
 
+// segmentFor is the size of a segment that n bytes fit into.
+func segmentFor(n int) int { return max(segmentBytes, n+partHead) }
+
 // extend begins a new segment, which n bytes fit into.
 func (p *parts) extend(n int) {
 	s := p.spare
 	p.spare = nil
 	if cap(s) < n+partHead {
-		s = make([]byte, 0, max(segmentBytes, n+partHead))
+		s = make([]byte, 0, segmentFor(n))
 	}
 	if len(p.list) == 0 && p.base == 0 {
 		p.base = 1 // so that no part lies at 0
@@ -75,12 +78,12 @@ func (p *parts) mark(at place, sent bool) {
 	binary.LittleEndian.PutUint32(h, size)
 }
 
-// release gives back the segments before the one of a place; nowhere gives back all.
-func (p *parts) release(at place) {
-	n := len(p.list)
-	if at != 0 {
-		n = int(uint32(at>>32) - p.base)
-	}
+// release gives back the segments before the one of a place.
+func (p *parts) release(at place) { p.drop(int(uint32(at>>32)) - int(p.base)) }
+
+func (p *parts) releaseAll() { p.drop(len(p.list)) }
+
+func (p *parts) drop(n int) {
 	for i := range n {
 		p.bytes -= int64(cap(p.list[i]))
 		p.spare, p.list[i] = p.list[i], nil

@@ -91,14 +91,16 @@ const (
 	kept                    // from a snapshot, which says of each part whether a record has it
 )
 
-// Absorb adds records that were made before, in whatever order: each request becomes the union of what is known.
-func (t *Table) Absorb(src []byte, from Origin) error {
+// Absorb adds records that were made before now, in microseconds, in whatever order: each request becomes the union of what is
+// known. A stranger may have written them: times that cannot be are not taken, for windows close in the order of the first parts.
+func (t *Table) Absorb(src []byte, from Origin, now int64) error {
 	var r Record
 	for len(src) > 0 {
 		rest, err := r.Read(src)
 		if err != nil {
 			return err
 		}
+		r.First, r.Changed = min(max(r.First, 0), now), min(max(r.Changed, 0), now)
 		if err := t.absorb(&r, from); err != nil {
 			return err
 		}
@@ -153,6 +155,9 @@ func (t *Table) absorb(r *Record, from Origin) error {
 
 // unite adds a part of a record, or notes of one that is known whether a record has it. It tells whether the part is new.
 func (t *Table) unite(key [2]uint64, part []byte, first int64, sent, undo bool) (added bool) {
+	if t.oversized(part) {
+		return false
+	}
 	_, _ = t.ev.ReadCompact(part)
 	t.reserve(len(part))
 	_, e := t.find(key)
@@ -209,8 +214,8 @@ func (s *Stats) lasting() []*int64 {
 	return []*int64{&s.Closed, &s.CompleteLive, &s.CompleteStub, &s.Evicted, &s.Forgotten, &s.Overflow}
 }
 
-// Restore makes a table of what AppendState wrote. The limits may be others.
-func Restore(src []byte, l Limits) (*Table, error) {
+// Restore makes a table of what AppendState wrote before now, in microseconds. The limits may be others.
+func Restore(src []byte, l Limits, now int64) (*Table, error) {
 	t := New(l)
 	told := t.Stats
 	for _, c := range told.lasting() {
@@ -225,7 +230,7 @@ func Restore(src []byte, l Limits) (*Table, error) {
 		return nil, ErrRecord
 	}
 	out, rest := src[n:n+int(size)], src[n+int(size):]
-	err := errors.Join(t.Absorb(rest, kept), t.Absorb(out, Unwritten))
+	err := errors.Join(t.Absorb(rest, kept, now), t.Absorb(out, Unwritten, now))
 	for i, c := range t.Stats.lasting() {
 		*c = *told.lasting()[i]
 	}

@@ -55,7 +55,7 @@ type Stats struct {
 	CompleteStub int64 // and complete by parts that came later
 	Evicted      int64 // closed before their time because memory was full
 	Forgotten    int64 // no longer held
-	Overflow     int64 // parts left out because a request has too many
+	Overflow     int64 // parts left out because they are too large, or their request has too many
 }
 
 // Add adds what another table counts.
@@ -165,7 +165,7 @@ func (t *Table) reserve(bytes int) {
 	if t.parts.fits(bytes) {
 		return
 	}
-	for t.head < t.next && t.Memory()+segmentBytes > t.limits.Bytes {
+	for t.head < t.next && t.Memory()+int64(segmentFor(bytes)) > t.limits.Bytes {
 		t.evict()
 	}
 	t.parts.extend(bytes)
@@ -187,7 +187,7 @@ func (t *Table) evict() {
 	t.head++
 	t.due = max(t.due, t.head)
 	if t.head == t.next {
-		t.parts.release(0)
+		t.parts.releaseAll()
 		return
 	}
 	t.parts.release(t.at(t.head).begin)
@@ -239,6 +239,10 @@ func (t *Table) FeedCompact(e *event.Event, part []byte, arrival int64) {
 }
 
 func (t *Table) feed(key [2]uint64, ev *event.Event, part []byte, arrival int64) {
+	if t.oversized(part) {
+		return
+	}
+	arrival = max(arrival, 0)
 	t.reserve(len(part))
 	n, e := t.find(key)
 	switch {
@@ -267,7 +271,17 @@ func (t *Table) feed(key [2]uint64, ev *event.Event, part []byte, arrival int64)
 	t.count(e, 1)
 }
 
-// open makes the entry of a request; there must be room.
+// oversized tells whether a part alone is more than a request may have, and counts it. It is asked before an entry is opened: each
+// entry has a part.
+func (t *Table) oversized(part []byte) bool {
+	if len(part) <= mostBytes {
+		return false
+	}
+	t.Stats.Overflow++
+	return true
+}
+
+// open makes the entry of a request; there must be room, and its first part must follow.
 func (t *Table) open(key [2]uint64, arrival int64) *entry {
 	e := t.at(t.next)
 	*e = entry{key: key, first: arrival}

@@ -199,7 +199,7 @@ func add(a, b int64) int64 {
 }
 
 func (d *derivation) derived() (out Derived) {
-	if d.scores > 0 {
+	if d.scores > 0 && !math.IsInf(d.score, 0) { // JSON has no infinity
 		out.Satisfaction = new(d.score / d.scores)
 	}
 	if d.value != nil {
