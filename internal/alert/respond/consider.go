@@ -131,11 +131,10 @@ func (m *Machine) begin(rec *Record, o *Order, now time.Time) {
 
 // unfit tells of an order that no target can carry out.
 func (m *Machine) unfit(o *Order) *Refusal {
-	t := m.o.Targets[o.Target]
-	if t == nil {
+	if m.o.Targets[o.Target] == nil {
 		return refuse(RailTarget, "no target is called %q; targets are set in services/event-processing-api.yaml", o.Target)
 	}
-	if err := t.Can(o); err != nil {
+	if err := m.target(o.Target).Can(o); err != nil {
 		return refuse(RailTarget, "%s", err)
 	}
 	return nil

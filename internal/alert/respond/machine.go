@@ -305,7 +305,7 @@ func (m *Machine) launch(id string, f func(ctx context.Context, r *Response, t T
 // target is a target by name, also one that is not configured any more.
 func (m *Machine) target(name string) Target {
 	if t := m.o.Targets[name]; t != nil {
-		return t
+		return guarded{t, name, m.o.Log}
 	}
 	return missing{name}
 }

@@ -40,7 +40,7 @@ func newLiteLLM(c *caller) *litellm {
 	l.changes = map[string]change{
 		"cool_down":      block, // what runs ends by itself, nothing new comes
 		"drain":          block,
-		"shift_weights":  {[]string{"endpoint", "weight"}, l.params("weight"), wantWeight, l.setParams, func(w map[string]any) bool { return fmt.Sprint(w["weight"]) == "0" }},
+		"shift_weights":  {[]string{"endpoint", "weight"}, l.params("weight"), wantWeight, l.setParams, func(w map[string]any) bool { return weightless(w["weight"]) }},
 		"fallback_model": {[]string{"model", "fallback"}, l.fallbacks, wantFallback, l.setFallbacks, nil},
 		"cap":            {nil, l.caps, wantCaps, l.setCaps, nil},
 		"pause_batch":    {[]string{"tenant"}, l.team("blocked"), wantTrue("blocked"), l.blockTeam, nil},
@@ -56,9 +56,9 @@ func (l *litellm) Can(o *respond.Order) error {
 	}
 	if o.Action == "cap" {
 		if o.With["endpoint"] == "" {
-			return errors.Join(needs(o, "tenant"), anyCap(o))
+			return errors.Join(needs(o, "tenant"), checkCaps(o))
 		}
-		return errors.Join(needs(o, "endpoint"), anyCap(o))
+		return errors.Join(needs(o, "endpoint"), checkCaps(o))
 	}
 	return needs(o, c.needs...)
 }
@@ -190,11 +190,17 @@ func (l *litellm) group(ctx context.Context, id string) (group []respond.Endpoin
 	}
 	for _, d := range all {
 		if d.Name == all[i].Name {
-			group = append(group, respond.Endpoint{Name: d.Info.ID, Healthy: !d.Info.Blocked && fmt.Sprint(d.Params["weight"]) != "0"})
+			group = append(group, respond.Endpoint{Name: d.Info.ID, Healthy: !d.Info.Blocked && !weightless(d.Params["weight"])})
 		}
 	}
 	l.health(ctx, group)
 	return group, nil
+}
+
+// weightless tells of a weight that gets no traffic.
+func weightless(weight any) bool {
+	w, err := strconv.ParseFloat(fmt.Sprint(weight), 64)
+	return err == nil && w <= 0
 }
 
 func (l *litellm) blocked(ctx context.Context, o *respond.Order) (map[string]any, error) {
@@ -287,20 +293,29 @@ func (l *litellm) setFallbacks(ctx context.Context, key string, o *respond.Order
 // capNames are the limits that a cap can set.
 var capNames = []string{"rpm", "tpm", "max_parallel_requests", "max_tokens"}
 
-func anyCap(o *respond.Order) error {
-	for _, name := range capNames {
-		if o.With[name] == "" {
-			continue
-		}
-		if n, err := strconv.ParseUint(o.With[name], 10, 31); err != nil || n == 0 {
-			return fmt.Errorf("with.%s %q is no whole number from 1 on", name, clip(o.With[name]))
+// checkCaps refuses a cap of which any limit makes no sense.
+func checkCaps(o *respond.Order) error {
+	for _, name := range asked(o) {
+		if _, err := limit(o, name); err != nil {
+			return err
 		}
 		if name == "max_tokens" && o.With["endpoint"] == "" {
 			return errors.New("max_tokens is a limit of an endpoint; name one with.endpoint")
 		}
-		return nil
 	}
-	return fmt.Errorf("cap needs one of %v", capNames)
+	if len(asked(o)) == 0 {
+		return fmt.Errorf("cap needs one of %v", capNames)
+	}
+	return nil
+}
+
+// limit is a limit that an order sets.
+func limit(o *respond.Order, name string) (uint64, error) {
+	n, err := strconv.ParseUint(o.With[name], 10, 31)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("with.%s %q is no whole number from 1 on", name, clip(o.With[name]))
+	}
+	return n, nil
 }
 
 // asked are the limits that an order sets.
@@ -342,16 +357,16 @@ func wantCaps(o *respond.Order, now map[string]any) (map[string]any, error) {
 		if o.With["endpoint"] == "" {
 			field = teamLimit(name)
 		}
-		n, err := strconv.ParseFloat(o.With[name], 64)
+		n, err := limit(o, name)
 		if err != nil {
-			return nil, fmt.Errorf("with.%s is no number", name)
+			return nil, err
 		}
 		if old, ok := now[field].(json.Number); ok {
-			if v, err := old.Float64(); err == nil && v < n {
+			if v, err := old.Float64(); err == nil && v < float64(n) {
 				return nil, fmt.Errorf("%s is %s already, which is lower than %s", field, old, o.With[name])
 			}
 		}
-		out[field] = json.Number(o.With[name])
+		out[field] = json.Number(strconv.FormatUint(n, 10))
 	}
 	return out, nil
 }
