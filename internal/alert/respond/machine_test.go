@@ -342,6 +342,21 @@ func TestSuccessorOfADeadInstance(t *testing.T) {
 	}
 }
 
+// What was approved is looked at again: the target may be configured otherwise by then.
+func TestApprovedUnderAnotherConfiguration(t *testing.T) {
+	inWorld(t, 1, func(l *Limits) { l.Automatic = false }, func(w *world) {
+		w.fire("r", "e01")
+		w.target.cannot = errors.New("no revert")
+		if err := w.machines[0].Approve(context.Background(), w.is(Proposed).ID, "ops", "go"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if w.isRefused(RailTarget); w.target.applies != 0 {
+			t.Error("it was done all the same")
+		}
+	})
+}
+
 // A log that is away stops everything, and nothing is forgotten.
 func TestLogAway(t *testing.T) {
 	inWorld(t, 1, nil, func(w *world) {

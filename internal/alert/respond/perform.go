@@ -182,6 +182,10 @@ func (m *Machine) record(ctx context.Context, r *Response, rec Record) bool {
 func (m *Machine) perform(ctx context.Context, r *Response, t Target) {
 	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
 	defer stop()
+	if err := t.Can(&r.Order); err != nil { // it was approved under another configuration
+		m.refuse(ctx, r, refuse(RailTarget, "%s", err))
+		return
+	}
 	s, err := t.Check(limit, &r.Order)
 	switch {
 	case ctx.Err() != nil:

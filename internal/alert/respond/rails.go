@@ -167,7 +167,7 @@ func (b *Book) radius(r *Response, s *Sight) *Refusal {
 	case len(out) > most:
 		return refuse(RailBlastRadius, "%d of %d endpoints would be out; at most %d may be", len(out), len(s.Group), most)
 	case left == 0:
-		return refuse(RailBlastRadius, "endpoint %q is the last one that works", s.Takes)
+		return refuse(RailBlastRadius, "endpoint %q is the last one that is known to work", s.Takes)
 	}
 	return nil
 }

@@ -186,11 +186,26 @@ func (c *caller) well(ctx context.Context, url string) bool {
 	return err == nil && resp.StatusCode/100 == 2
 }
 
-// configured is the group as the configuration has it.
+// canTake refuses to take an endpoint out of its group where it would not be put back, because nobody remembers then that it is out,
+// and where nobody can tell what works.
+func (c *caller) canTake(o *respond.Order, back bool, by string) error {
+	if err := needs(o, "endpoint"); err != nil {
+		return err
+	}
+	switch e := clip(o.With["endpoint"]); {
+	case !back:
+		return fmt.Errorf("%s may take endpoint %q out of its group, and the target cannot put it back; configure %s", o.Action, e, by)
+	case c.endpoints[o.With["endpoint"]] == "":
+		return fmt.Errorf("%s may take endpoint %q out of its group; that needs a health address for it and its peers (endpoints of the target)", o.Action, e)
+	}
+	return nil
+}
+
+// configured is the group as the configuration has it. One without a health address is not known to work.
 func (c *caller) configured(ctx context.Context) []respond.Endpoint {
 	var group []respond.Endpoint
 	for name := range c.endpoints {
-		group = append(group, respond.Endpoint{Name: name, Healthy: true})
+		group = append(group, respond.Endpoint{Name: name, Healthy: c.endpoints[name] != ""})
 	}
 	slices.SortFunc(group, func(a, b respond.Endpoint) int { return strings.Compare(a.Name, b.Name) })
 	c.health(ctx, group)

@@ -26,13 +26,13 @@ type Config struct {
 	URL       string            `yaml:"url" doc:"http or https address, without a query. Nothing else is ever asked, and redirects are refused."`
 	TokenEnv  string            `yaml:"token_env" doc:"Environment variable whose text is sent as Authorization: Bearer; for incident it is the routing key, for webhook the signing secret."`
 	Headers   map[string]string `yaml:"headers" doc:"Further headers; env:NAME takes the value from the environment."`
-	Endpoints map[string]string `yaml:"endpoints" doc:"The group that the target serves with: names as the target has them (LiteLLM model ids, vLLM engine ids) with the address of their health, which answers 2xx while they work."`
+	Endpoints map[string]string `yaml:"endpoints" doc:"The group that the target serves with: names as the target has them (LiteLLM model ids, vLLM engine ids) with the address of their health, which answers 2xx while they work. Without one an endpoint is not taken out, and does not count as working (vllm_router asks the engines)."`
 	Actions   []string          `yaml:"actions" doc:"http and webhook: the actions that it can do; all when empty."`
-	Phases    []string          `yaml:"phases" default:"apply" enum:"check,apply,verify,revert" doc:"webhook: what it is called for. Without revert its changes are not taken back."`
+	Phases    []string          `yaml:"phases" default:"apply" enum:"check,apply,verify,revert" doc:"webhook: what it is called for. Without revert its changes are not taken back, and none that names an endpoint is made."`
 	Check     string            `yaml:"check" doc:"http: METHOD /path that tells the state as a JSON object, such as GET /admin/{endpoint}; {NAME} is a text of the action."`
 	Field     string            `yaml:"field" default:"applied" doc:"http: the field of that object which is true while the change is in place."`
 	Apply     string            `yaml:"apply" doc:"http: METHOD /path that makes the change."`
-	Revert    string            `yaml:"revert" doc:"http: METHOD /path that takes it back; without one there is nothing to take back."`
+	Revert    string            `yaml:"revert" doc:"http: METHOD /path that takes it back; without one there is nothing to take back, and no endpoint is taken out."`
 }
 
 // MaxTargets bounds the list, maxEndpoints a group.

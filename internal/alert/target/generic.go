@@ -33,15 +33,16 @@ func (g *generic) Can(o *respond.Order) error {
 			return err
 		}
 	}
-	if takesEndpoint(o) && o.With["endpoint"] == "" {
-		return needs(o, "endpoint")
+	if takesEndpoint(o) {
+		return g.canTake(o, g.c.Revert != "", "revert")
 	}
 	return nil
 }
 
-// takesEndpoint tells of actions that take an endpoint out of its group.
+// takesEndpoint tells of orders that may take an endpoint out of its group. What an action of that name does there, only the other
+// side knows: one that names an endpoint counts.
 func takesEndpoint(o *respond.Order) bool {
-	return slices.Contains([]string{"cool_down", "drain", "restart"}, o.Action) || o.Action == "shift_weights" && o.With["weight"] == "0"
+	return o.With["endpoint"] != "" || slices.Contains([]string{"cool_down", "drain", "restart"}, o.Action) || o.Action == "shift_weights" && weightless(o.With["weight"])
 }
 
 // names are those in braces.

@@ -60,7 +60,11 @@ func (l *litellm) Can(o *respond.Order) error {
 		}
 		return errors.Join(needs(o, "endpoint"), checkCaps(o))
 	}
-	return needs(o, c.needs...)
+	err := needs(o, c.needs...)
+	if want, _ := wantWeight(o, nil); err == nil && c.takes != nil && c.takes(want) {
+		err = l.canTake(o, true, "")
+	}
+	return err
 }
 
 // Check is part of respond.Target.
@@ -178,7 +182,8 @@ func (l *litellm) deployment(ctx context.Context, id string) (*deployment, error
 	return nil, fmt.Errorf("LiteLLM has no deployment with the model id %q", id)
 }
 
-// group are the deployments that serve the same model as one of them.
+// group are the deployments that serve the same model as one of them. That one is not blocked is no sign that it works, so one without
+// a health address counts as one that does not.
 func (l *litellm) group(ctx context.Context, id string) (group []respond.Endpoint, err error) {
 	all, err := l.deployments(ctx)
 	if err != nil {
@@ -190,7 +195,7 @@ func (l *litellm) group(ctx context.Context, id string) (group []respond.Endpoin
 	}
 	for _, d := range all {
 		if d.Name == all[i].Name {
-			group = append(group, respond.Endpoint{Name: d.Info.ID, Healthy: !d.Info.Blocked && !weightless(d.Params["weight"])})
+			group = append(group, respond.Endpoint{Name: d.Info.ID, Healthy: l.endpoints[d.Info.ID] != "" && !d.Info.Blocked && !weightless(d.Params["weight"])})
 		}
 	}
 	l.health(ctx, group)

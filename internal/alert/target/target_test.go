@@ -54,7 +54,9 @@ func round(t *testing.T, to respond.Target, o *respond.Order, look func() any) (
 
 func litellmTarget(t *testing.T, p *proxy) respond.Target {
 	t.Setenv("TEST_LITELLM_KEY", "sk-admin")
-	return serve(t, p, Config{Type: "litellm", TokenEnv: "TEST_LITELLM_KEY"})
+	well := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(well.Close)
+	return serve(t, p, Config{Type: "litellm", TokenEnv: "TEST_LITELLM_KEY", Endpoints: map[string]string{"llama-a": well.URL, "llama-b": well.URL, "qwen-a": well.URL}})
 }
 
 func TestLiteLLM(t *testing.T) {
@@ -245,7 +247,7 @@ func TestGenericHTTP(t *testing.T) {
 		t.Error(got, paths)
 	}
 	s, err := to.Check(t.Context(), o)
-	want := []respond.Endpoint{{Name: "a/b", Healthy: true}, {Name: "c", Healthy: false}, {Name: "d", Healthy: true}}
+	want := []respond.Endpoint{{Name: "a/b", Healthy: true}, {Name: "c", Healthy: false}, {Name: "d", Healthy: false}}
 	if err != nil || !reflect.DeepEqual(s.Group, want) {
 		t.Errorf("%v, %+v", err, s)
 	}

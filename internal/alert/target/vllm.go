@@ -44,7 +44,7 @@ func (v *vllmRouter) Check(ctx context.Context, o *respond.Order) (*respond.Sigh
 	if i < 0 {
 		return nil, fmt.Errorf("the router has no engine %q", id)
 	}
-	for _, e := range all {
+	for _, e := range all { // the engines themselves answer whether they sleep, so one that does works
 		if e.ID == id {
 			s.Group = append(s.Group, respond.Endpoint{Name: id, Healthy: !asleep})
 		} else if slices.ContainsFunc(e.Models, func(m string) bool { return slices.Contains(all[i].Models, m) }) {

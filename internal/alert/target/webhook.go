@@ -48,7 +48,7 @@ func (w *webhook) Can(o *respond.Order) error {
 		return cannot(o, "webhook", w.actions...)
 	}
 	if takesEndpoint(o) {
-		return needs(o, "endpoint")
+		return w.canTake(o, w.has("revert"), "the phase revert")
 	}
 	return nil
 }
