@@ -20,6 +20,6 @@
 //
 // # What is promised
 //
-// The same cells give the same anomalies. Memory is bounded by the number of models. A model is looked at once it was seen for ten
-// minutes.
+// The same cells give the same anomalies. Memory is bounded: at most MaxModels are watched, those that are asked most. A model is
+// looked at once it was seen for ten minutes.
 package watch

@@ -15,7 +15,7 @@ import (
 // Step is the length of a step in seconds.
 const Step = 10
 
-// MaxModels is how many models are watched; those that come when there are so many are not.
+// MaxModels is how many models are watched. One that comes when there are so many takes the place of one that is asked clearly less.
 const MaxModels = 200
 
 // forgotten is for how many steps a model may be silent before it is not watched any more.
@@ -54,15 +54,7 @@ func New() *Watcher { return &Watcher{models: map[string]*[len(metrics)]series{}
 // Step takes the cells of the step that began at a second, by model, and returns the anomalies that opened or closed, in order.
 // Steps come one after another without a gap.
 func (w *Watcher) Step(at int64, cells map[string]*agg.Cell) (changed []*Anomaly) {
-	for model := range cells {
-		if w.models[model] == nil && len(w.models) < MaxModels && model != "" {
-			m := new([len(metrics)]series)
-			for i := range m {
-				m[i].metric = &metrics[i]
-			}
-			w.models[model] = m
-		}
-	}
+	w.welcome(cells)
 	nothing := new(agg.Cell)
 	for _, model := range slices.Sorted(maps.Keys(w.models)) {
 		c := cells[model]
