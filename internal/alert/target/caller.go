@@ -242,4 +242,10 @@ func cannot(o *respond.Order, kind string, can ...string) error {
 	return fmt.Errorf("a target of type %s cannot %s; it can %s", kind, o.Action, strings.Join(can, ", "))
 }
 
-func segment(s string) string { return url.PathEscape(s) }
+// segment is a text as one segment of a path that leads nowhere else, as . and .. would.
+func segment(s string) string {
+	if strings.Trim(s, ".") == "" {
+		return "_"
+	}
+	return url.PathEscape(s)
+}

@@ -57,14 +57,10 @@ func names(call string) (out []string) {
 	}
 }
 
-// fill puts the texts of an order into a path, each as one segment that cannot lead elsewhere.
+// fill puts the texts of an order into a path, each as one segment.
 func fill(path string, o *respond.Order) string {
 	for _, name := range names(path) {
-		text := segment(o.With[name])
-		if strings.Trim(text, ".") == "" { // . and .. are segments that lead elsewhere
-			text = "_"
-		}
-		path = strings.ReplaceAll(path, "{"+name+"}", text)
+		path = strings.ReplaceAll(path, "{"+name+"}", segment(o.With[name]))
 	}
 	return path
 }

@@ -39,3 +39,16 @@ func TestWeightOfNothing(t *testing.T) {
 		}
 	}
 }
+
+// The text of an order is one segment of a path at LiteLLM as well.
+func TestLiteLLMPathsLeadNowhereElse(t *testing.T) {
+	p := newProxy()
+	to := litellmTarget(t, p)
+	for _, model := range []string{".", "..", "../key/delete", "a/../../key"} {
+		_, _ = to.Check(t.Context(), order("fallback_model", map[string]string{"model": model, "fallback": "qwen"}))
+	}
+	want := []string{"GET /fallback/_", "GET /fallback/_", "GET /fallback/../key/delete", "GET /fallback/a/../../key"}
+	if !slices.Equal(p.calls, want) { // paths as they are decoded: the slashes came escaped
+		t.Errorf("asked %q, want %q", p.calls, want)
+	}
+}
