@@ -342,6 +342,76 @@ func TestSuccessorOfADeadInstance(t *testing.T) {
 	}
 }
 
+// Whoever stood still until its claim was over changes nothing any more: another one has it.
+func TestClaimThatIsOver(t *testing.T) {
+	inWorld(t, 2, func(l *Limits) { l.Deadline = 2 * time.Second }, func(w *world) {
+		w.log.pause = 12 * time.Second
+		w.fire("r", "e01")
+		w.pass(11 * time.Second)
+		if w.target.applies != 1 {
+			t.Fatalf("%d changes after the claim was over", w.target.applies)
+		}
+		w.pass(time.Minute)
+		if w.is(Verified); w.target.applies != 1 {
+			t.Errorf("%d changes", w.target.applies)
+		}
+		w.intact()
+	})
+}
+
+// A call ends with the claim, however long its deadline is.
+func TestCallEndsWithItsClaim(t *testing.T) {
+	inWorld(t, 1, func(l *Limits) { l.Deadline = 10 * time.Second }, func(w *world) {
+		w.log.pause = 20 * time.Second // of 25 that the claim has
+		w.target.hang, w.target.refuseApply = true, true
+		w.fire("r", "e01")
+		w.pass(26 * time.Second)
+		if r := w.is(Failed); w.target.applies != 1 || r.UpdatedAt.Sub(r.ClaimedAt) > 25*time.Second {
+			t.Errorf("%d changes, it ended after %s", w.target.applies, r.UpdatedAt.Sub(r.ClaimedAt))
+		}
+	})
+}
+
+// What may be asked again after an interruption is asked again only while the rails admit it; otherwise it is taken back.
+func TestSuccessorAsksTheRails(t *testing.T) {
+	cases := map[string]struct {
+		firing  bool
+		killed  string
+		applies int
+		want    State
+	}{
+		"the alert fires":       {true, "", 2, Verified},
+		"the alert is over":     {false, "", 1, Reverted},
+		"the kill switch is on": {true, "ops", 1, Reverted},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			once := func(l *Limits) { l.ActionBurst = 1 }
+			inWorld(t, 1, once, func(w *world) {
+				w.target.hang, w.target.again = true, true
+				a := w.fire("r", "e01")
+				w.log.machines, w.machines = nil, nil
+				dead := w.stops[0]
+				w.stops, w.target.hang = nil, false
+				dead()
+				l := testLimits()
+				once(&l)
+				w.start(l)
+				if c.firing {
+					w.tell(a)
+				}
+				w.outside(c.killed, 0)
+				w.pass(2 * time.Minute)
+				w.is(c.want)
+				if w.target.applies != c.applies {
+					t.Errorf("%d changes, want %d", w.target.applies, c.applies)
+				}
+				w.intact()
+			})
+		})
+	}
+}
+
 // What was approved is looked at again: the target may be configured otherwise by then.
 func TestApprovedUnderAnotherConfiguration(t *testing.T) {
 	inWorld(t, 1, func(l *Limits) { l.Automatic = false }, func(w *world) {

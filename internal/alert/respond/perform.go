@@ -200,7 +200,7 @@ func (m *Machine) perform(ctx context.Context, r *Response, t Target) {
 		m.refuse(ctx, r, refuse(RailPrecondition, "the target says too much of itself to be put back: %d bytes", len(s.Before)))
 		return
 	}
-	if m.claim(ctx, r, s, true, "") {
+	if mine, _ := m.claim(ctx, r, s, true, ""); mine {
 		m.apply(ctx, r, t, s)
 	}
 }
@@ -212,10 +212,9 @@ func (m *Machine) refuse(ctx context.Context, r *Response, no *Refusal) {
 	}
 }
 
-// claim makes r this instance's to change, if the rails admit a change that is yet to be made. It is false when another instance was
-// first, or when it has to wait.
-func (m *Machine) claim(ctx context.Context, r *Response, s *Sight, change bool, why string) bool {
-	var no *Refusal
+// claim makes r this instance's to change, if the rails admit a change that is yet to be made. It is not when another instance was
+// first, or when it has to wait. When the rails refuse what an instance that is gone may have done, it is this one's to take back.
+func (m *Machine) claim(ctx context.Context, r *Response, s *Sight, change bool, why string) (mine bool, no *Refusal) {
 	rec, err := m.commit(ctx, func(now time.Time) (*Record, error) {
 		x := m.book.Find(r.ID)
 		rec := &Record{At: now, Who: "hxp", What: WhatClaimed, Reason: why, Response: r.ID, Owner: m.o.Owner, ClaimUntil: now.Add(m.o.Limits.claim()), Before: s.Before, Takes: s.Takes}
@@ -230,7 +229,7 @@ func (m *Machine) claim(ctx context.Context, r *Response, s *Sight, change bool,
 			}
 			no = m.book.admit(x, s, out)
 		}
-		if no != nil {
+		if maybe := x.Phase != Idle && s.Again; no != nil && !maybe {
 			rec.What, rec.Reason, rec.Rail, rec.ClaimUntil, rec.Before, rec.Takes = WhatRefused, no.Reason, no.Rail, time.Time{}, nil, ""
 			if x.Phase != Idle { // it was interrupted, and nothing is in place
 				rec.What, rec.Owner = WhatFailed, x.Owner
@@ -243,16 +242,28 @@ func (m *Machine) claim(ctx context.Context, r *Response, s *Sight, change bool,
 		m.o.Observer.Refused(no.Rail)
 	}
 	if rec == nil || rec.What != WhatClaimed {
-		return false
+		return false, no
 	}
 	r.take(rec)
-	return true
+	return true, no
 }
 
-// apply makes the change of a claimed response.
+// within bounds a call that changes a target by the deadline and by the claim: after it somebody else may be at it.
+func (m *Machine) within(ctx context.Context, r *Response) (context.Context, context.CancelFunc) {
+	end := time.Now().Add(m.o.Limits.Deadline)
+	if r.ClaimUntil.Before(end) {
+		end = r.ClaimUntil
+	}
+	return context.WithDeadline(ctx, end)
+}
+
+// apply makes the change of a claimed response. A claim that took as long to write as it holds is left to whoever comes next.
 func (m *Machine) apply(ctx context.Context, r *Response, t Target, s *Sight) {
-	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
+	limit, stop := m.within(ctx, r)
 	defer stop()
+	if limit.Err() != nil {
+		return
+	}
 	after, err := t.Apply(limit, r.ID, &r.Order, s)
 	switch {
 	case ctx.Err() != nil: // broken off: the claim tells whoever comes next
@@ -340,8 +351,11 @@ func (m *Machine) revert(ctx context.Context, r *Response, t Target, reason stri
 
 // takeBack makes the target as it was. Whoever calls it holds the claim.
 func (m *Machine) takeBack(ctx context.Context, r *Response, t Target) {
-	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
+	limit, stop := m.within(ctx, r)
 	defer stop()
+	if limit.Err() != nil {
+		return
+	}
 	why := r.Reason
 	note, err := t.Revert(limit, r.ID, &r.Order, r.Before, r.After)
 	switch {
@@ -371,8 +385,10 @@ func (m *Machine) resume(ctx context.Context, r *Response, t Target) {
 	}
 	verifying := r.Phase == Verifying
 	untouched := !verifying && !s.InPlace && !s.Blind && bytes.Equal(s.Before, r.Before)
-	found := &Sight{Before: r.Before, Takes: r.Takes, Group: s.Group, Lasting: s.Lasting, Blind: s.Blind}
-	if !m.claim(ctx, r, found, untouched, "the instance that began it is gone") {
+	found := &Sight{Before: r.Before, Takes: r.Takes, Group: s.Group, Lasting: s.Lasting, Blind: s.Blind, Again: s.Again}
+	change := untouched || s.Again && !verifying && !s.InPlace
+	mine, no := m.claim(ctx, r, found, change, "the instance that began it is gone")
+	if !mine {
 		return
 	}
 	switch {
@@ -382,7 +398,9 @@ func (m *Machine) resume(ctx context.Context, r *Response, t Target) {
 		m.verify(ctx, r, t, found)
 	case s.InPlace:
 		m.applied(ctx, r, t, found, nil, "it was found in place after an interruption")
-	case untouched || s.Again:
+	case no != nil:
+		m.unsure(ctx, r, t, found, no)
+	case change:
 		m.apply(ctx, r, t, found)
 	default:
 		m.unsure(ctx, r, t, found, errors.New("it was interrupted"))

@@ -133,6 +133,9 @@ func (b *Book) admit(r *Response, s *Sight, out Outside) *Refusal {
 	if no := b.lagging(out); no != nil {
 		return no
 	}
+	if !r.ClaimedAt.IsZero() { // it was interrupted, and has used its budget
+		return b.radius(r, s)
+	}
 	if !b.usage.bucket(r.Order.Action).has(out.Now, l.ActionBurst, l.ActionRefill) {
 		return refuse(RailBudget, "%d actions %s were made at once; one more is free every %s", l.ActionBurst, r.Order.Action, l.ActionRefill)
 	}

@@ -31,19 +31,29 @@ type memoryLog struct {
 	records  [][]byte
 	machines []*Machine
 	away     bool
+	pause    time.Duration // for which the writer of the next claim stands still once it is written
 }
 
 func (l *memoryLog) Append(_ context.Context, value []byte) error {
+	pause, err := l.append(value)
+	time.Sleep(pause) // in the time of the bubble
+	return err
+}
+
+func (l *memoryLog) append(value []byte) (pause time.Duration, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.away {
-		return errors.New("the brokers are away")
+		return 0, errors.New("the brokers are away")
 	}
 	l.records = append(l.records, value)
 	for _, m := range l.machines {
 		m.Apply(int64(len(l.records)-1), value)
 	}
-	return nil
+	if rec, err := Unseal(value); err == nil && rec.What == WhatClaimed {
+		pause, l.pause = l.pause, 0
+	}
+	return pause, nil
 }
 
 // fakeTarget is a group of endpoints that can be taken out.
@@ -60,6 +70,7 @@ type fakeTarget struct {
 	failVerify     bool
 	failReverts    int
 	once           bool // what it does cannot be taken back
+	again          bool // cannot tell what is in place, and may be asked again
 	cannot         error
 }
 
@@ -81,6 +92,9 @@ func (t *fakeTarget) Check(ctx context.Context, o *Order) (*Sight, error) {
 		return nil, errors.New("connection refused")
 	}
 	s := &Sight{Before: fmt.Appendf(nil, `{"out":%v}`, t.out[e]), InPlace: t.out[e] && !t.once, Lasting: !t.once, Blind: t.once}
+	if t.again {
+		s.InPlace, s.Blind, s.Again = false, true, true
+	}
 	if o.Action == "drain" {
 		s.Takes = e
 	}
