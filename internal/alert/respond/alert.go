@@ -182,6 +182,7 @@ type Order struct {
 	Action     string            `json:"action"`
 	Target     string            `json:"target"`
 	With       map[string]string `json:"with,omitempty"`
+	Aim        string            `json:"aim,omitempty"` // what the action is about at the target, as the target says
 	Value      json.Number       `json:"value,omitempty"`
 	Threshold  json.Number       `json:"threshold,omitempty"`
 	RequestIDs []string          `json:"request_ids,omitempty"`
@@ -194,9 +195,7 @@ type Order struct {
 func (o *Order) subject() string { return subject(o.Rule, o.Class, o.Key) }
 
 // aim is what the order is about: where two orders have the same aim, the second one waits.
-func (o *Order) aim() string {
-	return strings.Join([]string{o.Target, o.Action, o.With["endpoint"], o.With["model"], o.With["tenant"]}, "\x00")
-}
+func (o *Order) aim() string { return strings.Join([]string{o.Target, o.Action, o.Aim}, "\x00") }
 
 // habit is what a rule does again and again: cooldowns count by it.
 func (o *Order) habit() string { return o.Rule + "\x00" + o.aim() }

@@ -79,6 +79,7 @@ func (m *Machine) Handle(ctx context.Context, a *Alert) error {
 // consider makes a response of an action, or a refusal.
 func (m *Machine) consider(ctx context.Context, a *Alert, x Action) error {
 	id, o := a.id(x), a.order(x)
+	o.Aim = m.target(o.Target).Aim(o)
 	var no *Refusal
 	rec, err := m.commit(ctx, func(now time.Time) (*Record, error) {
 		no = nil
@@ -146,6 +147,7 @@ type missing struct{ name string }
 func (t missing) err() error {
 	return fmt.Errorf("target %q is configured no more; put it back into services/event-processing-api.yaml", t.name)
 }
+func (t missing) Aim(*Order) string                             { return "" }
 func (t missing) Can(*Order) error                              { return t.err() }
 func (t missing) Check(context.Context, *Order) (*Sight, error) { return nil, t.err() }
 func (t missing) Apply(context.Context, string, *Order, *Sight) ([]byte, error) {

@@ -27,6 +27,12 @@ func (g guarded) Can(o *Order) (err error) {
 	return g.target.Can(o)
 }
 
+func (g guarded) Aim(o *Order) (aim string) {
+	var err error // without an aim the order is about the target as a whole, which waits for more
+	defer g.rescue("aim", &err)
+	return g.target.Aim(o)
+}
+
 func (g guarded) Check(ctx context.Context, o *Order) (s *Sight, err error) {
 	defer g.rescue("check", &err)
 	return g.target.Check(ctx, o)

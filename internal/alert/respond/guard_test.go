@@ -19,6 +19,8 @@ func (p panicky) at(name string) {
 	}
 }
 
+func (p panicky) Aim(o *Order) string { p.at("aim"); return p.Target.Aim(o) }
+
 func (p panicky) Can(o *Order) error { p.at("can"); return p.Target.Can(o) }
 func (p panicky) Check(ctx context.Context, o *Order) (*Sight, error) {
 	p.at("check")

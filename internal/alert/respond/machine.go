@@ -21,6 +21,8 @@ type Journal interface {
 type Target interface {
 	// Can says why an order makes no sense here, nil when it does. It asks nobody.
 	Can(o *Order) error
+	// Aim names what an order is about there, by the texts that make a difference to the target and no others. It asks nobody.
+	Aim(o *Order) string
 	// Check looks at the target and changes nothing. An error says that it is not as it must be.
 	Check(ctx context.Context, o *Order) (*Sight, error)
 	// Apply makes the change that follows from what Check saw, and tells what is new as JSON. After an error nobody knows what is in

@@ -412,6 +412,17 @@ func TestSuccessorAsksTheRails(t *testing.T) {
 	}
 }
 
+// A text that makes no difference to the target makes none to the rails.
+func TestUnusedTextsAreNoOtherAim(t *testing.T) {
+	inWorld(t, 1, nil, func(w *world) {
+		w.fire("r", "e01")
+		a := w.alertOf("other", "e01", "firing")
+		a.Actions[0].With["model"], a.Actions[0].With["tenant"] = "x", "y"
+		w.tell(a)
+		w.isRefused(RailSingleFlight)
+	})
+}
+
 // What was approved is looked at again: the target may be configured otherwise by then.
 func TestApprovedUnderAnotherConfiguration(t *testing.T) {
 	inWorld(t, 1, func(l *Limits) { l.Automatic = false }, func(w *world) {

@@ -82,6 +82,8 @@ func newFakeTarget(endpoints int) *fakeTarget {
 	return t
 }
 
+func (t *fakeTarget) Aim(o *Order) string { return o.With["endpoint"] }
+
 func (t *fakeTarget) Can(*Order) error { return t.cannot }
 
 func (t *fakeTarget) Check(ctx context.Context, o *Order) (*Sight, error) {

@@ -238,6 +238,17 @@ func needs(o *respond.Order, names ...string) error {
 	return nil
 }
 
+// aim names texts of an order.
+func aim(o *respond.Order, names ...string) string {
+	var b strings.Builder
+	for _, name := range names {
+		if v := o.With[name]; v != "" {
+			fmt.Fprintf(&b, "%s=%q ", name, v)
+		}
+	}
+	return strings.TrimSuffix(b.String(), " ")
+}
+
 func cannot(o *respond.Order, kind string, can ...string) error {
 	return fmt.Errorf("a target of type %s cannot %s; it can %s", kind, o.Action, strings.Join(can, ", "))
 }

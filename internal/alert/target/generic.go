@@ -39,6 +39,13 @@ func (g *generic) Can(o *respond.Order) error {
 	return nil
 }
 
+// Aim is part of respond.Target. The paths say what a call is about.
+func (g *generic) Aim(o *respond.Order) string {
+	used := names(g.c.Check + g.c.Apply + g.c.Revert)
+	slices.Sort(used)
+	return aim(o, slices.Compact(used)...)
+}
+
 // takesEndpoint tells of orders that may take an endpoint out of its group. What an action of that name does there, only the other
 // side knows: one that names an endpoint counts.
 func takesEndpoint(o *respond.Order) bool {

@@ -22,6 +22,11 @@ func (i *incident) Can(o *respond.Order) error {
 	return nil
 }
 
+// Aim is part of respond.Target. An incident is about an alert, and nothing of the action is used.
+func (i *incident) Aim(o *respond.Order) string {
+	return fmt.Sprintf("%q %q", o.Rule, map[string]string(o.Key))
+}
+
 // Check is part of respond.Target.
 func (i *incident) Check(context.Context, *respond.Order) (*respond.Sight, error) {
 	return &respond.Sight{Lasting: true, Blind: true, Again: true}, nil

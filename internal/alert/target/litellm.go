@@ -67,6 +67,17 @@ func (l *litellm) Can(o *respond.Order) error {
 	return err
 }
 
+// Aim is part of respond.Target.
+func (l *litellm) Aim(o *respond.Order) string {
+	switch {
+	case o.Action == "fallback_model":
+		return aim(o, "model")
+	case o.Action == "pause_batch", o.Action == "cap" && o.With["endpoint"] == "":
+		return aim(o, "tenant")
+	}
+	return aim(o, "endpoint")
+}
+
 // Check is part of respond.Target.
 func (l *litellm) Check(ctx context.Context, o *respond.Order) (*respond.Sight, error) {
 	c := l.changes[o.Action]

@@ -23,6 +23,9 @@ func (v *vllmRouter) Can(o *respond.Order) error {
 	return needs(o, "endpoint")
 }
 
+// Aim is part of respond.Target.
+func (v *vllmRouter) Aim(o *respond.Order) string { return aim(o, "endpoint") }
+
 type engine struct {
 	ID     string   `json:"engine_id"`
 	Models []string `json:"serving_models"`

@@ -53,6 +53,14 @@ func (w *webhook) Can(o *respond.Order) error {
 	return nil
 }
 
+// Aim is part of respond.Target. What the other side reads is not known; what has an endpoint is about that.
+func (w *webhook) Aim(o *respond.Order) string {
+	if o.With["endpoint"] != "" {
+		return aim(o, "endpoint")
+	}
+	return aim(o, "model", "tenant")
+}
+
 // post calls the other side, signed as Standard Webhooks has it when there is a secret.
 func (w *webhook) post(ctx context.Context, phase, key string, o *respond.Order, before []byte) (*hookAnswer, error) {
 	body, err := json.Marshal(hookCall{phase, key, o, before})
