@@ -24,6 +24,7 @@ type alerts struct {
 
 	open  map[series]*rule.Decision // episodes that are open, as they were told last
 	over  map[string]int64          // episodes that are over, by id: when, in microseconds
+	early early                     // what hxp-alerts said at the start
 	topic string                    // id of hxp-alerts
 	next  map[int32]int64           // offsets of hxp-alerts up to which all of this is known
 
@@ -31,6 +32,15 @@ type alerts struct {
 	flying int    // of those, how many are on their way
 	failed bool
 	again  time.Time // when what failed is tried again
+}
+
+// early is what hxp-alerts said at the start. The engine comes to the same time once more, from a state that is older, and what it
+// decides then need not be the same: of two events that each began an episode, the second may be merged before the first one is
+// over. What was told counts.
+type early struct {
+	told map[series]int64 // when something was told last, in microseconds
+	last int64            // of all
+	left []*rule.Decision // episodes that were open and that the engine has not come to yet
 }
 
 // told is a decision that is to be written.
@@ -51,16 +61,30 @@ func seriesOf(d *rule.Decision) series {
 }
 
 func newAlerts(log *slog.Logger, m *metrics) *alerts {
-	return &alerts{log: log, metrics: m, acks: newMailbox(), open: map[series]*rule.Decision{}, over: map[string]int64{}, next: map[int32]int64{}}
+	return &alerts{
+		log: log, metrics: m, acks: newMailbox(), open: map[series]*rule.Decision{}, over: map[string]int64{}, next: map[int32]int64{},
+		early: early{told: map[series]int64{}},
+	}
 }
 
-// record takes in a record of hxp-alerts. Those of others, such as deadlines of the batch, are no decisions.
-func (a *alerts) record(value []byte) {
+// farAhead is how far a decision may be ahead of the clock. One that is further was not made by a judge.
+const farAhead = time.Minute
+
+// record takes in a record of hxp-alerts that was there at the start. Those of others, such as deadlines of the batch, are no
+// decisions.
+func (a *alerts) record(value []byte, now time.Time) {
 	var d rule.Decision
 	if err := json.Unmarshal(value, &d); err != nil || d.Version == "" || d.ID == "" {
 		return
 	}
+	if int64(d.At) > now.Add(farAhead).UnixMicro() {
+		a.log.Warn("decision of a time to come, passed over", "rule", d.Rule, "id", d.ID, "at", int64(d.At))
+		return
+	}
 	a.note(&d)
+	s := seriesOf(&d)
+	a.early.told[s] = max(a.early.told[s], int64(d.At))
+	a.early.last = max(a.early.last, int64(d.At))
 }
 
 // note remembers a decision as told.
@@ -68,7 +92,7 @@ func (a *alerts) note(d *rule.Decision) {
 	s := seriesOf(d)
 	switch have := a.open[s]; {
 	case d.State == rule.Pending || d.State == rule.Firing:
-		if _, over := a.over[d.ID]; !over {
+		if !a.isOver(d.ID) {
 			a.open[s] = d
 		}
 	default:
@@ -82,10 +106,20 @@ func (a *alerts) note(d *rule.Decision) {
 // opened lists the open episodes.
 func (a *alerts) opened() []*rule.Decision { return slices.Collect(maps.Values(a.open)) }
 
+func (a *alerts) isOpen(d *rule.Decision) bool {
+	have := a.open[seriesOf(d)]
+	return have != nil && have.ID == d.ID
+}
+
+func (a *alerts) isOver(id string) bool {
+	_, over := a.over[id]
+	return over
+}
+
 // news is what is to be told of a decision: nil when it was told before. When another episode of its series is open, that one
 // goes on: the state from which the engine decided was older, or was gone.
 func (a *alerts) news(d *rule.Decision, engine *rule.Engine) *rule.Decision {
-	if _, over := a.over[d.ID]; over {
+	if a.isOver(d.ID) {
 		return nil
 	}
 	have := a.open[seriesOf(d)]
@@ -93,6 +127,9 @@ func (a *alerts) news(d *rule.Decision, engine *rule.Engine) *rule.Decision {
 	switch {
 	case have == nil && !begins:
 		return nil // it was never told of
+	case have == nil && int64(d.At) <= a.early.told[seriesOf(d)]:
+		engine.Drop(d) // that this was told to be over is known
+		return nil
 	case have == nil:
 		return d
 	case have.ID == d.ID && (have.State == d.State || d.State == rule.Pending):

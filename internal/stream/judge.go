@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,7 @@ type judge struct {
 	changed    <-chan struct{}
 	places     places
 	alerts     *alerts
-	taken      bool // what was open before is taken up, or told to be over
+	taken      bool // the engine has come past what was told before the start
 	saver      saver
 	objectives objectives
 	stop       func() // nil until it works
@@ -71,7 +72,7 @@ func (j *judge) reset() {
 		program, _ = rule.Compile(nil)
 	}
 	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{}), newPlaces(), backlog{}
-	j.alerts = newAlerts(j.log, j.metrics)
+	j.alerts, j.taken = newAlerts(j.log, j.metrics), false
 	j.program.Store(program)
 }
 
@@ -92,15 +93,16 @@ func (s *Service) startJudge(ctx context.Context, journal bus.Shape, lanes []*la
 	if err != nil {
 		return fmt.Errorf("bounds of the journal %s: %w", event.TopicPanes, err)
 	}
-	j.reset()
-	if err := j.begin(ctx, journal, lanes, logs[event.TopicPanes]); err != nil {
-		return fmt.Errorf("take up the state of the rules: %w", err)
-	}
 	out, err := s.bus.NewProducer(bus.ProducerOptions{})
 	if err != nil {
 		return err
 	}
-	j.alerts.out = out
+	j.reset()
+	j.alerts.out = out // a single event may be told of while the journal is read
+	if err := j.begin(ctx, journal, lanes, logs[event.TopicPanes]); err != nil {
+		out.Close()
+		return fmt.Errorf("take up the state of the rules: %w", err)
+	}
 	drain, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
@@ -207,7 +209,7 @@ func (j *judge) takeIn(m *merge) {
 // maxPendingPartials bounds what waits for the clock. Beyond it is judged without the partitions that are behind.
 const maxPendingPartials = 500_000
 
-// advance judges as far as all partitions are read and returns how long it may sleep.
+// advance judges a second, as far as all partitions are read, and returns how long it may sleep.
 func (j *judge) advance(now time.Time) time.Duration {
 	due := j.engine.Now()/tickTime*tickTime + tickTime
 	if wait := due - horizon(now); wait > 0 {
@@ -235,10 +237,14 @@ func (j *judge) advance(now time.Time) time.Duration {
 			j.workOff(clock)
 			j.backlog.over = true
 		}
-		j.decide(j.engine.Advance(clock))
+		decisions, there := j.engine.Approach(clock)
+		j.decide(decisions)
 		j.metrics.evaluation.Observe(time.Since(start).Seconds())
-		j.clock.Store(clock)
+		j.clock.Store(j.engine.Now())
 		j.takeUp()
+		if !there {
+			return 0
+		}
 	}
 	return laggingPause
 }
@@ -259,8 +265,9 @@ func (j *judge) decide(all []rule.Decision) {
 	}
 }
 
-// takeUp goes on with the episodes that were open according to hxp-alerts and that the engine does not know although it has
-// come to their time: its state is older or gone, or their rule is.
+// takeUp goes on with the episodes that were open at the start according to hxp-alerts and that the engine does not know although
+// it has come to their time: its state is older or gone, or their rule is. Once it has come past all that was told, those that it
+// has and that were told to be over are dropped.
 func (j *judge) takeUp() {
 	if j.taken {
 		return
@@ -269,16 +276,24 @@ func (j *judge) takeUp() {
 	for _, e := range j.engine.Open() {
 		known[e.ID] = true
 	}
-	j.taken = true
-	for _, d := range j.alerts.opened() {
-		switch {
-		case known[d.ID]:
-		case int64(d.At) > j.engine.Now():
-			j.taken = false
-		case !j.engine.TakeUp(d):
+	said := &j.alerts.early
+	said.left = slices.DeleteFunc(said.left, func(d *rule.Decision) bool {
+		if known[d.ID] || !j.alerts.isOpen(d) {
+			return true
+		}
+		if int64(d.At) > j.engine.Now() {
+			return false
+		}
+		if !j.engine.TakeUp(d) {
 			j.decide([]rule.Decision{d.Ended(j.engine.Now())})
 		}
+		return true
+	})
+	if len(said.left) > 0 || said.last > j.engine.Now() {
+		return
 	}
+	j.engine.DropAll(j.alerts.isOver)
+	j.alerts.early, j.taken = early{}, true
 }
 
 // swap goes on with the rules that count now.
@@ -304,7 +319,9 @@ func (j *judge) swap() {
 func (j *judge) keepHouse(last bool) {
 	stats := j.engine.Stats()
 	j.held.Store(&stats)
-	j.alerts.forget(j.engine.Now())
+	if j.taken {
+		j.alerts.forget(j.engine.Now())
+	}
 	j.alerts.send()
 	j.save(last)
 }
@@ -339,9 +356,10 @@ func (l *lane) ruleFolder() *rule.Folder {
 	return l.rules
 }
 
-// submit gives a unit that counts to the judge.
+// submit gives a unit that counts to the judge. When the lane may not wait for it any longer, that and all units behind are left
+// to the next start: it reads them again, from the snapshot of before.
 func (l *lane) submit(v *verdict, mine bool, f *folder) {
-	if l.judge == nil {
+	if l.judge == nil || l.cut {
 		return
 	}
 	m := merge{journal: l.journalID, partition: l.number, offset: l.journal.next - 1, resume: l.journal.resume(), source: v.header.Source, to: v.header.To, after: v.after}
@@ -350,7 +368,17 @@ func (l *lane) submit(v *verdict, mine bool, f *folder) {
 	} else {
 		m.blocks = l.judge.blocks(v)
 	}
-	l.judge.in <- m // it is there as long as there are lanes
+	select {
+	case l.judge.in <- m: // it is there as long as there are lanes
+		return
+	default:
+	}
+	select {
+	case l.judge.in <- m:
+	case <-l.drained:
+		l.cut = true
+		m.partials.Release()
+	}
 }
 
 // blocks copies the partials of a unit, so that the record they came with can go.

@@ -135,6 +135,7 @@ func (j *judge) begin(ctx context.Context, journal bus.Shape, lanes []*lane, log
 	if err := j.readAlerts(ctx); err != nil {
 		return fmt.Errorf("%s: %w", event.TopicAlerts, err)
 	}
+	j.alerts.early.left = j.alerts.opened()
 	if j.places.journal != journal.ID {
 		return nil
 	}
@@ -197,7 +198,8 @@ func (j *judge) readAlerts(ctx context.Context) error {
 		j.alerts.next[p] = log.End
 	}
 	maps.DeleteFunc(from, func(p int32, _ int64) bool { return left[p] == 0 })
-	return j.read(ctx, event.TopicAlerts, from, left, func(m *bus.Message) { j.alerts.record(m.Value) })
+	now := time.Now()
+	return j.read(ctx, event.TopicAlerts, from, left, func(m *bus.Message) { j.alerts.record(m.Value, now) })
 }
 
 // read shows the messages from some offsets up to others.
@@ -249,9 +251,10 @@ func (j *judge) readJournal(ctx context.Context, partition int32, from, to int64
 }
 
 // save keeps the state, when it is time or the last one, and when all that was decided is written. What is in the backlog is in
-// no state: the journal has it.
+// no state: the journal has it. Before the engine has come past what hxp-alerts said at the start, the state of before is the
+// better one: with it that is read again.
 func (j *judge) save(last bool) {
-	if len(j.backlog.units) > 0 || !last && time.Since(j.saver.last) < j.cfg.SnapshotEvery || !j.alerts.settled() || j.places.journal == "" {
+	if !j.taken || len(j.backlog.units) > 0 || !last && time.Since(j.saver.last) < j.cfg.SnapshotEvery || !j.alerts.settled() || j.places.journal == "" {
 		return
 	}
 	data, err := j.encode()

@@ -40,6 +40,8 @@ type lane struct {
 	judge    *judge // nil = no rules are run
 	arrived  *arrivals
 	rules    *rule.Folder
+	drained  <-chan struct{} // closed when the lane may not wait any longer
+	cut      bool            // units that count were not given to the judge
 	journal  *journal
 	headless bool          // the journal's beginning is gone and no snapshot tells what it said
 	until    int64         // end of the journal when the lane began
@@ -106,6 +108,7 @@ const (
 // run works until ctx ends, then sends what is open and waits for it to count, for at most the time that drain gives.
 // Whatever ends it, what counts is kept in a snapshot.
 func (l *lane) run(ctx, drain context.Context) error {
+	l.drained = drain.Done()
 	defer l.snapshot(true)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()

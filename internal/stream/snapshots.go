@@ -57,7 +57,7 @@ func (l *lane) keepHouse() {
 // snapshot hands the state to the writer. It is skipped while the one before is being written, unless wait is set, which
 // waits for both, and while windows, filters and chains do not say the same.
 func (l *lane) snapshot(wait bool) {
-	if l.unsettled() || l.inSnapshot.Swap(true) && !wait {
+	if l.cut || l.unsettled() || l.inSnapshot.Swap(true) && !wait {
 		return
 	}
 	l.lastSnapshot, l.sinceSnapshot = time.Now(), 0

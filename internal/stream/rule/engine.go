@@ -211,7 +211,11 @@ func (g *Engine) expect(r *judged, h held, out []Decision) []Decision {
 			out = append(out, r.begin(group, &h))
 		}
 	}
-	c := g.at(h.visible)
+	visible := h.visible
+	if r.instant { // no order to keep: it is told of as it arrives, and seen then, whatever the producer's clock says
+		visible = min(visible, floor(h.arrival, tick)+1)
+	}
+	c := g.at(visible)
 	c.held = append(c.held, arrived{r, h})
 	r.held++
 	g.waiting++
@@ -243,8 +247,19 @@ func (g *Engine) group(r *judged, key string, at int64) *group {
 // Advance says that all events that arrived before now, in microseconds, were merged, and returns what follows from them, in
 // order.
 func (g *Engine) Advance(now int64) (out []Decision) {
+	for there := false; !there; {
+		var some []Decision
+		some, there = g.Approach(now)
+		out = append(out, some...)
+	}
+	return out
+}
+
+// Approach is Advance that stops at the next whole second that is judged, and tells whether it came to now. So whoever has a day to
+// catch up with can see to other things meanwhile.
+func (g *Engine) Approach(now int64) (out []Decision, there bool) {
 	if now <= g.now {
-		return nil
+		return nil, true
 	}
 	to := floor(now, tick)
 	if g.own != nil {
@@ -255,7 +270,6 @@ func (g *Engine) Advance(now int64) (out []Decision) {
 	if g.now == 0 {
 		g.tick = min(to, g.soonest()) - 1
 	}
-	g.now = now
 	g.skip(to - maxTicks)
 	for g.tick < to {
 		if g.empty() {
@@ -263,8 +277,13 @@ func (g *Engine) Advance(now int64) (out []Decision) {
 		}
 		g.tick++
 		out = g.judge(out)
+		if g.tick < to && g.tick%ticks == 0 {
+			g.now = g.tick * tick
+			return out, false
+		}
 	}
-	return out
+	g.now = now
+	return out, true
 }
 
 // maxTicks bounds what one Advance judges: a day. Whoever was away for longer does not learn of each second of it.

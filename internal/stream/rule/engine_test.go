@@ -315,3 +315,43 @@ func BenchmarkOthers(b *testing.B) {
 	}
 	benchmark(b, rules)
 }
+
+// Who catches up does so second by second, with the same decisions; more than a day is not caught up with.
+func TestApproach(t *testing.T) {
+	rules, faults := Decode([]byte("- {name: quiet, type: absence, window: 5s, keep_firing_for: 1m, group_by: [model]}\n"))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	engine := func() *Engine {
+		g, err := New(rules, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := call(0, "a", true)
+		g.Event(&e, Position{})
+		g.Advance(testBegin + second)
+		return g
+	}
+	const away = 3600
+	whole := engine().Advance(testBegin + away*second)
+	g, steps := engine(), 0
+	var out []Decision
+	for there := false; !there; steps++ {
+		var some []Decision
+		before := g.Now()
+		some, there = g.Approach(testBegin + away*second)
+		out = append(out, some...)
+		if gain := g.Now() - before; gain <= 0 || gain > second {
+			t.Fatalf("went on by %d µs at once", gain)
+		}
+	}
+	if len(whole) == 0 || story(out) != story(whole) {
+		t.Errorf("step by step\n%s\nat once\n%s", story(out), story(whole))
+	}
+	g = engine()
+	for there, n := false, 0; !there; n++ {
+		if _, there = g.Approach(testBegin + 365*86_400*second); n > 86_400 {
+			t.Fatal("a year is caught up with")
+		}
+	}
+}

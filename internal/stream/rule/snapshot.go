@@ -323,18 +323,48 @@ func (g *Engine) TakeUp(d *Decision) bool {
 	if r == nil || d.State != Pending && d.State != Firing {
 		return false
 	}
-	values := make([]string, len(r.GroupBy))
-	for i, name := range r.GroupBy {
-		values[i] = d.Key[name]
-	}
-	class := max(slices.Index(classNames[:], d.Class), 0)
-	group := g.group(r, keyOf(values), int64(d.StartsAt)/second)
+	key, class := r.series(d)
+	group := g.group(r, key, int64(d.StartsAt)/second)
 	if group == nil || r.id(group, class, int64(d.StartsAt)) != d.ID {
 		return false
 	}
 	group.newest = max(group.newest, int64(d.CausedAt))
 	group.episodes[class] = episode{d.State, int64(d.StartsAt), max(g.now, int64(d.At)), reading{true, d.Value, d.Threshold, int64(d.Window.Start) / second, int64(d.Window.End) / second, d.RequestIDs}}
 	return true
+}
+
+// Drop forgets the episode of a decision, as though it had never begun.
+func (g *Engine) Drop(d *Decision) {
+	r := g.byName[d.Version]
+	if r == nil {
+		return
+	}
+	key, class := r.series(d)
+	if group := r.groups[key]; group != nil && group.episodes[class].state != none && r.id(group, class, group.episodes[class].start) == d.ID {
+		group.episodes[class] = episode{}
+	}
+}
+
+// DropAll forgets the open episodes whose id is one of some.
+func (g *Engine) DropAll(of func(id string) bool) {
+	for _, r := range g.rules {
+		for _, group := range r.all {
+			for class := range group.episodes {
+				if p := &group.episodes[class]; p.state != none && of(r.id(group, class, p.start)) {
+					*p = episode{}
+				}
+			}
+		}
+	}
+}
+
+// series is where the episode of a decision is kept: the key of its group, and its class.
+func (r *compiled) series(d *Decision) (key string, class int) {
+	values := make([]string, len(r.GroupBy))
+	for i, name := range r.GroupBy {
+		values[i] = d.Key[name]
+	}
+	return keyOf(values), max(slices.Index(classNames[:], d.Class), 0)
 }
 
 // Swap goes on with other rules. What was kept of a rule stays when its version is the same; the episodes of rules that are no
