@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -242,7 +243,7 @@ func readBody(w http.ResponseWriter, r *http.Request, to any, spare bool) bool {
 	var tooLarge *http.MaxBytesError
 	var wrong *json.UnmarshalTypeError
 	switch {
-	case err == nil && !d.More():
+	case err == nil && ends(d):
 		return true
 	case err == nil:
 		httpx.Problem(w, r, http.StatusBadRequest, "the body is more than one JSON object")
@@ -257,6 +258,12 @@ func readBody(w http.ResponseWriter, r *http.Request, to any, spare bool) bool {
 		httpx.Problem(w, r, http.StatusBadRequest, "the body is no JSON object: "+clip(err.Error()))
 	}
 	return false
+}
+
+// ends tells whether nothing follows. More of the decoder takes a bracket that closes nothing for an end.
+func ends(d *json.Decoder) bool {
+	_, err := d.Token()
+	return err == io.EOF
 }
 
 func orWhole(field string) string {

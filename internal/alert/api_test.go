@@ -98,6 +98,7 @@ func TestAPI(t *testing.T) {
 		{"POST", "/responses/" + first + "/revert", "", 409, "nothing to take back"},
 		{"POST", "/responses/" + first + "/dismiss", "{", 400, "no JSON object"},
 		{"POST", "/responses/" + first + "/dismiss", "{}{}", 400, "more than one"},
+		{"POST", "/responses/" + first + "/dismiss", "{}]", 400, "more than one"},
 		{"POST", "/responses/" + first + "/dismiss", `{"reason":7}`, 422, "/reason"},
 		{"POST", "/responses/" + first + "/dismiss", `[1]`, 422, "the body is a"},
 		{"POST", "/responses/" + first + "/dismiss", long, 413, "bytes"},
@@ -144,7 +145,7 @@ func TestPagesOfResponses(t *testing.T) {
 }
 
 func FuzzReadBody(f *testing.F) {
-	for _, text := range []string{"", "{}", `{"on":true,"reason":"r","by":null}`, `{"on":"x"}`, "[", "{}{}", "\x00", `{"reason":` + strings.Repeat("[", 5000)} {
+	for _, text := range []string{"", "{}", `{"on":true,"reason":"r","by":null}`, `{"on":"x"}`, "[", "{}{}", "{}}", "null}", "\x00", `{"reason":` + strings.Repeat("[", 5000)} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
