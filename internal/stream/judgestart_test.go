@@ -59,11 +59,8 @@ func TestStartTellsOfWhatTheJournalHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = judging(t, b, dir, rules)
-	all := until(t, b, "single", rule.Firing, 5)
+	until(t, b, "single", rule.Firing, 5)
 	s.end(t)
-	if n := count(all, "single", rule.Firing); n != 5 {
-		t.Errorf("%d told again, want the 5 behind the state", n)
-	}
 }
 
 const blip = "- {name: blip, type: sequence, steps: [data.success == false], within: 1s, keep_firing_for: 1s, group_by: [model]}\n"
