@@ -33,7 +33,7 @@ type Service struct {
 	log     *slog.Logger
 	offFile string
 	metrics *metrics
-	journal *journal
+	journal journal
 	machine *respond.Machine
 	reads   chan struct{} // bounds the questions that read the log
 }
@@ -48,7 +48,7 @@ func New(cfg Config, b *bus.Bus, o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := newJournal(b, s.log)
+	j, err := newJournal(b, records{s}, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,6 @@ func New(cfg Config, b *bus.Bus, o Options) (*Service, error) {
 	s.machine = respond.New(respond.Options{
 		Limits: cfg.limits(), Owner: owner(), Journal: j, Targets: targets, Kill: s.killed, Lag: o.Lag, Observer: s.metrics, Log: s.log,
 	})
-	j.apply, j.reset = s.machine.Apply, s.machine.Reset
 	return s, nil
 }
 
@@ -90,7 +89,7 @@ func (s *Service) fileSwitch() (on bool, err error) {
 }
 
 // Ready is closed when the log is read.
-func (s *Service) Ready() <-chan struct{} { return s.journal.ready }
+func (s *Service) Ready() <-chan struct{} { return s.journal.Ready() }
 
 // Run works until ctx ends, and finishes what it has begun.
 func (s *Service) Run(ctx context.Context) error {
@@ -101,11 +100,11 @@ func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	wg.Go(func() {
-		failed = s.journal.run(reading)
+		failed = s.journal.Run(reading)
 		cancel()
 	})
 	select {
-	case <-s.journal.ready:
+	case <-s.journal.Ready():
 		var acting sync.WaitGroup
 		acting.Go(func() { s.followAlerts(ctx) })
 		acting.Go(func() { s.machine.Run(ctx) })
