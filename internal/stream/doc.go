@@ -13,7 +13,7 @@
 //
 // The road through the files: service.go runs sessions (session.go), one for each shape of the topics (layout.go). A session
 // has one lane for each partition number (lane.go). A lane takes in the batches of its input partitions (intake.go), folds
-// them (folder.go, with the duplicate filter of filter.go), sends units (flush.go, unit.go), follows its journal partition
+// them (ahead.go, folder.go, with the duplicate filter of filter.go), sends units (flush.go, unit.go), follows its journal partition
 // (follow.go, chain.go) and keeps what is counted in its ladder (ladder.go, node.go). snapshot.go and snapshots.go make
 // restarts short, past.go mends what they cannot. joins.go joins by request id (package join), joins_parts.go hands parts to
 // other lanes, joins_write.go and joins_read.go write hxp-correlations and read it back. judge.go runs the rules on what counts,

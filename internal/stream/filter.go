@@ -1,6 +1,9 @@
 package stream
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // filter remembers at which offset the identity of an event that counts was first seen in one input partition, first in
 // first out within a budget. An event is a duplicate only when the remembered offset is smaller than its own, so folding the
@@ -10,8 +13,11 @@ type filter struct {
 	ring  []entry
 	head  int // position of the oldest entry
 	n     int
-	table []uint32 // ring position + 1; 0 = free
+	table []uint32 // ring position + 1, and above those bits some of the hash; 0 = free
 	max   int
+
+	at      uint32 // the bits of a table slot that are the position
+	touched uint32
 
 	next   int64 // records below were taken in, so that a restart reads on from here
 	forgot bool  // older entries had to go, or were not worth reading
@@ -36,6 +42,7 @@ const entryBytes = 16 + 8 + 8 + 8 // the entry and two table slots of 4 bytes
 
 func newFilter(budget int64) *filter {
 	f := &filter{max: max(int(budget/entryBytes), 16)}
+	f.at = 1<<bits.Len(uint(f.max)) - 1
 	f.grow(1024)
 	return f
 }
@@ -65,14 +72,21 @@ func (f *filter) link(pos uint32) {
 	for f.table[s] != 0 {
 		s = (s + 1) & uint32(len(f.table)-1)
 	}
-	f.table[s] = pos + 1
+	f.table[s] = f.mark(f.ring[pos].id, pos)
 }
+
+// mark is what the table holds of an entry: where it is, and as much of its hash as there is room for, so that hardly any other
+// entry is looked at in a search.
+func (f *filter) mark(id [2]uint64, pos uint32) uint32 { return uint32(id[1])&^f.at | pos + 1 }
+
+// place is where the entry is that a slot speaks of.
+func (f *filter) place(slot uint32) uint32 { return slot&f.at - 1 }
 
 // find returns the table slot that holds id, or the free one where the search ended.
 func (f *filter) find(id [2]uint64) (slot uint32, found bool) {
 	s := f.slot(id)
 	for f.table[s] != 0 {
-		if f.ring[f.table[s]-1].id == id {
+		if (f.table[s]^uint32(id[1]))&^f.at == 0 && f.ring[f.place(f.table[s])].id == id {
 			return s, true
 		}
 		s = (s + 1) & uint32(len(f.table)-1)
@@ -80,11 +94,21 @@ func (f *filter) find(id [2]uint64) (slot uint32, found bool) {
 	return s, false
 }
 
+// touch looks at the slot of an id, so that it is near when it is searched.
+func (f *filter) touch(id [2]uint64) { f.touched += f.table[f.slot(id)] }
+
+// touchOldest does that for the entries that go next.
+func (f *filter) touchOldest() {
+	for i := range min(readAhead, f.n) {
+		f.touch(f.ring[(f.head+i)%len(f.ring)].id)
+	}
+}
+
 // seen tells whether id was seen at a smaller offset, and remembers it otherwise.
 func (f *filter) seen(id [2]uint64, offset, at int64) bool {
 	s, found := f.find(id)
 	if found {
-		e := &f.ring[f.table[s]-1]
+		e := &f.ring[f.place(f.table[s])]
 		if e.offset < offset {
 			return true
 		}
@@ -102,19 +126,22 @@ func (f *filter) seen(id [2]uint64, offset, at int64) bool {
 	pos := (f.head + f.n) % len(f.ring)
 	f.ring[pos] = entry{id: id, offset: offset, at: at}
 	f.n++
-	f.table[s] = uint32(pos) + 1
+	f.table[s] = f.mark(id, uint32(pos))
 	return false
 }
 
 // evict forgets the oldest entry. The slots behind it move up so that no search ends early.
 func (f *filter) evict() {
+	if f.head%readAhead == 0 {
+		f.touchOldest()
+	}
 	mask := uint32(len(f.table) - 1)
 	s, _ := f.find(f.ring[f.head].id)
 	f.head = (f.head + 1) % len(f.ring)
 	f.n--
 	f.forgot = true
 	for next := (s + 1) & mask; f.table[next] != 0; next = (next + 1) & mask {
-		home := f.slot(f.ring[f.table[next]-1].id)
+		home := f.slot(f.ring[f.place(f.table[next])].id)
 		if (next-home)&mask >= (next-s)&mask {
 			f.table[s] = f.table[next]
 			s = next

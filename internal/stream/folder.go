@@ -16,7 +16,8 @@ type folder struct {
 	src     source
 	cfg     *Config
 	decoder event.Decoder
-	ev      event.Event
+	ahead   []reading // records that are read and not yet folded
+	ev      *event.Event
 	filter  *filter
 	names   *names
 	joins   *joins              // nil = its events are not joined
@@ -71,25 +72,16 @@ func newWork(src source, from int64) *work {
 	return w
 }
 
-// fold takes one record. Offsets that the folder has passed are ignored.
-func (f *folder) fold(m *bus.Message) {
+// fold takes one record, as it was read. Offsets that the folder has passed are ignored.
+func (f *folder) fold(m *bus.Message, r *reading) {
 	if m.Offset < f.next {
 		return
 	}
-	if f.past != nil && m.Offset < f.past.end {
-		f.past.fold(m)
-		f.next = f.past.next
-		return
-	}
-	if f.src.Topic == event.TopicJoins {
-		f.takeParts(m)
-		return
-	}
-	broker := m.Timestamp.UnixMicro()
-	named, bad := f.read(m, broker)
-	known := bad == nil && named && f.filter.seen(f.ev.Identity(), m.Offset, broker)
+	f.ev = &r.event
+	broker, bad := r.broker, r.bad
+	known := bad == nil && r.named && f.filter.seen(r.identity, m.Offset, broker)
 	if bad == nil && !known {
-		f.correlate(broker, m.Offset >= f.foldFrom)
+		f.correlate(r, m.Offset >= f.foldFrom)
 	}
 	f.pass(m.Offset + 1)
 	if m.Offset < f.foldFrom {
@@ -113,29 +105,23 @@ func (f *folder) fold(m *bus.Message) {
 	}
 }
 
+// recount folds a record that counts already and whose unit is forgotten.
+func (f *folder) recount(m *bus.Message) {
+	if m.Offset >= f.next {
+		f.past.foldSome([]*bus.Message{m})
+		f.next = f.past.next
+	}
+}
+
 // pass moves the folder behind what it has taken in.
 func (f *folder) pass(next int64) {
 	f.next = next
 	f.filter.next = max(f.filter.next, next)
 }
 
-// read takes the event of a record into f.ev. named tells whether its producer gave it an id; bad says why it does not
-// count. Only what counts enters the duplicate filter: an event that was quarantined may come again with the right time.
-func (f *folder) read(m *bus.Message, broker int64) (named bool, bad *event.Invalid) {
-	if bad = f.decoder.Decode(m.Value, bus.EventHeaders(m), &f.ev); bad != nil {
-		return false, bad
-	}
-	named = f.ev.ID != ""
-	f.ev.Complete(f.src.TopicID, m.Partition, m.Offset, broker)
-	if f.ev.Time > broker+f.cfg.Future.Microseconds() {
-		bad = &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "the event is stamped more than " + f.cfg.Future.String() + " ahead of the broker's clock"}
-	}
-	return named, bad
-}
-
 // count adds the event that was read to its pane.
 func (f *folder) count(m *bus.Message, broker int64) {
-	e, t := &f.ev, &f.open.header.Tally
+	e, t := f.ev, &f.open.header.Tally
 	late := f.clock(e.Time, broker)
 	if late {
 		t.late(e.Source)

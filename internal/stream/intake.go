@@ -37,9 +37,7 @@ func (l *lane) take(in inputBatch) error {
 	start := time.Now()
 	f.now = start.UnixMicro()
 	l.joins.lock()
-	for _, m := range b.Messages {
-		f.fold(m)
-	}
+	f.foldAll(b.Messages)
 	l.joins.unlock()
 	l.metrics.fold(len(b.Messages), time.Since(start))
 	if b.Next > f.next { // markers of transactions were passed

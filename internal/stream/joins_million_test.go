@@ -36,8 +36,10 @@ func newCrowd(lanes int, bytes int64) *crowd {
 // read is an event that is read at a time on the partition that its producer's key gives.
 func (c *crowd) read(e *event.Event, key string, at int64) {
 	f := c.folders[event.JoinNumber(key, len(c.folders))]
-	f.ev, f.now = *e, at
-	f.correlate(at, true)
+	f.now = at
+	r := reading{event: *e, broker: at}
+	r.address(f.joins)
+	f.correlate(&r, true)
 }
 
 // step hands over what was put aside, closes what is due and takes what is joined.

@@ -13,21 +13,16 @@ import (
 
 // correlate joins the event that was read, or puts it aside for the lane that does; first tells whether nobody did that yet.
 // What is read again is joined again, which changes nothing.
-func (f *folder) correlate(broker int64, first bool) {
-	j, e := f.joins, &f.ev
-	if j == nil || !join.Joins(e.Kind) {
+func (f *folder) correlate(r *reading, first bool) {
+	if !r.joined {
 		return
 	}
-	id := e.Text(event.RequestID)
-	if id == "" {
-		return
-	}
-	arrival := max(f.arrival, min(broker, f.now))
-	switch n := event.JoinNumber(id, j.of); {
-	case n == j.number:
-		j.table.Feed(event.JoinKey(id), e, arrival)
+	arrival := max(f.arrival, min(r.broker, f.now))
+	switch {
+	case r.number == f.joins.number:
+		f.joins.table.Feed(r.key, &r.event, arrival)
 	case first:
-		f.open.putAside(n, e, arrival)
+		f.open.putAside(r.number, &r.event, arrival)
 	}
 }
 
@@ -68,6 +63,9 @@ func (w *work) sealParts() {
 
 // takeParts takes what other lanes have put aside for this one. It counts into no window.
 func (f *folder) takeParts(m *bus.Message) {
+	if m.Offset < f.next {
+		return
+	}
 	if f.joins.works() {
 		if err := f.joinParts(m.Value); err != nil {
 			f.joins.log.Error("record of hxp-joins is not usable, passed over", "partition", m.Partition, "offset", m.Offset, "error", err)
@@ -84,18 +82,19 @@ func (f *folder) joinParts(value []byte) error {
 	if len(value) < len(partsMagic)+1 || string(value[:len(partsMagic)]) != partsMagic || value[len(partsMagic)] != partsVer {
 		return errors.New("not parts of requests in a version that this program knows")
 	}
+	var e event.Event
 	for src := value[len(partsMagic)+1:]; len(src) > 0; {
 		arrival, n := binary.Varint(src)
 		if n <= 0 {
 			return errShort
 		}
 		part := src[n:]
-		rest, err := f.ev.ReadCompact(part)
+		rest, err := e.ReadCompact(part)
 		if err != nil {
 			return err
 		}
-		if id := f.ev.Text(event.RequestID); id != "" && join.Joins(f.ev.Kind) && event.JoinNumber(id, f.joins.of) == f.joins.number {
-			f.joins.table.FeedCompact(&f.ev, part[:len(part)-len(rest)], min(arrival, f.now))
+		if id := e.Text(event.RequestID); id != "" && join.Joins(e.Kind) && event.JoinNumber(id, f.joins.of) == f.joins.number {
+			f.joins.table.FeedCompact(&e, part[:len(part)-len(rest)], min(arrival, f.now))
 		}
 		src = rest
 	}

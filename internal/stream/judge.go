@@ -337,7 +337,7 @@ func (w *work) fold(f *folder, m *bus.Message) {
 		w.rules = f.rules()
 		w.partials = w.rules.Begin()
 	}
-	w.rules.Event(w.partials, &f.ev, f.arrival, rule.Position{Kind: f.ev.Kind, Partition: m.Partition, Offset: m.Offset})
+	w.rules.Event(w.partials, f.ev, f.arrival, rule.Position{Kind: f.ev.Kind, Partition: m.Partition, Offset: m.Offset})
 }
 
 // folding says how the lane's events are folded for the rules; nil without any.

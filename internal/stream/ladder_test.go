@@ -61,6 +61,8 @@ func (l *ladder) widenTo(from, to int64) (int64, int64, func(agg.Key, *agg.Cell)
 	return from, to, func(agg.Key, *agg.Cell) {}
 }
 
+func keyOf(id uint64) [2]uint64 { return [2]uint64{id * 0x9e3779b97f4a7c15, id * 0xbf58476d1ce4e5b9} }
+
 func TestFilterKnowsSmallerOffsetsOnly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := newFilter(entryBytes * 64)
@@ -68,7 +70,7 @@ func TestFilterKnowsSmallerOffsetsOnly(t *testing.T) {
 		var order []uint64
 		for offset := range int64(rapid.IntRange(1, 300).Draw(t, "records")) {
 			id := rapid.Uint64Range(0, 120).Draw(t, "id")
-			key := [2]uint64{id * 0x9e3779b97f4a7c15, id}
+			key := keyOf(id)
 			at, known := first[id]
 			if dup := f.seen(key, offset, offset); dup != known {
 				t.Fatalf("offset %d id %d: duplicate %v, first seen at %d (%v)", offset, id, dup, at, known)
@@ -91,7 +93,7 @@ func TestFilterKnowsSmallerOffsetsOnly(t *testing.T) {
 			t.Fatalf("filter read back: %d of %d entries, %v", back.n, f.n, d.err)
 		}
 		for id, at := range first {
-			if !back.seen([2]uint64{id * 0x9e3779b97f4a7c15, id}, at+1, 0) {
+			if !back.seen(keyOf(id), at+1, 0) {
 				t.Fatalf("id %d forgotten", id)
 			}
 		}

@@ -143,7 +143,7 @@ func TestFolderBehindAnotherOwner(t *testing.T) {
 	f.begin(0)
 	fold := func(from, to int, ids int) {
 		for i := range to - from {
-			f.fold(&bus.Message{Topic: "llm-requests", Offset: int64(from + i), Timestamp: time.Unix(1000, 0), Value: event.AppendJSON(nil, at(time.Unix(1000, 0), fmt.Sprint(ids+i)))})
+			f.foldAll([]*bus.Message{{Topic: "llm-requests", Offset: int64(from + i), Timestamp: time.Unix(1000, 0), Value: event.AppendJSON(nil, at(time.Unix(1000, 0), fmt.Sprint(ids+i)))}})
 		}
 	}
 	fold(0, 10, 0)

@@ -33,6 +33,7 @@ type Table struct {
 	scratch []byte
 	chain   []place
 	ev      event.Event
+	touched slot
 }
 
 // slot is the low half of a key in its high half, so that hardly any other entry is looked at in a search, and the position of
@@ -147,6 +148,19 @@ func (t *Table) find(key [2]uint64) (uint64, *entry) {
 	return 0, nil
 }
 
+// Touch looks at where the search for a key begins. A look is a wait for memory; of many at once, before the first Feed, the
+// waits overlap.
+func (t *Table) Touch(key [2]uint64) { t.touched += t.slots[uint32(key[0])&uint32(len(t.slots)-1)] }
+
+// touchOldest does that for the entries that go next.
+func (t *Table) touchOldest() {
+	for n := t.head; n < min(t.head+evictAhead, t.next); n++ {
+		t.Touch(t.at(n).key)
+	}
+}
+
+const evictAhead = 16
+
 // Memory is what the table holds, in bytes.
 func (t *Table) Memory() int64 {
 	return t.parts.bytes + int64(len(t.entries))*entryBytes + int64(len(t.slots))*slotBytes
@@ -173,6 +187,9 @@ func (t *Table) reserve(bytes int) {
 
 // evict forgets the oldest request; what no record has of it goes out.
 func (t *Table) evict() {
+	if t.head%evictAhead == 0 {
+		t.touchOldest()
+	}
 	e := t.at(t.head)
 	t.count(e, -1)
 	t.Stats.Forgotten++
