@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -190,7 +189,7 @@ func (s *Service) command(verb string) http.HandlerFunc {
 			return
 		}
 		var say word
-		if !readBody(w, r, &say, true) {
+		if !readBody(w, r, &say, httpx.Optional|httpx.Lenient) {
 			return
 		}
 		if say.Reason == "" {
@@ -236,41 +235,13 @@ func (s *Service) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 const maxBody = 16 << 10
 
-// readBody reads a small JSON object; it answers itself when that fails.
-func readBody(w http.ResponseWriter, r *http.Request, to any, spare bool) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	err := d.Decode(to)
-	var tooLarge *http.MaxBytesError
-	var wrong *json.UnmarshalTypeError
-	switch {
-	case err == nil && ends(d):
-		return true
-	case err == nil:
-		httpx.Problem(w, r, http.StatusBadRequest, "the body is more than one JSON object")
-	case errors.As(err, &tooLarge):
-		httpx.Problem(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", maxBody))
-	case errors.As(err, &wrong):
-		detail := fmt.Sprintf("%s is a %s here, which does not belong there", orWhole(wrong.Field), wrong.Value)
-		httpx.Problem(w, r, http.StatusUnprocessableEntity, detail, httpx.FieldError{Pointer: "/" + wrong.Field, Code: "wrong_type", Detail: detail})
-	case spare && err.Error() == "EOF":
-		return true
-	default:
-		httpx.Problem(w, r, http.StatusBadRequest, "the body is no JSON object: "+clip(err.Error()))
+// readBody reads a JSON object.
+func readBody(w http.ResponseWriter, r *http.Request, to any, rule httpx.BodyRule) bool {
+	bad := httpx.DecodeBody(w, r, maxBody, to, rule)
+	if bad != nil {
+		bad.Answer(w, r)
 	}
-	return false
-}
-
-// ends tells whether nothing follows. More of the decoder takes a bracket that closes nothing for an end.
-func ends(d *json.Decoder) bool {
-	_, err := d.Token()
-	return err == io.EOF
-}
-
-func orWhole(field string) string {
-	if field == "" {
-		return "the body"
-	}
-	return field
+	return bad == nil
 }
 
 // paging reads limit and cursor; a cursor is a number that a list gave.

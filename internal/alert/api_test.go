@@ -96,16 +96,16 @@ func TestAPI(t *testing.T) {
 		{"POST", "/responses/none/approve", "", 404, "there is no response"},
 		{"POST", "/responses/none/dismiss", "{", 404, "there is no response"},
 		{"POST", "/responses/" + first + "/revert", "", 409, "nothing to take back"},
-		{"POST", "/responses/" + first + "/dismiss", "{", 400, "no JSON object"},
-		{"POST", "/responses/" + first + "/dismiss", "{}{}", 400, "more than one"},
-		{"POST", "/responses/" + first + "/dismiss", "{}]", 400, "more than one"},
+		{"POST", "/responses/" + first + "/dismiss", "{", 400, "not a JSON object"},
+		{"POST", "/responses/" + first + "/dismiss", "{}{}", 400, "something follows"},
+		{"POST", "/responses/" + first + "/dismiss", "{}]", 400, "something follows"},
 		{"POST", "/responses/" + first + "/dismiss", `{"reason":7}`, 422, "/reason"},
-		{"POST", "/responses/" + first + "/dismiss", `[1]`, 422, "the body is a"},
+		{"POST", "/responses/" + first + "/dismiss", `[1]`, 400, "not a JSON object but an array"},
 		{"POST", "/responses/" + first + "/dismiss", long, 413, "bytes"},
 		{"POST", "/responses/" + first + "/dismiss", `{"reason":"no need","by":"ops"}`, 200, `"reason":"no need"`},
 		{"POST", "/responses/" + first + "/dismiss", "", 409, "it is dismissed"},
 		{"POST", "/responses/" + first + "/approve", "", 409, "it is dismissed"},
-		{"PUT", "/responses/kill-switch", "", 400, "no JSON object"},
+		{"PUT", "/responses/kill-switch", "", 400, "not a JSON object"},
 		{"PUT", "/responses/kill-switch", "{}", 422, "/on"},
 		{"PUT", "/responses/kill-switch", `{"on":"perhaps"}`, 422, "/on"},
 		{"PUT", "/responses/kill-switch", `{"on":true,"reason":"night"}`, 200, `"on":true`},
@@ -142,21 +142,4 @@ func TestPagesOfResponses(t *testing.T) {
 		}
 		path = "/responses?limit=1&cursor=" + *page.Next
 	}
-}
-
-func FuzzReadBody(f *testing.F) {
-	for _, text := range []string{"", "{}", `{"on":true,"reason":"r","by":null}`, `{"on":"x"}`, "[", "{}{}", "{}}", "null}", "\x00", `{"reason":` + strings.Repeat("[", 5000)} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		w := httptest.NewRecorder()
-		var wish switchWish
-		ok := readBody(w, httptest.NewRequest("PUT", "/", strings.NewReader(text)), &wish, false)
-		if ok && !json.Valid([]byte(text)) {
-			t.Errorf("taken: %q", text)
-		}
-		if !ok && (w.Code < 400 || w.Code > 499 || !json.Valid(w.Body.Bytes())) {
-			t.Errorf("%d %s", w.Code, w.Body)
-		}
-	})
 }

@@ -136,7 +136,7 @@ type switchWish struct {
 
 func (s *Service) putSwitch(w http.ResponseWriter, r *http.Request) {
 	var wish switchWish
-	if !readBody(w, r, &wish, false) {
+	if !readBody(w, r, &wish, httpx.Lenient) {
 		return
 	}
 	if wish.On == nil {

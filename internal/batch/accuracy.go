@@ -50,7 +50,7 @@ type values struct {
 
 func (s *Service) postAccuracyCheck(w http.ResponseWriter, r *http.Request) {
 	var req struct{ From, To time.Time }
-	if !readBody(w, r, "check", &req, true) {
+	if !readBody(w, r, &req, httpx.Strict) {
 		return
 	}
 	if err := levels["hourly"].span(req.From, req.To); err != nil {

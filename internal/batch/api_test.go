@@ -62,7 +62,7 @@ func TestAnswers(t *testing.T) {
 
 		{"no dag", "POST", "/runs", `{}`, 422, "/dag_id"},
 		{"no body", "POST", "/runs", ``, 422, "/dag_id"},
-		{"no object", "POST", "/runs", `[]`, 422, "/"},
+		{"no object", "POST", "/runs", `[]`, 400, ""},
 		{"no JSON", "POST", "/runs", `{`, 400, ""},
 		{"two objects", "POST", "/runs", `{}{}`, 400, ""},
 		{"large body", "POST", "/runs", `{"run_id":"` + strings.Repeat("x", maxRunBody) + `"}`, 413, ""},

@@ -39,7 +39,7 @@ func (s *Service) postBackfill(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var body backfillBody
-	if !readBody(w, r, "backfill", &body, true) {
+	if !readBody(w, r, &body, httpx.Strict) {
 		return
 	}
 	req := agg.BackfillRequest{DagID: d.id, From: body.From.Time, To: body.To.Time, Reprocess: body.Reprocess, Backwards: body.Backwards,

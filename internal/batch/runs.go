@@ -1,13 +1,9 @@
 package batch
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -30,7 +26,7 @@ type runRequest struct {
 
 func (s *Service) postRun(w http.ResponseWriter, r *http.Request) {
 	var req runRequest
-	if !readBody(w, r, "run", &req, false) {
+	if !readBody(w, r, &req, httpx.Lenient) {
 		return
 	}
 	if req.DagID == "" {
@@ -48,7 +44,7 @@ func (s *Service) postTrigger(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var req runRequest
-	if !readBody(w, r, "run", &req, false) {
+	if !readBody(w, r, &req, httpx.Lenient) {
 		return
 	}
 	if req.DagID != "" && req.DagID != d.id {
@@ -60,49 +56,21 @@ func (s *Service) postTrigger(w http.ResponseWriter, r *http.Request) {
 	s.accept(w, r, req)
 }
 
-// readBody reads a JSON object into v; an empty body changes nothing. strict refuses fields that are not known, where a slip of the
-// pen (dryrun for dry_run) would do what nobody wants.
-func readBody(w http.ResponseWriter, r *http.Request, what string, v any, strict bool) (ok bool) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRunBody))
-	if err != nil {
-		status := http.StatusBadRequest
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			status = http.StatusRequestEntityTooLarge
-		}
-		httpx.Problem(w, r, status, "the body cannot be read: "+err.Error())
-		return false
+// readBody reads a JSON object into v; an empty body changes nothing.
+func readBody(w http.ResponseWriter, r *http.Request, v any, rule httpx.BodyRule) bool {
+	body, bad := httpx.ReadBody(w, r, maxRunBody)
+	if bad == nil {
+		bad = httpx.DecodeJSON(body, v, rule|httpx.Optional)
 	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return true
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if strict {
-		dec.DisallowUnknownFields()
-	}
-	if err = dec.Decode(v); err == nil {
-		if dec.More() {
-			err = errors.New("something follows on the JSON object")
-		} else {
-			return true
+	if bad != nil && bad.Status == http.StatusBadRequest {
+		if field := timeField(body); field != "" {
+			bad = httpx.Wrong(field, "bad_timestamp", "write it in RFC 3339, such as 2026-03-01T10:00:00Z")
 		}
 	}
-	if wrong, is := errors.AsType[*json.UnmarshalTypeError](err); is {
-		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the "+what+" has a field of the wrong type",
-			httpx.WrongType(wrong))
-		return false
+	if bad != nil {
+		bad.Answer(w, r)
 	}
-	if field := timeField(body); field != "" {
-		httpx.Problem(w, r, http.StatusUnprocessableEntity, "a time of the "+what+" is not in RFC 3339, such as 2026-03-01T10:00:00Z: "+err.Error(),
-			httpx.FieldError{Pointer: field, Code: "bad_timestamp", Detail: "write it as 2026-03-01T10:00:00Z"})
-		return false
-	}
-	if name, is := strings.CutPrefix(err.Error(), "json: unknown field "); is {
-		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the "+what+" has a field that is not known: "+name,
-			httpx.FieldError{Pointer: "/" + strings.Trim(name, `"`), Code: "unknown_field", Detail: "leave it out or mend its name"})
-		return false
-	}
-	httpx.Problem(w, r, http.StatusBadRequest, "the body is not a "+what+": "+err.Error())
-	return false
+	return bad == nil
 }
 
 // timeField finds the field of a body that is to be a time and is none.
@@ -213,7 +181,7 @@ func (s *Service) postClear(w http.ResponseWriter, r *http.Request) {
 		Tasks      []string `json:"tasks"`
 		OnlyFailed bool     `json:"only_failed"`
 	}
-	if !readBody(w, r, "request", &body, true) {
+	if !readBody(w, r, &body, httpx.Strict) {
 		return
 	}
 	run, err := s.ClearTasks(r.Context(), r.PathValue("id"), body.Tasks, body.OnlyFailed)
@@ -226,7 +194,7 @@ func (s *Service) postMark(w http.ResponseWriter, r *http.Request) {
 		State  agg.RunState `json:"state"`
 		TaskID string       `json:"task_id"`
 	}
-	if !readBody(w, r, "request", &body, true) {
+	if !readBody(w, r, &body, httpx.Strict) {
 		return
 	}
 	var run agg.Run

@@ -1,18 +1,13 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -54,8 +49,8 @@ func (a *API) asked(h func(ctx context.Context, w http.ResponseWriter, r *http.R
 
 // failed is the one place that turns errors of questions and changes into answers.
 func (a *API) failed(w http.ResponseWriter, r *http.Request, err error) {
-	if bad, ok := errors.AsType[*fault](err); ok {
-		httpx.Problem(w, r, bad.status, bad.detail, bad.errs...)
+	if bad, ok := errors.AsType[*httpx.Fault](err); ok {
+		bad.Answer(w, r)
 		return
 	}
 	no, refused := errors.AsType[*bus.RefusedError](err)
@@ -71,53 +66,21 @@ func (a *API) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// fault is a request that cannot be done as it is.
-type fault struct {
-	status int
-	detail string
-	errs   []httpx.FieldError
-}
-
-func (f *fault) Error() string { return f.detail }
-
 // wrong is a fault of one part of the request: a parameter by its name or a part of the body by its pointer.
 func wrong(status int, where, code, detail string) error {
-	return &fault{status, strings.TrimPrefix(where, "/") + ": " + detail, []httpx.FieldError{{Pointer: where, Code: code, Detail: detail}}}
+	f := httpx.Wrong(where, code, detail)
+	f.Status = status
+	return f
 }
 
 const maxQuestion = 1 << 20 // bytes of the body of a request that is no event
 
 // bodyOf reads a small JSON object into v and refuses what v does not know.
 func bodyOf(w http.ResponseWriter, r *http.Request, v any) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQuestion))
-	if err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return &fault{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("the body has more than %d bytes", maxQuestion)}
-		}
-		return &fault{status: http.StatusBadRequest, detail: "the body cannot be read: " + err.Error()}
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	err = dec.Decode(v)
-	if err == nil {
-		if _, more := dec.Token(); more == io.EOF {
-			return nil
-		}
-		return &fault{status: http.StatusBadRequest, detail: "something follows on the JSON object"}
-	}
-	if bad, ok := errors.AsType[*fault](err); ok {
+	if bad := httpx.DecodeBody(w, r, maxQuestion, v, httpx.Strict); bad != nil {
 		return bad
 	}
-	if bad, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		if bad.Field == "" {
-			return &fault{status: http.StatusBadRequest, detail: "the body is not a JSON object but " + article(bad.Value)}
-		}
-		return wrong(http.StatusUnprocessableEntity, "/"+strings.ReplaceAll(bad.Field, ".", "/"), "wrong_type", "must be "+kindOf(bad.Type)+", not "+article(bad.Value))
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return wrong(http.StatusUnprocessableEntity, "/"+strings.Trim(name, `"`), "unknown_field", "there is no such field; leave it out or mend its name")
-	}
-	return &fault{status: http.StatusBadRequest, detail: "the body is not a JSON object: " + err.Error()}
+	return nil
 }
 
 // unavailable answers when the brokers could not be asked.
@@ -134,29 +97,6 @@ func (a *API) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 		detail = err.Error() // says what to mend
 	}
 	httpx.Unavailable(w, r, http.StatusServiceUnavailable, time.Second, detail)
-}
-
-// kindOf names what JSON has for a type of ours.
-func kindOf(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "a string"
-	case reflect.Slice:
-		return "an array"
-	case reflect.Map, reflect.Struct:
-		return "an object"
-	}
-	return "a whole number"
-}
-
-// article puts one before what package json calls a value.
-func article(value string) string {
-	if value == "array" || value == "object" {
-		return "an " + value
-	}
-	return "a " + value
 }
 
 // page is what a list was asked for.

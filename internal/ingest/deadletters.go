@@ -200,7 +200,7 @@ func (a *API) getDeadLetter(ctx context.Context, w http.ResponseWriter, r *http.
 			return nil
 		}
 	}
-	return &fault{status: http.StatusNotFound, detail: fmt.Sprintf("there is no dead letter %q", clip(id))}
+	return &httpx.Fault{Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no dead letter %q", clip(id))}
 }
 
 // DeadLetterSummary is the answer of GET /dead-letters/summary.

@@ -164,14 +164,14 @@ func (a *API) resetGroup(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return err
 	}
 	if slices.Contains(a.OwnGroups, id) {
-		return &fault{status: http.StatusConflict, detail: "the group " + id + " is hxp's own: its positions are a courtesy to tools, hxp keeps the real ones with what it has read"}
+		return &httpx.Fault{Status: http.StatusConflict, Detail: "the group " + id + " is hxp's own: its positions are a courtesy to tools, hxp keeps the real ones with what it has read"}
 	}
 	g, err := a.bus.Group(ctx, id)
 	if err != nil {
 		return err
 	}
 	if len(g.Members) > 0 && !body.DryRun {
-		return &fault{status: http.StatusConflict, detail: fmt.Sprintf("the group %s has %d active members, which would overwrite the positions; stop them first", id, len(g.Members))}
+		return &httpx.Fault{Status: http.StatusConflict, Detail: fmt.Sprintf("the group %s has %d active members, which would overwrite the positions; stop them first", id, len(g.Members))}
 	}
 	moves, err := a.bus.PlanReset(ctx, g, to)
 	if err != nil {

@@ -233,7 +233,7 @@ func (a *API) chosenByID(ids []string, out *Redrive) ([]letter, error) {
 		l, ok := a.letters.get(id)
 		switch {
 		case !ok && len(ids) == 1:
-			return nil, &fault{status: http.StatusNotFound, detail: fmt.Sprintf("there is no dead letter %q", clip(id))}
+			return nil, &httpx.Fault{Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no dead letter %q", clip(id))}
 		case !ok:
 			out.add(RedriveResult{ID: id, Outcome: unknownID, Detail: "there is no such letter"})
 		case l.redriven:

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -219,15 +218,9 @@ func small(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 		httpx.Problem(w, r, http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type %q is not supported; use application/json", clip(r.Header.Get("Content-Type"))))
 		return nil, false
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		httpx.Problem(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d bytes are taken", limit))
-	case err != nil:
-		httpx.Problem(w, r, http.StatusBadRequest, "the body was cut off")
-	default:
-		return body, true
+	body, bad := httpx.ReadBody(w, r, limit)
+	if bad != nil {
+		bad.Answer(w, r)
 	}
-	return nil, false
+	return body, bad == nil
 }

@@ -108,7 +108,7 @@ func (a *API) topic(ctx context.Context, name string) (*Topic, error) {
 }
 
 func (a *API) topicInfo(ctx context.Context, name string) (*bus.TopicInfo, error) {
-	none := &fault{status: http.StatusNotFound, detail: fmt.Sprintf("there is no topic %q", clip(name))}
+	none := &httpx.Fault{Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no topic %q", clip(name))}
 	if bus.TopicName(name) != nil {
 		return nil, none // brokers differ in what they say of a name that cannot be
 	}

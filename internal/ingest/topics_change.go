@@ -225,7 +225,7 @@ func (a *API) patchTopic(ctx context.Context, w http.ResponseWriter, r *http.Req
 // mayChange keeps the topics that hxp stands on as it needs them.
 func (a *API) mayChange(info *bus.TopicInfo, t *topicBody) error {
 	if strings.HasPrefix(info.Name, "__") {
-		return &fault{status: http.StatusConflict, detail: info.Name + " belongs to Kafka itself"}
+		return &httpx.Fault{Status: http.StatusConflict, Detail: info.Name + " belongs to Kafka itself"}
 	}
 	if info.Internal && t.Partitions != nil && *t.Partitions != info.Partitions {
 		return wrong(http.StatusConflict, "/partitions", "fixed", "hxp looks after the partitions of its internal topics itself")
@@ -261,7 +261,7 @@ func inConfig(err error, t *topicBody) error {
 	}
 	for name := range t.Config {
 		if strings.Contains(no.Detail, name) {
-			return &fault{http.StatusUnprocessableEntity, no.Detail, []httpx.FieldError{{Pointer: "/config/" + name, Code: "refused", Detail: no.Detail}}}
+			return &httpx.Fault{Status: http.StatusUnprocessableEntity, Detail: no.Detail, Errors: []httpx.FieldError{{Pointer: "/config/" + name, Code: "refused", Detail: no.Detail}}}
 		}
 	}
 	return err
@@ -273,10 +273,10 @@ func (a *API) deleteTopic(ctx context.Context, w http.ResponseWriter, r *http.Re
 		return err
 	}
 	if _, own := event.TopicNamed(info.Name); own || info.Internal {
-		return &fault{status: http.StatusConflict, detail: "hxp needs the topic " + info.Name + "; it cannot be deleted"}
+		return &httpx.Fault{Status: http.StatusConflict, Detail: "hxp needs the topic " + info.Name + "; it cannot be deleted"}
 	}
 	if uses := a.routesTo(info.Name); len(uses) > 0 {
-		return &fault{status: http.StatusConflict, detail: fmt.Sprintf("routes send events to %s: %s; delete them first (DELETE /routes/NAME)", info.Name, strings.Join(uses, ", "))}
+		return &httpx.Fault{Status: http.StatusConflict, Detail: fmt.Sprintf("routes send events to %s: %s; delete them first (DELETE /routes/NAME)", info.Name, strings.Join(uses, ", "))}
 	}
 	if err := a.bus.DeleteTopic(ctx, info.Name); err != nil {
 		return err

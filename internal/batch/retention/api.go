@@ -1,11 +1,9 @@
 package retention
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
@@ -312,41 +310,13 @@ func (s *Service) deleteHold(w http.ResponseWriter, r *http.Request) {
 
 const maxBody = 64 << 10
 
-// readBody reads a JSON object; an empty body changes nothing, and a field that is not known is refused: dryrun for dry_run would do
-// what nobody wants.
+// readBody reads a JSON object; an empty body changes nothing.
 func readBody(w http.ResponseWriter, r *http.Request, v any) bool {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		status := http.StatusBadRequest
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			status = http.StatusRequestEntityTooLarge
-		}
-		httpx.Problem(w, r, status, "the body cannot be read: "+err.Error())
-		return false
+	bad := httpx.DecodeBody(w, r, maxBody, v, httpx.Optional)
+	if bad != nil {
+		bad.Answer(w, r)
 	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return true
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err = dec.Decode(v); err == nil && !dec.More() {
-		return true
-	}
-	if wrong, is := errors.AsType[*json.UnmarshalTypeError](err); is {
-		f := httpx.WrongType(wrong)
-		unusable(w, r, f.Pointer, f.Code, f.Detail)
-		return false
-	}
-	if err != nil {
-		if name, is := strings.CutPrefix(err.Error(), "json: unknown field "); is {
-			unusable(w, r, "/"+strings.Trim(name, `"`), "unknown_field", "there is no such field; leave it out or mend its name")
-			return false
-		}
-		httpx.Problem(w, r, http.StatusBadRequest, "the body is not a JSON object: "+err.Error())
-		return false
-	}
-	httpx.Problem(w, r, http.StatusBadRequest, "something follows on the JSON object")
-	return false
+	return bad == nil
 }
 
 func unusable(w http.ResponseWriter, r *http.Request, pointer, code, detail string) {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -60,9 +59,4 @@ func write(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client is gone: nobody to tell
-}
-
-// WrongType says which field of a body cannot be what it is, in the words of JSON.
-func WrongType(err *json.UnmarshalTypeError) FieldError {
-	return FieldError{Pointer: "/" + strings.ReplaceAll(err.Field, ".", "/"), Code: "wrong_type", Detail: "a JSON " + err.Value + " cannot stand here"}
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -81,16 +79,11 @@ func text(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 		httpx.Problem(w, r, http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type %.80q is not supported; use application/json or application/yaml", t))
 		return nil, false
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		httpx.Problem(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d bytes are taken", maxBody))
-		return nil, false
+	body, bad := httpx.ReadBody(w, r, maxBody)
+	if bad != nil {
+		bad.Answer(w, r)
 	}
-	if err != nil {
-		httpx.Problem(w, r, http.StatusBadRequest, "the body was cut off")
-		return nil, false
-	}
-	return body, true
+	return body, bad == nil
 }
 
 // putRule sets a rule, or takes back what was said of it when the layers below say the same.
