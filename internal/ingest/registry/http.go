@@ -213,6 +213,14 @@ func subjectOf(req *http.Request) (string, error) {
 	return name, nil
 }
 
+// named is the subject in the path, and whether a flag is set.
+func named(req *http.Request, which string) (name string, set bool, err error) {
+	if name, err = subjectOf(req); err == nil {
+		set, err = flag(req, which)
+	}
+	return name, set, err
+}
+
 func schemaOf(req *http.Request) (b schemaBody, err error) {
 	if err = read(req, &b); err == nil && len(b.References) > 0 {
 		err = faultf(CodeBadSchema, "References to other subjects are not supported; write what they hold into the schema")
@@ -239,11 +247,7 @@ func (r *Registry) getSubjects(req *http.Request) (any, error) {
 
 // listed returns the versions of the subject in the path.
 func (r *Registry) listed(req *http.Request) ([]Version, error) {
-	name, err := subjectOf(req)
-	if err != nil {
-		return nil, err
-	}
-	deleted, err := flag(req, "deleted")
+	name, deleted, err := named(req, "deleted")
 	if err != nil {
 		return nil, err
 	}
@@ -265,11 +269,7 @@ func (r *Registry) getVersions(req *http.Request) (any, error) {
 
 // one returns the version in the path.
 func (r *Registry) one(req *http.Request) (Version, error) {
-	name, err := subjectOf(req)
-	if err != nil {
-		return Version{}, err
-	}
-	deleted, err := flag(req, "deleted")
+	name, deleted, err := named(req, "deleted")
 	if err != nil {
 		return Version{}, err
 	}
@@ -314,11 +314,7 @@ func (r *Registry) postVersion(req *http.Request) (any, error) {
 }
 
 func (r *Registry) lookUp(req *http.Request) (any, error) {
-	name, err := subjectOf(req)
-	if err != nil {
-		return nil, err
-	}
-	deleted, err := flag(req, "deleted")
+	name, deleted, err := named(req, "deleted")
 	if err != nil {
 		return nil, err
 	}
@@ -341,11 +337,7 @@ func (r *Registry) lookUp(req *http.Request) (any, error) {
 }
 
 func (r *Registry) deleteSubject(req *http.Request) (any, error) {
-	name, err := subjectOf(req)
-	if err != nil {
-		return nil, err
-	}
-	permanent, err := flag(req, "permanent")
+	name, permanent, err := named(req, "permanent")
 	if err != nil {
 		return nil, err
 	}
@@ -357,11 +349,7 @@ func (r *Registry) deleteSubject(req *http.Request) (any, error) {
 }
 
 func (r *Registry) deleteVersion(req *http.Request) (any, error) {
-	name, err := subjectOf(req)
-	if err != nil {
-		return nil, err
-	}
-	permanent, err := flag(req, "permanent")
+	name, permanent, err := named(req, "permanent")
 	if err != nil {
 		return nil, err
 	}
@@ -449,61 +437,8 @@ func (r *Registry) getIDSubjects(req *http.Request) (any, error) {
 	return out, err
 }
 
-// settingsOf are the settings of the subject in the path: its own, or those that hold when the request asks for these.
-func (r *Registry) settingsOf(req *http.Request) (name string, out settings, err error) {
-	if name, err = subjectOf(req); err != nil {
-		return name, out, err
-	}
-	all, err := flag(req, "defaultToGlobal")
-	own, hold := r.state.rules(name)
-	if all {
-		return name, hold, err
-	}
-	return name, own, err
-}
-
-func (r *Registry) getLevel(req *http.Request) (any, error) {
-	name, have, err := r.settingsOf(req)
-	if err == nil && have.Level == "" {
-		err = faultf(CodeNoLevel, "Subject '%s' does not have subject-level compatibility configured", clip(name))
-	}
-	return levelShown{have.Level}, err
-}
-
-func (r *Registry) putLevel(req *http.Request) (any, error) {
-	name, err := subjectOf(req)
-	if err != nil {
-		return nil, err
-	}
-	var b levelBody
-	if err := read(req, &b); err != nil {
-		return nil, err
-	}
-	if !b.Level.known() {
-		return nil, faultf(CodeBadLevel, "Invalid compatibility level. Valid values are NONE, BACKWARD, FORWARD, FULL, BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, and FULL_TRANSITIVE")
-	}
-	_, err = r.do(req.Context(), name, command{Op: opSetLevel, Level: b.Level})
-	return b, err
-}
-
-func (r *Registry) deleteLevel(req *http.Request) (any, error) {
-	name, have, err := r.settingsOf(req)
-	if err != nil {
-		return nil, err
-	}
-	if have.Level == "" {
-		return nil, noSubject(name)
-	}
-	_, err = r.do(req.Context(), name, command{Op: opSetLevel})
-	return levelBody{have.Level}, err
-}
-
 func (r *Registry) test(req *http.Request) (any, error) {
-	name, err := subjectOf(req)
-	if err != nil {
-		return nil, err
-	}
-	verbose, err := flag(req, "verbose")
+	name, verbose, err := named(req, "verbose")
 	if err != nil {
 		return nil, err
 	}
@@ -517,40 +452,4 @@ func (r *Registry) test(req *http.Request) (any, error) {
 		out.Messages = why
 	}
 	return out, err
-}
-
-func (r *Registry) getMode(req *http.Request) (any, error) {
-	name, have, err := r.settingsOf(req)
-	if err == nil && have.Mode == "" {
-		err = faultf(CodeNoMode, "Subject '%s' does not have subject-level mode configured", clip(name))
-	}
-	return modeBody{have.Mode}, err
-}
-
-func (r *Registry) putMode(req *http.Request) (any, error) {
-	name, err := subjectOf(req)
-	if err != nil {
-		return nil, err
-	}
-	var b modeBody
-	if err := read(req, &b); err != nil {
-		return nil, err
-	}
-	if b.Mode != ReadWrite && b.Mode != ReadOnly {
-		return nil, faultf(CodeBadMode, "Invalid mode. Valid values are READWRITE and READONLY")
-	}
-	_, err = r.do(req.Context(), name, command{Op: opSetMode, Mode: b.Mode})
-	return b, err
-}
-
-func (r *Registry) deleteMode(req *http.Request) (any, error) {
-	name, have, err := r.settingsOf(req)
-	if err != nil {
-		return nil, err
-	}
-	if have.Mode == "" {
-		return nil, noSubject(name)
-	}
-	_, err = r.do(req.Context(), name, command{Op: opSetMode})
-	return modeBody{have.Mode}, err
 }
