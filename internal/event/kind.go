@@ -3,6 +3,8 @@ package event
 import (
 	"math"
 	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Kind is one of the four kinds of events that hxp knows.
@@ -68,29 +70,9 @@ func nearestKind(s string) string {
 	s = strings.ToLower(shorten(s, 40))
 	best, fewest := "", math.MaxInt
 	for _, k := range Kinds {
-		if d := distance(s, k.String()); d < fewest {
+		if d := words.Distance(s, k.String()); d < fewest {
 			best, fewest = k.String(), d
 		}
 	}
 	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0]++
-		for j := range len(b) {
-			next := diagonal
-			if a[i] != b[j] {
-				next = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }

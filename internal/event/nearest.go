@@ -1,5 +1,7 @@
 package event
 
+import "github.com/hxp-enterprise/hxp/internal/kit/words"
+
 // NearestField returns the name of the field that somebody who wrote name may have meant: the field of which it is an
 // alias, or one that a typing error or two away.
 func NearestField(name string) (string, bool) {
@@ -12,7 +14,7 @@ func NearestField(name string) (string, bool) {
 		if s.called(name) {
 			return s.Name, true
 		}
-		if d := distance(name, s.Name); d < fewest {
+		if d := words.Distance(name, s.Name); d < fewest {
 			best, fewest = s.Name, d
 		}
 	}

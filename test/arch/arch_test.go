@@ -21,7 +21,7 @@ var leansOn = map[string][]string{
 	"web":             {},
 	"sdk":             {}, // public: programs outside import it, so it stands alone
 	"internal/kit":    {"internal/kit"},
-	"internal/event":  {},
+	"internal/event":  {"internal/kit"},
 	"internal/agg":    {"internal/event"},
 	"internal/bus":    {"internal/event", "internal/kit"},
 	"internal/broker": {"internal/kit"},

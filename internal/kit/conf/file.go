@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // MaxFileBytes bounds a configuration file.
@@ -175,7 +177,7 @@ func (y *yamlFile) shownKey(path string) string {
 
 // hint says what an unknown key may have meant: a key beside it, the same key elsewhere in this file, or in another one.
 func (y *yamlFile) hint(key string, sec *section) string {
-	if h := didYouMean(key, sec.keys); h != "" {
+	if h := words.DidYouMean(key, sec.keys); h != "" {
 		return h
 	}
 	var here, elsewhere string

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Options say where values come from. Later ones win: files, EnvFile, Environ, Flags.
@@ -158,7 +160,7 @@ func (l *loader) environment(o Options) {
 	}
 	for name := range values {
 		if strings.HasPrefix(name, "HXP_") && !slices.Contains(known, name) {
-			if k := nearest(name, known); k != "" && edits(name, k) <= 2 {
+			if k := words.Nearest(name, known); k != "" && words.Distance(name, k) <= 2 {
 				l.warnings = append(l.warnings, fault(from[name], "", "no setting has this name; did you mean %s?", k))
 			}
 		}

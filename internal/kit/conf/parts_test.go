@@ -49,15 +49,6 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	known := []string{"port", "host", "name", "workers", "batch_processing", "data_retention", "timeout"}
-	for word, want := range map[string]string{"prot": "port", "Port": "port", "batch_procesing": "batch_processing", "data-retention": "data_retention", "timeuot": "timeout", "xyzzy": "", "a": "", "": "", "worker": "workers"} {
-		if got := nearest(word, known); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
-		}
-	}
-}
-
 func TestMistakesOfTheProgramPanic(t *testing.T) {
 	for name, target := range map[string]any{
 		"no pointer": struct{}{},

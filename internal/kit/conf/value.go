@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // setText sets the value from text, as it stands in the environment, a flag, a default or a YAML scalar. On error the value
@@ -100,7 +102,7 @@ func (st *Setting) choice(text string) (string, error) {
 			return e, nil
 		}
 	}
-	return "", fmt.Errorf("%s is none of %s%s", st.quote(text), strings.Join(st.Enum, ", "), didYouMean(text, st.Enum))
+	return "", fmt.Errorf("%s is none of %s%s", st.quote(text), strings.Join(st.Enum, ", "), words.DidYouMean(text, st.Enum))
 }
 
 // duration reads "1m30s" or a plain number in the setting's unit.

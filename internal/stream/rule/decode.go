@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hxp-enterprise/hxp/internal/event/expr"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Decode reads one rule or a list of rules, as YAML or JSON. It returns the rules only if nothing is wrong with any of them.
@@ -112,7 +113,7 @@ func (d *decoder) fields(n *node, pointer string, known []string) map[string]*no
 		case k.kind == listNode || k.kind == mapNode:
 			d.fault(k, pointer, "a key must be a plain word")
 		case !slices.Contains(known, k.text):
-			d.fault(k, at, "there is no key %s%s", quote(k.text), didYouMean(k.text, known))
+			d.fault(k, at, "there is no key %s%s", quote(k.text), words.DidYouMean(k.text, known))
 		case seen[k.text] != nil:
 			d.fault(k, at, "the key %s stands here twice", k.text)
 		default:
@@ -184,7 +185,7 @@ func (d *decoder) scalar(n *node, pointer string, s shape) string {
 	case !utf8.ValidString(n.text):
 		d.fault(n, pointer, "the text is not UTF-8")
 	case s.enum != nil && !slices.Contains(s.enum, n.text):
-		d.fault(n, pointer, "%s is none of %s%s", quote(n.text), strings.Join(s.enum, ", "), didYouMean(n.text, s.enum))
+		d.fault(n, pointer, "%s is none of %s%s", quote(n.text), strings.Join(s.enum, ", "), words.DidYouMean(n.text, s.enum))
 	case s.kind == "cel":
 		if _, err := expr.Compile(n.text); err != nil {
 			d.fault(n, pointer, "the condition is wrong: %s", err)
@@ -314,41 +315,4 @@ func cut(s string) string {
 		return string(r[:60]) + "…"
 	}
 	return s
-}
-
-// didYouMean is a hint at the nearest of the known words, "" when none is near.
-func didYouMean(word string, known []string) string {
-	best, fewest := "", max(len(word)/3, 2)+1
-	if len(word) > 64 {
-		return ""
-	}
-	for _, k := range known {
-		if n := edits(strings.ToLower(word), k); n < fewest {
-			best, fewest = k, n
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
-}
-
-// edits is Levenshtein's distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0]++
-		for j := range len(b) {
-			next := diagonal
-			if a[i] != b[j] {
-				next = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }

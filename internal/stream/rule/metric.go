@@ -8,6 +8,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // tally is what some events come to under one metric. Tallies of different spans are added.
@@ -81,7 +82,7 @@ func parseMetric(name string) (m metric, fault string) {
 	}
 	known, ok := agg.ParseMetric(name)
 	if !ok {
-		return m, fmt.Sprintf("there is no metric %s%s", quote(name), didYouMean(name, metricNames))
+		return m, fmt.Sprintf("there is no metric %s%s", quote(name), words.DidYouMean(name, metricNames))
 	}
 	if gauge, ok := strings.CutPrefix(name, "system."); ok && name != "system.samples" {
 		return gaugeMetric(name, gauge), ""

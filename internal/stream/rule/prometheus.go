@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // FromPrometheus makes rules of the alerting rules of a Prometheus rule file, where their metrics are numbers of events here. What
@@ -305,7 +307,7 @@ func (s *side) selects(text string) (reason string) {
 	}
 	f, known := families[name]
 	if !known {
-		return fmt.Sprintf("the metric %s is none that is made of events here%s", cut(m[1]), didYouMean(m[1], slices.Sorted(maps.Keys(families))))
+		return fmt.Sprintf("the metric %s is none that is made of events here%s", cut(m[1]), words.DidYouMean(m[1], slices.Sorted(maps.Keys(families))))
 	}
 	s.family = f
 	for one := range strings.SplitSeq(m[2], ",") {
