@@ -48,6 +48,7 @@ bench-peers: build ## the aggregation of an hour beside DuckDB, which is install
 
 docs: build ## generated pages and the documents of api/
 	./bin/hxp config reference > docs/configuration.md
+	./bin/hxp slo prometheus > deploy/prometheus/slo.rules.yaml
 	$(GO) test ./api -run Newest -update
 	$(GO) test ./internal/app -run Documents -update
 

@@ -84,7 +84,7 @@ func rootCommand() *cobra.Command {
 	}
 	refuseBadFlags(root)
 	root.AddCommand(airflowCommand(), upCommand(), runCommand(), replayCommand(), simulateCommand(), topicsCommand(), lakeCommand(), reportsCommand(), configCommand(), benchCommand(), versionCommand())
-	root.AddCommand(dagsCommand(), runsCommand(), retentionCommand(), anomaliesCommand(), rulesCommand(), tapCommand(), schemasCommand())
+	root.AddCommand(dagsCommand(), runsCommand(), retentionCommand(), anomaliesCommand(), rulesCommand(), sloCommand(), tapCommand(), schemasCommand())
 	root.AddCommand(alertsCommand(), deadLettersCommand())
 	root.AddCommand(responsesCommand())
 	for _, name := range app.Names {

@@ -60,12 +60,13 @@ func LoadConfig(o LoadOptions) (*Config, *conf.Tree, error) {
 	return c, tree, nil
 }
 
-// readRules reads the rules of the folder beside that of the services, "" for none.
+// readRules reads the rules and objectives of the folders beside that of the services, "" for none.
 func (c *Config) readRules(services string) (faults []conf.Fault) {
 	if services == "" {
 		return nil
 	}
-	rules, bad := ruleset.ReadFolder(filepath.Join(filepath.Dir(services), "rules"))
+	base := filepath.Dir(services)
+	rules, bad := ruleset.ReadFolders(filepath.Join(base, "rules"), filepath.Join(base, "slos"))
 	for _, f := range bad {
 		where, what := f.In(f.File)
 		faults = append(faults, conf.Fault{Where: where, Message: what})

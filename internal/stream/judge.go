@@ -38,7 +38,9 @@ type judge struct {
 
 	held  atomic.Pointer[rule.Stats] // as of the last second, for metrics
 	clock atomic.Int64               // of the engine
-	fault atomic.Pointer[string]     // why other rules than those that count are run
+	since int64                      // when it began to work, in microseconds
+	slos  sloCounters
+	fault atomic.Pointer[string] // why other rules than those that count are run
 }
 
 // merge is a unit that counts, on its way from its lane to the judge.
@@ -72,7 +74,7 @@ func (j *judge) reset() {
 		program, _ = rule.Compile(nil)
 	}
 	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{}), newPlaces(), backlog{}
-	j.alerts, j.taken = newAlerts(j.log, j.metrics), false
+	j.alerts, j.taken, j.since = newAlerts(j.log, j.metrics), false, time.Now().UnixMicro()
 	j.program.Store(program)
 }
 
@@ -321,6 +323,9 @@ func (j *judge) keepHouse(last bool) {
 	j.held.Store(&stats)
 	if j.taken {
 		j.alerts.forget(j.engine.Now())
+	}
+	if j.engine.Now() >= j.since { // before that it counts again what was counted before the start
+		j.slos.publish(j.engine.Counted())
 	}
 	j.alerts.send()
 	j.save(last)

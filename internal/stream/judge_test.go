@@ -16,6 +16,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
@@ -70,7 +71,7 @@ func judging(t *testing.T, b *bus.Bus, dir string, rules Rules) *running {
 	t.Helper()
 	cfg := testConfig()
 	cfg.SnapshotEvery = time.Hour // only the last one, so that a test says what a restart finds
-	s := New(cfg, b, Options{StateDir: dir, Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output()), nil)), Rules: rules})
+	s := New(cfg, b, Options{StateDir: dir, Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output()), nil)), Rules: rules, Registry: telemetry.NewRegistry()})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

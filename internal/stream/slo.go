@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -69,9 +70,52 @@ func (s *Service) Objectives(ctx context.Context) ([]rule.Objective, error) {
 }
 
 func (s *Service) mountObjectives(m *httpx.Mux) {
-	m.HandleFunc("GET /slo", s.getObjectives, httpx.Doc("Shows how objectives stand: those of the rules of type burn_rate, for each key, counted exactly over the three days of their longest window."), httpx.Paging(),
-		httpx.Query("name", "only objectives of this rule"), httpx.Query("model", "only those of this model"), httpx.Query("tenant", "only those of this tenant"),
-		httpx.Answer("200", "the objectives by name and key", objectivesAnswer{}), httpx.Answer("503", "the rules cannot be asked now, see Retry-After"))
+	away := httpx.Answer("503", "the rules cannot be asked now, see Retry-After")
+	m.HandleFunc("GET /slo", s.getObjectives, httpx.Doc("Shows how objectives stand, for each key, counted exactly over the three days of their longest window."), httpx.Paging(),
+		httpx.Query("name", "only the objective of this name"), httpx.Query("model", "only those of this model"), httpx.Query("tenant", "only those of this tenant"),
+		httpx.Answer("200", "the objectives by rule and key", objectivesAnswer{}), away)
+	m.HandleFunc("GET /slo/{name}", s.getObjective, httpx.Doc("Shows an objective as it is defined, with the name of the rule that watches over it."),
+		httpx.Answer("200", "the objective", definitionAnswer{}), httpx.Answer("404", "there is no such objective"), away)
+	m.HandleFunc("GET /slo/prometheus", s.getPrometheusRules, httpx.Doc("Gives a rule file of Prometheus for all objectives: burn rates, what is left of the budgets, and alerts. It stands on slo_events_total and slo_good_events_total of GET /metrics."),
+		httpx.AnswerAs("200", "application/yaml", "the rule file"), away)
+}
+
+type definitionAnswer struct {
+	Name       string    `json:"name"`
+	Rule       string    `json:"rule"`
+	Definition *rule.SLO `json:"definition"`
+}
+
+// getObjective finds an objective among the rules that count.
+func (s *Service) getObjective(w http.ResponseWriter, r *http.Request) {
+	rules, ok := s.rulesNow(w, r)
+	if !ok {
+		return
+	}
+	name := r.PathValue("name")
+	i := slices.IndexFunc(rules, func(x rule.Rule) bool { return x.Type == rule.BurnRate && x.Promise() == name })
+	if i < 0 {
+		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no objective %.80q; GET /slo names those that there are", name))
+		return
+	}
+	httpx.JSON(w, http.StatusOK, definitionAnswer{name, rules[i].Name, rules[i].Definition()})
+}
+
+func (s *Service) getPrometheusRules(w http.ResponseWriter, r *http.Request) {
+	if rules, ok := s.rulesNow(w, r); ok {
+		w.Header().Set("Content-Type", "application/yaml")
+		_, _ = w.Write(rule.Prometheus(rules).YAML()) // the client is gone: nobody to tell
+	}
+}
+
+// rulesNow are the rules that count; without rules it answers itself.
+func (s *Service) rulesNow(w http.ResponseWriter, r *http.Request) ([]rule.Rule, bool) {
+	if s.opts.Rules == nil {
+		httpx.Unavailable(w, r, http.StatusServiceUnavailable, time.Second, errNoRules.Error())
+		return nil, false
+	}
+	rules, _ := s.opts.Rules.Current()
+	return rules, true
 }
 
 type objectivesAnswer struct {

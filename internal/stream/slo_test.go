@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +65,62 @@ func TestObjectivesAreAnswered(t *testing.T) {
 	}
 	if models != "abc" {
 		t.Errorf("page by page: %s", models)
+	}
+}
+
+const defined = "slos: [{name: kept, indicator: availability, objective: 0.9, group_by: [model]}]\n"
+
+// An objective is shown as it was defined, and with rules of Prometheus.
+func TestDefinitionOfAnObjective(t *testing.T) {
+	s := New(testConfig(), nil, Options{Log: slog.New(slog.DiscardHandler), Rules: newRules(t, defined)})
+	mux := httpx.NewMux(slog.New(slog.DiscardHandler), nil)
+	s.mountObjectives(mux)
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", path, nil))
+		return w
+	}
+	var one definitionAnswer
+	if w := get("/slo/kept"); w.Code != 200 || json.Unmarshal(w.Body.Bytes(), &one) != nil || one.Rule != "kept-burn" || one.Definition.Indicator != "availability" || one.Definition.Objective != 0.9 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := get("/slo/none"); w.Code != 404 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := get("/slo/prometheus"); w.Code != 200 || w.Header().Get("Content-Type") != "application/yaml" || !strings.Contains(w.Body.String(), "alert: kept-burn") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// The counters for Prometheus are exact, and go on over a restart: nobody sees them fall.
+func TestCountersOfObjectives(t *testing.T) {
+	b := bustest.New(t)
+	dir, rules := t.TempDir(), newRules(t, defined)
+	counted := func(s *running, least, want int) {
+		t.Helper()
+		for end := time.Now().Add(2 * time.Minute); ; {
+			total, shown := s.opts.Registry.Sum(rule.TotalMetric)
+			if shown && int(total) == want {
+				break
+			}
+			if shown && (int(total) > want || int(total) < least) || time.Now().After(end) {
+				t.Fatalf("%v counted (shown: %t), want %d, and never less than %d", total, shown, want, least)
+			}
+			if _, err := s.Objectives(t.Context()); err != nil { // a question takes about as long as it needs
+				t.Fatal(err)
+			}
+		}
+	}
+	first := judging(t, b, dir, rules)
+	produce(t, b, append(failures(0, 8, "a"), failures(8, 3, "b")...))
+	counted(first, 0, 11)
+	first.end(t)
+	produce(t, b, failures(11, 5, "a"))
+	second := judging(t, b, dir, rules)
+	defer second.end(t)
+	counted(second, 11, 16)
+	if good, _ := second.opts.Registry.Sum(rule.GoodMetric); good != 0 {
+		t.Errorf("%v are good", good)
 	}
 }
 

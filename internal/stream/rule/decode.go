@@ -14,16 +14,20 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
-// Decode reads one rule or a list of rules, as YAML or JSON. It returns the rules only if nothing is wrong with any of them.
+// Decode reads one rule, a list of rules, or an object with objectives (slos) and rules, as YAML or JSON. Objectives come as the rules
+// that watch over them. It returns the rules only if nothing is wrong with any of them.
 func Decode(data []byte) ([]Rule, []Fault) {
 	root, fault := parse(data)
 	if fault != nil {
 		return nil, []Fault{*fault}
 	}
-	d := decoder{}
-	if root.kind == listNode {
-		d.list(root)
-	} else {
+	d := decoder{lines: map[string]int{}}
+	switch {
+	case root.kind == listNode:
+		d.list(root, "", d.rule)
+	case root.kind == mapNode && (root.has("slos") || root.has("rules")):
+		d.both(root)
+	default:
 		d.rule(root, "")
 	}
 	if n := len(d.faults); n > maxFaults {
@@ -38,31 +42,47 @@ func Decode(data []byte) ([]Rule, []Fault) {
 type decoder struct {
 	rules  []Rule
 	faults []Fault
+	lines  map[string]int // of the names that are taken
+}
+
+// both reads an object of objectives and rules.
+func (d *decoder) both(n *node) {
+	seen := d.fields(n, "", []string{"slos", "rules"})
+	if v := seen["slos"]; v != nil {
+		d.list(v, "/slos", d.slo)
+	}
+	if v := seen["rules"]; v != nil {
+		d.list(v, "/rules", d.rule)
+	}
 }
 
 func (d *decoder) fault(n *node, pointer, format string, args ...any) {
 	d.faults = append(d.faults, Fault{Pointer: pointer, Line: n.line, Detail: fmt.Sprintf(format, args...)})
 }
 
-func (d *decoder) list(n *node) {
+func (d *decoder) list(n *node, pointer string, one func(n *node, pointer string) (*Rule, bool)) {
 	switch {
-	case len(n.items) == 0:
+	case n.kind != listNode:
+		d.fault(n, pointer, "%s stands here, but a list belongs here", nodeNames[n.kind])
+		return
+	case len(n.items) == 0 && pointer == "":
 		d.fault(n, "", "the list is empty; it holds rules")
-	case len(n.items) > MaxRules:
-		d.fault(n, "", "%d rules are too many; at most %d are taken", len(n.items), MaxRules)
+	case len(n.items) == 0:
+		d.fault(n, pointer, "the list is empty; leave it out")
+	case len(d.rules)+len(n.items) > MaxRules:
+		d.fault(n, pointer, "%d rules are too many; at most %d are taken", len(d.rules)+len(n.items), MaxRules)
 		return
 	}
-	lines := map[string]int{}
 	for i, item := range n.items {
-		pointer := "/" + strconv.Itoa(i)
-		r, ok := d.rule(item, pointer)
+		at := pointer + "/" + strconv.Itoa(i)
+		r, ok := one(item, at)
 		if !ok || r.Name == "" {
 			continue
 		}
-		if line, twice := lines[r.Name]; twice {
-			d.fault(item, pointer+"/name", "the name %q is taken by the rule in line %d", r.Name, line)
+		if line, twice := d.lines[r.Name]; twice {
+			d.fault(item, at+"/name", "the name %q is taken by the rule in line %d", r.Name, line)
 		}
-		lines[r.Name] = item.line
+		d.lines[r.Name] = item.line
 	}
 }
 
@@ -73,7 +93,7 @@ func (d *decoder) rule(n *node, pointer string) (*Rule, bool) {
 	}
 	r := Rule{Line: n.line}
 	before := len(d.faults)
-	seen := d.fields(n, pointer, keyNames())
+	seen := d.fields(n, pointer, keyNames(keys))
 	if v := seen["type"]; v != nil { // first, because it decides which keys there are
 		d.value(v, pointer+"/type", keys[1].shape, keys[1].set(&r))
 	}
@@ -187,15 +207,20 @@ func (d *decoder) scalar(n *node, pointer string, s shape) string {
 	case s.enum != nil && !slices.Contains(s.enum, n.text):
 		d.fault(n, pointer, "%s is none of %s%s", quote(n.text), strings.Join(s.enum, ", "), words.DidYouMean(n.text, s.enum))
 	case s.kind == "cel":
-		if _, err := expr.Compile(n.text); err != nil {
-			d.fault(n, pointer, "the condition is wrong: %s", err)
-		}
+		d.compiles(n, pointer, n.text)
 	case s.kind == "metric":
 		if _, fault := parseMetric(n.text); fault != "" {
 			d.fault(n, pointer, "%s", fault)
 		}
 	}
 	return n.text
+}
+
+// compiles tells what is wrong with a condition that stands at n.
+func (d *decoder) compiles(n *node, pointer, text string) {
+	if _, err := expr.Compile(text); err != nil {
+		d.fault(n, pointer, "the condition is wrong: %s", err)
+	}
 }
 
 func quotes(k nodeKind) string {

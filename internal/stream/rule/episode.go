@@ -209,9 +209,7 @@ func (r *compiled) tell(g *group, class int, now int64, state State) Decision {
 	if r.Type == BurnRate {
 		d.Class = classNames[class]
 		d.Labels["burn"] = d.Class
-		if d.Class == "ticket" && d.Severity == "critical" {
-			d.Severity = "warning" // it can wait until the morning
-		}
+		d.Severity = severityOf(d.Severity, class)
 	}
 	maps.Copy(d.Labels, r.Labels)
 	d.RequestIDs = append([]string{}, p.reading.ids...)

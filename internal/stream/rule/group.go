@@ -12,6 +12,7 @@ type group struct {
 	key      string
 	values   []string // of group_by, in its order
 	first    int64    // second from which it is known
+	counted  ledger   // of burn_rate
 	newest   int64    // microseconds: arrival of the latest event that is seen
 	steps    []step   // by time
 	order    order    // of a sequence
@@ -50,6 +51,7 @@ func (g *group) take(x *Partial, at int64) (dropped uint64) {
 	if at < g.past.to {
 		g.past = past{}
 	}
+	g.counted.add(&x.tally)
 	s := g.step(at)
 	s.tally.merge(&x.tally)
 	s.last = max(s.last, x.last)

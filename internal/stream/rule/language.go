@@ -80,10 +80,10 @@ var keys = []key{
 // has tells whether rules of type t have the key.
 func (k *key) has(t Type) bool { return k.types == nil || slices.Contains(k.types, t) }
 
-func keyNames() []string {
-	out := make([]string, len(keys))
-	for i := range keys {
-		out[i] = keys[i].name
+func keyNames(of []key) []string {
+	out := make([]string, len(of))
+	for i := range of {
+		out[i] = of[i].name
 	}
 	return out
 }

@@ -10,7 +10,10 @@ import (
 // Objective is how the objective of a burn_rate rule stands for a key, by exact counters over the longest window of its alerts.
 type Objective struct {
 	Name      string            `json:"name"`
-	Objective float64           `json:"objective"` // share of good events that is promised
+	Rule      string            `json:"rule"`                // of type burn_rate that watches over it
+	Indicator string            `json:"indicator,omitempty"` // "" when the rule says itself what is good
+	Limit     *float64          `json:"limit,omitempty"`     // of the indicator
+	Objective float64           `json:"objective"`           // share of good events that is promised
 	Key       map[string]string `json:"key"`
 	Labels    map[string]string `json:"labels"`
 	Severity  string            `json:"severity"`
@@ -58,13 +61,13 @@ func (g *Engine) Objectives() []Objective {
 	return out
 }
 
-// Place orders objectives by name and key.
+// Place orders objectives by rule and key.
 func (o *Objective) Place() string {
 	key, err := json.Marshal(o.Key)
 	if err != nil {
 		panic("rule: " + err.Error()) // of texts
 	}
-	return o.Name + " " + string(key)
+	return o.Rule + " " + string(key)
 }
 
 // stands counts the objective of a group at a second, which itself is not counted.
@@ -75,10 +78,13 @@ func (r *judged) stands(g *group, at int64) (Objective, bool) {
 		return Objective{}, false
 	}
 	o := Objective{
-		Name: r.Name, Objective: r.Objective, Key: map[string]string{}, Labels: map[string]string{}, Severity: r.Severity, Total: t.Den, Good: t.Den - t.Num,
+		Name: r.Promise(), Rule: r.Name, Objective: r.Objective, Key: map[string]string{}, Labels: map[string]string{}, Severity: r.Severity, Total: t.Den, Good: t.Den - t.Num,
 		Window: Window{Time(max(from, g.first) * second), Time(at * second)},
 	}
 	maps.Copy(o.Labels, r.Labels)
+	if r.SLO != nil {
+		o.Indicator, o.Limit = r.SLO.Indicator, r.SLO.Limit
+	}
 	for i, name := range r.GroupBy {
 		o.Key[name] = g.values[i]
 	}

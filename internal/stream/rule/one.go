@@ -6,7 +6,7 @@ func DecodeOne(data []byte, name string) (*Rule, []Fault) {
 	if fault != nil {
 		return nil, []Fault{*fault}
 	}
-	d := decoder{}
+	d := decoder{lines: map[string]int{}}
 	if root.kind == listNode {
 		d.fault(root, "", "a list stands here; one rule belongs here")
 		return nil, d.faults

@@ -177,6 +177,14 @@ const classes = 2
 
 var classNames = [classes]string{"page", "ticket"}
 
+// severityOf is how bad it is that the budget of an objective is spent so fast as a class says.
+func severityOf(severity string, class int) string {
+	if classNames[class] == "ticket" && severity == "critical" {
+		return "warning" // it can wait until the morning
+	}
+	return severity
+}
+
 // burn reads the pairs of a class. Value is the burn rate of the long window of the pair that holds, or else of the first.
 func (r *compiled) burn(g *group, at int64, class int) reading {
 	var first reading

@@ -51,6 +51,17 @@ type Duration time.Duration
 // MarshalJSON is part of json.Marshaler.
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
 
+// UnmarshalJSON is part of json.Unmarshaler.
+func (d *Duration) UnmarshalJSON(text []byte) error {
+	var s string
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	t, err := time.ParseDuration(s)
+	*d = Duration(t)
+	return err
+}
+
 // String leaves out the parts that are zero: "1h", not "1h0m0s".
 func (d Duration) String() string {
 	switch t := time.Duration(d); {
@@ -94,7 +105,8 @@ type Rule struct {
 	MaxGroups     int               `json:"max_groups,omitempty"`
 	Tests         []Test            `json:"tests,omitempty"`
 
-	Line int `json:"-"` // where it begins in its file
+	SLO  *SLO `json:"-"` // the objective that it watches over, as it was written; nil for a rule that was written as such
+	Line int  `json:"-"` // where it begins in its file
 }
 
 // Action is what a rule asks for when it fires.

@@ -10,6 +10,39 @@ type object = map[string]any
 
 // Schema writes the JSON Schema of a file of rules, from the table that the decoder reads by.
 func Schema() []byte {
+	rule, slo := schemaOf(keys), schemaOf(sloKeys)
+	var byType, byIndicator []object
+	for _, t := range Types {
+		byType = append(byType, conditionsOf(t))
+	}
+	for i := range indicators {
+		byIndicator = append(byIndicator, indicators[i].schema())
+	}
+	rule["allOf"], slo["allOf"] = byType, byIndicator
+	slo["oneOf"] = []object{
+		{"required": []string{"indicator"}, "properties": object{"good": false}},
+		{"required": []string{"good"}, "properties": object{"limit": false}},
+	}
+	many := func(of string) object {
+		return object{"type": "array", "minItems": 1, "maxItems": MaxRules, "items": object{"$ref": "#/$defs/" + of}}
+	}
+	both := object{
+		"type": "object", "properties": object{"slos": many("slo"), "rules": many("rule")}, "minProperties": 1, "additionalProperties": false,
+	}
+	text, err := json.MarshalIndent(object{
+		"$schema": "https://json-schema.org/draft/2020-12/schema",
+		"title":   "Rules and objectives of hxp",
+		"oneOf":   []object{{"$ref": "#/$defs/rule"}, many("rule"), {"$ref": "#/$defs/file"}},
+		"$defs":   object{"rule": rule, "slo": slo, "file": both},
+	}, "", "  ")
+	if err != nil {
+		panic("rule: " + err.Error()) // texts and numbers
+	}
+	return append(text, '\n')
+}
+
+// schemaOf describes an object that has keys, without what depends on the value of one of them.
+func schemaOf(keys []key) object {
 	properties, required := object{}, []string{}
 	for i := range keys {
 		k := &keys[i]
@@ -20,20 +53,16 @@ func Schema() []byte {
 			required = append(required, k.name)
 		}
 	}
-	var byType []object
-	for _, t := range Types {
-		byType = append(byType, conditionsOf(t))
+	return object{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
+}
+
+// schema says which limit an indicator asks for.
+func (x *indicator) schema() object {
+	then := object{"properties": object{"limit": false}}
+	if x.limited {
+		then = object{"required": []string{"limit"}, "properties": object{"limit": object{"minimum": x.min, "maximum": x.max}}}
 	}
-	text, err := json.MarshalIndent(object{
-		"$schema": "https://json-schema.org/draft/2020-12/schema",
-		"title":   "Rules of hxp",
-		"oneOf":   []object{{"$ref": "#/$defs/rule"}, {"type": "array", "minItems": 1, "maxItems": MaxRules, "items": object{"$ref": "#/$defs/rule"}}},
-		"$defs":   object{"rule": object{"type": "object", "properties": properties, "required": required, "additionalProperties": false, "allOf": byType}},
-	}, "", "  ")
-	if err != nil {
-		panic("rule: " + err.Error()) // texts and numbers
-	}
-	return append(text, '\n')
+	return object{"if": object{"properties": object{"indicator": object{"const": x.name}}, "required": []string{"indicator"}}, "then": then}
 }
 
 // conditionsOf says which keys a type asks for and which it has not.

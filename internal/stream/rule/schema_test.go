@@ -37,7 +37,24 @@ func TestSchemaAgreesWithTheDecoder(t *testing.T) {
 	if err := validate(string(pack)); err != nil {
 		t.Error(err)
 	}
+	for _, good := range []string{
+		`{"slos":[{"name":"x","indicator":"availability","objective":0.9}]}`,
+		`{"slos":[{"name":"x","indicator":"satisfaction","limit":4,"objective":0.9,"when":"data.model == 'a'","group_by":["tenant"]}],"rules":[{"name":"y","type":"absence","window":"60s"}]}`,
+		`{"slos":[{"name":"x","good":"data.success","objective":0.9}]}`, `{"rules":[{"name":"y","type":"absence","window":"60s"}]}`,
+	} {
+		if err := validate(good); err != nil {
+			t.Error(err)
+		}
+		if _, faults := Decode([]byte(good)); len(faults) > 0 {
+			t.Error(faults)
+		}
+	}
 	for _, bad := range []string{
+		`{"slos":[]}`, `{"slos":{}}`, `{"slos":[{"name":"x","objective":0.9}]}`, `{"slos":[{"name":"x","indicator":"availability"}]}`,
+		`{"slos":[{"name":"x","indicator":"availability","objective":0.9,"limit":5}]}`, `{"slos":[{"name":"x","indicator":"ttft","objective":0.9}]}`,
+		`{"slos":[{"name":"x","indicator":"satisfaction","limit":7,"objective":0.9}]}`, `{"slos":[{"name":"x","good":"data.success","limit":7,"objective":0.9}]}`,
+		`{"slos":[{"name":"x","indicator":"cost","limit":7,"good":"data.success","objective":0.9}]}`, `{"slos":[{"name":"x","indicator":"uptime","objective":0.9}]}`,
+		`{"slos":[{"name":"x","indicator":"availability","objective":0.9,"type":"burn_rate"}]}`, `{"slos":[{"name":"x","indicator":"availability","objective":0.9}],"more":1}`,
 		`[]`, `5`, `{"name":"x"}`, `{"name":"x","type":"nonsense"}`,
 		`{"name":"x","type":"absence"}`,
 		`{"name":"x","type":"absence","window":60}`,

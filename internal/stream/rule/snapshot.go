@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +16,8 @@ import (
 // snapshotMagic and snapshotForm begin a snapshot; the form is counted up when older ones can no longer be read.
 const (
 	snapshotMagic = "HXPR"
-	snapshotForm  = 2
+	snapshotForm  = 3
+	formBefore    = 2 // knows of no counters
 )
 
 // Export writes what g knows, for Import.
@@ -68,6 +70,8 @@ func (g *group) appendTo(b []byte) []byte {
 	b = appendString(b, g.key)
 	b = binary.AppendVarint(b, g.first)
 	b = binary.AppendVarint(b, g.newest)
+	b = binary.AppendVarint(b, g.counted.total)
+	b = binary.AppendVarint(b, g.counted.bad)
 	b = binary.AppendUvarint(b, uint64(len(g.steps)))
 	before := int64(0)
 	for i := range g.steps {
@@ -137,8 +141,8 @@ func (g *Engine) Import(data []byte) error {
 	if string(r.bytes(len(snapshotMagic))) != snapshotMagic {
 		return errors.New("this is no snapshot of rules")
 	}
-	if form := r.byte(); r.err == nil && form != snapshotForm {
-		return fmt.Errorf("the snapshot of rules has form %d, and %d is read", form, snapshotForm)
+	if r.form = r.byte(); r.err == nil && r.form != snapshotForm && r.form != formBefore {
+		return fmt.Errorf("the snapshot of rules has form %d, and %d is read", r.form, snapshotForm)
 	}
 	fresh := NewEngine(g.program, Options{Lateness: time.Duration(g.lateness) * time.Microsecond})
 	fresh.now, fresh.tick = r.number(), r.number()
@@ -195,6 +199,9 @@ func (g *group) fits(r *judged) bool {
 func (r *wire) group() *group {
 	g := &group{key: r.text(), first: r.number(), newest: r.number()}
 	g.values = valuesOf(g.key)
+	if r.form != formBefore {
+		g.counted.total, g.counted.bad = r.number(), r.number()
+	}
 	at := int64(0)
 	for n := r.count(len(r.src)); n > 0 && r.err == nil; n-- {
 		gain := r.number()
@@ -367,8 +374,8 @@ func (r *compiled) series(d *Decision) (key string, class int) {
 	return keyOf(values), max(slices.Index(classNames[:], d.Class), 0)
 }
 
-// Swap goes on with other rules. What was kept of a rule stays when its version is the same; the episodes of rules that are no
-// more end, as is returned.
+// Swap goes on with other rules. What was kept of a rule stays when its version is the same; what an objective has counted stays also
+// when something else of it has changed. The episodes of rules that are no more, or are other ones, end, as is returned.
 func (g *Engine) Swap(p *Program) (out []Decision) {
 	if g.own != nil { // what Event got is of the rules before
 		out = g.Merge(g.own)
@@ -379,7 +386,17 @@ func (g *Engine) Swap(p *Program) (out []Decision) {
 	for _, r := range before {
 		known[r.version] = r
 	}
+	former := map[string]*judged{} // by a version that goes on as another one
+	for _, r := range before {
+		if next := p.successor(r.compiled); next != nil && known[next.version] == nil {
+			for _, group := range r.all {
+				out = r.end(group, g.tick*tick, out)
+			}
+			known[next.version], former[r.version] = r, r
+		}
+	}
 	g.load(p, known)
+	maps.Copy(g.byName, former) // lanes still send what they folded for it
 	for _, r := range before {
 		if slices.Contains(g.rules, r) {
 			continue
@@ -390,6 +407,20 @@ func (g *Engine) Swap(p *Program) (out []Decision) {
 	}
 	g.purge()
 	return out
+}
+
+// successor is the rule of p that counts the same as an objective which is not among those of p, nil without one.
+func (p *Program) successor(c *compiled) *compiled {
+	if c.Type != BurnRate || slices.Contains(p.versions, c.version) {
+		return nil
+	}
+	i := slices.IndexFunc(p.rules, func(n *compiled) bool {
+		return n.Type == BurnRate && n.Name == c.Name && n.When == c.When && n.Good == c.Good && n.MaxGroups == c.MaxGroups && slices.Equal(n.GroupBy, c.GroupBy)
+	})
+	if i < 0 {
+		return nil
+	}
+	return p.rules[i]
 }
 
 // end ends the episodes of a group.

@@ -232,6 +232,7 @@ type wire struct {
 	src    []byte
 	err    error
 	buffer []byte
+	form   byte // of a snapshot
 }
 
 func (r *wire) fail(why string) {

@@ -10,8 +10,11 @@ import (
 )
 
 // YAML writes a rule as people write it; Decode reads the same rule from it.
-func (r *Rule) YAML() []byte {
-	text, err := json.Marshal(r)
+func (r *Rule) YAML() []byte { return yamlOf(r) }
+
+// yamlOf writes what json.Marshal makes of v as YAML.
+func yamlOf(v any) []byte {
+	text, err := json.Marshal(v)
 	if err != nil {
 		panic("rule: " + err.Error()) // only finite numbers and texts are decoded
 	}

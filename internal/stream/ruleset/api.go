@@ -57,10 +57,10 @@ func (a *API) Mount(m *httpx.Mux) {
 		httpx.Doc("Takes a rule away; its alerts resolve. A rule of a file or of the pack is switched off until it is put again."),
 		httpx.Answer("204", "it is gone"), httpx.Answer("404", "there is no such rule"), httpx.Answer("409", "there are too many changes"))...)
 	m.HandleFunc("POST /rules/test", a.postTest,
-		httpx.Doc("Tries rules and changes nothing: the rule or the list of rules in the body, without a body those that count. It runs the tests that they carry; with from it is a dry run over what arrived since, and says what would have fired."),
+		httpx.Doc("Tries rules and changes nothing: the rule, the list of rules, or the object with rules and objectives (slos) in the body, without a body those that count. It runs the tests that they carry; with from it is a dry run over what arrived since, and says what would have fired."),
 		httpx.Query("rule", "without a body: only this rule"),
 		httpx.Query("from", "RFC 3339: begin of a dry run"), httpx.Query("to", "RFC 3339: its end, at most 24 hours later; now when absent"),
-		httpx.Body(append([]string{typeJSON}, yamlTypes...)...), httpx.BodyOf(httpx.Schema{"anyOf": []httpx.Schema{one, httpx.List(one)}}), httpx.NoBodyNeeded(),
+		httpx.Body(append([]string{typeJSON}, yamlTypes...)...), httpx.BodyOf(httpx.Schema{"anyOf": []httpx.Schema{one, httpx.List(one), fileSchema()}}), httpx.NoBodyNeeded(),
 		httpx.Answer("200", "what became of each test, or of the dry run", httpx.Schema{"anyOf": []any{Tested{}, DryRun{}}}),
 		httpx.AnswerAs("200", typeLines, "of a dry run, where it is accepted: lines with progress, then one with result"), httpx.Answer("429", "another dry run is under way, see Retry-After"),
 		httpx.Answer("503", "the topics cannot be read now, see Retry-After"), httpx.Answer("400", "the body was cut off"), httpx.Answer("413", "too large"), httpx.Answer("415", "neither JSON nor YAML"),
@@ -69,15 +69,28 @@ func (a *API) Mount(m *httpx.Mux) {
 
 // ruleSchema is the JSON Schema of one rule.
 func ruleSchema() httpx.Schema {
+	return definition("rule")
+}
+
+// definition is a part of the JSON Schema of files of rules.
+func definition(name string) httpx.Schema {
 	var file struct {
-		Defs struct {
-			Rule httpx.Schema `json:"rule"`
-		} `json:"$defs"`
+		Defs map[string]httpx.Schema `json:"$defs"`
 	}
 	if err := json.Unmarshal(rule.Schema(), &file); err != nil {
 		panic("ruleset: " + err.Error()) // it was written as JSON
 	}
-	return file.Defs.Rule
+	return file.Defs[name]
+}
+
+// fileSchema is the JSON Schema of an object of rules and objectives.
+func fileSchema() httpx.Schema {
+	file := definition("file")
+	properties, _ := file["properties"].(map[string]any)
+	for list, one := range map[string]string{"slos": "slo", "rules": "rule"} {
+		properties[list].(map[string]any)["items"] = definition(one) // the reference means a place of another document
+	}
+	return file
 }
 
 var (

@@ -24,15 +24,30 @@ type FileRule struct {
 // Place is FILE:LINE of the rule.
 func (f *FileRule) Place() string { return fmt.Sprintf("%s:%d", f.File, f.Rule.Line) }
 
-// FileFault is one thing that is wrong with a file of rules.
+// FileFault is one thing that is wrong with a file of rules or objectives.
 type FileFault struct {
 	File string
 	rule.Fault
 }
 
-// ReadFolder reads the rules of all files *.yaml, *.yml and *.json of a folder. A folder that is not there has none. With faults
-// it returns no rules.
-func ReadFolder(dir string) ([]FileRule, []FileFault) {
+// ReadFolders reads the rules and objectives of all files *.yaml, *.yml and *.json of some folders. A folder that is not there has none.
+// With faults it returns no rules.
+func ReadFolders(dirs ...string) (all []FileRule, faults []FileFault) {
+	for _, dir := range dirs {
+		rules, bad := readFolder(dir)
+		all, faults = append(all, rules...), append(faults, bad...)
+		if len(all) > maxFileRules {
+			faults = append(faults, FileFault{dir, rule.Fault{Detail: fmt.Sprintf("%d rules are too many; at most %d are taken", len(all), maxFileRules)}})
+		}
+	}
+	faults = append(faults, twice(all)...)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return all, nil
+}
+
+func readFolder(dir string) (all []FileRule, faults []FileFault) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -40,8 +55,6 @@ func ReadFolder(dir string) ([]FileRule, []FileFault) {
 	if err != nil {
 		return nil, []FileFault{unreadable(dir, err)}
 	}
-	var all []FileRule
-	var faults []FileFault
 	for _, e := range entries {
 		if e.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(e.Name())) {
 			continue
@@ -49,14 +62,7 @@ func ReadFolder(dir string) ([]FileRule, []FileFault) {
 		rules, bad := readFile(filepath.Join(dir, e.Name()))
 		all, faults = append(all, rules...), append(faults, bad...)
 	}
-	faults = append(faults, twice(all)...)
-	if len(all) > maxFileRules {
-		faults = append(faults, FileFault{dir, rule.Fault{Detail: fmt.Sprintf("%d rules are too many; at most %d are taken", len(all), maxFileRules)}})
-	}
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	return all, nil
+	return all, faults
 }
 
 func unreadable(name string, err error) FileFault {

@@ -190,7 +190,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestReadFolder(t *testing.T) {
+func TestReadFolders(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
@@ -198,18 +198,18 @@ func TestReadFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if rules, faults := ReadFolder(filepath.Join(dir, "none")); rules != nil || faults != nil {
+	if rules, faults := ReadFolders(filepath.Join(dir, "none")); rules != nil || faults != nil {
 		t.Error(rules, faults)
 	}
 	write("notes.txt", "not for us")
 	write("one.yaml", "- name: a\n  type: absence\n  window: 60s\n- name: b\n  type: absence\n  window: 60s\n")
-	rules, faults := ReadFolder(dir)
+	rules, faults := ReadFolders(dir)
 	if len(faults) > 0 || len(rules) != 2 || rules[1].Place() != filepath.Join(dir, "one.yaml")+":4" {
 		t.Fatal(rules, faults)
 	}
 	write("two.yml", "name: b\ntype: absence\nwindow: 60s\n")
 	write("three.json", "{\"name\":\"c\",\n\"type\":\"absense\"}")
-	rules, faults = ReadFolder(dir)
+	rules, faults = ReadFolders(dir)
 	var told []string
 	for _, f := range faults {
 		where, what := f.In(strings.TrimPrefix(f.File, dir+"/"))
