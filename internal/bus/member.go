@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -144,6 +145,9 @@ func (m *Member) Joined() (joined bool, trouble error) {
 	return m.joined, m.trouble
 }
 
+// Refresh looks at the topics at once: they have other partitions now, which are to be shared out.
+func (m *Member) Refresh() { m.client.ForceMetadataRefresh() }
+
 // Commit stores positions (topic → partition → next offset) as this member, as CommitGroup does for a group without members.
 func (m *Member) Commit(ctx context.Context, next map[string]map[int32]int64) error {
 	at := map[string]map[int32]kgo.EpochOffset{}
@@ -174,27 +178,22 @@ func (m *Member) Commit(ctx context.Context, next map[string]map[int32]int64) er
 func (m *Member) Close() {
 	m.once.Do(func() {
 		m.bus.untrack(m)
-		id, _ := m.client.GroupMetadata()
 		m.stop()
 		m.client.Close()
 		m.work.Wait()
-		if m.opts.Instance != "" && id != "" { // the library does not leave as a static member
-			m.leave(id)
+		if m.opts.Instance != "" { // the library does not leave as a static member
+			m.leave()
 		}
 	})
 }
 
-func (m *Member) leave(id string) {
+// leave names the instance alone: the group may have made a member of it that this one was never told of.
+func (m *Member) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	req := kmsg.NewPtrLeaveGroupRequest()
-	req.Group, req.MemberID = m.opts.Group, id
-	one := kmsg.NewLeaveGroupRequestMember()
-	one.MemberID, one.InstanceID = id, &m.opts.Instance // not a later one of the same name
-	req.Members = append(req.Members, one)
-	resp, err := req.RequestWith(ctx, m.bus.client)
+	left, err := m.bus.admin.LeaveGroup(ctx, kadm.LeaveGroup(m.opts.Group).InstanceIDs(m.opts.Instance).Reason("the instance ends"))
 	if err == nil {
-		err = kerr.ErrorForCode(resp.ErrorCode)
+		err = left.Error()
 	}
 	if err != nil {
 		m.bus.log.Debug("group not left, its session will end", "group", m.opts.Group, "instance", m.opts.Instance, "error", err)

@@ -123,6 +123,15 @@ func (j *journal) judge(h header, bodies [][]byte) *verdict {
 	return v
 }
 
+// positions are where the input partitions are counted to.
+func (j *journal) positions() map[source]int64 {
+	at := map[source]int64{}
+	for src, c := range j.chains {
+		at[src] = c.To
+	}
+	return at
+}
+
 // miss notes that so many records are not in the windows.
 func (c *chain) miss(lost int64, reason string) {
 	c.Lost += lost

@@ -30,14 +30,17 @@ func (s *Service) arrivalClock(now time.Time) (clock int64, known bool) {
 }
 
 // behind is the arrival of the last record that counts, of the partitions of the lane that are not read to their end; at
-// most end. What is handed over and not taken in is asked for first: it shows in the progress before it no longer waits.
+// most end. Of one that another instance folds that is when it was looked at last. What is handed over and not taken in is asked for first: it shows in the progress before it no longer waits.
 func (l *lane) behind(end int64) int64 {
 	waits := l.inbox.Load() > 0
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, p := range l.progress {
-		if !p.Quiet || waits {
+		switch {
+		case !p.Quiet || waits:
 			end = min(end, p.Arrival)
+		case p.Seen != 0:
+			end = min(end, p.Seen)
 		}
 	}
 	return end

@@ -22,6 +22,10 @@ type Config struct {
 	CorrelationBytes  int64         `yaml:"correlation_bytes" env:"EVENT_CORRELATION_BYTES" default:"67108864" min:"1048576" doc:"memory for requests that are being joined, or were and may get later parts; beyond, the oldest are closed early and forgotten"`
 	CorrelationParts  int           `yaml:"correlation_parts" env:"EVENT_CORRELATION_PARTS" default:"64" min:"3" max:"1024" doc:"most parts of one request; more are counted and left out"`
 
+	// The group shares the partitions out among instances.
+	Instance string        `yaml:"group_instance" env:"EVENT_PROCESSING_GROUP_INSTANCE" default:"" doc:"name of this instance in the consumer group hxp-event-processing, which no other instance has; empty: the host and the first free number of the state folder"`
+	Session  time.Duration `yaml:"group_session_timeout" env:"EVENT_PROCESSING_GROUP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"5m" doc:"how long the partitions of an instance that is gone are kept for it before others take them"`
+
 	SnapshotEvery time.Duration `yaml:"snapshot_every" env:"EVENT_PROCESSING_SNAPSHOT_EVERY" default:"60s" doc:"time between snapshots of the windows"`
 	// Events are the limits of one event. They must be those of everybody who reads or writes the topics; app copies them.
 	Events        event.Limits `yaml:"-"`

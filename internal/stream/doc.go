@@ -11,6 +11,12 @@
 // again or run beside another owner; what does not chain is ignored by every reader alike. A unit is sent only after the
 // dead letters and late events that it covers are written, and group offsets are written after that as a courtesy to tools.
 //
+// Any number of instances share the work. A consumer group gives each of them partition numbers (member.go, duties.go): the same
+// numbers of all topics. The lane of a number that is given owns it and does everything; the other lanes follow the journal, so
+// every instance answers every question and says how complete it is (roles.go). The group decides who works, never what counts: an
+// owner that was thought dead and writes on sends units that do not chain. An instance that finds nobody else owns everything from
+// its first moment on, and so does one that the group does not take for long.
+//
 // The road through the files: service.go runs sessions (session.go), one for each shape of the topics (layout.go). A session
 // has one lane for each partition number (lane.go). A lane takes in the batches of its input partitions (intake.go), folds
 // them (ahead.go, folder.go, with the duplicate filter of filter.go), sends units (flush.go, unit.go), follows its journal partition

@@ -63,9 +63,13 @@ func (l *lane) judged(v *verdict, at time.Time) {
 			l.again(f, f.next)
 		}
 	}
-	if f != nil && v.counted {
+	switch {
+	case !v.counted:
+	case f != nil:
 		l.joins.own(mine)
 		l.publish(f)
+	default:
+		l.show(v.header.Source)
 	}
 	if f != nil && f.pending == nil && f.shorter != nil {
 		out := f.shorter
@@ -78,6 +82,9 @@ func (l *lane) judged(v *verdict, at time.Time) {
 // started again. Else offsets of the log before the cut would be compared with those of the log behind it.
 func (l *lane) learnCut(h *header, f *folder, at time.Time) {
 	end, was := h.cut()
+	if was && f == nil && l.filters[h.Source] == nil {
+		l.noteCut(h, end, at.UnixMicro())
+	}
 	if known := l.filters[h.Source]; was && known != nil && (f == nil || !f.turned()) {
 		known.cut(end, h.From, at.UnixMicro())
 	}

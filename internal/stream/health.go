@@ -54,11 +54,15 @@ func (s *Service) Problems() (reasons []string) {
 		reasons = append(reasons, fmt.Sprintf("topic %s does not exist: make it, or start hxp again, which makes it", t))
 	}
 	reasons = append(reasons, s.rulesProblems()...)
+	reasons = append(reasons, s.groupProblems()...)
 	parts := s.partitions()
 	for _, src := range sortedSources(parts) {
 		p := parts[src]
 		if p.Again > 0 {
 			reasons = append(reasons, fmt.Sprintf("windows of %s/%d are being counted again from the topic, %d records to go", src.Topic, src.Partition, p.Again))
+		}
+		if p.Unseen > 0 {
+			reasons = append(reasons, fmt.Sprintf("%d records of %s/%d are not in the windows of this instance: it finds no snapshot of the instance that counted them, let all instances share the folder _state", p.Unseen, src.Topic, src.Partition))
 		}
 		if p.GapReason != "" {
 			reasons = append(reasons, fmt.Sprintf("%d records of %s/%d are missing from the windows: %s", p.Lost, src.Topic, src.Partition, p.GapReason))
@@ -72,4 +76,20 @@ func (s *Service) Problems() (reasons []string) {
 		}
 	}
 	return reasons
+}
+
+// groupProblems says that nobody shares the partitions out, when that was tried.
+func (s *Service) groupProblems() []string {
+	m := s.membership()
+	if m == nil {
+		return nil
+	}
+	switch joined, trouble := m.Joined(); {
+	case joined || trouble == nil:
+		return nil
+	case s.duties.alone():
+		return []string{fmt.Sprintf("the group %s does not take this instance, which folds every partition: exact, but nothing is shared out: %s", Group, trouble)}
+	default:
+		return []string{fmt.Sprintf("the group %s does not take this instance, which waits for it: %s", Group, trouble)}
+	}
 }

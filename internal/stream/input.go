@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,44 +23,26 @@ type inputReader struct {
 
 	since atomic.Int64 // microseconds: since when something fetched is being handed over; 0 = nothing is
 
-	mu     sync.Mutex
-	seeks  []seek
-	cancel context.CancelFunc // ends the Poll under way
-}
-
-type seek struct {
-	source source
-	offset int64
+	steer
 }
 
 func newInputReader(s Schemas) *inputReader {
-	return &inputReader{schemas: s, names: map[topicPartition]source{}, cancel: func() {}}
+	return &inputReader{schemas: s, names: map[topicPartition]source{}}
 }
 
-func (r *inputReader) seek(src source, offset int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.seeks = append(r.seeks, seek{src, offset})
-	r.cancel()
-}
+// seek asks to go on from an offset of a partition, which may be one that is not read yet.
+func (r *inputReader) seek(src source, offset int64) { r.ask(seek{source: src, offset: offset}) }
 
-// run reads until ctx ends. Seeks asked for before are done first.
+// leave asks to read a partition no more.
+func (r *inputReader) leave(src source) { r.ask(seek{source: src, gone: true}) }
+
+// run reads until ctx ends. What was asked for before is done first.
 func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 	for {
-		poll, cancel := context.WithCancel(ctx)
-		r.mu.Lock()
-		seeks := r.seeks
-		r.seeks, r.cancel = nil, cancel
-		r.mu.Unlock()
-		for _, s := range seeks {
-			if err := reader.Seek(s.source.Topic, s.source.Partition, s.offset); err != nil {
-				cancel()
-				return err
-			}
-			if err := r.hand(ctx, inputBatch{source: s.source, sought: true}); err != nil {
-				cancel()
-				return err
-			}
+		poll, wishes, cancel := r.begin(ctx)
+		if err := r.obey(ctx, reader, wishes); err != nil {
+			cancel()
+			return err
 		}
 		r.since.Store(0)
 		fetch, err := reader.Poll(poll)
@@ -84,6 +65,23 @@ func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 			return err
 		}
 	}
+}
+
+// obey does what was asked for.
+func (r *inputReader) obey(ctx context.Context, reader *bus.Reader, wishes []seek) error {
+	for _, s := range wishes {
+		if s.gone {
+			reader.Remove(s.source.Topic, s.source.Partition)
+			continue
+		}
+		if err := reader.Seek(s.source.Topic, s.source.Partition, s.offset); err != nil {
+			return err
+		}
+		if err := r.hand(ctx, inputBatch{source: s.source, sought: true}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // busy tells since when something that was fetched is being handed over, in microseconds; 0 when nothing is.

@@ -11,11 +11,14 @@ import (
 // take folds a batch of input.
 func (l *lane) take(in inputBatch) error {
 	f := l.folders[in.source]
-	if f == nil {
+	if in.sought {
+		l.sought[in.source]--
+		if f != nil {
+			f.skip--
+		}
 		return nil
 	}
-	if in.sought {
-		f.skip--
+	if f == nil || l.leaving != nil {
 		return nil
 	}
 	if f.skip > 0 {
@@ -120,6 +123,7 @@ func (l *lane) overlook(f *folder, to int64) {
 
 // again reads f's partition from offset; what was fetched before is passed over.
 func (l *lane) again(f *folder, offset int64) {
-	f.skip++
+	l.sought[f.src]++
+	f.skip = l.sought[f.src]
 	l.seek(f.src, offset)
 }

@@ -17,7 +17,7 @@ import (
 type joins struct {
 	number  int32
 	of      int       // join numbers there are
-	program [16]byte  // of this start of the program: its own records need not be read back
+	program [16]byte  // of this time as the owner: its own records need not be read back
 	written bus.Shape // of hxp-correlations
 
 	mu      sync.Mutex
@@ -93,7 +93,7 @@ func (c *Config) joinLimits(of int) join.Limits {
 }
 
 // works tells whether the lane joins.
-func (j *joins) works() bool { return j != nil && j.table != nil }
+func (j *joins) works() bool { return j != nil && int(j.number) < j.of }
 
 func (j *joins) lock() {
 	if j != nil {
@@ -124,6 +124,16 @@ func (j *joins) own(mine bool) {
 	if j.works() {
 		j.owner, j.table.Quiet = mine, !mine
 	}
+}
+
+// yield leaves the joining to another instance: what it writes is read.
+func (j *joins) yield() {
+	if !j.works() {
+		return
+	}
+	j.lock()
+	defer j.unlock()
+	j.owner, j.table.Quiet, j.batches = false, true, nil
 }
 
 // joinClock is the arrival time up to which everything that the lane joins has been read: that of the last record of the

@@ -42,6 +42,17 @@ func (j *joins) catchUp() {
 	}
 }
 
+// renew begins anew as the owner, from what a snapshot keeps; nothing is written before what is written already was read from there.
+func (j *joins) renew(state []byte, log bus.Range, cfg *Config) error {
+	j.lock()
+	defer j.unlock()
+	j.table, j.batches, j.program = join.New(cfg.joinLimits(j.of)), nil, newProgram()
+	j.owner, j.told, j.next, j.caught = true, join.Stats{}, -1, make(chan struct{})
+	err := j.restore(state, cfg)
+	j.begin(log)
+	return err
+}
+
 // readBack takes what was written to the partition of hxp-correlations that the lane writes to.
 func (l *lane) readBack(b bus.PartitionBatch) {
 	j := l.joins
@@ -82,8 +93,19 @@ func (j *joins) absorb(value []byte, now int64) error {
 // readJoined hands the records of hxp-correlations to the lanes until the session ends.
 func (n *session) readJoined(r *bus.Reader) error {
 	for {
-		fetch, err := r.Poll(n.live)
-		if err != nil {
+		poll, wishes, cancel := n.joined.begin(n.live)
+		for _, w := range wishes {
+			if at, ok := r.Position(w.source.Topic, w.source.Partition); ok && at <= w.offset {
+				continue // another lane wants what is before
+			}
+			if err := r.Seek(w.source.Topic, w.source.Partition, w.offset); err != nil {
+				cancel()
+				return err
+			}
+		}
+		fetch, err := r.Poll(poll)
+		cancel()
+		if err != nil && (n.live.Err() != nil || poll.Err() == nil) {
 			return err
 		}
 		for _, b := range fetch {

@@ -25,6 +25,7 @@ type lane struct {
 	units     sender              // to the journal, each unit to the partition of its lane
 	side      sender              // dead letters and late events
 	seek      func(source, int64) // asks the input reader to go on from an offset
+	unread    func(source)        // asks it to read a partition no more
 	schemas   Schemas             // nil = none
 
 	input   chan inputBatch
@@ -46,6 +47,10 @@ type lane struct {
 	headless bool          // the journal's beginning is gone and no snapshot tells what it said
 	until    int64         // end of the journal when the lane began
 	caught   chan struct{} // closed when the journal is read up to there
+	leaving  *leaving      // nil = nobody wants the lane to give its number up
+	seen     look          // of the input, while another instance folds it
+	cuts     []cutNote
+	sought   map[source]int // seeks asked for and not yet answered
 
 	mu       sync.Mutex
 	ladder   *ladder
@@ -69,7 +74,7 @@ func newLane(number int32, cfg *Config, log *slog.Logger, m *metrics) *lane {
 		number: number, cfg: cfg, log: log, metrics: m,
 		input: make(chan inputBatch, 4), records: make(chan bus.PartitionBatch, 4), calls: make(chan func()), acks: newMailbox(),
 		folders: map[source]*folder{}, filters: map[source]*filter{}, names: newNames(cfg), journal: newJournal(), ladder: newLadder(cfg.LadderCells), wallet: newWallet(),
-		progress: map[source]progress{}, lastSnapshot: time.Now(), caught: make(chan struct{}),
+		progress: map[source]progress{}, sought: map[source]int{}, lastSnapshot: time.Now(), caught: make(chan struct{}),
 	}
 }
 
@@ -116,12 +121,15 @@ func (l *lane) run(ctx, drain context.Context) error {
 	housekeeping := time.NewTicker(time.Second)
 	defer housekeeping.Stop()
 	for {
-		timer.Reset(l.flush(drain, done == nil))
+		timer.Reset(l.flush(drain, done == nil || l.leaving != nil))
 		if done == nil && l.settled() {
 			return nil
 		}
+		if l.gaveUp() {
+			l.giveUp()
+		}
 		input := l.input
-		if done == nil || l.full() {
+		if done == nil || l.leaving == nil && l.full() {
 			input = nil
 		}
 		select {
@@ -159,7 +167,7 @@ func (l *lane) full() bool {
 			return true
 		}
 	}
-	return l.joins.full()
+	return l.owns() && l.joins.full()
 }
 
 func (l *lane) settled() bool {

@@ -25,6 +25,8 @@ type progress struct {
 	Partial    bool  // and there were older ones
 	Blind      int64 // records whose identities the filter does not know although they count
 	Again      int64 // records below Counted that are still to be counted again
+	Unseen     int64 // records below Counted that another instance counted, which this one does not know of
+	Seen       int64 // of a follower: when its bounds were looked at, microseconds; 0 = they are those of the reader
 }
 
 // publish lets queries see how far f is.
@@ -39,13 +41,18 @@ func (l *lane) publish(f *folder) {
 		p.Again = f.past.end - f.next
 	}
 	if c := l.journal.chains[f.src]; c != nil {
-		p.Arrival = c.Arrival
-		p.Counted, p.Watermark, p.Idle, p.Lost, p.GapReason, p.Tally = c.To, c.Watermark, c.Idle, c.Lost, c.GapReason, c.Tally
-		p.Tally.LateBySource = nil
+		p.tell(c)
 	}
 	l.mu.Lock()
 	l.progress[f.src] = p
 	l.mu.Unlock()
+}
+
+// tell takes over what counts.
+func (p *progress) tell(c *chain) {
+	p.Arrival = c.Arrival
+	p.Counted, p.Watermark, p.Idle, p.Lost, p.GapReason, p.Tally = c.To, c.Watermark, c.Idle, c.Lost, c.GapReason, c.Tally
+	p.Tally.LateBySource = nil
 }
 
 // progressOf copies what is known of the lane's partitions.
@@ -100,7 +107,7 @@ func completeness(parts map[source]progress) float64 {
 	for _, p := range parts {
 		behind := max(p.High-p.Counted, 0)
 		have += p.Tally.Records
-		all += p.Tally.Records + behind + p.Lost + p.Again
+		all += p.Tally.Records + behind + p.Lost + p.Again + p.Unseen
 	}
 	if all == 0 {
 		return 1

@@ -52,6 +52,7 @@ type Service struct {
 	started time.Time
 	judge   *judge // nil = no rules
 	arrived *arrivals
+	duties  *duties
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -59,6 +60,7 @@ type Service struct {
 	mu      sync.RWMutex
 	lanes   []*lane                      // of the session that reads, or of the last one that did
 	missing []string                     // input topics that do not exist
+	member  *membership                  // nil before Run
 	failure error                        // why no session reads; nil while one does
 	reading bool                         // a session reads the input
 	input   *inputReader                 // of that session
@@ -67,7 +69,7 @@ type Service struct {
 
 // New makes a service that reads and writes through b.
 func New(cfg Config, b *bus.Bus, opts Options) *Service {
-	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now()}
+	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now(), duties: newDuties()}
 	s.metrics = newMetrics(opts.Registry, s)
 	if opts.Rules != nil {
 		s.judge, s.arrived = newJudge(s), &arrivals{cells: map[agg.Key]*agg.Cell{}}
@@ -86,10 +88,15 @@ func (s *Service) Run(ctx context.Context) error {
 	writer.Go(func() { s.keepSnapshots(snapshots) })
 	defer writer.Wait()
 	defer close(snapshots)
+	if err := s.enroll(ctx); err != nil {
+		return err
+	}
+	defer s.resign()
 	defer s.stopJudge()
 	var watcher sync.WaitGroup
 	watching, stop := context.WithCancel(ctx)
 	watcher.Go(func() { s.watchAnomalies(watching) })
+	watcher.Go(func() { s.attend(watching) })
 	defer watcher.Wait()
 	defer stop()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
@@ -175,7 +182,7 @@ func (s *Service) commitPositions(ctx context.Context) {
 	var told map[string]map[int32]int64
 	for {
 		if now := s.counted(); !maps.EqualFunc(now, told, maps.Equal) {
-			err := s.bus.CommitGroup(ctx, Group, now)
+			err := s.commit(ctx, now)
 			if err == nil {
 				told = now
 			} else if ctx.Err() == nil {
@@ -190,9 +197,21 @@ func (s *Service) commitPositions(ctx context.Context) {
 	}
 }
 
+// commit writes as the member that this instance is, or without being one where nobody is.
+func (s *Service) commit(ctx context.Context, at map[string]map[int32]int64) error {
+	if joined, _ := s.membership().Joined(); joined {
+		return s.membership().Commit(ctx, at)
+	}
+	return s.bus.CommitGroup(ctx, Group, at)
+}
+
+// counted is where the partitions are that this instance folds.
 func (s *Service) counted() map[string]map[int32]int64 {
 	out := map[string]map[int32]int64{}
 	for src, p := range s.partitions() {
+		if !s.duties.holds(src.Partition) {
+			continue
+		}
 		if out[src.Topic] == nil {
 			out[src.Topic] = map[int32]int64{}
 		}

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -20,6 +19,7 @@ type session struct {
 	layout  *layout
 	lanes   []*lane
 	input   *inputReader
+	joined  steer // of the reader of hxp-correlations
 	tasks   sync.WaitGroup
 	working sync.WaitGroup // the lanes
 
@@ -43,6 +43,7 @@ func (s *Service) session(ctx context.Context, snapshots chan<- snapshotFile) (e
 	if n.layout, err = s.look(n.live); err != nil {
 		return err
 	}
+	s.membership().Refresh()
 	units, err := s.bus.NewProducer(bus.ProducerOptions{ManualPartition: true})
 	if err != nil {
 		return err
@@ -91,6 +92,9 @@ func (n *session) end() {
 	timer.Stop()
 	n.giveUp()
 	n.tasks.Wait()
+	for _, l := range n.lanes {
+		n.duties.hold(l.number, false)
+	}
 }
 
 // makeLanes restores one lane for each partition of the journal.
@@ -99,8 +103,6 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 	if err != nil {
 		return fmt.Errorf("bounds of the journal %s and of %s: %w", event.TopicPanes, event.TopicCorrelations, err)
 	}
-	var program [16]byte
-	_, _ = rand.Read(program[:])
 	n.input = newInputReader(n.opts.Schemas)
 	for p := range int32(n.layout.journal.Partitions) {
 		log, ok := logs[event.TopicPanes][p]
@@ -109,8 +111,9 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 		}
 		l := newLane(p, &n.cfg, n.log, n.metrics)
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
-		l.joins = newJoins(p, n.layout.joinNumbers(), n.layout.joined, program, &n.cfg, n.log)
+		l.joins = newJoins(p, n.layout.joinNumbers(), n.layout.joined, newProgram(), &n.cfg, n.log)
 		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
+		l.unread = n.input.leave
 		l.judge, l.arrived = n.judge, n.arrived
 		l.join(l.restore(), log)
 		if l.joins.works() {
@@ -172,23 +175,30 @@ func (n *session) readJournal(r *bus.Reader) error {
 	}
 }
 
-// startInput gives the lanes their folders and begins to read the input topics.
+// startInput gives folders to the lanes whose numbers this instance folds, and begins to read the input topics.
 func (n *session) startInput() error {
 	logs, err := n.layout.sources(n.live, n.bus)
 	if err != nil {
 		return err
 	}
-	by := make([]map[source]bus.Range, len(n.lanes))
-	for src, log := range logs {
-		if by[src.Partition] == nil {
-			by[src.Partition] = map[source]bus.Range{}
-		}
-		by[src.Partition][src] = log
+	for src := range logs {
+		n.input.names[topicPartition{src.Topic, src.Partition}] = src
 	}
-	assign := map[string]map[int32]int64{}
-	for _, l := range n.lanes {
+	assign, now := map[string]map[int32]int64{}, time.Now()
+	owners := make([]bool, len(n.lanes))
+	for number, of := range byNumber(logs, len(n.lanes)) {
+		l := n.lanes[number]
+		owners[number], _ = n.duties.wants(l.number)
+		n.duties.hold(l.number, owners[number])
 		var reading map[source]int64
-		if err := n.ask(l, func() { reading = l.start(by[l.number], time.Now()) }); err != nil {
+		if err := n.ask(l, func() {
+			if owners[number] {
+				reading = l.start(of, now)
+				return
+			}
+			l.follower()
+			l.observe(look{of, horizon(now)})
+		}); err != nil {
 			return err
 		}
 		for src, offset := range reading {
@@ -196,7 +206,6 @@ func (n *session) startInput() error {
 				assign[src.Topic] = map[int32]int64{}
 			}
 			assign[src.Topic][src.Partition] = offset
-			n.input.names[topicPartition{src.Topic, src.Partition}] = src
 		}
 	}
 	r, err := n.bus.NewReader(assign, bus.ReaderOptions{MaxWait: 5 * time.Second, MaxMessages: 20_000})
@@ -208,6 +217,10 @@ func (n *session) startInput() error {
 		n.fail(n.input.run(n.live, r))
 	})
 	n.tasks.Go(func() { n.commitPositions(n.live) })
+	n.tasks.Go(n.lookOn)
+	for i, l := range n.lanes {
+		n.tasks.Go(func() { n.fail(n.role(l, owners[i])) })
+	}
 	n.began(n.lanes, n.input, n.layout)
 	return nil
 }

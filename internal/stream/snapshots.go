@@ -48,6 +48,9 @@ func (l *lane) keepHouse() {
 	for _, f := range l.folders {
 		l.publish(f)
 	}
+	if !l.owns() {
+		return
+	}
 	due := time.Since(l.lastSnapshot) >= l.cfg.SnapshotEvery && l.sinceSnapshot > 0
 	if due || l.sinceSnapshot >= l.cfg.SnapshotBytes {
 		l.snapshot(false)
@@ -57,7 +60,7 @@ func (l *lane) keepHouse() {
 // snapshot hands the state to the writer. It is skipped while the one before is being written, unless wait is set, which
 // waits for both, and while windows, filters and chains do not say the same.
 func (l *lane) snapshot(wait bool) {
-	if l.cut || l.unsettled() || l.inSnapshot.Swap(true) && !wait {
+	if !l.owns() || l.cut || l.unsettled() || l.inSnapshot.Swap(true) && !wait {
 		return
 	}
 	l.lastSnapshot, l.sinceSnapshot = time.Now(), 0
@@ -103,11 +106,7 @@ func (l *lane) restore() bool {
 }
 
 func (l *lane) load(path string) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	r, err := decodeSnapshot(data, l.cfg)
+	r, err := readSnapshot(path, l.cfg)
 	if err != nil {
 		return err
 	}
@@ -116,6 +115,14 @@ func (l *lane) load(path string) error {
 	}
 	l.journal, l.ladder, l.wallet, l.filters = r.journal, r.ladder, r.wallet, r.filters
 	return nil
+}
+
+func readSnapshot(path string, cfg *Config) (*restored, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return decodeSnapshot(data, cfg)
 }
 
 // journalsIn lists the ids of the journals of which there are snapshots, the one written last first.

@@ -1,0 +1,316 @@
+package stream
+
+import (
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// A lane is owner or follower of its number. The owner has folders: it folds, sends units, joins, and keeps snapshots. A follower
+// reads the journal alone, so it answers the same questions from the same windows, but for requests that are still open. A follower
+// becomes owner as a restart does: with the newest snapshot's filters and joins, and the input from there on. Who was first does
+// not matter: the journal decides what counts.
+
+// owns tells whether the lane folds.
+func (l *lane) owns() bool { return len(l.folders) > 0 }
+
+// leaving is the wish that the lane gives its number up.
+type leaving struct {
+	done chan struct{} // closed when it has
+}
+
+// look is what was seen of the input of a follower: the bounds of its logs, as of a moment.
+type look struct {
+	logs map[source]bus.Range
+	at   int64 // microseconds; whatever arrived before is within the bounds
+}
+
+// follower makes the lane one that reads the journal alone.
+func (l *lane) follower() {
+	l.folders, l.filters = map[source]*folder{}, map[source]*filter{}
+	l.joins.yield()
+	l.showAll()
+}
+
+// observe takes in what was seen of the input.
+func (l *lane) observe(seen look) {
+	l.seen = seen
+	l.showAll()
+}
+
+// showAll lets queries see how far the journal is, of all partitions that the lane does not fold.
+func (l *lane) showAll() {
+	if l.owns() {
+		return
+	}
+	l.mu.Lock()
+	maps.DeleteFunc(l.progress, func(src source, _ progress) bool { _, is := l.seen.logs[src]; return !is })
+	l.mu.Unlock()
+	for src := range l.seen.logs {
+		l.show(src)
+	}
+}
+
+// show is publish of a partition that another instance folds.
+func (l *lane) show(src source) {
+	log, known := l.seen.logs[src]
+	if src.Topic == event.TopicJoins || !known {
+		return
+	}
+	p := progress{High: log.End, Watermark: noWatermark, Seen: l.seen.at}
+	begin := log.Start
+	if c := l.journal.chains[src]; c != nil {
+		p.tell(c)
+		begin = c.Begin
+	}
+	p.Next = p.Counted
+	p.Quiet = max(p.Counted, log.Start) >= log.End
+	if l.headless {
+		p.Unseen = max(begin-log.Start, 0)
+	}
+	l.mu.Lock()
+	l.progress[src] = p
+	l.mu.Unlock()
+}
+
+// cutNote is a cut of a log that the journal told of while the lane had no filters.
+type cutNote struct {
+	journal   int64 // offset behind the unit
+	source    source
+	end, from int64
+	at        int64
+}
+
+// mostCuts bounds the notes; logs are cut hardly ever.
+const mostCuts = 256
+
+func (l *lane) noteCut(h *header, end, at int64) {
+	l.cuts = append(l.cuts, cutNote{l.journal.next, h.Source, end, h.From, at})
+	l.cuts = l.cuts[max(0, len(l.cuts)-mostCuts):]
+}
+
+// inherit takes over filters and joins of a snapshot; nil = there is none, so they begin anew.
+func (l *lane) inherit(r *restored, written bus.Range) {
+	var joins []byte
+	if r != nil {
+		l.filters, joins = r.filters, r.joins
+		for _, c := range l.cuts {
+			if f := l.filters[c.source]; f != nil && c.journal > r.journal.next {
+				f.cut(c.end, c.from, c.at)
+			}
+		}
+	}
+	l.cuts = nil
+	if l.joins.works() {
+		if err := l.joins.renew(joins, written, l.cfg); err != nil {
+			l.log.Error("joins of a snapshot are not usable", "partition", l.number, "error", err)
+		}
+	}
+}
+
+// newest reads the newest snapshot of the lane's journal that is whole; nil when there is none.
+func (l *lane) newest() *restored {
+	offsets, err := snapshotOffsets(filepath.Join(l.dir, l.journalID))
+	if err != nil {
+		l.log.Error("snapshots cannot be listed", "dir", l.dir, "error", err)
+	}
+	for _, offset := range offsets {
+		f := snapshotFile{dir: l.dir, id: l.journalID}
+		r, err := readSnapshot(f.path(offset), l.cfg)
+		if err == nil {
+			return r
+		}
+		l.log.Error("snapshot is not usable, trying the one before", "partition", l.number, "offset", offset, "error", err)
+	}
+	return nil
+}
+
+// gaveUp tells whether the lane is to give its number up and has nothing left to wait for. What it folded and could not send any
+// more is folded by the next owner.
+func (l *lane) gaveUp() bool {
+	return l.leaving != nil && l.settled()
+}
+
+// giveUp keeps what counts for the next owner, and follows from now on.
+func (l *lane) giveUp() {
+	l.snapshot(true)
+	for src := range l.folders {
+		l.unread(src)
+	}
+	l.follower()
+	close(l.leaving.done)
+	l.leaving = nil
+}
+
+// promote makes a lane that follows the owner of its number.
+func (n *session) promote(l *lane) error {
+	start := time.Now()
+	logs, err := n.logsOf(l.number)
+	if err != nil {
+		return err
+	}
+	correlations, err := n.bus.Offsets(n.live, event.TopicCorrelations)
+	if err != nil {
+		return fmt.Errorf("bounds of %s: %w", event.TopicCorrelations, err)
+	}
+	snapshot := l.newest()
+	var caught <-chan struct{}
+	if err := n.ask(l, func() {
+		if l.joins.works() {
+			l.inherit(snapshot, correlations[event.TopicCorrelations][l.joins.partition()])
+			n.joined.ask(seek{source: source{Topic: event.TopicCorrelations, Partition: l.joins.partition()}, offset: l.joins.next})
+		} else {
+			l.inherit(snapshot, bus.Range{})
+		}
+		caught = l.joins.caught
+	}); err != nil {
+		return err
+	}
+	select {
+	case <-caught:
+	case <-n.live.Done():
+		return n.live.Err()
+	}
+	err = n.ask(l, func() {
+		for src, offset := range l.start(logs, time.Now()) {
+			l.again(l.folders[src], offset)
+		}
+	})
+	if err == nil {
+		n.log.Info("partition number is folded here", "number", l.number, "after", time.Since(start).Round(time.Millisecond), "snapshot", snapshot != nil)
+	}
+	return err
+}
+
+// demote makes a lane that owns its number follow it, once what it has folded counts; at the latest when patience ends.
+func (n *session) demote(l *lane) error {
+	done := make(chan struct{})
+	if err := n.ask(l, func() { l.leaving = &leaving{done} }); err != nil {
+		return err
+	}
+	timer := time.NewTimer(handover)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-n.live.Done():
+		return n.live.Err()
+	case <-timer.C:
+		n.log.Warn("what was folded does not count in time, the next owner folds it again", "number", l.number)
+		if err := n.ask(l, func() {
+			if l.leaving != nil {
+				l.giveUp()
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	n.log.Info("partition number is folded by another instance", "number", l.number)
+	return nil
+}
+
+// handover is how long a lane that gives its number up waits for what it has folded.
+const handover = 3 * time.Second
+
+// role keeps a lane owner or follower, as the group wants it, until the session ends.
+func (n *session) role(l *lane, owner bool) error {
+	for {
+		wanted, changed := n.duties.wants(l.number)
+		if wanted == owner {
+			select {
+			case <-changed:
+				continue
+			case <-n.live.Done():
+				return nil
+			}
+		}
+		if wanted {
+			n.duties.hold(l.number, true)
+			if err := n.promote(l); err != nil {
+				return err
+			}
+		} else {
+			if err := n.demote(l); err != nil {
+				return err
+			}
+			n.duties.hold(l.number, false)
+		}
+		owner = wanted
+	}
+}
+
+// logsOf returns the bounds of the logs of the inputs of one number.
+func (n *session) logsOf(number int32) (map[source]bus.Range, error) {
+	all, err := n.layout.sources(n.live, n.bus)
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(all, func(src source, _ bus.Range) bool { return src.Partition != number })
+	return all, nil
+}
+
+// lookEach is the time between two looks at the input of followers: their clock goes on with them.
+const lookEach = 250 * time.Millisecond
+
+// lookOn tells the lanes that follow how far their input goes, until the session ends.
+func (n *session) lookOn() {
+	tick := time.NewTicker(lookEach)
+	defer tick.Stop()
+	kept := time.Now()
+	for {
+		select {
+		case <-n.live.Done():
+			return
+		case <-tick.C:
+		}
+		if len(n.duties.holding()) == len(n.lanes) {
+			continue
+		}
+		at := time.Now()
+		keep := at.Sub(kept) > 2*n.cfg.SnapshotEvery
+		if keep {
+			kept = at
+		}
+		logs, err := n.layout.sources(n.live, n.bus)
+		if err != nil {
+			n.log.Debug("the bounds of the input are not known", "error", err)
+			continue
+		}
+		for number, of := range byNumber(logs, len(n.lanes)) {
+			l := n.lanes[number]
+			if n.duties.holds(l.number) {
+				continue
+			}
+			if n.ask(l, func() {
+				l.observe(look{of, horizon(at)})
+				if keep { // the owner's snapshots are about as old
+					n.keepPositions(snapshotFile{lane: l, needs: l.journal.positions()})
+				}
+			}) != nil {
+				return
+			}
+		}
+	}
+}
+
+// byNumber sorts sources by their partition numbers.
+func byNumber(logs map[source]bus.Range, numbers int) []map[source]bus.Range {
+	by := make([]map[source]bus.Range, numbers)
+	for i := range by {
+		by[i] = map[source]bus.Range{}
+	}
+	for src, log := range logs {
+		by[src.Partition][src] = log
+	}
+	return by
+}
+
+// newProgram names a time during which a lane owns its number, so that it knows its own records.
+func newProgram() (program [16]byte) {
+	_, _ = rand.Read(program[:])
+	return program
+}
