@@ -8,10 +8,16 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	alertbook "github.com/hxp-enterprise/hxp/internal/stream/alerts"
 )
 
+// Beside is what answers take from elsewhere. Each of it may be nil.
+type Beside struct {
+	Alerts *alertbook.Book // for the patterns of GET /correlations
+}
+
 // Mount adds the questions that event-processing-api answers.
-func (s *Service) Mount(m *httpx.Mux) {
+func (s *Service) Mount(m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /analytics", s.getAnalytics, httpx.Doc("Numbers of one window of event time, overall and by group."),
 		httpx.Query("window", "seconds; REAL_TIME_ANALYTICS_WINDOW_SIZE when absent"), httpx.Query("at", "end of the window, RFC 3339; now when absent"),
 		httpx.Query("model", "only this model"), httpx.Query("tenant", "only this tenant"), httpx.Query("group_by", "model, tenant or both"),
@@ -28,7 +34,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 	m.HandleFunc("GET /analytics/compare", s.getCompare, httpx.Doc("What changed between two spans: the values of all dimensions by their part in the change of a metric."),
 		httpx.Query("a", "START/END as RFC 3339, or the end of a window"), httpx.Query("b", "likewise"), httpx.Query("metric", "e.g. requests"),
 		httpx.Query("window", "seconds, for spans given by their end"), httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Answer("200", "contributions, largest first"), wrong)
-	mountCorrelations(s, m)
+	mountCorrelations(s, m, beside)
 	s.mountObjectives(m)
 	m.HandleFunc("GET /analytics/performance", s.getPerformance, httpx.Doc("How fast and how complete the fast path is."))
 }

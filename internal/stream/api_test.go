@@ -19,7 +19,7 @@ import (
 func (r *rig) ask(path string, out any) int {
 	r.t.Helper()
 	mux := httpx.NewMux(slog.New(slog.DiscardHandler), nil)
-	r.Mount(mux)
+	r.Mount(mux, Beside{})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 	if err := json.Unmarshal(w.Body.Bytes(), out); err != nil {

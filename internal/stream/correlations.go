@@ -19,7 +19,7 @@ type correlationsAnswer struct {
 	Completeness  tierCompleteness  `json:"completeness"`
 	Summary       correlationCounts `json:"summary"`
 	Correlations  []*join.View      `json:"correlations"`
-	Patterns      []struct{}        `json:"patterns"` // of rules over sequences
+	Patterns      []pattern         `json:"patterns"` // of rules of type sequence
 	NextCursor    *string           `json:"next_cursor"`
 }
 
@@ -102,13 +102,13 @@ func parseCorrelationQuery(v url.Values) (q correlationQuery, bad []httpx.FieldE
 
 var correlationStatuses = []string{join.StatusOpen, join.StatusComplete, join.StatusPartial}
 
-func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request) {
+func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside Beside) {
 	q, bad := parseCorrelationQuery(r.URL.Query())
 	if len(bad) > 0 {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)
 		return
 	}
-	a := correlationsAnswer{WindowSeconds: s.cfg.CorrelationWindow.Seconds(), Correlations: []*join.View{}, Patterns: []struct{}{}}
+	a := correlationsAnswer{WindowSeconds: s.cfg.CorrelationWindow.Seconds(), Correlations: []*join.View{}, Patterns: s.patterns(beside.Alerts, &q)}
 	if t := s.joinStats(); t.Closed > 0 {
 		a.Completeness.Live = new(float64(t.CompleteLive) / float64(t.Closed))
 		a.Completeness.Stub = new(float64(t.CompleteLive+t.CompleteStub) / float64(t.Closed))
@@ -230,8 +230,9 @@ func (s *Service) joinMemory() (sum int64) {
 	return sum
 }
 
-func mountCorrelations(s *Service, m *httpx.Mux) {
-	m.HandleFunc("GET /correlations", s.getCorrelations, httpx.Doc("Requests joined with their feedback and business events, newest first."), httpx.Paging(),
+func mountCorrelations(s *Service, m *httpx.Mux, beside Beside) {
+	m.HandleFunc("GET /correlations", func(w http.ResponseWriter, r *http.Request) { s.getCorrelations(w, r, beside) },
+		httpx.Doc("Requests joined with their feedback and business events, newest first; on the first page also the patterns: what rules of type sequence saw, of the same model or request."), httpx.Paging(),
 		httpx.Query("request_id", "only this request"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
 		httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match"), httpx.Answer("422", "a parameter is wrong"))
 }

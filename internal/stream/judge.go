@@ -40,7 +40,9 @@ type judge struct {
 	clock atomic.Int64               // of the engine
 	since int64                      // when it began to work, in microseconds
 	slos  sloCounters
-	fault atomic.Pointer[string] // why other rules than those that count are run
+
+	matches atomic.Pointer[map[string]rule.Match] // of sequences that are seen, as of the last second
+	fault   atomic.Pointer[string]                // why other rules than those that count are run
 }
 
 // merge is a unit that counts, on its way from its lane to the judge.
@@ -324,12 +326,17 @@ func (j *judge) keepHouse(last bool) {
 	if j.taken {
 		j.alerts.forget(j.engine.Now())
 	}
+	matches := j.engine.Matches(mostMatches)
+	j.matches.Store(&matches)
 	if j.engine.Now() >= j.since { // before that it counts again what was counted before the start
 		j.slos.publish(j.engine.Counted())
 	}
 	j.alerts.send()
 	j.save(last)
 }
+
+// mostMatches bounds the sequences that are shown as of now; of others it is what was told last.
+const mostMatches = 1000
 
 // lane side
 

@@ -63,6 +63,7 @@ type Alert struct {
 	Threshold   float64           `json:"threshold"`
 	Top         []Share           `json:"top"`
 	RequestIDs  []string          `json:"request_ids"`
+	Events      []string          `json:"events,omitempty"` // ids of those that made a sequence, the first ones; none of other rules
 }
 
 // The limits of a record: a stranger may write to the topic.
@@ -136,8 +137,8 @@ func (a *Alert) check() error {
 		return errors.New("starts_at, ends_at or a time of the window is not from 1970 to 9999")
 	case max(len(a.Key), len(a.Labels), len(a.Annotations)) > maxTexts:
 		return fmt.Errorf("there are more than %d labels, annotations or fields of the key", maxTexts)
-	case max(len(a.Top), len(a.RequestIDs)) > maxList:
-		return fmt.Errorf("there are more than %d entries in top or request_ids", maxList)
+	case max(len(a.Top), len(a.RequestIDs), len(a.Events)) > maxList:
+		return fmt.Errorf("there are more than %d entries in top, request_ids or events", maxList)
 	}
 	return nil
 }
@@ -178,7 +179,7 @@ func (a *Alert) bytes() int {
 	for _, s := range a.Top {
 		n += 64 + len(s.Field) + len(s.Value)
 	}
-	for _, id := range a.RequestIDs {
+	for _, id := range append(slices.Clip(a.RequestIDs), a.Events...) {
 		n += 16 + len(id)
 	}
 	return n

@@ -415,7 +415,7 @@ func (g *Engine) arrive(all []arrived) {
 		if !r.instant {
 			group.order.add(*h)
 		} else if !h.told {
-			group.order.matches = append(group.order.matches, span{h.at, h.at, example(nil, h.request)})
+			group.order.matches = append(group.order.matches, span{h.at, h.at, example(nil, h.request, maxExamples), example(nil, h.id, maxEvents)})
 		}
 		r.touch(group)
 	}

@@ -87,6 +87,7 @@ type Decision struct {
 	Threshold   float64           `json:"threshold"`
 	Top         []Share           `json:"top"`
 	RequestIDs  []string          `json:"request_ids"`
+	Events      []string          `json:"events,omitempty"` // ids of those that made the sequence, the first ones
 
 	order string // the key as the engine has it
 }
@@ -103,6 +104,7 @@ func (d *Decision) Ended(now int64) Decision {
 
 const (
 	maxExamples = 5
+	maxEvents   = 10 // of a sequence
 	maxShares   = 5
 )
 
@@ -174,9 +176,9 @@ func (r *compiled) move(g *group, class int, now int64, x reading, out []Decisio
 	if r.Type == Sequence && x.holds && p.state == Firing { // one more match of the same episode
 		x.value += p.reading.value
 		x.from = min(x.from, p.reading.from)
-		for _, id := range p.reading.ids {
-			x.ids = example(x.ids, id)
-		}
+		ids, events := x.ids, x.events
+		x.ids, x.events = p.reading.ids, p.reading.events // the first ones are kept
+		x.show(ids, events)
 	}
 	state := p.next(now, x, r.For.seconds()*second, r.KeepFiringFor.seconds()*second)
 	if state == none {
@@ -190,7 +192,7 @@ func (r *compiled) begin(g *group, h *held) Decision {
 	at := floor(h.at, second)
 	h.told = true
 	g.newest = max(g.newest, h.arrival)
-	g.episodes[0] = episode{Firing, h.arrival, h.arrival, reading{true, 1, 1, at, at + 1, example(nil, h.request)}}
+	g.episodes[0] = episode{Firing, h.arrival, h.arrival, reading{true, 1, 1, at, at + 1, example(nil, h.request, maxExamples), example(nil, h.id, maxEvents)}}
 	return r.tell(g, 0, h.arrival, Firing)
 }
 
@@ -212,7 +214,7 @@ func (r *compiled) tell(g *group, class int, now int64, state State) Decision {
 		d.Severity = severityOf(d.Severity, class)
 	}
 	maps.Copy(d.Labels, r.Labels)
-	d.RequestIDs = append([]string{}, p.reading.ids...)
+	d.RequestIDs, d.Events = append([]string{}, p.reading.ids...), p.reading.events
 	r.explain(g, p, &d)
 	if state == Resolved || state == Lapsed {
 		d.EndsAt = d.At
@@ -245,7 +247,7 @@ func (r *compiled) explain(g *group, p *episode, d *Decision) {
 			continue
 		}
 		n++
-		d.RequestIDs = example(d.RequestIDs, s.text(0))
+		d.RequestIDs = example(d.RequestIDs, s.text(0), maxExamples)
 		for f := 1; f < len(told); f++ {
 			if text := s.text(f); text != "" {
 				counts[value{f, text}]++
@@ -264,9 +266,9 @@ func (r *compiled) explain(g *group, p *episode, d *Decision) {
 	d.Top = d.Top[:min(len(d.Top), maxShares)]
 }
 
-// example adds a request id to a few.
-func example(ids []string, id string) []string {
-	if id == "" || len(ids) >= maxExamples || slices.Contains(ids, id) {
+// example adds an id to a few.
+func example(ids []string, id string, most int) []string {
+	if id == "" || len(ids) >= most || slices.Contains(ids, id) {
 		return ids
 	}
 	return append(slices.Clip(ids), id)

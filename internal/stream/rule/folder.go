@@ -245,7 +245,7 @@ func (f *Folder) hold(p *Partials, i int, e *event.Event, m *sighting, at Positi
 	if id, ok := f.keys[r.set].of(e, f.event); ok {
 		p.held = append(p.held, held{
 			rule: int32(i), key: f.keys[r.set].names[id], at: e.Time, visible: m.visible, arrival: m.arrival, position: at, mask: mask,
-			request: strings.Clone(e.Text(event.RequestID)),
+			request: strings.Clone(e.Text(event.RequestID)), id: strings.Clone(e.ID),
 		})
 	}
 }

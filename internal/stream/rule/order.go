@@ -18,13 +18,13 @@ type order struct {
 type run struct {
 	live        bool
 	first, last int64 // microseconds of its ends
-	ids         []string
+	ids, events []string
 }
 
 // span is a sequence that was seen whole.
 type span struct {
 	first, last int64
-	ids         []string
+	ids, events []string // of requests, and of the events themselves
 }
 
 const (
@@ -92,14 +92,17 @@ func follow(runs []run, within int64, h *held) (span, bool) {
 			if !before.live || before.last > h.at || h.at-before.first > within {
 				continue
 			}
-			next.first, next.ids = before.first, before.ids
+			next.first, next.ids, next.events = before.first, before.ids, before.events
 			*before = run{}
 		}
 		if h.request != "" && !slices.Contains(next.ids, h.request) {
 			next.ids = append(slices.Clip(next.ids), h.request)
 		}
+		if h.id != "" {
+			next.events = append(slices.Clip(next.events), h.id)
+		}
 		if i == last {
-			return span{next.first, next.last, next.ids}, true
+			return span{next.first, next.last, next.ids, next.events}, true
 		}
 		if old := &runs[i]; !old.live || old.first <= next.first {
 			*old = next

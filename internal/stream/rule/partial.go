@@ -85,7 +85,8 @@ type held struct {
 	position Position
 	mask     uint8 // steps that it matches
 	request  string
-	told     bool // it has begun an episode already
+	id       string // of the event; "" of one that an older version has written
+	told     bool   // it has begun an episode already
 }
 
 // Partials are what the events of a unit come to. They belong to whoever has them; Release gives them back.

@@ -9,8 +9,8 @@ import (
 type reading struct {
 	holds            bool
 	value, threshold float64
-	from, to         int64 // seconds: the window
-	ids              []string
+	from, to         int64    // seconds: the window
+	ids, events      []string // of requests, and of the events of sequences
 }
 
 // compare tells whether value stands to threshold as op says.
@@ -107,11 +107,19 @@ func (r *compiled) matches(g *group) reading {
 			x.from = floor(m.first, second)
 		}
 		x.to = floor(m.last, second) + 1
-		for _, id := range m.ids {
-			x.ids = example(x.ids, id)
-		}
+		x.show(m.ids, m.events)
 	}
 	return x
+}
+
+// show adds ids of requests and events, as far as there is room.
+func (x *reading) show(requests, events []string) {
+	for _, id := range requests {
+		x.ids = example(x.ids, id, maxExamples)
+	}
+	for _, id := range events {
+		x.events = example(x.events, id, maxEvents)
+	}
 }
 
 // against compares the window with the baseline before it. A sum is set into proportion to the part of the baseline in which the

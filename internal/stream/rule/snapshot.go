@@ -17,7 +17,7 @@ import (
 const (
 	snapshotMagic = "HXPR"
 	snapshotForm  = 3
-	formBefore    = 2 // knows of no counters
+	formBefore    = 2 // knows neither of counters nor of ids of events
 )
 
 // Export writes what g knows, for Import.
@@ -98,7 +98,7 @@ func (o *order) appendTo(b []byte) []byte {
 		b = append(b, live)
 		b = binary.AppendVarint(b, r.first)
 		b = binary.AppendVarint(b, r.last)
-		b = appendTexts(b, r.ids)
+		b = appendTexts(appendTexts(b, r.ids), r.events)
 	}
 	b = binary.AppendUvarint(b, uint64(len(o.waiting)))
 	for i := range o.waiting {
@@ -117,7 +117,7 @@ func (p *episode) appendTo(b []byte) []byte {
 		b = binary.AppendVarint(b, n)
 	}
 	b = appendFloat(appendFloat(b, x.value), x.threshold)
-	return appendTexts(b, x.ids)
+	return appendTexts(appendTexts(b, x.ids), x.events)
 }
 
 func appendTexts(b []byte, texts []string) []byte {
@@ -144,6 +144,7 @@ func (g *Engine) Import(data []byte) error {
 	if r.form = r.byte(); r.err == nil && r.form != snapshotForm && r.form != formBefore {
 		return fmt.Errorf("the snapshot of rules has form %d, and %d is read", r.form, snapshotForm)
 	}
+	r.nameless = r.form == formBefore
 	fresh := NewEngine(g.program, Options{Lateness: time.Duration(g.lateness) * time.Microsecond})
 	fresh.now, fresh.tick = r.number(), r.number()
 	if r.err == nil && fresh.tick != floor(fresh.now, tick) {
@@ -230,7 +231,7 @@ func (r *wire) group() *group {
 
 func (r *wire) order(o *order) {
 	for n := r.count(MaxSteps); n > 0 && r.err == nil; n-- {
-		o.runs = append(o.runs, run{r.byte() == 1, r.number(), r.number(), r.texts()})
+		o.runs = append(o.runs, run{r.byte() == 1, r.number(), r.number(), r.texts(), r.events()})
 	}
 	for n := r.count(maxWaiting + maxHeld); n > 0 && r.err == nil; n-- {
 		var h held
@@ -255,7 +256,7 @@ func (r *wire) episode(p *episode) {
 		return
 	}
 	p.start, p.held = r.number(), r.number()
-	p.reading = reading{holds: true, from: r.number(), to: r.number(), value: r.float(), threshold: r.float(), ids: r.texts()}
+	p.reading = reading{holds: true, from: r.number(), to: r.number(), value: r.float(), threshold: r.float(), ids: r.texts(), events: r.events()}
 }
 
 func (r *wire) float() float64 {
@@ -264,6 +265,14 @@ func (r *wire) float() float64 {
 		r.src, r.err = s.Decode(r.src)
 	}
 	return finite(s.Value())
+}
+
+// events reads the ids of events, where they were written.
+func (r *wire) events() []string {
+	if r.nameless {
+		return nil
+	}
+	return r.texts()
 }
 
 func (r *wire) texts() (out []string) {
@@ -336,7 +345,7 @@ func (g *Engine) TakeUp(d *Decision) bool {
 		return false
 	}
 	group.newest = max(group.newest, int64(d.CausedAt))
-	group.episodes[class] = episode{d.State, int64(d.StartsAt), max(g.now, int64(d.At)), reading{true, d.Value, d.Threshold, int64(d.Window.Start) / second, int64(d.Window.End) / second, d.RequestIDs}}
+	group.episodes[class] = episode{d.State, int64(d.StartsAt), max(g.now, int64(d.At)), reading{true, d.Value, d.Threshold, int64(d.Window.Start) / second, int64(d.Window.End) / second, d.RequestIDs, d.Events}}
 	return true
 }
 

@@ -20,6 +20,13 @@ const (
 	blockBytes = 128 << 10 // about the size of a block
 )
 
+// The sorts of entries.
+const (
+	sortPartials = iota
+	sortNameless // events of sequences without their ids, as written once
+	sortHeld
+)
+
 func appendString(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
@@ -87,9 +94,9 @@ func (w *blockWriter) endRun() {
 	var version [8]byte
 	_, _ = hex.Decode(version[:], []byte(w.version)) // Rule.Version wrote it
 	w.block = append(w.block, version[:]...)
-	sort := byte(0)
+	sort := byte(sortPartials)
 	if w.held {
-		sort = 1
+		sort = sortHeld
 	}
 	w.block = binary.AppendUvarint(append(w.block, sort), w.n)
 	w.block = append(w.block, w.body...)
@@ -178,7 +185,7 @@ func (h *held) appendTo(dst []byte) []byte {
 	if h.told {
 		dst[len(dst)-1] = 1
 	}
-	return appendString(dst, h.request)
+	return appendString(appendString(dst, h.request), h.id)
 }
 
 // Decode reads blocks that Blocks wrote into p, which was made by NewPartials. After an error p holds what came before it.
@@ -192,14 +199,15 @@ func (p *Partials) Decode(block []byte) error {
 		sort := r.byte()
 		for n := r.uvarint(); n > 0 && r.err == nil; n-- {
 			switch sort {
-			case 0:
+			case sortPartials:
 				x := p.add(Partial{rule: rule})
 				r.partial(x)
 				if r.err != nil {
 					p.list = p.list[:len(p.list)-1]
 				}
-			case 1:
+			case sortNameless, sortHeld:
 				h := held{rule: rule}
+				r.nameless = sort == sortNameless
 				if r.held(&h); r.err == nil {
 					p.held = append(p.held, h)
 				}
@@ -233,6 +241,8 @@ type wire struct {
 	err    error
 	buffer []byte
 	form   byte // of a snapshot
+
+	nameless bool // events of sequences have no ids
 }
 
 func (r *wire) fail(why string) {
@@ -383,5 +393,7 @@ func (r *wire) held(h *held) {
 	h.position = Position{Kind: event.Kind(r.number()), Partition: int32(r.number()), Offset: r.number()}
 	h.mask = r.byte()
 	h.told = r.byte() == 1
-	h.request = r.text()
+	if h.request = r.text(); !r.nameless {
+		h.id = r.text()
+	}
 }
