@@ -43,8 +43,9 @@ bench: build ## the figures of the closing notes: payload and machine are printe
 	./bin/hxp bench batch --duration 20s
 	./bin/hxp bench tap --duration 20s
 
-bench-peers: build ## the aggregation of an hour beside DuckDB, which is installed from PyPI, on the same files
+bench-peers: build ## the aggregation of an hour beside DuckDB, which is installed from PyPI, on the same files; windows of a topic of Apache Kafka
 	tools/real/batch-peers
+	tools/real/stream-peers
 
 docs: build ## generated pages and the documents of api/
 	./bin/hxp config reference > docs/configuration.md

@@ -122,18 +122,18 @@ func printJSON(cmd *cobra.Command, v any) error {
 func printLine(cmd *cobra.Command, v any) error { return json.NewEncoder(cmd.OutOrStdout()).Encode(v) }
 
 func benchCommand() *cobra.Command {
+	var o app.BenchOptions
 	cmd := &cobra.Command{
 		Use: "bench NAME", Short: "Measure this machine: " + strings.Join(app.Benches(), ", "),
-		Long:    "Runs a measurement in a temporary folder and prints it with payload and machine.",
-		Example: "  hxp bench pipeline --duration 20s --json\n  hxp bench batch --dir /tmp/hour", ValidArgs: app.Benches(),
+		Long: "Runs a measurement in a temporary folder and prints it with payload and machine. peers counts what a Kafka's topic llm-requests\n" +
+			"holds, as stream processors are compared by; tools/real/stream-peers does all of it.",
+		Example: "  hxp bench pipeline --duration 20s --json\n  hxp bench batch --dir /tmp/hour\n  hxp bench peers --kafka 127.0.0.1:9192 --out windows", ValidArgs: app.Benches(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage(fmt.Errorf("hxp bench: name one of %s", strings.Join(app.Benches(), ", ")))
 			}
-			d, _ := cmd.Flags().GetDuration("duration")
-			dir, _ := cmd.Flags().GetString("dir")
-			res, err := app.Bench(cmd.Context(), args[0], d, dir)
-			if errors.Is(err, app.ErrNoBench) || errors.Is(err, app.ErrBadDuration) {
+			res, err := app.Bench(cmd.Context(), args[0], o)
+			if errors.Is(err, app.ErrNoBench) || errors.Is(err, app.ErrBadDuration) || errors.Is(err, app.ErrNoKafka) {
 				return usage(err)
 			} else if err != nil {
 				return err
@@ -144,8 +144,11 @@ func benchCommand() *cobra.Command {
 			return printJSON(cmd, res)
 		},
 	}
-	cmd.Flags().Duration("duration", 20*time.Second, "how long to measure")
-	cmd.Flags().String("dir", "", "folder to work in, which keeps what was made; a temporary one when absent")
+	cmd.Flags().DurationVar(&o.Duration, "duration", 20*time.Second, "how long to measure")
+	cmd.Flags().StringVar(&o.Dir, "dir", "", "folder to work in, which keeps what was made; a temporary one when absent")
+	cmd.Flags().StringVar(&o.Kafka, "kafka", "", "peers: broker, host:port, on whose topic llm-requests hxp has not counted yet")
+	cmd.Flags().Int64Var(&o.Fill, "fill", 0, "peers: fill the topic with so many events instead")
+	cmd.Flags().StringVar(&o.Out, "out", "", "peers: topic that takes the windows; none are written when absent")
 	cmd.Flags().Bool("json", false, "on one line")
 	return cmd
 }

@@ -42,18 +42,35 @@ var (
 	ErrBadDuration = errors.New("--duration must be above 0")
 )
 
-type bench func(ctx context.Context, s *system, d time.Duration) (map[string]any, error)
+// BenchOptions say how to measure.
+type BenchOptions struct {
+	Duration time.Duration
+	Dir      string // which keeps what was made; "" = a temporary folder
+	Kafka    string // of "peers": the broker
+	Out      string // of "peers": the topic for the windows
+	Fill     int64  // of "peers": events to fill the topic with, instead of counting
+}
+
+type bench func(ctx context.Context, s *system, o BenchOptions) (map[string]any, error)
+
+// timed is a measurement that needs to know no more than how long to measure.
+func timed(run func(ctx context.Context, s *system, d time.Duration) (map[string]any, error)) bench {
+	return func(ctx context.Context, s *system, o BenchOptions) (map[string]any, error) {
+		return run(ctx, s, o.Duration)
+	}
+}
 
 var benches = map[string]struct {
 	services []string
 	run      bench
 }{
-	"pipeline": {[]string{Broker, Stream, Lake}, benchPipeline},
-	"windows":  {[]string{Broker}, benchWindows},
-	"ingest":   {[]string{Broker, KafkaAPI, Stream, Lake}, benchIngest},
-	"latency":  {[]string{Broker, KafkaAPI, Stream, Lake, EventProcessingAPI}, benchLatency},
-	"tap":      {[]string{Broker}, benchTap},
-	"batch":    {[]string{Broker, BatchProcessingAPI}, benchBatch},
+	"pipeline": {[]string{Broker, Stream, Lake}, timed(benchPipeline)},
+	"windows":  {[]string{Broker}, timed(benchWindows)},
+	"ingest":   {[]string{Broker, KafkaAPI, Stream, Lake}, timed(benchIngest)},
+	"latency":  {[]string{Broker, KafkaAPI, Stream, Lake, EventProcessingAPI}, timed(benchLatency)},
+	"tap":      {[]string{Broker}, timed(benchTap)},
+	"batch":    {[]string{Broker, BatchProcessingAPI}, timed(benchBatch)},
+	"peers":    {nil, benchPeers},
 }
 
 // Benches lists the measurements.
@@ -65,15 +82,18 @@ func Benches() (names []string) {
 	return names
 }
 
-// Bench runs a measurement on a system of its own: in dir, which keeps what it made, or in a temporary folder when dir is "".
-func Bench(ctx context.Context, name string, d time.Duration, dir string) (*BenchResult, error) {
+// Bench runs a measurement on a system of its own.
+func Bench(ctx context.Context, name string, o BenchOptions) (*BenchResult, error) {
 	b, ok := benches[name]
-	if !ok {
+	switch {
+	case !ok:
 		return nil, fmt.Errorf("%w: %q; there are %v", ErrNoBench, name, Benches())
-	}
-	if d <= 0 {
+	case o.Duration <= 0:
 		return nil, ErrBadDuration
+	case name == "peers" && o.Kafka == "":
+		return nil, ErrNoKafka
 	}
+	dir := o.Dir
 	if dir == "" {
 		tmp, err := os.MkdirTemp("", "hxp-bench-")
 		if err != nil {
@@ -97,7 +117,7 @@ func Bench(ctx context.Context, name string, d time.Duration, dir string) (*Benc
 	err = run.Supervise(work, log, units, func() {
 		measured.Go(func() {
 			defer stop()
-			res.Results, benchErr = b.run(work, s, d)
+			res.Results, benchErr = b.run(work, s, o)
 		})
 	})
 	measured.Wait()
@@ -276,24 +296,10 @@ func benchWindows(ctx context.Context, s *system, d time.Duration) (map[string]a
 		return nil, err
 	}
 	runtime.GC()
-	fast := stream.New(s.set.stream, b, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: nil})
-	work, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	began, cpu0 := time.Now(), processCPU()
-	go func() { ended <- fast.Run(work) }()
-	for fast.Counted() < sent {
-		if err := pause(ctx); err != nil {
-			break
+	return s.count(ctx, b, sent, func(fast *stream.Service) error {
+		if got := requests(fast); got != sent {
+			return fmt.Errorf("the windows count %d requests, %d were preloaded", got, sent)
 		}
-	}
-	took, cpu := time.Since(began).Seconds(), processCPU()-cpu0
-	got := requests(fast)
-	stop()
-	if err := errors.Join(<-ended, ctx.Err()); err != nil {
-		return nil, err
-	}
-	if got != sent {
-		return nil, fmt.Errorf("the windows count %d requests, %d were preloaded", got, sent)
-	}
-	return map[string]any{"events_per_second": float64(sent) / took, "events": sent, "seconds": took, "cpu_us_per_event": cpu.Seconds() / float64(sent) * 1e6}, nil
+		return nil
+	})
 }
