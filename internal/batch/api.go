@@ -31,6 +31,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 		httpx.Body("application/json"), httpx.Answer("200", "How many rows were checked and equal, and every difference by column.", accuracyReport{}),
 		httpx.Answer("409", "Hourly aggregation is switched off."), httpx.Answer("422", "The range is empty, too long or not of whole hours."))
 	s.mountReports(m, limit, cursor)
+	s.mountForecasts(m)
 	s.mountRuns(m)
 }
 

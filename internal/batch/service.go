@@ -40,6 +40,7 @@ type Service struct {
 	track   *tracker
 	busy    *claims // periods that are being made
 	reports *reporter
+	shelf   *forecastShelf
 
 	// mu guards what follows. It is never held while waiting for anything.
 	mu      sync.Mutex
@@ -89,6 +90,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 		active:  map[taskOfRun]*execution{},
 		paused:  map[string]bool{},
 	}
+	s.shelf = newForecastShelf()
 	s.reports = newReporter(s, d.Reports, d.ReportsDir)
 	s.dags = s.catalogue()
 	s.book = newBook()

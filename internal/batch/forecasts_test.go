@@ -1,0 +1,181 @@
+package batch
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/forecast"
+)
+
+var planStart = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+
+// dailyLoad is the requests of an hour: a season of a day around base.
+func dailyLoad(hour int, base float64) int64 {
+	return int64(math.Round(base * (1 + 0.6*math.Sin(float64(hour%24-8)*math.Pi/12))))
+}
+
+// dailyRows are rows of so many hours: models a and b, the second from day 5 on with half the requests, and their total. Prices are
+// known of a alone.
+func dailyRows(hours int) (rows []agg.Row) {
+	for t := range hours {
+		row := func(model string, requests int64, cost *float64) {
+			rows = append(rows, agg.Row{Timestamp: planStart.Add(time.Duration(t) * time.Hour), Model: model, Requests: requests, Events: requests, CostUSD: cost, Completeness: new(1.0)})
+		}
+		a, b := dailyLoad(t, 1000), int64(0)
+		if t >= 5*24 {
+			b = dailyLoad(t, 500)
+		}
+		row(agg.AllModels, a+b, nil)
+		row("a", a, new(float64(a)/1000))
+		if b > 0 {
+			row("b", b, nil)
+		}
+	}
+	return rows
+}
+
+func TestHistoryOfRows(t *testing.T) {
+	rows := dailyRows(10 * 24)
+	h := historyOf(rows, forecastMetrics["requests"])
+	if !h.start.Equal(planStart) || h.hours != 240 || len(h.values[agg.AllModels]) != 240 || len(h.values["a"]) != 240 || len(h.values["b"]) != 120 {
+		t.Fatalf("%v, %d hours: %d, %d, %d", h.start, h.hours, len(h.values[agg.AllModels]), len(h.values["a"]), len(h.values["b"]))
+	}
+	if h.values["b"][0] != float64(dailyLoad(0, 500)) || h.values["a"][239] != float64(dailyLoad(239, 1000)) {
+		t.Error("values are at other hours")
+	}
+	if got := strings.Join(h.busiest(9), ","); got != "a,b" {
+		t.Error(got)
+	}
+	if rest := h.without([]string{"a"}); rest[0] != 0 || rest[239] != float64(dailyLoad(239, 500)) {
+		t.Errorf("without a: %v, %v", rest[0], rest[239])
+	}
+	cost := historyOf(rows, forecastMetrics["cost_usd"])
+	if !math.IsNaN(cost.values["b"][3]) || cost.values["a"][3] != float64(dailyLoad(3, 1000))/1000 {
+		t.Error("a price that is not known is one that is not known")
+	}
+}
+
+func TestHistoryEndsWithWhatIsCounted(t *testing.T) {
+	rows := dailyRows(100)
+	n := len(rows)
+	rows[n-1].Completeness, rows[n-2].Completeness = new(0.5), new(0.5) // of hour 99: the total and a
+	if h := historyOf(rows, forecastMetrics["requests"]); h.hours != 99 || !h.end().Equal(planStart.Add(99*time.Hour)) {
+		t.Errorf("%d hours", h.hours)
+	}
+	if h := historyOf(nil, forecastMetrics["requests"]); h.hours != 0 || len(h.values) != 0 {
+		t.Errorf("no rows: %+v", h)
+	}
+}
+
+// An hour without events is an outage where there were always many, and a quiet one where there were not.
+func TestOutagesAreNotSilence(t *testing.T) {
+	var rows []agg.Row
+	for _, r := range dailyRows(10 * 24) {
+		if hour := int(r.Timestamp.Sub(planStart) / time.Hour); hour != 100 && hour != 101 {
+			rows = append(rows, r)
+		}
+	}
+	h := historyOf(rows, forecastMetrics["requests"])
+	if !math.IsNaN(h.values[agg.AllModels][100]) || !math.IsNaN(h.values["a"][101]) || math.IsNaN(h.values["a"][102]) {
+		t.Error("an outage is taken for silence")
+	}
+	for i := range rows {
+		rows[i].Events = 5
+	}
+	if h := historyOf(rows, forecastMetrics["requests"]); h.values["a"][100] != 0 {
+		t.Error("silence is taken for an outage")
+	}
+}
+
+func TestModelsAddUpToTheTotal(t *testing.T) {
+	q := forecastQuestion{"requests", 48, 0.95}
+	set, err := forecastHistory(t.Context(), historyOf(dailyRows(21*24), forecastMetrics["requests"]), q)
+	if err != nil || len(set.byModel) != 3 || len(set.refused) != 0 {
+		t.Fatalf("%v, %d models, refused %v", err, len(set.byModel), set.refused)
+	}
+	all, a, b := set.byModel[agg.AllModels], set.byModel["a"], set.byModel["b"]
+	if !all.Points[0].T.Equal(planStart.Add(21*24*time.Hour)) || !b.DataFrom.Equal(planStart.Add(5*24*time.Hour)) {
+		t.Errorf("from %v, data of b from %v", all.Points[0].T, b.DataFrom)
+	}
+	for i, p := range all.Points {
+		if sum := a.Points[i].P50 + b.Points[i].P50; math.Abs(sum-p.P50) > 1e-6*p.P50 {
+			t.Errorf("hour %d: %v and %v of %v", i, a.Points[i].P50, b.Points[i].P50, p.P50)
+		}
+		if want := float64(dailyLoad(i, 1000) + dailyLoad(i, 500)); math.Abs(p.P50-want) > 15 {
+			t.Errorf("hour %d: %v of %v", i, p.P50, want)
+		}
+	}
+}
+
+func TestBacktestOfThePast(t *testing.T) {
+	h := historyOf(dailyRows(21*24), forecastMetrics["requests"])
+	out, err := backtest(h, backtestRequest{Metric: "requests", Model: "a", Horizon: 24, Interval: 0.95, Origins: 5})
+	if err != nil || len(out.Origins) != 5 {
+		t.Fatalf("%v, %d origins", err, len(out.Origins))
+	}
+	for k, o := range out.Origins {
+		if !o.T.Equal(planStart.Add(time.Duration(16+k)*24*time.Hour)) || math.Abs(o.Forecast-o.Actual) > 0.02*o.Actual || o.Actual < 23000 {
+			t.Errorf("origin %d: %+v", k, o)
+		}
+	}
+	_, err = backtest(h, backtestRequest{Metric: "requests", Model: "a", Horizon: 600, Interval: 0.95, Origins: 5})
+	if no, ok := errors.AsType[*forecast.Error](err); !ok || no.Code != forecast.InsufficientData {
+		t.Errorf("a horizon beyond the data: %v", err)
+	}
+}
+
+func TestForecastAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := begin(t, newWorld(), nil)
+		if a := r.call("GET", "/forecasts", ""); a.status != 422 || !strings.Contains(a.body, "insufficient_data") {
+			t.Errorf("without hours: %d %s", a.status, a.body)
+		}
+		hourWithData(t, r.w, r)
+		for _, tc := range []struct {
+			method, path, body string
+			status             int
+			word               string
+		}{
+			{"GET", "/forecasts", "", 422, "insufficient_data"},
+			{"GET", "/forecasts?model=no_such", "", 404, "no_such"},
+			{"GET", "/forecasts?metric=no_such", "", 422, "metric"},
+			{"GET", "/forecasts?horizon_hours=0", "", 422, "horizon_hours"},
+			{"GET", "/forecasts?horizon_hours=1.5", "", 422, "whole"},
+			{"GET", "/forecasts?horizon_hours=721", "", 422, "720"},
+			{"GET", "/forecasts?interval=2", "", 422, "interval"},
+			{"GET", "/forecasts?interval=NaN", "", 422, "interval"},
+			{"GET", "/forecasts?days=2", "", 422, "unknown_parameter"},
+			{"POST", "/forecasts/backtest", "", 422, "insufficient_data"},
+			{"POST", "/forecasts/backtest", `{"model":"no_such"}`, 404, "no_such"},
+			{"POST", "/forecasts/backtest", `{"metric":"latency"}`, 422, "/metric"},
+			{"POST", "/forecasts/backtest", `{"horizon_hours":0,"interval":1,"origins":31}`, 422, "/origins"},
+			{"POST", "/forecasts/backtest", `{"days":3}`, 422, "bad_json"},
+			{"POST", "/forecasts/backtest", `{} {}`, 422, "more after"},
+			{"POST", "/forecasts/backtest", strings.Repeat(" ", maxBacktestBody+1), 413, "too large"},
+		} {
+			if a := r.call(tc.method, tc.path, tc.body); a.status != tc.status || !strings.Contains(a.body, tc.word) {
+				t.Errorf("%s %s %.40s: %d %s", tc.method, tc.path, tc.body, a.status, a.body)
+			}
+		}
+	})
+}
+
+func FuzzBacktestRequest(f *testing.F) {
+	f.Add([]byte(`{"metric":"requests","model":"m","horizon_hours":24,"interval":0.9,"origins":3}`))
+	f.Add([]byte(`{"horizon_hours":1e9}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req, errs := decodeBacktest(body)
+		if len(errs) == 0 && (forecastMetrics[req.Metric] == nil || req.Horizon < 1 || req.Horizon > maxHorizonHours || req.Origins < 1 || req.Origins > maxOriginsAsked) {
+			t.Errorf("%+v", req)
+		}
+		for _, e := range errs {
+			if e.Code == "" || e.Detail == "" {
+				t.Errorf("%+v", e)
+			}
+		}
+	})
+}
