@@ -24,7 +24,9 @@ type alerts struct {
 
 	open  map[series]*rule.Decision // episodes that are open, as they were told last
 	over  map[string]int64          // episodes that are over, by id: when, in microseconds
-	early early                     // what hxp-alerts said at the start
+	told  map[series]int64          // when another judge told something last, in microseconds
+	early early                     // what was open when this judge began to tell
+	me    [16]byte                  // this judge, in its records
 	topic string                    // id of hxp-alerts
 	next  map[int32]int64           // offsets of hxp-alerts up to which all of this is known
 
@@ -34,12 +36,11 @@ type alerts struct {
 	again  time.Time // when what failed is tried again
 }
 
-// early is what hxp-alerts said at the start. The engine comes to the same time once more, from a state that is older, and what it
-// decides then need not be the same: of two events that each began an episode, the second may be merged before the first one is
-// over. What was told counts.
+// early is what hxp-alerts said when the judge began to tell. The engine may come to the same time once more, from a state that is
+// older, and what it decides then need not be the same: of two events that each began an episode, the second may be merged before the
+// first one is over. What was told counts.
 type early struct {
-	told map[series]int64 // when something was told last, in microseconds
-	last int64            // of all
+	last int64            // when something was told last, in microseconds
 	left []*rule.Decision // episodes that were open and that the engine has not come to yet
 }
 
@@ -62,29 +63,18 @@ func seriesOf(d *rule.Decision) series {
 
 func newAlerts(log *slog.Logger, m *metrics) *alerts {
 	return &alerts{
-		log: log, metrics: m, acks: newMailbox(), open: map[series]*rule.Decision{}, over: map[string]int64{}, next: map[int32]int64{},
-		early: early{told: map[series]int64{}},
+		log: log, metrics: m, acks: newMailbox(), open: map[series]*rule.Decision{}, over: map[string]int64{}, next: map[int32]int64{}, told: map[series]int64{}, me: newProgram(),
 	}
 }
 
 // farAhead is how far a decision may be ahead of the clock. One that is further was not made by a judge.
 const farAhead = time.Minute
 
-// record takes in a record of hxp-alerts that was there at the start. Those of others, such as deadlines of the batch, are no
-// decisions.
-func (a *alerts) record(value []byte, now time.Time) {
-	var d rule.Decision
-	if err := json.Unmarshal(value, &d); err != nil || d.Version == "" || d.ID == "" {
-		return
-	}
-	if int64(d.At) > now.Add(farAhead).UnixMicro() {
-		a.log.Warn("decision of a time to come, passed over", "rule", d.Rule, "id", d.ID, "at", int64(d.At))
-		return
-	}
-	a.note(&d)
-	s := seriesOf(&d)
-	a.early.told[s] = max(a.early.told[s], int64(d.At))
-	a.early.last = max(a.early.last, int64(d.At))
+// record takes in a decision that hxp-alerts says and that this judge did not write.
+func (a *alerts) record(d *rule.Decision) {
+	a.note(d)
+	s := seriesOf(d)
+	a.told[s] = max(a.told[s], int64(d.At))
 }
 
 // note remembers a decision as told.
@@ -127,7 +117,7 @@ func (a *alerts) news(d *rule.Decision, engine *rule.Engine) *rule.Decision {
 	switch {
 	case have == nil && !begins:
 		return nil // it was never told of
-	case have == nil && int64(d.At) <= a.early.told[seriesOf(d)]:
+	case have == nil && int64(d.At) <= a.told[seriesOf(d)]:
 		engine.Drop(d) // that this was told to be over is known
 		return nil
 	case have == nil:
@@ -152,8 +142,14 @@ func (a *alerts) news(d *rule.Decision, engine *rule.Engine) *rule.Decision {
 // maxQueue bounds the decisions that wait for the brokers.
 const maxQueue = 100_000
 
-// tell writes a decision, after those before.
+// tell notes a decision as told, and writes it.
 func (a *alerts) tell(d *rule.Decision) {
+	a.note(d)
+	a.write(d)
+}
+
+// write writes a decision, after those before.
+func (a *alerts) write(d *rule.Decision) {
 	value, err := json.Marshal(d)
 	if err != nil { // numbers are finite
 		a.log.Error("decision cannot be written", "rule", d.Rule, "error", err)
@@ -163,8 +159,7 @@ func (a *alerts) tell(d *rule.Decision) {
 		a.metrics.lost.Inc()
 		return
 	}
-	a.note(d)
-	t := told{message: &bus.Message{Topic: event.TopicAlerts, Key: []byte(d.ID), Value: value}}
+	t := told{message: &bus.Message{Topic: event.TopicAlerts, Key: []byte(d.ID), Value: value, Headers: []bus.Header{{Key: judgeHeader, Value: a.me[:]}}}}
 	if d.State == rule.Firing {
 		t.caused = int64(d.CausedAt)
 	}
@@ -195,7 +190,6 @@ func (a *alerts) written(batch []told, i int, err error) {
 		a.failed, a.again = true, time.Now().Add(retryPause)
 		a.log.Warn("decision not written, trying again", "error", err)
 	} else {
-		a.next[t.message.Partition] = max(a.next[t.message.Partition], t.message.Offset+1)
 		if t.caused > 0 {
 			a.metrics.decision.Observe(max(time.Since(time.UnixMicro(t.caused)), 0).Seconds())
 		}
@@ -218,7 +212,12 @@ func (a *alerts) acked() {
 // settled tells whether everything that was told is written.
 func (a *alerts) settled() bool { return len(a.queue) == 0 }
 
-// forget lets go of episodes that were over before a time: nothing that is judged from now on can be of them.
+// kept is how long is remembered what was told: what others decide, or told, comes that much later at most.
+const kept = 10 * time.Minute
+
+// forget lets go of episodes that were over long before a time: nothing that is judged from now on can be of them.
 func (a *alerts) forget(before int64) {
+	before -= kept.Microseconds()
 	maps.DeleteFunc(a.over, func(_ string, at int64) bool { return at < before })
+	maps.DeleteFunc(a.told, func(_ series, at int64) bool { return at < before })
 }

@@ -94,7 +94,7 @@ func (s *Service) watchAnomalies(ctx context.Context) {
 			for _, a := range w.Step(now.Unix()-watch.Step, byModel(arrived)) {
 				d := decided(a, arrived)
 				select {
-				case s.judge.found <- d:
+				case s.judge.finds <- d:
 				case <-ctx.Done():
 					return
 				}

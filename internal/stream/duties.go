@@ -14,6 +14,7 @@ type duties struct {
 	all     bool
 	mine    map[int32]bool
 	held    map[int32]bool // numbers that a lane folds
+	telling bool           // the judge writes decisions
 	changed chan struct{}  // closed and replaced with each change
 }
 
@@ -59,7 +60,7 @@ func (d *duties) give(numbers []int32) {
 	})
 }
 
-// take takes numbers away and waits until no lane folds them any more, or ctx ends.
+// take takes numbers away and waits until no lane folds them any more and nothing is told, or ctx ends.
 func (d *duties) take(ctx context.Context, numbers []int32) {
 	d.change(func() {
 		for _, n := range numbers {
@@ -68,7 +69,7 @@ func (d *duties) take(ctx context.Context, numbers []int32) {
 	})
 	for {
 		d.mu.Lock()
-		busy, changed := slices.ContainsFunc(numbers, func(n int32) bool { return d.held[n] }), d.changed
+		busy, changed := slices.ContainsFunc(numbers, func(n int32) bool { return d.held[n] || n == tellerNumber && d.telling }), d.changed
 		d.mu.Unlock()
 		if !busy {
 			return
@@ -89,6 +90,9 @@ func (d *duties) hold(number int32, held bool) {
 		}
 	})
 }
+
+// tell notes whether the judge writes decisions.
+func (d *duties) tell(telling bool) { d.change(func() { d.telling = telling }) }
 
 // holds tells whether a lane folds a number.
 func (d *duties) holds(number int32) bool {

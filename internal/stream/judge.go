@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync/atomic"
@@ -23,7 +24,9 @@ type judge struct {
 	*Service
 	program atomic.Pointer[rule.Program] // what lanes fold by
 	in      chan merge
-	found   chan rule.Decision // anomalies that opened or closed
+	finds   chan rule.Decision // anomalies that opened or closed
+	heard   chan hearing       // what hxp-alerts says
+	ear     steer              // of the listener
 
 	engine     *rule.Engine
 	backlog    backlog
@@ -31,7 +34,12 @@ type judge struct {
 	changed    <-chan struct{}
 	places     places
 	alerts     *alerts
-	taken      bool // the engine has come past what was told before the start
+	telling    bool                      // what is decided is written
+	claimed    bool                      // and will be once hxp-alerts is read so far
+	busy       bool                      // as was told to the duties
+	unsaid     []rule.Decision           // decided here, not known from hxp-alerts; of a judge that does not tell
+	unusual    map[series]*rule.Decision // anomalies that are open here
+	taken      bool                      // the engine has come past what was told before this judge told
 	saver      saver
 	objectives objectives
 	stop       func() // nil until it works
@@ -61,7 +69,7 @@ type merge struct {
 const mergesWaiting = 256 // for the judge; when there are more, lanes wait
 
 func newJudge(s *Service) *judge {
-	j := &judge{Service: s, in: make(chan merge, mergesWaiting), found: make(chan rule.Decision), objectives: objectives{asks: make(chan objectivesQuestion)}}
+	j := &judge{Service: s, in: make(chan merge, mergesWaiting), finds: make(chan rule.Decision), heard: make(chan hearing), objectives: objectives{asks: make(chan objectivesQuestion)}}
 	j.held.Store(&rule.Stats{})
 	return j
 }
@@ -77,6 +85,7 @@ func (j *judge) reset() {
 	}
 	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{}), newPlaces(), backlog{}
 	j.alerts, j.taken, j.since = newAlerts(j.log, j.metrics), false, time.Now().UnixMicro()
+	j.telling, j.unsaid, j.unusual = true, nil, map[series]*rule.Decision{}
 	j.program.Store(program)
 }
 
@@ -108,18 +117,27 @@ func (s *Service) startJudge(ctx context.Context, journal bus.Shape, lanes []*la
 		return fmt.Errorf("take up the state of the rules: %w", err)
 	}
 	drain, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
+	done, deaf := make(chan struct{}), make(chan struct{})
+	listening, stop := context.WithCancel(drain)
+	ear := &listener{judge: j, topic: j.alerts.topic, next: maps.Clone(j.alerts.next)}
+	go func() {
+		defer close(deaf)
+		ear.run(listening)
+	}()
 	go func() {
 		defer close(done)
 		j.run(drain)
 	}()
 	j.stop = func() {
+		stop()
+		<-deaf
 		close(j.in)
 		timer := time.AfterFunc(drainTime, giveUp)
 		<-done
 		timer.Stop()
 		giveUp()
 		out.Close()
+		s.duties.tell(false)
 	}
 	return nil
 }
@@ -136,7 +154,7 @@ func (s *Service) judgeFloor(f snapshotFile, offset int64) int64 {
 	if s.judge == nil {
 		return offset
 	}
-	return min(offset, s.judge.saver.floor(f.id, f.lane.number))
+	return min(offset, s.judge.floor(f.id, f.lane.number, offset))
 }
 
 // run works until in is closed. Then it keeps its state, and ends when its decisions are written or drain ends.
@@ -150,6 +168,7 @@ func (j *judge) run(drain context.Context) {
 		now := time.Now()
 		timer.Reset(j.advance(now))
 		j.objectives.serve(j.engine, now)
+		shifted := j.assume()
 		select {
 		case m, more := <-j.in:
 			if !more {
@@ -158,9 +177,11 @@ func (j *judge) run(drain context.Context) {
 			}
 			j.merge(m)
 		case <-timer.C:
-		case d := <-j.found:
-			j.metrics.decided(&d)
-			j.alerts.tell(&d)
+		case d := <-j.finds:
+			j.found(&d)
+		case h := <-j.heard:
+			j.hear(h)
+		case <-shifted:
 		case <-j.changed:
 			j.swap()
 		case q := <-j.objectives.asks:
@@ -259,9 +280,13 @@ const laggingPause = 25 * time.Millisecond
 // tickTime is that of package rule, in microseconds.
 const tickTime = int64(rule.Tick / time.Microsecond)
 
-// decide tells what was decided, but for what was told before.
+// decide tells what was decided, but for what was told before; who does not tell keeps it.
 func (j *judge) decide(all []rule.Decision) {
 	for i := range all {
+		if !j.telling {
+			j.keep(&all[i])
+			continue
+		}
 		if d := j.alerts.news(&all[i], j.engine); d != nil {
 			j.metrics.decided(d)
 			j.alerts.tell(d)
@@ -269,11 +294,11 @@ func (j *judge) decide(all []rule.Decision) {
 	}
 }
 
-// takeUp goes on with the episodes that were open at the start according to hxp-alerts and that the engine does not know although
+// takeUp goes on with the episodes that were open when this judge began to tell, according to hxp-alerts and that the engine does not know although
 // it has come to their time: its state is older or gone, or their rule is. Once it has come past all that was told, those that it
 // has and that were told to be over are dropped.
 func (j *judge) takeUp() {
-	if j.taken {
+	if j.taken || !j.telling {
 		return
 	}
 	known := map[string]bool{}
@@ -282,7 +307,7 @@ func (j *judge) takeUp() {
 	}
 	said := &j.alerts.early
 	said.left = slices.DeleteFunc(said.left, func(d *rule.Decision) bool {
-		if known[d.ID] || !j.alerts.isOpen(d) {
+		if known[d.ID] || !j.alerts.isOpen(d) || j.unusual[seriesOf(d)] != nil {
 			return true
 		}
 		if int64(d.At) > j.engine.Now() {
@@ -323,7 +348,7 @@ func (j *judge) swap() {
 func (j *judge) keepHouse(last bool) {
 	stats := j.engine.Stats()
 	j.held.Store(&stats)
-	if j.taken {
+	if j.taken || !j.telling {
 		j.alerts.forget(j.engine.Now())
 	}
 	matches := j.engine.Matches(mostMatches)

@@ -132,15 +132,22 @@ func alertRecord(t *testing.T, id string, state rule.State, at time.Time) []byte
 	return value
 }
 
+// told lets a judge know of a record of hxp-alerts.
+func (j *judge) told(value []byte, now time.Time) {
+	if d := j.alerts.parse(value, now); d != nil {
+		j.alerts.record(d)
+	}
+}
+
 // What a start finds open is told to be over when nobody knows of it, once. What opens afterwards is left alone, also when a
 // stranger wrote of a time to come.
 func TestOnlyWhatAStartFindsIsTakenUp(t *testing.T) {
 	j, h := idleJudge(t, blip)
 	now := time.Unix(1_700_000_000, 0)
-	j.alerts.record(alertRecord(t, "before", rule.Firing, now.Add(-time.Minute)), now)
-	j.alerts.record(alertRecord(t, "soon", rule.Firing, now.Add(farAhead)), now)
-	j.alerts.record(alertRecord(t, "never", rule.Firing, now.Add(24*time.Hour)), now)
-	j.alerts.early.left = j.alerts.opened()
+	j.told(alertRecord(t, "before", rule.Firing, now.Add(-time.Minute)), now)
+	j.told(alertRecord(t, "soon", rule.Firing, now.Add(farAhead)), now)
+	j.told(alertRecord(t, "never", rule.Firing, now.Add(24*time.Hour)), now)
+	j.alerts.early = early{left: j.alerts.opened(), last: j.alerts.latest()}
 	var live rule.Decision
 	if err := json.Unmarshal(alertRecord(t, "live", rule.Firing, now), &live); err != nil {
 		t.Fatal(err)

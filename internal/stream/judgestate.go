@@ -96,17 +96,8 @@ func (j *judge) load(data []byte) error {
 	if string(d.bytes(4)) != judgeMagic || d.byte() != judgeVer {
 		return errors.New("not a state of rules of this version")
 	}
-	at, next, topic := newPlaces(), map[int32]int64{}, ""
-	at.journal = d.text()
-	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
-		p := int32(d.varint())
-		at.parts[p] = place{d.varint(), d.varint()}
-	}
-	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
-		src := d.source()
-		at.chains[src] = d.varint()
-	}
-	topic = d.text()
+	at, next := d.places(), map[int32]int64{}
+	topic := d.text()
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		p := int32(d.varint())
 		next[p] = d.varint()
@@ -135,7 +126,8 @@ func (j *judge) begin(ctx context.Context, journal bus.Shape, lanes []*lane, log
 	if err := j.readAlerts(ctx); err != nil {
 		return fmt.Errorf("%s: %w", event.TopicAlerts, err)
 	}
-	j.alerts.early.left = j.alerts.opened()
+	j.alerts.early = early{left: j.alerts.opened(), last: j.alerts.latest()}
+	j.telling, _ = j.duties.wants(tellerNumber)
 	if j.places.journal != journal.ID {
 		return nil
 	}
@@ -199,7 +191,11 @@ func (j *judge) readAlerts(ctx context.Context) error {
 	}
 	maps.DeleteFunc(from, func(p int32, _ int64) bool { return left[p] == 0 })
 	now := time.Now()
-	return j.read(ctx, event.TopicAlerts, from, left, func(m *bus.Message) { j.alerts.record(m.Value, now) })
+	return j.read(ctx, event.TopicAlerts, from, left, func(m *bus.Message) {
+		if d := j.alerts.parse(m.Value, now); d != nil {
+			j.alerts.record(d)
+		}
+	})
 }
 
 // read shows the messages from some offsets up to others.
@@ -254,7 +250,7 @@ func (j *judge) readJournal(ctx context.Context, partition int32, from, to int64
 // no state: the journal has it. Before the engine has come past what hxp-alerts said at the start, the state of before is the
 // better one: with it that is read again.
 func (j *judge) save(last bool) {
-	if !j.taken || len(j.backlog.units) > 0 || !last && time.Since(j.saver.last) < j.cfg.SnapshotEvery || !j.alerts.settled() || j.places.journal == "" {
+	if !j.taken || !j.telling || len(j.backlog.units) > 0 || !last && time.Since(j.saver.last) < j.cfg.SnapshotEvery || !j.alerts.settled() || j.places.journal == "" {
 		return
 	}
 	data, err := j.encode()
@@ -296,6 +292,60 @@ func (s *saver) kept(number int64, at places) {
 		s.journal, s.resumes = at.journal, nil
 	}
 	s.resumes = append([]map[int32]int64{resume}, s.resumes[:min(len(s.resumes), keptSnapshots-1)]...)
+}
+
+// goOn counts on from the states that another instance kept.
+func (s *saver) goOn(dir string) {
+	numbers, err := snapshotOffsets(dir)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil && len(numbers) > 0 {
+		s.number = max(s.number, numbers[0])
+	}
+}
+
+// floor is the lowest offset of a partition of the journal that a judge's start may need, be it on another instance; most when none
+// may.
+func (j *judge) floor(journal string, partition int32, most int64) int64 {
+	if tells, _ := j.duties.wants(tellerNumber); tells {
+		return j.saver.floor(journal, partition)
+	}
+	numbers, _ := snapshotOffsets(j.dir()) // what cannot be read needs nothing
+	for _, n := range numbers {
+		if at, err := readPlaces(j.saver.path(j.dir(), n)); err == nil && at.journal == journal {
+			most = min(most, at.parts[partition].resume)
+		}
+	}
+	return most
+}
+
+// readPlaces reads how far a state of the rules goes.
+func readPlaces(path string) (places, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return places{}, err
+	}
+	d := decoder{src: data}
+	if string(d.bytes(4)) != judgeMagic || d.byte() != judgeVer {
+		return places{}, errors.New("not a state of rules of this version")
+	}
+	at := d.places()
+	return at, d.err
+}
+
+// places reads which units a state covers.
+func (d *decoder) places() places {
+	at := newPlaces()
+	at.journal = d.text()
+	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
+		p := int32(d.varint())
+		at.parts[p] = place{d.varint(), d.varint()}
+	}
+	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
+		src := d.source()
+		at.chains[src] = d.varint()
+	}
+	return at
 }
 
 // floor is the lowest offset of a partition of the journal that a restart may need.

@@ -1,11 +1,16 @@
 package stream
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
 // shared waits until some instances fold all of so many numbers, each number once, and equally many within one.
@@ -132,5 +137,75 @@ func TestRebalanceStorm(t *testing.T) {
 	}
 	for _, s := range all {
 		s.end(t)
+	}
+}
+
+// end of an instance whose connections break first: nothing that is under way gets out.
+func (r *running) breakOff(t *testing.T, b *bus.Bus) {
+	b.Close()
+	if err := r.stop(); err != nil && !errors.Is(err, bus.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+// The teller leaves, and breaks off, again and again: every event that a rule names is told of, each episode once and to its end, and
+// the one that stays open goes on under its id.
+func TestInstancesTellOnce(t *testing.T) {
+	home, addr := bustest.Start(t)
+	dir, rules := t.TempDir(), newRules(t, outage+single+blip)
+	type instance struct {
+		*running
+		bus *bus.Bus
+	}
+	begin := func() instance {
+		b := bustest.Connect(t, addr)
+		return instance{judging(t, b, dir, rules), b}
+	}
+	produce(t, home, failures(0, 6, "a"))
+	all, sent := []instance{begin()}, 6
+	until(t, home, "single", rule.Firing, sent)
+	rounds := 6
+	if testing.Short() {
+		rounds = 3
+	}
+	for round := range rounds {
+		all = append(all, begin())
+		shared(t, 3, all[0].running, all[1].running)
+		produce(t, home, failures(sent, 5, fmt.Sprint("m", round)))
+		sent += 5
+		teller := slices.IndexFunc(all, func(s instance) bool { return s.duties.holds(tellerNumber) })
+		if gone := all[teller]; round%2 == 0 {
+			gone.end(t)
+		} else {
+			gone.breakOff(t, gone.bus)
+		}
+		all = slices.Delete(all, teller, teller+1)
+		until(t, home, "single", rule.Firing, sent)
+		until(t, home, "blip", rule.Resolved, round+1)
+	}
+	rules.set(t, single)
+	ended := until(t, home, "outage", rule.Resolved, 1+rounds)
+	all[0].end(t)
+	told, open := map[string]int{}, map[string]bool{}
+	for _, d := range ended {
+		told[d.ID+string(d.State)]++
+		if d.Rule != "single" {
+			open[d.ID] = d.State == rule.Firing
+		}
+	}
+	for what, n := range told {
+		if n > 1 {
+			t.Errorf("%s was told %d times", what, n)
+		}
+	}
+	for id, is := range open {
+		if is {
+			t.Errorf("episode %s never ends", id)
+		}
+	}
+	for name, want := range map[string]int{"single": sent, "outage": 1 + rounds} {
+		if n := count(ended, name, rule.Firing); n != want {
+			t.Errorf("%s fired %d times, want %d", name, n, want)
+		}
 	}
 }
