@@ -1,0 +1,271 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// Instances of the fast path over one broker are killed, stopped, and left asleep while others take their partitions: windows, joined
+// requests and alerts are as though nothing had happened, on each of them.
+func TestInstancesOverKills(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills processes")
+	}
+	storm(t, "127.0.0.1:0", 10*time.Second)
+}
+
+// TestOnKafkaInstances is the same for longer; HXP_STORM=5m says for how long.
+func TestOnKafkaInstances(t *testing.T) {
+	k := realKafka(t)
+	long := 45 * time.Second
+	if text := os.Getenv("HXP_STORM"); text != "" {
+		var err error
+		if long, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	storm(t, k.plain, long)
+}
+
+// squall is a storm under way.
+type squall struct {
+	t      *testing.T
+	rnd    *rand.Rand
+	home   *instance   // takes events, and is left alone
+	others []*instance // fast paths that share its state folder
+	asleep *instance
+	did    map[string]int
+}
+
+func storm(t *testing.T, broker string, long time.Duration) {
+	home := prepare(t, broker)
+	home.env = append(home.env, "EVENT_CORRELATION_WINDOW_SIZE=3")
+	if broker != "127.0.0.1:0" { // a broker of others: the way in alone
+		home.services = []string{"run", "kafka-api"}
+	}
+	home.up(t)
+	s := &squall{t: t, rnd: rand.New(rand.NewPCG(6, uint64(long))), home: home, did: map[string]int{}}
+	share := filepath.Join(home.dir, "data", "lake")
+	if home.lake != "" {
+		share = home.lake
+	}
+	for range 3 {
+		o := prepare(t, home.url("kafka"))
+		o.services, o.lake, o.keys = []string{"run", "event-processing-api"}, share, home.keys
+		o.env = append(o.env, "EVENT_CORRELATION_WINDOW_SIZE=3", "EVENT_PROCESSING_GROUP_SESSION_TIMEOUT=6s")
+		o.up(t)
+		s.others = append(s.others, o)
+	}
+	tag := fmt.Sprintf("storm%d", os.Getpid())
+	s.rule(tag)
+	hour := time.Now().UTC().Truncate(time.Hour).Add(-9 * time.Hour)
+	l := push(home, 2, tag, hour)
+	var alarm alarms
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		alarm.send(home, tag, stop)
+	}()
+	want, msgs := joinTraffic(s.rnd, 300)
+	for end := time.Now().Add(long); time.Now().Before(end); {
+		n := min(len(msgs), 10+s.rnd.IntN(30))
+		home.deliver(t, msgs[:n])
+		msgs = msgs[n:]
+		s.step()
+	}
+	home.deliver(t, msgs)
+	s.wake()
+	close(stop)
+	<-done
+	rs := l.end(t)
+	t.Logf("%d events, %d users, %d requests to join; %v", len(rs), len(alarm.users), len(want), s.did)
+	for i, o := range s.others {
+		name := fmt.Sprint("instance ", i)
+		eventually(t, 60*time.Second, name+" has counted", func() bool { all, _ := o.window(t, hour); return all.requests >= int64(len(rs)) })
+		all, models := o.window(t, hour)
+		same(t, name, all, models, rs)
+	}
+	s.told(tag, &alarm)
+	for i, o := range s.others {
+		o.joinedEach(t, fmt.Sprint("instance ", i), want)
+	}
+}
+
+// step does something to an instance, and gives it a moment.
+func (s *squall) step() {
+	o := s.others[s.rnd.IntN(len(s.others))]
+	what := []string{"kill", "kill", "stop", "sleep"}[s.rnd.IntN(4)]
+	s.did[what]++
+	switch {
+	case what == "sleep": // longer than its session at times: others take its partitions, and it writes on when it wakes
+		s.wake()
+		s.asleep = o
+		s.signal(o, syscall.SIGSTOP)
+	case o == s.asleep:
+		s.wake()
+	case what == "kill":
+		o.kill()
+		time.Sleep(time.Duration(s.rnd.IntN(1500)) * time.Millisecond)
+		o.up(s.t)
+	default:
+		if code := o.stop(s.t); code != 0 {
+			s.t.Errorf("exit %d after SIGTERM", code)
+		}
+		o.up(s.t)
+	}
+	time.Sleep(time.Duration(s.rnd.IntN(2500)) * time.Millisecond)
+}
+
+func (s *squall) wake() {
+	if s.asleep != nil {
+		s.signal(s.asleep, syscall.SIGCONT)
+		s.asleep = nil
+	}
+}
+
+func (s *squall) signal(o *instance, sig syscall.Signal) {
+	if err := o.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// rule puts two rules: of single events, and of what a user comes to in a day.
+func (s *squall) rule(tag string) {
+	for name, text := range map[string]string{
+		"single": `{"type":"sequence","steps":["event_type == \"llm_request\" && data.success == false && source == \"kills\""],"within":"10m","keep_firing_for":"24h","group_by":["request_id"],"max_groups":100000}`,
+		"window": `{"type":"threshold","when":"event_type == \"llm_request\" && source == \"kills\"","metric":"errors","op":">","value":20,"window":"24h","keep_firing_for":"24h","group_by":["user_id"],"max_groups":100000}`,
+	} {
+		res, body, err := call("PUT", s.others[0].url("event-processing-api")+"/rules/"+tag+"-"+name, map[string]string{"Content-Type": "application/json"}, []byte(text))
+		if err != nil || res.StatusCode >= 300 {
+			s.t.Fatalf("PUT %s: %v %s", name, err, body)
+		}
+		for _, o := range s.others {
+			eventually(s.t, 20*time.Second, "the rule counts everywhere", func() bool {
+				res, _, err := call("GET", o.url("event-processing-api")+"/rules/"+tag+"-"+name, nil, nil)
+				return err == nil && res.StatusCode == http.StatusOK
+			})
+		}
+	}
+}
+
+// alarms are users with so many failures that each must be told of, and all of their requests.
+type alarms struct {
+	mu         sync.Mutex
+	users, ids map[string]bool
+}
+
+func (a *alarms) send(h *instance, tag string, stop <-chan struct{}) {
+	a.users, a.ids = map[string]bool{}, map[string]bool{}
+	l := &load{stop: make(chan struct{})}
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+		user := fmt.Sprintf("%s-u%d", tag, n)
+		body, ids := outageOf(user, 25)
+		if !l.send(h, body) {
+			return
+		}
+		a.mu.Lock()
+		a.users[user] = true
+		for _, id := range ids {
+			a.ids[id] = true
+		}
+		a.mu.Unlock()
+	}
+}
+
+// told wants one episode for each user and each request.
+func (s *squall) told(tag string, a *alarms) {
+	want := map[string]map[string]bool{tag + "-single": a.ids, tag + "-window": a.users}
+	var episodes map[string]map[string]map[string]int
+	eventually(s.t, 120*time.Second, "every alert fires", func() bool {
+		episodes = s.home.episodes(s.t)
+		for name, keys := range want {
+			if len(episodes[name]) < len(keys) {
+				return false
+			}
+		}
+		return true
+	})
+	for name, keys := range want {
+		again := 0
+		for key, ids := range episodes[name] {
+			if len(ids) != 1 || !keys[key] {
+				s.t.Errorf("%s of %s fired in %d episodes, expected: %v", name, key, len(ids), keys[key])
+			}
+			for _, n := range ids {
+				again += n - 1
+			}
+		}
+		if again > 0 && s.did["sleep"] == 0 {
+			s.t.Errorf("%s: %d records say what was said before, though nobody slept", name, again)
+		}
+		s.t.Logf("%s: %d fired, %d records say so again", name, len(keys), again)
+	}
+}
+
+// episodes counts, by rule, key and id, how often hxp-alerts says that one fires.
+func (h *instance) episodes(t *testing.T) map[string]map[string]map[string]int {
+	t.Helper()
+	out := map[string]map[string]map[string]int{}
+	for _, m := range h.records(t, event.TopicAlerts) {
+		var d struct {
+			ID, Rule, State, Version string
+			Key                      json.RawMessage
+		}
+		if err := json.Unmarshal(m.Value, &d); err != nil {
+			t.Fatalf("%v in %s", err, m.Value)
+		}
+		var keys map[string]string
+		if d.Version == "" || d.State != "firing" || json.Unmarshal(d.Key, &keys) != nil {
+			continue
+		}
+		if out[d.Rule] == nil {
+			out[d.Rule] = map[string]map[string]int{}
+		}
+		for _, key := range keys {
+			if out[d.Rule][key] == nil {
+				out[d.Rule][key] = map[string]int{}
+			}
+			out[d.Rule][key][d.ID]++
+		}
+	}
+	return out
+}
+
+// joinedEach waits until an instance shows each request joined as it must be.
+func (h *instance) joinedEach(t *testing.T, name string, want map[string]joinedRequest) {
+	t.Helper()
+	end := time.Now().Add(60 * time.Second)
+	for id, j := range want {
+		for {
+			var page correlations
+			h.get(t, "event-processing-api", "/correlations?request_id="+url.QueryEscape(id), &page)
+			var got []joinedRequest
+			for _, c := range page.Correlations {
+				got = append(got, joinedRequest{c.Request != nil, len(c.Feedback), len(c.Business)})
+			}
+			if len(got) == 1 && got[0] == j && page.Correlations[0].Status == j.status() {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s: %s is joined as %+v, want %+v", name, id, got, j)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+}
