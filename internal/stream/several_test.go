@@ -106,9 +106,9 @@ func TestRebalanceStorm(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(6, 2))
 	dir, base, sent := t.TempDir(), time.Now().Add(-3*time.Hour).Unix(), 0
 	all := []*running{startService(t, b, dir)}
-	rounds := 30
+	rounds := 12
 	if testing.Short() {
-		rounds = 8
+		rounds = 6
 	}
 	for range rounds {
 		n := 100 + rnd.IntN(400)
@@ -164,7 +164,7 @@ func TestInstancesTellOnce(t *testing.T) {
 	produce(t, home, failures(0, 6, "a"))
 	all, sent := []instance{begin()}, 6
 	until(t, home, "single", rule.Firing, sent)
-	rounds := 6
+	rounds := 4
 	if testing.Short() {
 		rounds = 3
 	}
