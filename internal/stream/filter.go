@@ -210,21 +210,23 @@ func (f *filter) appendTo(dst []byte) []byte {
 	return dst
 }
 
+// filterBytes is what an entry takes that is written.
+const filterBytes = 32
+
 // filter reads what appendTo wrote.
 func (d *decoder) filter(budget int64) *filter {
 	f := newFilter(budget)
 	f.next, f.forgot = d.varint(), d.byte() == 1
 	f.blind = blind{records: d.varint(), end: d.varint(), at: d.varint()}
-	const size = 32
 	n := d.uvarint()
-	if n > uint64(len(d.src))/size {
+	if n > uint64(len(d.src))/filterBytes {
 		d.fail()
 		return f
 	}
 	if int(n) > len(f.ring) {
 		f.grow(int(n))
 	}
-	for src := d.bytes(int(n) * size); len(src) > 0; src = src[size:] {
+	for src := d.bytes(int(n) * filterBytes); len(src) > 0; src = src[filterBytes:] {
 		f.seen([2]uint64{binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])},
 			int64(binary.LittleEndian.Uint64(src[16:])), int64(binary.LittleEndian.Uint64(src[24:])))
 	}

@@ -49,8 +49,8 @@ type work struct {
 	aside    map[int32][]byte // parts of requests that other lanes join, by join number
 	last     paneKey          // the pane of the last event, so that a busy second costs one comparison
 	cell     *agg.Cell
-	spent    map[int64]spenders // what users spent, by span of the finest resolution
-	spans    spenders           // of them, that of the last request
+	spent    map[int64]*spenders // what users spent, by span of the finest resolution
+	spans    *spenders           // of them, that of the last request
 	spanAt   int64
 	rules    *rule.Folder // that folds its events; nil until there is one, and without rules
 	partials *rule.Partials
@@ -67,7 +67,7 @@ type paneKey struct {
 }
 
 func newWork(src source, from int64) *work {
-	w := &work{header: header{Source: src, From: from, To: from}, panes: map[paneKey]*agg.Cell{}, spent: map[int64]spenders{}}
+	w := &work{header: header{Source: src, From: from, To: from}, panes: map[paneKey]*agg.Cell{}, spent: map[int64]*spenders{}}
 	_, _ = rand.Read(w.header.Unit[:])
 	return w
 }
@@ -141,11 +141,11 @@ func (f *folder) count(m *bus.Message, broker int64) {
 }
 
 // spenders are the users of the span that holds second at.
-func (w *work) spenders(at int64) spenders {
+func (w *work) spenders(at int64) *spenders {
 	start := floor(at, spenderSpans[finestSpend])
 	if w.spans == nil || w.spanAt != start {
 		if w.spent[start] == nil {
-			w.spent[start] = spenders{}
+			w.spent[start] = &spenders{}
 		}
 		w.spans, w.spanAt = w.spent[start], start
 	}

@@ -96,9 +96,7 @@ func (l *lane) credit(w *work, now int64) {
 		l.ladder.add(k.start, l.names.keys.names[k.key], c, now)
 	}
 	for start, users := range w.spent {
-		for user, x := range users {
-			l.wallet.add(start, user, x, now)
-		}
+		l.wallet.credit(finestSpend, start, users, now)
 	}
 }
 

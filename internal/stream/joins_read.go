@@ -164,7 +164,7 @@ func (j *joins) state() []byte {
 	}
 	j.lock()
 	defer j.unlock()
-	b := binary.AppendUvarint(nil, uint64(j.of))
+	b := binary.AppendUvarint(make([]byte, 0, j.memory()), uint64(j.of))
 	b = appendText(b, j.written.ID)
 	b = binary.AppendVarint(b, j.next)
 	b = binary.AppendUvarint(b, uint64(len(j.batches)))
@@ -172,6 +172,17 @@ func (j *joins) state() []byte {
 		b = appendBytes(b, joined.value[joined.head:])
 	}
 	return j.table.AppendState(b)
+}
+
+// memory is about what state takes, and rather more.
+func (j *joins) memory() (n int64) {
+	if !j.works() {
+		return 0
+	}
+	for _, b := range j.batches {
+		n += int64(len(b.value))
+	}
+	return n + j.table.Memory()
 }
 
 // restore goes on from what a snapshot keeps. Of other join numbers nothing is taken: they hold other requests.

@@ -192,9 +192,9 @@ func TestUnitInPartsJoins(t *testing.T) {
 
 // What is in the sections of a unit comes out again, however many parts it takes, and units of the versions before are read.
 func TestUnitSections(t *testing.T) {
-	users := map[int64]spenders{}
+	users := map[int64]*spenders{}
 	for start := range int64(300) {
-		users[10*start] = spenders{}
+		users[10*start] = &spenders{}
 		for u := range 90 {
 			users[10*start].take(fmt.Sprint("user ", u, " of a long name, so that the sections of the unit take several parts"), spend{requests: 1}, mostSpenders)
 		}
@@ -237,7 +237,9 @@ func TestOlderUnits(t *testing.T) {
 	c := new(agg.Cell)
 	c.Add(request(1, "m"), false)
 	deltas := encodeDeltas([]delta{{1, agg.Key{Model: "m"}, c}})[0]
-	users := appendSpenders(binary.AppendVarint(nil, 10), spenders{"u": {requests: 1}})
+	u := &spenders{}
+	u.take("u", spend{requests: 1}, 1)
+	users := appendSpenders(binary.AppendVarint(nil, 10), u)
 	for version, body := range [][]byte{1: deltas, 2: append(appendBytes(nil, deltas), users...)} {
 		if version == 0 {
 			continue

@@ -179,9 +179,9 @@ func TestWalletKeepsItsSums(t *testing.T) {
 		}
 	}
 	total := func(w *wallet) (sum spend) {
-		all := spenders{}
+		all := &spenders{}
 		w.window(0, 1<<40, all)
-		for _, x := range all {
+		for _, x := range all.all() {
 			sum.add(x)
 		}
 		return sum

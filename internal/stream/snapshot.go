@@ -22,7 +22,7 @@ const (
 
 // encode is the lane's state as a snapshot.
 func (l *lane) encode() []byte {
-	b := append(make([]byte, 0, 1<<16), snapshotMagic...)
+	b := append(make([]byte, 0, l.encodedSize()), snapshotMagic...)
 	b = append(b, snapshotVer)
 	b = binary.AppendVarint(b, l.journal.next)
 	b = binary.AppendUvarint(b, uint64(len(l.journal.chains)))
@@ -52,6 +52,15 @@ func (l *lane) encode() []byte {
 	b = appendBytes(b, l.joins.state())
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
+}
+
+// encodedSize is about how much a snapshot takes, so that its memory need not grow by being copied: filters and joins are most of it.
+func (l *lane) encodedSize() int64 {
+	size := int64(1 << 20)
+	for _, f := range l.filters {
+		size += int64(f.n) * filterBytes
+	}
+	return size + l.joins.memory()
 }
 
 func appendHalf(b []byte, h *half) []byte {

@@ -3,8 +3,12 @@ package stream
 import (
 	"cmp"
 	"encoding/binary"
-	"slices"
+	"hash/maphash"
+	"iter"
+	"math"
+	"math/rand/v2"
 	"strings"
+	"unsafe"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -25,22 +29,173 @@ func spendOf(e *event.Event) spend {
 	return spend{1, e.Int(event.TotalTokens), e.Int(event.Cost)}
 }
 
-// spenders are the users of one span, up to a budget; the rest stand together under otherName.
-type spenders map[string]spend
+// spenders are the users of one span, up to a budget; the rest stand together under otherName. In a backlog that is read a
+// hundred times as fast as it came, hardly two events are of one user and span, so all that is done here is done for each event:
+// users stand in the order in which they came, with an open-addressed table of their places beside them, and their names are
+// kept together.
+type spenders struct {
+	list  []spender
+	other spend
+	slots []uint64 // the upper half of a hash, and the place in the list + 1; 0 = free
+	names []byte   // memory for names; what was given away is never written again
+}
+
+type spender struct {
+	user string
+	hash uint64
+	spend
+}
+
+var spenderSeed = maphash.MakeSeed()
 
 // take adds what a user spent. The name is copied when it is kept.
-func (s spenders) take(user string, x spend, most int) {
-	have, known := s[user]
-	if !known {
-		if len(s) >= most {
-			user = otherName
-			have = s[user]
-		} else {
-			user = strings.Clone(user)
+func (s *spenders) take(user string, x spend, most int) {
+	s.put(user, maphash.String(spenderSeed, user), x, most)
+}
+
+func (s *spenders) put(user string, hash uint64, x spend, most int) {
+	if user == otherName {
+		s.other.add(x)
+		return
+	}
+	slot, at := s.find(user, hash)
+	switch {
+	case at >= 0:
+		s.list[at].add(x)
+	case len(s.list) >= most:
+		s.other.add(x)
+	default:
+		if 2*len(s.list) >= len(s.slots) {
+			s.grow()
+			slot, _ = s.find(user, hash)
+		}
+		s.list = append(s.list, spender{s.keep(user), hash, x})
+		s.slots[slot] = hash>>32<<32 | uint64(len(s.list))
+	}
+}
+
+// find returns the place of a user in the list, or -1 and the free slot.
+func (s *spenders) find(user string, hash uint64) (slot, at int) {
+	if len(s.slots) == 0 {
+		return 0, -1
+	}
+	mask := len(s.slots) - 1
+	for i := int(hash) & mask; ; i = (i + 1) & mask {
+		x := s.slots[i]
+		if x == 0 {
+			return i, -1
+		}
+		if at := int(uint32(x)) - 1; x>>32 == hash>>32 && s.list[at].user == user {
+			return i, at
 		}
 	}
-	have.add(x)
-	s[user] = have
+}
+
+func (s *spenders) grow() {
+	s.slots = make([]uint64, max(16, 2*len(s.slots)))
+	mask := len(s.slots) - 1
+	for at := range s.list {
+		hash := s.list[at].hash
+		i := int(hash) & mask
+		for s.slots[i] != 0 {
+			i = (i + 1) & mask
+		}
+		s.slots[i] = hash>>32<<32 | uint64(at+1)
+	}
+}
+
+// keep copies a name.
+func (s *spenders) keep(user string) string {
+	if cap(s.names)-len(s.names) < len(user) {
+		s.names = make([]byte, 0, max(min(2*cap(s.names), 8<<10), 64, len(user)))
+	}
+	start := len(s.names)
+	s.names = append(s.names, user...)
+	return unsafe.String(unsafe.SliceData(s.names[start:]), len(user))
+}
+
+// all are the users and what they spent, at last what stands under otherName.
+func (s *spenders) all() iter.Seq2[string, spend] {
+	return func(yield func(string, spend) bool) {
+		for i := range s.list {
+			if !yield(s.list[i].user, s.list[i].spend) {
+				return
+			}
+		}
+		if s.other != (spend{}) {
+			yield(otherName, s.other)
+		}
+	}
+}
+
+// len is how many entries there are.
+func (s *spenders) len() int {
+	if s.other != (spend{}) {
+		return len(s.list) + 1
+	}
+	return len(s.list)
+}
+
+// add adds all of o.
+func (s *spenders) add(o *spenders, most int) {
+	for i := range o.list {
+		x := &o.list[i]
+		s.put(x.user, x.hash, x.spend, most)
+	}
+	s.other.add(o.other)
+}
+
+// best are the users that stand out by one of the three numbers, at most 3 × most; the others go together. It shuffles s.
+func (s *spenders) best(most int) *spenders {
+	if len(s.list) <= most {
+		return s
+	}
+	out := &spenders{other: s.other}
+	for _, by := range spendMetrics {
+		choose(s.list, most, by)
+		for _, x := range s.list[:most] {
+			if _, at := out.find(x.user, x.hash); at < 0 {
+				out.put(x.user, x.hash, x.spend, len(s.list))
+			}
+		}
+	}
+	for _, x := range s.list {
+		if _, at := out.find(x.user, x.hash); at < 0 {
+			out.other.add(x.spend)
+		}
+	}
+	return out
+}
+
+var spendMetrics = map[string]func(spend) int64{
+	"requests": func(s spend) int64 { return s.requests },
+	"tokens":   func(s spend) int64 { return s.tokens },
+	"cost_usd": func(s spend) int64 { return s.cost },
+}
+
+// choose brings the first n of the order by a number, largest first, and by name to the front of list, in whatever order.
+func choose(list []spender, n int, by func(spend) int64) {
+	before := func(a, b *spender) bool {
+		return cmp.Or(cmp.Compare(by(b.spend), by(a.spend)), strings.Compare(a.user, b.user)) < 0
+	}
+	for len(list) > 1 && n > 0 && n < len(list) {
+		at := rand.IntN(len(list)) // so that no list is a bad one
+		last := len(list) - 1
+		list[at], list[last] = list[last], list[at]
+		at = 0
+		for i := range list[:last] {
+			if before(&list[i], &list[last]) {
+				list[i], list[at] = list[at], list[i]
+				at++
+			}
+		}
+		list[at], list[last] = list[last], list[at] // where it belongs
+		if n <= at {
+			list = list[:at]
+		} else {
+			list, n = list[at+1:], n-at-1
+		}
+	}
 }
 
 // The users of a lane are kept by time of arrival like its panes, in spans of spenderSpans seconds; coarse to fine.
@@ -69,7 +224,7 @@ type walletLevel struct {
 
 type walletSpan struct {
 	start, arrived int64
-	users          spenders
+	users          *spenders
 }
 
 func newWallet() *wallet {
@@ -86,18 +241,36 @@ func (w *wallet) add(at int64, user string, x spend, now int64) {
 }
 
 func (w *wallet) insert(level int, at int64, user string, x spend, now int64) {
+	s := w.span(level, at, now)
+	before := s.users.len()
+	s.users.take(user, x, mostSpenders)
+	w.levels[level].entries += s.users.len() - before
+}
+
+// credit takes what users spent in the span of a resolution that holds second at; they belong to the wallet afterwards.
+func (w *wallet) credit(level int, at int64, users *spenders, now int64) {
+	s := w.span(level, at, now)
+	before := s.users.len()
+	if before == 0 {
+		s.users = users
+	} else {
+		s.users.add(users, mostSpenders)
+	}
+	w.levels[level].entries += s.users.len() - before
+}
+
+// span finds or makes the span of a resolution that holds second at, for something that arrived now.
+func (w *wallet) span(level int, at int64, now int64) *walletSpan {
 	l := &w.levels[level]
 	start := floor(at, spenderSpans[level])
 	s := l.spans[start]
 	if s == nil {
-		s = &walletSpan{start: start, users: spenders{}}
+		s = &walletSpan{start: start, users: &spenders{}}
 		l.spans[start] = s
 		l.order = append(l.order, s)
 	}
 	s.arrived = max(s.arrived, now)
-	before := len(s.users)
-	s.users.take(user, x, mostSpenders)
-	l.entries += len(s.users) - before
+	return s
 }
 
 // age moves what arrived long ago, or no longer fits, to the next coarser resolution.
@@ -111,64 +284,22 @@ func (w *wallet) age(now int64) {
 			s := l.order[0]
 			l.order = l.order[1:]
 			delete(l.spans, s.start)
-			l.entries -= len(s.users)
+			l.entries -= s.users.len()
 			if level > 0 {
-				for user, x := range s.users.best(leftSpenders) {
-					w.insert(level-1, s.start, user, x, s.arrived)
-				}
+				w.credit(level-1, s.start, s.users.best(leftSpenders), s.arrived)
 			}
 		}
 	}
 }
 
-// best keeps the users that stand out by one of the three numbers, at most about 3 × most; the others go together.
-func (s spenders) best(most int) spenders {
-	if len(s) <= most {
-		return s
-	}
-	names := make([]string, 0, len(s))
-	for name := range s {
-		if name != otherName {
-			names = append(names, name)
-		}
-	}
-	out := spenders{}
-	for _, by := range spendMetrics {
-		slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(by(s[b]), by(s[a])), strings.Compare(a, b)) })
-		for _, name := range names[:min(most, len(names))] {
-			out[name] = s[name]
-		}
-	}
-	rest := s[otherName]
-	for _, name := range names {
-		if _, kept := out[name]; !kept {
-			rest.add(s[name])
-		}
-	}
-	if rest.requests > 0 {
-		out[otherName] = rest
-	}
-	return out
-}
-
-var spendMetrics = map[string]func(spend) int64{
-	"requests": func(s spend) int64 { return s.requests },
-	"tokens":   func(s spend) int64 { return s.tokens },
-	"cost_usd": func(s spend) int64 { return s.cost },
-}
-
 // window adds the users of [from, to) to into, with spans taken whole, and returns the widened window.
-func (w *wallet) window(from, to int64, into spenders) (start, end int64) {
+func (w *wallet) window(from, to int64, into *spenders) (start, end int64) {
 	start, end = from, to
 	for level := range w.levels {
 		for _, s := range w.levels[level].order {
 			if last := s.start + spenderSpans[level]; s.start < to && last > from {
 				start, end = min(start, s.start), max(end, last)
-				for user, x := range s.users {
-					have := into[user]
-					have.add(x)
-					into[user] = have
-				}
+				into.add(s.users, math.MaxInt)
 			}
 		}
 	}
@@ -189,15 +320,9 @@ func (w *wallet) appendTo(b []byte) []byte {
 	return b
 }
 
-func appendSpenders(b []byte, users spenders) []byte {
-	names := make([]string, 0, len(users))
-	for name := range users {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	b = binary.AppendUvarint(b, uint64(len(names)))
-	for _, name := range names {
-		x := users[name]
+func appendSpenders(b []byte, users *spenders) []byte {
+	b = binary.AppendUvarint(b, uint64(users.len()))
+	for name, x := range users.all() {
 		b = appendText(b, name)
 		for _, n := range [...]int64{x.requests, x.tokens, x.cost} {
 			b = binary.AppendVarint(b, n)

@@ -90,7 +90,7 @@ func (s *Service) topUsers(a *topAnswer, q question, of func(spend) int64) {
 		}
 		return float64(of(x))
 	}
-	for user, x := range all {
+	for user, x := range all.all() {
 		if user == otherName {
 			a.Other = new(number(x))
 			continue
@@ -103,10 +103,10 @@ func (s *Service) topUsers(a *topAnswer, q question, of func(spend) int64) {
 }
 
 // spent adds up what users spent within a span, widened to what can be told apart.
-func (s *Service) spent(want Span) (Span, spenders) {
+func (s *Service) spent(want Span) (Span, *spenders) {
 	lanes := s.allLanes()
 	for span := want; ; {
-		all, was := spenders{}, span
+		all, was := &spenders{}, span
 		for _, l := range lanes {
 			l.mu.Lock()
 			span.Start, span.End = l.wallet.window(span.Start, span.End, all)

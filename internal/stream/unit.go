@@ -131,7 +131,7 @@ func (h *header) cut() (end int64, was bool) {
 
 // encodeUnit returns the records' values of a unit, each at most about maxPart bytes. A span of users, and a block of rules,
 // is well below half of that.
-func encodeUnit(h header, ds []delta, users map[int64]spenders, rules [][]byte) [][]byte {
+func encodeUnit(h header, ds []delta, users map[int64]*spenders, rules [][]byte) [][]byte {
 	var bodies []body
 	for _, b := range encodeDeltas(ds) {
 		bodies = append(bodies, body{deltas: b})
