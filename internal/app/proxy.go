@@ -10,18 +10,18 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-// toKafkaAPI passes requests of a page on to kafka-api: the one of this process, or where the configuration says that it listens.
+// passTo passes requests of a page on to a service: the one of this process, or where the configuration says that it listens.
 // The mux in front has refused writes of other sites by then, so what tells where the page came from goes no further.
-func (s *system) toKafkaAPI() http.Handler {
+func (s *system) passTo(name string) http.Handler {
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			to, err := url.Parse(s.kafkaAPI())
+			to, err := url.Parse(s.reach(name))
 			if err != nil {
-				to = &url.URL{Scheme: "http", Host: s.set.addr(KafkaAPI)}
+				to = &url.URL{Scheme: "http", Host: s.set.addr(name)}
 			}
-			r.SetURL(to) // the host of the request becomes that of kafka-api
-			for _, name := range []string{"Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Cookie"} {
-				r.Out.Header.Del(name)
+			r.SetURL(to) // the host of the request becomes that of the service
+			for _, header := range []string{"Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Cookie"} {
+				r.Out.Header.Del(header)
 			}
 		},
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
@@ -29,14 +29,15 @@ func (s *system) toKafkaAPI() http.Handler {
 			if r.Context().Err() != nil {
 				return // nobody is there to hear it
 			}
-			httpx.Problem(w, r, http.StatusBadGateway, fmt.Sprintf("kafka-api does not answer at %s: %v", s.kafkaAPI(), err))
+			httpx.Problem(w, r, http.StatusBadGateway, fmt.Sprintf("%s does not answer at %s: %v", name, s.reach(name), err))
 		},
 	}
 }
 
-func (s *system) kafkaAPI() string {
-	if here := s.allURLs()[KafkaAPI]; here != "" {
+// reach is the base URL of a service.
+func (s *system) reach(name string) string {
+	if here := s.allURLs()[name]; here != "" {
 		return here
 	}
-	return "http://" + s.set.addr(KafkaAPI)
+	return "http://" + s.set.addr(name)
 }

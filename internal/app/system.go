@@ -394,7 +394,7 @@ func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
 
 func (s *system) buildBoard(name string) (run.Service, error) {
 	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs,
-		DeadLetters: s.toKafkaAPI(), Log: s.log.With("service", name)})
+		Services: map[string]http.Handler{KafkaAPI: s.passTo(KafkaAPI), BatchProcessingAPI: s.passTo(BatchProcessingAPI)}, Log: s.log.With("service", name)})
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func (s *Service) mountReports(m *httpx.Mux, limit, cursor httpx.Option) {
 	m.HandleFunc("GET /reports/list", s.getReports, httpx.Doc("Lists reports, newest first."), httpx.Query("report_type", "Only reports of this type."), limit, cursor, httpx.Answer("200", "The reports.", reportList{}))
 	m.HandleFunc("GET /reports/status", s.getReportStatus, httpx.Doc("How many reports there are in each status, and the last of each type."), httpx.Answer("200", "Counts, the last of each type, and what waits.", reportStates{}))
 	m.HandleFunc("GET /reports/{id}", s.getReport, httpx.Doc("What is known of a report."), httpx.Answer("200", "The report without its content.", reportJSON{}), none)
-	m.HandleFunc("GET /reports/{id}/content", s.getReportContent, httpx.Doc("The document itself."), httpx.AnswerAs("200", "application/pdf", ""), httpx.AnswerAs("200", "text/csv", ""), httpx.AnswerAs("200", "application/json", "JSON, CSV or PDF, as it was made."), none)
+	m.HandleFunc("GET /reports/{id}/content", s.getReportContent, httpx.Doc("The document itself."), httpx.Query("inline", "true: for a browser to show, not to keep."), httpx.AnswerAs("200", "application/pdf", ""), httpx.AnswerAs("200", "text/csv", ""), httpx.AnswerAs("200", "application/json", "JSON, CSV or PDF, as it was made."), none)
 	m.HandleFunc("DELETE /reports/{id}", s.deleteReport, httpx.Doc("Removes a report and its file."), httpx.Answer("204", "It is gone."), none)
 	m.HandleFunc("GET /capacity/analysis", s.getCapacity, httpx.Doc("What the stored rows say about use and growth; the last analysis, or one of now."), httpx.Answer("200", "The analysis.", analysis{}), httpx.Answer("409", "Capacity analysis is switched off."))
 }
@@ -237,7 +237,11 @@ func (s *Service) getReportContent(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 	default:
 		w.Header().Set("Content-Type", report.MediaType(rep.Format))
-		w.Header().Set("Content-Disposition", `attachment; filename="`+path.Base(rep.File)+`"`)
+		disposition := "attachment"
+		if r.URL.Query().Get("inline") == "true" {
+			disposition = "inline"
+		}
+		w.Header().Set("Content-Disposition", disposition+`; filename="`+path.Base(rep.File)+`"`)
 		w.Header().Set("ETag", `"`+rep.SHA256+`"`)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 	}

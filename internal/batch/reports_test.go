@@ -141,6 +141,10 @@ func TestReportIsMadeOnceAndFound(t *testing.T) {
 			if c.status != 200 || int64(len(c.body)) != *m.Bytes || !strings.HasPrefix(c.header.Get("Content-Type"), report.MediaType(format)) {
 				t.Errorf("content: %d, %d bytes as %s", c.status, len(c.body), c.header.Get("Content-Type"))
 			}
+			shown := r.call("GET", m.URL+"?inline=true", "")
+			if kept, open := c.header.Get("Content-Disposition"), shown.header.Get("Content-Disposition"); !strings.HasPrefix(kept, "attachment; ") || !strings.HasPrefix(open, "inline; ") || shown.body != c.body {
+				t.Errorf("content to keep as %q, to show as %q", kept, open)
+			}
 			if n := r.call("GET", m.URL, "", "If-None-Match", `"`+*m.SHA256+`"`); n.status != http.StatusNotModified {
 				t.Errorf("known content: %d", n.status)
 			}

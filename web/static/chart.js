@@ -7,9 +7,17 @@ import { css, mix } from "./palette.js";
 const sync = uPlot.sync("hxp");
 const GAP = 45; // seconds without a value over which a line is still drawn through
 
+// The axis of a range of minutes, in local time.
+const live = {
+  incrs: [5, 15, 30, 60, 120, 300],
+  values: (u, splits) => splits.map((t) => (u.valToPos(t, "x") > u.bbox.width / devicePixelRatio - 20 ? "" : t % 60 ? clock(t) : minute(t))), // none that the edge would cut
+  at: (t, step) => `${clock(t)} – ${clock(t + step)}`,
+};
+
 export class Chart {
-  // spec: {title, unit, format, axis?, steps?, lines(history, off) → [{name, color, values, shown?, area?, stacked?, dash?, width?}], zero?, top?, wide?,
-  // needsSome?, empty}. shown are the values to tell where others are drawn; needsSome: a row of zeros counts as empty.
+  // spec: {title, unit, format, axis?, steps?, lines(history, off) → [{name, color, values, shown?, area?, stacked?, bars?, band?, dash?, width?}], zero?,
+  // top?, wide?, needsSome?, gap?, x?, empty}. shown are the values to tell where others are drawn; band is {lo, hi}, between which a line lies;
+  // needsSome: a row of zeros counts as empty; x: the axis of time, {incrs | splits, values, at}.
   constructor(spec) {
     this.spec = spec;
     this.off = new Set(); // names of the lines that are switched off
@@ -31,13 +39,14 @@ export class Chart {
   show(history, range) {
     Object.assign(this, { history, range });
     const lines = this.spec.lines(history, this.off);
-    const same = this.plot && lines.length === this.lines.length && lines.every((l, i) => l.name === this.lines[i].name && l.color === this.lines[i].color);
+    const same = this.plot && lines.length === this.lines.length && lines.every((l, i) => l.name === this.lines[i].name && l.color === this.lines[i].color && !l.band === !this.lines[i].band);
     this.lines = lines;
     const any = lines.some((l) => (l.shown ?? l.values).some((v, i) => v !== null && (v !== 0 || !this.spec.needsSome) && history.times[i] >= range.from));
     this.empty.hidden = any;
+    setText(this.empty, this.spec.empty);
     this.box.classList.toggle("is-empty", !any);
     if (!same) { this.#drop(); this.#build(); this.#legend(); }
-    this.plot?.setData([history.times, ...lines.map((l) => l.values)], false);
+    this.plot?.setData(this.#columns(), false);
     this.move(range);
     this.#values();
   }
@@ -48,6 +57,11 @@ export class Chart {
     this.plot?.setScale("x", { min: range.from, max: range.to });
   }
 
+  // What is drawn: the lines, and behind them the edges of their bands.
+  #columns() {
+    return [this.history.times, ...this.lines.map((l) => l.values), ...this.lines.flatMap((l) => (l.band ? [l.band.hi, l.band.lo] : []))];
+  }
+
   #drop() {
     this.plot?.destroy();
     this.plot = null;
@@ -56,7 +70,7 @@ export class Chart {
   #build() {
     const { width, height } = this.#size();
     if (!width || !this.lines.length) return;
-    const { format, axis = format, steps, zero = true, top } = this.spec;
+    const { format, axis = format, steps, zero = true, top, gap = GAP, x = live } = this.spec, banded = this.lines.filter((l) => l.band);
     const font = `11px ${css("--sans")}`, muted = css("--muted"), grid = css("--grid"), surface = css("--surface");
     this.plot = new uPlot({
       width, height,
@@ -64,8 +78,8 @@ export class Chart {
       legend: { show: false },
       focus: { alpha: 1 },
       cursor: {
-        sync: { key: sync.key, setSeries: false }, drag: { x: false, y: false }, y: false,
-        points: { size: 7, width: 2, fill: () => surface, stroke: (u, i) => this.lines[i - 1].color },
+        ...(x === live ? { sync: { key: sync.key, setSeries: false } } : {}), drag: { x: false, y: false }, y: false,
+        points: { size: 7, width: 2, fill: (u, i) => (this.lines[i - 1] ? surface : "transparent"), stroke: (u, i) => this.lines[i - 1]?.color ?? "transparent" },
       },
       scales: {
         x: { time: true, auto: false, range: () => [this.range.from, this.range.to] },
@@ -74,7 +88,7 @@ export class Chart {
       axes: [
         {
           stroke: muted, font, size: 26, gap: 6, space: 76, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: grid, width: 1 },
-          incrs: [5, 15, 30, 60, 120, 300], values: (u, splits) => splits.map((t) => (u.valToPos(t, "x") > u.bbox.width / devicePixelRatio - 20 ? "" : t % 60 ? clock(t) : minute(t))), // none that the edge would cut
+          ...(x.splits ? { splits: x.splits } : { incrs: x.incrs }), values: x.values,
         },
         {
           stroke: muted, font, size: 50, gap: 8, space: 34, ...(steps ? { incrs: steps } : {}), grid: { stroke: grid, width: 1 }, ticks: { show: false },
@@ -83,13 +97,15 @@ export class Chart {
       ],
       series: [{}, ...this.lines.map((l, i) => ({
         label: l.name, stroke: l.color, width: l.width ?? 1.6, dash: l.dash, show: !this.off.has(l.name),
-        fill: l.stacked ? mix(l.color, 0.22) : l.area ? (u) => fade(u, l.color) : undefined,
-        gaps: (u, si, from, to, nulls) => nulls.filter(([a, b]) => u.posToVal(b, "x") - u.posToVal(a, "x") > GAP * devicePixelRatio),
-        points: { show: true, size: 3.5, fill: l.color, width: 0, filter: (u, si) => lonely(u.data[si]) },
+        fill: l.bars ? l.color : l.stacked ? mix(l.color, 0.22) : l.area ? (u) => fade(u, l.color) : undefined,
+        ...(l.bars ? { paths: uPlot.paths.bars({ size: [0.7, 40], radius: 0.12 }) } : {}),
+        gaps: (u, si, from, to, nulls) => nulls.filter(([a, b]) => u.posToVal(b, "x") - u.posToVal(a, "x") > gap * devicePixelRatio),
+        points: { show: !l.bars, size: 3.5, fill: l.color, width: 0, filter: (u, si) => lonely(u.data[si]) },
         order: i,
-      }))],
+      })), ...banded.flatMap((l) => ["hi", "lo"].map(() => ({ width: 0, points: { show: false }, show: !this.off.has(l.name) })))],
+      bands: banded.map((l, i) => ({ series: [this.lines.length + 1 + 2 * i, this.lines.length + 2 + 2 * i], fill: `${l.color}2b` })),
       hooks: { setCursor: [() => this.#values()] },
-    }, [this.history.times, ...this.lines.map((l) => l.values)], this.canvas);
+    }, this.#columns(), this.canvas);
   }
 
   #legend() {
@@ -123,7 +139,7 @@ export class Chart {
       setText(this.items[i].value, text((l.format ?? this.spec.format)(held ? values[hovered] : newest(values))));
     });
     const t = this.history.times[held ? hovered : this.history.times.length - 1];
-    setText(this.at, held && t ? `${clock(t)} – ${clock(t + this.history.step)}` : "");
+    setText(this.at, held && t ? (this.spec.x ?? live).at(t, this.history.step) : "");
     if (!held) this.#describe();
   }
 

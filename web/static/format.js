@@ -44,8 +44,14 @@ export function percent(v) {
   return [fixed(p, p === 0 || p >= 99.95 ? 0 : p >= 9.995 ? 1 : 2), "%"];
 }
 
+export const many = (n) => n.toLocaleString("en");
+export const bytes = (n) => (n < 1000 ? `${n} B` : n < 999_500 ? `${(n / 1000).toFixed(n < 9950 ? 1 : 0)} kB` : `${(n / 1e6).toFixed(1)} MB`);
+
+// Money that is not nothing is never shown as 0: below a cent it has two digits, as far as nano-USD go.
 export function usd(v) {
   if (!there(v)) return [NONE, ""];
+  if (v < 0) { const [n, u] = usd(-v); return [`\u2212${n}`, u]; }
+  if (v > 0 && v < 0.00995) return [`$${fixed(v, Math.min(9, 1 - Math.floor(Math.log10(v))))}`, ""];
   if (Math.abs(v) >= 9_995) { const [n, u] = si(v); return [`$${n}`, u]; }
   return [`$${fixed(v, Math.abs(v) >= 99.95 || v === 0 ? 0 : 2)}`, ""];
 }

@@ -1,9 +1,10 @@
 // The page of the dead letters: what was refused and why, and the way to send it again.
 import { el, setText } from "./dom.js";
-import { ask, explain, query } from "./system/api.js";
+import { ask, explain, query } from "./ask.js";
 import { openLetter } from "./system/letter.js";
 import { redriveSheet } from "./system/redrive.js";
-import { ago, bytes, many } from "./system/words.js";
+import { bytes, many } from "./format.js";
+import { ago } from "./system/words.js";
 import { button, toast } from "./ui.js";
 
 const page = 50, most = 1000, every = 4000;

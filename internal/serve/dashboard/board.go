@@ -10,19 +10,25 @@ type Board struct {
 	page     string   // file of the content
 	Style    string   // style sheet of its own under static/
 	Foot     string   // what is said of the numbers at the end of the page
+	asks     []asked  // what its script asks of services
+}
+
+// asked are paths of a service that a page asks at its own origin, because it may ask no other.
+type asked struct {
+	service  string // as in the ready file
+	patterns []string
 }
 
 // Boards are the dashboards in the order of their tabs.
 var Boards = []Board{
 	{Name: "operations", Title: "Operations", Question: "Is the service well right now?", Script: "operations.js", page: "operations.html"},
 	{
-		Name: "business", Title: "Business", Question: "What does it cost, and what is it worth?", Script: "planned.js", page: "planned.html",
-		Shows: []string{
-			"cost today and this month, with a forecast and its uncertainty",
-			"cost per thousand requests, by model and tenant",
-			"tokens in, out and from cache",
-			"user satisfaction by model, with its sample size",
-		},
+		Name: "business", Title: "Business", Question: "What does it cost, and what is it worth?", Script: "business.js", Style: "business.css", page: "business.html",
+		Foot: "Days and times are UTC.",
+		asks: []asked{{"batch-processing-api", []string{
+			"GET /costs", "GET /forecasts", "GET /capacity/analysis", "GET /aggregation/status", "GET /aggregations/{level}",
+			"GET /reports/{path...}", "POST /reports/generate", "DELETE /reports/{id}",
+		}}},
 	},
 	{
 		Name: "performance", Title: "Performance", Question: "Where does the time go?", Script: "planned.js", page: "planned.html",
@@ -33,11 +39,11 @@ var Boards = []Board{
 			"load against latency, with the point where it bends",
 		},
 	},
-	{Name: systemBoard, Title: "System health", Question: "Is the pipeline itself well?", Script: "system.js", Style: "system.css", page: "system.html", Foot: "Times are UTC."},
+	{
+		Name: "system", Title: "System health", Question: "Is the pipeline itself well?", Script: "system.js", Style: "system.css", page: "system.html", Foot: "Times are UTC.",
+		asks: []asked{{"kafka-api", []string{"GET /dead-letters", "GET /dead-letters/{path...}", "POST /dead-letters/redrive"}}},
+	},
 }
-
-// systemBoard is the board that also shows the dead letters, which kafka-api keeps.
-const systemBoard = "system"
 
 // scheduler is the page of the batch work. It is not one of the boards: its data comes from the API beside it, see MountScheduler.
 var scheduler = Board{

@@ -22,10 +22,10 @@ type Config struct {
 	// Links gives the base URLs of the services by name ("operations", …, "kafka-api"). It is asked for each page, because
 	// ports may be free ones. The host in them is replaced by the one that the browser used.
 	Links func() map[string]string
-	// DeadLetters answers the paths /dead-letters… of kafka-api at the origin of the system board, because a page may ask no
-	// other origin. nil = they are not there.
-	DeadLetters http.Handler
-	Log         *slog.Logger // nil = nowhere
+	// Services pass requests on to a service, by name. Each board has those paths of them that its page asks; what is of a
+	// service without a handler is not there.
+	Services map[string]http.Handler
+	Log      *slog.Logger // nil = nowhere
 }
 
 // ingestService is whose URL the page shows to those who have not sent an event yet.
@@ -60,9 +60,11 @@ func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.Handle("GET /static/{path...}", h.files)
-	if name == systemBoard && cfg.DeadLetters != nil {
-		for _, pattern := range []string{"GET /dead-letters", "GET /dead-letters/{path...}", "POST /dead-letters/redrive"} {
-			mux.Handle(pattern, cfg.DeadLetters)
+	for _, a := range board.asks {
+		if service := cfg.Services[a.service]; service != nil {
+			for _, pattern := range a.patterns {
+				mux.Handle(pattern, service)
+			}
 		}
 	}
 	hub.MountStreams(mux)

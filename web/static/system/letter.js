@@ -1,10 +1,11 @@
 // One letter in a drawer: the reason, what it was, and sending it again.
 import { el, setText } from "../dom.js";
+import { bytes } from "../format.js";
 import { moment } from "../scheduler/times.js";
 import { button, facts, field, sheet, toast } from "../ui.js";
-import { ask, explain } from "./api.js";
+import { ask, explain } from "../ask.js";
 import { outcomeOf, patchField, patchHint, patchOf, redrive } from "./redrive.js";
-import { bytes, good, sum } from "./words.js";
+import { good, sum } from "./words.js";
 
 export async function openLetter(id, changed) {
   let l;

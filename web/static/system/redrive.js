@@ -1,8 +1,9 @@
 // Sending letters again: a patch, a look at what would become of them, and the deed.
 import { el, setText } from "../dom.js";
+import { many } from "../format.js";
 import { button, field, sheet, toast } from "../ui.js";
-import { ask, explain } from "./api.js";
-import { good, many, outcome, sum } from "./words.js";
+import { ask, explain } from "../ask.js";
+import { good, outcome, sum } from "./words.js";
 
 export const patchField = () => el("textarea", { rows: 4, spellcheck: "false", placeholder: '{ "data": { "duration_ms": 90 } }', "aria-label": "Patch" });
 export const patchHint = "A JSON merge patch (RFC 7396): what it names is set, null takes away, the rest stays. Leave it empty to send the letter as it is.";

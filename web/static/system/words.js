@@ -1,9 +1,8 @@
 // Numbers, times and outcomes as a person reads them.
+import { many } from "../format.js";
 import { away } from "../scheduler/times.js";
 
-export const many = (n) => n.toLocaleString("en");
 export const ago = (t) => away(t, Date.now());
-export const bytes = (n) => (n < 1000 ? `${n} B` : n < 999_500 ? `${(n / 1000).toFixed(n < 9950 ? 1 : 0)} kB` : `${(n / 1e6).toFixed(1)} MB`);
 
 const outcomes = {
   redriven: "sent again", already_redriven: "was sent again before", valid: "would be taken", rejected: "still not an event", too_early: "its time has not come",

@@ -1,8 +1,7 @@
-// Tests of the modules that need no browser. Each file is read as a module whatever its name says.
+// Tests of the modules that need no browser.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { load } from "./load.mjs";
 
-const load = (name) => import("data:text/javascript;base64," + readFileSync(new URL(`../../../../web/static/${name}`, import.meta.url)).toString("base64"));
 const { merge } = await load("patch.js");
 const { History, coarse, ratio, stack, trailing } = await load("series.js");
 const format = await load("format.js");

@@ -1,0 +1,50 @@
+// Tests of the business board's modules: periods, days, forecasts, words.
+import assert from "node:assert/strict";
+import { load } from "./load.mjs";
+
+const { addressOf, daysOf, label, months, periodOf } = await load("business/period.js");
+const series = await load("business/series.js");
+const words = await load("business/words.js");
+const at = (t) => Date.parse(t), now = at("2026-03-15T10:20:30Z"), DAY = 86400e3;
+const span = (p) => [p.from, p.to, p.end, p.before.from, p.before.to].map((t) => new Date(t).toISOString().slice(0, 16));
+for (const [search, want, fault] of [
+  ["", ["2026-02-14T00:00", "2026-03-15T10:21", "2026-03-16T00:00", "2026-01-15T00:00", "2026-02-13T10:21"]],
+  ["?days=7", ["2026-03-09T00:00", "2026-03-15T10:21", "2026-03-16T00:00", "2026-03-02T00:00", "2026-03-08T10:21"]],
+  ["?month=2026-02", ["2026-02-01T00:00", "2026-03-01T00:00", "2026-03-01T00:00", "2026-01-01T00:00", "2026-02-01T00:00"]],
+  ["?month=2026-03", ["2026-03-01T00:00", "2026-03-15T10:21", "2026-04-01T00:00", "2026-02-01T00:00", "2026-02-15T10:21"]],
+  ["?month=2026-01", ["2026-01-01T00:00", "2026-02-01T00:00", "2026-02-01T00:00", "2025-12-01T00:00", "2026-01-01T00:00"]],
+  ["?from=2026-03-01&to=2026-03-03T12:00:00Z", ["2026-03-01T00:00", "2026-03-03T12:00", "2026-03-03T12:00", "2026-02-26T12:00", "2026-03-01T00:00"]],
+  ["?days=8", null, '"8" days'], ["?month=2026-13", null, "not a month"], ["?month=x", null, "not a month"], ["?month=2026-04", null, "not begun"], ["?from=2026-03-05&to=2026-03-01", null, "before it begins"],
+  ["?from=2024-01-01&to=2026-03-01", null, "longer than"], ["?from=tomorrow", null, '"tomorrow" in from'], ["?to=2026-03-01", null, '"" in from'],
+]) {
+  const p = periodOf(search, now);
+  if (fault) assert.ok(p.fault?.includes(fault) && p.days === 30, `${search}: ${p.fault}`);
+  else assert.deepEqual([span(p), p.fault], [want, undefined], search);
+}
+assert.equal(periodOf("?month=2026-03", at("2026-03-31T23:59:30Z")).before.to, at("2026-03-01T00:00Z")); // a shorter month before is taken whole
+assert.equal(label(periodOf("?days=7", now)), "2026-03-09 – 2026-03-15");
+assert.equal(addressOf("?days=7&by=tenant", { month: "2026-02" }), "?by=tenant&month=2026-02");
+assert.equal(addressOf("?by=tenant&model=m", { model: "" }), "?by=tenant");
+assert.deepEqual(months(now, "2020-01", 3), ["2026-03", "2026-02", "2026-01", "2020-01"]);
+
+const two = daysOf(at("2026-03-01T00:00Z"), at("2026-03-02T05:00Z"));
+assert.deepEqual(two, [at("2026-03-01T00:00Z"), at("2026-03-02T00:00Z")]);
+const group = { key: { day: "2026-03-02" }, cost_usd: 3, requests: 1500, unpriced_requests: 500 };
+assert.deepEqual(series.byDay([group], two), { cost: [null, 3], requests: [null, 1500], unpriced: [null, 500], perThousand: [null, 3] });
+assert.equal(series.perThousand({ cost_usd: null, requests: 4, unpriced_requests: 4 }), null);
+assert.deepEqual(series.satisfaction([{ user_satisfaction: 5, feedback_count: 1 }, { user_satisfaction: 3, feedback_count: 3 }, { user_satisfaction: null, feedback_count: 0 }]), { score: 3.5, ratings: 4 });
+assert.deepEqual(series.satisfactionByDay([{ timestamp: "2026-03-02T05:00:00Z", user_satisfaction: 4, feedback_count: 2 }], two), [null, 4]);
+
+const hours = (from, n, v) => Array.from({ length: n }, (_, i) => ({ t: new Date(at(from) + i * 3600e3).toISOString(), p50: v, lo: v - 1, hi: v + 2 }));
+const half = at("2026-03-02T12:30Z"), three = daysOf(at("2026-03-01T00:00Z"), at("2026-03-04T00:00Z"));
+assert.deepEqual(series.dayForecast(hours("2026-03-02T12:00Z", 36, 10), three, half, 7), { p50: [null, 7 + 115, 240], lo: [null, 7 + 103.5, 216], hi: [null, 7 + 138, 288] });
+assert.deepEqual(series.dayForecast(hours("2026-03-02T12:00Z", 20, 10), three, half, 7).p50, [null, 122, null]); // a day that is foretold in part is not foretold
+const line = series.joined([{ timestamp: "2026-03-01T00:00:00Z", requests: 4 }, { timestamp: "2026-03-01T02:00:00Z", requests: 6 }], hours("2026-03-01T03:00Z", 1, 8));
+assert.deepEqual([line.was, line.p50, line.hi], [[4, 0, 6, null], [null, null, 6, 8], [null, null, 6, 10]]);
+assert.deepEqual(series.joined([], []).times, []);
+
+assert.equal(words.withNumbers("ceil(peak_rps × 2 ÷ peak)", { peak: 3, peak_rps: 1234.5 }), "ceil(1,234.5 × 2 ÷ 3)");
+for (const [got, want] of [
+  [words.change(110, 100).text, "▲ 10\u2009%"], [words.change(99, 100).text, "▼ 1.0\u2009%"], [words.change(100.01, 100).text, "unchanged"], [words.change(4, 3.5, true).text, "▲ 0.50"], [words.change(5, 0), null], [words.change(null, 5), null],
+  [words.days(1), "1 day"], [words.days(23.44), "23 days"], [words.days(2.26), "2.3 days"], [words.money(0.0034), "$0.0034"], [words.money(0.000000002), "$0.000000002"], [words.money(-3.5), "\u2212$3.50"], [words.money(null), "–"],
+]) assert.equal(got, want);

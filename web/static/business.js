@@ -1,0 +1,144 @@
+// The business board: what it costs, what is ahead, and the documents about it.
+import { el, setText } from "./dom.js";
+import { Capacity } from "./business/capacity.js";
+import { capacity, costs, forecast, hourly, newestHour } from "./business/data.js";
+import { CostByDay } from "./business/days.js";
+import { Figures } from "./business/figures.js";
+import { Forecast } from "./business/forecast.js";
+import { Groups } from "./business/groups.js";
+import { DAY, HOUR, addressOf, daysOf, instant, label, months, nameOfMonth, periodOf } from "./business/period.js";
+import { Reports } from "./business/reports.js";
+import { byDay } from "./business/series.js";
+import { canWait, notice, whatFailed } from "./business/words.js";
+import { query } from "./ask.js";
+
+const byId = (id) => document.getElementById(id);
+const every = 5 * 60e3; // ms between looks by itself
+const past = 14; // days in front of the forecast
+const ahead = 7; // days that the forecast of cost looks ahead
+
+const figures = new Figures(byId("figures")), costByDay = new CostByDay(byId("cost-days")), groups = new Groups(byId("groups"));
+const requests = new Forecast(byId("forecast"), (chosen) => go(chosen)), plan = new Capacity(byId("capacity"), byId("capacity-note"));
+const reports = new Reports(byId("reports"), byId("reports-note"), byId("reports-tools"));
+let period, running = new AbortController(), timer;
+
+const chosen = () => { const q = new URLSearchParams(location.search); return { by: ["tenant", "user_id"].includes(q.get("by")) ? q.get("by") : "model", model: q.get("model") ?? "", ahead: ["2", "14"].includes(q.get("ahead")) ? q.get("ahead") : "7" }; };
+
+// go changes what is shown, and the address with it.
+function go(changes) {
+  const was = period;
+  history.pushState(null, "", addressOf(location.search, changes));
+  read();
+  if ("by" in changes && period.from === was.from && period.end === was.end) loadGroups();
+  else if ("model" in changes || "ahead" in changes) loadForecast();
+  else loadPeriod();
+}
+
+// read takes the period from the address and shows what is chosen.
+function read() {
+  const now = Date.now(), { by } = chosen();
+  period = periodOf(location.search, now);
+  setText(byId("when"), `${label(period)}, against ${label({ ...period.before, month: period.month && period.to === period.end ? nameOfMonth(period.before.from) : undefined })}`);
+  byId("fault").hidden = !period.fault;
+  setText(byId("fault"), period.fault ? `${period.fault} The last 30 days are shown.` : "");
+  for (const b of document.querySelectorAll("[data-days]")) b.setAttribute("aria-pressed", String(period.days === Number(b.dataset.days)));
+  for (const b of document.querySelectorAll("[data-by]")) b.setAttribute("aria-pressed", String(by === b.dataset.by));
+  const select = byId("month");
+  select.replaceChildren(el("option", { value: "" }, period.custom ? "Own period" : "Month"), ...months(now, period.month).map((m) => el("option", { value: m }, m)));
+  select.value = period.month ?? "";
+  const file = (format) => `/costs?${query({ from: instant(period.from), to: instant(period.to), group_by: format === "csv" ? by : null, format })}`;
+  byId("exports").replaceChildren(...[["csv", "CSV"], ["focus", "FOCUS"]].map(([f, name]) => el("a", { class: "button small", href: file(f), download: true, title: f === "focus" ? "FOCUS 1.2, for tools of financial operations" : "All groups of this period" }, name)));
+}
+
+// loadPeriod asks for everything that hangs on the period.
+async function loadPeriod() {
+  running.abort();
+  running = new AbortController();
+  const { signal } = running, mine = period, at = daysOf(mine.from, mine.to);
+  document.body.setAttribute("aria-busy", "true");
+  const [total, before, rows, rowsBefore] = await Promise.all([
+    settled(costs(mine, "day", signal)), settled(costs(mine.before, "", signal)), settled(hourly(mine, "_all", signal)), settled(hourly(mine.before, "_all", signal)), loadGroups(signal),
+  ]);
+  if (signal.aborted) return;
+  document.body.removeAttribute("aria-busy");
+  const days = total.value && byDay(total.value.groups, at);
+  figures.show(mine, { total: total.value?.total, days, rows: rows.value }, { total: before.value?.total, rows: rowsBefore.value }, at);
+  drawDays(mine, days, total.error, signal);
+  welcome(mine, total.value?.total.requests ?? (total.error ? null : 0), signal);
+}
+
+const settled = (promise) => promise.then((value) => ({ value }), (error) => ({ error }));
+
+// drawDays shows the cost by day at once, and again when the forecast is there.
+async function drawDays(mine, days, error, signal) {
+  if (error) { costByDay.show([], [], null, 0, "", whatFailed(error, "costs")); return; }
+  const now = Date.now(), open = now < mine.end;
+  const end = !open ? mine.end : mine.days ? mine.end + ahead * DAY : mine.end, all = daysOf(mine.from, end);
+  const cost = all.map((_, i) => days.cost[i] ?? null), empty = "No priced requests in this period";
+  costByDay.show(all, cost, null, now, "USD", empty);
+  if (!open || cost.every((v) => v === null)) return;
+  const next = await settled(forecast("cost_usd", "", Math.ceil((end - now) / HOUR), signal));
+  if (signal.aborted) return;
+  const points = next.value?.points ?? null;
+  costByDay.show(all, cost, points, now, points?.length ? "USD; the band adds up those of the hours, so it is wider than 95\u2009%" : `USD; no forecast: ${next.error ? whatFailed(next.error, "forecasts") : "insufficient data"}`, empty);
+}
+
+async function loadGroups(signal = running.signal) {
+  const { by } = chosen(), mine = period;
+  groups.wait(`${by} ${mine.from} ${mine.end}`);
+  const got = await settled(costs(mine, by, signal));
+  if (signal.aborted || by !== chosen().by) return;
+  if (got.error) groups.say(whatFailed(got.error, "costs"), canWait(got.error) ? () => loadGroups() : null);
+  else groups.show(by, got.value);
+}
+
+let asked = 0;
+async function loadForecast() {
+  const turn = ++asked, { model, ahead: far } = chosen(), now = Math.floor(Date.now() / HOUR) * HOUR, span = { from: now - past * DAY, to: now };
+  const [rows, answer, list] = await Promise.all([settled(hourly(span, model || "_all")), settled(forecast("requests", model, Number(far) * 24)), settled(hourly({ from: now - DAY, to: now }, "*"))]);
+  if (turn !== asked) return;
+  requests.choose((list.value ?? []).map((r) => r.model).filter((m) => m !== "_all"), model, far);
+  requests.show(rows.value ?? [], answer.value, rows.error ? whatFailed(rows.error, "hours") : `No requests in the last ${past} days`);
+  if (answer.error) requests.say(whatFailed(answer.error, "forecasts"), canWait(answer.error) ? loadForecast : null);
+  else if (!answer.value.points?.length) requests.say("Insufficient data: there are too few hours to foretell the next ones.");
+  else requests.proof(answer.value);
+}
+
+async function loadCapacity() {
+  const got = await settled(capacity());
+  if (got.error) plan.say(whatFailed(got.error, "capacity"), canWait(got.error) ? loadCapacity : null);
+  else plan.show(got.value);
+}
+
+// welcome says where to look when a period is empty: where the data are, or how to get some.
+async function welcome(mine, n, signal) {
+  byId("welcome")?.remove();
+  if (n !== 0) return;
+  const newest = await settled(newestHour(signal));
+  if (signal.aborted) return;
+  const month = newest.value && nameOfMonth(Date.parse(newest.value));
+  const words = month && (Date.parse(newest.value) < mine.from || Date.parse(newest.value) >= mine.end) ? `No requests in ${label(mine)}. The newest aggregated hour is of ${month}.` : `No requests in ${label(mine)} yet. Numbers stand here as soon as events arrive: hxp simulate makes some, hxp replay sends recorded ones.`;
+  const box = notice(words);
+  box.id = "welcome";
+  box.classList.add("panel");
+  if (month && nameOfMonth(mine.from) !== month) box.append(el("button", { class: "button primary", type: "button", onclick: () => go({ month }) }, `Show ${month}`));
+  byId("figures").before(box);
+}
+
+function beat() {
+  clearTimeout(timer);
+  loadPeriod();
+  loadForecast();
+  loadCapacity();
+  reports.load();
+  timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", again, { once: true }) : again()), every);
+}
+
+function again() { read(); beat(); }
+
+for (const b of document.querySelectorAll("[data-days]")) b.addEventListener("click", () => go({ days: b.dataset.days }));
+for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => go({ by: b.dataset.by }));
+byId("month").addEventListener("change", (e) => go(e.target.value ? { month: e.target.value } : { days: "30" }));
+addEventListener("popstate", again);
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
+again();

@@ -1,0 +1,72 @@
+// Capacity: what to change and why, with the formula and its numbers; how the machines were used; what there is too little data for.
+import { el } from "../dom.js";
+import { count, percent, text } from "../format.js";
+import { spark } from "../spark.js";
+import { moment } from "../scheduler/times.js";
+import { capital, days, money, notice, number, spokenName, withNumbers } from "./words.js";
+
+export class Capacity {
+  constructor(node, note) { Object.assign(this, { node, note }); }
+
+  wait() { this.node.replaceChildren(el("p", { class: "wait" }, "Looking at the hours…")); }
+  say(words, again) { this.note.textContent = ""; this.node.replaceChildren(notice(words, again)); }
+
+  show(a) {
+    this.note.textContent = `${days(a.data_days)} with data, as of ${moment(a.generated_at)}`;
+    const lacking = lacks(a), changes = a.scaling_recommendations.map(recommendation);
+    this.node.replaceChildren(
+      ...a.alerts.map(alert),
+      ...(changes.length ? [el("div", { class: "changes" }, ...changes)] : lacking.length ? [] : [el("p", { class: "calm" }, "Nothing needs to be changed.")]),
+      ...lacking.map((t) => el("p", { class: "lack" }, t)),
+      el("div", { class: "uses" }, ...(a.resource_utilization.length ? [utilization(a.resource_utilization)] : []), ...(a.growth_trends.length ? [growth(a.growth_trends)] : [])));
+  }
+}
+
+function lacks(a) {
+  return [
+    ...a.insufficient_data.map((x) => `Insufficient data for ${spokenName(x.what)}: ${x.need_days} days are needed, there ${x.have_days === 1 ? "is 1" : `are ${x.have_days}`}.`),
+    ...(a.not_available?.length ? [`Not in this version: ${a.not_available.map(spokenName).join(", ")}.`] : []),
+  ];
+}
+
+const alert = (x) => el("p", { class: "alert", role: "alert" }, el("span", { class: "badge", "data-state": x.severity === "critical" ? "bad" : "warn" }, x.severity ?? "alert"), typeof x === "string" ? x : x.text ?? x.reason ?? x.detail ?? x.message ?? JSON.stringify(x));
+
+function recommendation(r) {
+  const more = r.recommended > r.current, same = r.recommended === r.current;
+  return el("article", { class: "change-card", "data-state": same ? "same" : more ? "more" : "less" },
+    el("header", {}, el("h3", {}, r.model === "_all" ? "All models" : r.model), el("span", { class: "unit" }, spokenName(r.resource))),
+    el("p", { class: "step" }, el("span", {}, number(r.current)), el("span", { class: "arrow", "aria-label": "to" }, "→"), el("strong", {}, number(r.recommended)), el("span", { class: "step-word" }, same ? "keep" : more ? "add" : "give back")),
+    el("p", { class: "reason-why" }, r.reason),
+    el("dl", { class: "facts small" }, ...[
+      ["Bound by", spokenName(r.binding_constraint)],
+      ["Lasts", r.exhaustion ? `${days(r.exhaustion.days)} (${number(r.exhaustion.lo)} to ${number(r.exhaustion.hi)})` : "no end in sight"],
+      ["Cost", typeof r.cost_delta_usd_month === "number" ? `${r.cost_delta_usd_month > 0 ? "+" : ""}${money(r.cost_delta_usd_month)} a month` : "not known: no price of this resource"],
+      ["Confidence", typeof r.confidence === "number" ? text(percent(r.confidence)) : r.confidence],
+    ].filter(([, v]) => v !== null && v !== undefined && v !== "").flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)])),
+    el("details", { class: "formula" }, el("summary", {}, "How it is reckoned"), el("code", {}, r.formula), el("code", {}, `${withNumbers(r.formula, r.inputs)} = ${number(r.recommended)}`)));
+}
+
+const part = (v, unit) => (unit === "ratio" ? v : v / 100);
+
+function utilization(list) {
+  return el("section", {}, el("h3", {}, "How the machines were used"), el("table", { class: "use-table" },
+    el("thead", {}, el("tr", {}, ...["Resource", "Days", "Mean", "p95", "Highest"].map((t, i) => el("th", { scope: "col", class: i < 2 ? "left-cell" : false }, t)))),
+    el("tbody", {}, ...list.map((u) => {
+      const line = spark(96, 22, { area: true });
+      line.show(u.days?.map((d) => d.mean) ?? []);
+      const cell = (v, mark) => el("td", { class: mark && part(v, u.unit) >= 0.9 ? "warn" : false }, text(percent(part(v, u.unit))));
+      return el("tr", {}, el("th", { scope: "row", class: "left-cell" }, spokenName(u.resource)), el("td", { class: "left-cell" }, line), cell(u.mean), cell(u.p95, true), cell(u.max));
+    }))));
+}
+
+function growth(list) {
+  const rows = list.filter((g) => g.per_day || g.per_day_before).sort((a, b) => (a.metric < b.metric ? -1 : a.metric > b.metric ? 1 : b.per_day - a.per_day)).filter((g) => g.metric === "requests").slice(0, 8);
+  return el("section", {}, el("h3", {}, "Requests a day, the last week against the week before"), el("table", { class: "use-table" },
+    el("thead", {}, el("tr", {}, ...["Model", "Days", "Before", "Last week", "Change"].map((t, i) => el("th", { scope: "col", class: i < 2 ? "left-cell" : false }, t)))),
+    el("tbody", {}, ...rows.map((g) => {
+      const line = spark(96, 22, { area: true });
+      line.show(g.days?.map((d) => d.value) ?? []);
+      return el("tr", {}, el("th", { scope: "row", class: "left-cell", title: g.model }, g.model === "_all" ? "all models" : g.model), el("td", { class: "left-cell" }, line), el("td", {}, text(count(Math.round(g.per_day_before)))), el("td", {}, text(count(Math.round(g.per_day)))),
+        el("td", {}, g.week_over_week === null ? "new" : `${g.week_over_week > 0 ? "+" : ""}${text(percent(g.week_over_week)).replace("-", "\u2212")}`));
+    }))));
+}

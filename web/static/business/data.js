@@ -1,0 +1,22 @@
+// What the page asks of the batch API.
+import { ask, query } from "../ask.js";
+import { instant } from "./period.js";
+
+const most = 1000; // items a page
+
+export const costs = ({ from, to }, by, signal, more = {}) => ask("GET", `/costs?${query({ from: instant(from), to: instant(to), group_by: by, limit: by ? most : null, ...more })}`, undefined, signal);
+
+// hourly reads the rows of hours, page by page.
+export async function hourly({ from, to }, model, signal) {
+  const rows = [];
+  for (let cursor = null; ;) {
+    const got = await ask("GET", `/aggregations/hourly?${query({ from: instant(from), to: instant(to), model, limit: most, cursor })}`, undefined, signal);
+    rows.push(...got.rows);
+    if (!got.next_cursor) return rows;
+    cursor = got.next_cursor;
+  }
+}
+
+export const forecast = (metric, model, hours, signal) => ask("GET", `/forecasts?${query({ metric, model, horizon_hours: hours, interval: 0.95 })}`, undefined, signal);
+export const capacity = (signal) => ask("GET", "/capacity/analysis", undefined, signal);
+export const newestHour = async (signal) => (await ask("GET", "/aggregation/status", undefined, signal)).detail.hourly.last_interval?.start ?? null;

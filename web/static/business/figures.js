@@ -1,0 +1,48 @@
+// The key figures of the period against the period before, each with a small picture of its days.
+import { el, figure, setText } from "../dom.js";
+import { count, many, percent, score, text, usd } from "../format.js";
+import { spark } from "../spark.js";
+import { label } from "./period.js";
+import { perThousand, satisfaction, satisfactionByDay } from "./series.js";
+import { change } from "./words.js";
+
+// better: which way is good. note: what stands below the number.
+const cards = [
+  { name: "Cost", format: usd, of: (s) => s.total?.cost_usd, line: (s) => s.days?.cost, note: (s) => (s.total?.unpriced_requests ? "of priced requests" : "") },
+  { name: "Requests", format: count, of: (s) => s.total?.requests, line: (s) => s.days?.requests },
+  { name: "Cost per 1,000 requests", format: usd, better: "down", of: (s) => s.total && perThousand(s.total), line: (s) => s.days?.perThousand },
+  { name: "Satisfaction", format: score, better: "up", points: true, zero: false, of: (s) => s.rated?.score, line: (s) => s.scores, note: (s) => (s.rated?.ratings ? `of 5, ${many(s.rated.ratings)} ratings` : "no ratings") },
+  { name: "Unpriced requests", format: count, better: "down", of: (s) => s.total?.unpriced_requests, line: (s) => s.days?.unpriced, alarm: (v) => (v > 0 ? "warn" : ""), note: (s) => (s.total?.unpriced_requests ? `${text(percent(s.total.unpriced_requests / s.total.requests))} of all` : "") },
+];
+
+export class Figures {
+  constructor(node) {
+    this.items = cards.map((card) => {
+      const value = figure(), by = el("span", { class: "change" }), note = el("span", { class: "note" }), line = spark(160, 34, { area: true, className: "spark card-spark" });
+      value.show(["", ""]);
+      const box = el("article", { class: "card" }, el("h2", {}, card.name), el("p", { class: "card-value" }, value), el("p", { class: "card-foot" }, note, by), line);
+      node.append(box);
+      return { card, box, value, by, note, line };
+    });
+  }
+
+  // now and before are {total, days, rows}, parts of which may be missing; at are the days of the period.
+  show(period, now, before, at) {
+    const is = this.#read(now, at), was = this.#read(before, []);
+    for (const { card, box, value, by, note, line } of this.items) {
+      const v = card.of(is) ?? null, old = card.of(was) ?? null, moved = change(v, old, card.points);
+      value.show(card.format(v));
+      box.dataset.alarm = v === null ? "" : card.alarm?.(v) ?? "";
+      setText(note, v === null && !card.note ? "" : card.note?.(is) ?? "");
+      setText(by, moved?.text ?? (v === null ? "" : "nothing before"));
+      by.className = "change";
+      if (moved?.by && card.better) by.classList.add(moved.by < 0 === (card.better === "down") ? "good" : "worse");
+      by.title = old === null ? "" : `${text(card.format(old))} in ${label(period.before)}`;
+      line.show(card.line(is) ?? [], { zero: card.zero });
+    }
+  }
+
+  #read({ total, days, rows }, at) {
+    return { total, days, rated: rows && satisfaction(rows), scores: rows && satisfactionByDay(rows, at) };
+  }
+}

@@ -1,0 +1,66 @@
+// Numbers by day from numbers by hour, and figures of a whole period. Nothing here knows the page or the clock.
+import { DAY, HOUR } from "./period.js";
+
+// byDay puts groups of /costs by day in the order of days (starts of days, ms): {cost, requests, unpriced}, null where nothing is known.
+export function byDay(groups, days) {
+  const of = new Map(groups.map((g) => [Date.parse(`${g.key.day}T00:00:00Z`), g]));
+  const column = (value) => days.map((t) => (of.has(t) ? value(of.get(t)) : null));
+  return { cost: column((g) => g.cost_usd), requests: column((g) => g.requests), unpriced: column((g) => g.unpriced_requests), perThousand: column(perThousand) };
+}
+
+// perThousand is what a thousand priced requests cost.
+export function perThousand({ cost_usd, requests, unpriced_requests }) {
+  const priced = requests - unpriced_requests;
+  return cost_usd === null || priced <= 0 ? null : (cost_usd / priced) * 1000;
+}
+
+// satisfaction is the mean score of hourly rows, weighted by the number of ratings, with that number.
+export function satisfaction(rows) {
+  let sum = 0, n = 0;
+  for (const r of rows) {
+    if (r.user_satisfaction === null || !r.feedback_count) continue;
+    sum += r.user_satisfaction * r.feedback_count;
+    n += r.feedback_count;
+  }
+  return { score: n ? sum / n : null, ratings: n };
+}
+
+export function satisfactionByDay(rows, days) {
+  const of = new Map(days.map((t) => [t, []]));
+  for (const r of rows) of.get(Math.floor(Date.parse(r.timestamp) / DAY) * DAY)?.push(r);
+  return days.map((t) => satisfaction(of.get(t)).score);
+}
+
+// dayForecast adds up hourly points to days: {p50, lo, hi}. Of the hour that runs only what is still to come counts, and what the day has cost so
+// far is added. A day of which an hour is not foretold is null.
+export function dayForecast(points, days, now, soFar) {
+  const at = new Map(points.map((p) => [Date.parse(p.t), p]));
+  const column = (name) => days.map((start) => {
+    if (start + DAY <= now) return null;
+    let sum = start <= now ? soFar ?? 0 : 0;
+    for (let t = start; t < start + DAY; t += HOUR) {
+      const left = Math.min(1, (t + HOUR - now) / HOUR);
+      if (left <= 0) continue;
+      if (typeof at.get(t)?.[name] !== "number") return null;
+      sum += at.get(t)[name] * left;
+    }
+    return sum;
+  });
+  return { p50: column("p50"), lo: column("lo"), hi: column("hi") };
+}
+
+// joined is one axis of hours with what was and what is foretold: {times (s), was, p50, lo, hi}. The forecast begins at the last known value.
+export function joined(rows, points) {
+  const was = new Map(rows.map((r) => [Date.parse(r.timestamp), r.requests])), next = new Map(points.map((p) => [Date.parse(p.t), p]));
+  const all = [...was.keys(), ...next.keys()];
+  if (!all.length) return { times: [], was: [], p50: [], lo: [], hi: [] };
+  const first = Math.min(...all), last = Math.max(...all), out = { times: [], was: [], p50: [], lo: [], hi: [] };
+  const lastKnown = was.size ? Math.max(...was.keys()) : -1;
+  for (let t = first; t <= last; t += HOUR) {
+    const p = next.get(t), joint = t === lastKnown && points.length > 0 && !p ? was.get(t) : null;
+    out.times.push(t / 1000);
+    out.was.push(was.has(t) ? was.get(t) : t <= lastKnown ? 0 : null); // an hour without a row had no requests
+    for (const name of ["p50", "lo", "hi"]) out[name].push(p?.[name] ?? joint);
+  }
+  return out;
+}

@@ -1,0 +1,52 @@
+// What went wrong, and numbers that this board alone needs, as a person reads them.
+import { Refused, explain } from "../ask.js";
+import { el } from "../dom.js";
+import { NONE, text, usd } from "../format.js";
+
+// whatFailed says why a part of the page has nothing to show. A service without the path is one that cannot do it yet.
+export function whatFailed(e, subject) {
+  if (!(e instanceof Refused)) return explain(e);
+  if (e.status === 404 && e.body?.detail?.startsWith("no such path")) return `This version of hxp does not tell ${subject} yet.`;
+  if (e.status === 409) return `Switched off: ${e.message}`;
+  if (e.status === 501) return `Not in this version: ${e.message}`;
+  const more = (e.body?.errors ?? []).map((x) => x.detail).filter((d) => d && d !== e.message);
+  return [e.message, ...more].join(": ");
+}
+
+// canWait tells whether asking again later may help.
+export const canWait = (e) => e instanceof Refused && (e.status === 0 || e.status === 502 || e.status === 503);
+
+// notice is a sentence in place of content, with a way to try again where that may help.
+export function notice(words, again) {
+  return el("div", { class: "words" }, el("p", {}, words), ...(again ? [el("button", { class: "button", type: "button", onclick: again }, "Try again")] : []));
+}
+
+export const money = (v) => text(usd(v));
+
+// change of a number against the one before: {text, by}; by is relative, or absolute where points are compared.
+export function change(is, was, points) {
+  if (typeof is !== "number" || typeof was !== "number" || (!points && was <= 0)) return null;
+  const by = points ? is - was : (is - was) / was, size = Math.abs(points ? by : by * 100);
+  if (size < (points ? 0.005 : 0.05)) return { text: "unchanged", by: 0 };
+  const digits = points ? size.toFixed(2) : size >= 9.95 ? Math.round(size).toLocaleString("en") : size.toFixed(1);
+  return { text: `${by > 0 ? "▲" : "▼"} ${digits}${points ? "" : "\u2009%"}`, by };
+}
+
+// withNumbers puts numbers in place of the names of a formula, the longest first, so that none is taken for the beginning of another.
+export function withNumbers(formula, inputs) {
+  const names = Object.keys(inputs ?? {}).sort((a, b) => b.length - a.length);
+  if (!names.length) return formula;
+  const any = new RegExp(`(?<![\\w.])(${names.map((n) => n.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})(?![\\w.])`, "g");
+  return formula.replace(any, (n) => number(inputs[n]));
+}
+
+export function number(v) {
+  if (typeof v !== "number" || !Number.isFinite(v)) return NONE;
+  return v.toLocaleString("en", { maximumSignificantDigits: Math.abs(v) >= 1000 ? 6 : 4 });
+}
+
+export const days = (n) => `${number(n < 10 ? Math.round(n * 10) / 10 : Math.round(n))} ${n === 1 ? "day" : "days"}`;
+
+const spoken = { requests: "requests", cost_usd: "cost", total_tokens: "tokens", resource_utilization: "utilization", growth_trends: "growth", capacity_forecasts: "forecasts", scaling_recommendations: "recommendations", alerts: "alerts", cpu_usage: "CPU", memory_usage: "memory", gpu_usage: "GPU", gpu_memory_usage: "GPU memory", kv_cache_usage: "KV cache" };
+export const spokenName = (name) => spoken[name] ?? String(name).replaceAll("_", " ");
+export const capital = (s) => s.replace(/^./, (c) => c.toUpperCase());
