@@ -21,7 +21,7 @@ func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 			}
 			l.send(ctx, f, w)
 		case w == nil && f.open.header.To != f.open.header.From:
-			if wait := flushPause - now.Sub(f.sent); wait > 0 && !closing {
+			if wait := f.open.pause() - now.Sub(f.sent); wait > 0 && !closing {
 				pause = min(pause, wait)
 				continue
 			}
@@ -36,6 +36,14 @@ func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 		}
 	}
 	return min(pause, l.emit(ctx, now))
+}
+
+// pause is the least time between two units of a partition.
+func (w *work) pause() time.Duration {
+	if w.header.Tally.Records < smallUnit {
+		return smallPause
+	}
+	return flushPause
 }
 
 // quiet tells whether f has been read to its end for so long that it is idle, and nobody was told yet.

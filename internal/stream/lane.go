@@ -102,7 +102,9 @@ type inputBatch struct {
 }
 
 const (
-	flushPause  = 5 * time.Millisecond // between the acknowledgement of a unit and the next one
+	flushPause  = 5 * time.Millisecond // between two units of a partition
+	smallPause  = 2 * time.Millisecond // when there is little in it
+	smallUnit   = 128                  // records that are little
 	retryPause  = 500 * time.Millisecond
 	maxOpenRows = 200_000 // records folded into an open unit before the lane stops reading
 	maxOpenPane = 20_000
