@@ -252,6 +252,9 @@ func benchPipeline(ctx context.Context, s *system, d time.Duration) (map[string]
 	began, cpu0 := time.Now(), processCPU()
 	sending, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
+	var sampling sync.WaitGroup
+	var resident []int64
+	sampling.Go(func() { resident = sampleMemory(sending, d/memorySamples) })
 	sent, err := load(sending, s.bus, 1, 0, func(sent int64) bool { // half a second ahead at most: what is sustained, not what is buffered
 		return sent-min(s.stream.Counted(), s.published()) > 400_000
 	})
@@ -264,11 +267,31 @@ func benchPipeline(ctx context.Context, s *system, d time.Duration) (map[string]
 		}
 	}
 	took := time.Since(began).Seconds()
+	sampling.Wait()
 	if got := requests(s.stream); got != sent {
 		return nil, fmt.Errorf("the windows count %d requests, %d were sent", got, sent)
 	}
 	cpu := (processCPU() - cpu0).Seconds() / float64(sent) * 1e6
-	return map[string]any{"events_per_second": float64(sent) / took, "events": sent, "seconds": took, "cpu_us_per_event": cpu}, nil
+	return map[string]any{"events_per_second": float64(sent) / took, "events": sent, "seconds": took, "cpu_us_per_event": cpu, "rss_mb": resident}, nil
+}
+
+// memorySamples is how often the resident memory is looked at in a measurement.
+const memorySamples = 20
+
+// sampleMemory looks at the resident memory from time to time, in megabytes, until ctx ends: whether it grows is seen in a long run.
+func sampleMemory(ctx context.Context, every time.Duration) (mb []int64) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return mb
+		case <-tick.C:
+			if bytes, ok := residentMemory(); ok {
+				mb = append(mb, bytes/1e6)
+			}
+		}
+	}
 }
 
 func pause(ctx context.Context) error {

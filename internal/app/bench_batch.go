@@ -344,12 +344,17 @@ func (g *hourTraffic) uuid7(ms int64) string {
 func resetPeakMemory() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) } // best effort: without it the peak is that of the process
 
 // peakMemory returns the most memory in bytes that the process had resident; not ok where the system does not tell.
-func peakMemory() (bytes int64, ok bool) {
+func peakMemory() (bytes int64, ok bool) { return memory("VmHWM:") }
+
+// residentMemory returns the memory in bytes that the process has resident; not ok where the system does not tell.
+func residentMemory() (bytes int64, ok bool) { return memory("VmRSS:") }
+
+func memory(line string) (bytes int64, ok bool) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0, false
 	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	_, rest, _ := strings.Cut(string(status), line)
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
 		return 0, false

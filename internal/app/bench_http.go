@@ -92,33 +92,54 @@ func (s *system) producedSoFar(ctx context.Context) (n int64) {
 	return n
 }
 
-// benchLatency: under 1,000 events a second, how long after the acknowledgement of an event GET /analytics shows it.
+// benchLatency: under 1,000 events a second, and then under 200,000, how long after the acknowledgement of an event GET /analytics
+// shows it and rules have decided about it.
 func benchLatency(ctx context.Context, s *system, d time.Duration) (map[string]any, error) {
-	work, stop := context.WithTimeout(ctx, d)
-	defer stop()
-	var background sync.WaitGroup
-	background.Go(func() { s.pace(work, 1000) })
-	client := benchClient(2)
-	defer client.CloseIdleConnections()
-	urls := s.allURLs()
 	rules, err := s.probeRules(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer rules.stop()
-	var seen []float64
+	defer rules.close()
+	probes, out := 0, map[string]any{}
+	for _, rate := range []int{1000, 200_000} {
+		seen, paced, err := s.latencyAt(ctx, rate, d/2, rules, &probes)
+		if err != nil {
+			return nil, err
+		}
+		fired, err := rules.delays()
+		if err != nil {
+			return nil, err
+		}
+		out[strconv.Itoa(rate)] = map[string]any{"events_per_second": paced, "visible_ms": spread(seen), "event_rule_ms": spread(fired["probe-event"]), "window_rule_ms": spread(fired["probe-window"])}
+	}
+	return out, nil
+}
+
+// latencyAt sends probes under a rate of other events. It returns how long after its acknowledgement each was seen, in milliseconds,
+// the shortest first, and the rate that was reached.
+func (s *system) latencyAt(ctx context.Context, rate int, d time.Duration, rules *ruleProbe, probes *int) (seen []float64, paced float64, err error) {
+	work, stop := context.WithTimeout(ctx, d)
+	defer stop()
+	var background sync.WaitGroup
+	background.Go(func() { paced = s.pace(work, rate) })
+	defer background.Wait()
+	client := benchClient(2)
+	defer client.CloseIdleConnections()
+	urls := s.allURLs()
 	time.Sleep(min(time.Second, d/4)) // let the traffic begin, and the rules
-	for n := 1; work.Err() == nil; n++ {
+	for work.Err() == nil {
+		*probes++
+		n := *probes
 		e := &event.Event{ID: "probe-" + strconv.Itoa(n), Source: "bench", Kind: event.LLMRequest, Time: time.Now().UnixMicro(), HasTime: true}
 		e.SetText(event.Model, "probe")
 		e.SetText(event.RequestID, e.ID)
 		if err := post(client, urls[KafkaAPI]+"/events", "application/json", event.AppendJSON(nil, e)); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		acked := time.Now()
 		rules.sent(e.ID, acked)
 		if err := awaitProbe(client, urls[EventProcessingAPI], n); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		seen = append(seen, float64(time.Since(acked))/1e6)
 		time.Sleep(5 * time.Millisecond)
@@ -126,11 +147,7 @@ func benchLatency(ctx context.Context, s *system, d time.Duration) (map[string]a
 	stop()
 	background.Wait()
 	slices.Sort(seen)
-	fired, err := rules.delays()
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"visible_ms": map[string]any{"1000": spread(seen)}, "event_rule_ms": spread(fired["probe-event"]), "window_rule_ms": spread(fired["probe-window"])}, nil
+	return seen, paced, nil
 }
 
 // spread says of sorted values what people ask for.
@@ -161,21 +178,21 @@ func awaitProbe(c *http.Client, base string, n int) error {
 	return fmt.Errorf("probe %d was not visible within 20 s", n)
 }
 
-// pace produces events at a rate until ctx ends.
-func (s *system) pace(ctx context.Context, perSecond int) {
+// pace produces events at a rate until ctx ends, and returns the rate that it reached.
+func (s *system) pace(ctx context.Context, perSecond int) (reached float64) {
 	p, err := s.bus.NewProducer(bus.ProducerOptions{Linger: 2 * time.Millisecond})
 	if err != nil {
-		return
+		return 0
 	}
 	defer p.Close()
-	gen, began, n := newPayloads(0), time.Now(), 0
+	gen, began, n := newPayloads(perSecond), time.Now(), 0
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return
+			return float64(n) / time.Since(began).Seconds()
 		}
 		for ; n < int(time.Since(began).Seconds()*float64(perSecond)); n++ {
 			v := gen.next()

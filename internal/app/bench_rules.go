@@ -97,14 +97,22 @@ func (p *ruleProbe) sent(id string, acked time.Time) {
 	p.acked[id] = acked
 }
 
-// delays waits until all probes have fired, and returns by rule how long that took, in milliseconds, the shortest first.
+// close ends the reading.
+func (p *ruleProbe) close() {
+	p.stop()
+	p.work.Wait()
+}
+
+// delays waits until all probes since the last call have fired, and returns by rule how long that took, in milliseconds, the
+// shortest first.
 func (p *ruleProbe) delays() (map[string][]float64, error) {
-	defer p.work.Wait()
-	defer p.stop()
 	late := time.After(20 * time.Second)
 	for {
 		out, missing := p.seen()
 		if missing == 0 {
+			p.mu.Lock()
+			clear(p.acked)
+			p.mu.Unlock()
 			return out, nil
 		}
 		select {
