@@ -1,9 +1,10 @@
 // The business board: what it costs, what is ahead, and the documents about it.
 import { el, setText } from "./dom.js";
 import { Capacity } from "./business/capacity.js";
-import { capacity, costs, forecast, hourly, newestHour } from "./business/data.js";
+import { capacity, costs, findings, forecast, hourly, newestHour } from "./business/data.js";
 import { CostByDay } from "./business/days.js";
 import { Figures } from "./business/figures.js";
+import { Findings } from "./business/findings.js";
 import { Forecast } from "./business/forecast.js";
 import { Groups } from "./business/groups.js";
 import { DAY, HOUR, addressOf, daysOf, instant, label, months, nameOfMonth, periodOf } from "./business/period.js";
@@ -16,8 +17,9 @@ const byId = (id) => document.getElementById(id);
 const every = 5 * 60e3; // ms between looks by itself
 const past = 14; // days in front of the forecast
 const ahead = 7; // days that the forecast of cost looks ahead
+const longest = 720, spare = 2; // hours that can be foretold, and that the newest hours may be behind
 
-const figures = new Figures(byId("figures")), costByDay = new CostByDay(byId("cost-days")), groups = new Groups(byId("groups"));
+const figures = new Figures(byId("figures")), costByDay = new CostByDay(byId("cost-days")), groups = new Groups(byId("groups")), changes = new Findings(byId("findings"));
 const requests = new Forecast(byId("forecast"), (chosen) => go(chosen)), plan = new Capacity(byId("capacity"), byId("capacity-note"));
 const reports = new Reports(byId("reports"), byId("reports-note"), byId("reports-tools"));
 let period, running = new AbortController(), timer;
@@ -50,21 +52,28 @@ function read() {
   byId("exports").replaceChildren(...[["csv", "CSV"], ["focus", "FOCUS"]].map(([f, name]) => el("a", { class: "button small", href: file(f), download: true, title: f === "focus" ? "FOCUS 1.2, for tools of financial operations" : "All groups of this period" }, name)));
 }
 
-// loadPeriod asks for everything that hangs on the period.
+// loadPeriod asks for everything that hangs on the period, and shows each figure as soon as it is there.
 async function loadPeriod() {
   running.abort();
   running = new AbortController();
-  const { signal } = running, mine = period, at = daysOf(mine.from, mine.to);
-  document.body.setAttribute("aria-busy", "true");
-  const [total, before, rows, rowsBefore] = await Promise.all([
-    settled(costs(mine, "day", signal)), settled(costs(mine.before, "", signal)), settled(hourly(mine, "_all", signal)), settled(hourly(mine.before, "_all", signal)), loadGroups(signal),
-  ]);
+  const { signal } = running, mine = period, at = daysOf(mine.from, mine.to), now = {}, before = {};
+  const take = (into, names) => (got) => {
+    if (signal.aborted) return got;
+    Object.assign(into, names(got.value));
+    figures.show(mine, now, before, at);
+    return got;
+  };
+  const total = settled(costs(mine, "day", signal)).then(take(now, (a) => a && { total: a.total, days: byDay(a.groups, at) }));
+  const others = [
+    settled(costs(mine.before, "", signal)).then(take(before, (a) => a && { total: a.total })), loadGroups(signal),
+    settled(hourly(mine, "_all", signal)).then(take(now, (rows) => ({ rows }))), settled(hourly(mine.before, "_all", signal)).then(take(before, (rows) => ({ rows }))),
+  ];
+  const { value, error } = await total;
   if (signal.aborted) return;
-  document.body.removeAttribute("aria-busy");
-  const days = total.value && byDay(total.value.groups, at);
-  figures.show(mine, { total: total.value?.total, days, rows: rows.value }, { total: before.value?.total, rows: rowsBefore.value }, at);
-  drawDays(mine, days, total.error, signal);
-  welcome(mine, total.value?.total.requests ?? (total.error ? null : 0), signal);
+  drawDays(mine, now.days, error, signal);
+  welcome(mine, error ? null : value.total.requests, signal);
+  await Promise.all(others);
+  if (!signal.aborted) loadFindings(mine, signal); // they read most, so they come last
 }
 
 const settled = (promise) => promise.then((value) => ({ value }), (error) => ({ error }));
@@ -77,10 +86,10 @@ async function drawDays(mine, days, error, signal) {
   const cost = all.map((_, i) => days.cost[i] ?? null), empty = "No priced requests in this period";
   costByDay.show(all, cost, null, now, "USD", empty);
   if (!open || cost.every((v) => v === null)) return;
-  const next = await settled(forecast("cost_usd", "", Math.ceil((end - now) / HOUR), signal));
+  const next = await settled(forecast("cost_usd", "", Math.min(longest, Math.ceil((end - now) / HOUR) + spare), signal));
   if (signal.aborted) return;
   const points = next.value?.points ?? null;
-  costByDay.show(all, cost, points, now, points?.length ? "USD; the band adds up those of the hours, so it is wider than 95\u2009%" : `USD; no forecast: ${next.error ? whatFailed(next.error, "forecasts") : "insufficient data"}`, empty);
+  costByDay.show(all, cost, points, now, points?.length ? "USD; the band adds up those of the hours and is wider than 95\u2009%" : `USD; no forecast: ${next.error ? whatFailed(next.error, "forecasts") : "insufficient data"}`, empty, mine.month);
 }
 
 async function loadGroups(signal = running.signal) {
@@ -90,6 +99,12 @@ async function loadGroups(signal = running.signal) {
   if (signal.aborted || by !== chosen().by) return;
   if (got.error) groups.say(whatFailed(got.error, "costs"), canWait(got.error) ? () => loadGroups() : null);
   else groups.show(by, got.value);
+}
+
+async function loadFindings(mine, signal) {
+  changes.wait(`${mine.from} ${mine.end}`);
+  const { error } = await settled(findings(mine, signal, (answers, all) => changes.show(answers, all)));
+  if (error && !signal.aborted) changes.say(whatFailed(error, "findings"), canWait(error) ? () => loadFindings(mine, signal) : null);
 }
 
 let asked = 0;

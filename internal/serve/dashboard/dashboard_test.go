@@ -231,6 +231,7 @@ func TestAsks(t *testing.T) {
 		{"business", "GET", "/capacity/analysis", "batch-processing-api"},
 		{"business", "GET", "/aggregation/status", "batch-processing-api"},
 		{"business", "GET", "/aggregations/hourly", "batch-processing-api"},
+		{"business", "GET", "/business-intelligence/user_behavior", "batch-processing-api"},
 		{"business", "GET", "/reports/list", "batch-processing-api"},
 		{"business", "GET", "/reports/x/content", "batch-processing-api"},
 		{"business", "POST", "/reports/generate", "batch-processing-api"},

@@ -61,7 +61,7 @@ function utilization(list) {
 
 function growth(list) {
   const rows = list.filter((g) => g.per_day || g.per_day_before).sort((a, b) => (a.metric < b.metric ? -1 : a.metric > b.metric ? 1 : b.per_day - a.per_day)).filter((g) => g.metric === "requests").slice(0, 8);
-  return el("section", {}, el("h3", {}, "Requests a day, the last week against the week before"), el("table", { class: "use-table" },
+  return el("section", {}, el("h3", {}, "Requests a day, the last week against the week before"), el("table", { class: "use-table growth" },
     el("thead", {}, el("tr", {}, ...["Model", "Days", "Before", "Last week", "Change"].map((t, i) => el("th", { scope: "col", class: i < 2 ? "left-cell" : false }, t)))),
     el("tbody", {}, ...rows.map((g) => {
       const line = spark(96, 22, { area: true });

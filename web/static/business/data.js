@@ -17,6 +17,24 @@ export async function hourly({ from, to }, model, signal) {
   }
 }
 
+const intelligence = ["performance_trends", "user_behavior", "cost_optimization", "capacity_planning"];
+
+// findings asks for every kind, and hands on the answers each time that one has come, with whether that was the last. Kinds that are switched off do
+// not count, unless all are.
+export async function findings({ from, to }, signal, show) {
+  const told = [];
+  let left = intelligence.length;
+  const all = await Promise.allSettled(intelligence.map(async (kind) => {
+    try {
+      told.push(await ask("GET", `/business-intelligence/${kind}?${query({ from: instant(from), to: instant(to) })}`, undefined, signal));
+    } finally {
+      left--;
+      if (told.length && !signal.aborted) show(told, left === 0);
+    }
+  }));
+  if (!told.length) throw all[0].reason;
+}
+
 export const forecast = (metric, model, hours, signal) => ask("GET", `/forecasts?${query({ metric, model, horizon_hours: hours, interval: 0.95 })}`, undefined, signal);
 export const capacity = (signal) => ask("GET", "/capacity/analysis", undefined, signal);
 export const newestHour = async (signal) => (await ask("GET", "/aggregation/status", undefined, signal)).detail.hourly.last_interval?.start ?? null;

@@ -6,13 +6,14 @@ import { label } from "./period.js";
 import { perThousand, satisfaction, satisfactionByDay } from "./series.js";
 import { change } from "./words.js";
 
-// better: which way is good. note: what stands below the number.
+// better: which way is good. note: what stands below the number. known: whether the answer for it is there.
+const priced = (s) => Boolean(s.total), rated = (s) => Boolean(s.rated);
 const cards = [
-  { name: "Cost", format: usd, of: (s) => s.total?.cost_usd, line: (s) => s.days?.cost, note: (s) => (s.total?.unpriced_requests ? "of priced requests" : "") },
-  { name: "Requests", format: count, of: (s) => s.total?.requests, line: (s) => s.days?.requests },
-  { name: "Cost per 1,000 requests", format: usd, better: "down", of: (s) => s.total && perThousand(s.total), line: (s) => s.days?.perThousand },
-  { name: "Satisfaction", format: score, better: "up", points: true, zero: false, of: (s) => s.rated?.score, line: (s) => s.scores, note: (s) => (s.rated?.ratings ? `of 5, ${many(s.rated.ratings)} ratings` : "no ratings") },
-  { name: "Unpriced requests", format: count, better: "down", of: (s) => s.total?.unpriced_requests, line: (s) => s.days?.unpriced, alarm: (v) => (v > 0 ? "warn" : ""), note: (s) => (s.total?.unpriced_requests ? `${text(percent(s.total.unpriced_requests / s.total.requests))} of all` : "") },
+  { name: "Cost", known: priced, format: usd, of: (s) => s.total?.cost_usd, line: (s) => s.days?.cost, note: (s) => (s.total?.unpriced_requests ? "of priced requests" : "") },
+  { name: "Requests", known: priced, format: count, of: (s) => s.total?.requests, line: (s) => s.days?.requests },
+  { name: "Cost per 1,000 requests", known: priced, format: usd, better: "down", of: (s) => s.total && perThousand(s.total), line: (s) => s.days?.perThousand },
+  { name: "Satisfaction", known: rated, format: score, better: "up", points: true, zero: false, of: (s) => s.rated?.score, line: (s) => s.scores, note: (s) => (!s.rated ? "" : s.rated.ratings ? `of 5, ${many(s.rated.ratings)} ratings` : "no ratings") },
+  { name: "Unpriced requests", known: priced, format: count, better: "down", of: (s) => s.total?.unpriced_requests, line: (s) => s.days?.unpriced, alarm: (v) => (v > 0 ? "warn" : ""), note: (s) => (s.total?.unpriced_requests ? `${text(percent(s.total.unpriced_requests / s.total.requests))} of all` : "") },
 ];
 
 export class Figures {
@@ -33,10 +34,10 @@ export class Figures {
       const v = card.of(is) ?? null, old = card.of(was) ?? null, moved = change(v, old, card.points);
       value.show(card.format(v));
       box.dataset.alarm = v === null ? "" : card.alarm?.(v) ?? "";
-      setText(note, v === null && !card.note ? "" : card.note?.(is) ?? "");
-      setText(by, moved?.text ?? (v === null ? "" : "nothing before"));
+      setText(note, card.note?.(is) ?? "");
+      setText(by, moved?.text ?? (v === null || !card.known(was) ? "" : "nothing before"));
       by.className = "change";
-      if (moved?.by && card.better) by.classList.add(moved.by < 0 === (card.better === "down") ? "good" : "worse");
+      if (card.better && Math.abs(moved?.by ?? 0) >= (card.points ? 0.05 : 0.01)) by.classList.add(moved.by < 0 === (card.better === "down") ? "good" : "worse");
       by.title = old === null ? "" : `${text(card.format(old))} in ${label(period.before)}`;
       line.show(card.line(is) ?? [], { zero: card.zero });
     }

@@ -51,11 +51,13 @@ export class Forecast {
     const b = answer.backtest;
     if (!b || b.mase === null || b.mase === undefined) { this.say("The forecast was not tried on the past: there is too little of it."); return; }
     this.words.replaceChildren(
-      fact(number(Math.round(b.mase * 1000) / 1000), "MASE", b.mase < 1 ? "Its errors are smaller than those of taking the same hour of the day before. 1 would be as good." : "Its errors are no smaller than those of taking the same hour of the day before."),
+      fact(rounded(b.mase), "MASE", typeof b.mase_seasonal_naive === "number" ? `The size of its errors; smaller is better. Taking the value of one season before has ${rounded(b.mase_seasonal_naive)}.` : "The size of its errors; below 1 they are smaller than those of taking the value of one season before."),
       fact(text(percent(b.coverage ?? null)), "coverage", "So many past hours fell into the band that was foretold for them. 95\u2009% is what it promises."),
       ...(b.origins ? [fact(number(b.origins), b.origins === 1 ? "try" : "tries", "From so many moments of the past it was asked, each time knowing only what was before.")] : []),
+      ...(answer.method ? [el("p", { class: "method" }, `Made of: ${answer.method}`)] : []),
       ...(answer.warnings?.length ? [el("ul", { class: "warnings" }, ...answer.warnings.map((w) => el("li", {}, typeof w === "string" ? w : w.detail ?? JSON.stringify(w))))] : []));
   }
 }
 
+const rounded = (v) => number(Math.round(v * 1000) / 1000);
 const fact = (value, name, meaning) => el("div", { class: "fact" }, el("p", {}, el("strong", {}, value), el("span", {}, ` ${name}`)), el("small", {}, meaning));

@@ -49,6 +49,12 @@ export function dayForecast(points, days, now, soFar) {
   return { p50: column("p50"), lo: column("lo"), hi: column("hi") };
 }
 
+// expected adds up what days have cost and what is foretold of the others: {p50, lo, hi}; null when a day is not foretold.
+export function expected(cost, next) {
+  const sum = (name) => cost.reduce((all, v, i) => (all === null || (next.p50[i] !== null && next[name][i] === null) ? null : all + (next[name][i] ?? v ?? 0)), 0);
+  return next.p50.at(-1) === null ? null : { p50: sum("p50"), lo: sum("lo"), hi: sum("hi") };
+}
+
 // joined is one axis of hours with what was and what is foretold: {times (s), was, p50, lo, hi}. The forecast begins at the last known value.
 export function joined(rows, points) {
   const was = new Map(rows.map((r) => [Date.parse(r.timestamp), r.requests])), next = new Map(points.map((p) => [Date.parse(p.t), p]));

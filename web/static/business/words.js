@@ -9,7 +9,7 @@ export function whatFailed(e, subject) {
   if (e.status === 404 && e.body?.detail?.startsWith("no such path")) return `This version of hxp does not tell ${subject} yet.`;
   if (e.status === 409) return `Switched off: ${e.message}`;
   if (e.status === 501) return `Not in this version: ${e.message}`;
-  const more = (e.body?.errors ?? []).map((x) => x.detail).filter((d) => d && d !== e.message);
+  const more = (e.body?.errors ?? []).map((x) => x.detail).filter((d) => d && !e.message.includes(d));
   return [e.message, ...more].join(": ");
 }
 

@@ -4,6 +4,7 @@ import { load } from "./load.mjs";
 
 const { addressOf, daysOf, label, months, periodOf } = await load("business/period.js");
 const series = await load("business/series.js");
+const { ranked } = await load("business/findings.js");
 const words = await load("business/words.js");
 const at = (t) => Date.parse(t), now = at("2026-03-15T10:20:30Z"), DAY = 86400e3;
 const span = (p) => [p.from, p.to, p.end, p.before.from, p.before.to].map((t) => new Date(t).toISOString().slice(0, 16));
@@ -39,6 +40,8 @@ const hours = (from, n, v) => Array.from({ length: n }, (_, i) => ({ t: new Date
 const half = at("2026-03-02T12:30Z"), three = daysOf(at("2026-03-01T00:00Z"), at("2026-03-04T00:00Z"));
 assert.deepEqual(series.dayForecast(hours("2026-03-02T12:00Z", 36, 10), three, half, 7), { p50: [null, 7 + 115, 240], lo: [null, 7 + 103.5, 216], hi: [null, 7 + 138, 288] });
 assert.deepEqual(series.dayForecast(hours("2026-03-02T12:00Z", 20, 10), three, half, 7).p50, [null, 122, null]); // a day that is foretold in part is not foretold
+assert.deepEqual(series.expected([5, 7, null], series.dayForecast(hours("2026-03-02T12:00Z", 36, 10), three, half, 7)), { p50: 5 + 122 + 240, lo: 5 + 110.5 + 216, hi: 5 + 145 + 288 });
+assert.equal(series.expected([5, 7, null], series.dayForecast(hours("2026-03-02T12:00Z", 20, 10), three, half, 7)), null);
 const line = series.joined([{ timestamp: "2026-03-01T00:00:00Z", requests: 4 }, { timestamp: "2026-03-01T02:00:00Z", requests: 6 }], hours("2026-03-01T03:00Z", 1, 8));
 assert.deepEqual([line.was, line.p50, line.hi], [[4, 0, 6, null], [null, null, 6, 8], [null, null, 6, 10]]);
 assert.deepEqual(series.joined([], []).times, []);
@@ -48,3 +51,7 @@ for (const [got, want] of [
   [words.change(110, 100).text, "▲ 10\u2009%"], [words.change(99, 100).text, "▼ 1.0\u2009%"], [words.change(100.01, 100).text, "unchanged"], [words.change(4, 3.5, true).text, "▲ 0.50"], [words.change(5, 0), null], [words.change(null, 5), null],
   [words.days(1), "1 day"], [words.days(23.44), "23 days"], [words.days(2.26), "2.3 days"], [words.money(0.0034), "$0.0034"], [words.money(0.000000002), "$0.000000002"], [words.money(-3.5), "\u2212$3.50"], [words.money(null), "–"],
 ]) assert.equal(got, want);
+
+const finding = (text, more) => ({ text, ...more });
+assert.deepEqual(ranked([{ findings: [finding("saves little", { saving_usd_month: 4 }), finding("each week", {}), finding("old", { at: "2026-03-01T00:00:00Z" })] }, { findings: [finding("each week", {}), finding("saves", { saving_usd_month: 9 }), finding("new", { at: "2026-03-05T00:00:00Z" })] }]).map((f) => f.text),
+  ["new", "old", "each week", "saves", "saves little"]);

@@ -1,0 +1,46 @@
+// What changed and what could be saved: statements of the batch API, each with the numbers behind it.
+import { el } from "../dom.js";
+import { many } from "../format.js";
+import { capital, money, notice, number, spokenName } from "./words.js";
+
+const first = 6;
+const kinds = { level_shift: "change", drift: "trend", lost_tenant: "lost tenant", unit_cost_change: "price", weekly_pattern: "pattern", daily_pattern: "pattern", cheaper_model: "saving" };
+const kindOf = (f) => kinds[f.kind] ?? f.kind.replaceAll("_", " ");
+
+// ranked are the findings of all answers, each once: what happened, the newest first, then patterns, then savings, the largest first.
+export function ranked(answers) {
+  const once = new Map(answers.flatMap((a) => a.findings).map((f) => [f.text, f]));
+  const rank = (f) => (f.saving_usd_month ? 2 : f.at ? 0 : 1);
+  return [...once.values()].sort((a, b) => rank(a) - rank(b) || (b.saving_usd_month ?? 0) - (a.saving_usd_month ?? 0) || Date.parse(b.at ?? 0) - Date.parse(a.at ?? 0));
+}
+
+export class Findings {
+  constructor(node) { this.node = node; }
+
+  wait(key) {
+    if (key === this.key) return;
+    this.key = key;
+    this.node.replaceChildren(el("p", { class: "wait" }, "Looking for changes…"));
+  }
+
+  say(words, again) { this.node.replaceChildren(notice(words, again)); }
+
+  // whole: these are all answers that there will be.
+  show(answers, whole, shown = first) {
+    const all = ranked(answers), limits = [...new Set(answers.flatMap((a) => a.limits ?? []).map((l) => `${capital(spokenName(l.what))}: ${l.why}.`))];
+    const few = limits.length ? [el("details", { class: "limits" }, el("summary", {}, "What could not be told"), el("ul", {}, ...limits.map((l) => el("li", {}, l))))] : [];
+    if (!all.length && !whole) return;
+    if (!all.length) { this.node.replaceChildren(notice("Nothing changed notably, and no saving was found."), ...few); return; }
+    this.node.replaceChildren(el("ul", { class: "finding-list" }, ...all.slice(0, shown).map(finding)),
+      ...(all.length > shown ? [el("p", { class: "more" }, el("button", { class: "button", type: "button", onclick: () => this.show(answers, whole, all.length) }, `Show ${many(all.length - shown)} more`))] : []), ...(whole ? few : [el("p", { class: "wait" }, "Looking for more…")]));
+  }
+}
+
+function finding(f) {
+  const evidence = Object.entries(f.evidence ?? {});
+  return el("li", {},
+    el("span", { class: "badge", "data-state": f.saving_usd_month ? "good" : f.at ? "warn" : undefined }, kindOf(f)),
+    el("div", { class: "finding-text" }, el("p", {}, f.text),
+      ...(evidence.length ? [el("details", { class: "evidence" }, el("summary", {}, "The numbers behind it"), el("dl", { class: "facts small" }, ...evidence.flatMap(([k, v]) => [el("dt", {}, k.replaceAll("_", " ")), el("dd", {}, typeof v === "number" ? number(v) : typeof v === "object" ? JSON.stringify(v) : String(v))])))] : [])),
+    el("span", { class: "finding-size" }, f.saving_usd_month ? `${money(f.saving_usd_month)} a month` : ""));
+}
