@@ -1,6 +1,7 @@
 package agg
 
 import (
+	"encoding/binary"
 	"math"
 	"math/bits"
 	"slices"
@@ -119,18 +120,74 @@ func (d *Distinct) Merge(o *Distinct) {
 		return
 	}
 	if !o.set.dense {
-		for _, h := range o.set.hashes {
+		d.addHashes(o.set.hashes)
+		return
+	}
+	d.makeDense()
+	highest(d.set.regs[:registers], o.set.regs[:registers])
+	if d.first == 0 {
+		d.first = o.first
+	}
+}
+
+// addHashes adds a sorted list of two or more. Two lists are zipped: putting one into the other hash by hash would move the tail of the
+// list for each.
+func (d *Distinct) addHashes(more []uint64) {
+	s := d.set
+	if s == nil || s.dense || len(s.hashes) == 0 {
+		for _, h := range more {
 			d.addHash(h)
 		}
 		return
 	}
-	d.makeDense()
-	into := d.set.regs[:registers]
-	for i, r := range o.set.regs[:registers] {
-		into[i] = max(into[i], r)
+	fresh := missing(s.hashes, more)
+	if len(s.hashes)+fresh > exactMax {
+		s.toDense()
+		for _, h := range more {
+			s.register(h)
+		}
+		return
 	}
-	if d.first == 0 {
-		d.first = o.first
+	i := len(s.hashes) - 1
+	s.hashes = slices.Grow(s.hashes, fresh)[:len(s.hashes)+fresh]
+	for to := len(s.hashes) - 1; fresh > 0; to-- { // from behind, so that nothing is overwritten before it has moved
+		last := more[len(more)-1]
+		if i >= 0 && s.hashes[i] >= last {
+			if s.hashes[i] == last {
+				more = more[:len(more)-1]
+			}
+			s.hashes[to] = s.hashes[i]
+			i--
+			continue
+		}
+		s.hashes[to] = last
+		more = more[:len(more)-1]
+		fresh--
+	}
+}
+
+// missing counts what of more, a sorted list, is not in have, another one.
+func missing(have, more []uint64) (n int) {
+	for _, h := range more {
+		for len(have) > 0 && have[0] < h {
+			have = have[1:]
+		}
+		if len(have) == 0 || have[0] != h {
+			n++
+		}
+	}
+	return n
+}
+
+// highest raises registers to those of others, eight at a time. Ranks are below 128, so the upper bit of each byte is free: set in one
+// word before the other is taken away, it stays exactly where that byte is not smaller.
+func highest(into, others []uint8) {
+	const upper = 0x8080808080808080
+	for len(into) >= 8 && len(others) >= 8 {
+		x, y := binary.LittleEndian.Uint64(into), binary.LittleEndian.Uint64(others)
+		keep := ((x | upper) - y) & upper >> 7 * 0xff
+		binary.LittleEndian.PutUint64(into, x&keep|y&^keep)
+		into, others = into[8:], others[8:]
 	}
 }
 

@@ -88,3 +88,31 @@ func TestDistinctAfterReset(t *testing.T) {
 		}
 	}
 }
+
+// Merging says the same as adding one by one, from nothing to registers, for sets that share none, some or all of their texts.
+func TestDistinctMergeIsAdding(t *testing.T) {
+	sizes := []int{0, 1, 2, 3, 100, exactMax - 1, exactMax, exactMax + 1, 5000}
+	for _, n := range sizes {
+		for _, m := range sizes {
+			for _, first := range []int{0, n / 2, n} {
+				var a, b, want Distinct
+				for i := range n {
+					a.Add(fmt.Sprint(i))
+					want.Add(fmt.Sprint(i))
+				}
+				for i := first; i < first+m; i++ {
+					b.Add(fmt.Sprint(i))
+					want.Add(fmt.Sprint(i))
+				}
+				before := b.Append(nil)
+				a.Merge(&b)
+				if !bytes.Equal(a.Append(nil), want.Append(nil)) {
+					t.Errorf("%d and %d from %d on: merged %d, added %d", n, m, first, a.Count(), want.Count())
+				}
+				if !bytes.Equal(b.Append(nil), before) {
+					t.Errorf("%d and %d: what was merged has changed", n, m)
+				}
+			}
+		}
+	}
+}
