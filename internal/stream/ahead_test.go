@@ -66,7 +66,7 @@ func aheadFolder() *folder {
 
 func cells(w *work) map[paneKey]string {
 	out := map[paneKey]string{}
-	for k, c := range w.panes {
+	for k, c := range w.first() {
 		out[k] = string((*agg.Cell).Append(c, nil))
 	}
 	return out

@@ -67,13 +67,13 @@ func (l *lane) notice(v *verdict, at time.Time, w *work) {
 	}
 	now := at.Unix()
 	if w != nil {
-		for k, c := range w.panes {
-			l.arrived.add(k.start, l.names.keys.names[k.key], c, now)
+		for k, c := range w.first() {
+			l.arrived.add(k.start, l.names.sets[0].keys.names[k.key].modelTenant(), c, now)
 		}
 		return
 	}
 	for _, body := range v.bodies { // count says when it is damaged
-		_ = eachDelta(body, func(d delta) { l.arrived.add(d.Start, d.Key, d.Cell, now) })
+		_ = eachDelta(body, func(d delta) { l.arrived.add(d.Start, d.Key.modelTenant(), d.Cell, now) })
 	}
 }
 

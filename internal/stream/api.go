@@ -67,7 +67,7 @@ func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)
 		return
 	}
-	res := s.Query(q.span)
+	res := s.about(q.span, 0, q.set)
 	seconds := float64(res.Span.End - res.Span.Start)
 	a := analyticsAnswer{
 		Window:       windowAnswer{time.Unix(res.Span.Start, 0).UTC(), time.Unix(res.Span.End, 0).UTC(), res.Span.End - res.Span.Start, q.widened || res.Widened},
@@ -76,16 +76,13 @@ func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
 	if !res.Watermark.IsZero() {
 		a.Watermark = &res.Watermark
 	}
-	overall, groups := q.group(res.Groups)
-	a.Overall = overall.Stats(seconds)
-	if q.groupBy != nil {
-		page := groups[min(q.offset, len(groups)):min(q.offset+q.limit, len(groups))]
-		for _, g := range page {
-			a.Groups = append(a.Groups, groupAnswer{shown(g.key, q.groupBy), g.cell.Stats(seconds)})
-		}
-		if next := q.offset + q.limit; next < len(groups) {
-			a.NextCursor = new(base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(next))))
-		}
+	a.Overall = s.overall(&q, res.Span).Stats(seconds)
+	groups, all := s.page(&q, res.Span)
+	for _, g := range groups {
+		a.Groups = append(a.Groups, groupAnswer{s.sets[q.set].shown(g.values, q.groupBy), g.cell.Stats(seconds)})
+	}
+	if next := q.offset + q.limit; next < all {
+		a.NextCursor = new(base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(next))))
 	}
 	httpx.JSON(w, http.StatusOK, a)
 }

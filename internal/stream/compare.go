@@ -43,7 +43,7 @@ func (s *Service) getCompare(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, p.bad[0].Detail, p.bad...)
 		return
 	}
-	ans := compare(s.Query(a), s.Query(b), metrics[0])
+	ans := s.compare(a, b, metrics[0])
 	ans.Contributions = ans.Contributions[:min(limit, len(ans.Contributions))]
 	httpx.JSON(w, http.StatusOK, ans)
 }
@@ -77,35 +77,24 @@ func (p *params) span(name string) (out Span) {
 	return out
 }
 
-// compare ranks the values of all dimensions by how much of a metric's change is theirs.
-func compare(a, b Result, m agg.Metric) compareAnswer {
+// compare ranks the values of all dimensions that are kept apart by how much of a metric's change is theirs.
+func (s *Service) compare(a, b Span, m agg.Metric) compareAnswer {
+	all := make([]int, len(s.sets))
+	for i := range all {
+		all[i] = i
+	}
+	a, b = s.about(a, all...).Span, s.about(b, all...).Span
 	ans := compareAnswer{Metric: m.Name, Contributions: []contribution{}}
-	var q question
-	whole := func(r Result) spanAnswer {
-		c, _ := q.group(r.Groups)
-		return spanAnswer{time.Unix(r.Span.Start, 0).UTC(), time.Unix(r.Span.End, 0).UTC(), value(m, c, r.Span)}
+	whole := func(span Span) spanAnswer {
+		return spanAnswer{time.Unix(span.Start, 0).UTC(), time.Unix(span.End, 0).UTC(), value(m, s.overall(&question{}, span), span)}
 	}
 	ans.A, ans.B = whole(a), whole(b)
-	for _, dim := range dimensions {
-		cells := map[string][2]*agg.Cell{}
-		for i, r := range []Result{a, b} {
-			for k, c := range r.Groups {
-				pair := cells[of(k, dim)]
-				if pair[i] == nil {
-					pair[i] = new(agg.Cell)
-				}
-				pair[i].Merge(c)
-				cells[of(k, dim)] = pair
-			}
+	for _, dim := range dimensionNames() {
+		q := question{groupBy: []string{dim}, limit: math.MaxInt32}
+		if s.plan(&params{}, &q); q.groupBy == nil {
+			continue
 		}
-		for name, pair := range cells {
-			c := contribution{Dimension: dim, A: value(m, pair[0], a.Span), B: value(m, pair[1], b.Span)}
-			if name != "" {
-				c.Value = &name
-			}
-			c.Change = number(c.B) - number(c.A)
-			ans.Contributions = append(ans.Contributions, c)
-		}
+		ans.Contributions = append(ans.Contributions, s.contributions(&q, a, b, m)...)
 	}
 	sorting.By(ans.Contributions, func(x, y contribution) int {
 		return cmp.Or(cmp.Compare(math.Abs(y.Change), math.Abs(x.Change)), cmp.Compare(x.Dimension, y.Dimension), cmp.Compare(text(x.Value), text(y.Value)))
@@ -113,10 +102,37 @@ func compare(a, b Result, m agg.Metric) compareAnswer {
 	return ans
 }
 
-func value(m agg.Metric, c *agg.Cell, span Span) *float64 {
-	if c == nil {
-		return nil
+// contributions are those of the values of the one dimension that q groups by.
+func (s *Service) contributions(q *question, a, b Span, m agg.Metric) []contribution {
+	place := s.sets[q.set].place(q.groupBy[0])
+	by := map[string]*contribution{}
+	of := func(v values) *contribution {
+		name := v[place]
+		if by[name] == nil {
+			by[name] = &contribution{Dimension: q.groupBy[0]}
+			if name != "" {
+				by[name].Value = &name
+			}
+		}
+		return by[name]
 	}
+	before, _ := s.page(q, a)
+	for _, g := range before {
+		of(g.values).A = value(m, g.cell, a)
+	}
+	after, _ := s.page(q, b)
+	for _, g := range after {
+		of(g.values).B = value(m, g.cell, b)
+	}
+	list := make([]contribution, 0, len(by))
+	for _, c := range by {
+		c.Change = number(c.B) - number(c.A)
+		list = append(list, *c)
+	}
+	return list
+}
+
+func value(m agg.Metric, c *agg.Cell, span Span) *float64 {
 	v, ok := m.Of(c, float64(span.End-span.Start))
 	if !ok {
 		return nil

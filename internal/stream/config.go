@@ -17,6 +17,9 @@ type Config struct {
 	LadderCells   int           `yaml:"ladder_cells" env:"EVENT_PROCESSING_LADDER_CELLS" default:"30000" min:"100" doc:"most groups kept by one lane at one resolution; beyond, the oldest arrivals are held at the next coarser one"`
 	MaxModels     int           `yaml:"max_models" env:"EVENT_PROCESSING_MAX_MODELS" default:"1000" min:"1" doc:"distinct models told apart by a lane; the rest count under __other__"`
 	MaxTenants    int           `yaml:"max_tenants" env:"EVENT_PROCESSING_MAX_TENANTS" default:"200" min:"1" doc:"distinct tenants told apart by a lane; the rest count under __other__"`
+	Dimensions    []string      `yaml:"dimensions" env:"EVENT_PROCESSING_DIMENSIONS" doc:"what windows tell apart beside model and tenant: NAME for one dimension, NAME+NAME for two together, with :BUDGET behind it where the default does not fit, such as endpoint or user_id:5000 or model+endpoint. What a further one costs stands in docs/DESIGN.md"`
+	// How many values a further dimension tells apart.
+	DimensionValues int `yaml:"dimension_values" env:"EVENT_PROCESSING_DIMENSION_VALUES" default:"1000" min:"1" max:"100000" doc:"distinct values of a further dimension, or pairs of two, told apart by a lane; the rest count under __other__"`
 	// A request is joined with its feedback and its business events.
 	CorrelationWindow time.Duration `yaml:"correlation_window_size" env:"EVENT_CORRELATION_WINDOW_SIZE" default:"60" unit:"s" min:"1" max:"86400" doc:"how long the parts of a request are awaited after the first one; later parts are added while memory lasts"`
 	CorrelationBytes  int64         `yaml:"correlation_bytes" env:"EVENT_CORRELATION_BYTES" default:"67108864" min:"1048576" doc:"memory for requests that are being joined, or were and may get later parts; beyond, the oldest are closed early and forgotten"`

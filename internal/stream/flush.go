@@ -83,7 +83,7 @@ func (l *lane) send(ctx context.Context, f *folder, w *work) {
 
 func (l *lane) sendUnit(ctx context.Context, w *work) {
 	if w.values == nil {
-		w.values = encodeUnit(w.header, w.deltas(l.names), w.spent, w.partials.Blocks())
+		w.values = encodeUnit(w.header, w.payload(l.names))
 	}
 	w.parts = len(w.values)
 	for _, v := range w.values {

@@ -45,10 +45,9 @@ type folder struct {
 // work is a unit in the making: the input offsets [from, to) folded.
 type work struct {
 	header   header
-	panes    map[paneKey]*agg.Cell
-	aside    map[int32][]byte // parts of requests that other lanes join, by join number
-	last     paneKey          // the pane of the last event, so that a busy second costs one comparison
-	cell     *agg.Cell
+	panes    []panes             // by set of dimensions; nil = nothing was folded
+	over     overflow            // what of it counts under otherName
+	aside    map[int32][]byte    // parts of requests that other lanes join, by join number
 	spent    map[int64]*spenders // what users spent, by span of the finest resolution
 	spans    *spenders           // of them, that of the last request
 	spanAt   int64
@@ -61,13 +60,52 @@ type work struct {
 	failed   bool
 }
 
+// panes are cells of one set of dimensions.
+type panes struct {
+	cells map[paneKey]*agg.Cell
+	last  paneKey // of the last event, so that a busy second costs one comparison
+	cell  *agg.Cell
+}
+
 type paneKey struct {
 	start int64
-	key   uint32
+	key   who
+}
+
+func (p *panes) at(k paneKey) *agg.Cell {
+	if k == p.last && p.cell != nil {
+		return p.cell
+	}
+	c := p.cells[k]
+	if c == nil {
+		if p.cells == nil {
+			p.cells = map[paneKey]*agg.Cell{}
+		}
+		c = new(agg.Cell)
+		p.cells[k] = c
+	}
+	p.last, p.cell = k, c
+	return c
+}
+
+// cells is how many panes w has.
+func (w *work) cells() (n int) {
+	for i := range w.panes {
+		n += len(w.panes[i].cells)
+	}
+	return n
+}
+
+// first are the panes by model and tenant.
+func (w *work) first() map[paneKey]*agg.Cell {
+	if w.panes == nil {
+		return nil
+	}
+	return w.panes[0].cells
 }
 
 func newWork(src source, from int64) *work {
-	w := &work{header: header{Source: src, From: from, To: from}, panes: map[paneKey]*agg.Cell{}, spent: map[int64]*spenders{}}
+	w := &work{header: header{Source: src, From: from, To: from}, over: overflow{}, spent: map[int64]*spenders{}}
 	_, _ = rand.Read(w.header.Unit[:])
 	return w
 }
@@ -100,6 +138,7 @@ func (f *folder) fold(m *bus.Message, r *reading) {
 		f.bury(m, bad)
 	case known:
 		h.Tally.Duplicates++
+		h.Tally.odd(f.ev.Source, oddities{Duplicates: 1})
 	default:
 		f.count(m, broker)
 	}
@@ -124,7 +163,8 @@ func (f *folder) count(m *bus.Message, broker int64) {
 	e, t := f.ev, &f.open.header.Tally
 	late := f.clock(e.Time, broker)
 	if late {
-		t.late(e.Source)
+		t.Late++
+		t.odd(e.Source, oddities{Late: 1, Ancient: ancient(e.Time, f.watermark)})
 		f.open.side = append(f.open.side, f.copyLate(m))
 	}
 	if !late {
@@ -134,7 +174,7 @@ func (f *folder) count(m *bus.Message, broker int64) {
 	if e.Kind == event.LLMRequest && e.Has(event.Success) && !e.Bool(event.Success) {
 		t.Errors++
 	}
-	f.pane(e).Add(e, late)
+	f.pane(e, late)
 	if user := e.Text(event.UserID); user != "" && e.Kind == event.LLMRequest {
 		f.open.spenders(floor(e.Time, 1e6)/1e6).take(user, spendOf(e), mostSpenders)
 	}
@@ -165,32 +205,53 @@ func (f *folder) clock(at, broker int64) (late bool) {
 	return late
 }
 
+// ancient is 1 when an event is older than the watermark by more than a day: a clock that is wrong, or an old trace.
+func ancient(at, watermark int64) int64 {
+	if watermark-at > (24 * time.Hour).Microseconds() {
+		return 1
+	}
+	return 0
+}
+
 // noWatermark is the watermark of a partition that has had no event.
 const noWatermark = -1 << 62
 
-// pane returns the cell of the event's second and group.
-func (f *folder) pane(e *event.Event) *agg.Cell {
-	w := f.open
-	k := paneKey{start: floor(e.Time, 1e6) / 1e6, key: f.names.id(e.Text(event.Model), e.Text(event.Tenant))}
-	if k == w.last && w.cell != nil {
-		return w.cell
+// pane adds the event to its second and its group, of every set.
+func (f *folder) pane(e *event.Event, late bool) {
+	w, second := f.open, floor(e.Time, 1e6)/1e6
+	if w.panes == nil {
+		w.panes = make([]panes, len(f.names.sets))
 	}
-	c := w.panes[k]
-	if c == nil {
-		c = new(agg.Cell)
-		w.panes[k] = c
+	for i := range w.panes {
+		n := &f.names.sets[i]
+		v := n.valuesOf(e)
+		id, under := n.id(v)
+		if under != v {
+			w.over.note(&n.set, v, under, second)
+		}
+		w.panes[i].at(paneKey{second, id}).Add(e, late)
 	}
-	w.last, w.cell = k, c
-	return c
 }
 
-// deltas lists the panes of a unit.
-func (w *work) deltas(n *names) []delta {
-	ds := make([]delta, 0, len(w.panes))
-	for k, c := range w.panes {
-		ds = append(ds, delta{Start: k.start, Key: n.keys.names[k.key], Cell: c})
+// deltas lists the panes of one set of a unit.
+func (w *work) deltas(set int, n *names) []delta {
+	if w.panes == nil {
+		return nil
+	}
+	ds := make([]delta, 0, len(w.panes[set].cells))
+	for k, c := range w.panes[set].cells {
+		ds = append(ds, delta{Start: k.start, Key: n.sets[set].keys.names[k.key], Cell: c})
 	}
 	return ds
+}
+
+// payload is what the unit carries.
+func (w *work) payload(n *names) payload {
+	c := payload{deltas: w.deltas(0, n), users: w.spent, rules: w.partials.Blocks(), over: w.over}
+	for set := 1; set < len(w.panes); set++ {
+		c.further = append(c.further, setDeltas{n.sets[set].name, w.deltas(set, n)})
+	}
+	return c
 }
 
 // restart drops what is not counted and goes on behind what the chain says is. What others counted is read for its

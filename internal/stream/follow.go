@@ -90,16 +90,6 @@ func (l *lane) learnCut(h *header, f *folder, at time.Time) {
 	}
 }
 
-// credit adds what was folded to the windows, under mu; the cells belong to them afterwards.
-func (l *lane) credit(w *work, now int64) {
-	for k, c := range w.panes {
-		l.ladder.add(k.start, l.names.keys.names[k.key], c, now)
-	}
-	for start, users := range w.spent {
-		l.wallet.credit(finestSpend, start, users, now)
-	}
-}
-
 // count adds a unit to the ladder. The deltas of an own unit are still in memory; those of others are decoded.
 func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
 	now := at.Unix()
@@ -110,19 +100,19 @@ func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
 	}
 	l.mu.Lock()
 	if mine {
-		l.credit(f.pending, now)
+		l.credit(f.pending, l.names, now)
 	} else {
 		for _, body := range v.bodies {
-			if err := eachDelta(body, func(d delta) { l.ladder.add(d.Start, d.Key, d.Cell, now) }); err != nil {
-				l.log.Error("deltas of a counted unit are damaged", "error", err)
+			deltas, users := l.creditBody(body, now)
+			if deltas != nil {
+				l.log.Error("deltas of a counted unit are damaged", "error", deltas)
 			}
-			if err := eachSpender(body, func(start int64, user string, x spend) { l.wallet.add(start, user, x, now) }); err != nil {
-				l.log.Error("users of a counted unit are damaged", "error", err)
+			if users != nil {
+				l.log.Error("users of a counted unit are damaged", "error", users)
 			}
 		}
 	}
-	l.ladder.age(now)
-	l.wallet.age(now)
+	l.age(now)
 	l.mu.Unlock()
 	l.metrics.counted(&v.header, mine)
 	l.submit(v, mine, f)

@@ -29,9 +29,13 @@ func request(second int64, model string) *event.Event {
 
 // foldUnit folds log[from:to] as an owner would.
 func foldUnit(log []*event.Event, unit byte, from, to int) [][]byte {
-	cells := map[agg.Pane]*agg.Cell{}
+	type pane struct {
+		start int64
+		of    values
+	}
+	cells := map[pane]*agg.Cell{}
 	for _, e := range log[from:to] {
-		p := agg.Pane{Start: e.Time / 1e6, Key: agg.Key{Model: e.Text(event.Model)}}
+		p := pane{e.Time / 1e6, values{e.Text(event.Model)}}
 		if cells[p] == nil {
 			cells[p] = new(agg.Cell)
 		}
@@ -39,16 +43,16 @@ func foldUnit(log []*event.Event, unit byte, from, to int) [][]byte {
 	}
 	var ds []delta
 	for p, c := range cells {
-		ds = append(ds, delta{p.Start, p.Key, c})
+		ds = append(ds, delta{p.start, p.of, c})
 	}
 	h := header{Unit: [16]byte{unit}, Source: partition0, From: int64(from), To: int64(to), Watermark: int64(to)}
 	h.Tally.Records = int64(to - from)
-	return encodeUnit(h, ds, nil, nil)
+	return encodeUnit(h, payload{deltas: ds})
 }
 
 // readAll is what any reader makes of the records.
 func readAll(t *rapid.T, records [][]byte) (*journal, *ladder) {
-	j, l := newJournal(), newLadder(1000)
+	j, l := newJournal(), newLadder(1000, true)
 	for i, r := range records {
 		v, err := j.read(int64(i), r)
 		if err != nil {
@@ -66,15 +70,15 @@ func readAll(t *rapid.T, records [][]byte) (*journal, *ladder) {
 	return j, l
 }
 
-func contents(l *ladder) map[agg.Key][]byte {
-	sums := map[agg.Key]*agg.Cell{}
-	l.visit(-1<<40, 1<<40, func(k agg.Key, c *agg.Cell) {
+func contents(l *ladder) map[values][]byte {
+	sums := map[values]*agg.Cell{}
+	l.facts(-1<<40, 1<<40, func(k values, c *agg.Cell) {
 		if sums[k] == nil {
 			sums[k] = new(agg.Cell)
 		}
 		sums[k].Merge(c)
 	})
-	out := map[agg.Key][]byte{}
+	out := map[values][]byte{}
 	for k, c := range sums {
 		out[k] = c.Append(nil)
 	}
@@ -130,11 +134,11 @@ func TestJournalCountsEachOffsetOnce(t *testing.T) {
 				t.Fatalf("tally says %d records, the chain ends at %d", c.Tally.Records, to)
 			}
 		}
-		want := newLadder(1000)
+		want := newLadder(1000, true)
 		for _, e := range log[:to] {
 			c := new(agg.Cell)
 			c.Add(e, false)
-			want.add(e.Time/1e6, agg.Key{Model: e.Text(event.Model)}, c, 0)
+			want.add(e.Time/1e6, values{e.Text(event.Model)}, c, 0)
 		}
 		if got, want := contents(l), contents(want); !maps.EqualFunc(got, want, bytes.Equal) {
 			t.Fatalf("the readers do not see the fold of the first %d events", to)
@@ -162,9 +166,9 @@ func TestUnitInPartsJoins(t *testing.T) {
 			e.SetText(event.UserID, string(rune('a'+u))+string(rune(i)))
 			c.Add(e, false)
 		}
-		ds = append(ds, delta{int64(i), agg.Key{Model: "m"}, c})
+		ds = append(ds, delta{int64(i), values{"m"}, c})
 	}
-	values := encodeUnit(header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 120_000}, ds, nil, nil)
+	values := encodeUnit(header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 120_000}, payload{deltas: ds})
 	if len(values) < 2 {
 		t.Fatalf("%d parts, the test wants several", len(values))
 	}
@@ -202,12 +206,21 @@ func TestUnitSections(t *testing.T) {
 	blocks := [][]byte{[]byte("first"), bytes.Repeat([]byte("b"), maxPart/3), bytes.Repeat([]byte("c"), maxPart/3), []byte("last")}
 	c := new(agg.Cell)
 	c.Add(request(1, "m"), false)
+	further := []setDeltas{{set: "endpoint"}, {set: "user_id+host"}}
+	for second := range int64(9000) {
+		further[0].deltas = append(further[0].deltas, delta{second, values{"/v1/chat/completions"}, c})
+		further[1].deltas = append(further[1].deltas, delta{second, values{"user", "host"}, c})
+	}
+	over := overflow{}
+	for second := range int64(100) {
+		over.of(dimSpan{"model", 60 * second}).Add(fmt.Sprint(second))
+	}
 	h := header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 1, Arrival: 77}
-	values := encodeUnit(h, []delta{{1, agg.Key{Model: "m"}, c}}, users, blocks)
+	values := encodeUnit(h, payload{deltas: []delta{{1, values{"m"}, c}}, users: users, rules: blocks, further: further, over: over})
 	if len(values) < 3 {
 		t.Fatalf("%d parts, the test wants several", len(values))
 	}
-	deltas, spent := 0, 0
+	deltas, spent, spots, sets := 0, 0, 0, map[string]int{}
 	var got [][]byte
 	for _, v := range values {
 		if len(v) > 2*maxPart {
@@ -221,11 +234,24 @@ func TestUnitSections(t *testing.T) {
 			eachDelta(body, func(delta) { deltas++ }),
 			eachSpender(body, func(int64, string, spend) { spent++ }),
 			eachRules(body, func(b []byte) { got = append(got, b) }),
+			eachFurther(body, func(set string, d delta) {
+				if (d.Key[1] == "host") == (set == "user_id+host") && d.Cell.Equal(c) {
+					sets[set]++
+				}
+			}),
+			eachSpot(body, func(at dimSpan, d *agg.Distinct) {
+				if at.dimension == "model" && d.Count() == 1 {
+					spots++
+				}
+			}),
 		} {
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
+	}
+	if sets["endpoint"] != 9000 || sets["user_id+host"] != 9000 || spots != 100 {
+		t.Errorf("%v of the further sets, %d spans of what overflowed", sets, spots)
 	}
 	if deltas != 1 || spent != 300*90 || !slices.EqualFunc(got, blocks, bytes.Equal) {
 		t.Errorf("%d deltas, %d users, %d blocks", deltas, spent, len(got))
@@ -236,7 +262,7 @@ func TestUnitSections(t *testing.T) {
 func TestOlderUnits(t *testing.T) {
 	c := new(agg.Cell)
 	c.Add(request(1, "m"), false)
-	deltas := encodeDeltas([]delta{{1, agg.Key{Model: "m"}, c}})[0]
+	deltas := encodeDeltas([]delta{{1, values{"m"}, c}}, maxPart)[0]
 	u := &spenders{}
 	u.take("u", spend{requests: 1}, 1)
 	users := appendSpenders(binary.AppendVarint(nil, 10), u)
@@ -273,6 +299,8 @@ func FuzzDecodeUnit(f *testing.F) {
 			_ = eachDelta(body, func(delta) {})
 			_ = eachSpender(body, func(int64, string, spend) {})
 			_ = eachRules(body, func([]byte) {})
+			_ = eachFurther(body, func(string, delta) {})
+			_ = eachSpot(body, func(dimSpan, *agg.Distinct) {})
 		}
 		_, _ = newJournal().read(0, data)
 		if r, err := decodeSnapshot(data, &Config{LadderCells: 100, FilterBytes: 1 << 16}); err == nil {

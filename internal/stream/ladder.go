@@ -2,7 +2,6 @@ package stream
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
@@ -13,6 +12,7 @@ import (
 type ladder struct {
 	hours map[int64]*node
 	keys  keys
+	board []who // numbers of the keys on the board of the set, as far as a question has needed them
 	// queues name the nodes with groups of their own at each resolution, oldest arrival first; cells counts the groups.
 	queues [len(spans)][]*node
 	cells  [len(spans)]int
@@ -22,39 +22,49 @@ type ladder struct {
 // keep is how long a resolution is kept after the last arrival, in seconds; the finest last.
 var keep = [len(spans)]int64{400 * 24 * 3600, 14 * 24 * 3600, 6 * 3600, 15 * 60}
 
-func newLadder(limit int) *ladder {
-	return &ladder{hours: map[int64]*node{}, keys: keys{ids: map[agg.Key]uint32{}}, limit: limit}
+func newLadder(limit int, pairs bool) *ladder {
+	return &ladder{hours: map[int64]*node{}, keys: newKeys(pairs), limit: limit}
 }
 
 // add takes what second start gained in a group; the cell belongs to the ladder afterwards.
-func (l *ladder) add(start int64, key agg.Key, cell *agg.Cell, now int64) {
-	l.insert(start, finest, l.keys.id(key), cell, now)
+func (l *ladder) add(start int64, v values, cell *agg.Cell, now int64) {
+	l.insert(start, finest, l.keys.id(v), cell, now)
 }
 
-// insert puts a cell at one resolution and marks the sums above as stale.
-func (l *ladder) insert(start int64, level int, key uint32, cell *agg.Cell, arrived int64) {
+// insert puts a cell at one resolution.
+func (l *ladder) insert(start int64, level int, w who, cell *agg.Cell, arrived int64) {
+	n := l.reach(start, level, arrived, groups{{who: w}})
+	n.margins = nil
+	if n.own.take(w, cell) {
+		l.cells[level]++
+	}
+}
+
+// reach returns the node that holds second start at a resolution, made when it is missing, and leaves out all sums that change when it
+// takes some groups.
+func (l *ladder) reach(start int64, level int, arrived int64, more groups) *node {
 	h := floor(start, spans[0])
 	n := l.hours[h]
 	if n == nil {
 		n = &node{start: h}
 		l.hours[h] = n
 	}
-	n.touch(arrived)
+	n.touch(arrived, more, &l.keys)
 	for n.level < level {
 		n = n.child(start)
-		n.touch(arrived)
+		n.touch(arrived, more, &l.keys)
 	}
 	if len(n.own) == 0 {
 		l.queues[level] = append(l.queues[level], n)
 	}
-	if n.own.take(key, cell) {
-		l.cells[level]++
-	}
+	return n
 }
 
-func (n *node) touch(now int64) {
+func (n *node) touch(now int64, more groups, k *keys) {
 	n.arrived = max(n.arrived, now)
-	n.sum = nil
+	for i := range more {
+		n.changed(more[i].who, k)
+	}
 }
 
 // age moves what arrived too long ago, or no longer fits, to the next coarser resolution, and forgets what the coarsest no
@@ -76,15 +86,19 @@ func (l *ladder) age(now int64) {
 	}
 }
 
-// collapse moves the groups of n to the node above it.
+// collapse moves the groups of n to the node above it, whose sums, and those further above, stay what they are.
 func (l *ladder) collapse(n *node) {
 	l.cells[n.level] -= len(n.own)
-	own := n.own
-	n.own = nil
+	own, margins := n.own, n.margins
+	n.own, n.margins = nil, nil
+	for i := range own {
+		n.changed(own[i].who, &l.keys)
+	}
 	if n.level > 0 {
-		for _, g := range own {
-			l.insert(n.start, n.level-1, g.key, g.cell, n.arrived)
-		}
+		above := l.reach(n.start, n.level-1, n.arrived, nil)
+		l.cells[above.level] -= len(above.own)
+		above.absorb(own, margins)
+		l.cells[above.level] += len(above.own)
 	}
 	l.prune(l.hours[floor(n.start, spans[0])], n)
 }
@@ -94,8 +108,8 @@ func (l *ladder) prune(root, n *node) {
 	if root == nil {
 		return
 	}
-	if root == n || root.drop(n) {
-		root.sum = nil
+	if root != n {
+		root.drop(n)
 	}
 	if len(root.own) == 0 && len(root.kids) == 0 {
 		delete(l.hours, root.start)
@@ -109,9 +123,11 @@ func (n *node) drop(gone *node) bool {
 			continue
 		}
 		if k == gone || k.drop(gone) {
-			k.sum, n.sum = nil, nil
 			if len(k.own) == 0 && len(k.kids) == 0 {
 				n.kids = slices.Delete(n.kids, i, i+1)
+			}
+			if len(n.kids) == 0 {
+				n.sums = nil
 			}
 			return true
 		}
@@ -134,40 +150,74 @@ func (l *ladder) widen(from, to int64) (int64, int64) {
 	}
 }
 
-// visit calls fn with every group that lies within [from, to), whose edges widen has moved.
-func (l *ladder) visit(from, to int64, fn func(agg.Key, *agg.Cell)) {
-	each := func(gs groups) {
-		for _, g := range gs {
-			fn(l.keys.names[g.key], g.cell)
-		}
-	}
+// visit calls fn with the nodes that make up [from, to), whose edges widen has moved.
+func (l *ladder) visit(from, to int64, fn func(*node)) {
 	if (to-from)/spans[0] > int64(len(l.hours)) {
 		for _, n := range l.hours {
-			n.visit(from, to, each)
+			n.visit(from, to, fn)
 		}
 		return
 	}
 	for h := floor(from, spans[0]); h < to; h += spans[0] {
 		if n := l.hours[h]; n != nil {
-			n.visit(from, to, each)
+			n.visit(from, to, fn)
 		}
 	}
 }
 
-// keys numbers the keys of a ladder or folder.
-type keys struct {
-	ids   map[agg.Key]uint32
-	names []agg.Key
+// facts calls fn with every cell within [from, to), whose edges widen has moved.
+func (l *ladder) facts(from, to int64, fn func(values, *agg.Cell)) {
+	l.visit(from, to, func(n *node) {
+		n.facts(func(own groups) {
+			for _, g := range own {
+				fn(l.keys.names[g.who], g.cell)
+			}
+		})
+	})
 }
 
-// id returns the number of a key, whose text is copied when it is new.
-func (k *keys) id(key agg.Key) uint32 {
-	if id, ok := k.ids[key]; ok {
-		return id
-	}
-	key = agg.Key{Model: strings.Clone(key.Model), Tenant: strings.Clone(key.Tenant)}
-	id := uint32(len(k.names))
-	k.ids[key] = id
-	k.names = append(k.names, key)
-	return id
+// sizes calls fn with the size of every fact within [from, to), whose edges widen has moved.
+func (l *ladder) sizes(from, to int64, fn func(who, size)) {
+	l.visit(from, to, func(n *node) {
+		n.facts(func(own groups) {
+			for i := range own {
+				fn(own[i].who, own[i].size)
+			}
+		})
+	})
 }
+
+// sum adds what is held of a group within [from, to) to into.
+func (l *ladder) sum(from, to int64, w who, into *agg.Cell) {
+	l.visit(from, to, func(n *node) {
+		if c := n.cell(w, &l.keys); c != nil {
+			into.Merge(c)
+		}
+	})
+}
+
+// settle makes the sums over margins of what came lately and is at rest, newest first, so that no question waits for them. It does a
+// bounded piece of work a call.
+func (l *ladder) settle(now int64) {
+	if l.keys.summed > l.limit { // somebody has asked for everything there is
+		for _, n := range l.hours {
+			n.forget()
+		}
+		l.keys.summed = 0
+	}
+	made := 0
+	for level := finest; level >= 0; level-- {
+		queue := l.queues[level]
+		for i := len(queue) - 1; i >= 0 && made < settledAtOnce; i-- {
+			if n := queue[i]; n.margins == nil && n.arrived+restAfter <= now {
+				n.addUp(&l.keys)
+				made += len(n.own)
+			}
+		}
+	}
+}
+
+const (
+	settledAtOnce = 10_000 // cells
+	restAfter     = 2      // seconds
+)

@@ -52,9 +52,8 @@ type lane struct {
 	cuts     []cutNote
 	sought   map[source]int // seeks asked for and not yet answered
 
-	mu       sync.Mutex
-	ladder   *ladder
-	wallet   *wallet
+	mu sync.Mutex
+	windows
 	progress map[source]progress // for queries: a copy of what the chains and folders say
 	refused  error               // why the last unit could not be written
 
@@ -73,7 +72,7 @@ func newLane(number int32, cfg *Config, log *slog.Logger, m *metrics) *lane {
 	return &lane{
 		number: number, cfg: cfg, log: log, metrics: m,
 		input: make(chan inputBatch, 4), records: make(chan bus.PartitionBatch, 4), calls: make(chan func()), acks: newMailbox(),
-		folders: map[source]*folder{}, filters: map[source]*filter{}, names: newNames(cfg), journal: newJournal(), ladder: newLadder(cfg.LadderCells), wallet: newWallet(),
+		folders: map[source]*folder{}, filters: map[source]*filter{}, names: newNames(cfg), journal: newJournal(), windows: newWindows(cfg),
 		progress: map[source]progress{}, sought: map[source]int{}, lastSnapshot: time.Now(), caught: make(chan struct{}),
 	}
 }
@@ -165,7 +164,7 @@ func (l *lane) run(ctx, drain context.Context) error {
 // before anything that came behind the cut.
 func (l *lane) full() bool {
 	for _, f := range l.folders {
-		if f.shorter != nil || f.open.back() || f.open.header.Tally.Records > maxOpenRows || len(f.open.panes) > maxOpenPane || f.open.partials.Len() > maxOpenPartials {
+		if f.shorter != nil || f.open.back() || f.open.header.Tally.Records > maxOpenRows || f.open.cells() > maxOpenPane || f.open.partials.Len() > maxOpenPartials {
 			return true
 		}
 	}
@@ -181,21 +180,21 @@ func (l *lane) settled() bool {
 	return true
 }
 
-// window adds every group within [from, to) to into.
+// window adds every group of the first set within [from, to) to into.
 func (l *lane) window(from, to int64, into map[agg.Key]*agg.Cell) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ladder.visit(from, to, func(k agg.Key, c *agg.Cell) {
-		if have := into[k]; have != nil {
+	l.ladders[0].facts(from, to, func(v values, c *agg.Cell) {
+		if have := into[v.modelTenant()]; have != nil {
 			have.Merge(c)
 		} else {
-			into[k] = c.Clone()
+			into[v.modelTenant()] = c.Clone()
 		}
 	})
 }
 
-func (l *lane) widen(from, to int64) (int64, int64) {
+func (l *lane) widen(set int, from, to int64) (int64, int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ladder.widen(from, to)
+	return l.ladders[set].widen(from, to)
 }

@@ -19,41 +19,76 @@ type node struct {
 	arrived int64 // unix second when something last arrived here or below
 	own     groups
 	kids    []*node // by start
-	sum     groups  // merge of own and kids; nil when it must be made anew
+	margins groups  // of own: sums by one value alone, and of all; nil when they must be made anew
+	// sums are cells of own and kids merged, of what somebody has asked for; nil = there is nothing. What changes is left out until
+	// it is asked for again, so that what arrives costs the same whoever asks.
+	sums map[who]*agg.Cell
 }
 
-// groups are the cells of one node by key number, ascending.
+// groups are the cells of one node, ascending.
 type groups []group
 
 type group struct {
-	key  uint32
+	who  who
+	lent bool // the cell is that of another group: not to be changed here
+	size size // of the cell, so that groups are ranked without looking at their cells
 	cell *agg.Cell
 }
 
-func (g groups) at(key uint32) (int, bool) {
-	return slices.BinarySearchFunc(g, key, func(e group, k uint32) int { return int(e.key) - int(k) })
+// size is what groups are ranked by.
+type size struct{ requests, events uint64 }
+
+func (s *size) add(o size) {
+	s.requests += o.requests
+	s.events += o.events
 }
 
-// take merges cell into the group of key; a new group takes the cell itself.
-func (g *groups) take(key uint32, cell *agg.Cell) (isNew bool) {
-	i, found := g.at(key)
+func sizeOf(c *agg.Cell) size { return size{c.Requests, c.Events} }
+
+func (g groups) at(w who) (int, bool) {
+	return slices.BinarySearchFunc(g, w, func(e group, w who) int { return int(e.who) - int(w) })
+}
+
+// cell is that of a group, nil when there is none.
+func (g groups) cell(w who) *agg.Cell {
+	if i, found := g.at(w); found {
+		return g[i].cell
+	}
+	return nil
+}
+
+// take merges cell into the group; a new group takes the cell itself.
+func (g *groups) take(w who, cell *agg.Cell) (isNew bool) {
+	i, found := g.at(w)
 	if found {
+		(*g)[i].size.add(sizeOf(cell))
 		(*g)[i].cell.Merge(cell)
 		return false
 	}
-	*g = slices.Insert(*g, i, group{key, cell})
+	*g = slices.Insert(*g, i, group{who: w, size: sizeOf(cell), cell: cell})
 	return true
 }
 
-// merge adds all groups of o, copying those that are new.
-func (g *groups) merge(o groups) {
-	for _, e := range o {
-		if i, found := g.at(e.key); found {
-			(*g)[i].cell.Merge(e.cell)
-		} else {
-			*g = slices.Insert(*g, i, group{e.key, e.cell.Clone()})
+// takeAll takes the groups of another node in one pass.
+func (g *groups) takeAll(more groups) {
+	if len(*g) == 0 {
+		*g = more
+		return
+	}
+	have, both := *g, make(groups, 0, len(*g)+len(more))
+	for len(have) > 0 && len(more) > 0 {
+		switch {
+		case have[0].who < more[0].who:
+			both, have = append(both, have[0]), have[1:]
+		case have[0].who > more[0].who:
+			both, more = append(both, more[0]), more[1:]
+		default:
+			have[0].size.add(more[0].size)
+			have[0].cell.Merge(more[0].cell)
+			both, have, more = append(both, have[0]), have[1:], more[1:]
 		}
 	}
+	*g = append(append(both, have...), more...)
 }
 
 func (n *node) end() int64 { return n.start + spans[n.level] }
@@ -75,35 +110,132 @@ func (n *node) child(t int64) *node {
 	return n.kids[i]
 }
 
-// total returns the merge of everything in n. The result belongs to n.
-func (n *node) total() groups {
+// cell is what n holds of a group, nil when that is nothing. It belongs to n.
+func (n *node) cell(w who, k *keys) *agg.Cell {
 	if len(n.kids) == 0 {
-		return n.own
+		return n.held(w, k)
 	}
-	if len(n.own) == 0 && len(n.kids) == 1 {
-		return n.kids[0].total()
+	if c, known := n.sums[w]; known {
+		return c
 	}
-	if n.sum == nil {
-		n.sum.merge(n.own)
-		for _, k := range n.kids {
-			n.sum.merge(k.total())
+	sum, mine := n.held(w, k), false
+	for _, kid := range n.kids {
+		c := kid.cell(w, k)
+		switch {
+		case c == nil:
+		case sum == nil:
+			sum = c
+		case mine:
+			sum.Merge(c)
+		default:
+			sum, mine = sum.Clone(), true
+			sum.Merge(c)
 		}
 	}
-	return n.sum
+	if n.sums == nil {
+		n.sums = map[who]*agg.Cell{}
+	}
+	n.sums[w] = sum
+	k.summed++
+	return sum
 }
 
-// visit calls fn with the groups of everything within [from, to), whose edges widen has moved so that no coarse node lies
-// across them.
-func (n *node) visit(from, to int64, fn func(groups)) {
+// held is what n holds of a group at its own resolution.
+func (n *node) held(w who, k *keys) *agg.Cell {
+	if w.whole() {
+		return n.own.cell(w)
+	}
+	n.addUp(k)
+	return n.margins.cell(w)
+}
+
+// addUp makes the sums of own by one value alone, and of all. A sum of one cell is that cell.
+func (n *node) addUp(k *keys) {
+	if n.margins != nil || len(n.own) == 0 {
+		return
+	}
+	at := map[who]int{}
+	for _, g := range n.own {
+		for _, w := range k.margins(g.who) {
+			i, known := at[w]
+			if !known {
+				at[w] = len(n.margins)
+				n.margins = append(n.margins, group{w, true, g.size, g.cell})
+				continue
+			}
+			m := &n.margins[i]
+			m.keep()
+			m.size.add(g.size)
+			m.cell.Merge(g.cell)
+		}
+	}
+	slices.SortFunc(n.margins, func(a, b group) int { return int(a.who) - int(b.who) })
+}
+
+// keep gives a group a cell of its own.
+func (g *group) keep() {
+	if g.lent {
+		g.cell, g.lent = g.cell.Clone(), false
+	}
+}
+
+// absorb takes the groups of a node below, and its sums where both have them.
+func (n *node) absorb(own, margins groups) {
+	if margins == nil || n.margins == nil && len(n.own) > 0 {
+		n.margins = nil
+		n.own.takeAll(own)
+		return
+	}
+	for _, sums := range []groups{n.margins, margins} { // what they were lent changes, or is taken
+		for i := range sums {
+			sums[i].keep()
+		}
+	}
+	n.own.takeAll(own)
+	n.margins.takeAll(margins)
+}
+
+// changed leaves out the sums in which a group takes part.
+func (n *node) changed(w who, k *keys) {
+	if len(n.sums) == 0 {
+		return
+	}
+	delete(n.sums, w)
+	for _, m := range k.margins(w) {
+		delete(n.sums, m)
+	}
+}
+
+// visit calls fn with the nodes that make up everything within [from, to), whose edges widen has moved so that no coarse node
+// lies across them.
+func (n *node) visit(from, to int64, fn func(*node)) {
 	if n.start >= to || n.end() <= from {
 		return
 	}
 	if from <= n.start && n.end() <= to {
-		fn(n.total())
+		fn(n)
 		return
 	}
 	for _, k := range n.kids {
 		k.visit(from, to, fn)
+	}
+}
+
+// facts calls fn with what n and the nodes below hold at their own resolution.
+func (n *node) facts(fn func(groups)) {
+	if len(n.own) > 0 {
+		fn(n.own)
+	}
+	for _, k := range n.kids {
+		k.facts(fn)
+	}
+}
+
+// forget drops all sums of n and below.
+func (n *node) forget() {
+	n.sums = nil
+	for _, k := range n.kids {
+		k.forget()
 	}
 }
 

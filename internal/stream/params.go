@@ -3,6 +3,7 @@ package stream
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,17 +13,6 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
-
-// dimensions are what groups and filters may name.
-var dimensions = []string{"model", "tenant"}
-
-// of is the value of a dimension in a key.
-func of(k agg.Key, dimension string) string {
-	if dimension == "tenant" {
-		return k.Tenant
-	}
-	return k.Model
-}
 
 // params reads the query of a question and gathers everything that is wrong with it.
 type params struct {
@@ -72,8 +62,8 @@ func (p *params) groupBy() (by []string) {
 		return nil
 	}
 	for dim := range strings.SplitSeq(p.Get("group_by"), ",") {
-		if !slices.Contains(dimensions, dim) {
-			p.refuse("group_by", "group_by=%q: unknown dimension %q, known are %s", clip(p.Get("group_by")), clip(dim), strings.Join(dimensions, " and "))
+		if !slices.Contains(dimensionNames(), dim) {
+			p.refuse("group_by", "group_by=%q: unknown dimension %q, known are %s", clip(p.Get("group_by")), clip(dim), strings.Join(dimensionNames(), ", "))
 		} else if !slices.Contains(by, dim) {
 			by = append(by, dim)
 		}
@@ -84,24 +74,68 @@ func (p *params) groupBy() (by []string) {
 // filter reads the values that dimensions must have.
 func (p *params) filter() filterOf {
 	f := filterOf{}
-	for _, dim := range dimensions {
-		if v := p.Get(dim); v != "" {
-			f[dim] = v
+	for _, dim := range vocabulary {
+		if v := p.Get(dim.name); v != "" {
+			f[dim.name] = v
 		}
 	}
 	return f
 }
 
-// filterOf holds, by dimension, the value that a key must have.
+// filterOf holds, by dimension, the value that a group must have.
 type filterOf map[string]string
 
-func (f filterOf) lets(k agg.Key) bool {
-	for dim, v := range f {
-		if of(k, dim) != v {
-			return false
+func (f filterOf) names() []string { return slices.Sorted(maps.Keys(f)) }
+
+// values are those of a set that the filter names.
+func (f filterOf) values(s *set) (v values) {
+	for name, value := range f {
+		v[s.place(name)] = value
+	}
+	return v
+}
+
+// of tells whether the filter lets values of a set through.
+func (f filterOf) of(s *set) func(values) bool {
+	want, asked := f.values(s), [2]bool{}
+	for name := range f {
+		asked[s.place(name)] = true
+	}
+	return func(v values) bool { return (!asked[0] || v[0] == want[0]) && (!asked[1] || v[1] == want[1]) }
+}
+
+// plan chooses the set that answers a question: one that has all its dimensions, and as few others as can be.
+func (s *Service) plan(p *params, q *question) {
+	needs := q.needs()
+	q.set = -1
+	for i := range s.sets {
+		if st := &s.sets[i]; st.covers(needs) && (q.set < 0 || len(st.dims) < len(s.sets[q.set].dims) && len(needs) > 0) {
+			q.set = i
 		}
 	}
-	return true
+	if q.set >= 0 {
+		return
+	}
+	q.set = 0
+	name := "group_by"
+	if len(q.groupBy) == 0 {
+		name = needs[0]
+	}
+	switch {
+	case len(needs) > 2:
+		p.refuse(name, "%s: at most two dimensions are kept apart together, in groups and filters", strings.Join(needs, " and "))
+	default:
+		p.refuse(name, "%s is not kept apart here: add %q to event_processing.dimensions (EVENT_PROCESSING_DIMENSIONS); kept are %s", strings.Join(needs, " and "), strings.Join(needs, "+"), s.setNames())
+	}
+	q.groupBy, q.filter = nil, nil
+}
+
+func (s *Service) setNames() string {
+	var names []string
+	for i := range s.sets {
+		names = append(names, s.sets[i].name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // metrics reads a list of names.

@@ -91,14 +91,13 @@ func (l *lane) absorb(f *folder) {
 	}
 	p.open.side = nil
 	done := f.next >= p.end
-	if !done && len(p.open.panes) < maxOpenPane {
+	if !done && p.open.cells() < maxOpenPane {
 		return
 	}
 	c, now := l.journal.chains[f.src], time.Now().Unix()
 	l.mu.Lock()
-	l.credit(p.open, now)
-	l.ladder.age(now)
-	l.wallet.age(now)
+	l.credit(p.open, l.names, now)
+	l.age(now)
 	l.mu.Unlock()
 	c.Tally.add(&p.open.header.Tally)
 	p.folder.begin(p.next)

@@ -52,7 +52,6 @@ func (l *lane) publish(f *folder) {
 func (p *progress) tell(c *chain) {
 	p.Arrival = c.Arrival
 	p.Counted, p.Watermark, p.Idle, p.Lost, p.GapReason, p.Tally = c.To, c.Watermark, c.Idle, c.Lost, c.GapReason, c.Tally
-	p.Tally.LateBySource = nil
 }
 
 // progressOf copies what is known of the lane's partitions.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"math"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -19,26 +20,30 @@ type Result struct {
 	Final        bool      // the watermark has passed the end by more than the lateness
 }
 
-// Query merges what is counted within a span. The cells belong to the caller.
+// Query merges what is counted within a span, by model and tenant. The cells belong to the caller.
 func (s *Service) Query(want Span) Result {
-	lanes := s.allLanes()
-	span := want
-	for {
-		was := span
+	r := s.about(want, 0)
+	r.Groups = map[agg.Key]*agg.Cell{}
+	for _, l := range s.allLanes() {
+		l.window(r.Span.Start, r.Span.End, r.Groups)
+	}
+	return r
+}
+
+// about widens a span to the edges of what the panes of some sets can tell apart, and says what is known of it.
+func (s *Service) about(want Span, sets ...int) Result {
+	lanes, span := s.allLanes(), want
+	for was := (Span{}); was != span; {
+		was = span
 		for _, l := range lanes {
-			span.Start, span.End = l.widen(span.Start, span.End)
-		}
-		if span == was {
-			break
+			for _, set := range sets {
+				span.Start, span.End = l.widen(set, span.Start, span.End)
+			}
 		}
 	}
-	r := Result{Span: span, Widened: span != want, Groups: map[agg.Key]*agg.Cell{}}
-	for _, l := range lanes {
-		l.window(span.Start, span.End, r.Groups)
-	}
-	now := time.Now()
+	r := Result{Span: span, Widened: span != want}
 	parts := s.partitions()
-	low := watermark(values(parts), s.cfg.Disorder, now)
+	low := watermark(known(parts), s.cfg.Disorder, time.Now())
 	if low != noWatermark {
 		r.Watermark = time.UnixMicro(low).UTC()
 	}
@@ -49,20 +54,16 @@ func (s *Service) Query(want Span) Result {
 
 // Window merges what is counted in [from, to), taken in whole seconds: of everything, and of each model that has requests.
 func (s *Service) Window(from, to time.Time) (overall *agg.Cell, models map[string]*agg.Cell, watermark time.Time, completeness float64) {
-	r := s.Query(Span{Start: from.Unix(), End: ceilSecond(to)})
-	overall, models = new(agg.Cell), map[string]*agg.Cell{}
-	for k, c := range r.Groups {
-		overall.Merge(c)
-		if k.Model == "" {
-			continue
-		}
-		if have := models[k.Model]; have != nil {
-			have.Merge(c)
-		} else {
-			models[k.Model] = c
+	r := s.about(Span{Start: from.Unix(), End: ceilSecond(to)}, 0)
+	q := question{groupBy: []string{"model"}, limit: math.MaxInt32}
+	models = map[string]*agg.Cell{}
+	groups, _ := s.page(&q, r.Span)
+	for _, g := range groups {
+		if g.values[0] != "" {
+			models[g.values[0]] = g.cell
 		}
 	}
-	return overall, models, r.Watermark, r.Completeness
+	return s.overall(&q, r.Span), models, r.Watermark, r.Completeness
 }
 
 func ceilSecond(t time.Time) int64 {
@@ -72,7 +73,7 @@ func ceilSecond(t time.Time) int64 {
 	return t.Unix()
 }
 
-func values[K comparable, V any](m map[K]V) []V {
+func known[K comparable, V any](m map[K]V) []V {
 	out := make([]V, 0, len(m))
 	for _, v := range m {
 		out = append(out, v)
@@ -82,7 +83,7 @@ func values[K comparable, V any](m map[K]V) []V {
 
 // lag is how far the watermark is behind the clock; 0 when nothing was seen.
 func (s *Service) lag() time.Duration {
-	low := watermark(values(s.partitions()), s.cfg.Disorder, time.Now())
+	low := watermark(known(s.partitions()), s.cfg.Disorder, time.Now())
 	if low == noWatermark {
 		return 0
 	}

@@ -321,7 +321,7 @@ func (h *handFed) other(from, to int64, g *gap) {
 	h.t.Helper()
 	u := newWork(requests0, from).header
 	u.To, u.Gap = to, g
-	for _, v := range encodeUnit(u, nil, nil, nil) {
+	for _, v := range encodeUnit(u, payload{}) {
 		if err := h.follow(bus.PartitionBatch{Next: h.journal.next + 1, Messages: []*bus.Message{{Offset: h.journal.next, Timestamp: time.Unix(1000, 0), Value: v}}}); err != nil {
 			h.t.Fatal(err)
 		}

@@ -55,6 +55,7 @@ func (s *Service) getSeries(w http.ResponseWriter, r *http.Request) {
 		from = to.Add(-time.Hour)
 	}
 	span := Span{from.Unix(), ceilSecond(to)}
+	s.plan(&p, &q)
 	switch {
 	case len(p.bad) > 0:
 	case span.End <= span.Start:
@@ -68,15 +69,15 @@ func (s *Service) getSeries(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, p.bad[0].Detail, p.bad...)
 		return
 	}
-	span, step = s.steps(span, step)
+	span, step = s.steps(q.set, span, step)
 	httpx.JSON(w, http.StatusOK, seriesAnswer{time.Unix(span.Start, 0).UTC(), time.Unix(span.End, 0).UTC(), step, s.series(span, step, metrics, q)})
 }
 
 // steps widens a span outwards, and its steps, to what the panes of that time can tell apart.
-func (s *Service) steps(span Span, step int64) (Span, int64) {
+func (s *Service) steps(set int, span Span, step int64) (Span, int64) {
 	coarsest := int64(1)
 	for _, l := range s.allLanes() {
-		coarsest = max(coarsest, l.coarsest(span.Start, span.End))
+		coarsest = max(coarsest, l.coarsest(set, span.Start, span.End))
 	}
 	if coarsest > 1 {
 		step = (step + coarsest - 1) / coarsest * coarsest
@@ -88,35 +89,20 @@ func (s *Service) steps(span Span, step int64) (Span, int64) {
 
 // series merges the panes of each step. The groups are those of the whole span, busiest first.
 func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question) []line {
-	groups := []keyed{{}}
+	st := &s.sets[q.set]
+	groups := []named{{q.filter.values(st), st.which(q.filter.names())}}
 	if q.groupBy != nil {
-		_, groups = q.group(s.merged(span))
-		groups = groups[:min(len(groups), maxLines)]
+		which, b := st.which(q.needs()), s.boards[q.set]
+		groups = b.names(b.best(s.rank(&q, span, which), maxLines, which), which)
 	}
 	lines := make([]line, 0, len(groups)*len(metrics))
-	place := map[agg.Key]int{}
-	for i, g := range groups {
-		place[g.key] = i
+	for _, g := range groups {
 		for _, m := range metrics {
-			lines = append(lines, line{m.Name, shown(g.key, q.groupBy), make([]point, 0, (span.End-span.Start)/step)})
+			lines = append(lines, line{m.Name, st.shown(g.values, q.groupBy), make([]point, 0, (span.End-span.Start)/step)})
 		}
 	}
-	empty := new(agg.Cell)
 	for at := span.Start; at < span.End; at += step {
-		cells := make([]*agg.Cell, len(groups))
-		overall, by := q.group(s.merged(Span{at, at + step}))
-		if q.groupBy == nil {
-			cells[0] = overall
-		}
-		for _, g := range by {
-			if i, ok := place[g.key]; ok {
-				cells[i] = g.cell
-			}
-		}
-		for i, c := range cells {
-			if c == nil {
-				c = empty
-			}
+		for i, c := range s.cells(q.set, Span{at, at + step}, groups...) {
 			for k, m := range metrics {
 				x := point{At: at}
 				if v, ok := m.Of(c, float64(step)); ok {
@@ -130,19 +116,10 @@ func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question
 	return lines
 }
 
-// merged adds up every group within a span, whose edges are those of panes.
-func (s *Service) merged(span Span) map[agg.Key]*agg.Cell {
-	into := map[agg.Key]*agg.Cell{}
-	for _, l := range s.allLanes() {
-		l.window(span.Start, span.End, into)
-	}
-	return into
-}
-
-func (l *lane) coarsest(from, to int64) int64 {
+func (l *lane) coarsest(set int, from, to int64) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ladder.coarsest(from, to)
+	return l.ladders[set].coarsest(from, to)
 }
 
 // coarsest is the span in seconds of the largest pane that holds something within [from, to).

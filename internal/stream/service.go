@@ -53,6 +53,9 @@ type Service struct {
 	judge   *judge // nil = no rules
 	arrived *arrivals
 	duties  *duties
+	sets    []set // of dimensions
+	boards  []*board
+	wrong   error // with the settings
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -70,6 +73,10 @@ type Service struct {
 // New makes a service that reads and writes through b.
 func New(cfg Config, b *bus.Bus, opts Options) *Service {
 	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now(), duties: newDuties()}
+	s.sets, s.wrong = cfg.sets()
+	for i := range s.sets {
+		s.boards = append(s.boards, newBoard(&s.sets[i]))
+	}
 	s.metrics = newMetrics(opts.Registry, s)
 	if opts.Rules != nil {
 		s.judge, s.arrived = newJudge(s), &arrivals{cells: map[agg.Key]*agg.Cell{}}
@@ -83,6 +90,9 @@ func (s *Service) Ready() <-chan struct{} { return s.ready }
 // Run works until ctx ends; then what was folded is sent, counted and kept in a snapshot. Trouble with the topics does not
 // end it once it was ready: it says so in its health and begins again.
 func (s *Service) Run(ctx context.Context) error {
+	if s.wrong != nil {
+		return s.wrong
+	}
 	snapshots := make(chan snapshotFile, 64)
 	var writer sync.WaitGroup
 	writer.Go(func() { s.keepSnapshots(snapshots) })

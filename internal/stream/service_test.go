@@ -175,14 +175,18 @@ func TestRubbishGoesToTheDeadLettersOnce(t *testing.T) {
 
 func TestManyModelsCostBoundedMemory(t *testing.T) {
 	c := testConfig()
-	n := newNames(&c)
+	n, over := newNames(&c), overflow{}
+	first := &n.sets[0]
 	for i := range 100_000 {
-		n.id(fmt.Sprintf("model-%d", i), "")
+		v := values{fmt.Sprintf("model-%d", i)}
+		if _, under := first.id(v); under != v {
+			over.note(&first.set, v, under, 61)
+		}
 	}
-	if got := len(n.keys.names); got > c.MaxModels+1 {
+	if got := len(first.keys.names); got > c.MaxModels+1 {
 		t.Errorf("%d keys for %d models allowed", got, c.MaxModels)
 	}
-	if got := n.overflow.Count(); got < 95_000 || got > 105_000 {
+	if got := over[dimSpan{"model", 60}].Count(); len(over) != 1 || got < 95_000 || got > 105_000 {
 		t.Errorf("%d models overflowed, want about %d", got, 100_000-c.MaxModels)
 	}
 }

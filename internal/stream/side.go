@@ -14,6 +14,7 @@ func (f *folder) bury(m *bus.Message, bad *event.Invalid) {
 	t.DeadLetters++
 	if bad.Code == event.CodeFuture {
 		t.Future++
+		t.odd(f.ev.Source, oddities{Future: 1})
 	}
 	d := event.DeadLetter{
 		ID: f.place(m), Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, ReceivedAt: m.Timestamp.UnixMicro(),

@@ -17,7 +17,7 @@ import (
 
 const (
 	snapshotMagic = "HXPS"
-	snapshotVer   = 4
+	snapshotVer   = 5 // 4 had no further sets
 )
 
 // encode is the lane's state as a snapshot.
@@ -41,8 +41,9 @@ func (l *lane) encode() []byte {
 		b = appendHalf(b, h)
 	}
 	l.mu.Lock()
-	b = l.ladder.appendTo(b)
+	b = l.ladders[0].appendTo(b)
 	b = l.wallet.appendTo(b)
+	b = l.appendFurther(b)
 	l.mu.Unlock()
 	b = binary.AppendUvarint(b, uint64(len(l.filters)))
 	for _, src := range sortedSources(l.filters) {
@@ -85,8 +86,7 @@ func appendBytes(dst, b []byte) []byte {
 // restored is what a snapshot holds.
 type restored struct {
 	journal *journal
-	ladder  *ladder
-	wallet  *wallet
+	windows windows
 	filters map[source]*filter
 	joins   []byte
 }
@@ -100,23 +100,27 @@ func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
 		return nil, errors.New("checksum does not match")
 	}
 	d := decoder{src: body}
-	if string(d.bytes(4)) != snapshotMagic || d.byte() != snapshotVer {
+	magic, version := string(d.bytes(4)), d.byte()
+	if magic != snapshotMagic || version != snapshotVer && version != 4 {
 		return nil, errors.New("not a snapshot of this version")
 	}
-	r := &restored{journal: newJournal(), ladder: newLadder(cfg.LadderCells), wallet: newWallet(), filters: map[source]*filter{}}
+	r := &restored{journal: newJournal(), windows: newWindows(cfg), filters: map[source]*filter{}}
 	r.journal.next = d.varint()
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		src, c := d.source(), new(chain)
 		c.Begin, c.To, c.Watermark, c.Arrival, c.Lost = d.varint(), d.varint(), d.varint(), d.varint(), d.varint()
 		c.GapReason, c.Idle = d.text(), d.byte() == 1
-		d.tally(&c.Tally)
+		d.tally(&c.Tally, version > 4)
 		r.journal.chains[src] = c
 	}
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		d.half(r.journal)
 	}
-	d.ladder(r.ladder)
-	d.wallet(r.wallet)
+	d.ladder(r.windows.ladders[0])
+	d.wallet(r.windows.wallet)
+	if version > 4 {
+		d.further(&r.windows)
+	}
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		src := d.source()
 		r.filters[src] = d.filter(cfg.FilterBytes)
@@ -151,7 +155,7 @@ func (d *decoder) half(j *journal) {
 func (l *ladder) appendTo(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(l.keys.names)))
 	for _, k := range l.keys.names {
-		b = appendText(appendText(b, k.Model), k.Tenant)
+		b = appendText(appendText(b, k[0]), k[1])
 	}
 	for level, queue := range l.queues {
 		queue = slices.DeleteFunc(slices.Clone(queue), func(n *node) bool { return len(n.own) == 0 })
@@ -161,7 +165,7 @@ func (l *ladder) appendTo(b []byte) []byte {
 			b = binary.AppendVarint(b, n.arrived)
 			b = binary.AppendUvarint(b, uint64(len(n.own)))
 			for _, g := range n.own {
-				b = g.cell.Append(binary.AppendUvarint(b, uint64(g.key)))
+				b = g.cell.Append(binary.AppendUvarint(b, uint64(g.who)))
 			}
 		}
 	}
@@ -170,18 +174,18 @@ func (l *ladder) appendTo(b []byte) []byte {
 
 func (d *decoder) ladder(l *ladder) {
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
-		l.keys.id(agg.Key{Model: d.text(), Tenant: d.text()})
+		l.keys.id(values{d.text(), d.text()})
 	}
 	for level := range spans {
 		for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 			start, arrived := d.varint()*spans[level], d.varint()
 			for m := d.uvarint(); m > 0 && d.err == nil; m-- {
-				key, cell := uint32(d.uvarint()), new(agg.Cell)
+				w, cell := who(d.uvarint()), new(agg.Cell)
 				if d.err != nil {
 					return
 				}
-				if d.src, d.err = cell.Decode(d.src); d.err == nil && int(key) < len(l.keys.names) {
-					l.insert(start, level, key, cell, arrived)
+				if d.src, d.err = cell.Decode(d.src); d.err == nil && int(w) < len(l.keys.names) {
+					l.insert(start, level, w, cell, arrived)
 				}
 			}
 		}

@@ -43,7 +43,11 @@ func (f *snapshotFile) path(offset int64) string {
 // keepHouse does what is due once a second.
 func (l *lane) keepHouse() {
 	l.mu.Lock()
-	l.ladder.age(time.Now().Unix())
+	now := time.Now().Unix()
+	for _, ladder := range l.ladders {
+		ladder.age(now)
+		ladder.settle(now)
+	}
 	l.mu.Unlock()
 	for _, f := range l.folders {
 		l.publish(f)
@@ -113,7 +117,7 @@ func (l *lane) load(path string) error {
 	if err := l.joins.restore(r.joins, l.cfg); err != nil {
 		return err
 	}
-	l.journal, l.ladder, l.wallet, l.filters = r.journal, r.ladder, r.wallet, r.filters
+	l.journal, l.windows, l.filters = r.journal, r.windows, r.filters
 	return nil
 }
 

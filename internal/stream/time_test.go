@@ -96,7 +96,7 @@ func TestLateEventsCountInTheirWindow(t *testing.T) {
 		if p := r.of(requests0); p.Tally.Late != 2 || p.Tally.Events != 4 {
 			t.Errorf("%+v, want 2 of 4 late", p.Tally)
 		}
-		if by := r.journal.chains[requests0].Tally.LateBySource; by["s"] != 2 {
+		if by := r.journal.chains[requests0].Tally.BySource; by["s"].Late != 2 {
 			t.Errorf("late by source: %v", by)
 		}
 		var copies []string

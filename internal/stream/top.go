@@ -2,6 +2,7 @@ package stream
 
 import (
 	"cmp"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
-// userDimension is known to GET /analytics/top alone: users are too many for panes.
+// userDimension is always known to GET /analytics/top: users are too many for panes by default, so what they spend is counted apart.
 const userDimension = "user_id"
 
 type topItem struct {
@@ -32,11 +33,15 @@ type topAnswer struct {
 func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
 	p := params{Values: r.URL.Query()}
 	by := p.Get("by")
-	users := by == userDimension
-	if !users && !slices.Contains(dimensions, by) {
-		p.refuse("by", "by=%q: known are %s and %s", clip(by), strings.Join(dimensions, ", "), userDimension)
+	users := by == userDimension && !slices.ContainsFunc(s.sets, func(st set) bool { return st.place(by) >= 0 })
+	if !slices.Contains(dimensionNames(), by) {
+		p.refuse("by", "by=%q: known are %s", clip(by), strings.Join(dimensionNames(), ", "))
 	}
 	q := question{filter: p.filter()}
+	if !users && len(p.bad) == 0 {
+		q.groupBy = []string{by}
+		s.plan(&p, &q)
+	}
 	if users && len(q.filter) > 0 {
 		p.refuse(userDimension, "users are not told apart by model or tenant; leave the filter out")
 	}
@@ -69,13 +74,13 @@ func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric) {
-	res := s.Query(q.span)
+	res := s.about(q.span, q.set)
 	a.Window = windowOf(res.Span, q.widened || res.Widened)
-	q.groupBy = []string{a.By}
-	_, groups := q.group(res.Groups)
+	q.limit = math.MaxInt32
+	groups, _ := s.page(&q, res.Span)
 	for _, g := range groups {
 		if v, ok := m.Of(g.cell, float64(res.Span.End-res.Span.Start)); ok {
-			a.Items = append(a.Items, topItem{shown(g.key, q.groupBy), v})
+			a.Items = append(a.Items, topItem{s.sets[q.set].shown(g.values, q.groupBy), v})
 		}
 	}
 	sorting.StableBy(a.Items, func(x, y topItem) int { return cmp.Compare(y.Value, x.Value) })

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
@@ -42,14 +43,32 @@ type gap struct {
 
 // tally counts what happened to the records of a unit beside the panes.
 type tally struct {
-	Records      int64 // all records read
-	Events       int64 // folded into panes
-	Duplicates   int64
-	DeadLetters  int64 // not valid, future ones included
-	Future       int64
-	Late         int64
-	Errors       int64            // failed requests
-	LateBySource map[string]int64 // at most maxSources names, the rest under otherName
+	Records     int64 // all records read
+	Events      int64 // folded into panes
+	Duplicates  int64
+	DeadLetters int64 // not valid, future ones included
+	Future      int64
+	Late        int64
+	Errors      int64 // failed requests
+	// BySource says of the producers what was not in order: at most maxSources names, the rest under otherName. The map is never changed
+	// once the unit is sent, so that it can be shown to others.
+	BySource map[string]oddities
+}
+
+// oddities counts events that did not come as they should have.
+type oddities struct {
+	Late, Ancient, Future, Duplicates int64 // ancient ones are late as well
+}
+
+func (o *oddities) counters() [4]*int64 {
+	return [...]*int64{&o.Late, &o.Ancient, &o.Future, &o.Duplicates}
+}
+
+func (o *oddities) add(more oddities) {
+	more4 := more.counters()
+	for i, n := range o.counters() {
+		*n += *more4[i]
+	}
 }
 
 const (
@@ -57,19 +76,22 @@ const (
 	maxSources = 64
 )
 
-func (t *tally) late(source string) {
-	t.Late++
-	if t.LateBySource == nil {
-		t.LateBySource = map[string]int64{}
+// odd counts what was not in order of a source.
+func (t *tally) odd(source string, x oddities) {
+	if t.BySource == nil {
+		t.BySource = map[string]oddities{}
 	}
-	if _, known := t.LateBySource[source]; !known {
-		if len(t.LateBySource) >= maxSources {
+	have, known := t.BySource[source]
+	if !known {
+		if len(t.BySource) >= maxSources {
 			source = otherName
+			have = t.BySource[source]
 		} else {
-			source = string(append([]byte(nil), source...)) // the event's text is not ours to keep
+			source = strings.Clone(source) // the event's text is not ours to keep
 		}
 	}
-	t.LateBySource[source]++
+	have.add(x)
+	t.BySource[source] = have
 }
 
 func (t *tally) add(o *tally) {
@@ -80,45 +102,66 @@ func (t *tally) add(o *tally) {
 	t.Future += o.Future
 	t.Late += o.Late
 	t.Errors += o.Errors
-	for name, n := range o.LateBySource {
-		if t.LateBySource == nil {
-			t.LateBySource = map[string]int64{}
+	if len(o.BySource) > 0 {
+		t.BySource = maps.Clone(t.BySource)
+		for source, x := range o.BySource {
+			t.odd(source, x)
 		}
-		if _, known := t.LateBySource[name]; !known && len(t.LateBySource) >= maxSources {
-			name = otherName
-		}
-		t.LateBySource[name] += n
 	}
 }
 
 // delta is what one second gained in one group.
 type delta struct {
 	Start int64 // unix second
-	Key   agg.Key
+	Key   values
 	Cell  *agg.Cell
 }
 
 func sortDeltas(ds []delta) {
 	slices.SortFunc(ds, func(a, b delta) int {
-		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Key.Model, b.Key.Model), cmp.Compare(a.Key.Tenant, b.Key.Tenant))
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Key[0], b.Key[0]), cmp.Compare(a.Key[1], b.Key[1]))
 	})
 }
 
 const (
 	unitMagic = "HXPU"
-	unitVer   = 3 // 1 had no spenders, 2 no arrival and no partials of rules
+	unitVer   = 4 // 1 had no spenders, 2 no arrival and no partials of rules, 3 no further sets and only late events by source
 	// maxPart keeps a record of the journal well below the megabyte that brokers take by default.
 	maxPart  = 700 << 10
 	maxParts = 1 << 16
 )
 
-// body is what a part carries: deltas, what users spent by span, and partials of rules. Each is written after its length.
-type body struct{ deltas, users, rules []byte }
+// payload is what a unit carries beside its header.
+type payload struct {
+	deltas  []delta // by model and tenant
+	users   map[int64]*spenders
+	rules   [][]byte // partials
+	further []setDeltas
+	over    overflow
+}
 
-func (b *body) size() int { return len(b.deltas) + len(b.users) + len(b.rules) }
+// setDeltas are those of a further set of dimensions.
+type setDeltas struct {
+	set    string
+	deltas []delta
+}
+
+// body is what a part carries. Each section is written after its length.
+type body struct{ deltas, users, rules, further, over []byte }
+
+func (b *body) sections() [5][]byte {
+	return [...][]byte{b.deltas, b.users, b.rules, b.further, b.over}
+}
+
+func (b *body) size() (n int) {
+	for _, section := range b.sections() {
+		n += len(section)
+	}
+	return n
+}
 
 func (b *body) appendTo(dst []byte) []byte {
-	for _, section := range [][]byte{b.deltas, b.users, b.rules} {
+	for _, section := range b.sections() {
 		dst = appendBytes(dst, section)
 	}
 	return dst
@@ -129,11 +172,11 @@ func (h *header) cut() (end int64, was bool) {
 	return min(h.From, h.To), h.Gap != nil && h.Gap.Reason == reasonCut
 }
 
-// encodeUnit returns the records' values of a unit, each at most about maxPart bytes. A span of users, and a block of rules,
-// is well below half of that.
-func encodeUnit(h header, ds []delta, users map[int64]*spenders, rules [][]byte) [][]byte {
+// encodeUnit returns the records' values of a unit, each at most about maxPart bytes. A span of users, a block of rules, and one of a
+// further set, is well below half of that.
+func encodeUnit(h header, c payload) [][]byte {
 	var bodies []body
-	for _, b := range encodeDeltas(ds) {
+	for _, b := range encodeDeltas(c.deltas, maxPart) {
 		bodies = append(bodies, body{deltas: b})
 	}
 	roomy := func() *body {
@@ -142,13 +185,23 @@ func encodeUnit(h header, ds []delta, users map[int64]*spenders, rules [][]byte)
 		}
 		return &bodies[len(bodies)-1]
 	}
-	for _, start := range slices.Sorted(maps.Keys(users)) {
+	for _, start := range slices.Sorted(maps.Keys(c.users)) {
 		b := roomy()
-		b.users = appendSpenders(binary.AppendVarint(b.users, start), users[start])
+		b.users = appendSpenders(binary.AppendVarint(b.users, start), c.users[start])
 	}
-	for _, block := range rules {
+	for _, block := range c.rules {
 		b := roomy()
 		b.rules = appendBytes(b.rules, block)
+	}
+	for _, s := range c.further {
+		for _, block := range encodeDeltas(s.deltas, maxPart/4) {
+			b := roomy()
+			b.further = appendBytes(appendText(b.further, s.set), block)
+		}
+	}
+	for _, at := range c.over.spots() {
+		b := roomy()
+		b.over = appendSpot(b.over, at, c.over[at])
 	}
 	values := make([][]byte, len(bodies))
 	h.Parts = len(bodies)
@@ -159,17 +212,18 @@ func encodeUnit(h header, ds []delta, users map[int64]*spenders, rules [][]byte)
 	return values
 }
 
-func encodeDeltas(ds []delta) (bodies [][]byte) {
+// encodeDeltas writes deltas in blocks that are a little more than so many bytes, at least one.
+func encodeDeltas(ds []delta, most int) (bodies [][]byte) {
 	sortDeltas(ds)
 	body, prev := []byte{}, int64(0)
 	for i := range ds {
-		if len(body) > maxPart {
+		if len(body) > most {
 			bodies, body, prev = append(bodies, body), []byte{}, 0
 		}
 		body = binary.AppendVarint(body, ds[i].Start-prev)
 		prev = ds[i].Start
-		body = appendText(body, ds[i].Key.Model)
-		body = appendText(body, ds[i].Key.Tenant)
+		body = appendText(body, ds[i].Key[0])
+		body = appendText(body, ds[i].Key[1])
 		body = ds[i].Cell.Append(body)
 	}
 	return append(bodies, body)
@@ -219,15 +273,13 @@ func (t *tally) appendTo(dst []byte) []byte {
 	for _, n := range t.counters() {
 		dst = binary.AppendVarint(dst, *n)
 	}
-	names := make([]string, 0, len(t.LateBySource))
-	for name := range t.LateBySource {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	dst = binary.AppendUvarint(dst, uint64(len(names)))
-	for _, name := range names {
+	dst = binary.AppendUvarint(dst, uint64(len(t.BySource)))
+	for _, name := range slices.Sorted(maps.Keys(t.BySource)) {
 		dst = appendText(dst, name)
-		dst = binary.AppendVarint(dst, t.LateBySource[name])
+		x := t.BySource[name]
+		for _, n := range x.counters() {
+			dst = binary.AppendVarint(dst, *n)
+		}
 	}
 	return dst
 }
@@ -257,7 +309,7 @@ func decodeUnit(value []byte) (h header, body []byte, err error) {
 		h.Gap = &gap{Lost: d.varint(), Reason: d.text()}
 	}
 	if d.err == nil && h.Part == 0 {
-		d.tally(&h.Tally)
+		d.tally(&h.Tally, version >= 4)
 	}
 	if d.err == nil && (h.Parts < 1 || h.Parts > maxParts || h.Part < 0 || h.Part >= h.Parts) {
 		d.err = fmt.Errorf("part %d of %d", h.Part, h.Parts)
@@ -273,9 +325,11 @@ func (d *decoder) olderBody(version byte) []byte {
 		return d.src
 	case version == 1:
 		b.deltas = d.src
-	default:
+	case version == 2:
 		b.deltas = d.section()
 		b.users = d.src
+	default:
+		b.deltas, b.users, b.rules = d.section(), d.section(), d.section()
 	}
 	return b.appendTo(nil)
 }
@@ -283,14 +337,48 @@ func (d *decoder) olderBody(version byte) []byte {
 // section reads bytes after their length.
 func (d *decoder) section() []byte { return d.bytes(int(min(d.uvarint(), math.MaxInt32))) }
 
-// eachDelta calls fn with each delta of a part's body.
+// sectionOf reads one of the sections of a part's body, in the order of body.sections.
+func sectionOf(body []byte, n int) decoder {
+	d := decoder{src: body}
+	for range n {
+		d.section()
+	}
+	return decoder{src: d.section(), err: d.err}
+}
+
+// eachDelta calls fn with each delta by model and tenant of a part's body.
 func eachDelta(body []byte, fn func(delta)) error {
-	whole := decoder{src: body}
-	d := decoder{src: whole.section(), err: whole.err}
+	d := sectionOf(body, 0)
+	return d.deltas(fn)
+}
+
+// eachFurther calls fn with each delta of further sets.
+func eachFurther(body []byte, fn func(set string, d delta)) error {
+	d := sectionOf(body, 3)
+	for len(d.src) > 0 {
+		set := d.text()
+		block := decoder{src: d.section(), err: d.err}
+		if err := block.deltas(func(x delta) { fn(set, x) }); err != nil {
+			return err
+		}
+	}
+	return d.err
+}
+
+// eachSpot calls fn with what overflowed.
+func eachSpot(body []byte, fn func(dimSpan, *agg.Distinct)) error {
+	d := sectionOf(body, 4)
+	for len(d.src) > 0 {
+		d.spot(fn)
+	}
+	return d.err
+}
+
+func (d *decoder) deltas(fn func(delta)) error {
 	start := int64(0)
 	for len(d.src) > 0 {
 		start += d.varint()
-		key := agg.Key{Model: d.text(), Tenant: d.text()}
+		key := values{d.text(), d.text()}
 		if d.err != nil {
 			return d.err
 		}
@@ -307,9 +395,7 @@ func eachDelta(body []byte, fn func(delta)) error {
 
 // eachSpender calls fn with what each user spent in the span of spenderSpans that begins at start.
 func eachSpender(body []byte, fn func(start int64, user string, x spend)) error {
-	whole := decoder{src: body}
-	whole.section()
-	d := decoder{src: whole.section(), err: whole.err}
+	d := sectionOf(body, 1)
 	for len(d.src) > 0 {
 		start := d.varint()
 		d.spenders(func(user string, x spend) { fn(start, user, x) })
@@ -319,10 +405,7 @@ func eachSpender(body []byte, fn func(start int64, user string, x spend)) error 
 
 // eachRules calls fn with each block of partials of rules.
 func eachRules(body []byte, fn func(block []byte)) error {
-	whole := decoder{src: body}
-	whole.section()
-	whole.section()
-	d := decoder{src: whole.section(), err: whole.err}
+	d := sectionOf(body, 2)
 	for len(d.src) > 0 {
 		if block := d.section(); d.err == nil {
 			fn(block)
@@ -335,17 +418,21 @@ func (d *decoder) source() source {
 	return source{TopicID: d.text(), Topic: d.text(), Partition: int32(d.varint())}
 }
 
-func (d *decoder) tally(t *tally) {
+// tally reads what appendTo wrote; of sources, that before all had only their late events.
+func (d *decoder) tally(t *tally, all bool) {
 	for _, n := range t.counters() {
 		*n = d.varint()
 	}
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
-		name, count := d.text(), d.varint()
-		if d.err == nil {
-			if t.LateBySource == nil {
-				t.LateBySource = map[string]int64{}
+		source, x := d.text(), oddities{}
+		counters := x.counters()
+		for i := range counters {
+			if i == 0 || all {
+				*counters[i] = d.varint()
 			}
-			t.LateBySource[name] += count
+		}
+		if d.err == nil {
+			t.odd(source, x)
 		}
 	}
 }

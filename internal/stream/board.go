@@ -1,0 +1,201 @@
+package stream
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+)
+
+// board numbers the groups of a set over all lanes, each of which has numbers of its own, so that they are ranked without comparing
+// names. It lives as long as the service.
+type board struct {
+	mu   sync.Mutex
+	keys keys
+}
+
+func newBoard(s *set) *board { return &board{keys: newKeys(len(s.dims) == 2)} }
+
+// numbers are those of a ladder's keys, by theirs.
+func (b *board) numbers(l *ladder) []who {
+	if len(l.board) < len(l.keys.names) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, v := range l.keys.names[len(l.board):] {
+			l.board = append(l.board, b.keys.id(v))
+		}
+	}
+	return l.board
+}
+
+// ranked is a group by its number on the board.
+type ranked struct {
+	group who
+	size  size
+}
+
+// rank lists the groups of a kind that have something within a span, in no order. Only their sizes are looked at, which is quick for
+// however many.
+func (s *Service) rank(q *question, span Span, which who) []ranked {
+	b := s.boards[q.set]
+	var by []size // by number on the board
+	for _, l := range s.allLanes() {
+		by = l.sizes(q.set, span, b, by)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	groups := make([]size, b.keys.groups(which))
+	lets := q.filter.of(&s.sets[q.set])
+	for id, x := range by {
+		if x.events > 0 && lets(b.keys.names[id]) {
+			groups[b.keys.part(who(id), which)].add(x)
+		}
+	}
+	list := make([]ranked, 0, len(groups))
+	for i, x := range groups {
+		if x.events > 0 {
+			list = append(list, ranked{who(i), x})
+		}
+	}
+	return list
+}
+
+// sizes adds what each group has within a span to by, which is by the numbers on the board and grows as needed.
+func (l *lane) sizes(set int, span Span, b *board, by []size) []size {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ladder := l.ladders[set]
+	numbers := b.numbers(ladder)
+	for _, n := range numbers {
+		if int(n) >= len(by) {
+			by = append(by, make([]size, int(n)+1-len(by))...)
+		}
+	}
+	ladder.sizes(span.Start, span.End, func(w who, x size) { by[numbers[w]].add(x) })
+	return by
+}
+
+// before tells whether a stands before b in an answer: it has more requests, else more events, else its values come first.
+func (b *board) before(x, y ranked, which who) bool {
+	if x.size != y.size {
+		return cmp.Or(cmp.Compare(y.size.requests, x.size.requests), cmp.Compare(y.size.events, x.size.events)) < 0
+	}
+	v, w := b.keys.values(x.group, which), b.keys.values(y.group, which)
+	return cmp.Or(cmp.Compare(v[0], w[0]), cmp.Compare(v[1], w[1])) < 0
+}
+
+// best are the first n of a list, in order. The list is left as a heap: what is not asked for is not sorted.
+func (b *board) best(list []ranked, n int, which who) []ranked {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := len(list)/2 - 1; i >= 0; i-- {
+		b.sink(list, i, which)
+	}
+	first := make([]ranked, 0, min(n, len(list)))
+	for len(first) < cap(first) {
+		first = append(first, list[0])
+		last := len(list) - 1
+		list[0] = list[last]
+		list = list[:last]
+		b.sink(list, 0, which)
+	}
+	return first
+}
+
+// sink moves the element at i down to where nothing below stands before it.
+func (b *board) sink(list []ranked, i int, which who) {
+	for {
+		top := i
+		for _, kid := range [...]int{2*i + 1, 2*i + 2} {
+			if kid < len(list) && b.before(list[kid], list[top], which) {
+				top = kid
+			}
+		}
+		if top == i {
+			return
+		}
+		list[i], list[top] = list[top], list[i]
+		i = top
+	}
+}
+
+// named is a group by its values, for all lanes alike.
+type named struct {
+	values values
+	which  who
+}
+
+// names are the values of groups of one kind.
+func (b *board) names(list []ranked, which who) []named {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]named, len(list))
+	for i, r := range list {
+		out[i] = named{b.keys.values(r.group, which), which}
+	}
+	return out
+}
+
+// cells are what groups of a set have within a span. They belong to the caller.
+func (s *Service) cells(set int, span Span, groups ...named) []*agg.Cell {
+	cells := make([]*agg.Cell, len(groups))
+	for i := range cells {
+		cells[i] = new(agg.Cell)
+	}
+	for _, l := range s.allLanes() {
+		l.sum(set, span, groups, cells)
+	}
+	return cells
+}
+
+func (l *lane) sum(set int, span Span, groups []named, into []*agg.Cell) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ladder := l.ladders[set]
+	for i, g := range groups {
+		if w, known := ladder.keys.find(g.values, g.which); known {
+			ladder.sum(span.Start, span.End, w, into[i])
+		}
+	}
+}
+
+// keyed is a group with its numbers.
+type keyed struct {
+	values values
+	cell   *agg.Cell
+}
+
+// overall is what the filters of a question let through.
+func (s *Service) overall(q *question, span Span) *agg.Cell {
+	st := &s.sets[q.set]
+	return s.cells(q.set, span, named{q.filter.values(st), st.which(q.filter.names())})[0]
+}
+
+// page are the groups [offset, offset+limit) of a question, the busiest first, and how many there are in all. What names no value of a
+// dimension is a group as well, so that they add up to the whole.
+func (s *Service) page(q *question, span Span) (groups []keyed, all int) {
+	if q.groupBy == nil {
+		return nil, 0
+	}
+	which := s.sets[q.set].which(q.needs())
+	b, list := s.boards[q.set], s.rank(q, span, which)
+	all = len(list)
+	list = b.best(list, q.offset+q.limit, which)
+	names := b.names(list[min(q.offset, len(list)):], which)
+	for i, c := range s.cells(q.set, span, names...) {
+		groups = append(groups, keyed{names[i].values, c})
+	}
+	return groups, all
+}
+
+// needs are the dimensions that a question speaks of, each once.
+func (q *question) needs() []string {
+	needs := slices.Clone(q.groupBy)
+	for _, name := range q.filter.names() {
+		if !slices.Contains(needs, name) {
+			needs = append(needs, name)
+		}
+	}
+	return needs
+}

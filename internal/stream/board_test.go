@@ -1,0 +1,91 @@
+package stream
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// visitors are a service of three lanes to which requests of 10,000 groups come.
+type visitors struct {
+	*Service
+	rate int // of a second
+	now  int64
+	n    int
+}
+
+func newVisitors(rate int) *visitors {
+	c := testConfig()
+	c.LadderCells = 30_000
+	s := &visitors{Service: New(c, nil, Options{Log: slog.New(slog.DiscardHandler)}), rate: rate, now: 1_790_000_000}
+	for p := range int32(3) {
+		s.lanes = append(s.lanes, newLane(p, &s.cfg, s.log, s.metrics))
+	}
+	return s
+}
+
+// second lets one go by.
+func (s *visitors) second() {
+	for range s.rate {
+		e := request(s.now, fmt.Sprint("model-", s.n%100))
+		e.SetInt(event.DurationMS, int64(s.n%997)*1e6)
+		e.SetText(event.UserID, fmt.Sprint("user-", s.n%70_000))
+		cell := new(agg.Cell)
+		cell.Add(e, false)
+		s.lanes[s.n%3].ladders[0].add(s.now, values{e.Text(event.Model), fmt.Sprint("tenant-", s.n/100%100)}, cell, s.now)
+		s.n++
+	}
+	s.now++
+	for _, l := range s.lanes {
+		l.ladders[0].age(s.now)
+		l.ladders[0].settle(s.now)
+	}
+}
+
+// ask is the processor time of a question. The machine may have other work, so the clock says less.
+func (s *visitors) ask(b *testing.B, query string) time.Duration {
+	began := processTime()
+	w := httptest.NewRecorder()
+	s.getAnalytics(w, httptest.NewRequest("GET", "/analytics?window=300&at="+time.Unix(s.now, 0).UTC().Format(time.RFC3339)+query, nil))
+	if w.Code != 200 {
+		b.Fatal(w.Code, w.Body)
+	}
+	return processTime() - began
+}
+
+func processTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// Five minutes of 10,000 groups, while more come every second.
+func BenchmarkQuery(b *testing.B) {
+	for _, rate := range []int{1000, 10_000} {
+		s := newVisitors(rate)
+		for range 400 {
+			s.second()
+		}
+		for _, query := range []string{"", "&group_by=model", "&group_by=tenant", "&group_by=model,tenant", "&group_by=model&tenant=tenant-7"} {
+			b.Run(fmt.Sprintf("rate=%d/%s", rate, query), func(b *testing.B) {
+				first, took := s.ask(b, query), time.Duration(0)
+				for range b.N {
+					b.StopTimer()
+					s.second()
+					runtime.GC()
+					b.StartTimer()
+					took += s.ask(b, query)
+				}
+				b.ReportMetric(float64(first.Microseconds()), "first-cpu-µs")
+				b.ReportMetric(float64(took.Microseconds())/float64(b.N), "cpu-µs")
+			})
+		}
+	}
+}
