@@ -18,25 +18,34 @@ type Beside struct {
 
 // Mount adds the questions that event-processing-api answers.
 func (s *Service) Mount(m *httpx.Mux, beside Beside) {
-	m.HandleFunc("GET /analytics", s.getAnalytics, httpx.Doc("Numbers of one window of event time, overall and by group."),
+	groups := "one dimension, or two separated by commas: model, tenant, and what event_processing.dimensions names"
+	m.HandleFunc("GET /analytics", s.getAnalytics, filtered(httpx.Doc("Numbers of one window of event time, overall and by group."),
 		httpx.Query("window", "seconds; REAL_TIME_ANALYTICS_WINDOW_SIZE when absent"), httpx.Query("at", "end of the window, RFC 3339; now when absent"),
-		httpx.Query("model", "only this model"), httpx.Query("tenant", "only this tenant"), httpx.Query("group_by", "model, tenant or both"),
-		httpx.Query("limit", "groups of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before"))
+		httpx.Query("group_by", groups),
+		httpx.Query("limit", "groups of a page, 1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before"))...)
 	wrong := httpx.Answer("422", "a parameter is wrong")
-	m.HandleFunc("GET /analytics/series", s.getSeries, httpx.Doc("Numbers over time, overall or by group."),
+	m.HandleFunc("GET /analytics/series", s.getSeries, filtered(httpx.Doc("Numbers over time, overall or by group."),
 		httpx.Query("metric", "names separated by commas, e.g. requests,latency_ms.p95"), httpx.Query("from", "RFC 3339; an hour before to when absent"), httpx.Query("to", "RFC 3339; now when absent"),
-		httpx.Query("step", "seconds, 60 by default"), httpx.Query("group_by", "model, tenant or both; the 50 busiest groups"),
-		httpx.Query("model", "only this model"), httpx.Query("tenant", "only this tenant"), httpx.Answer("200", "one line for each metric and group"), wrong)
-	m.HandleFunc("GET /analytics/top", s.getTop, httpx.Doc("Who has most of a metric in a window."),
-		httpx.Query("by", "model, tenant or user_id"), httpx.Query("metric", "e.g. requests; of users requests, tokens and cost_usd"),
+		httpx.Query("step", "seconds, 60 by default"), httpx.Query("group_by", groups+"; the 50 busiest groups"),
+		httpx.Answer("200", "one line for each metric and group"), wrong)...)
+	m.HandleFunc("GET /analytics/top", s.getTop, filtered(httpx.Doc("Who has most of a metric in a window."),
+		httpx.Query("by", "model, tenant, user_id, or what event_processing.dimensions names"), httpx.Query("metric", "e.g. requests; of users requests, tokens and cost_usd, unless event_processing.dimensions names them"),
 		httpx.Query("window", "seconds; REAL_TIME_ANALYTICS_WINDOW_SIZE when absent"), httpx.Query("at", "end of the window, RFC 3339; now when absent"),
-		httpx.Query("model", "only this model"), httpx.Query("tenant", "only this tenant"), httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Answer("200", "the items, largest first"), wrong)
+		httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Answer("200", "the items, largest first"), wrong)...)
 	m.HandleFunc("GET /analytics/compare", s.getCompare, httpx.Doc("What changed between two spans: the values of all dimensions by their part in the change of a metric."),
 		httpx.Query("a", "START/END as RFC 3339, or the end of a window"), httpx.Query("b", "likewise"), httpx.Query("metric", "e.g. requests"),
 		httpx.Query("window", "seconds, for spans given by their end"), httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Answer("200", "contributions, largest first"), wrong)
 	mountCorrelations(s, m, beside)
 	s.mountObjectives(m)
 	m.HandleFunc("GET /analytics/performance", s.getPerformance, httpx.Doc("How fast and how complete the fast path is."))
+}
+
+// filtered adds the filters of a question.
+func filtered(options ...httpx.Option) []httpx.Option {
+	for _, d := range vocabulary {
+		options = append(options, httpx.Query(d.name, "only this "+d.name))
+	}
+	return options
 }
 
 type windowAnswer struct {
@@ -59,6 +68,8 @@ type analyticsAnswer struct {
 	Overall      agg.Stats     `json:"overall"`
 	Groups       []groupAnswer `json:"groups"`
 	NextCursor   *string       `json:"next_cursor"`
+	// Overflow estimates, by dimension, how many values count under __other__ in the minutes of the window.
+	Overflow map[string]uint64 `json:"overflow,omitempty"`
 }
 
 func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
@@ -76,7 +87,9 @@ func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
 	if !res.Watermark.IsZero() {
 		a.Watermark = &res.Watermark
 	}
+	a.Completeness *= s.covered(q.set, res.Span)
 	a.Overall = s.overall(&q, res.Span).Stats(seconds)
+	a.Overflow = s.overflowOf(&s.sets[q.set], res.Span)
 	groups, all := s.page(&q, res.Span)
 	for _, g := range groups {
 		a.Groups = append(a.Groups, groupAnswer{s.sets[q.set].shown(g.values, q.groupBy), g.cell.Stats(seconds)})

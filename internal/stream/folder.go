@@ -227,7 +227,7 @@ func (f *folder) pane(e *event.Event, late bool) {
 		v := n.valuesOf(e)
 		id, under := n.id(v)
 		if under != v {
-			w.over.note(&n.set, v, under, second)
+			n.note(w.over, v, under, second)
 		}
 		w.panes[i].at(paneKey{second, id}).Add(e, late)
 	}

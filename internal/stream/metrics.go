@@ -48,6 +48,7 @@ func newMetrics(reg *telemetry.Registry, s *Service) *metrics {
 	reg.GaugeFunc("event_processing_watermark_lag_seconds", "How far the watermark is behind the clock.", func() float64 { return s.lag().Seconds() })
 	reg.GaugeFunc("event_processing_consumer_lag", "Records of the input topics that are not counted yet.", func() float64 { return float64(s.behind()) })
 	reg.GaugeFunc("event_processing_duplicate_filter_reach_seconds", "How far back duplicates are recognised; -1 = everything so far.", func() float64 { return s.reach().Seconds() })
+	reg.Register(newOddCollector(s))
 	m.ruleMetrics = newRuleMetrics(reg, s)
 	m.joinMetrics = newJoinMetrics(reg, s)
 	return m

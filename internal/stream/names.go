@@ -13,7 +13,8 @@ type setNames struct {
 	set
 	keys    keys
 	budgets [2]*budget
-	most    int // groups; 0 = as many as the budgets of the values make
+	most    int // pairs; 0 = as many as the budgets of the values make
+	told    int // pairs that are told apart
 }
 
 // budget holds the values of one dimension that are told apart, whatever sets it is in.
@@ -49,6 +50,42 @@ func newNames(c *Config) *names {
 
 func newBudget(most int) *budget { return &budget{known: map[string]bool{}, most: most} }
 
+// remember takes the names that the windows hold, in the order in which they came, so that a restart tells the same ones apart.
+func (n *names) remember(w *windows) {
+	for i, l := range w.ladders {
+		held := make([]bool, len(l.keys.names))
+		for _, h := range l.hours {
+			h.facts(func(own groups) {
+				for j := range own {
+					held[own[j].who] = true
+				}
+			})
+		}
+		for who, v := range l.keys.names {
+			if held[who] {
+				n.sets[i].id(v)
+			}
+		}
+	}
+}
+
+// note says in over what of an event's values counts under otherName: pairs, when those have a budget of their own.
+func (s *setNames) note(over overflow, v, under values, second int64) {
+	at := dimSpan{s.name, floor(second, overflowSpans[finestOverflow])}
+	if s.most > 0 {
+		over.of(at).Add(v[0] + "\x00" + v[1])
+		return
+	}
+	for i, d := range s.dims {
+		if under[i] != v[i] {
+			at.dimension = d.name
+			over.of(at).Add(v[i])
+		}
+	}
+}
+
+var others = values{otherName, otherName}
+
 // id numbers the group of some values. under are those that it counts under: others when a budget is used up.
 func (s *setNames) id(v values) (id who, under values) {
 	if id, ok := s.keys.ids[v]; ok {
@@ -58,15 +95,19 @@ func (s *setNames) id(v values) (id who, under values) {
 	for i := range s.dims {
 		under[i] = s.budgets[i].admit(v[i])
 	}
-	if _, known := s.keys.ids[under]; !known && s.most > 0 && len(s.keys.names) >= s.most {
-		under = values{otherName, otherName}
+	if s.most > 0 && under != others {
+		if _, known := s.keys.ids[under]; !known && s.told >= s.most {
+			under = others
+		} else if !known {
+			s.told++
+		}
 	}
 	return s.keys.id(under), under
 }
 
 func (b *budget) admit(name string) string {
 	switch {
-	case name == "" || b.known[name]:
+	case name == "" || name == otherName || b.known[name]:
 		return name
 	case len(b.known) >= b.most:
 		return otherName

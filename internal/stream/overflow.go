@@ -35,24 +35,6 @@ func (o overflow) of(at dimSpan) *agg.Distinct {
 	return d
 }
 
-// note takes the values of an event in a set that count under otherName.
-func (o overflow) note(s *set, v, under values, second int64) {
-	start, whole := floor(second, overflowSpans[finestOverflow]), true
-	for i := range s.dims {
-		if under[i] == v[i] {
-			whole = false
-		}
-	}
-	if whole && len(s.dims) == 2 {
-		o.of(dimSpan{s.name, start}).Add(v[0] + "\x00" + v[1])
-	}
-	for i, d := range s.dims {
-		if under[i] != v[i] && v[i] != "" {
-			o.of(dimSpan{d.name, start}).Add(v[i])
-		}
-	}
-}
-
 func (o overflow) spots() []dimSpan {
 	spots := make([]dimSpan, 0, len(o))
 	for at := range o {
@@ -153,6 +135,9 @@ func (d *decoder) spot(fn func(dimSpan, *agg.Distinct)) {
 	d.src = rest
 	fn(at, x)
 }
+
+// everything is a span that holds all others.
+var everything = Span{-1 << 60, 1 << 60}
 
 // overflowWithin counts, by dimension, the values that count under otherName in minutes that touch a span.
 func (s *Service) overflowWithin(span Span) map[string]uint64 {

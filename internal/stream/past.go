@@ -22,6 +22,7 @@ func (l *lane) start(logs map[source]bus.Range, now time.Time) map[source]int64 
 	reading := map[source]int64{}
 	filters := l.filters
 	l.filters = map[source]*filter{}
+	l.names.remember(&l.windows)
 	for src, log := range logs {
 		f := l.newFolder(src, log, filters[src], now)
 		l.folders[src], l.filters[src] = f, f.filter

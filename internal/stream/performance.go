@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"maps"
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -30,6 +32,30 @@ type partitionAnswer struct {
 	Blind     int64      `json:"identities_unknown,omitempty"`
 }
 
+type sourceAnswer struct {
+	Source     string `json:"source"`
+	Late       int64  `json:"late"`
+	Ancient    int64  `json:"ancient"` // of the late ones: by more than a day
+	Future     int64  `json:"future"`
+	Duplicates int64  `json:"duplicates"`
+}
+
+// sources lists what was not in order, by source.
+func (s *Service) sources(parts map[source]progress) []sourceAnswer {
+	var all tally
+	for _, p := range parts {
+		for name, x := range p.Tally.BySource {
+			all.odd(name, x)
+		}
+	}
+	list := []sourceAnswer{}
+	for _, name := range slices.Sorted(maps.Keys(all.BySource)) {
+		x := all.BySource[name]
+		list = append(list, sourceAnswer{name, x.Late, x.Ancient, x.Future, x.Duplicates})
+	}
+	return list
+}
+
 type stageAnswer struct {
 	Name    string  `json:"name"`
 	Events  int64   `json:"events"`
@@ -51,6 +77,8 @@ type performanceAnswer struct {
 	MemoryBytes     uint64            `json:"memory_bytes"`
 	Goroutines      int               `json:"goroutines"`
 	Completeness    float64           `json:"completeness"`
+	Sources         []sourceAnswer    `json:"sources"`  // whose events were not all in order
+	Overflow        map[string]uint64 `json:"overflow"` // by dimension: values that count under __other__, as far back as is known
 	Partitions      []partitionAnswer `json:"partitions"`
 	Stages          []stageAnswer     `json:"stages"`
 }
@@ -61,7 +89,8 @@ func (s *Service) getPerformance(w http.ResponseWriter, _ *http.Request) {
 	a := performanceAnswer{
 		EventsPerSecond: s.metrics.perSecond(), WatermarkLag: s.lag().Seconds(), ConsumerLag: s.behind(),
 		Goroutines: runtime.NumGoroutine(), Completeness: completeness(parts), CPUPercent: cpuPercent(s.started), MemoryBytes: memoryBytes(),
-		Stages:     []stageAnswer{{"fold", s.metrics.folded.Load(), time.Duration(s.metrics.busy.Load()).Seconds()}},
+		Stages:  []stageAnswer{{"fold", s.metrics.folded.Load(), time.Duration(s.metrics.busy.Load()).Seconds()}},
+		Sources: s.sources(parts), Overflow: s.overflowWithin(everything),
 		Partitions: []partitionAnswer{},
 	}
 	if d := s.metrics.delays(); d.Count() > 0 {

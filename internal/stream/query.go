@@ -52,6 +52,16 @@ func (s *Service) about(want Span, sets ...int) Result {
 	return r
 }
 
+// covered is the share of what counts in a span that a set knows of: what counted before its dimensions were configured is not told
+// apart by them.
+func (s *Service) covered(set int, span Span) float64 {
+	all := s.cells(0, span, named{which: byNone})[0].Events
+	if set == 0 || all == 0 {
+		return 1
+	}
+	return min(1, float64(s.cells(set, span, named{which: byNone})[0].Events)/float64(all))
+}
+
 // Window merges what is counted in [from, to), taken in whole seconds: of everything, and of each model that has requests.
 func (s *Service) Window(from, to time.Time) (overall *agg.Cell, models map[string]*agg.Cell, watermark time.Time, completeness float64) {
 	r := s.about(Span{Start: from.Unix(), End: ceilSecond(to)}, 0)

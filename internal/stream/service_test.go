@@ -180,7 +180,7 @@ func TestManyModelsCostBoundedMemory(t *testing.T) {
 	for i := range 100_000 {
 		v := values{fmt.Sprintf("model-%d", i)}
 		if _, under := first.id(v); under != v {
-			over.note(&first.set, v, under, 61)
+			first.note(over, v, under, 61)
 		}
 	}
 	if got := len(first.keys.names); got > c.MaxModels+1 {
