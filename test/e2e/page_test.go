@@ -3,8 +3,10 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,11 +36,12 @@ type page struct {
 	name     string
 	view     view
 	pictures string
+	refused  []string // paths of which a refusal is no fault of the page: it says what it was answered
 }
 
 // lookAt opens a page in every view, one after another, and hands it to a person's work. What every page promises is looked at
-// behind it: nothing came from elsewhere, and the console is empty. url starts what serves the page, or says where it is.
-func lookAt(t *testing.T, what, name string, url func(t *testing.T) string, work func(p *page)) {
+// behind it: nothing came from elsewhere, and the console is empty. begin starts what serves the page, or says where it is.
+func lookAt(t *testing.T, what, name string, begin func(t *testing.T) string, work func(p *page)) {
 	browser := need(t, "HXP_REAL_CHROMIUM", what)
 	pictures := t.TempDir()
 	if kept := os.Getenv("HXP_PICTURES"); kept != "" {
@@ -49,13 +52,13 @@ func lookAt(t *testing.T, what, name string, url func(t *testing.T) string, work
 	defer stop()
 	for _, v := range views {
 		t.Run(v.String(), func(t *testing.T) {
-			address := url(t)
+			address := begin(t)
 			tab, stop := chromedp.NewContext(ctx)
 			defer stop()
 			tab, stop = context.WithTimeout(tab, 2*time.Minute)
 			defer stop()
 			console := chromedp.Console(tab)
-			p := &page{t, tab, name, v, pictures}
+			p := &page{t: t, tab: tab, name: name, view: v, pictures: pictures}
 			p.open(address)
 			work(p)
 			if from, err := chromedp.Run(tab, chromedp.Evaluate[[]string](strangers)); err != nil || len(from) > 0 {
@@ -66,12 +69,18 @@ func lookAt(t *testing.T, what, name string, url func(t *testing.T) string, work
 				if err != nil {
 					break // the end of the tab
 				}
-				if m.IsException() || m.Type == "error" || m.Type == "warning" {
+				if (m.IsException() || m.Type == "error" || m.Type == "warning") && !p.told(m) {
 					t.Errorf("console: %s", m)
 				}
 			}
 		})
 	}
+}
+
+// told says whether a message of the console is about a refusal that the page tells in words.
+func (p *page) told(m chromedp.ConsoleMessage) bool {
+	at, err := url.Parse(m.URL)
+	return err == nil && !m.IsException() && strings.HasPrefix(m.Text, "Failed to load resource") && slices.ContainsFunc(p.refused, func(path string) bool { return strings.HasPrefix(at.Path, path) })
 }
 
 func (p *page) open(address string) {

@@ -17,7 +17,7 @@ const byId = (id) => document.getElementById(id);
 const every = 5 * 60e3; // ms between looks by itself
 const past = 14; // days in front of the forecast
 const ahead = 7; // days that the forecast of cost looks ahead
-const longest = 720, spare = 2; // hours that can be foretold, and that the newest hours may be behind
+const longest = 720, spare = 26; // hours that can be foretold, and that the newest hours may be behind
 
 const figures = new Figures(byId("figures")), costByDay = new CostByDay(byId("cost-days")), groups = new Groups(byId("groups")), changes = new Findings(byId("findings"));
 const requests = new Forecast(byId("forecast"), (chosen) => go(chosen)), plan = new Capacity(byId("capacity"), byId("capacity-note"));

@@ -29,7 +29,7 @@ export class CostByDay {
     setText(this.note, note);
     const today = days.findIndex((t) => t <= now && now < t + DAY);
     const next = points?.length ? dayForecast(points, days, now, today < 0 ? 0 : cost[today]) : null;
-    const history = { times: days.map((t) => t / 1000 + NOON), step: DAY / 1000, cost, next, partial: today >= 0 };
+    const history = { times: days.map((t) => t / 1000 + NOON), step: DAY / 1000, cost, next, partial: today >= 0 && cost[today] !== null };
     const sum = next && expected(cost, next);
     if (sum && whole) setText(this.note, `${note}. ${whole} will cost about ${money(sum.p50)}, between ${money(sum.lo)} and ${money(sum.hi)}`);
     this.chart.show(history, days.length ? { from: days[0] / 1000, to: (days.at(-1) + DAY) / 1000 } : { from: 0, to: 1 });

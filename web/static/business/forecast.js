@@ -49,11 +49,11 @@ export class Forecast {
   // proof tells the backtest in words.
   proof(answer) {
     const b = answer.backtest;
-    if (!b || b.mase === null || b.mase === undefined) { this.say("The forecast was not tried on the past: there is too little of it."); return; }
+    if (!b?.origins) { this.say("The forecast was not tried on the past: there is too little of it."); return; }
     this.words.replaceChildren(
-      fact(rounded(b.mase), "MASE", typeof b.mase_seasonal_naive === "number" ? `The size of its errors; smaller is better. Taking the value of one season before has ${rounded(b.mase_seasonal_naive)}.` : "The size of its errors; below 1 they are smaller than those of taking the value of one season before."),
+      ...(typeof b.mase !== "number" ? [] : [fact(rounded(b.mase), "MASE", typeof b.mase_seasonal_naive === "number" ? `The size of its errors; smaller is better. Taking the value of one season before has ${rounded(b.mase_seasonal_naive)}.` : "The size of its errors; below 1 they are smaller than those of taking the value of one season before.")]),
       fact(text(percent(b.coverage ?? null)), "coverage", "So many past hours fell into the band that was foretold for them. 95\u2009% is what it promises."),
-      ...(b.origins ? [fact(number(b.origins), b.origins === 1 ? "try" : "tries", "From so many moments of the past it was asked, each time knowing only what was before.")] : []),
+      fact(number(b.origins), b.origins === 1 ? "try" : "tries", "From so many moments of the past it was asked, each time knowing only what was before."),
       ...(answer.method ? [el("p", { class: "method" }, `Made of: ${answer.method}`)] : []),
       ...(answer.warnings?.length ? [el("ul", { class: "warnings" }, ...answer.warnings.map((w) => el("li", {}, typeof w === "string" ? w : w.detail ?? JSON.stringify(w))))] : []));
   }

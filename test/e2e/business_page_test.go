@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestRealBusinessPage works on the business board as a person does: finds it empty, then with three days of requests; chooses a week
+// and a month; makes a report, looks at it, and deletes it.
+func TestRealBusinessPage(t *testing.T) {
+	var h *instance
+	begin := func(t *testing.T) string {
+		h = start(t, "127.0.0.1:0")
+		return h.url("business") + "/"
+	}
+	lookAt(t, "the business board in a browser", "business", begin, func(p *page) {
+		p.refused = []string{"/costs", "/forecasts", "/business-intelligence/"} // without data there is nothing to tell, and the page says so
+		p.shown("fresh", `document.querySelector("#reports .words")?.textContent.startsWith("No report yet")
+			&& document.querySelector("#capacity .lack")?.textContent.startsWith("Insufficient data") && document.querySelector(".forecast-words .words")?.textContent.includes("there is no forecast")`)
+		h.fillBusiness(p.t)
+		p.open(h.url("business") + "/?days=7")
+		p.shown("filled", `document.querySelectorAll("#forecast .legend .item").length === 2 && document.querySelectorAll(".proof .fact").length >= 2
+			&& document.querySelectorAll(".growth, .use-table, #capacity .lack").length > 0 && document.querySelector("#groups .wait") === null`)
+		p.do(`{ const m = document.getElementById("month"); m.selectedIndex = 2; m.dispatchEvent(new Event("change")); true }`)
+		p.shown("a month", `/month=\d{4}-\d{2}$/.test(location.search) && document.getElementById("when").textContent.startsWith(document.getElementById("month").value)`)
+		p.do(`history.back() === undefined`)
+		p.shown("back", `/days=7/.test(location.search) && document.querySelector('[data-days="7"]').ariaPressed === "true" && document.getElementById("month").value === ""`)
+		p.press("#reports-tools", "Make a report")
+		p.do(`{ const [kind, format] = document.querySelectorAll("dialog[open] select"); kind.value = "daily_summary"; format.value = "pdf"; true }`)
+		p.press("dialog", "Make it")
+		p.shown("made", `document.querySelector("dialog .outcome")?.dataset.state === "good" && document.querySelector("#reports tbody tr") !== null`)
+		p.do(`{ fetch(document.querySelector("dialog .outcome a").href).then(async (r) => { window.document_shown = r.headers.get("Content-Disposition").startsWith("inline") && (await r.text()).startsWith("%PDF"); }); true }`)
+		p.shown("opened", `window.document_shown === true`)
+		p.press("dialog", "✕")
+		p.press("#reports tbody tr", "✕")
+		p.shown("sure", `document.querySelector("dialog[open]")?.textContent.includes("Daily summary")`)
+		p.press("dialog", "Delete")
+		p.shown("deleted", `document.querySelector("dialog") === null && document.querySelector("#reports .words")?.textContent.startsWith("No report yet")`)
+		p.open(h.url("business") + "/?month=2026-13")
+		p.shown("a fault", `document.getElementById("fault")?.textContent.includes("not a month") && document.querySelector('[data-days="30"]').ariaPressed === "true"`)
+	})
+}
+
+// fillBusiness sends requests for each of the 72 hours before today, more by day than by night, and waits for the hours.
+func (h *instance) fillBusiness(t *testing.T) {
+	t.Helper()
+	const hours = 72
+	first := time.Now().UTC().Truncate(24 * time.Hour).Add(-hours * time.Hour)
+	total := 0
+	for i := range hours {
+		rs := generate(uint64(i), 4+i%24/3, "page", first.Add(time.Duration(i)*time.Hour))
+		for k := range rs {
+			rs[k].id = fmt.Sprintf("page-%d-%d", i, k)
+		}
+		h.send(t, rs)
+		total += len(rs)
+	}
+	eventually(t, 2*time.Minute, "the hours of the business board", func() bool {
+		var a struct{ Rows []struct{ Requests int } }
+		h.get(t, "batch-processing-api", fmt.Sprintf("/aggregations/hourly?from=%s&to=%s", stamp(first), stamp(first.Add(hours*time.Hour))), &a)
+		sum := 0
+		for _, r := range a.Rows {
+			sum += r.Requests
+		}
+		return sum == total
+	})
+}
