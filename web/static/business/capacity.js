@@ -1,6 +1,6 @@
 // Capacity: what to change and why, with the formula and its numbers; how the machines were used; what there is too little data for.
 import { el } from "../dom.js";
-import { count, percent, text } from "../format.js";
+import { count, ms, percent, si, text } from "../format.js";
 import { spark } from "../spark.js";
 import { moment } from "../scheduler/times.js";
 import { capital, days, money, notice, number, spokenName, withNumbers } from "./words.js";
@@ -15,10 +15,10 @@ export class Capacity {
     this.note.textContent = `${days(a.data_days)} with data, as of ${moment(a.generated_at)}`;
     const lacking = lacks(a), changes = a.scaling_recommendations.map(recommendation);
     this.node.replaceChildren(
-      ...a.alerts.map(alert),
+      ...a.alerts.filter((x) => !a.scaling_recommendations.some((r) => r.reason === x.text)).map(alert), // a card says it already
       ...(changes.length ? [el("div", { class: "changes" }, ...changes)] : lacking.length ? [] : [el("p", { class: "calm" }, "Nothing needs to be changed.")]),
       ...lacking.map((t) => el("p", { class: "lack" }, t)),
-      el("div", { class: "uses" }, ...(a.resource_utilization.length ? [utilization(a.resource_utilization)] : []), ...(a.growth_trends.length ? [growth(a.growth_trends)] : [])));
+      el("div", { class: "uses" }, ...(a.resource_utilization.length ? [utilization(a.resource_utilization)] : []), ...(a.growth_trends.length ? [growth(a.growth_trends)] : []), ...(a.saturation?.length ? [saturation(a.saturation)] : [])));
   }
 }
 
@@ -39,7 +39,7 @@ function recommendation(r) {
     el("p", { class: "reason-why" }, r.reason),
     el("dl", { class: "facts small" }, ...[
       ["Bound by", spokenName(r.binding_constraint)],
-      ["Lasts", r.exhaustion ? `${days(r.exhaustion.days)} (${number(r.exhaustion.lo)} to ${number(r.exhaustion.hi)})` : "no end in sight"],
+      ["Lasts", r.exhaustion?.days === 0 ? "the target is passed already" : r.exhaustion ? `${days(r.exhaustion.days)} (${number(r.exhaustion.lo)} to ${number(r.exhaustion.hi)})` : "no end in sight"],
       ["Cost", typeof r.cost_delta_usd_month === "number" ? `${r.cost_delta_usd_month > 0 ? "+" : ""}${money(r.cost_delta_usd_month)} a month` : "not known: no price of this resource"],
       ["Confidence", typeof r.confidence === "number" ? text(percent(r.confidence)) : r.confidence],
     ].filter(([, v]) => v !== null && v !== undefined && v !== "").flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)])),
@@ -69,4 +69,16 @@ function growth(list) {
       return el("tr", {}, el("th", { scope: "row", class: "left-cell", title: g.model }, g.model === "_all" ? "all models" : g.model), el("td", { class: "left-cell" }, line), el("td", {}, text(count(Math.round(g.per_day_before)))), el("td", {}, text(count(Math.round(g.per_day)))),
         el("td", {}, g.week_over_week === null ? "new" : `${g.week_over_week > 0 ? "+" : ""}${text(percent(g.week_over_week)).replace("-", "\u2212")}`));
     }))));
+}
+
+// saturation tells at which load an objective breaks.
+function saturation(list) {
+  const rate = (v) => text(si(v));
+  return el("section", {}, el("h3", {}, "Load at which the objective breaks, requests a second"), el("table", { class: "use-table knees" },
+    el("thead", {}, el("tr", {}, ...["Model", "Objective", "Breaks at", "Windows"].map((t, i) => el("th", { scope: "col", class: i < 2 ? "left-cell" : false }, t)))),
+    el("tbody", {}, ...list.map((s) => el("tr", {},
+      el("th", { scope: "row", class: "left-cell", title: s.model }, s.model === "_all" ? "all models" : s.model),
+      el("td", { class: "left-cell" }, `${spokenName(s.metric)}${typeof s.objective === "number" ? ` ≤ ${text(ms(s.objective))}` : ""}`),
+      el("td", { title: s.knee ? "the largest load that was carried, and the smallest that broke it" : false }, s.knee ? `${rate(s.knee.load)} (${rate(s.knee.lo)} to ${rate(s.knee.hi)})` : s.points.length && s.points.every((p) => !p.good) ? "never met" : "not seen"),
+      el("td", {}, text(count(s.points.length))))))));
 }

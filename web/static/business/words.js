@@ -47,6 +47,6 @@ export function number(v) {
 
 export const days = (n) => `${number(n < 10 ? Math.round(n * 10) / 10 : Math.round(n))} ${n === 1 ? "day" : "days"}`;
 
-const spoken = { requests: "requests", cost_usd: "cost", total_tokens: "tokens", resource_utilization: "utilization", growth_trends: "growth", capacity_forecasts: "forecasts", scaling_recommendations: "recommendations", alerts: "alerts", cpu_usage: "CPU", memory_usage: "memory", gpu_usage: "GPU", gpu_memory_usage: "GPU memory", kv_cache_usage: "KV cache" };
+const spoken = { requests: "requests", cost_usd: "cost", total_tokens: "tokens", resource_utilization: "utilization", growth_trends: "growth", capacity_forecasts: "forecasts", scaling_recommendations: "recommendations", alerts: "alerts", cpu_usage: "CPU", memory_usage: "memory", gpu_usage: "GPU", gpu_memory_usage: "GPU memory", kv_cache_usage: "KV cache", "ttft_ms.p95": "TTFT p95", ttft_p95_ms: "TTFT p95", latency_p95_ms: "latency p95" };
 export const spokenName = (name) => spoken[name] ?? String(name).replaceAll("_", " ");
 export const capital = (s) => s.replace(/^./, (c) => c.toUpperCase());
