@@ -36,7 +36,8 @@ type Member struct {
 	bus    *Bus
 	opts   MemberOptions
 	client *kgo.Client
-	stop   context.CancelFunc
+	stop   context.CancelFunc // ends everything that the client does
+	writes chan struct{}      // has a token while a position is being written
 	work   sync.WaitGroup
 	once   sync.Once
 
@@ -44,6 +45,7 @@ type Member struct {
 	have    map[int32]map[string]bool // numbers, and of which topics
 	joined  bool
 	trouble error
+	closed  bool
 }
 
 // handover bounds how long Taken may take: others wait for the number meanwhile.
@@ -51,27 +53,29 @@ const handover = 5 * time.Second
 
 // Join makes a member. It keeps trying to be one until Close, whatever the brokers do.
 func (b *Bus) Join(o MemberOptions) (*Member, error) {
-	m := &Member{bus: b, opts: o, have: map[int32]map[string]bool{}}
+	m := &Member{bus: b, opts: o, have: map[int32]map[string]bool{}, writes: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.stop = cancel
 	opts := b.clientOpts(
 		kgo.ConsumerGroup(o.Group), kgo.ConsumeTopics(o.Topics...), kgo.Balancers(numbersBalancer{}), kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(o.Session), kgo.HeartbeatInterval(min(o.Session/5, 2*time.Second)), kgo.RebalanceTimeout(o.Session+handover),
-		kgo.OnPartitionsAssigned(m.given), kgo.OnPartitionsRevoked(m.taken), kgo.OnPartitionsLost(m.lost), kgo.WithHooks(m),
+		kgo.OnPartitionsAssigned(m.given), kgo.OnPartitionsRevoked(m.taken), kgo.OnPartitionsLost(m.lost), kgo.WithHooks(m), kgo.WithContext(ctx),
 	)
 	if o.Instance != "" {
 		opts = append(opts, kgo.InstanceID(o.Instance))
 	}
 	client, err := kgo.NewClient(opts...)
 	if err != nil {
+		cancel()
 		return nil, fmt.Errorf("kafka group member: %w", err)
 	}
 	client.PauseFetchTopics(o.Topics...)
 	m.client = client
 	if err := b.track(m); err != nil {
+		cancel()
 		client.Close()
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	m.stop = cancel
 	m.work.Go(func() {
 		for ctx.Err() == nil { // nothing comes but what the library has to say
 			client.PollFetches(ctx)
@@ -157,7 +161,37 @@ func (m *Member) Commit(ctx context.Context, next map[string]map[int32]int64) er
 			at[topic][p] = kgo.EpochOffset{Epoch: -1, Offset: offset}
 		}
 	}
-	var failed error
+	select {
+	case m.writes <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	done := make(chan error, 1)
+	if !m.begin(func() { // the library waits in it for a rebalance to end, whatever becomes of ctx
+		done <- m.commit(ctx, at)
+		<-m.writes
+	}) {
+		return ErrClosed
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin runs f beside, unless the member is closed.
+func (m *Member) begin(f func()) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.work.Go(f)
+	}
+	return !m.closed
+}
+
+func (m *Member) commit(ctx context.Context, at map[string]map[int32]kgo.EpochOffset) (failed error) {
 	m.client.CommitOffsetsSync(ctx, at, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
 		if failed = err; err != nil {
 			return
@@ -174,11 +208,20 @@ func (m *Member) Commit(ctx context.Context, next map[string]map[int32]int64) er
 	return nil
 }
 
+// leaveTime is how long the end waits for the group.
+const leaveTime = time.Second
+
 // Close gives everything up and leaves the group, so that nobody waits for this member.
 func (m *Member) Close() {
 	m.once.Do(func() {
 		m.bus.untrack(m)
-		m.stop()
+		m.mu.Lock()
+		m.closed = true
+		m.mu.Unlock()
+		leave, cancel := context.WithTimeout(context.Background(), leaveTime)
+		_ = m.client.LeaveGroupContext(leave) // waits for a rebalance to end
+		cancel()
+		m.stop() // then it does no longer
 		m.client.Close()
 		m.work.Wait()
 		if m.opts.Instance != "" { // the library does not leave as a static member

@@ -127,7 +127,7 @@ func (l *lane) run(ctx, drain context.Context) error {
 			return nil
 		}
 		if l.gaveUp() {
-			l.giveUp()
+			l.giveUpNumber()
 		}
 		input := l.input
 		if done == nil || l.leaving == nil && l.full() {

@@ -181,13 +181,54 @@ type rig struct {
 	killed atomic.Bool
 	halt   func()
 	giveUp func()
+
+	world *world
+	sends *drowsy
+	wrote *seekable // reads hxp-correlations; nil = nothing is joined
 }
 
-// start restores a lane from dir and lets it work. The test must stop or kill it.
-func (w *world) start(cfg Config, dir string) *rig {
+// drowsy is a sender that keeps what it gets while it sleeps, and sends it when it wakes.
+type drowsy struct {
+	sender
+	mu     sync.Mutex
+	asleep bool
+	kept   []func()
+}
+
+func (d *drowsy) SendAsync(ctx context.Context, m *bus.Message, done func(*bus.Message, error)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.asleep {
+		d.kept = append(d.kept, func() { d.sender.SendAsync(ctx, m, done) })
+		return
+	}
+	d.sender.SendAsync(ctx, m, done)
+}
+
+func (d *drowsy) sleep() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asleep = true
+}
+
+func (d *drowsy) wake() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asleep = false
+	for _, f := range d.kept {
+		f()
+	}
+	d.kept = nil
+}
+
+// start restores a lane from dir and lets it work as the owner of its number. The test must stop or kill it.
+func (w *world) start(cfg Config, dir string) *rig { return w.begin(cfg, dir, true) }
+
+// begin is start of a lane that owns its number or follows.
+func (w *world) begin(cfg Config, dir string, owner bool) *rig {
 	w.t.Helper()
 	s := New(cfg, nil, Options{StateDir: dir, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
-	r := &rig{Service: s, lane: newLane(0, &s.cfg, s.log, s.metrics), t: w.t}
+	r := &rig{Service: s, lane: newLane(0, &s.cfg, s.log, s.metrics), t: w.t, world: w, sends: &drowsy{sender: w}}
 	snapshots := make(chan snapshotFile)
 	live, stop := context.WithCancel(context.Background())
 	drain, giveUp := context.WithCancel(context.Background())
@@ -205,7 +246,8 @@ func (w *world) start(cfg Config, dir string) *rig {
 		}
 	})
 	l := r.lane
-	l.journalID, l.dir, l.units, l.side, l.snapshots = "j1", snapshotDir(dir, 0), w, w.side, snapshots
+	l.journalID, l.dir, l.units, l.side, l.snapshots = "j1", snapshotDir(dir, 0), r.sends, w.side, snapshots
+	l.unread = func(source) {} // what comes for nobody is passed over
 	if w.joined != nil {
 		var program [16]byte
 		_, _ = rand.Read(program[:])
@@ -239,6 +281,7 @@ func (w *world) start(cfg Config, dir string) *rig {
 	<-l.caught
 	if w.joined != nil {
 		written := &seekable{log: w.joined, asked: make(chan struct{}, 1)}
+		r.wrote = written
 		readers.Go(func() {
 			written.run(live, l.joins.next, func(b inputBatch) {
 				select {
@@ -250,7 +293,18 @@ func (w *world) start(cfg Config, dir string) *rig {
 		<-l.joins.caught
 	}
 	reading := make(chan map[source]int64, 1)
-	l.calls <- func() { reading <- l.start(logs, time.Now()) }
+	l.calls <- func() {
+		if owner {
+			reading <- l.start(logs, time.Now())
+			return
+		}
+		l.follower()
+		ends := map[source]int64{}
+		for src, log := range logs {
+			ends[src] = log.End
+		}
+		reading <- ends
+	}
 	for src, from := range <-reading {
 		readers.Go(func() {
 			inputs[src].run(live, from, func(b inputBatch) {
@@ -307,3 +361,54 @@ func (r *rig) counts(want uint64) {
 }
 
 func (r *rig) of(src source) progress { return r.partitions()[src] }
+
+// call runs f on the lane's own goroutine.
+func (r *rig) call(f func()) {
+	done := make(chan struct{})
+	r.calls <- func() { f(); close(done) }
+	<-done
+}
+
+// takeOver makes the lane the owner, as a session does.
+func (r *rig) takeOver() {
+	r.t.Helper()
+	logs := map[source]bus.Range{}
+	for src, log := range r.world.inputs {
+		logs[src] = log.bounds()
+	}
+	snapshot := r.newest()
+	var caught chan struct{}
+	r.call(func() {
+		if r.wrote == nil {
+			r.inherit(snapshot, bus.Range{})
+			return
+		}
+		r.inherit(snapshot, r.world.joined.bounds())
+		r.wrote.seek(r.joins.next)
+		caught = r.joins.caught
+	})
+	if caught != nil {
+		<-caught
+	}
+	r.call(func() {
+		for src, offset := range r.lane.start(logs, time.Now()) {
+			r.again(r.folders[src], offset)
+		}
+	})
+}
+
+// handOver makes the lane follow, as a session does; it returns how long it waits for that.
+func (r *rig) handOver() {
+	r.t.Helper()
+	done := make(chan struct{})
+	r.call(func() { r.leaving = &leaving{done} })
+	select {
+	case <-done:
+	case <-time.After(handover):
+		r.call(func() {
+			if r.leaving != nil {
+				r.giveUpNumber()
+			}
+		})
+	}
+}

@@ -136,8 +136,8 @@ func (l *lane) gaveUp() bool {
 	return l.leaving != nil && l.settled()
 }
 
-// giveUp keeps what counts for the next owner, and follows from now on.
-func (l *lane) giveUp() {
+// giveUpNumber keeps what counts for the next owner, and follows from now on.
+func (l *lane) giveUpNumber() {
 	l.snapshot(true)
 	for src := range l.folders {
 		l.unread(src)
@@ -203,7 +203,7 @@ func (n *session) demote(l *lane) error {
 		n.log.Warn("what was folded does not count in time, the next owner folds it again", "number", l.number)
 		if err := n.ask(l, func() {
 			if l.leaving != nil {
-				l.giveUp()
+				l.giveUpNumber()
 			}
 		}); err != nil {
 			return err

@@ -1,0 +1,142 @@
+package stream
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
+)
+
+// fed judges some failed requests that arrive at times, one each, and goes on to another time.
+func (j *judge) fed(until time.Time, arrivals ...time.Time) {
+	f := j.program.Load().Folder()
+	for i, at := range arrivals {
+		p := f.Begin()
+		e := request(at.Unix(), "m")
+		e.Time = at.UnixMicro()
+		e.SetBool(event.Success, false)
+		e.Settle()
+		f.Event(p, e, at.UnixMicro(), rule.Position{Kind: e.Kind, Offset: int64(i)})
+		j.decide(j.engine.Advance(at.UnixMicro()))
+		j.decide(j.engine.Merge(p))
+		p.Release()
+	}
+	j.decide(j.engine.Advance(until.UnixMicro()))
+	j.takeUp()
+	j.alerts.acked()
+}
+
+// says is a record of hxp-alerts by another judge.
+func says(t *testing.T, d rule.Decision) hearing {
+	value, err := json.Marshal(&d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hearing{batch: bus.PartitionBatch{Messages: []*bus.Message{{Value: value, Headers: []bus.Header{{Key: judgeHeader, Value: []byte("another judge")}}}}, Next: 1}}
+}
+
+func (h *heard) story() string {
+	var story []string
+	for _, d := range h.all {
+		story = append(story, fmt.Sprintf("%s %s", d.ID, d.State))
+	}
+	return fmt.Sprint(story)
+}
+
+// A judge that does not tell keeps what it decides until hxp-alerts says so. When it takes over it tells the rest, which is the same
+// as what the teller would have told.
+func TestWhatTheTellerLeftUnsaidIsTold(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0)
+	teller, told := idleJudge(t, blip)
+	silent, said := idleJudge(t, blip)
+	silent.telling = false
+	for i := range 3 { // three episodes, each begins and ends
+		at := start.Add(time.Duration(i) * time.Minute)
+		teller.fed(at.Add(30*time.Second), at)
+		silent.fed(at.Add(30*time.Second), at)
+	}
+	if len(told.all) != 6 || len(said.all) != 0 || len(silent.unsaid) != 6 {
+		t.Fatalf("told %s and %s, unsaid %d", told.story(), said.story(), len(silent.unsaid))
+	}
+	for _, d := range told.all[:3] { // the teller dies in the middle of its second episode
+		silent.hear(says(t, d))
+	}
+	if len(silent.unsaid) != 3 || len(silent.alerts.open) != 1 {
+		t.Fatalf("%d are unsaid, %d open", len(silent.unsaid), len(silent.alerts.open))
+	}
+	silent.takeOver()
+	later := start.Add(4 * time.Minute)
+	silent.fed(later.Add(30*time.Second), later)
+	teller.fed(later.Add(30*time.Second), later)
+	want := heard{all: told.all[3:]}
+	if said.story() != want.story() || len(silent.unsaid) != 0 || !silent.taken {
+		t.Errorf("told %s, want %s; %d are unsaid", said.story(), want.story(), len(silent.unsaid))
+	}
+}
+
+// A teller that was thought dead tells on. Of an episode that both know, that changes nothing; an episode beside one that is open is
+// ended; what nobody here knows of is ended when its time has come.
+func TestTellerHearsAnother(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0)
+	j, h := idleJudge(t, outageNow)
+	j.fed(start.Add(time.Second), start)
+	if len(h.all) != 1 || h.all[0].State != rule.Firing {
+		t.Fatalf("told %s", h.story())
+	}
+	own := h.all[0]
+	j.hear(says(t, own))
+	beside, strange := own, own
+	beside.ID, beside.StartsAt = "beside", own.StartsAt+1
+	strange.ID, strange.Version, strange.Key = "strange", "gone", map[string]string{"model": "x"}
+	j.hear(says(t, beside))
+	j.hear(says(t, strange))
+	j.fed(start.Add(10 * time.Second))
+	if got, want := h.story(), fmt.Sprintf("[%s firing beside resolved strange resolved]", own.ID); got != want {
+		t.Errorf("told %s, want %s", got, want)
+	}
+	if !j.alerts.isOpen(&own) || len(j.alerts.open) != 1 {
+		t.Errorf("open are %+v", j.alerts.open)
+	}
+	over := own.Ended(int64(rule.Time(start.Add(11 * time.Second).UnixMicro())))
+	j.hear(says(t, over))
+	j.fed(start.Add(20 * time.Second))
+	if len(j.alerts.open) != 0 || len(h.all) != 3 {
+		t.Errorf("after it was told to be over: %s, open %+v", h.story(), j.alerts.open)
+	}
+}
+
+const outageNow = "- {name: blip, type: sequence, steps: [data.success == false], within: 1s, keep_firing_for: 1h, group_by: [model]}\n"
+
+// Each instance finds anomalies under ids of its own: one is told of, goes on under another teller, and ends once.
+func TestAnomaliesAreToldOnce(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0)
+	find := func(id string, state rule.State, at time.Time) *rule.Decision {
+		var d rule.Decision
+		if err := json.Unmarshal(alertRecord(t, id, state, at), &d); err != nil {
+			t.Fatal(err)
+		}
+		d.Class, d.Key = "requests", map[string]string{"model": "m"}
+		return &d
+	}
+	teller, told := idleJudge(t, blip)
+	silent, said := idleJudge(t, blip)
+	silent.telling = false
+	teller.found(find("one", rule.Firing, start))
+	silent.found(find("two", rule.Firing, start.Add(time.Second)))
+	for _, d := range told.all {
+		silent.hear(says(t, d))
+	}
+	silent.takeOver()
+	silent.fed(start.Add(time.Minute))
+	if told.story() != "[one firing]" || len(said.all) != 0 || !silent.taken {
+		t.Errorf("told %s, then %s", told.story(), said.story())
+	}
+	silent.found(find("two", rule.Resolved, start.Add(2*time.Minute)))
+	if said.story() != "[one resolved]" {
+		t.Errorf("told %s, want the end of the first", said.story())
+	}
+}
