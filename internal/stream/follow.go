@@ -58,7 +58,10 @@ func (l *lane) judged(v *verdict, at time.Time) {
 	case mine && v.counted:
 		f.pending, f.idle = nil, v.header.Idle
 	case mine || v.counted: // another owner was first: what is not counted is folded again from where the journal stands
-		l.log.Info("another owner wrote this partition's journal, folding again", "topic", f.src.Topic, "partition", f.src.Partition)
+		if now := time.Now(); now.Sub(l.rivalSeen) > time.Second { // while there are two it is each unit
+			l.rivalSeen = now
+			l.log.Info("another owner wrote this partition's journal, folding again", "topic", f.src.Topic, "partition", f.src.Partition)
+		}
 		if f.restart(l.journal.chains[v.header.Source]) {
 			l.again(f, f.next)
 		}

@@ -37,7 +37,7 @@ type judge struct {
 	telling    bool                      // what is decided is written
 	claimed    bool                      // and will be once hxp-alerts is read so far
 	busy       bool                      // as was told to the duties
-	unsaid     []rule.Decision           // decided here, not known from hxp-alerts; of a judge that does not tell
+	unsaid     unsaid                    // decided here, not known from hxp-alerts; of a judge that does not tell
 	unusual    map[series]*rule.Decision // anomalies that are open here
 	taken      bool                      // the engine has come past what was told before this judge told
 	saver      saver
@@ -85,7 +85,7 @@ func (j *judge) reset() {
 	}
 	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{}), newPlaces(), backlog{}
 	j.alerts, j.taken, j.since = newAlerts(j.log, j.metrics), false, time.Now().UnixMicro()
-	j.telling, j.unsaid, j.unusual = true, nil, map[series]*rule.Decision{}
+	j.telling, j.unsaid, j.unusual = true, unsaid{}, map[series]*rule.Decision{}
 	j.program.Store(program)
 }
 

@@ -34,23 +34,24 @@ type lane struct {
 	calls   chan func()             // questions from elsewhere, to be run by the lane
 	acks    mailbox                 // acknowledgements of what was sent, to be run by the lane
 
-	folders  map[source]*folder
-	filters  map[source]*filter // of the folders, and from the snapshot before those are made
-	names    *names
-	joins    *joins // nil = this lane joins nothing
-	judge    *judge // nil = no rules are run
-	arrived  *arrivals
-	rules    *rule.Folder
-	drained  <-chan struct{} // closed when the lane may not wait any longer
-	cut      bool            // units that count were not given to the judge
-	journal  *journal
-	headless bool          // the journal's beginning is gone and no snapshot tells what it said
-	until    int64         // end of the journal when the lane began
-	caught   chan struct{} // closed when the journal is read up to there
-	leaving  *leaving      // nil = nobody wants the lane to give its number up
-	seen     look          // of the input, while another instance folds it
-	cuts     []cutNote
-	sought   map[source]int // seeks asked for and not yet answered
+	folders   map[source]*folder
+	filters   map[source]*filter // of the folders, and from the snapshot before those are made
+	names     *names
+	joins     *joins // nil = this lane joins nothing
+	judge     *judge // nil = no rules are run
+	arrived   *arrivals
+	rules     *rule.Folder
+	drained   <-chan struct{} // closed when the lane may not wait any longer
+	cut       bool            // units that count were not given to the judge
+	journal   *journal
+	headless  bool          // the journal's beginning is gone and no snapshot tells what it said
+	until     int64         // end of the journal when the lane began
+	caught    chan struct{} // closed when the journal is read up to there
+	leaving   *leaving      // nil = nobody wants the lane to give its number up
+	seen      look          // of the input, while another instance folds it
+	cuts      []cutNote
+	sought    map[source]int // seeks asked for and not yet answered
+	rivalSeen time.Time      // when another owner was last told of
 
 	mu sync.Mutex
 	windows

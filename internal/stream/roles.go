@@ -150,10 +150,6 @@ func (l *lane) giveUpNumber() {
 // promote makes a lane that follows the owner of its number.
 func (n *session) promote(l *lane) error {
 	start := time.Now()
-	logs, err := n.logsOf(l.number)
-	if err != nil {
-		return err
-	}
 	correlations, err := n.bus.Offsets(n.live, event.TopicCorrelations)
 	if err != nil {
 		return fmt.Errorf("bounds of %s: %w", event.TopicCorrelations, err)
@@ -176,8 +172,12 @@ func (n *session) promote(l *lane) error {
 	case <-n.live.Done():
 		return n.live.Err()
 	}
+	logs, err := n.bounds(l)
+	if err != nil {
+		return err
+	}
 	err = n.ask(l, func() {
-		for src, offset := range l.start(logs, time.Now()) {
+		for src, offset := range l.start(l.since(logs[l.number]), time.Now()) {
 			l.again(l.folders[src], offset)
 		}
 	})
@@ -243,14 +243,42 @@ func (n *session) role(l *lane, owner bool) error {
 	}
 }
 
-// logsOf returns the bounds of the logs of the inputs of one number.
-func (n *session) logsOf(number int32) (map[source]bus.Range, error) {
+// limits are bounds of logs, and how far the journal was before they were looked at.
+type limits struct {
+	logs    map[source]bus.Range
+	counted map[source]int64
+}
+
+// since is what the bounds mean by now: others may have counted what was written after the look. Only what counted before it and lies
+// behind the end was cut off.
+func (l *lane) since(seen limits) map[source]bus.Range {
+	for src, c := range l.journal.chains {
+		if log, known := seen.logs[src]; known && seen.counted[src] <= log.End {
+			log.End = max(log.End, c.To)
+			seen.logs[src] = log
+		}
+	}
+	return seen.logs
+}
+
+// bounds looks at the logs of the input of some lanes, by number.
+func (n *session) bounds(lanes ...*lane) (map[int32]limits, error) {
+	out := map[int32]limits{}
+	for _, l := range lanes {
+		if err := n.ask(l, func() { out[l.number] = limits{map[source]bus.Range{}, l.journal.positions()} }); err != nil {
+			return nil, err
+		}
+	}
 	all, err := n.layout.sources(n.live, n.bus)
 	if err != nil {
 		return nil, err
 	}
-	maps.DeleteFunc(all, func(src source, _ bus.Range) bool { return src.Partition != number })
-	return all, nil
+	for src, log := range all {
+		if of, wanted := out[src.Partition]; wanted {
+			of.logs[src] = log
+		}
+	}
+	return out, nil
 }
 
 // lookEach is the time between two looks at the input of followers: their clock goes on with them.

@@ -99,31 +99,35 @@ func (n *session) end() {
 
 // makeLanes restores one lane for each partition of the journal.
 func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) error {
-	logs, err := n.bus.Offsets(n.live, event.TopicPanes, event.TopicCorrelations)
-	if err != nil {
-		return fmt.Errorf("bounds of the journal %s and of %s: %w", event.TopicPanes, event.TopicCorrelations, err)
-	}
 	n.input = newInputReader(n.opts.Schemas)
+	restored := make([]bool, n.layout.journal.Partitions)
 	for p := range int32(n.layout.journal.Partitions) {
-		log, ok := logs[event.TopicPanes][p]
-		if !ok {
-			return fmt.Errorf("bounds of the journal %s/%d: %w", event.TopicPanes, p, errLeader)
-		}
 		l := newLane(p, &n.cfg, n.log, n.metrics)
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
 		l.joins = newJoins(p, n.layout.joinNumbers(), n.layout.joined, newProgram(), &n.cfg, n.log)
 		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
 		l.unread = n.input.leave
 		l.judge, l.arrived = n.judge, n.arrived
-		l.join(l.restore(), log)
-		if l.joins.works() {
-			log, ok := logs[event.TopicCorrelations][l.joins.partition()]
-			if !ok {
-				return fmt.Errorf("bounds of %s/%d: %w", event.TopicCorrelations, l.joins.partition(), errLeader)
-			}
-			l.joins.begin(log)
-		}
+		restored[p] = l.restore()
 		n.lanes = append(n.lanes, l)
+	}
+	logs, err := n.bus.Offsets(n.live, event.TopicPanes, event.TopicCorrelations) // behind all snapshots, which others may write meanwhile
+	if err != nil {
+		return fmt.Errorf("bounds of the journal %s and of %s: %w", event.TopicPanes, event.TopicCorrelations, err)
+	}
+	for p, l := range n.lanes {
+		log, ok := logs[event.TopicPanes][l.number]
+		if !ok {
+			return fmt.Errorf("bounds of the journal %s/%d: %w", event.TopicPanes, p, errLeader)
+		}
+		l.join(restored[p], log)
+		if !l.joins.works() {
+			continue
+		}
+		if log, ok = logs[event.TopicCorrelations][l.joins.partition()]; !ok {
+			return fmt.Errorf("bounds of %s/%d: %w", event.TopicCorrelations, l.joins.partition(), errLeader)
+		}
+		l.joins.begin(log)
 	}
 	n.input.lanes = n.lanes
 	return nil
@@ -177,27 +181,27 @@ func (n *session) readJournal(r *bus.Reader) error {
 
 // startInput gives folders to the lanes whose numbers this instance folds, and begins to read the input topics.
 func (n *session) startInput() error {
-	logs, err := n.layout.sources(n.live, n.bus)
+	logs, err := n.bounds(n.lanes...)
 	if err != nil {
 		return err
 	}
-	for src := range logs {
-		n.input.names[topicPartition{src.Topic, src.Partition}] = src
-	}
 	assign, now := map[string]map[int32]int64{}, time.Now()
 	owners := make([]bool, len(n.lanes))
-	for number, of := range byNumber(logs, len(n.lanes)) {
-		l := n.lanes[number]
+	for number, l := range n.lanes {
+		of := logs[l.number]
+		for src := range of.logs {
+			n.input.names[topicPartition{src.Topic, src.Partition}] = src
+		}
 		owners[number], _ = n.duties.wants(l.number)
 		n.duties.hold(l.number, owners[number])
 		var reading map[source]int64
 		if err := n.ask(l, func() {
 			if owners[number] {
-				reading = l.start(of, now)
+				reading = l.start(l.since(of), now)
 				return
 			}
 			l.follower()
-			l.observe(look{of, horizon(now)})
+			l.observe(look{of.logs, horizon(now)})
 		}); err != nil {
 			return err
 		}

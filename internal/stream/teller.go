@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -37,17 +38,52 @@ func (j *judge) assume() (changed <-chan struct{}) {
 	return changed
 }
 
-// keep notes what this judge would tell, unless hxp-alerts says it. Beyond a bound the oldest goes.
+// unsaid are decisions of a judge that does not tell and that hxp-alerts does not say, by series.
+type unsaid struct {
+	by map[series][]rule.Decision
+	n  int
+}
+
+func (u *unsaid) add(s series, d *rule.Decision) {
+	if u.by == nil {
+		u.by = map[series][]rule.Decision{}
+	}
+	u.by[s] = append(u.by[s], *d)
+	u.n++
+}
+
+// said drops what is not of a later time than what was told of a series.
+func (u *unsaid) said(s series, at rule.Time) {
+	have := len(u.by[s])
+	left := slices.DeleteFunc(u.by[s], func(d rule.Decision) bool { return d.At <= at })
+	if u.n -= have - len(left); len(left) > 0 {
+		u.by[s] = left
+	} else {
+		delete(u.by, s)
+	}
+}
+
+// take empties u and returns all, by time, those of one series in their order.
+func (u *unsaid) take() (all []rule.Decision) {
+	for _, list := range u.by {
+		all = append(all, list...)
+	}
+	slices.SortStableFunc(all, func(a, b rule.Decision) int { return cmp.Compare(a.At, b.At) })
+	*u = unsaid{}
+	return all
+}
+
+// keep notes what this judge would tell, unless hxp-alerts says it. Beyond a bound it is lost.
 func (j *judge) keep(d *rule.Decision) {
 	a, s := j.alerts, seriesOf(d)
 	if have := a.open[s]; a.isOver(d.ID) || int64(d.At) <= a.told[s] || have != nil && have.ID == d.ID && have.State == d.State {
 		return
 	}
-	if len(j.unsaid) >= maxQueue {
-		j.unsaid = j.unsaid[1:]
+	if j.unsaid.n >= maxQueue {
 		j.metrics.lost.Inc()
+		return
 	}
-	j.unsaid = append(j.unsaid, *d)
+	j.unsaid.add(s, d)
 }
 
 // takeOver tells what the teller before has left unsaid. Episodes that are open go on or end as at a start.
@@ -57,10 +93,8 @@ func (j *judge) takeOver() {
 		return
 	}
 	j.telling = true
-	unsaid := j.unsaid
-	j.unsaid = nil
-	j.log.Info("decisions are told from here on", "unsaid", len(unsaid), "open", len(j.alerts.open))
-	j.decide(unsaid)
+	j.log.Info("decisions are told from here on", "unsaid", j.unsaid.n, "open", len(j.alerts.open))
+	j.decide(j.unsaid.take())
 	for s, d := range j.unusual {
 		if j.alerts.open[s] == nil && j.alerts.told[s] < int64(d.At) {
 			j.tellUnusual(d)
@@ -115,7 +149,7 @@ func (j *judge) learn(value []byte, now time.Time) {
 		return
 	}
 	a.record(d)
-	j.unsaid = slices.DeleteFunc(j.unsaid, func(o rule.Decision) bool { return o.At <= d.At && seriesOf(&o) == s })
+	j.unsaid.said(s, d.At)
 	switch {
 	case !j.telling:
 	case !begins:

@@ -59,22 +59,22 @@ func TestWhatTheTellerLeftUnsaidIsTold(t *testing.T) {
 		teller.fed(at.Add(30*time.Second), at)
 		silent.fed(at.Add(30*time.Second), at)
 	}
-	if len(told.all) != 6 || len(said.all) != 0 || len(silent.unsaid) != 6 {
-		t.Fatalf("told %s and %s, unsaid %d", told.story(), said.story(), len(silent.unsaid))
+	if len(told.all) != 6 || len(said.all) != 0 || silent.unsaid.n != 6 {
+		t.Fatalf("told %s and %s, unsaid %d", told.story(), said.story(), silent.unsaid.n)
 	}
 	for _, d := range told.all[:3] { // the teller dies in the middle of its second episode
 		silent.hear(says(t, d))
 	}
-	if len(silent.unsaid) != 3 || len(silent.alerts.open) != 1 {
-		t.Fatalf("%d are unsaid, %d open", len(silent.unsaid), len(silent.alerts.open))
+	if silent.unsaid.n != 3 || len(silent.alerts.open) != 1 {
+		t.Fatalf("%d are unsaid, %d open", silent.unsaid.n, len(silent.alerts.open))
 	}
 	silent.takeOver()
 	later := start.Add(4 * time.Minute)
 	silent.fed(later.Add(30*time.Second), later)
 	teller.fed(later.Add(30*time.Second), later)
 	want := heard{all: told.all[3:]}
-	if said.story() != want.story() || len(silent.unsaid) != 0 || !silent.taken {
-		t.Errorf("told %s, want %s; %d are unsaid", said.story(), want.story(), len(silent.unsaid))
+	if said.story() != want.story() || silent.unsaid.n != 0 || !silent.taken {
+		t.Errorf("told %s, want %s; %d are unsaid", said.story(), want.story(), silent.unsaid.n)
 	}
 }
 

@@ -56,6 +56,32 @@ func named(tag string, rnd *rand.Rand) (map[string]joinedRequest, []*bus.Message
 	return want, msgs
 }
 
+// steady is load that leaves the machine some room: what is tried is the storm.
+func steady(h *instance, tag string, hour time.Time) *load {
+	l := &load{stop: make(chan struct{})}
+	l.wait.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-l.stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			batch := generate(uint64(n), 150, fmt.Sprintf("%s-%d", tag, n), hour)
+			for i := range batch {
+				batch[i].model = fmt.Sprintf("%s-m%d", tag, i%3)
+			}
+			if !l.deliver(h, batch) {
+				l.lost.Add(1)
+				return
+			}
+			l.mu.Lock()
+			l.acked = append(l.acked, batch...)
+			l.mu.Unlock()
+		}
+	})
+	return l
+}
+
 // squall is a storm under way.
 type squall struct {
 	t      *testing.T
@@ -88,12 +114,12 @@ func storm(t *testing.T, broker string, long time.Duration) {
 	tag := fmt.Sprintf("storm%d", os.Getpid())
 	s.rule(tag)
 	hour := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(os.Getpid()%8000) * time.Hour) // of this run: the broker may have been there before
-	l := push(home, 2, tag, hour)
+	l := steady(home, tag, hour)
 	var alarm alarms
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		alarm.send(home, tag, stop)
+		alarm.send(home, tag, max(long/300, 100*time.Millisecond), stop)
 	}()
 	want, msgs := named(tag, s.rnd)
 	for end := time.Now().Add(long); time.Now().Before(end); {
@@ -183,14 +209,14 @@ type alarms struct {
 	users, ids map[string]bool
 }
 
-func (a *alarms) send(h *instance, tag string, stop <-chan struct{}) {
+func (a *alarms) send(h *instance, tag string, pause time.Duration, stop <-chan struct{}) {
 	a.users, a.ids = map[string]bool{}, map[string]bool{}
 	l := &load{stop: make(chan struct{})}
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
 			return
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(pause):
 		}
 		user := fmt.Sprintf("%s-u%d", tag, n)
 		body, ids := outageOf(user, 25)
