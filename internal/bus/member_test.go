@@ -65,7 +65,7 @@ func (h *holder) numbers() (out []int32) {
 func settled(t *testing.T, numbers int, counts []int, all ...*holder) {
 	t.Helper()
 	var have [][]int32
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		have = have[:0]
 		seen, right := map[int32]bool{}, true
 		for i, h := range all {

@@ -23,6 +23,8 @@ type chain struct {
 	Lost      int64 // records that are missing from the windows
 	GapReason string
 	Tally     tally
+
+	adrift bool // units are missing behind To: the next one that begins there or later goes on
 }
 
 // half is a unit of which not all parts have come.
@@ -108,9 +110,14 @@ func (j *journal) judge(h header, bodies [][]byte) *verdict {
 		c = &chain{Begin: h.From, To: h.From, Watermark: h.Watermark}
 		j.chains[h.Source] = c
 	}
+	if c.adrift && h.From > c.To {
+		c.miss(h.From-c.To, reasonElsewhere)
+		c.To = h.From
+	}
 	if c.To != h.From {
 		return v
 	}
+	c.adrift = false
 	v.counted, v.after = true, c.Arrival
 	c.To = h.To
 	c.Watermark = max(c.Watermark, h.Watermark)
@@ -121,6 +128,16 @@ func (j *journal) judge(h header, bodies [][]byte) *verdict {
 	}
 	c.Tally.add(&h.Tally)
 	return v
+}
+
+// reasonElsewhere is why records are missing that another instance counted.
+const reasonElsewhere = "another instance counted them, the journal of that time is gone, and its snapshots are not here: share the folder _state"
+
+// tear says that units are missing of the journal between what is known and what comes next.
+func (j *journal) tear() {
+	for _, c := range j.chains {
+		c.adrift = true
+	}
 }
 
 // positions are where the input partitions are counted to.

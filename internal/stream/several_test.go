@@ -10,6 +10,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
@@ -17,7 +18,7 @@ import (
 func shared(t *testing.T, numbers int, all ...*running) {
 	t.Helper()
 	var have [][]int32
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		have = have[:0]
 		seen, sum, right := map[int32]bool{}, 0, true
 		for _, s := range all {
@@ -62,21 +63,21 @@ func TestInstancesShareTheWork(t *testing.T) {
 	shared(t, 3, one, two)
 	send(1000)
 	knows(one, two)
-	three := startService(t, bustest.Connect(t, addr), t.TempDir()) // knows no snapshots
+	three := startService(t, bustest.Connect(t, addr), dir)
 	shared(t, 3, one, two, three)
 	send(1000)
-	knows(one, two)
+	knows(one, two, three)
 	one.end(t)
 	shared(t, 3, two, three)
 	send(1000)
-	knows(two)
+	knows(two, three)
 	two.end(t)
 	shared(t, 3, three)
 	send(1000)
 	again := startService(t, bustest.Connect(t, addr), dir)
 	shared(t, 3, again, three)
 	send(500)
-	knows(again)
+	knows(again, three)
 	again.end(t)
 	three.end(t)
 	if n := len(tallies(again)); n == 0 {
@@ -98,6 +99,61 @@ func tallies(s *running) map[source]int64 {
 		}
 	}
 	return out
+}
+
+// An instance that shares no snapshots with the others knows everything, or says what it does not know. It counts on with them.
+func TestInstanceWithoutTheSnapshotsOfOthers(t *testing.T) {
+	b, addr := bustest.Start(t)
+	dir, base, sent := t.TempDir(), time.Now().Add(-3*time.Hour).Unix(), 0
+	send := func(n int) {
+		produce(t, b, llm(sent, n, base))
+		sent += n
+	}
+	honest := func(s *running) {
+		t.Helper()
+		eventually(t, "everything is counted, or said to be missing", func() bool {
+			have, missing := int64(0), int64(0)
+			for _, p := range s.partitions() {
+				have, missing = have+p.Tally.Records, missing+p.Lost+p.Unseen
+			}
+			return have+missing == int64(sent) && s.total() == uint64(have) && (missing == 0) == s.complete() && (missing == 0) == (len(s.Problems()) == 0)
+		})
+	}
+	one, apart := startService(t, b, dir), t.TempDir()
+	send(1000)
+	await(t, "counted", uint64(sent), one.total)
+	journalStart := func() int64 { // where the journal begins, over all partitions
+		logs, err := b.Offsets(t.Context(), event.TopicPanes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := int64(0)
+		for _, log := range logs[event.TopicPanes] {
+			sum += log.Start
+		}
+		return sum
+	}
+	for range 2 {
+		before := journalStart()
+		two := startService(t, bustest.Connect(t, addr), apart)
+		shared(t, 3, one, two)
+		send(1000)
+		honest(one)
+		honest(two)
+		two.end(t)
+		shared(t, 3, one)
+		for journalStart() == before { // until the journal is shortened behind what the other one knows
+			send(100)
+			await(t, "counted", uint64(sent), one.total)
+		}
+	}
+	two := startService(t, bustest.Connect(t, addr), apart)
+	shared(t, 3, one, two)
+	send(1000)
+	honest(one)
+	honest(two)
+	two.end(t)
+	one.end(t)
 }
 
 // Members come and go all the time under load: every event counts once.
@@ -181,7 +237,8 @@ func TestInstancesTellOnce(t *testing.T) {
 		}
 		all = slices.Delete(all, teller, teller+1)
 		until(t, home, "single", rule.Firing, sent)
-		until(t, home, "blip", rule.Resolved, round+1)
+		until(t, home, "blip", rule.Resolved, 2+round)
+		until(t, home, "outage", rule.Firing, 2+round)
 	}
 	rules.set(t, single)
 	ended := until(t, home, "outage", rule.Resolved, 1+rounds)
