@@ -14,7 +14,6 @@ type LaterBatch struct {
 
 // LaterReports is the rest of the section report_generation.
 type LaterReports struct {
-	Templates    bool `yaml:"templates_enabled" env:"REPORT_GENERATION_TEMPLATES_ENABLED" default:"true" doc:"Use templates of one's own." later:"the built-in templates are used; templates of one's own come with the insight release"`
 	Distribution bool `yaml:"distribution_enabled" env:"REPORT_DISTRIBUTION_ENABLED" default:"true" doc:"Send reports when they are made." later:"distribution comes with the insight release"`
 	Email        bool `yaml:"email_enabled" env:"REPORT_DISTRIBUTION_EMAIL_ENABLED" default:"true" doc:"Send reports by mail." later:"distribution comes with the insight release"`
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -168,6 +169,8 @@ type Deps struct {
 	Reports ReportStore
 	// ReportsDir is the folder of the reports; it is made when the first one is.
 	ReportsDir string
+	// Incidents are the alerts that fired in a period, with what was done about them, the oldest first; nil where nobody knows.
+	Incidents func(ctx context.Context, period report.Period) ([]report.Incident, error)
 	// NotFound and BadCursor are the errors (by errors.Is) of Runs, Reports and Rows for what does not exist and a cursor that
 	// they did not make.
 	NotFound, BadCursor error

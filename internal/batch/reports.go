@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ type document interface {
 }
 
 // contentFunc gathers what a report says.
-type contentFunc func(ctx context.Context, k report.Kind, period report.Period) (document, error)
+type contentFunc func(ctx context.Context, r *agg.Report) (document, error)
 
 func newReporter(s *Service, store ReportStore, dir string) *reporter {
 	return &reporter{s: s, store: store, dir: dir, slots: make(chan struct{}, 2), making: map[string]*making{}, status: map[report.Kind]agg.ReportStatus{}}
@@ -74,18 +75,18 @@ func newReporter(s *Service, store ReportStore, dir string) *reporter {
 
 func (p *reporter) log() *slog.Logger { return p.s.log }
 
-// newReport says what a report is about. The id is that, in letters that a path and a file name may have.
-func newReport(k report.Kind, format string, period report.Period) agg.Report {
-	name := fmt.Sprintf("%s-%s-%s", k, stampOf(period.Start), stampOf(period.End))
+// newReport says what a report is about; template "" is the one for its kind. The id is that, in letters that a path and a file name may have.
+func newReport(k report.Kind, format, template string, period report.Period) agg.Report {
+	name := report.ID(k, period, template)
 	return agg.Report{ID: name + "-" + format, Type: string(k), Format: format, Start: period.Start.UTC(), End: period.End.UTC(), File: path.Join(string(k), name+"."+format)}
 }
 
-// stampOf writes a whole hour; midnight as the day alone.
-func stampOf(t time.Time) string {
-	if t = t.UTC(); t.Hour() == 0 {
-		return t.Format("20060102")
+// templateOf is the template that an id names, "" when it names none.
+func templateOf(id string) string {
+	if parts := strings.Split(id, "-"); len(parts) == 5 {
+		return parts[3]
 	}
-	return t.Format("20060102T15")
+	return ""
 }
 
 // order has a report made and returns at once. Who orders a report that is being made waits for that one.
@@ -165,7 +166,7 @@ func (p *reporter) state(k report.Kind) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case !p.s.cfg.Reports.on(k) || !k.Available():
+	case !p.s.cfg.Reports.on(k):
 		return "disabled"
 	case p.busy(k):
 		return "running"
@@ -234,7 +235,7 @@ var errDeleted = errors.New("the report was deleted while it was made")
 
 // write makes the bytes and puts them into the folder, whole, unless they lie there already.
 func (p *reporter) write(ctx context.Context, r agg.Report, content contentFunc) (agg.Report, error) {
-	doc, err := content(ctx, report.Kind(r.Type), report.Period{Start: r.Start, End: r.End})
+	doc, err := content(ctx, &r)
 	if err != nil {
 		return r, fmt.Errorf("gather the numbers: %w", err)
 	}

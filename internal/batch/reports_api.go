@@ -29,7 +29,7 @@ func (s *Service) mountReports(m *httpx.Mux, limit, cursor httpx.Option) {
 	m.HandleFunc("POST /reports/generate", s.postReport, httpx.Doc("Makes a report. The same type, format and period is the same report: it is made again, and changes when the data did."),
 		httpx.Body("application/json"), httpx.Answer("201", "The report; it is done.", reportJSON{}), httpx.Answer("202", "It takes longer; Location names it.", reportJSON{}),
 		httpx.Answer("409", "Reports, or this type or format, are switched off, or the report was deleted while it was made."), httpx.Answer("422", "Type, format, period or options cannot be used; errors says which."),
-		httpx.Answer("501", "The type is not available in this version."), httpx.Answer("503", "Try again after Retry-After."))
+		httpx.Answer("503", "Try again after Retry-After."))
 	m.HandleFunc("GET /reports/list", s.getReports, httpx.Doc("Lists reports, newest first."), httpx.Query("report_type", "Only reports of this type."), limit, cursor, httpx.Answer("200", "The reports.", reportList{}))
 	m.HandleFunc("GET /reports/status", s.getReportStatus, httpx.Doc("How many reports there are in each status, and the last of each type."), httpx.Answer("200", "Counts, the last of each type, and what waits.", reportStates{}))
 	m.HandleFunc("GET /reports/{id}", s.getReport, httpx.Doc("What is known of a report."), httpx.Answer("200", "The report without its content.", reportJSON{}), none)
@@ -62,7 +62,7 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusServiceUnavailable, fmt.Sprintf("%d reports are under way; try again when some are done", maxUnfinished))
 		return
 	}
-	m, err := s.reports.order(r.Context(), newReport(req.kind, req.format, *req.period))
+	m, err := s.reports.order(r.Context(), newReport(req.kind, req.format, req.options.template, *req.period))
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -88,7 +88,7 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := shownReport(rep)
-	if len(req.emailTo) > 0 {
+	if len(req.options.emailTo) > 0 {
 		out.Warnings = []string{"email_to: mail is not available in this version; fetch the report at " + out.URL}
 	}
 	httpx.JSON(w, status, out)
@@ -179,7 +179,7 @@ func (s *Service) getReportStatus(w http.ResponseWriter, r *http.Request) {
 }
 
 // reportID is what newReport makes; a database is not asked for anything else, since not every text is one to it.
-var reportID = regexp.MustCompile(`^[a-z_]{1,64}-[0-9]{8}(T[0-9]{2})?-[0-9]{8}(T[0-9]{2})?-[a-z]{1,8}$`)
+var reportID = regexp.MustCompile(`^[a-z_]{1,64}-[0-9]{8}(T[0-9]{2})?-[0-9]{8}(T[0-9]{2})?(-[a-z0-9_]{1,32})?-[a-z]{1,8}$`)
 
 // reportOr404 answers for a report that does not exist.
 func (s *Service) reportOr404(w http.ResponseWriter, r *http.Request) (rep agg.Report, ok bool) {

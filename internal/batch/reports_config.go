@@ -14,13 +14,16 @@ type Reporting struct {
 	Enabled bool     `yaml:"enabled" env:"REPORT_GENERATION_ENABLED" default:"true" doc:"make reports; false answers 409 and lets the task report_generation do nothing"`
 	Formats []string `yaml:"formats" env:"REPORT_GENERATION_FORMATS" default:"json,csv,pdf" enum:"json,csv,pdf" doc:"formats that are made; the others answer 409"`
 	Kinds   []string `yaml:"reports" env:"REPORT_GENERATION_REPORTS" default:"hourly_summary,daily_summary,weekly_summary,monthly_summary,business_intelligence,capacity_analysis" enum:"hourly_summary,daily_summary,weekly_summary,monthly_summary,business_intelligence,monthly_business_intelligence,capacity_analysis,cost,test" doc:"reports that are made by themselves when they are due. Of the six of the default, one that is left out answers 409 on request too; the others are made on request in any case."`
+
+	Templates    bool   `yaml:"templates_enabled" env:"REPORT_GENERATION_TEMPLATES_ENABLED" default:"true" doc:"use the templates of the folder; false uses the built-in one alone"`
+	TemplatesDir string `yaml:"templates_path" env:"REPORT_GENERATION_TEMPLATES_PATH" doc:"folder of templates, NAME.yaml each; one is used for the report of its name, else for those that it lists, else for all. None when empty. docs/reports.md says what they may hold"`
 }
 
 // named are the kinds that the default of Reporting.Kinds names.
-var named = []report.Kind{report.Hourly, report.Daily, report.Weekly, report.Monthly, report.Business, report.Capacity}
+var named = []report.Kind{report.Hourly, report.Daily, report.Weekly, report.Monthly, report.Business, report.CapacityReport}
 
 func reportingDefaults() Reporting {
-	return Reporting{Enabled: true, Formats: slices.Clone(report.Formats), Kinds: texts(named)}
+	return Reporting{Enabled: true, Formats: slices.Clone(report.Formats), Kinds: texts(named), Templates: true}
 }
 
 func (r *Reporting) validate() error {

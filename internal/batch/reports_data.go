@@ -2,7 +2,9 @@ package batch
 
 import (
 	"cmp"
+
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,19 +17,69 @@ import (
 )
 
 // document gathers what a report of a kind says about a period.
-func (p *reporter) document(ctx context.Context, k report.Kind, period report.Period) (document, error) {
+func (p *reporter) document(ctx context.Context, r *agg.Report) (document, error) {
+	k, period := report.Kind(r.Type), report.Period{Start: r.Start, End: r.End}
+	t, err := p.template(r)
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case k == report.Test:
-		return p.testPage(ctx, period)
-	case k.Level() != "":
-		return p.summary(ctx, k, period)
+		return p.testPage(ctx, period, t)
+	case k == report.CapacityReport:
+		return p.capacityReport(ctx, period, t)
 	}
-	return nil, fmt.Errorf("the report %s is not available in this version", k)
+	s, err := p.summary(ctx, k, period)
+	if err != nil {
+		return nil, err
+	}
+	return dressed(s, t), nil
 }
 
-func (p *reporter) testPage(ctx context.Context, period report.Period) (document, error) {
+// dressed puts a template on numbers.
+func dressed(s *report.Summary, t *report.Template) document {
+	out := *s
+	out.Template = t
+	if s.Kind.Summary() {
+		return &out
+	}
+	return report.Insight{Summary: &out}
+}
+
+// template is the one that the id of a report names.
+func (p *reporter) template(r *agg.Report) (*report.Template, error) {
+	return p.templates(report.Kind(r.Type), templateOf(r.ID))
+}
+
+// templates finds a template of the folder; "" is the one for the kind.
+func (p *reporter) templates(k report.Kind, name string) (*report.Template, error) {
+	dir := p.s.cfg.Reports.TemplatesDir
+	if !p.s.cfg.Reports.Templates {
+		dir = ""
+	}
+	return report.FindTemplate(dir, name, k)
+}
+
+func (p *reporter) testPage(ctx context.Context, period report.Period, t *report.Template) (document, error) {
 	rows, missing, err := p.settled(ctx, levels["hourly"], period, agg.AllModels, true)
-	return &report.TestPage{Period: period, Hours: rows, Missing: missing}, err
+	return &report.TestPage{Period: period, Template: t, Hours: rows, Missing: missing}, err
+}
+
+// capacityReport shows what is known of capacity at the end of a period.
+func (p *reporter) capacityReport(ctx context.Context, period report.Period, t *report.Template) (document, error) {
+	rows, missing, err := p.settled(ctx, levels["hourly"], period, agg.AllModels, true)
+	if err != nil {
+		return nil, err
+	}
+	a, err := p.s.analysis(ctx, period.End)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		return nil, fmt.Errorf("capacity analysis: %w", err)
+	}
+	return &report.Capacity{Period: period, Template: t, Hours: report.Summary{Kind: report.Hourly, Period: period, Rows: rows, Missing: missing}, Analysis: text}, nil
 }
 
 // summary reads rows and cells one after the other. Who finds that they do not tell the same, since they were made again in between,
@@ -61,33 +113,82 @@ func (p *reporter) look(ctx context.Context, k report.Kind, period report.Period
 	if s.Rows, s.Missing, err = p.settled(ctx, l, period, "*", true); err != nil {
 		return nil, err
 	}
-	whole, err := p.whole(ctx, l, period, s.Rows)
+	now, err := p.totals(ctx, l, period, s.Rows)
 	if err != nil {
 		return nil, err
 	}
-	s.Total = whole[agg.AllModels]
-	for model, r := range whole {
-		if model != agg.AllModels {
-			s.Models = append(s.Models, *r)
-		}
-	}
-	sorting.By(s.Models, func(a, b agg.Row) int {
-		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Model, b.Model))
-	})
-	before := period.Previous(l.name)
-	rows, _, err := p.settled(ctx, l, before, agg.AllModels, false)
+	s.Total = now.of(agg.ByModel)[agg.AllModels]
+	s.Models, s.Tenants, s.Endpoints, s.Users = now.ranked(agg.ByModel), now.ranked(agg.ByTenant), now.ranked(agg.ByEndpoint), now.ranked(agg.ByUser)
+	before, err := p.past(ctx, l, period.Previous(l.name))
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) > 0 {
-		if whole, err = p.whole(ctx, l, before, rows); err != nil {
+	s.Previous, s.ModelsBefore, s.TenantsBefore = before.of(agg.ByModel)[agg.AllModels], before.rows(agg.ByModel), before.rows(agg.ByTenant)
+	earlier := before
+	if period.Earlier(l.name) != period.Previous(l.name) {
+		if earlier, err = p.past(ctx, l, period.Earlier(l.name)); err != nil {
 			return nil, err
 		}
-		s.Previous = whole[agg.AllModels]
+	}
+	s.Earlier = earlier.of(agg.ByModel)[agg.AllModels]
+	if p.s.deps.Incidents != nil {
+		if s.Incidents, err = p.s.deps.Incidents(ctx, period); err != nil {
+			return nil, err
+		}
 	}
 	s.TrendLevel, s.TrendPeriod = trend(l.name, period)
 	s.Trend, err = p.rows(ctx, levels[s.TrendLevel], s.TrendPeriod, agg.AllModels)
 	return s, err
+}
+
+// past are the totals of a period that reports compare with; what has no row is aggregated before.
+func (p *reporter) past(ctx context.Context, l *level, period report.Period) (grouped, error) {
+	rows, _, err := p.settled(ctx, l, period, "*", false)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return p.totals(ctx, l, period, rows)
+}
+
+// grouped are the rows of a whole period by group.
+type grouped map[agg.Group]*agg.Row
+
+func (t grouped) of(dimension string) map[string]*agg.Row {
+	out := map[string]*agg.Row{}
+	for g, r := range t {
+		if g.Dimension == dimension {
+			out[g.Value] = r
+		}
+	}
+	return out
+}
+
+func (t grouped) rows(dimension string) map[string]agg.Row {
+	out := map[string]agg.Row{}
+	for name, r := range t.of(dimension) {
+		out[name] = *r
+	}
+	return out
+}
+
+// mostGroups bounds how many values of a dimension beside the models a report names.
+const mostGroups = 100
+
+// ranked are the rows of a dimension without the total, the busiest first.
+func (t grouped) ranked(dimension string) []agg.Row {
+	var out []agg.Row
+	for name, r := range t.of(dimension) {
+		if name != agg.AllModels || dimension != agg.ByModel {
+			out = append(out, *r)
+		}
+	}
+	sorting.By(out, func(a, b agg.Row) int {
+		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(b.Events, a.Events), cmp.Compare(a.Model, b.Model))
+	})
+	if dimension != agg.ByModel && len(out) > mostGroups {
+		out = out[:mostGroups]
+	}
+	return out
 }
 
 // trend chooses what the charts of a summary show: parts of the period, so many that they have a shape and so few that one can
@@ -171,23 +272,16 @@ func (s *Service) bring(ctx context.Context, p period) error {
 	return err
 }
 
-// whole returns the totals of a period by model. One period of the level has them as its rows; several are merged from their cells,
+// totals returns the rows of a whole period. The models of one period of the level are its rows; everything else is merged from cells,
 // since percentiles and users cannot be told from rows.
-func (p *reporter) whole(ctx context.Context, l *level, period report.Period, rows []agg.Row) (map[string]*agg.Row, error) {
-	out := map[string]*agg.Row{}
+func (p *reporter) totals(ctx context.Context, l *level, period report.Period, rows []agg.Row) (grouped, error) {
 	n, err := period.Count(l.name)
 	if err != nil {
 		return nil, err
 	}
-	if n == 1 {
-		for i := range rows {
-			out[rows[i].Model] = &rows[i]
-		}
-		return out, nil
-	}
-	wanted, sum := map[agg.Group]bool{}, cells{}
+	wanted, sum := map[string]bool{}, cells{}
 	for i := range rows {
-		wanted[agg.Group{Dimension: agg.ByModel, Value: rows[i].Model}] = true
+		wanted[rows[i].Model] = true
 		if i > 0 && rows[i].Timestamp.Equal(rows[i-1].Timestamp) {
 			continue
 		}
@@ -195,14 +289,19 @@ func (p *reporter) whole(ctx context.Context, l *level, period report.Period, ro
 		if err != nil {
 			return nil, err
 		}
-		maps.DeleteFunc(encoded, func(g agg.Group, _ []byte) bool { return g.Dimension != agg.ByModel })
 		if err := sum.merge(encoded); err != nil {
 			return nil, fmt.Errorf("%s: %w", l.of(rows[i].Timestamp.Unix()), err)
 		}
 	}
+	out := grouped{}
 	for g, cell := range sum {
-		if wanted[g] {
-			out[g.Value] = new(p.s.columns.row(period.Start, g, period.End.Sub(period.Start), cell))
+		if g.Dimension != agg.ByModel || n > 1 && wanted[g.Value] {
+			out[g] = new(p.s.columns.row(period.Start, g, period.End.Sub(period.Start), cell))
+		}
+	}
+	for i := range rows {
+		if n == 1 {
+			out[agg.Group{Dimension: agg.ByModel, Value: rows[i].Model}] = &rows[i]
 		}
 	}
 	return out, nil

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/mail"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/batch/deliver"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
@@ -21,7 +22,13 @@ type reportRequest struct {
 	kind    report.Kind
 	format  string
 	period  *report.Period // nil = the last complete one
-	emailTo []string
+	options reportOptions
+}
+
+// reportOptions are what a request may add to a report.
+type reportOptions struct {
+	emailTo  []string
+	template string // "" = the one for the kind
 }
 
 // faults collects what is wrong with a body.
@@ -55,7 +62,7 @@ func decodeReport(body []byte) (req reportRequest, status int, errs faults) {
 		case "period":
 			req.period = decodePeriod(v, &errs)
 		case "options":
-			req.emailTo = decodeOptions(v, &errs)
+			req.options = decodeOptions(v, &errs)
 		default:
 			errs.add("/"+name, "unknown_field", "unknown field; known are report_type, format, period, options")
 		}
@@ -146,45 +153,56 @@ func decodePeriod(v json.RawMessage, errs *faults) *report.Period {
 	return &p
 }
 
-func decodeOptions(v json.RawMessage, errs *faults) (emailTo []string) {
+func decodeOptions(v json.RawMessage, errs *faults) (o reportOptions) {
 	if bytes.Equal(v, []byte("null")) {
-		return nil
+		return o
 	}
 	fields, err := object(v)
 	if err != nil {
 		errs.add("/options", "wrong_type", "it is not an object")
-		return nil
+		return o
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if name != "email_to" {
-			errs.add("/options/"+name, "unknown_field", "unknown option; known is email_to")
-			continue
-		}
-		if !decodeInto(fields[name], &emailTo, "/options/email_to", "a list of addresses", errs) {
-			continue
-		}
-		if len(emailTo) > maxMailTo {
-			errs.add("/options/email_to", "out_of_range", "%d addresses are more than %d", len(emailTo), maxMailTo)
-			continue
-		}
-		for i, a := range emailTo {
-			if _, err := mail.ParseAddress(a); err != nil {
-				errs.add(fmt.Sprintf("/options/email_to/%d", i), "bad_value", "%q is not a mail address", a)
+		switch name {
+		case "email_to":
+			o.emailTo = decodeAddresses(fields[name], errs)
+		case "template":
+			if decodeInto(fields[name], &o.template, "/options/template", "a text", errs) && !templateName.MatchString(o.template) {
+				errs.add("/options/template", "bad_value", "%q is no name of a template: 1 to 32 of a-z, 0-9 and _", o.template)
 			}
+		default:
+			errs.add("/options/"+name, "unknown_field", "unknown option; known are email_to, template")
 		}
 	}
-	return emailTo
+	return o
+}
+
+// templateName is a name that a path and an id may hold.
+var templateName = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
+
+// decodeAddresses reads mail addresses: bare ones, since what stands beside an address is not used.
+func decodeAddresses(v json.RawMessage, errs *faults) (list []string) {
+	if !decodeInto(v, &list, "/options/email_to", "a list of addresses", errs) {
+		return nil
+	}
+	if len(list) > maxMailTo {
+		errs.add("/options/email_to", "out_of_range", "%d addresses are more than %d", len(list), maxMailTo)
+		return nil
+	}
+	for i, a := range list {
+		if err := deliver.CheckAddress(a); err != nil {
+			errs.add(fmt.Sprintf("/options/email_to/%d", i), "bad_value", "%q is not a mail address: %v", a, err)
+		}
+	}
+	return list
 }
 
 // settle fills in the period and tells whether the report can be made; status is 0 when it can.
 func (p *reporter) settle(req *reportRequest, now time.Time) (status int, detail string, errs faults) {
 	level := req.kind.Level()
-	if level == "" {
-		level = "hourly" // whole hours
-	}
 	switch {
 	case req.period == nil:
-		req.period = new(report.Last(defaultLevel(req.kind), now))
+		req.period = new(report.Last(req.kind.Usual(), now))
 	case req.period.End.After(now):
 		errs.add("/period/end", "not_over", "the period ends at %s, which is still to come; reports are made of periods that are over", req.period.End.Format(time.RFC3339))
 	default:
@@ -200,18 +218,16 @@ func (p *reporter) settle(req *reportRequest, now time.Time) (status int, detail
 		return http.StatusConflict, "disabled: reports are switched off; report_generation.enabled switches them on", nil
 	case !cfg.on(req.kind):
 		return http.StatusConflict, fmt.Sprintf("disabled: %s is not among report_generation.reports", req.kind), nil
+	case req.kind == report.CapacityReport && !p.s.cfg.Capacity.Enabled:
+		return http.StatusConflict, "disabled: capacity analysis is switched off; capacity_analysis.enabled switches it on", nil
 	case !slices.Contains(cfg.Formats, req.format):
 		return http.StatusConflict, fmt.Sprintf("disabled: %s is not among report_generation.formats", req.format), nil
-	case !req.kind.Available():
-		return http.StatusNotImplemented, fmt.Sprintf("the report %s is not available in this version; hourly_summary, daily_summary, weekly_summary, monthly_summary and test are", req.kind), nil
+	}
+	if name := req.options.template; name != "" {
+		if _, err := p.templates(req.kind, name); err != nil {
+			errs.add("/options/template", "bad_template", "%v", err)
+			return http.StatusUnprocessableEntity, "the template cannot be used: " + errs[0].Detail, errs
+		}
 	}
 	return 0, "", nil
-}
-
-// defaultLevel is the level whose last complete period a report is about when none is named.
-func defaultLevel(k report.Kind) string {
-	if level := k.Level(); level != "" {
-		return level
-	}
-	return "daily"
 }

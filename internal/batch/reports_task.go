@@ -12,11 +12,10 @@ import (
 
 // reportTotals is the summary of report_generation.
 type reportTotals struct {
-	Reports      int      `json:"reports"`                 // that stand now, in all formats
-	Changed      int      `json:"changed"`                 // of them, those whose bytes are new
-	WithoutData  []string `json:"without_data,omitempty"`  // due, but there is nothing to tell
-	NotAvailable []string `json:"not_available,omitempty"` // configured, but not in this version
-	Skipped      string   `json:"skipped,omitempty"`       // why nothing was made
+	Reports     int      `json:"reports"`                // that stand now, in all formats
+	Changed     int      `json:"changed"`                // of them, those whose bytes are new
+	WithoutData []string `json:"without_data,omitempty"` // due, but there is nothing to tell
+	Skipped     string   `json:"skipped,omitempty"`      // why nothing was made
 }
 
 // reportGeneration makes every report that the days of the interval call for, in every configured format. Making them again gives
@@ -27,12 +26,9 @@ func (s *Service) reportGeneration(ctx context.Context, r *agg.Run, progress fun
 		return reportTotals{Skipped: "report generation is switched off"}, nil
 	}
 	var t reportTotals
-	for _, k := range cfg.Kinds {
-		if !report.Kind(k).Available() {
-			t.NotAvailable = append(t.NotAvailable, k)
-		}
-	}
-	items := slices.DeleteFunc(report.Due(report.Period{Start: r.Start, End: r.End}), func(i report.Item) bool { return !slices.Contains(cfg.Kinds, string(i.Kind)) })
+	items := slices.DeleteFunc(report.Due(report.Period{Start: r.Start, End: r.End}), func(i report.Item) bool {
+		return !slices.Contains(cfg.Kinds, string(i.Kind)) || i.Kind == report.CapacityReport && !s.cfg.Capacity.Enabled
+	})
 	var errs []error
 	for n, item := range items {
 		progress(int64(n), int64(len(items)), "reports")
@@ -47,20 +43,21 @@ func (s *Service) reportGeneration(ctx context.Context, r *agg.Run, progress fun
 	return t, errors.Join(errs...)
 }
 
-// due makes one report in every format from one look at the rows.
+// due makes one report in every format from one look at the rows, and has it sent to those who get it.
 func (p *reporter) due(ctx context.Context, item report.Item, t *reportTotals) error {
-	sum, err := p.summary(ctx, item.Kind, item.Period)
+	probe := newReport(item.Kind, report.JSON, "", item.Period)
+	doc, err := p.document(ctx, &probe)
 	if err != nil {
 		return fmt.Errorf("report %s of %s: %w", item.Kind, item.Period, err)
 	}
-	if len(sum.Rows) == 0 {
+	if empty(doc) {
 		t.WithoutData = append(t.WithoutData, fmt.Sprintf("%s of %s", item.Kind, item.Period))
 		return nil
 	}
 	var errs []error
 	for _, format := range p.s.cfg.Reports.Formats {
 		began := p.s.now()
-		made, err := p.produce(ctx, newReport(item.Kind, format, item.Period), func(context.Context, report.Kind, report.Period) (document, error) { return sum, nil })
+		made, err := p.produce(ctx, newReport(item.Kind, format, "", item.Period), func(context.Context, *agg.Report) (document, error) { return doc, nil })
 		if err != nil {
 			errs = append(errs, fmt.Errorf("report %s: %w", made.ID, err))
 			continue
@@ -71,4 +68,17 @@ func (p *reporter) due(ctx context.Context, item report.Item, t *reportTotals) e
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// empty tells whether a document has nothing to tell.
+func empty(d document) bool {
+	switch d := d.(type) {
+	case *report.Summary:
+		return len(d.Rows) == 0
+	case report.Insight:
+		return len(d.Rows) == 0
+	case *report.Capacity:
+		return len(d.Hours.Rows) == 0
+	}
+	return false
 }

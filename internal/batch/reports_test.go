@@ -70,8 +70,10 @@ func TestReportAnswers(t *testing.T) {
 		{"unknown option", "POST", "/reports/generate", order(hourly + `,"options":{"colour":"red"}`), 422, "/options/colour"},
 		{"no address", "POST", "/reports/generate", order(hourly + `,"options":{"email_to":["a@example.org","nobody"]}`), 422, "/options/email_to/1"},
 		{"addresses a text", "POST", "/reports/generate", order(hourly + `,"options":{"email_to":"a@example.org"}`), 422, "/options/email_to"},
-		{"not in this version", "POST", "/reports/generate", order(`"report_type":"cost","format":"json"`), 501, ""},
-		{"not in this version either", "POST", "/reports/generate", order(`"report_type":"business_intelligence","format":"pdf"`), 501, ""},
+		{"costs", "POST", "/reports/generate", order(`"report_type":"cost","format":"json"`), 201, ""},
+		{"business intelligence", "POST", "/reports/generate", order(`"report_type":"business_intelligence","format":"pdf"`), 201, ""},
+		{"no such template", "POST", "/reports/generate", order(hourly + `,"options":{"template":"mine"}`), 422, "/options/template"},
+		{"no name of a template", "POST", "/reports/generate", order(hourly + `,"options":{"template":"../x"}`), 422, "/options/template"},
 
 		{"list", "GET", "/reports/list", "", 200, ""},
 		{"list of a type", "GET", "/reports/list?report_type=test&limit=1000", "", 200, ""},
@@ -369,7 +371,7 @@ func TestSlowReport(t *testing.T) {
 func TestReportOverAKill(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
-		cut := newReport(report.Test, "pdf", report.Period{Start: time.Unix(hour0, 0), End: time.Unix(hour0+3600, 0)})
+		cut := newReport(report.Test, "pdf", "", report.Period{Start: time.Unix(hour0, 0), End: time.Unix(hour0+3600, 0)})
 		cut.Status = agg.ReportRunning
 		w.reports.reports[cut.ID] = cut
 		w.reportsDir = t.TempDir()
@@ -478,8 +480,8 @@ func FuzzDecodeReport(f *testing.F) {
 			t.Errorf("%q is taken: %+v %v", body, req, errs)
 		case status != 0 && status != 400 && status != 422, status != 0 && len(errs) == 0:
 			t.Errorf("%q is refused with %d and %d reasons", body, status, len(errs))
-		case status == 0 && len(req.emailTo) > maxMailTo:
-			t.Errorf("%d addresses are taken", len(req.emailTo))
+		case status == 0 && len(req.options.emailTo) > maxMailTo:
+			t.Errorf("%d addresses are taken", len(req.options.emailTo))
 		}
 	})
 }

@@ -5,25 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"codeberg.org/go-pdf/fpdf"
 )
 
 // color is red, green, blue.
 type color struct{ r, g, b int }
-
-// The colours: ink on white, one accent, and two that judge.
-var (
-	ink     = color{28, 37, 48}
-	muted   = color{101, 113, 128}
-	hair    = color{218, 223, 230}
-	shade   = color{245, 247, 250}
-	accent  = color{32, 87, 166}
-	accent2 = color{104, 159, 214}
-	accent3 = color{184, 207, 233}
-	good    = color{24, 122, 72}
-	bad     = color{186, 52, 40}
-)
 
 // point is a place on the page, in millimetres from its upper left corner.
 type point struct{ x, y float64 }
@@ -44,12 +32,9 @@ type canvas interface {
 	width(s string, size float64, bold bool) float64
 }
 
-// Size and margins of the page: A4.
 const (
-	pageW, pageH = 210.0, 297.0
-	margin       = 18.0
-	innerW       = pageW - 2*margin
-	bottom       = pageH - 20 // nothing but the footer lies below
+	margin = 18.0 // of a page, in millimetres
+	foot   = 20.0 // below the text
 )
 
 // paper is a canvas of a PDF.
@@ -63,8 +48,8 @@ const family = "hxp"
 // noTime is replaced by blanks: a file says what the data say and not when it was made.
 var noTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func newPaper(title, subject string) *paper {
-	f := fpdf.New("P", "mm", "A4", "")
+func newPaper(title, subject string, w, h float64) *paper {
+	f := fpdf.NewCustom(&fpdf.InitType{OrientationStr: "P", UnitStr: "mm", Size: fpdf.SizeType{Wd: w, Ht: h}})
 	f.SetCatalogSort(true)
 	f.SetCreationDate(noTime)
 	f.SetModificationDate(noTime)
@@ -138,6 +123,14 @@ func (p *paper) width(s string, size float64, bold bool) float64 {
 	return p.f.GetStringWidth(printable(s))
 }
 
+// picture draws a checked PNG into a box, as large as it goes.
+func (p *paper) picture(png []byte, x, y, w, h float64) {
+	pw, ph := logoSize(png)
+	scale := min(w/pw, h/ph)
+	p.f.RegisterImageOptionsReader("logo", fpdf.ImageOptions{ImageType: "PNG"}, bytes.NewReader(png))
+	p.f.ImageOptions("logo", x, y, pw*scale, ph*scale, false, fpdf.ImageOptions{ImageType: "PNG"}, 0, "")
+}
+
 // attach puts a file into the document.
 func (p *paper) attach(name, about string, content []byte) {
 	p.f.SetAttachments([]fpdf.Attachment{{Content: content, Filename: name, Description: about}})
@@ -161,12 +154,20 @@ func (p *paper) bytes() ([]byte, error) {
 	return out, nil
 }
 
-// wrap breaks a text into lines of at most width w.
+// wrap breaks a text into lines of at most width w; a word that is longer is cut.
 func wrap(c canvas, s string, size float64, bold bool, w float64) []string {
 	var lines []string
 	now := ""
 	for word := range strings.FieldsSeq(s) {
+		for c.width(word, size, bold) > w {
+			head := cut(c, word, size, bold, w)
+			if now != "" {
+				lines, now = append(lines, now), ""
+			}
+			lines, word = append(lines, head), word[len(head):]
+		}
 		switch longer := now + " " + word; {
+		case word == "":
 		case now == "":
 			now = word
 		case c.width(longer, size, bold) <= w:
@@ -179,6 +180,22 @@ func wrap(c canvas, s string, size float64, bold bool, w float64) []string {
 		lines = append(lines, now)
 	}
 	return lines
+}
+
+// cut returns as much of the beginning of a word as has room, at least one rune.
+func cut(c canvas, word string, size float64, bold bool, w float64) string {
+	end := 0
+	for i, r := range word {
+		next := i + utf8.RuneLen(r)
+		if r == utf8.RuneError {
+			next = i + 1
+		}
+		if end > 0 && c.width(word[:next], size, bold) > w {
+			break
+		}
+		end = next
+	}
+	return word[:end]
 }
 
 // fit shortens a text to a width; what is cut is marked by an ellipsis.

@@ -24,6 +24,7 @@ type chart struct {
 	times  []time.Time
 	series []series
 	bars   bool
+	style  *style
 	write  func(v float64) string // of the labels at the axis
 	most   float64                // natural end of the axis; 0 = none
 	step   float64                // of the axis that goes to most
@@ -85,12 +86,12 @@ const (
 )
 
 func (c *chart) draw(on canvas, f frame) {
-	on.text(f.x, f.y+3.4, c.title, titleSize, true, ink, left)
+	on.text(f.x, f.y+3.4, c.title, titleSize, true, c.style.ink, left)
 	c.legend(on, f)
 	plot := frame{f.x + axisW, f.y + titleH, f.w - axisW, f.h - titleH - axisH}
 	if c.empty() {
-		on.rect(plot.x, plot.y, plot.w, plot.h, shade)
-		on.text(plot.x+plot.w/2, plot.y+plot.h/2+1, "no data in this period", labelSize+0.6, false, muted, center)
+		on.rect(plot.x, plot.y, plot.w, plot.h, c.style.shade)
+		on.text(plot.x+plot.w/2, plot.y+plot.h/2+1, "no data in this period", labelSize+0.6, false, c.style.muted, center)
 		return
 	}
 	top, step := scale(c.highest(), 4)
@@ -99,15 +100,15 @@ func (c *chart) draw(on canvas, f frame) {
 	}
 	for v := 0.0; v <= top+step/1000; v += step {
 		y := plot.y + plot.h*(1-v/top)
-		on.line([]point{{plot.x, y}, {plot.x + plot.w, y}}, hair, 0.15)
-		on.text(plot.x-1.6, y+0.9, c.write(v), labelSize, false, muted, right)
+		on.line([]point{{plot.x, y}, {plot.x + plot.w, y}}, c.style.hair, 0.15)
+		on.text(plot.x-1.6, y+0.9, c.write(v), labelSize, false, c.style.muted, right)
 	}
 	if c.bars {
 		c.drawBars(on, plot, top)
 	} else {
 		c.drawLines(on, plot, top)
 	}
-	on.line([]point{{plot.x, plot.y + plot.h}, {plot.x + plot.w, plot.y + plot.h}}, muted, 0.25)
+	on.line([]point{{plot.x, plot.y + plot.h}, {plot.x + plot.w, plot.y + plot.h}}, c.style.muted, 0.25)
 	c.drawTimes(on, plot)
 }
 
@@ -120,7 +121,7 @@ func (c *chart) legend(on canvas, f frame) {
 	for i := len(c.series) - 1; i >= 0; i-- {
 		s := c.series[i]
 		x -= on.width(s.name, labelSize, false)
-		on.text(x, f.y+3.2, s.name, labelSize, false, muted, left)
+		on.text(x, f.y+3.2, s.name, labelSize, false, c.style.muted, left)
 		on.rect(x-3.2, f.y+1.3, 2.2, 2.2, s.color)
 		x -= 6.6
 	}
@@ -172,7 +173,7 @@ func (c *chart) drawTimes(on canvas, p frame) {
 	widest := 0.0
 	names := make([]string, len(c.times))
 	for i, t := range c.times {
-		names[i] = axisLabel(c.level, t)
+		names[i] = c.style.tick(c.level, t)
 		widest = max(widest, on.width(names[i], labelSize, false))
 	}
 	every := max(1, int(math.Ceil((widest+3)/slot)))
@@ -189,19 +190,9 @@ func (c *chart) drawTimes(on canvas, p frame) {
 		if i%every != 0 || x-widest/2 < p.x-axisW || x+widest/2 > p.x+p.w+4 {
 			continue
 		}
-		on.line([]point{{x, p.y + p.h}, {x, p.y + p.h + 0.9}}, muted, 0.2)
-		on.text(x, p.y+p.h+4, names[i], labelSize, false, muted, center)
+		on.line([]point{{x, p.y + p.h}, {x, p.y + p.h + 0.9}}, c.style.muted, 0.2)
+		on.text(x, p.y+p.h+4, names[i], labelSize, false, c.style.muted, center)
 	}
-}
-
-func axisLabel(level string, t time.Time) string {
-	switch {
-	case level == "hourly" && t.Hour() != 0:
-		return t.UTC().Format("15:04")
-	case level == "monthly":
-		return t.UTC().Format("Jan 2006")
-	}
-	return t.UTC().Format("2 Jan")
 }
 
 // scale chooses the end of an axis from 0 to at least v, and its steps: 1, 2 or 5 times a power of ten, about n of them.
@@ -222,7 +213,7 @@ func scale(v float64, n int) (top, step float64) {
 }
 
 // spark draws one series without axes.
-func spark(on canvas, f frame, values []*float64, c color) {
+func spark(on canvas, f frame, values []*float64, st *style) {
 	top, n := 0.0, 0
 	for _, v := range values {
 		if v != nil {
@@ -232,7 +223,7 @@ func spark(on canvas, f frame, values []*float64, c color) {
 	if n < 2 || top <= 0 {
 		return
 	}
-	ch := chart{times: make([]time.Time, len(values)), series: []series{{"", c, values}}}
-	on.line([]point{{f.x, f.y + f.h}, {f.x + f.w, f.y + f.h}}, hair, 0.15)
+	ch := chart{style: st, times: make([]time.Time, len(values)), series: []series{{"", st.accent, values}}}
+	on.line([]point{{f.x, f.y + f.h}, {f.x + f.w, f.y + f.h}}, st.hair, 0.15)
 	ch.drawLines(on, f, top*1.05)
 }

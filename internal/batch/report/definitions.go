@@ -20,5 +20,5 @@ var Definitions = []Term{
 	{"CPU, memory, GPU", "Mean of the samples of all machines, in percent. They belong to the total, since a machine serves all models."},
 	{"Late events", "Events that arrived later than the allowed lateness. They are counted in the period of their own time."},
 	{"Completeness", "Share of the period whose events are all counted. A part without events is covered; one whose data are not aggregated yet, or newer than its aggregate, is not."},
-	{"Change", "Value ÷ value of the previous period − 1. The previous period is as long as this one and ends where it starts. Weeks start on Sunday; all times are UTC."},
+	{"Change", "Value ÷ value of the previous period − 1. The previous period is as long as this one and ends where it starts; the second change is against the same period before, at the same place of the week or year. Weeks start on Sunday; all times are UTC."},
 }

@@ -7,7 +7,7 @@ type Item struct {
 }
 
 // Due returns the reports that the end of each whole day of an interval calls for, oldest first: of the day, its hours in one report
-// and the day; of a week or month that ended with it, the week or month.
+// and the day; of a week or month that ended with it, the week or month, with what is usually told of so long a time.
 func Due(interval Period) []Item {
 	var out []Item
 	day := Floor("daily", interval.Start)
@@ -20,9 +20,15 @@ func Due(interval Period) []Item {
 			return out
 		}
 		out = append(out, Item{Hourly, Period{day, end}}, Item{Daily, Period{day, end}})
-		for _, k := range []Kind{Weekly, Monthly} {
-			if last := Last(k.Level(), end); last.End.Equal(end) {
-				out = append(out, Item{k, last})
+		for _, level := range []string{"weekly", "monthly"} {
+			last := Last(level, end)
+			if !last.End.Equal(end) {
+				continue
+			}
+			for _, k := range Kinds {
+				if k.Usual() == level {
+					out = append(out, Item{k, last})
+				}
 			}
 		}
 		day = end

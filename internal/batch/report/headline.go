@@ -9,14 +9,17 @@ import (
 
 // Headline is one of the five numbers that answer "how are we doing".
 type Headline struct {
-	Key      string   `json:"key"`
-	Label    string   `json:"label"`
-	Value    *float64 `json:"value"`
-	Text     string   `json:"text"` // the value as page one of the PDF shows it
-	Previous *float64 `json:"previous"`
-	Change   *float64 `json:"change"` // value ÷ previous − 1; null where one of them is not known or the previous is 0
-	Trend    Trend    `json:"trend"`
-	Sentence string   `json:"sentence"`
+	Key           string   `json:"key"`
+	Label         string   `json:"label"`
+	Value         *float64 `json:"value"`
+	Text          string   `json:"text"` // the value as page one of the PDF shows it
+	Previous      *float64 `json:"previous"`
+	Change        *float64 `json:"change"` // value ÷ previous − 1; null where one of them is not known or the previous is 0
+	Trend         Trend    `json:"trend"`
+	Earlier       *float64 `json:"earlier"` // in the same period before
+	ChangeEarlier *float64 `json:"change_earlier"`
+	TrendEarlier  Trend    `json:"trend_earlier"`
+	Sentence      string   `json:"sentence"`
 }
 
 // Trend judges a change.
@@ -31,69 +34,120 @@ const (
 	Unknown Trend = "unknown"
 )
 
+// quantity is one of the five: where it stands in a row, and how it is told.
+type quantity struct {
+	key, label, lower string
+	get               func(*agg.Row) *float64
+	write             func(*style, *float64) string
+	moreIs            Trend
+	say               func(st *style, now *agg.Row, text string) (sentence string, compare bool)
+}
+
+var quantities = []quantity{
+	{"requests", "Requests", "requests", func(r *agg.Row) *float64 { return new(float64(r.Requests)) }, func(st *style, v *float64) string { return st.count(int64(*v)) }, Neutral,
+		func(st *style, now *agg.Row, _ string) (string, bool) {
+			return st.plural(now.Requests, "request") + " by " + st.plural(now.UniqueUsers, "user"), true
+		}},
+	{"error_rate", "Error rate", "the error rate", func(r *agg.Row) *float64 { return r.ErrorRate }, (*style).percent, Worse,
+		func(st *style, now *agg.Row, text string) (string, bool) {
+			if now.ErrorRate == nil {
+				return "No request of known outcome.", false
+			}
+			return fmt.Sprintf("%s failed, %s of those whose outcome is known", st.plural(now.Errors, "request"), text), true
+		}},
+	{"latency_p95_ms", "Latency, 95th percentile", "latency", func(r *agg.Row) *float64 { return r.LatencyP95MS }, (*style).millis, Worse,
+		func(_ *style, now *agg.Row, text string) (string, bool) {
+			if now.LatencyP95MS == nil {
+				return "No successful request whose duration is known.", false
+			}
+			return "95 of 100 successful requests took at most " + text, true
+		}},
+	{"user_satisfaction", "User satisfaction", "user satisfaction", func(r *agg.Row) *float64 { return r.UserSatisfaction }, (*style).score, Better,
+		func(st *style, now *agg.Row, _ string) (string, bool) {
+			if now.UserSatisfaction == nil {
+				return "No user gave a score.", false
+			}
+			return "Mean of " + st.plural(now.FeedbackCount, "answer"), true
+		}},
+	{"cost_usd", "Cost", "cost", func(r *agg.Row) *float64 { return r.CostUSD }, (*style).money, Neutral,
+		func(st *style, now *agg.Row, _ string) (string, bool) {
+			if now.CostUSD == nil {
+				return "No request has a known price.", false
+			}
+			if now.Requests == 0 {
+				return "Nothing was asked for", true
+			}
+			return st.money(new(*now.CostUSD/float64(now.Requests)*1000)) + " per 1,000 requests", true
+		}},
+}
+
+// perUnit divides the cost of a row.
+func perUnit(units float64, n func(*agg.Row) int64) func(*agg.Row) *float64 {
+	return func(r *agg.Row) *float64 {
+		if r.CostUSD == nil || n(r) == 0 {
+			return nil
+		}
+		return new(*r.CostUSD / float64(n(r)) * units)
+	}
+}
+
+// costQuantities are the five of the report of costs.
+var costQuantities = []quantity{
+	quantities[4],
+	{"cost_per_1000_requests_usd", "Cost of 1,000 requests", "the cost of a request", perUnit(1000, func(r *agg.Row) int64 { return r.Requests }), (*style).money, Worse,
+		func(st *style, now *agg.Row, _ string) (string, bool) {
+			return "Of " + st.plural(now.Requests, "request") + ", those without a price included", now.Requests > 0 && now.CostUSD != nil
+		}},
+	{"cost_per_million_tokens_usd", "Cost of a million tokens", "the cost of a token", perUnit(1e6, func(r *agg.Row) int64 { return r.TotalTokens }), (*style).money, Worse,
+		func(st *style, now *agg.Row, _ string) (string, bool) {
+			return st.short(float64(now.PromptTokens)) + " prompt and " + st.short(float64(now.CompletionTokens)) + " completion tokens", now.TotalTokens > 0 && now.CostUSD != nil
+		}},
+	{"cost_per_user_usd", "Cost of a user", "the cost of a user", perUnit(1, func(r *agg.Row) int64 { return r.UniqueUsers }), (*style).money, Neutral,
+		func(st *style, now *agg.Row, _ string) (string, bool) {
+			return "Of " + st.plural(now.UniqueUsers, "different user"), now.UniqueUsers > 0 && now.CostUSD != nil
+		}},
+	quantities[0],
+}
+
+// quantities are the five numbers of the kind.
+func (s *Summary) quantities() []quantity {
+	if s.Kind == Cost {
+		return costQuantities
+	}
+	return quantities
+}
+
 // Headline returns the five numbers.
 func (s *Summary) Headline() []Headline {
-	now, before := s.Total, s.Previous
+	st, was := styleOf(s.Template), s.previously()
+	now := s.Total
 	if now == nil {
 		now = &agg.Row{}
 	}
-	was := s.previously()
-	value := func(get func(*agg.Row) *float64) (v, p *float64) {
-		if before != nil {
-			p = get(before)
+	out := make([]Headline, 0, len(quantities))
+	for _, q := range s.quantities() {
+		h := Headline{Key: q.key, Label: st.text(q.key, q.label), Value: q.get(now)}
+		h.Text = q.write(st, h.Value)
+		if s.Previous != nil {
+			h.Previous = q.get(s.Previous)
 		}
-		return get(now), p
-	}
-	item := func(key, label string, get func(*agg.Row) *float64, write func(*float64) string, moreIs Trend, say func(text, then string) string) Headline {
-		v, p := value(get)
-		h := Headline{Key: key, Label: label, Value: v, Text: write(v), Previous: p, Change: change(v, p)}
-		h.Trend = judge(h.Change, moreIs)
-		then := ""
-		if p != nil {
-			then = write(p)
+		if s.Earlier != nil {
+			h.Earlier = q.get(s.Earlier)
 		}
-		h.Sentence = say(h.Text, then)
-		return h
-	}
-	compared := func(sentence, then string) string {
-		if then == "" {
-			return sentence + "; nothing is known of " + was + "."
+		h.Change, h.ChangeEarlier = change(h.Value, h.Previous), change(h.Value, h.Earlier)
+		h.Trend, h.TrendEarlier = judge(h.Change, q.moreIs), judge(h.ChangeEarlier, q.moreIs)
+		sentence, compare := q.say(st, now, h.Text)
+		switch {
+		case !compare:
+		case h.Previous == nil:
+			sentence += "; nothing is known of " + was + "."
+		default:
+			sentence += "; " + q.write(st, h.Previous) + " in " + was + "."
 		}
-		return sentence + "; " + then + " in " + was + "."
+		h.Sentence = sentence
+		out = append(out, h)
 	}
-	return []Headline{
-		item("requests", "Requests", func(r *agg.Row) *float64 { return new(float64(r.Requests)) }, func(v *float64) string { return count(int64(*v)) }, Neutral,
-			func(text, then string) string {
-				return compared(plural(now.Requests, "request")+" by "+plural(now.UniqueUsers, "user"), then)
-			}),
-		item("error_rate", "Error rate", func(r *agg.Row) *float64 { return r.ErrorRate }, percent, Worse, func(text, then string) string {
-			if now.ErrorRate == nil {
-				return "No request of known outcome."
-			}
-			return compared(fmt.Sprintf("%s failed, %s of those whose outcome is known", plural(now.Errors, "request"), text), then)
-		}),
-		item("latency_p95_ms", "Latency, 95th percentile", func(r *agg.Row) *float64 { return r.LatencyP95MS }, millis, Worse, func(text, then string) string {
-			if now.LatencyP95MS == nil {
-				return "No successful request whose duration is known."
-			}
-			return compared("95 of 100 successful requests took at most "+text, then)
-		}),
-		item("user_satisfaction", "User satisfaction", func(r *agg.Row) *float64 { return r.UserSatisfaction }, score, Better, func(text, then string) string {
-			if now.UserSatisfaction == nil {
-				return "No user gave a score."
-			}
-			return compared(fmt.Sprintf("Mean of %s", plural(now.FeedbackCount, "answer")), then)
-		}),
-		item("cost_usd", "Cost", func(r *agg.Row) *float64 { return r.CostUSD }, money, Neutral, func(text, then string) string {
-			if now.CostUSD == nil {
-				return "No request has a known price."
-			}
-			if now.Requests == 0 {
-				return compared("Nothing was asked for", then)
-			}
-			return compared(money(new(*now.CostUSD/float64(now.Requests)*1000))+" per 1,000 requests", then)
-		}),
-	}
+	return out
 }
 
 // previously names the period of comparison.
@@ -134,10 +188,8 @@ func (s *Summary) lead() string {
 		return "No events were counted in this period."
 	}
 	names := map[Trend][]string{}
-	for _, h := range s.Headline() {
-		if h.Trend == Better || h.Trend == Worse {
-			names[h.Trend] = append(names[h.Trend], map[string]string{"error_rate": "the error rate", "latency_p95_ms": "latency", "user_satisfaction": "user satisfaction"}[h.Key])
-		}
+	for i, h := range s.Headline() {
+		names[h.Trend] = append(names[h.Trend], s.quantities()[i].lower)
 	}
 	was := s.previously()
 	better, worse := listed(names[Better]), listed(names[Worse])
@@ -151,7 +203,11 @@ func (s *Summary) lead() string {
 	case worse != "":
 		return fmt.Sprintf("Compared with %s, %s got worse.", was, worse)
 	}
-	return fmt.Sprintf("Compared with %s, quality is unchanged.", was)
+	what := "quality is"
+	if s.Kind == Cost {
+		what = "unit costs are"
+	}
+	return fmt.Sprintf("Compared with %s, %s unchanged.", was, what)
 }
 
 func listed(names []string) string {

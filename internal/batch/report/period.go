@@ -80,44 +80,38 @@ func (p Period) Previous(level string) Period {
 	return Period{Step(level, p.Start, -n), p.Start}
 }
 
+// Earlier is the same period before: as long, and at the same place of the week or of the year.
+func (p Period) Earlier(level string) Period {
+	back := func(t time.Time) time.Time { return t.AddDate(0, 0, -7) }
+	switch n, _ := p.Count(level); {
+	case level == "monthly":
+		back = func(t time.Time) time.Time { return t.AddDate(-1, 0, 0) }
+	case level == "weekly", level == "daily" && n >= 7, level == "hourly" && n >= 7*24:
+		back = func(t time.Time) time.Time { return t.AddDate(0, 0, -52*7) }
+	}
+	return Period{back(p.Start), back(p.End)}
+}
+
+// earlierName is the short name of Earlier at the head of a column.
+func (p Period) earlierName(level string) string {
+	switch e := p.Earlier(level); {
+	case level == "monthly":
+		return "Year before"
+	case p.Start.Sub(e.Start) > 8*24*time.Hour:
+		return "52 weeks before"
+	}
+	return "Week before"
+}
+
 // hours of p.
 func (p Period) hours() float64 { return p.End.Sub(p.Start).Hours() }
 
 // String says the period as people do; both days are part of it.
-func (p Period) String() string {
-	const day, hour = "Monday, 2 January 2006", "15:04"
-	s, e := p.Start.UTC(), p.End.UTC()
-	if Floor("daily", s).Equal(s) && Floor("daily", e).Equal(e) {
-		last := e.AddDate(0, 0, -1)
-		switch {
-		case last.Equal(s):
-			return s.Format(day)
-		case Floor("monthly", s).Equal(s) && Step("monthly", s, 1).Equal(e):
-			return s.Format("January 2006")
-		}
-		return s.Format(day) + " to " + last.Format(day)
-	}
-	if Floor("daily", s).Equal(Floor("daily", e.Add(-time.Nanosecond))) {
-		return s.Format(day+", "+hour) + " to " + endClock(e)
-	}
-	return s.Format(day+", "+hour) + " to " + e.Format(day+", "+hour)
-}
+func (p Period) String() string { return english.span(p) }
 
 func endClock(t time.Time) string {
 	if Floor("daily", t).Equal(t) {
 		return "24:00"
 	}
-	return t.Format("15:04")
-}
-
-// label names one period of a level on an axis or in a table.
-func label(level string, t time.Time) string {
-	t = t.UTC()
-	switch level {
-	case "hourly":
-		return t.Format("2 Jan 15:04")
-	case "monthly":
-		return t.Format("Jan 2006")
-	}
-	return t.Format("2 Jan 2006")
+	return t.UTC().Format("15:04")
 }

@@ -74,11 +74,11 @@ func TestWrongPeriods(t *testing.T) {
 func TestPeriodsInWords(t *testing.T) {
 	for _, tc := range [][3]string{
 		{"2025-06-02T00", "2025-06-03T00", "Monday, 2 June 2025"},
-		{"2025-06-02T00", "2025-06-05T00", "Monday, 2 June 2025 to Wednesday, 4 June 2025"},
+		{"2025-06-02T00", "2025-06-05T00", "2 Jun 2025 – 4 Jun 2025"},
 		{"2025-06-01T00", "2025-07-01T00", "June 2025"},
-		{"2025-06-02T09", "2025-06-02T10", "Monday, 2 June 2025, 09:00 to 10:00"},
-		{"2025-06-02T23", "2025-06-03T00", "Monday, 2 June 2025, 23:00 to 24:00"},
-		{"2025-06-02T23", "2025-06-03T01", "Monday, 2 June 2025, 23:00 to Tuesday, 3 June 2025, 01:00"},
+		{"2025-06-02T09", "2025-06-02T10", "Monday, 2 June 2025, 09:00 – 10:00"},
+		{"2025-06-02T23", "2025-06-03T00", "Monday, 2 June 2025, 23:00 – 24:00"},
+		{"2025-06-02T23", "2025-06-03T01", "2 Jun 2025, 23:00 – 3 Jun 2025, 01:00"},
 	} {
 		if got := (Period{at(tc[0]), at(tc[1])}).String(); got != tc[2] {
 			t.Errorf("%s, want %s", got, tc[2])
@@ -93,9 +93,9 @@ func TestDue(t *testing.T) {
 		want       []string
 	}{
 		{"2025-06-03T00", "2025-06-04T00", []string{"hourly_summary 24h", "daily_summary 24h"}},
-		{"2025-05-31T00", "2025-06-01T00", []string{"hourly_summary 24h", "daily_summary 24h", "weekly_summary 168h", "monthly_summary 744h"}}, // Saturday, 31 May
-		{"2025-06-07T00", "2025-06-08T00", []string{"hourly_summary 24h", "daily_summary 24h", "weekly_summary 168h"}},
-		{"2025-06-29T00", "2025-07-01T00", []string{"hourly_summary 24h", "daily_summary 24h", "hourly_summary 24h", "daily_summary 24h", "monthly_summary 720h"}},
+		{"2025-05-31T00", "2025-06-01T00", []string{"hourly_summary 24h", "daily_summary 24h", "weekly_summary 168h", "business_intelligence 168h", "capacity_analysis 168h", "monthly_summary 744h", "monthly_business_intelligence 744h", "cost 744h"}}, // Saturday, 31 May
+		{"2025-06-07T00", "2025-06-08T00", []string{"hourly_summary 24h", "daily_summary 24h", "weekly_summary 168h", "business_intelligence 168h", "capacity_analysis 168h"}},
+		{"2025-06-29T00", "2025-07-01T00", []string{"hourly_summary 24h", "daily_summary 24h", "hourly_summary 24h", "daily_summary 24h", "monthly_summary 720h", "monthly_business_intelligence 720h", "cost 720h"}},
 		{"2025-06-03T10", "2025-06-04T09", nil},
 		{"2025-06-03T10", "2025-06-05T09", []string{"hourly_summary 24h", "daily_summary 24h"}},
 	} {

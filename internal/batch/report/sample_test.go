@@ -56,6 +56,23 @@ func sample(kind Kind, n int) *Summary {
 	whole := s.Period.hours()
 	s.Total, s.Previous = new(sampleRow(start, agg.AllModels, 1, whole)), new(sampleRow(start, agg.AllModels, 0.93, whole))
 	s.Previous.ErrorRate, s.Previous.UserSatisfaction, s.Previous.LatencyP95MS = new(0.0041), new(4.31), new(1001.0)
+	s.Earlier = new(sampleRow(start, agg.AllModels, 0.61, whole))
+	s.Earlier.LatencyP95MS = new(1310.0)
+	s.ModelsBefore, s.TenantsBefore = map[string]agg.Row{}, map[string]agg.Row{}
+	for i, m := range sampleModels[:5] {
+		r := sampleRow(start, m.name, m.share*(0.8+0.1*float64(i)), whole)
+		r.ErrorRate, r.UserSatisfaction, r.LatencyP95MS = new(0.004+0.001*float64(i)), new(4.5-0.1*float64(i)), new(800+float64(i)*90)
+		s.ModelsBefore[m.name] = r
+	}
+	for i, name := range []string{"acme", "globex", "initech", "umbrella", agg.Others} {
+		s.Tenants = append(s.Tenants, sampleRow(start, name, 0.36/float64(i+1), whole))
+	}
+	s.TenantsBefore["acme"] = sampleRow(start, "acme", 0.3, whole)
+	s.Incidents = []Incident{
+		{Start: day0.Add(9 * time.Hour), End: new(day0.Add(9*time.Hour + 17*time.Minute)), Rule: "ttft-slo-burn", Severity: "critical", Subject: "mixtral-8x7b", Text: "Time to first token was over 2 s for 14 % of the requests of ten minutes; 5 % are allowed.",
+			Actions: []Action{{day0.Add(9*time.Hour + time.Minute), "take_out", "vllm-2", "applied"}, {day0.Add(9*time.Hour + 16*time.Minute), "take_out", "vllm-2", "reverted"}}},
+		{Start: day0.Add(30 * time.Hour), Rule: "error-burst", Severity: "warning", Subject: "hermes-2", Text: "Errors were 6.1 % of the requests of a minute."},
+	}
 	for _, m := range sampleModels {
 		s.Models = append(s.Models, sampleRow(start, m.name, m.share, whole))
 	}

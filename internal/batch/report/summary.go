@@ -8,29 +8,61 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
-// Summary is what a *_summary report is made from.
+// Summary is what a *_summary report, and the numbers of the others, are made from.
 type Summary struct {
-	Kind   Kind
-	Period Period
+	Kind     Kind
+	Period   Period
+	Template *Template // nil = the built-in one
 	// Rows are those of the kind's level that start in the period, of all models, by time and model.
 	Rows []agg.Row
-	// Total and Previous are the totals of the whole period and of the one before; nil = nothing is known of it.
-	Total, Previous *agg.Row
-	// Models are the totals of the whole period by model, the busiest first.
-	Models []agg.Row
+	// Total, Previous and Earlier are the totals of the whole period, of the one before, and of the same period before; nil = nothing is
+	// known of it.
+	Total, Previous, Earlier *agg.Row
+	// Models are the totals of the whole period by model, the busiest first, and so are the other dimensions.
+	Models, Tenants, Endpoints, Users []agg.Row
+	// ModelsBefore are the totals of the period before by model, TenantsBefore by tenant.
+	ModelsBefore, TenantsBefore map[string]agg.Row
 	// Trend are the rows agg.AllModels that the charts show: those of TrendLevel in TrendPeriod.
 	Trend       []agg.Row
 	TrendLevel  string
 	TrendPeriod Period
+	// Incidents are the alerts that fired in the period, the oldest first; nil = nobody here knows.
+	Incidents []Incident
+	// Findings are what was found out about the period, ranked; nil = nobody here looks for them.
+	Findings []Finding
 	// Missing are the periods of the level that have data but no row yet.
 	Missing []time.Time
 }
 
+// Incident is an alert with what was done about it.
+type Incident struct {
+	Start    time.Time  `json:"starts_at"`
+	End      *time.Time `json:"ends_at"` // null while it lasts
+	Rule     string     `json:"rule"`
+	Severity string     `json:"severity"`
+	Subject  string     `json:"subject"`
+	Text     string     `json:"text"`
+	Actions  []Action   `json:"actions"`
+}
+
+// Action is a change of a system that answered an alert.
+type Action struct {
+	At     time.Time `json:"at"`
+	Action string    `json:"action"`
+	Target string    `json:"target"`
+	State  string    `json:"state"`
+}
+
 // check refuses what would make a wrong document.
 func (s *Summary) check() error {
-	if s.Kind.Level() == "" {
+	if !s.Kind.Summary() {
 		return fmt.Errorf("%s is no summary", s.Kind)
 	}
+	return s.checkRows()
+}
+
+// checkRows refuses rows that contradict each other or the period.
+func (s *Summary) checkRows() error {
 	if _, err := s.Period.Count(s.Kind.Level()); err != nil {
 		return fmt.Errorf("the period: %w", err)
 	}
@@ -98,10 +130,12 @@ func (s *Summary) Render(format string) ([]byte, error) {
 		return s.json()
 	case CSV:
 		return rowsCSV(s.Rows)
-	case PDF:
-		return s.pdf()
 	}
-	return nil, fmt.Errorf("report: there is no format %q", format)
+	table, err := rowsCSV(s.Rows)
+	if err != nil {
+		return nil, err
+	}
+	return s.document(table).render(format)
 }
 
 // Schema is the version of the JSON documents. Fields are added within a version; none is renamed, retyped or dropped.
@@ -113,11 +147,14 @@ type summaryJSON struct {
 	Title        string     `json:"title"`
 	Period       Period     `json:"period"`
 	Previous     Period     `json:"previous_period"`
+	Earlier      Period     `json:"same_period_before"`
 	Completeness float64    `json:"completeness"`
 	Lead         string     `json:"summary"`
 	Headline     []Headline `json:"headline"`
 	Rows         []row      `json:"rows"`
 	Models       []modelRow `json:"models"`
+	Tenants      []groupRow `json:"tenants"`
+	Incidents    []Incident `json:"incidents"` // null where nobody knows
 	Coverage     Coverage   `json:"coverage"`
 	Definitions  []Term     `json:"definitions"`
 }
@@ -135,9 +172,24 @@ type modelRow struct {
 	UpdatedAt *struct{} `json:"updated_at,omitempty"`
 }
 
+// groupRow is the total of a value of another dimension.
+type groupRow struct {
+	Name string `json:"name"`
+	modelRow
+	Model *struct{} `json:"model,omitempty"`
+}
+
+func groupRows(rows []agg.Row) []groupRow {
+	out := make([]groupRow, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, groupRow{Name: r.Model, modelRow: modelRow{Row: r}})
+	}
+	return out
+}
+
 func (s *Summary) json() ([]byte, error) {
 	level := s.Kind.Level()
-	doc := summaryJSON{Schema: Schema, Type: s.Kind, Title: s.Kind.Title(), Period: s.Period, Previous: s.Period.Previous(level),
+	doc := summaryJSON{Schema: Schema, Type: s.Kind, Title: s.Kind.Title(), Period: s.Period, Previous: s.Period.Previous(level), Earlier: s.Period.Earlier(level), Tenants: groupRows(s.Tenants), Incidents: s.Incidents,
 		Completeness: s.Coverage().Completeness, Lead: s.lead(), Headline: s.Headline(), Rows: []row{}, Models: []modelRow{},
 		Coverage: s.Coverage(), Definitions: Definitions}
 	for _, r := range s.Rows {

@@ -10,8 +10,9 @@ import (
 
 // TestPage is the report "test": a small document from real rows that proves that store, renderer and folder work together.
 type TestPage struct {
-	Period Period
-	Hours  []agg.Row // rows agg.AllModels of the hours of the period
+	Period   Period
+	Template *Template // nil = the built-in one
+	Hours    []agg.Row // rows agg.AllModels of the hours of the period
 	// Missing are the hours that have data but no row yet.
 	Missing []time.Time
 }
@@ -34,7 +35,7 @@ func (p *TestPage) checks() []checkJSON {
 		events, requests = events+p.Hours[i].Events, requests+p.Hours[i].Requests
 	}
 	return []checkJSON{
-		{"store", "ok", fmt.Sprintf("%s with data read: %s, %s", plural(int64(len(p.Hours)), "hour"), plural(events, "event"), plural(requests, "request"))},
+		{"store", "ok", fmt.Sprintf("%s with data read: %s, %s", english.plural(int64(len(p.Hours)), "hour"), english.plural(events, "event"), english.plural(requests, "request"))},
 		{"renderer", "ok", "this document was made by template " + Schema},
 		{"folder", "ok", "this document was written whole, read again and compared before it was shown"},
 	}
@@ -61,10 +62,30 @@ func (p *TestPage) Render(format string) ([]byte, error) {
 		return append(b, '\n'), nil
 	case CSV:
 		return rowsCSV(p.Hours)
-	case PDF:
-		return p.pdf()
 	}
-	return nil, fmt.Errorf("report: there is no format %q", format)
+	table, err := rowsCSV(p.Hours)
+	if err != nil {
+		return nil, err
+	}
+	return p.document(table).render(format)
+}
+
+func (p *TestPage) document(rows []byte) *document {
+	d := newDocument(Test, p.Period, p.Template)
+	d.attach(rows)
+	d.lead = "Who reads this has proof that the chain works: rows were read from the database, this page was drawn from them, and the file was written, read again and compared before it was shown."
+	for _, c := range p.checks() {
+		d.checks = append(d.checks, [2]string{c.Name + ": " + c.Status, c.Detail})
+	}
+	s := Summary{Kind: Hourly, Period: p.Period, Rows: p.Hours, Trend: p.Hours, TrendLevel: "hourly", TrendPeriod: p.Period, Missing: p.Missing}
+	d.hero = s.chart(d.style, "Requests per hour", d.style.short)
+	d.hero.bars = true
+	d.hero.add(&s, "requests", d.style.accent, func(r *agg.Row) *float64 { return new(float64(r.Requests)) })
+	d.add("signs", "Signs", "What the fonts of this document draw.",
+		prose("ABCDEFGHIJKLMNOPQRSTUVWXYZ abcdefghijklmnopqrstuvwxyz 0123456789"), prose("ÄÖÜ äöü ß ÀÉÎÕ àéîõ Łł Čč Şş Ωωλ Жж € % ‰ − ± × ≤ ≥ → – — „“ ‘’ … • ▲ ▼"))
+	s.cover(d)
+	d.terms = Definitions
+	return d
 }
 
 func (p *TestPage) rows() []row {

@@ -8,15 +8,15 @@ import (
 
 func TestNumbersInWords(t *testing.T) {
 	for got, want := range map[string]string{
-		count(0): "0", count(999): "999", count(1000): "1,000", count(-1234567): "−1,234,567",
-		short(0): "0", short(950): "950", short(9_999): "9,999", short(12_345): "12.3k", short(39_430_000): "39.4M", short(2.5): "2.5", short(1.2e13): "12T",
-		percent(new(0.01234)): "1.23 %", percent(nil): noData,
-		millis(new(927.4)): "927 ms", millis(new(12.34)): "12.3 ms", millis(new(1850.0)): "1,850 ms", millis(new(120_000.0)): "120 s",
-		score(new(4.256)): "4.26 of 5",
-		money(nil):        noData, money(new(0.0)): "$0.00", money(new(0.0001234)): "$0.000123", money(new(0.9949)): "$0.995", money(new(0.996)): "$1.00", money(new(1234.565)): "$1,234.57", money(new(-3.5)): "−$3.50",
-		changeText(nil): "–", changeText(new(0.0)): "±0 %", changeText(new(0.082)): "+8.2 %", changeText(new(-0.5)): "−50.0 %", changeText(new(12.0)): "+1200 %",
-		plural(1, "user"): "1 user", plural(2000, "user"): "2,000 users",
-		digits(0.00012345, 3): "0.000123", digits(99.96, 3): "100",
+		english.count(0): "0", english.count(999): "999", english.count(1000): "1,000", english.count(-1234567): "−1,234,567",
+		english.short(0): "0", english.short(950): "950", english.short(9_999): "9,999", english.short(12_345): "12.3k", english.short(39_430_000): "39.4M", english.short(2.5): "2.5", english.short(1.2e13): "12T",
+		english.percent(new(0.01234)): "1.23 %", english.percent(nil): noData,
+		english.millis(new(927.4)): "927 ms", english.millis(new(12.34)): "12.3 ms", english.millis(new(1850.0)): "1,850 ms", english.millis(new(120_000.0)): "120 s",
+		english.score(new(4.256)): "4.26 of 5",
+		english.money(nil):        noData, english.money(new(0.0)): "$0.00", english.money(new(0.0001234)): "$0.000123", english.money(new(0.9949)): "$0.995", english.money(new(0.996)): "$1.00", english.money(new(1234.565)): "$1,234.57", english.money(new(-3.5)): "−$3.50",
+		english.change(nil): "–", english.change(new(0.0)): "±0 %", english.change(new(0.082)): "+8.2 %", english.change(new(-0.5)): "−50.0 %", english.change(new(12.0)): "+1,200 %",
+		english.plural(1, "user"): "1 user", english.plural(2000, "user"): "2,000 users",
+		english.digits(0.00012345, 3): "0.000123", english.digits(99.96, 3): "100",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
