@@ -1,8 +1,10 @@
 package app
 
 import (
+	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -83,10 +85,26 @@ func (c *Config) check(t *conf.Tree) []conf.Fault {
 			faults = append(faults, t.NewFault("allowed_hosts", "%q is not the name of a host; write it without scheme and port, as in hxp.example", name))
 		}
 	}
+	if _, err := c.webhookNets(); err != nil {
+		faults = append(faults, t.NewFault("webhook_allow", "%v", err))
+	}
 	if c.DataDir == "" {
 		faults = append(faults, t.NewFault("data_dir", "name a folder"))
 	}
 	return faults
+}
+
+// webhookNets are the private networks that webhooks of reports may reach.
+func (c *Config) webhookNets() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range c.WebhookNets {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no network such as 10.0.0.0/8", text)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
 }
 
 // checkDoors refuses addresses that strangers reach while nobody has to say who he is.

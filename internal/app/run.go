@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -33,26 +34,28 @@ var Version = "dev"
 
 // settings are what the parts are built from: the configuration with every default and path settled.
 type settings struct {
-	dataDir   string
-	addr      func(name string) string // host:port of a service or board
-	hosts     []string                 // further names of this machine, see httpx.Server.AlsoNamed
-	embedded  bool
-	broker    broker.Config
-	bus       bus.Config
-	storeURL  string
-	lakeDir   string
-	reports   string // folder
-	lake      lake.Config
-	stream    stream.Config
-	alert     alert.Config
-	batch     batch.Config
-	retention retention.Config
-	ingest    ingest.Config
-	metrics   metricSources
-	serve     serve.Config
-	scheduler airflow.Config
-	rules     []ruleset.FileRule
-	timeout   time.Duration // of one write to the brokers and of one query
+	dataDir  string
+	addr     func(name string) string // host:port of a service or board
+	hosts    []string                 // further names of this machine, see httpx.Server.AlsoNamed
+	embedded bool
+	broker   broker.Config
+	bus      bus.Config
+	storeURL string
+	lakeDir  string
+	reports  string // folder
+	// webhookNets are the private networks that webhooks may reach.
+	webhookNets []netip.Prefix
+	lake        lake.Config
+	stream      stream.Config
+	alert       alert.Config
+	batch       batch.Config
+	retention   retention.Config
+	ingest      ingest.Config
+	metrics     metricSources
+	serve       serve.Config
+	scheduler   airflow.Config
+	rules       []ruleset.FileRule
+	timeout     time.Duration // of one write to the brokers and of one query
 }
 
 // Options say what to run beside the configuration.

@@ -22,6 +22,7 @@ func (c *Config) settle(ctx context.Context, services []string) (set settings, n
 		stream: c.EventProcessing.Stream, alert: c.EventProcessing.Responses, batch: c.Batch.Config, retention: c.Batch.Retention, ingest: c.KafkaAPI.Ingest, serve: c.DataStreaming.Serve, broker: c.KafkaAPI.Broker,
 		scheduler: c.scheduler(), metrics: c.metricSources(), rules: c.rules, timeout: c.EventProcessing.Limits.Timeout,
 	}
+	set.webhookNets, _ = c.webhookNets() // checked
 	if set.reports = c.Batch.ReportsDir; set.reports == "" {
 		set.reports = filepath.Join(c.DataDir, "reports")
 	}

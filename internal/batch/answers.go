@@ -37,12 +37,7 @@ type (
 		Last     map[string]*reportJSON   `json:"last"` // by type; null = none was made
 		States   map[string]string        `json:"states"`
 		Queue    int                      `json:"queue"`
-		Delivery delivery                 `json:"delivery"`
-	}
-	delivery struct {
-		Enabled bool   `json:"enabled"`
-		Queued  int    `json:"queued"`
-		Detail  string `json:"detail"`
+		Delivery deliveryState            `json:"delivery"`
 	}
 )
 

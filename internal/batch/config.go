@@ -17,6 +17,8 @@ type Config struct {
 	Aggregation Aggregation `yaml:"data_aggregation" doc:"which periods are aggregated"`
 	Reports     Reporting   `yaml:"report_generation" doc:"which reports are made"`
 	ReportsDir  string      `yaml:"reports" env:"REPORT_GENERATION_PATH" doc:"folder of the reports; reports in the data folder when empty"`
+	Mail        Mail        `yaml:"mail" doc:"the mail server, and who gets every report"`
+	Routes      Routing     `yaml:"report_distribution" doc:"who else gets which report, how and when"`
 	Capacity    Planning    `yaml:"capacity_analysis" doc:"what is learnt of capacity"`
 }
 
@@ -85,6 +87,7 @@ func Defaults() Config {
 		},
 		Aggregation: Aggregation{Enabled: true, Intervals: Intervals{Hourly: true, Daily: true, Weekly: true, Monthly: true}, Metrics: slices.Clone(columnGroups)},
 		Reports:     reportingDefaults(),
+		Mail:        mailDefaults(),
 		Capacity:    planningDefaults(),
 	}
 }
@@ -133,7 +136,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("data_aggregation.metrics[%d]: %q is not one of %s", i, name, strings.Join(columnGroups, ", ")))
 		}
 	}
-	errs = append(errs, c.Reports.validate(), c.Capacity.validate())
+	errs = append(errs, c.Reports.validate(), c.Mail.validate(), c.Routes.validate(), c.Capacity.validate())
 	return errors.Join(errs...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"time"
 
@@ -167,6 +168,10 @@ type Deps struct {
 	// Parquet writes a Parquet file: rows are values of the struct type row. An error of rows comes back.
 	Parquet func(w io.Writer, row reflect.Type, rows iter.Seq2[any, error]) error
 	Reports ReportStore
+	// Deliveries are the reports on their way.
+	Deliveries DeliveryStore
+	// WebhookAllow are the private networks that webhooks of reports may reach.
+	WebhookAllow []netip.Prefix
 	// ReportsDir is the folder of the reports; it is made when the first one is.
 	ReportsDir string
 	// Incidents are the alerts that fired in a period, with what was done about them, the oldest first; nil where nobody knows.

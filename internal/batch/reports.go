@@ -46,6 +46,8 @@ type reporter struct {
 	dir   string
 	slots chan struct{}
 
+	courier *courier
+
 	mu     sync.Mutex
 	making map[string]*making               // by id
 	status map[report.Kind]agg.ReportStatus // of the last one that ended, since the start or as it was found then
@@ -159,6 +161,7 @@ func (p *reporter) release(m *making, r agg.Report, err error) {
 	m.r, m.err = r, err
 	p.mu.Unlock()
 	close(m.done)
+	p.courier.look() // somebody may wait for it
 }
 
 // state is the word of the metric for a kind.

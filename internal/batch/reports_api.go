@@ -68,6 +68,11 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Location", "/reports/"+m.id)
+	warnings, err := s.reports.post(r.Context(), m.id, req.options.emailTo)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	rep, status := agg.Report{}, http.StatusAccepted
 	if await(r.Context(), m.done, reportWait) {
 		switch rep = m.r; {
@@ -88,8 +93,10 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := shownReport(rep)
-	if len(req.options.emailTo) > 0 {
-		out.Warnings = []string{"email_to: mail is not available in this version; fetch the report at " + out.URL}
+	out.Warnings = warnings
+	if out.Deliveries, err = s.reports.courier.of(r.Context(), rep.ID); err != nil {
+		s.fail(w, r, err)
+		return
 	}
 	httpx.JSON(w, status, out)
 }
@@ -121,6 +128,7 @@ type reportJSON struct {
 	URL          string           `json:"url"`
 	File         *string          `json:"file"` // below the folder of reports
 	Error        string           `json:"error,omitempty"`
+	Deliveries   []deliveryJSON   `json:"deliveries,omitempty"` // of one report: who gets it
 	Warnings     []string         `json:"warnings,omitempty"`
 }
 
@@ -174,8 +182,12 @@ func (s *Service) getReportStatus(w http.ResponseWriter, r *http.Request) {
 	for _, st := range []agg.ReportStatus{agg.ReportQueued, agg.ReportRunning, agg.ReportCompleted, agg.ReportFailed} {
 		all[st] = counts[st]
 	}
-	httpx.JSON(w, http.StatusOK, reportStates{all, last, states, counts[agg.ReportQueued] + counts[agg.ReportRunning],
-		delivery{Detail: "mail is not available in this version; reports lie in the folder and behind their url"}})
+	delivery, err := s.reports.courier.state(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	httpx.JSON(w, http.StatusOK, reportStates{all, last, states, counts[agg.ReportQueued] + counts[agg.ReportRunning], delivery})
 }
 
 // reportID is what newReport makes; a database is not asked for anything else, since not every text is one to it.
@@ -195,9 +207,16 @@ func (s *Service) reportOr404(w http.ResponseWriter, r *http.Request) (rep agg.R
 }
 
 func (s *Service) getReport(w http.ResponseWriter, r *http.Request) {
-	if rep, ok := s.reportOr404(w, r); ok {
-		httpx.JSON(w, http.StatusOK, shownReport(rep))
+	rep, ok := s.reportOr404(w, r)
+	if !ok {
+		return
 	}
+	out, err := shownReport(rep), error(nil)
+	if out.Deliveries, err = s.reports.courier.of(r.Context(), rep.ID); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	httpx.JSON(w, http.StatusOK, out)
 }
 
 // getReportContent answers with the bytes that were made, or not at all: a file that somebody has changed is not the report.

@@ -17,13 +17,16 @@ type Reporting struct {
 
 	Templates    bool   `yaml:"templates_enabled" env:"REPORT_GENERATION_TEMPLATES_ENABLED" default:"true" doc:"use the templates of the folder; false uses the built-in one alone"`
 	TemplatesDir string `yaml:"templates_path" env:"REPORT_GENERATION_TEMPLATES_PATH" doc:"folder of templates, NAME.yaml each; one is used for the report of its name, else for those that it lists, else for all. None when empty. docs/reports.md says what they may hold"`
+
+	Distribution bool `yaml:"distribution_enabled" env:"REPORT_DISTRIBUTION_ENABLED" default:"true" doc:"send reports: those that are due to the recipients and by the routes, others as options.email_to asks"`
+	Email        bool `yaml:"email_enabled" env:"REPORT_DISTRIBUTION_EMAIL_ENABLED" default:"true" doc:"send reports by mail"`
 }
 
 // named are the kinds that the default of Reporting.Kinds names.
 var named = []report.Kind{report.Hourly, report.Daily, report.Weekly, report.Monthly, report.Business, report.CapacityReport}
 
 func reportingDefaults() Reporting {
-	return Reporting{Enabled: true, Formats: slices.Clone(report.Formats), Kinds: texts(named), Templates: true}
+	return Reporting{Enabled: true, Formats: slices.Clone(report.Formats), Kinds: texts(named), Templates: true, Distribution: true, Email: true}
 }
 
 func (r *Reporting) validate() error {

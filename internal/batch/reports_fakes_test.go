@@ -18,11 +18,12 @@ type reportShelf struct {
 	mu       sync.Mutex
 	reports  map[string]agg.Report
 	analyses map[string][]byte
+	posted   map[string]agg.Delivery
 	slow     chan struct{} // when not nil, reports run until it closes
 }
 
 func newShelf() *reportShelf {
-	return &reportShelf{reports: map[string]agg.Report{}, analyses: map[string][]byte{}}
+	return &reportShelf{reports: map[string]agg.Report{}, analyses: map[string][]byte{}, posted: map[string]agg.Delivery{}}
 }
 
 func (f *reportShelf) QueueReport(_ context.Context, r agg.Report) (agg.Report, bool, error) {
@@ -139,3 +140,80 @@ func (f *reportShelf) Analysis(_ context.Context, kind string) ([]byte, time.Tim
 	}
 	return nil, time.Time{}, store.ErrNotFound
 }
+
+func (f *reportShelf) QueueDelivery(_ context.Context, d agg.Delivery, again bool) (agg.Delivery, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old, ok := f.posted[d.ID]
+	switch {
+	case !ok:
+		d.State = agg.DeliveryWaiting
+	case again && (old.State == agg.DeliverySent || old.State == agg.DeliveryFailed):
+		old.State, old.Attempts, old.CreatedAt, old.NextAt, old.Machine, old.Error = agg.DeliveryWaiting, 0, d.CreatedAt, d.NextAt, d.Machine, ""
+		d = old
+	default:
+		d = old
+	}
+	f.posted[d.ID] = d
+	return d, nil
+}
+
+// due returns the first delivery of a machine that has not ended.
+func (f *reportShelf) due(machine string) (first agg.Delivery, ok bool) {
+	for _, id := range slices.Sorted(maps.Keys(f.posted)) {
+		d := f.posted[id]
+		if d.Machine == machine && (d.State == agg.DeliveryWaiting || d.State == agg.DeliverySending) && (!ok || d.NextAt.Before(first.NextAt)) {
+			first, ok = d, true
+		}
+	}
+	return first, ok
+}
+
+func (f *reportShelf) ClaimDelivery(_ context.Context, machine string, now, until time.Time) (agg.Delivery, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, ok := f.due(machine)
+	if !ok || d.NextAt.After(now) {
+		return d, store.ErrNotFound
+	}
+	if d.State == agg.DeliverySending {
+		d.Uncertain++
+	}
+	d.State, d.Attempts, d.NextAt = agg.DeliverySending, d.Attempts+1, until
+	f.posted[d.ID] = d
+	return d, nil
+}
+
+func (f *reportShelf) SaveDelivery(ctx context.Context, d agg.Delivery, until time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if old := f.posted[d.ID]; old.State != agg.DeliverySending || !old.NextAt.Equal(until) {
+		return store.ErrNotFound
+	}
+	f.posted[d.ID] = d
+	return ctx.Err()
+}
+
+func (f *reportShelf) NextDelivery(_ context.Context, machine string) (time.Time, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d, ok := f.due(machine); ok {
+		return d.NextAt, nil
+	}
+	return time.Time{}, store.ErrNotFound
+}
+
+func (f *reportShelf) Deliveries(_ context.Context, report string, limit int) (list []agg.Delivery, counts map[agg.DeliveryState]int, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	counts = map[agg.DeliveryState]int{}
+	for _, id := range slices.Sorted(maps.Keys(f.posted)) {
+		d := f.posted[id]
+		if counts[d.State]++; (report == "" || d.Report == report) && len(list) < limit {
+			list = append(list, d)
+		}
+	}
+	return list, counts, nil
+}
+
+func (f *reportShelf) PurgeDeliveries(context.Context, time.Time) error { return nil }

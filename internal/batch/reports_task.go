@@ -55,6 +55,7 @@ func (p *reporter) due(ctx context.Context, item report.Item, t *reportTotals) e
 		return nil
 	}
 	var errs []error
+	done := map[string]string{}
 	for _, format := range p.s.cfg.Reports.Formats {
 		began := p.s.now()
 		made, err := p.produce(ctx, newReport(item.Kind, format, "", item.Period), func(context.Context, *agg.Report) (document, error) { return doc, nil })
@@ -63,11 +64,12 @@ func (p *reporter) due(ctx context.Context, item report.Item, t *reportTotals) e
 			continue
 		}
 		t.Reports++
+		done[format] = made.ID
 		if made.CompletedAt != nil && !made.CompletedAt.Before(began) {
 			t.Changed++
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, p.courier.send(ctx, item.Kind, done))...)
 }
 
 // empty tells whether a document has nothing to tell.

@@ -64,7 +64,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 		return nil, err
 	}
 	if d.Hours == nil || d.Periods == nil || d.Rows == nil || d.Runs == nil || d.Parts == nil || d.Scanner == nil || d.Lake == nil || d.Ends == nil || d.Parquet == nil ||
-		d.Reports == nil || d.ReportsDir == "" || d.NotFound == nil || d.BadCursor == nil {
+		d.Reports == nil || d.Deliveries == nil || d.ReportsDir == "" || d.NotFound == nil || d.BadCursor == nil {
 		return nil, errors.New("batch: a dependency is missing")
 	}
 	if d.Log == nil {
@@ -96,6 +96,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s.book = newBook()
 	s.register(d.Registry)
 	s.reports.register(d.Registry)
+	s.reports.courier = newCourier(s.reports, d.Deliveries, d.WebhookAllow, d.Registry)
 	s.counts = newCounts(d.Registry)
 	s.folder.reused = func(hour, copies int64) {
 		s.counts.reused.Add(float64(copies))
@@ -125,6 +126,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.work.Go(func() { s.auto(work) })
 	s.work.Go(func() { s.schedule(work) })
 	s.work.Go(func() { s.beat(work) })
+	s.work.Go(func() { s.reports.courier.run(work) })
 	s.mu.Unlock()
 	if err := s.reports.recover(ctx); err != nil {
 		s.log.Error("unfinished reports could not be taken up; POST /reports/generate makes them", "err", err)

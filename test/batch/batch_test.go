@@ -119,7 +119,7 @@ func (r *road) batch(tb testing.TB, cfg batch.Config) *batch.Service {
 func (r *road) batchOn(tb testing.TB, cfg batch.Config, hours batch.Hours) *batch.Service {
 	tb.Helper()
 	s, err := batch.New(cfg, batch.Deps{Hours: hours, Periods: r.store, Rows: r.store, Runs: r.store, Parts: r.store, Scanner: r.folder, Lake: r.writer, Ends: r.ends, Parquet: lake.WriteTable,
-		Reports: r.store, ReportsDir: r.reports,
+		Reports: r.store, Deliveries: r.store, ReportsDir: r.reports,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
 	if err != nil {
 		tb.Fatal(err)

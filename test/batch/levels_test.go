@@ -106,7 +106,7 @@ func BenchmarkMonth(b *testing.B) {
 	cfg := batch.Defaults()
 	cfg.Aggregation.Intervals.Hourly = false
 	s, err := batch.New(cfg, batch.Deps{Hours: st, Periods: st, Rows: st, Runs: st, Parts: st, Scanner: quiet{}, Lake: quiet{}, Ends: quiet{}.ends, Parquet: lake.WriteTable,
-		Reports: st, ReportsDir: b.TempDir(),
+		Reports: st, Deliveries: st, ReportsDir: b.TempDir(),
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
 	if err != nil {
 		b.Fatal(err)

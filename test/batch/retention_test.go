@@ -82,7 +82,7 @@ func (a *attic) on(t *testing.T, machine, reports string) *batch.Service {
 	t.Helper()
 	a.machine, a.reports = machine, reports
 	s, err := batch.New(batch.Defaults(), batch.Deps{Hours: a.store, Periods: a.store, Rows: a.store, Runs: a.store, Parts: a.store, Scanner: a.lake, Lake: quiet{}, Ends: quiet{}.ends,
-		Parquet: lake.WriteTable, Reports: a.store, ReportsDir: reports, Machine: machine, NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
+		Parquet: lake.WriteTable, Reports: a.store, Deliveries: a.store, ReportsDir: reports, Machine: machine, NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
