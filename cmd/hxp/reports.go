@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -16,7 +19,7 @@ import (
 func reportsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "reports", Short: "Reports of a running hxp", Args: noArgs, Example: "  hxp reports list\n  hxp reports generate daily_summary --format pdf -o yesterday.pdf",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	for _, c := range []*cobra.Command{reportsList(), reportsGenerate(), reportsShow(), reportsGet()} {
+	for _, c := range []*cobra.Command{reportsList(), reportsGenerate(), reportsShow(), reportsGet(), reportsOpen()} {
 		configFlags(c.Flags())
 		cmd.AddCommand(c)
 	}
@@ -89,11 +92,13 @@ func reportsGenerate() *cobra.Command {
 	cmd := &cobra.Command{Use: "generate TYPE", Short: "Make a report", Args: oneArg("type, such as daily_summary"),
 		Long: "Makes a report and waits until it is done. Without --start and --end it is about the last complete period.\nThe same type, format and period is the same report: it is made again, and changes when the data did.",
 		Example: "  hxp reports generate weekly_summary --format pdf -o week.pdf\n  hxp reports generate daily_summary --start 2026-03-01 --end 2026-03-08 --format csv -o -\n" +
-			"  hxp reports generate test --json",
+			"  hxp reports generate cost --template house --email finance@example.org\n  hxp reports generate test --json",
 		ValidArgs: app.ReportTypes(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o := app.ReportOrder{Type: args[0]}
 			o.Format, _ = cmd.Flags().GetString("format")
+			o.Template, _ = cmd.Flags().GetString("template")
+			o.EmailTo, _ = cmd.Flags().GetStringSlice("email")
 			for name, to := range map[string]*time.Time{"start": &o.Start, "end": &o.End} {
 				if err := periodFlag(cmd, name, to); err != nil {
 					return usage(err)
@@ -123,6 +128,8 @@ func reportsGenerate() *cobra.Command {
 	cmd.Flags().String("format", "pdf", "json, csv or pdf")
 	cmd.Flags().String("start", "", "start of the period, RFC 3339 or a date (UTC)")
 	cmd.Flags().String("end", "", "end of the period, exclusive")
+	cmd.Flags().String("template", "", "name of a template; that of the report when not given")
+	cmd.Flags().StringSlice("email", nil, "mail it to these addresses")
 	cmd.Flags().StringP("output", "o", "", "write the report to this file; - for standard output")
 	cmd.Flags().Bool("json", false, "what is known of it, as JSON")
 	return cmd
@@ -170,7 +177,53 @@ func showReport(cmd *cobra.Command, r app.Report) error {
 	if r.Error != "" {
 		fmt.Fprintln(cmd.OutOrStdout(), "error: "+r.Error)
 	}
-	return nil
+	if len(r.Deliveries) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "\nWAY\tTO\tSTATE\tTRIES\tUNCERTAIN\tERROR")
+	for _, d := range r.Deliveries {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", d.Way, d.To, d.State, d.Attempts, d.Uncertain, d.Error)
+	}
+	return w.Flush()
+}
+
+func reportsOpen() *cobra.Command {
+	cmd := &cobra.Command{Use: "open ID", Short: "Show the document with the program of this machine for such files", Args: oneArg("id; `hxp reports list` has them"),
+		Long:    "Fetches the document into the folder for temporary files and hands it to xdg-open (open on macOS).",
+		Example: "  hxp reports open daily_summary-20260301-20260302-pdf",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := batchAPI(cmd)
+			if err != nil {
+				return err
+			}
+			r, err := api.Report(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			body, err := api.ReportContent(cmd.Context(), r.ID)
+			if err != nil {
+				return err
+			}
+			dir, err := os.MkdirTemp("", "hxp-report-")
+			if err != nil {
+				return err
+			}
+			name := filepath.Join(dir, r.ID+"."+r.Format)
+			if err := os.WriteFile(name, body, 0o600); err != nil {
+				return err
+			}
+			program := map[string]string{"darwin": "open"}[runtime.GOOS]
+			if program == "" {
+				program = "xdg-open"
+			}
+			if out, err := exec.CommandContext(cmd.Context(), program, name).CombinedOutput(); err != nil {
+				return fmt.Errorf("%s cannot show it: %w %s; it lies in %s", program, err, out, name)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), name)
+			return nil
+		}}
+	return cmd
 }
 
 func reportsGet() *cobra.Command {

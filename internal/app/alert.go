@@ -18,6 +18,8 @@ func (s *system) buildAlert(context.Context) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
 	s.alert = a
+	s.mu.Unlock()
 	return a, nil
 }

@@ -28,12 +28,24 @@ type Report struct {
 	File         *string    `json:"file"`
 	Error        string     `json:"error,omitempty"`
 	Warnings     []string   `json:"warnings,omitempty"`
+	Deliveries   []struct {
+		Way       string     `json:"way"`
+		To        string     `json:"to"`
+		State     string     `json:"state"`
+		Attempts  int64      `json:"attempts"`
+		Uncertain int64      `json:"uncertain_attempts"`
+		NextAt    *time.Time `json:"next_at"`
+		SentAt    *time.Time `json:"sent_at"`
+		Error     string     `json:"error,omitempty"`
+	} `json:"deliveries,omitempty"`
 }
 
 // ReportOrder says which report is to be made; without Start and End it is about the last complete period.
 type ReportOrder struct {
 	Type, Format string
 	Start, End   time.Time
+	Template     string   // "" = that of the type
+	EmailTo      []string // addresses
 }
 
 // Reports lists the reports of a type ("" = all), newest first, at most limit (0 = all).
@@ -70,6 +82,16 @@ func (a *Asked) MakeReport(ctx context.Context, o ReportOrder) (Report, error) {
 	body := map[string]any{"report_type": o.Type, "format": o.Format}
 	if !o.Start.IsZero() || !o.End.IsZero() {
 		body["period"] = map[string]any{"start": o.Start, "end": o.End}
+	}
+	options := map[string]any{}
+	if o.Template != "" {
+		options["template"] = o.Template
+	}
+	if len(o.EmailTo) > 0 {
+		options["email_to"] = o.EmailTo
+	}
+	if len(options) > 0 {
+		body["options"] = options
 	}
 	var r Report
 	if err := a.Into(ctx, "POST", "/reports/generate", body, &r); err != nil {

@@ -240,9 +240,12 @@ func (s *system) buildStream(context.Context) (run.Service, error) {
 // buildAlerts makes the book of the alerts and what reads their topic into it.
 func (s *system) buildAlerts(context.Context) (run.Service, error) {
 	log := s.log.With("service", EventProcessingAPI)
-	s.alerts = alerts.NewBook(alerts.Budget, log, s.registry(EventProcessingAPI))
-	s.tail = s.bus.NewTail(event.TopicAlerts, s.alerts, log)
-	return s.tail, nil
+	book := alerts.NewBook(alerts.Budget, log, s.registry(EventProcessingAPI))
+	tail := s.bus.NewTail(event.TopicAlerts, book, log)
+	s.mu.Lock()
+	s.alerts, s.tail = book, tail
+	s.mu.Unlock()
+	return tail, nil
 }
 
 func (s *system) buildBatch(context.Context) (run.Service, error) {
@@ -252,7 +255,7 @@ func (s *system) buildBatch(context.Context) (run.Service, error) {
 	}
 	b, err := batch.New(s.set.batch, batch.Deps{
 		Hours: s.store, Periods: s.store, Rows: s.store, Runs: s.store, Parts: s.store, Scanner: s.lake, Lake: s.writer, Ends: s.ends,
-		Reports: s.store, Deliveries: s.store, WebhookAllow: s.set.webhookNets, ReportsDir: s.set.reports, Parquet: lake.WriteTable,
+		Reports: s.store, Deliveries: s.store, WebhookAllow: s.set.webhookNets, Incidents: s.incidents, ReportsDir: s.set.reports, Parquet: lake.WriteTable,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: s.set.stream.Lateness,
 		Alerts: raised{out}, Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"),
 	})

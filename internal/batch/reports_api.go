@@ -34,6 +34,7 @@ func (s *Service) mountReports(m *httpx.Mux, limit, cursor httpx.Option) {
 	m.HandleFunc("GET /reports/status", s.getReportStatus, httpx.Doc("How many reports there are in each status, and the last of each type."), httpx.Answer("200", "Counts, the last of each type, and what waits.", reportStates{}))
 	m.HandleFunc("GET /reports/{id}", s.getReport, httpx.Doc("What is known of a report."), httpx.Answer("200", "The report without its content.", reportJSON{}), none)
 	m.HandleFunc("GET /reports/{id}/content", s.getReportContent, httpx.Doc("The document itself."), httpx.Query("inline", "true: for a browser to show, not to keep."), httpx.AnswerAs("200", "application/pdf", ""), httpx.AnswerAs("200", "text/csv", ""), httpx.AnswerAs("200", "application/json", "JSON, CSV or PDF, as it was made."), none)
+	m.HandleFunc("GET /reports/{id}/view", s.getReportView, httpx.Doc("The document as a page, with charts as SVG: from the data of now, which may be newer than the file."), httpx.AnswerAs("200", "text/html", ""), none)
 	m.HandleFunc("DELETE /reports/{id}", s.deleteReport, httpx.Doc("Removes a report and its file."), httpx.Answer("204", "It is gone."), none)
 	m.HandleFunc("GET /capacity/analysis", s.getCapacity, httpx.Doc("What the stored rows say about use and growth; the last analysis, or one of now."), httpx.Answer("200", "The analysis.", analysis{}), httpx.Answer("409", "Capacity analysis is switched off."))
 }
@@ -264,6 +265,32 @@ func (s *Service) getReportContent(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"`+rep.SHA256+`"`)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 	}
+}
+
+// getReportView shows the document as a page of its own, which runs nothing and loads nothing.
+func (s *Service) getReportView(w http.ResponseWriter, r *http.Request) {
+	rep, ok := s.reportOr404(w, r)
+	if !ok {
+		return
+	}
+	if !take(r.Context(), s.reports.slots) {
+		return // nobody listens
+	}
+	defer func() { <-s.reports.slots }()
+	doc, err := s.reports.document(r.Context(), &rep)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	page, err := doc.Render(report.HTML)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", report.MediaType(report.HTML))
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(page)
 }
 
 func (s *Service) deleteReport(w http.ResponseWriter, r *http.Request) {

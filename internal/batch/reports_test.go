@@ -172,6 +172,23 @@ func TestReportIsMadeOnceAndFound(t *testing.T) {
 	})
 }
 
+// The page of a report has its numbers and runs nothing.
+func TestReportView(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		r := begin(t, w, nil)
+		hourWithData(t, w, r)
+		m := r.generate("hourly_summary", "pdf")
+		a := r.call("GET", "/reports/"+m.ID+"/view", "")
+		if a.status != 200 || !strings.Contains(a.body, "<svg") || !strings.Contains(a.body, "Hourly summary") || !strings.Contains(a.header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%d %v %.300s", a.status, a.header, a.body)
+		}
+		if a := r.call("GET", "/reports/test-20260301-20260302-pdf/view", ""); a.status != 404 {
+			t.Errorf("a report that is not there: %d", a.status)
+		}
+	})
+}
+
 // When the data change, so does the report, under its old name and age: what is behind is aggregated first.
 func TestReportFollowsTheData(t *testing.T) {
 	bubble(t, func(t *testing.T) {
