@@ -350,7 +350,7 @@ func TestDefaultsAreThoseOfTheTags(t *testing.T) {
 			f := v.Type().Field(i)
 			if f.Type.Kind() == reflect.Struct {
 				walk(v.Field(i))
-			} else if got := written(v.Field(i)); got != f.Tag.Get("default") || f.Tag.Get("doc") == "" || f.Tag.Get("yaml") == "" || (f.Tag.Get("env") == "") != (v.Type() == reflect.TypeFor[Policy]()) {
+			} else if got := written(v.Field(i)); got != f.Tag.Get("default") || f.Tag.Get("doc") == "" || f.Tag.Get("yaml") == "" || (f.Tag.Get("env") == "") != (v.Type() == reflect.TypeFor[Policy]() || v.Type() == reflect.TypeFor[Routing]()) {
 				t.Errorf("%s: default %q, tag %q", f.Name, got, f.Tag)
 			}
 		}
@@ -362,6 +362,12 @@ func TestDefaultsAreThoseOfTheTags(t *testing.T) {
 func written(v reflect.Value) string {
 	if list, ok := v.Interface().([]string); ok {
 		return strings.Join(list, ",")
+	}
+	if d, ok := v.Interface().(time.Duration); ok { // a unit of seconds
+		return fmt.Sprint(d.Seconds())
+	}
+	if v.Kind() == reflect.Slice && v.Len() == 0 {
+		return ""
 	}
 	return fmt.Sprint(v)
 }

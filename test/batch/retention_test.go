@@ -948,7 +948,7 @@ func TestRetentionRefusesNonsense(t *testing.T) {
 	}{
 		{"POST", "/retention/cleanup", `{"dryrun":true}`, 422, "/dryrun"},
 		{"POST", "/retention/cleanup", `{"dry_run":"yes"}`, 422, "/dry_run"},
-		{"POST", "/retention/cleanup", `[]`, 422, ""},
+		{"POST", "/retention/cleanup", `[]`, 400, ""},
 		{"POST", "/retention/cleanup", `{`, 400, ""},
 		{"POST", "/retention/restore", `{}`, 422, "/archive"},
 		{"POST", "/retention/restore", `{"archive":"nobody"}`, 404, ""},
