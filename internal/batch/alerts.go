@@ -21,7 +21,9 @@ type alert struct {
 	Severity  string            `json:"severity"`
 	Key       string            `json:"key"`
 	Labels    map[string]string `json:"labels"`
+	At        *time.Time        `json:"at,omitempty"`
 	StartsAt  time.Time         `json:"starts_at"`
+	EndsAt    *time.Time        `json:"ends_at,omitempty"`
 	Window    interval          `json:"window"`
 	Value     float64           `json:"value"`     // seconds since the run came due
 	Threshold float64           `json:"threshold"` // that it may take
@@ -32,13 +34,50 @@ type alert struct {
 
 // missed is the alert of a run that missed its deadline. Its id follows from the run alone, so telling it again changes nothing.
 func missed(r *agg.Run) alert {
-	at := *r.DeadlineMissedAt
+	at := *r.DeadlineAt // of a run that ended between the alert and the note of it
+	if r.DeadlineMissedAt != nil {
+		at = *r.DeadlineMissedAt
+	}
 	return alert{
 		ID: "dag-deadline-" + r.ID, Rule: "DagDeadlineMissed", State: "firing", Severity: "critical", Key: r.DagID,
 		Labels:   map[string]string{"dag_id": r.DagID, "run_id": r.RunID, "run_state": string(r.State)},
 		StartsAt: at.UTC(), Window: interval{r.Start.UTC(), r.End.UTC()},
 		Value: at.Sub(r.RunAfter).Seconds(), Threshold: r.DeadlineAt.Sub(r.RunAfter).Seconds(), Top: []string{}, RequestIDs: []string{},
 	}
+}
+
+// over is the alert of a run that missed its deadline and has ended.
+func over(r *agg.Run) alert {
+	a, end := missed(r), r.EndedAt.UTC()
+	a.State, a.At, a.EndsAt = "resolved", &end, &end
+	return a
+}
+
+const (
+	endsEvery = time.Minute    // between two looks at what has ended
+	endsReach = 24 * time.Hour // what ended before was told of, by whoever saw it end
+)
+
+// tellEnds ends the alerts of runs that missed their deadline once they are over, however that came about. Nothing is noted: after a start, and on each
+// instance, an end of the last day is told once more, which changes nothing.
+func (s *Service) tellEnds(ctx context.Context, now time.Time) {
+	if now.Sub(s.looked) < endsEvery || s.deps.Alerts == nil {
+		return
+	}
+	s.looked = now
+	runs, err := s.deps.Runs.MissedAndEnded(ctx, now.Add(-endsReach))
+	if err != nil {
+		s.log.Warn("runs that missed their deadline cannot be read", "error", err)
+		return
+	}
+	settled := map[string]bool{}
+	for i := range runs {
+		told := runs[i].ID + " " + runs[i].EndedAt.UTC().Format(time.RFC3339Nano) // a run may be cleared, and end once more
+		if settled[told] = s.settled[told] || s.raise(ctx, over(&runs[i])); !settled[told] {
+			break // the brokers are away
+		}
+	}
+	s.settled = settled
 }
 
 // tellDeadlines raises the alerts of runs that missed their deadline and then says in the database that they were told, so that an
@@ -49,7 +88,7 @@ func (s *Service) tellDeadlines(ctx context.Context, late []agg.Run) {
 	untold := map[string]bool{}
 	for i := range late {
 		r := &late[i]
-		if away = away || !s.raise(ctx, r); away {
+		if away = away || !s.raise(ctx, missed(r)); away {
 			if !s.untold[r.ID] {
 				s.noteLate(r)
 			}
@@ -74,12 +113,11 @@ func (s *Service) noteLate(r *agg.Run) {
 // raiseLimit keeps a broker that is away from holding up the scheduler.
 const raiseLimit = time.Second
 
-// raise is false when the alert of a run is not kept.
-func (s *Service) raise(ctx context.Context, r *agg.Run) bool {
+// raise is false when an alert is not kept.
+func (s *Service) raise(ctx context.Context, a alert) bool {
 	if s.deps.Alerts == nil {
 		return true
 	}
-	a := missed(r)
 	value, err := json.Marshal(a)
 	if err == nil {
 		within, stop := context.WithTimeout(ctx, raiseLimit)

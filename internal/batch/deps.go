@@ -81,6 +81,8 @@ type RunQueue interface {
 	// which it finds until MarkLate.
 	Sweep(ctx context.Context, grace time.Duration, timeout string) (agg.Swept, error)
 	MarkLate(ctx context.Context, id string, at time.Time) (first bool, err error)
+	// MissedAndEnded are the runs that missed their deadline and have ended since a time, also those of which it was not noted.
+	MissedAndEnded(ctx context.Context, since time.Time) ([]agg.Run, error)
 	PurgeLogs(ctx context.Context, age time.Duration) error
 }
 

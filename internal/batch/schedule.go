@@ -183,6 +183,7 @@ func (s *Service) sweep(ctx context.Context) error {
 		s.log.Warn("lease of a task expired; the task is tried again", "run", l.Run, "task", l.Task, "owner", l.Owner, "try", l.Try)
 	}
 	s.tellDeadlines(ctx, swept.Late)
+	s.tellEnds(ctx, s.now())
 	for _, r := range append(swept.Ended, swept.TimedOut...) {
 		s.book.ended(&r, s.now())
 		s.ended(&r)

@@ -278,6 +278,55 @@ func TestDeadlineIsTold(t *testing.T) {
 	})
 }
 
+// The alert of a run that missed its deadline is over when the run is: out of time, marked by a person, or while nobody was there.
+func TestDeadlineAlertEnds(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, w *world, r *rig, id string){
+		"its time is over": func(*testing.T, *world, *rig, string) {
+			time.Sleep(50 * time.Minute)
+		},
+		"it is marked": func(t *testing.T, _ *world, r *rig, id string) {
+			if _, err := r.s.MarkRun(t.Context(), id, agg.RunFailed); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"it is marked beside a service that ends": func(t *testing.T, w *world, r *rig, id string) {
+			r.stop()
+			if _, err := w.open(t).MarkRun(t.Context(), id, agg.RunSuccess); err != nil {
+				t.Fatal(err)
+			}
+			begin(t, w, nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nightBubble(t, func(t *testing.T) {
+				w := newWorld()
+				w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 7}}) // never reached
+				r := begin(t, w, func(c *Config) { c.Processing.Policies.Hourly.Deadline = 600 })
+				time.Sleep(41 * time.Minute)
+				page, err := r.s.Runs(t.Context(), agg.RunFilter{DagID: hourly})
+				if err != nil || len(page.Runs) != 1 || len(w.alerts.all()) != 1 {
+					t.Fatalf("%+v %v %v", page, err, w.alerts.all())
+				}
+				end(t, w, r, page.Runs[0].ID)
+				time.Sleep(5 * time.Minute)
+				run, err := w.open(t).Run(t.Context(), page.Runs[0].ID)
+				got := w.alerts.all()
+				if err != nil || run.EndedAt == nil || len(got) != 2 {
+					t.Fatalf("%+v %v %v", run, err, got)
+				}
+				var a alert
+				if err := json.Unmarshal([]byte(got[1][1]), &a); err != nil {
+					t.Fatal(err)
+				}
+				if got[1][0] != got[0][0] || a.ID != got[0][0] || a.State != "resolved" || a.EndsAt == nil || !a.EndsAt.Equal(*run.EndedAt) || !a.At.Equal(*run.EndedAt) || !a.StartsAt.Equal(*run.DeadlineMissedAt) ||
+					a.Labels["run_state"] != string(run.State) {
+					t.Errorf("%+v of %+v", a, run)
+				}
+			})
+		})
+	}
+}
+
 // What ends between the alert and the note of it leaves the run to the next sweep; the alert has the same id then.
 func TestDeadlineIsToldAgainUntilItIsNoted(t *testing.T) {
 	nightBubble(t, func(t *testing.T) {

@@ -34,6 +34,8 @@ type Service struct {
 	reached offsets
 	shared  atomic.Bool // other instances are alive, as of the last look
 	counts  counts
+	settled map[string]bool // runs that missed their deadline, have ended, and whose alert was told to be over; the scheduler's own
+	looked  time.Time       // for such runs
 	untold  map[string]bool // late runs that were logged and of which no broker has taken the alert yet; the scheduler's own
 
 	book    *book // what is going on and how it went

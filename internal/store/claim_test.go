@@ -205,6 +205,43 @@ func TestDeadlines(t *testing.T) {
 	if swept, err := s.Sweep(t.Context(), 0, ""); err != nil || len(swept.Late) != 0 {
 		t.Errorf("it was told: %+v %v", swept, err)
 	}
+	ended := func(since time.Time) string {
+		t.Helper()
+		runs, err := s.MissedAndEnded(t.Context(), since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := ""
+		for i := range runs {
+			ids += runs[i].ID
+		}
+		return ids
+	}
+	if got := ended(time.Unix(0, 0)); got != "" {
+		t.Errorf("%q have ended", got)
+	}
+	end := func(id string) {
+		t.Helper()
+		if _, err := s.MarkRun(t.Context(), id, agg.RunSuccess); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end("r")
+	before := c.Time
+	for id, deadline := range map[string]time.Duration{"u": time.Hour, "v": 2 * time.Hour} { // nobody notes that u missed it
+		r := run(id, 1)
+		if id == "v" {
+			r = run(id, 2)
+		}
+		r.DeadlineAt = new(c.Add(deadline))
+		create(t, s, r)
+	}
+	c.pass(time.Hour + time.Second)
+	end("u")
+	end("v") // in time
+	if all, last := ended(before), ended(before.Add(time.Second)); len(all) != 2 || last != "u" {
+		t.Errorf("%q, and of late %q have ended", all, last)
+	}
 }
 
 // New runs begin as far as the DAG allows, oldest first; those of a backfill after the others and within its own limit.

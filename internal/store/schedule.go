@@ -204,6 +204,18 @@ func (s *Store) MarkLate(ctx context.Context, id string, at time.Time) (first bo
 	return first, nil
 }
 
+// MissedAndEnded are the runs that missed their deadline and have ended since a time, also those of which it was not noted.
+func (s *Store) MissedAndEnded(ctx context.Context, since time.Time) (runs []agg.Run, err error) {
+	err = s.view(ctx, func(tx *sql.Tx) error {
+		runs, err = queryRuns(ctx, tx, false, "WHERE deadline_at IS NOT NULL AND ended_at >= ? AND (deadline_missed_at IS NOT NULL OR ended_at > deadline_at)", micros(since))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: runs that missed their deadline: %w", err)
+	}
+	return runs, nil
+}
+
 // overdue are the runs whose time is over: at once where no task is executed, else after a grace, because the owner fails it itself.
 const overdue = `WHERE state = 'running' AND timeout_at IS NOT NULL AND timeout_at <= ? AND
 	(timeout_at <= ? OR NOT EXISTS (SELECT 1 FROM task_instances t WHERE t.run_id = dag_runs.id AND t.state = 'running'))`
