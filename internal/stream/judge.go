@@ -27,6 +27,7 @@ type judge struct {
 	finds   chan rule.Decision // anomalies that opened or closed
 	heard   chan hearing       // what hxp-alerts says
 	ear     steer              // of the listener
+	shown   illustrations      // of those that are open
 
 	engine     *rule.Engine
 	backlog    backlog
@@ -84,6 +85,7 @@ func (j *judge) reset() {
 		program, _ = rule.Compile(nil)
 	}
 	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{}), newPlaces(), backlog{}
+	j.shown = illustrations{}
 	j.alerts, j.taken, j.since = newAlerts(j.log, j.metrics), false, time.Now().UnixMicro()
 	j.telling, j.unsaid, j.unusual = true, unsaid{}, map[series]*rule.Decision{}
 	j.program.Store(program)
@@ -178,6 +180,7 @@ func (j *judge) run(drain context.Context) {
 			j.merge(m)
 		case <-timer.C:
 		case d := <-j.finds:
+			j.illustrate(&d)
 			j.found(&d)
 		case h := <-j.heard:
 			j.hear(h)

@@ -236,34 +236,42 @@ func (r *compiled) id(g *group, class int, start int64) string {
 // explain adds example requests and where the events came from, of those that lie in the window.
 func (r *compiled) explain(g *group, p *episode, d *Decision) {
 	from, to := p.reading.from*second, p.reading.to*second
-	type value struct {
-		field int
-		text  string
-	}
-	counts, n := map[value]int{}, 0
+	var seen []*sample
 	for i := len(g.samples) - 1; i >= 0; i-- {
 		s := &g.samples[i]
 		if s.at < from || s.at >= to {
 			continue
 		}
-		n++
+		seen = append(seen, s)
 		d.RequestIDs = example(d.RequestIDs, s.text(0), maxExamples)
+	}
+	d.Top = sharesOf(seen, func(field string) bool { return d.Key[field] == "" })
+}
+
+// sharesOf says which values of the wanted fields stand out among samples.
+func sharesOf(samples []*sample, wanted func(field string) bool) []Share {
+	type value struct {
+		field int
+		text  string
+	}
+	counts, n := map[value]int{}, len(samples)
+	for _, s := range samples {
 		for f := 1; f < len(told); f++ {
 			if text := s.text(f); text != "" {
 				counts[value{f, text}]++
 			}
 		}
 	}
-	d.Top = make([]Share, 0, len(counts))
+	top := make([]Share, 0, len(counts))
 	for v, count := range counts {
-		if name := event.Catalogue[told[v.field]].Name; d.Key[name] == "" {
-			d.Top = append(d.Top, Share{name, v.text, float64(count) / float64(n), n})
+		if name := event.Catalogue[told[v.field]].Name; wanted(name) {
+			top = append(top, Share{name, v.text, float64(count) / float64(n), n})
 		}
 	}
-	sorting.By(d.Top, func(a, b Share) int {
+	sorting.By(top, func(a, b Share) int {
 		return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Value, b.Value))
 	})
-	d.Top = d.Top[:min(len(d.Top), maxShares)]
+	return top[:min(len(top), maxShares)]
 }
 
 // example adds an id to a few.

@@ -167,6 +167,9 @@ func (s *sample) text(field int) string {
 // told are the fields of samples: the request, and where it may come from.
 var told = [...]event.Field{event.RequestID, event.Model, event.Tenant, event.UserID, event.Endpoint, event.ErrorType, event.Host, event.Operation}
 
+// toldError is where in told the type of an error stands.
+const toldError = 5
+
 // samplesKept is how many a group keeps.
 const samplesKept = 32
 
