@@ -85,11 +85,16 @@ func (s *Service) watchAnomalies(ctx context.Context) {
 	w := watch.New()
 	tick := time.NewTicker(watch.Step * time.Second)
 	defer tick.Stop()
+	hour := int64(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			if h := floor(now.Unix()-watch.Step, 3600); h != hour {
+				hour = h
+				w.Season(h, s.weeksBefore(h))
+			}
 			arrived := s.arrived.take()
 			for _, a := range w.Step(now.Unix()-watch.Step, byModel(arrived)) {
 				d := decided(a, arrived)
@@ -101,6 +106,18 @@ func (s *Service) watchAnomalies(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// weeksBefore is what the windows know of the same hour, and of those beside it, some weeks before.
+func (s *Service) weeksBefore(hour int64) []watch.Hours {
+	weeks := make([]watch.Hours, watch.SeasonWeeks)
+	for i := range weeks {
+		for k := range weeks[i] {
+			from := hour - int64(i+1)*7*24*3600 + int64(k-1)*3600
+			weeks[i][k] = byModel(s.Query(Span{from, from + 3600}).Groups)
+		}
+	}
+	return weeks
 }
 
 func byModel(groups map[agg.Key]*agg.Cell) map[string]*agg.Cell {

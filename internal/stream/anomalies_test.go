@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 	"github.com/hxp-enterprise/hxp/internal/stream/watch"
@@ -69,5 +70,32 @@ func TestAnomalyBecomesADecision(t *testing.T) {
 	}
 	if err := json.Unmarshal(text, &back); err != nil || back.Rule != AnomalyRule || back.StartsAt.Unix() != 100 {
 		t.Errorf("%s: %v", text, err)
+	}
+}
+
+// The weeks before are what the windows know of the same hours.
+func TestWeeksBefore(t *testing.T) {
+	b := bustest.New(t)
+	s := judging(t, b, t.TempDir(), newRules(t, outage))
+	defer s.end(t)
+	hour := floor(time.Now().Unix(), 3600)
+	const week = 7 * 24 * 3600
+	for i, at := range []int64{hour - week, hour - week + 3598, hour - week - 3, hour - 4*week + 3600, hour - 5*week, hour} {
+		produce(t, b, llm(100*i, i+1, at-int64(100*i)))
+	}
+	for end := time.Now().Add(2 * time.Minute); s.Counted() < 1+2+3+4+5+6; {
+		if _, err := s.Objectives(t.Context()); err != nil || time.Now().After(end) { // a question takes about as long as it needs
+			t.Fatal(s.Counted(), err)
+		}
+	}
+	weeks := s.weeksBefore(hour)
+	requests := func(week, of int) (n uint64) {
+		for _, c := range weeks[week][of] {
+			n += c.Requests
+		}
+		return n
+	}
+	if got := [...]uint64{requests(0, 0), requests(0, 1), requests(0, 2), requests(1, 1), requests(3, 1), requests(3, 2)}; got != [...]uint64{3, 1 + 2, 0, 0, 0, 4} {
+		t.Errorf("the hours have %v", got)
 	}
 }

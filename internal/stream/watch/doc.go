@@ -14,6 +14,8 @@
 //   - surprise: the minute is a record, or does not follow from what came before (package anomaly)
 //   - silence: a model that was called often is not called any more
 //
+// What they say is passed over when the same hour of the week was like that in the weeks before (Season).
+//
 // An anomaly opens when two of them agree within a minute, so that the weakness of one does not wake anybody; of counts,
 // which drift all day, one of them must be the tail or silence. It closes after
 // a minute without a voice. While it is open the usual level stays what it was; what has lasted for an hour becomes the usual.

@@ -49,6 +49,7 @@ type series struct {
 	high, low cusum
 	surprise  anomaly.Detector
 	silent    int // steps without data, one after another
+	season    season
 
 	voices [detectors]voice // latest
 	at     [detectors]int64 // when it spoke, 0 = never
@@ -115,8 +116,12 @@ func (s *series) empty(x seen) bool {
 	return x.n == 0
 }
 
-// say notes a voice.
-func (s *series) say(i int, v voice, at int64) { s.voices[i], s.at[i] = v, at }
+// say notes a voice, unless it says what was so in the weeks before.
+func (s *series) say(i int, v voice, at int64) {
+	if !s.explains(v, at) {
+		s.voices[i], s.at[i] = v, at
+	}
+}
 
 // listen asks the detectors that need the usual.
 func (s *series) listen(x seen, at int64) {
