@@ -373,7 +373,7 @@ func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
 		checks["responses"] = s.alert.Check
 	}
 	return s.server(EventProcessingAPI, "Live windows of what is going on, the rules on them, their alerts, and what is done about these.", checks, func(m *httpx.Mux) {
-		s.stream.Mount(m, stream.Beside{Alerts: s.alerts})
+		s.stream.Mount(m, stream.Beside{Alerts: s.alerts, Stored: atRest{s}})
 		rules.Mount(m)
 		s.alerts.Mount(m, s.rules.Anomaly)
 		if s.alert != nil {

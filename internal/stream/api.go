@@ -14,6 +14,7 @@ import (
 // Beside is what answers take from elsewhere. Each of it may be nil.
 type Beside struct {
 	Alerts *alertbook.Book // for the patterns of GET /correlations
+	Stored Stored          // for a request that memory has forgotten
 }
 
 // Mount adds the questions that event-processing-api answers.

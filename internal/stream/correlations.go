@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -20,6 +21,7 @@ type correlationsAnswer struct {
 	Summary       correlationCounts `json:"summary"`
 	Correlations  []*join.View      `json:"correlations"`
 	Patterns      []pattern         `json:"patterns"` // of rules of type sequence
+	Stored        *searched         `json:"stored,omitempty"`
 	NextCursor    *string           `json:"next_cursor"`
 }
 
@@ -131,7 +133,19 @@ func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside
 			a.Correlations = append(a.Correlations, v)
 		}
 	}
+	if q.id != "" && a.Summary == (correlationCounts{}) && beside.Stored != nil && q.filter.Status != join.StatusOpen {
+		a.addStored(s.atRest(r.Context(), beside.Stored, &q, time.Now()))
+	}
 	httpx.JSON(w, http.StatusOK, a)
+}
+
+// addStored shows what the hours at rest have of the request that was asked for.
+func (a *correlationsAnswer) addStored(v *join.View, look *searched) {
+	if a.Stored = look; v == nil {
+		return
+	}
+	a.Correlations = append(a.Correlations, v)
+	a.Summary.add(&join.Item{Status: v.Status, Feedback: len(v.Feedback) > 0, Business: len(v.Business) > 0})
 }
 
 // found is a request of the answer.
@@ -233,6 +247,6 @@ func (s *Service) joinMemory() (sum int64) {
 func mountCorrelations(s *Service, m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /correlations", func(w http.ResponseWriter, r *http.Request) { s.getCorrelations(w, r, beside) },
 		httpx.Doc("Requests joined with their feedback and business events, newest first; on the first page also the patterns: what rules of type sequence saw, of the same model or request."), httpx.Paging(),
-		httpx.Query("request_id", "only this request"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
+		httpx.Query("request_id", "only this request; when memory does not know it, it is joined out of the hours at rest that begin since then, or in the last day, and stored says how much of them was looked through"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
 		httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match"), httpx.Answer("422", "a parameter is wrong"))
 }

@@ -57,6 +57,8 @@ type Service struct {
 	boards  []*board
 	wrong   error // with the settings
 
+	searching sync.Mutex // the hours at rest, one request after another
+
 	ready     chan struct{}
 	readyOnce sync.Once
 
