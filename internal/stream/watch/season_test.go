@@ -24,16 +24,10 @@ func weekly(t *testing.T, seed uint64, known bool, usual, now week) (found []*An
 	}
 	const begin = 1000 * hour
 	whole := func(h int64) map[string]*agg.Cell {
-		sum := new(agg.Cell)
-		for at := h * hour; at < (h+1)*hour; at += Step {
-			if c := cell(at, usual); c != nil {
-				sum.Merge(c)
-			}
-		}
-		return map[string]*agg.Cell{"m": sum}
+		return hourly(h, func(at int64) *agg.Cell { return cell(at, usual) })
 	}
 	w := New()
-	for at := int64(0); at < 4*hour; at += Step {
+	for at := int64(0); at < 3*hour; at += Step {
 		if known && at%hour == 0 && at > 0 {
 			var weeks []Hours
 			for range SeasonWeeks {
@@ -53,6 +47,18 @@ func weekly(t *testing.T, seed uint64, known bool, usual, now week) (found []*An
 		}
 	}
 	return found
+}
+
+// hourly is about what an hour has: one step of each five minutes stands for them.
+func hourly(h int64, step func(at int64) *agg.Cell) map[string]*agg.Cell {
+	sum := new(agg.Cell)
+	for at := h * hour; at < (h+1)*hour; at += 30 * Step {
+		if c := step(at); c != nil {
+			sum.Merge(c)
+		}
+	}
+	sum.Requests, sum.Errors, sum.Unknown = 30*sum.Requests, 30*sum.Errors, 30*sum.Unknown
+	return map[string]*agg.Cell{"m": sum}
 }
 
 func flat(int64) float64 { return 5 }
@@ -124,13 +130,8 @@ func TestSeasonHidesNoFault(t *testing.T) {
 		f := faults[run]
 		f.from, f.to = hour+1200, hour+1800
 		m := anyTraffic(rnd, "m", 5)
-		past := func(h int64) map[string]*agg.Cell { // one step of each five minutes stands for them
-			sum := new(agg.Cell)
-			for at := h * hour; at < (h+1)*hour; at += 30 * Step {
-				sum.Merge(m.step(rnd, at, nil))
-			}
-			sum.Requests, sum.Errors, sum.Unknown = 30*sum.Requests, 30*sum.Errors, 30*sum.Unknown
-			return map[string]*agg.Cell{"m": sum}
+		past := func(h int64) map[string]*agg.Cell {
+			return hourly(h, func(at int64) *agg.Cell { return m.step(rnd, at, nil) })
 		}
 		w, found := New(), int64(0)
 		for at := int64(Step); at < 2*hour && found == 0; at += Step {
