@@ -20,8 +20,5 @@ type BusinessIntelligence struct {
 
 // LaterCapacity is the rest of the section capacity_analysis.
 type LaterCapacity struct {
-	Models      bool `yaml:"models_enabled" env:"CAPACITY_ANALYSIS_MODELS_ENABLED" default:"true" doc:"Plan for each model." later:"growth is shown for each model; plans come with the insight release"`
-	Predictions bool `yaml:"predictions_enabled" env:"CAPACITY_ANALYSIS_PREDICTIONS_ENABLED" default:"true" doc:"Predict the load." later:"forecasts come with the insight release"`
-	Alerts      bool `yaml:"alerts_enabled" env:"CAPACITY_ANALYSIS_ALERTS_ENABLED" default:"true" doc:"Warn before capacity is exhausted." later:"capacity plans come with the insight release"`
-	Reporting   bool `yaml:"reporting_enabled" env:"CAPACITY_ANALYSIS_REPORTING_ENABLED" default:"true" doc:"Report plans." later:"capacity plans come with the insight release"`
+	Reporting bool `yaml:"reporting_enabled" env:"CAPACITY_ANALYSIS_REPORTING_ENABLED" default:"true" doc:"Report plans." later:"capacity plans come with the insight release"`
 }

@@ -32,6 +32,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 		httpx.Answer("409", "Hourly aggregation is switched off."), httpx.Answer("422", "The range is empty, too long or not of whole hours."))
 	s.mountReports(m, limit, cursor)
 	s.mountForecasts(m)
+	s.mountCapacity(m)
 	s.mountRuns(m)
 }
 

@@ -1,17 +1,19 @@
 package batch
 
 import (
+	"context"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
-// What is learnt of capacity from the stored hours. This version tells how the machines were used and how the load grew; it neither
-// forecasts nor recommends, and says so.
+// What is learnt of capacity from the stored hours: how the machines were used, how the load grew and goes on, and how many machines it will
+// need (capacity_need.go). Where models break is told from the raw events (capacity_saturation.go).
 
 // Days that a statement needs before it is made.
 const (
@@ -30,16 +32,17 @@ type hourUse struct {
 
 // analysis is the answer of /capacity/analysis.
 type analysis struct {
-	GeneratedAt     time.Time     `json:"generated_at"`
-	Period          report.Period `json:"period"`    // from the first hour with data to the last whole one
-	DataDays        int           `json:"data_days"` // different days with data
-	Utilization     []utilization `json:"resource_utilization"`
-	Growth          []growth      `json:"growth_trends"`
-	Forecasts       []struct{}    `json:"capacity_forecasts"`
-	Recommendations []struct{}    `json:"scaling_recommendations"`
-	Alerts          []struct{}    `json:"alerts"`
-	Insufficient    []lacking     `json:"insufficient_data"`
-	NotAvailable    []string      `json:"not_available"` // in this version
+	GeneratedAt     time.Time        `json:"generated_at"`
+	Period          report.Period    `json:"period"`    // from the first hour with data to the last whole one
+	DataDays        int              `json:"data_days"` // different days with data
+	Utilization     []utilization    `json:"resource_utilization"`
+	Growth          []growth         `json:"growth_trends"`
+	Forecasts       []metricForecast `json:"capacity_forecasts"`
+	Recommendations []recommendation `json:"scaling_recommendations"`
+	Saturation      []saturation     `json:"saturation"`
+	ScalingLaw      *capacity.USL    `json:"scaling_law"` // null unless three numbers of machines were seen
+	Alerts          []capacityAlert  `json:"alerts"`
+	Insufficient    []lacking        `json:"insufficient_data"`
 }
 
 // utilization is how much of a resource was in use.
@@ -86,10 +89,11 @@ type lacking struct {
 // resources are the gauges that are shown, with their unit.
 var resources = []struct{ name, unit string }{{"cpu_usage", "percent"}, {"memory_usage", "percent"}, {"gpu_usage", "percent"}, {"gpu_memory_usage", "percent"}, {"kv_cache_usage", "ratio"}}
 
-// analyse looks at hours, oldest first, that end at end. It reads no clock: now is only written down.
-func analyse(cfg *Planning, hours []hourUse, end, now time.Time) analysis {
-	a := analysis{GeneratedAt: now.UTC(), Period: report.Period{Start: end, End: end}, Utilization: []utilization{}, Growth: []growth{},
-		Forecasts: []struct{}{}, Recommendations: []struct{}{}, Alerts: []struct{}{}, Insufficient: []lacking{}, NotAvailable: []string{}}
+// analyse looks at hours, oldest first, that end at end, and at what was scanned of their raw events. It reads no clock: now is only
+// written down. The error is that of ctx.
+func analyse(ctx context.Context, cfg *Planning, hours []hourUse, sc *scanned, end, now time.Time) (analysis, error) {
+	a := analysis{GeneratedAt: now.UTC(), Period: report.Period{Start: end, End: end}, Utilization: []utilization{}, Growth: []growth{}, Forecasts: []metricForecast{},
+		Recommendations: []recommendation{}, Alerts: []capacityAlert{}, Insufficient: []lacking{}}
 	days := map[string]bool{}
 	for _, h := range hours {
 		days[dayName(h.start)] = true
@@ -113,12 +117,33 @@ func analyse(cfg *Planning, hours []hourUse, end, now time.Time) analysis {
 	if needs(partGrowth, needGrowth) {
 		a.Growth = growths(hours, end)
 	}
-	for _, part := range []string{partForecasts, partRecommendations} {
-		if needs(part, needPlanning) {
-			a.NotAvailable = append(a.NotAvailable, part)
+	a.Saturation = sc.saturations(cfg.TTFT)
+	forecasts, recommends := needs(partForecasts, needPlanning), needs(partRecommendations, needPlanning)
+	if forecasts || recommends {
+		c := &course{cfg: cfg, hours: hours, sc: sc, saturation: a.Saturation, days: a.DataDays, rows: rowsOfHours(hours)}
+		made, err := c.forecasts(ctx)
+		if err != nil {
+			return a, err
+		}
+		if forecasts && cfg.Predictions {
+			a.Forecasts = made
+		}
+		if recommends {
+			a.Recommendations = c.recommendations(made)
+			a.ScalingLaw = sc.scalingLaw()
 		}
 	}
-	return a
+	if cfg.Alerts {
+		a.Alerts = alertsOf(&a)
+	}
+	return a, nil
+}
+
+func rowsOfHours(hours []hourUse) (rows []agg.Row) {
+	for _, h := range hours {
+		rows = append(rows, h.rows...)
+	}
+	return rows
 }
 
 func dayName(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -29,7 +29,9 @@ type capacityTotals struct {
 	Resources    int       `json:"resources"`
 	Trends       int       `json:"trends"`
 	Insufficient []lacking `json:"insufficient_data,omitempty"`
-	NotAvailable []string  `json:"not_available,omitempty"`
+	Forecasts    int       `json:"forecasts"`
+	Needs        int       `json:"recommendations"`
+	Alerts       int       `json:"alerts"`
 	Skipped      string    `json:"skipped,omitempty"`
 }
 
@@ -44,7 +46,11 @@ func (s *Service) capacityAnalysis(ctx context.Context, r *agg.Run, progress fun
 		return nil, err
 	}
 	progress(1, 1, "analyses")
-	return capacityTotals{DataDays: a.DataDays, Resources: len(a.Utilization), Trends: len(a.Growth), Insufficient: a.Insufficient, NotAvailable: a.NotAvailable}, nil
+	if err := s.raiseCapacity(ctx, a.Alerts, r); err != nil {
+		return nil, err
+	}
+	return capacityTotals{DataDays: a.DataDays, Resources: len(a.Utilization), Trends: len(a.Growth), Insufficient: a.Insufficient,
+		Forecasts: len(a.Forecasts), Needs: len(a.Recommendations), Alerts: len(a.Alerts)}, nil
 }
 
 // getCapacity shows the last analysis, made anew when the hours are not those that it was made from.
@@ -53,8 +59,7 @@ func (s *Service) getCapacity(w http.ResponseWriter, r *http.Request) {
 	if q.only(); q.refused(w, r) {
 		return
 	}
-	if !s.cfg.Capacity.Enabled {
-		httpx.Problem(w, r, http.StatusConflict, "disabled: capacity analysis is switched off; capacity_analysis.enabled switches it on")
+	if s.capacityOff(w, r) {
 		return
 	}
 	a, err := s.analysis(r.Context(), s.now())
@@ -65,11 +70,18 @@ func (s *Service) getCapacity(w http.ResponseWriter, r *http.Request) {
 	httpx.JSON(w, http.StatusOK, a)
 }
 
+// capacityOff answers where nothing is learnt about capacity.
+func (s *Service) capacityOff(w http.ResponseWriter, r *http.Request) bool {
+	if !s.cfg.Capacity.Enabled {
+		httpx.Problem(w, r, http.StatusConflict, "disabled: capacity analysis is switched off; capacity_analysis.enabled switches it on")
+	}
+	return !s.cfg.Capacity.Enabled
+}
+
 // analysis returns what the hours before end say.
 func (s *Service) analysis(ctx context.Context, end time.Time) (analysis, error) {
 	end = end.UTC().Truncate(time.Hour)
-	stored := rowQuery{s: s, level: levels["hourly"], from: end.AddDate(0, 0, -capacityDays), to: end, dimension: agg.ByModel, value: "*"}
-	rows, _, err := stored.page(ctx, 0, "")
+	rows, err := s.historyRows(ctx, end)
 	if err != nil {
 		return analysis{}, err
 	}
@@ -81,7 +93,14 @@ func (s *Service) analysis(ctx context.Context, end time.Time) (analysis, error)
 	if err != nil {
 		return analysis{}, err
 	}
-	a := analyse(&s.cfg.Capacity, hours, end, s.now())
+	sc, err := s.scan(ctx, hoursToScan(hours))
+	if err != nil {
+		return analysis{}, err
+	}
+	a, err := analyse(ctx, &s.cfg.Capacity, hours, sc, end, s.now())
+	if err != nil {
+		return analysis{}, err
+	}
 	text, err := json.Marshal(storedAnalysis{from, a})
 	if err == nil {
 		err = s.deps.Reports.SaveAnalysis(ctx, capacityKind, end, text)
@@ -105,11 +124,14 @@ func (s *Service) knownAnalysis(ctx context.Context, from string) (analysis, boo
 	return known.Analysis, known.From == from
 }
 
+// analysisForm is the form of the analyses that are made: one of another form is not shown.
+const analysisForm = 2
+
 // fingerprint tells apart sets of rows, and settings, that an analysis can be made from. Growth is told in whole days, so the day of
 // the end belongs to it.
 func fingerprint(cfg *Planning, rows []agg.Row, end time.Time) string {
 	h := sha256.New()
-	fmt.Fprintln(h, cfg.Metrics, dayName(end))
+	fmt.Fprintln(h, analysisForm, *cfg, dayName(end))
 	var b []byte
 	for i := range rows {
 		r := &rows[i]
@@ -147,10 +169,10 @@ func (s *Service) hourUses(ctx context.Context, rows []agg.Row) ([]hourUse, erro
 			return nil, fmt.Errorf("cell of %s: %w", hourName(h.start.Unix()), err)
 		}
 		h.gauge = map[string]agg.Gauge{}
-		for _, r := range resources {
-			if g := c.System.Gauge(r.name); g.Count > 0 {
+		for _, name := range gaugesKept {
+			if g := c.System.Gauge(name); g.Count > 0 {
 				g.Sum = g.Sum.Clone()
-				h.gauge[r.name] = g
+				h.gauge[name] = g
 			}
 		}
 	}

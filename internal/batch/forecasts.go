@@ -121,7 +121,7 @@ func (s *Service) forecasts(ctx context.Context, q forecastQuestion, end time.Ti
 	if err != nil {
 		return nil, err
 	}
-	set, err := forecastHistory(ctx, historyOf(rows, forecastMetrics[q.metric]), q)
+	set, err := forecastHistory(ctx, historyOf(rows, forecastMetrics[q.metric]), q, forecastModels)
 	if err != nil {
 		return nil, err
 	}
@@ -130,9 +130,9 @@ func (s *Service) forecasts(ctx context.Context, q forecastQuestion, end time.Ti
 }
 
 // forecastHistory forecasts a metric for all models together and for each, so that the models, with what is left of the total, add up to it.
-func forecastHistory(ctx context.Context, h history, q forecastQuestion) (*forecastSet, error) {
+func forecastHistory(ctx context.Context, h history, q forecastQuestion, models int) (*forecastSet, error) {
 	set := &forecastSet{byModel: map[string]metricForecast{}, refused: map[string]*forecast.Error{}}
-	busiest := h.busiest(forecastModels)
+	busiest := h.busiest(models)
 	rest := ""
 	if len(h.values) > len(busiest)+1 {
 		rest = otherModels

@@ -93,7 +93,7 @@ func TestOutagesAreNotSilence(t *testing.T) {
 
 func TestModelsAddUpToTheTotal(t *testing.T) {
 	q := forecastQuestion{"requests", 48, 0.95}
-	set, err := forecastHistory(t.Context(), historyOf(dailyRows(21*24), forecastMetrics["requests"]), q)
+	set, err := forecastHistory(t.Context(), historyOf(dailyRows(21*24), forecastMetrics["requests"]), q, forecastModels)
 	if err != nil || len(set.byModel) != 3 || len(set.refused) != 0 {
 		t.Fatalf("%v, %d models, refused %v", err, len(set.byModel), set.refused)
 	}

@@ -36,7 +36,6 @@ func (s *Service) mountReports(m *httpx.Mux, limit, cursor httpx.Option) {
 	m.HandleFunc("GET /reports/{id}/content", s.getReportContent, httpx.Doc("The document itself."), httpx.Query("inline", "true: for a browser to show, not to keep."), httpx.AnswerAs("200", "application/pdf", ""), httpx.AnswerAs("200", "text/csv", ""), httpx.AnswerAs("200", "application/json", "JSON, CSV or PDF, as it was made."), none)
 	m.HandleFunc("GET /reports/{id}/view", s.getReportView, httpx.Doc("The document as a page, with charts as SVG: from the data of now, which may be newer than the file."), httpx.AnswerAs("200", "text/html", ""), none)
 	m.HandleFunc("DELETE /reports/{id}", s.deleteReport, httpx.Doc("Removes a report and its file."), httpx.Answer("204", "It is gone."), none)
-	m.HandleFunc("GET /capacity/analysis", s.getCapacity, httpx.Doc("What the stored rows say about use and growth; the last analysis, or one of now."), httpx.Answer("200", "The analysis.", analysis{}), httpx.Answer("409", "Capacity analysis is switched off."))
 }
 
 func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,90 @@
+package capacity
+
+import (
+	"math"
+	"strings"
+)
+
+// Constraint is one thing that bounds the load of machines: their load at the limit, told by a formula over named numbers.
+type Constraint struct {
+	Name    string             // such as gpu_usage or ttft
+	Formula string             // what the machines that there are carry, in requests an hour, over Inputs
+	Inputs  map[string]float64 // numbers of the formula
+	Carries float64            // its value
+	Fit     float64            // 0–1: how well it is known
+}
+
+// Usage is the constraint of a resource whose use follows the load on a line and shall not pass a limit.
+func Usage(name string, l Line, limit float64) Constraint {
+	return Constraint{Name: name, Formula: "(use_limit - use_idle) ÷ use_per_request", Carries: (limit - l.Idle) / l.Slope, Fit: l.Fit,
+		Inputs: map[string]float64{"use_limit": limit, "use_idle": l.Idle, "use_per_request": l.Slope}}
+}
+
+// Objective is the constraint of a knee: what arrives in the peaks of an hour must stay below it. peak is the load of the peaks relative to that of
+// their hour.
+func Objective(name string, k Knee, peak float64) Constraint {
+	fit := 1.0
+	if k.Hi > 0 {
+		fit = max(0, 1-(k.Hi-k.Lo)/(2*k.Load))
+	}
+	return Constraint{Name: name, Formula: "3600 × knee_per_second ÷ peak_factor", Carries: 3600 * k.Load / peak, Fit: fit,
+		Inputs: map[string]float64{"knee_per_second": k.Load, "peak_factor": peak}}
+}
+
+// Slots is the constraint of a queue of slots (M/M/c): so many requests an hour that no more than a share of them waits, when each takes so many
+// seconds.
+func Slots(slots int, seconds, most float64) Constraint {
+	load := SlotLoad(slots, most)
+	return Constraint{Name: "request_slots", Formula: "3600 × slots_in_use ÷ seconds_per_request", Carries: 3600 * load / seconds, Fit: 0.5,
+		Inputs: map[string]float64{"slots_in_use": load, "seconds_per_request": seconds, "slots": float64(slots), "waiting_share": most}}
+}
+
+// Policy is how much room there shall be.
+type Policy struct {
+	Target float64 // share of the limit that the demand may take
+	Spare  int     // machines that may be lost at a time; not counted where there is one machine alone
+	Band   float64 // by how much the demand must fit into fewer machines before some are given back (hysteresis)
+}
+
+// Need is how many machines a demand asks for.
+type Need struct {
+	Binding Constraint
+	Count   int
+	Formula string
+	Inputs  map[string]float64
+	Limit   float64 // requests an hour that the machines that there are may be asked for: target times what they carry
+}
+
+// MostMachines bounds a need: more say that the constraint says nothing.
+const MostMachines = 1_000_000
+
+// Machines returns the need of a demand (requests an hour) for as many machines as there are now; ok is false without constraints that say something.
+// The constraint that carries the least binds. More machines are asked for as soon as the demand needs them, fewer only when
+// it would fit with the band on top.
+func Machines(current int, demand float64, constraints []Constraint, p Policy) (n Need, ok bool) {
+	best := math.Inf(1)
+	for _, c := range constraints {
+		if c.Carries > 0 && c.Carries < best {
+			n.Binding, best = c, c.Carries
+		}
+	}
+	if current < 1 || math.IsInf(best, 1) || !(demand >= 0) || float64(current)*demand/(p.Target*best) > MostMachines {
+		return n, false
+	}
+	spare := p.Spare
+	if current == 1 {
+		spare = 0
+	}
+	count := func(demand float64) int {
+		return max(1, int(math.Ceil(float64(current)*demand/(p.Target*best)))) + spare
+	}
+	n.Count = max(count(demand), min(current, count(demand*(1+p.Band))))
+	one := "max(1, ceil(current × DEMAND ÷ (target_utilization × (" + n.Binding.Formula + ")))) + failure_domain"
+	n.Formula = "max(" + strings.Replace(one, "DEMAND", "demand_per_hour", 1) + ", min(current, " + strings.Replace(one, "DEMAND", "(demand_per_hour × (1 + band))", 1) + "))"
+	n.Inputs = map[string]float64{"current": float64(current), "demand_per_hour": demand, "target_utilization": p.Target, "failure_domain": float64(spare), "band": p.Band}
+	for name, v := range n.Binding.Inputs {
+		n.Inputs[name] = v
+	}
+	n.Limit = p.Target * best
+	return n, true
+}

@@ -1,0 +1,75 @@
+package batch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+)
+
+// soonDays is how long before capacity ends a warning is given.
+const soonDays = 14
+
+// capacityAlert is a warning of an analysis. Rule names the page of the runbook.
+type capacityAlert struct {
+	Rule      string  `json:"rule"` // CapacityShort, CapacityEnds or ObjectiveBreaks
+	Severity  string  `json:"severity"`
+	Model     string  `json:"model"`
+	Value     float64 `json:"value"`
+	Threshold float64 `json:"threshold"`
+	Text      string  `json:"text"`
+}
+
+// alertsOf tells what somebody should do something about: too little for the next week, an end that is near, and an objective that broke on the
+// last day of the data.
+func alertsOf(a *analysis) []capacityAlert {
+	out := []capacityAlert{}
+	for i := range a.Recommendations {
+		r := &a.Recommendations[i]
+		limit := r.Carries * r.policy.Target
+		switch {
+		case r.Demand > r.Carries:
+			out = append(out, capacityAlert{"CapacityShort", "critical", r.Model, r.Demand, r.Carries, r.Reason})
+		case r.Demand > limit:
+			out = append(out, capacityAlert{"CapacityShort", "warning", r.Model, r.Demand, limit, r.Reason})
+		case r.Exhaustion != nil && r.Exhaustion.Days < soonDays:
+			out = append(out, capacityAlert{"CapacityEnds", "warning", r.Model, r.Exhaustion.Days, soonDays,
+				fmt.Sprintf("the daily peak reaches the target in %.0f days (%.0f to %.0f)", r.Exhaustion.Days, r.Exhaustion.Lo, r.Exhaustion.Hi)})
+		}
+	}
+	for _, s := range a.Saturation {
+		worst, count := 0.0, 0
+		for _, p := range s.Points {
+			if !p.Good && p.Start.After(a.Period.End.Add(-24*time.Hour)) {
+				worst, count = max(worst, p.Value), count+1
+			}
+		}
+		if count > 0 {
+			out = append(out, capacityAlert{"ObjectiveBreaks", "warning", s.Model, worst, s.Objective,
+				fmt.Sprintf("the 95th percentile of the time to the first token was up to %.0f ms in %d windows of the last day; %.0f ms is the objective", worst, count, s.Objective)})
+		}
+	}
+	return out
+}
+
+// raiseCapacity puts the alerts of an analysis on the bus. The id follows from rule, model and interval, so that a task that runs again tells nothing new.
+func (s *Service) raiseCapacity(ctx context.Context, alerts []capacityAlert, r *agg.Run) error {
+	if s.deps.Alerts == nil {
+		return nil
+	}
+	var errs []error
+	for _, c := range alerts {
+		a := alert{ID: fmt.Sprintf("capacity-%s-%s-%d", c.Rule, c.Model, r.End.Unix()), Rule: c.Rule, State: "firing", Severity: c.Severity, Key: c.Model,
+			Labels: map[string]string{"model": c.Model}, StartsAt: r.End.UTC(), Window: interval{r.Start.UTC(), r.End.UTC()}, Value: c.Value, Threshold: c.Threshold,
+			Top: []string{}, RequestIDs: []string{}}
+		value, err := json.Marshal(a)
+		if err == nil {
+			err = s.deps.Alerts.Raise(ctx, []byte(a.ID), value)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

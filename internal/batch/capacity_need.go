@@ -1,0 +1,299 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
+	"github.com/hxp-enterprise/hxp/internal/batch/forecast"
+)
+
+const (
+	planHours    = 168 // that a recommendation looks ahead
+	planInterval = 0.9 // of its forecasts, so that hi is the 95th percentile
+	planModels   = 10  // with a forecast and a recommendation of their own
+	lineHours    = 14 * 24
+	trendDays    = 56
+	waitingShare = 0.05 // of the requests that may find all slots taken
+	band         = 0.15
+	hoursAMonth  = 730
+	fullDays     = 28 // of data, that a recommendation is trusted by most
+)
+
+// plannedMetrics are forecast in an analysis, the demand first.
+var plannedMetrics = []string{"requests", "total_tokens"}
+
+// Gauges of the queue of an engine.
+const (
+	gaugeRunning = "requests_running"
+	gaugeWaiting = "requests_waiting"
+)
+
+// gaugesKept are the gauges that an analysis looks at.
+var gaugesKept = func() []string {
+	names := []string{gaugeRunning, gaugeWaiting}
+	for _, r := range resources {
+		names = append(names, r.name)
+	}
+	return names
+}()
+
+// recommendation is how many machines the load of the next week asks for. Formula is an expression over the names in Inputs whose value is
+// Recommended.
+type recommendation struct {
+	Model       string               `json:"model"`
+	Resource    string               `json:"resource"`
+	Current     int                  `json:"current"`
+	Recommended int                  `json:"recommended"`
+	Binding     string               `json:"binding_constraint"`
+	Formula     string               `json:"formula"`
+	Inputs      map[string]float64   `json:"inputs"`
+	Demand      float64              `json:"demand_per_hour"`  // requests in the busiest hour of the next week, 95th percentile
+	Carries     float64              `json:"carries_per_hour"` // requests an hour that the machines that there are carry at their limit
+	Constraints map[string]float64   `json:"constraints"`      // what each constraint alone would let them carry
+	Exhaustion  *capacity.Exhaustion `json:"exhaustion"`       // days until the daily peak reaches the target; null when it does not surely grow
+	Confidence  float64              `json:"confidence"`       // 0–1, from days of data, fit of the constraint and coverage of the forecast
+	CostDelta   *float64             `json:"cost_delta_usd_month"`
+	Reason      string               `json:"reason"`
+	policy      capacity.Policy
+}
+
+// course gathers what a plan stands on.
+type course struct {
+	cfg        *Planning
+	hours      []hourUse
+	rows       []agg.Row
+	sc         *scanned
+	saturation []saturation
+	days       int
+	demand     history
+}
+
+// forecasts tells how the load goes on, of all models together and of the busiest.
+func (c *course) forecasts(ctx context.Context) ([]metricForecast, error) {
+	out := []metricForecast{}
+	models := 0
+	if c.cfg.Models {
+		models = planModels
+	}
+	for _, metric := range plannedMetrics {
+		h := historyOf(c.rows, forecastMetrics[metric])
+		if metric == plannedMetrics[0] {
+			c.demand = h
+		}
+		busiest := h.busiest(models)
+		set, err := forecastHistory(ctx, h, forecastQuestion{metric, planHours, planInterval}, models)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range append([]string{agg.AllModels}, busiest...) {
+			if f, ok := set.byModel[m]; ok {
+				out = append(out, f)
+			}
+		}
+	}
+	return out, nil
+}
+
+// recommendations tells how many machines are needed for all models together, by how their use follows the load, and for each model whose objective
+// is known to break.
+func (c *course) recommendations(made []metricForecast) []recommendation {
+	out := []recommendation{}
+	for _, f := range made {
+		if f.Metric != plannedMetrics[0] {
+			continue
+		}
+		current := max(1, c.sc.current())
+		var constraints []capacity.Constraint
+		if f.Model == agg.AllModels {
+			constraints = c.shared(current)
+		} else {
+			if n := len(c.sc.perModel[f.Model]); n > 0 {
+				current = n
+			}
+			constraints = c.objective(f.Model)
+		}
+		if r, ok := c.recommend(f, current, constraints); ok {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// shared are the constraints of machines that serve all models: resources whose use follows the load, and the slots of the engines.
+func (c *course) shared(current int) (out []capacity.Constraint) {
+	hours := c.hours[max(0, len(c.hours)-lineHours):]
+	for _, r := range resources {
+		var load, use []float64
+		for _, h := range hours {
+			if g := h.gauge[r.name]; g.Count > 0 {
+				load, use = append(load, float64(requestsOf(h, agg.AllModels))), append(use, g.Mean())
+			}
+		}
+		limit := 100.0
+		if r.unit == "ratio" {
+			limit = 1
+		}
+		if l, ok := capacity.FitLine(load, use); ok && l.Idle < limit {
+			out = append(out, capacity.Usage(r.name, l, limit))
+		}
+	}
+	return append(out, c.slots(hours, current)...)
+}
+
+func requestsOf(h hourUse, model string) int64 {
+	for i := range h.rows {
+		if h.rows[i].Model == model {
+			return h.rows[i].Requests
+		}
+	}
+	return 0
+}
+
+// slots is the constraint of the engines' batches: the most requests that ran at a time while others waited are all that fit.
+func (c *course) slots(hours []hourUse, current int) []capacity.Constraint {
+	running, seconds, requests := 0.0, 0.0, 0.0
+	for _, h := range hours {
+		if h.gauge[gaugeWaiting].Max >= 1 {
+			running = max(running, h.gauge[gaugeRunning].Max)
+		}
+		for i := range h.rows {
+			if r := &h.rows[i]; r.Model == agg.AllModels && r.LatencyAvgMS != nil {
+				seconds, requests = seconds+*r.LatencyAvgMS/1000*float64(r.Requests), requests+float64(r.Requests)
+			}
+		}
+	}
+	if running < 1 || seconds <= 0 {
+		return nil // nothing ever waited, so nobody knows how many slots there are
+	}
+	return []capacity.Constraint{capacity.Slots(int(running)*current, seconds/requests, waitingShare)}
+}
+
+// objective is the constraint of a model whose time to the first token is known to break.
+func (c *course) objective(model string) []capacity.Constraint {
+	for _, s := range c.saturation {
+		if s.Model == model && s.Knee != nil {
+			return []capacity.Constraint{capacity.Objective("ttft_p95", *s.Knee, s.peak)}
+		}
+	}
+	return nil
+}
+
+func (c *course) recommend(f metricForecast, current int, constraints []capacity.Constraint) (recommendation, bool) {
+	demand := 0.0
+	for _, p := range f.Points {
+		demand = max(demand, p.Hi)
+	}
+	policy := capacity.Policy{Target: c.cfg.Target, Spare: c.cfg.Spare, Band: band}
+	need, ok := capacity.Machines(current, demand, constraints, policy)
+	if !ok {
+		return recommendation{}, false
+	}
+	r := recommendation{Model: f.Model, Resource: "machines", Current: current, Recommended: need.Count, Binding: need.Binding.Name, Formula: need.Formula, Inputs: need.Inputs,
+		Demand: demand, Carries: need.Binding.Carries, Constraints: map[string]float64{}, policy: policy}
+	for _, k := range constraints {
+		r.Constraints[k.Name] = k.Carries
+	}
+	if t, ok := capacity.FitTrend(c.dailyPeaks(f.Model)); ok {
+		r.Exhaustion = t.Until(need.Limit)
+	}
+	r.Confidence = c.confidence(f.Backtest, need.Binding.Fit)
+	if c.cfg.MachineUSD > 0 {
+		r.CostDelta = new(math.Round(float64(r.Recommended-current)*c.cfg.MachineUSD*hoursAMonth*1e9) / 1e9)
+	}
+	r.Reason = r.words()
+	return r, true
+}
+
+// dailyPeaks are the busiest hours of the last whole days that end with the data, and the season that they have.
+func (c *course) dailyPeaks(model string) (peaks []float64, season int) {
+	y := c.demand.values[model]
+	days := min(len(y)/24, trendDays)
+	for d := days; d > 0; d-- {
+		peak := math.NaN()
+		for _, v := range y[len(y)-24*d : len(y)-24*(d-1)] {
+			if !math.IsNaN(v) && !(v <= peak) {
+				peak = v
+			}
+		}
+		peaks = append(peaks, peak)
+	}
+	if days >= fullDays {
+		return peaks, 7
+	}
+	return peaks, 1
+}
+
+func (c *course) confidence(b forecast.Backtest, fit float64) float64 {
+	covered := 0.5
+	if b.Coverage != nil {
+		covered = 1 - math.Abs(*b.Coverage-planInterval)
+	}
+	return math.Round(100*min(1, float64(c.days)/fullDays)*fit*covered) / 100
+}
+
+// words says in a sentence or two what a recommendation means.
+func (r *recommendation) words() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "The busiest hour of the next week may bring %.0f requests; %s lets %d %s carry %.0f an hour, %.0f at the target of %.0f %%. ", r.Demand, r.Binding, r.Current,
+		plural(r.Current, "machine"), r.Carries, r.Carries*r.policy.Target, 100*r.policy.Target)
+	switch {
+	case r.Recommended > r.Current:
+		fmt.Fprintf(&b, "%d more %s needed", r.Recommended-r.Current, plural(r.Recommended-r.Current, "machine is", "machines are"))
+	case r.Recommended < r.Current:
+		fmt.Fprintf(&b, "%d fewer would do, with %.0f %% on top", r.Current-r.Recommended, 100*r.policy.Band)
+	default:
+		b.WriteString("That is as many as there should be")
+	}
+	if spare := int(r.Inputs["failure_domain"]); spare > 0 {
+		fmt.Fprintf(&b, ", counting %d that may be lost.", spare)
+	} else {
+		b.WriteString("; none may be lost.")
+	}
+	return b.String()
+}
+
+func plural(n int, one string, more ...string) string {
+	switch {
+	case n == 1:
+		return one
+	case len(more) > 0:
+		return more[0]
+	}
+	return one + "s"
+}
+
+// scalingLaw tells how what is carried grows with the number of machines, where hours with three different numbers of them were seen: of each number the
+// most that an hour's good windows carried.
+func (sc *scanned) scalingLaw() *capacity.USL {
+	carried := map[int]float64{}
+	for hour, machines := range sc.machines {
+		load := 0.0
+		for _, of := range sc.slices {
+			for at := hour / slice; at < (hour+3600)/slice; at++ {
+				if w := of[at]; w != nil {
+					load += float64(w.requests)
+				}
+			}
+		}
+		carried[len(machines)] = max(carried[len(machines)], load/3600)
+	}
+	var n, x []float64
+	for count, load := range carried {
+		if load > 0 {
+			n = append(n, float64(count))
+		}
+	}
+	slices.Sort(n)
+	for _, count := range n {
+		x = append(x, carried[int(count)])
+	}
+	if law, ok := capacity.FitUSL(n, x); ok {
+		return &law
+	}
+	return nil
+}

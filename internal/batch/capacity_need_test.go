@@ -1,0 +1,170 @@
+package batch
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// busyHours are hours of n days from planStart on two machines: a load with the season of a day that grows by 2 % of the first day's each day, and GPUs
+// that use 10 % and 0.05 % for each request.
+func busyHours(n int) (hours []hourUse, sc *scanned) {
+	sc = noRaw()
+	for t := range 24 * n {
+		at := planStart.Add(time.Duration(t) * time.Hour)
+		requests := int64(math.Round(float64(dailyLoad(t, 600)) * (1 + 0.02*float64(t/24))))
+		var c agg.Cell
+		for range 2 {
+			var e event.Event
+			e.Kind = event.SystemMetric
+			e.SetFloat(event.GPUUsage, 10+0.05*float64(requests))
+			c.Add(&e, false)
+		}
+		hours = append(hours, hourUse{start: at, gauge: map[string]agg.Gauge{"gpu_usage": c.System.Gauge("gpu_usage")}, rows: []agg.Row{
+			{Timestamp: at, Model: agg.AllModels, Requests: requests, Events: requests, TotalTokens: 100 * requests, Completeness: new(1.0)},
+			{Timestamp: at, Model: "m", Requests: requests, Events: requests, TotalTokens: 100 * requests, Completeness: new(1.0)}}})
+		sc.machines[at.Unix()] = map[string]bool{"gpu-0": true, "gpu-1": true}
+	}
+	return hours, sc
+}
+
+func TestRecommendationFollowsFromUseAndForecast(t *testing.T) {
+	cfg := planningDefaults()
+	cfg.MachineUSD = 2.5
+	hours, sc := busyHours(28)
+	a := analysed(t, &cfg, hours, sc, planStart.AddDate(0, 0, 28))
+	if len(a.Recommendations) != 1 || len(a.Insufficient) != 0 {
+		t.Fatalf("%+v, lacking %v", a.Recommendations, a.Insufficient)
+	}
+	r := a.Recommendations[0]
+	// Two machines carry (100 − 10) ÷ 0.05 = 1,800 requests an hour; the busiest hour of the next week is near 960·(1 + 0.02·34) = 1,610.
+	if r.Model != agg.AllModels || r.Binding != "gpu_usage" || r.Current != 2 || math.Abs(r.Carries-1800) > 2 || r.Demand < 1500 || r.Demand > 1900 {
+		t.Fatalf("%+v", r)
+	}
+	if want := int(math.Ceil(2*r.Demand/(0.7*r.Carries))) + 1; r.Recommended != want || r.Inputs["failure_domain"] != 1 {
+		t.Errorf("%d, want %d", r.Recommended, want)
+	}
+	if r.CostDelta == nil || math.Abs(*r.CostDelta-float64(r.Recommended-2)*2.5*730) > 1e-6 {
+		t.Errorf("costs %v", r.CostDelta)
+	}
+	// 1,260 is the target; the daily peak is 960·1.54 = 1,478 at the end: reached already.
+	if r.Exhaustion == nil || r.Exhaustion.Days != 0 || r.Confidence < 0.7 {
+		t.Errorf("%+v, confidence %v", r.Exhaustion, r.Confidence)
+	}
+	if len(a.Alerts) != 1 || a.Alerts[0].Rule != "CapacityShort" || !strings.Contains(a.Alerts[0].Text, "gpu_usage") {
+		t.Errorf("%+v", a.Alerts)
+	}
+	if len(a.Forecasts) != 4 || a.Forecasts[0].Metric != "requests" || len(a.Forecasts[0].Points) != planHours {
+		t.Errorf("%d forecasts", len(a.Forecasts))
+	}
+	cfg.Alerts, cfg.Predictions, cfg.Models = false, false, false
+	if a := analysed(t, &cfg, hours, sc, planStart.AddDate(0, 0, 28)); len(a.Alerts) != 0 || len(a.Forecasts) != 0 || len(a.Recommendations) != 1 {
+		t.Errorf("switched off: %+v", a)
+	}
+}
+
+func TestExhaustionIsTold(t *testing.T) {
+	cfg := planningDefaults()
+	cfg.Target = 1
+	hours, sc := busyHours(21)
+	a := analysed(t, &cfg, hours, sc, planStart.AddDate(0, 0, 21))
+	// The peak is 960·1.4 = 1,344 on the last day and grows by 19.2 a day: 1,800 in 23.7 days.
+	if len(a.Recommendations) != 1 || a.Recommendations[0].Exhaustion == nil {
+		t.Fatalf("%+v", a.Recommendations)
+	}
+	e := a.Recommendations[0].Exhaustion
+	if math.Abs(e.Days-23.7) > 3 || e.Lo > e.Days || e.Days > e.Hi {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestSuppose(t *testing.T) {
+	r := &recommendation{Model: "m", Current: 4, Demand: 1000, Carries: 2000, Binding: "gpu_usage", Inputs: map[string]float64{"target_utilization": 0.7}}
+	for _, c := range []struct {
+		traffic float64
+		lost    int
+		verdict string
+		missing int
+		use     float64
+	}{{1, 0, verdictHolds, 0, 0.5}, {1, 1, verdictHolds, 0, 2.0 / 3}, {1, 2, verdictTight, 1, 1}, {1.5, 0, verdictTight, 1, 0.75}, {2, 1, verdictBreaks, 3, 4.0 / 3}, {1, 9, verdictBreaks, 3, 0}, {0, 9, verdictHolds, 0, 0}} {
+		o := suppose(r, c.traffic, c.lost)
+		if o.Verdict != c.verdict || o.Missing != c.missing || (o.Use == nil) != (o.Left == 0) || o.Use != nil && math.Abs(*o.Use-c.use) > 1e-9 {
+			t.Errorf("%+v: %+v", c, o)
+		}
+	}
+}
+
+// ladder is one run of a real server under load, which is not part of the repository.
+func ladder(t *testing.T, sc *scanned, scale int) (first, last float64) {
+	t.Helper()
+	body, err := os.ReadFile(fmt.Sprintf("../../../shared/data/engine/vllm_scale%d_detail.json", scale))
+	if err != nil {
+		t.Skip("no real runs: ", err)
+	}
+	var requests map[string]struct {
+		Record float64 `json:"record_time"`
+		TTFT   float64 `json:"first_chunk_time"`
+		Total  float64 `json:"total_chunk_time"`
+	}
+	if err := json.Unmarshal(body, &requests); err != nil {
+		t.Fatal(err)
+	}
+	first = math.Inf(1)
+	for _, r := range requests {
+		start := r.Record - r.Total
+		first, last = min(first, start), max(last, start)
+		at := int64(start) / slice
+		if sc.slices["vllm"][at] == nil {
+			sc.slices["vllm"][at] = &sliceOf{}
+		}
+		w := sc.slices["vllm"][at]
+		w.requests, w.ttft = w.requests+1, append(w.ttft, r.TTFT*1000)
+	}
+	return first, last
+}
+
+// On a real server under three loads (100, 500 and 1500 times the pace of a trace) the first is carried, at up to 6 requests a second, and the second
+// breaks in its last 20 seconds, at 15 to 24.
+func TestKneeOfARealServer(t *testing.T) {
+	sc := noRaw()
+	sc.slices["vllm"] = map[int64]*sliceOf{}
+	first, last := ladder(t, sc, 100)
+	ladder(t, sc, 500)
+	ladder(t, sc, 1500)
+	found := sc.saturations(2000)
+	if len(found) != 1 || found[0].Knee == nil {
+		t.Fatalf("%+v", found)
+	}
+	k := found[0].Knee
+	t.Logf("knee at %.2f (%.2f to %.2f), peaks %.1f times their hour", k.Load, k.Lo, k.Hi, found[0].peak)
+	if k.Load < 6 || k.Load > 24 {
+		t.Errorf("knee at %v", k.Load)
+	}
+	for _, p := range found[0].Points {
+		if at := float64(p.Start.Unix()); at >= first-slice && at <= last && !p.Good {
+			t.Errorf("the slow run breaks: %+v", p)
+		}
+	}
+}
+
+func TestSimulationAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := begin(t, newWorld(), nil)
+		hourWithData(t, r.w, r)
+		for path, word := range map[string]string{"traffic=-1": "traffic", "traffic=NaN": "traffic", "lost=1.5": "whole", "lost=1001": "lost", "days=3": "unknown_parameter"} {
+			if a := r.call("GET", "/capacity/simulate?"+path, ""); a.status != 422 || !strings.Contains(a.body, word) {
+				t.Errorf("%s: %d %s", path, a.status, a.body)
+			}
+		}
+		if a := r.call("GET", "/capacity/simulate?traffic=2&lost=1", ""); a.status != 200 || !strings.Contains(a.body, `"outcomes":[]`) || !strings.Contains(a.body, "scaling_recommendations") {
+			t.Errorf("one hour: %d %s", a.status, a.body)
+		}
+	})
+}

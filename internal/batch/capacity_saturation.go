@@ -1,0 +1,281 @@
+package batch
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// What a capacity analysis reads of raw events. Hours alone cannot tell where a server breaks: it does so within seconds.
+const (
+	saturationModels = 20      // with the most requests
+	hoursOfModel     = 12      // the busiest ones, and as many of the slowest ones
+	rowsScanned      = 1 << 20 // raw events, the newest hours first
+	slice            = 10      // seconds; windows are of one, three or six slices
+	windowRequests   = 5       // that a percentile of a window is told from, at least
+	busyWindow       = 50      // requests of the busiest window; where it has fewer, windows are made longer
+	shownPoints      = 500     // windows of a model
+)
+
+// saturation is where the objective of a model breaks.
+type saturation struct {
+	Model     string           `json:"model"`
+	Metric    string           `json:"metric"`
+	Objective float64          `json:"objective"`
+	Knee      *capacity.Knee   `json:"knee"` // requests a second; null where nothing broke, or nothing was good
+	Points    []capacity.Point `json:"points"`
+	peak      float64          // load of the peaks of an hour relative to the hour
+}
+
+// scanned is what the raw events of some hours say.
+type scanned struct {
+	slices   map[string]map[int64]*sliceOf // by model and slice of time
+	machines map[int64]map[string]bool     // names of the machines that were measured, by hour
+	perModel map[string]map[string]bool    // those of them that named a model, in any hour
+	seen     map[[2]uint64]struct{}        // identities of the hour that is read
+}
+
+type sliceOf struct {
+	requests int
+	ttft     []float64 // ms
+}
+
+// hoursToScan returns the hours that say most of where models break: for the models with the most requests their busiest hours and their
+// slowest ones; and the last day, for the machines that there are. Newest first.
+func hoursToScan(hours []hourUse) []int64 {
+	byModel, total := map[string][]*agg.Row{}, map[string]int64{}
+	chosen := map[int64]bool{}
+	for i := range hours {
+		if i >= len(hours)-24 && len(hours[i].gauge) > 0 {
+			chosen[hours[i].start.Unix()] = true
+		}
+		for j := range hours[i].rows {
+			if r := &hours[i].rows[j]; r.Model != agg.AllModels && r.Requests > 0 {
+				byModel[r.Model] = append(byModel[r.Model], r)
+				total[r.Model] += r.Requests
+			}
+		}
+	}
+	models := slices.Collect(maps.Keys(byModel))
+	slices.SortFunc(models, func(a, b string) int { return cmp.Or(cmp.Compare(total[b], total[a]), cmp.Compare(a, b)) })
+	for _, m := range models[:min(saturationModels, len(models))] {
+		rows := byModel[m]
+		for _, most := range []func(*agg.Row) float64{func(r *agg.Row) float64 { return float64(r.Requests) }, func(r *agg.Row) float64 {
+			if r.TTFTP95MS == nil {
+				return 0
+			}
+			return *r.TTFTP95MS
+		}} {
+			slices.SortStableFunc(rows, func(a, b *agg.Row) int {
+				return cmp.Or(cmp.Compare(most(b), most(a)), b.Timestamp.Compare(a.Timestamp))
+			})
+			for _, r := range rows[:min(hoursOfModel, len(rows))] {
+				chosen[r.Timestamp.Unix()] = true
+			}
+		}
+	}
+	out := slices.Sorted(maps.Keys(chosen))
+	slices.Reverse(out)
+	return out
+}
+
+// scan reads the raw events of hours, as far as they are still there and as many as are allowed.
+func (s *Service) scan(ctx context.Context, hours []int64) (*scanned, error) {
+	sc := &scanned{slices: map[string]map[int64]*sliceOf{}, machines: map[int64]map[string]bool{}, perModel: map[string]map[string]bool{}}
+	left := int64(rowsScanned)
+	for _, hour := range hours {
+		files, _, _, err := s.deps.Hours.HourSnapshot(ctx, hour)
+		if err != nil {
+			return nil, err
+		}
+		if left -= rowsOf(files); left < 0 {
+			break
+		}
+		sc.seen = map[[2]uint64]struct{}{}
+		slices.SortFunc(files, event.LakeFile.ComparePlace)
+		for _, f := range files {
+			if err := s.scanFile(ctx, sc, f); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return sc, nil
+}
+
+func (s *Service) scanFile(ctx context.Context, sc *scanned, f event.LakeFile) error {
+	r, err := s.deps.Scanner.OpenFile(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	var columns event.LakeColumns
+	var add func(*scanned, event.LakeFile, *event.LakeBlock)
+	switch r.Kind() {
+	case event.LLMRequest:
+		columns, add = event.ColumnsOf(event.LakeTime, event.LakeID, event.LakeSource)|event.FieldsOf(event.Model, event.TTFT), (*scanned).addRequests
+	case event.SystemMetric:
+		columns, add = event.FieldsOf(event.Host, event.Model), (*scanned).addMachines
+	default:
+		return nil
+	}
+	var b event.LakeBlock
+	for block := range r.Blocks() {
+		if err := r.Read(ctx, block, columns, &b); err != nil {
+			return err
+		}
+		add(sc, f, &b)
+	}
+	return nil
+}
+
+// addRequests counts the requests of a block, each identity once, in the slice of time that they began in.
+func (sc *scanned) addRequests(_ event.LakeFile, b *event.LakeBlock) {
+	times, models, ttft := b.Column(event.LakeTime), b.Field(event.Model), b.Field(event.TTFT)
+	for i, id := range b.Identities(nil) {
+		if _, twice := sc.seen[id]; twice {
+			continue
+		}
+		sc.seen[id] = struct{}{}
+		model := models.Text(i)
+		of := sc.slices[model]
+		if of == nil {
+			of = map[int64]*sliceOf{}
+			sc.slices[strings.Clone(model)] = of
+		}
+		at := times.Int(i) / 1e6 / slice
+		w := of[at]
+		if w == nil {
+			w = &sliceOf{}
+			of[at] = w
+		}
+		w.requests++
+		if ttft.Has(i) {
+			w.ttft = append(w.ttft, float64(ttft.Int(i))/1e6)
+		}
+	}
+}
+
+func (sc *scanned) addMachines(f event.LakeFile, b *event.LakeBlock) {
+	hosts, models := b.Field(event.Host), b.Field(event.Model)
+	for i := range b.Rows {
+		host := hosts.Text(i)
+		if sc.machines[f.Hour] == nil {
+			sc.machines[f.Hour] = map[string]bool{}
+		}
+		if !sc.machines[f.Hour][host] {
+			sc.machines[f.Hour][strings.Clone(host)] = true
+		}
+		if model := models.Text(i); model != "" && !sc.perModel[model][host] {
+			if sc.perModel[model] == nil {
+				sc.perModel[strings.Clone(model)] = map[string]bool{}
+			}
+			sc.perModel[model][strings.Clone(host)] = true
+		}
+	}
+}
+
+// current returns how many machines there are: the most that one of the last hours with measurements saw; 0 = none was measured.
+func (sc *scanned) current() (n int) {
+	for i, hour := range slices.Backward(slices.Sorted(maps.Keys(sc.machines))) {
+		if len(sc.machines)-i > 3 {
+			break
+		}
+		n = max(n, len(sc.machines[hour]))
+	}
+	return n
+}
+
+// saturations tells of each model where its time to the first token breaks.
+func (sc *scanned) saturations(objective float64) []saturation {
+	out := []saturation{}
+	for _, model := range slices.Sorted(maps.Keys(sc.slices)) {
+		if model == "" {
+			continue
+		}
+		s := saturation{Model: model, Metric: "ttft_ms.p95", Objective: objective, peak: 1}
+		width := sc.width(model)
+		s.Points = windows(sc.slices[model], width, objective)
+		if len(s.Points) == 0 {
+			continue
+		}
+		s.Knee = capacity.FindKnee(s.Points)
+		s.peak = peakFactor(sc.slices[model], width)
+		s.Points = s.Points[max(0, len(s.Points)-shownPoints):]
+		out = append(out, s)
+	}
+	return out
+}
+
+// width returns how many slices a window has: as few as leave the busiest one enough requests to tell a percentile from.
+func (sc *scanned) width(model string) int64 {
+	for _, n := range []int64{1, 3} {
+		sums, busiest := map[int64]int{}, 0
+		for at, w := range sc.slices[model] {
+			sums[at/n] += w.requests
+			busiest = max(busiest, sums[at/n])
+		}
+		if busiest >= busyWindow {
+			return n
+		}
+	}
+	return 6
+}
+
+// windows makes windows of so many slices, oldest first, without those of too few requests.
+func windows(of map[int64]*sliceOf, width int64, objective float64) []capacity.Point {
+	joined := map[int64]*sliceOf{}
+	for at, w := range of {
+		j := joined[at/width]
+		if j == nil {
+			j = &sliceOf{}
+			joined[at/width] = j
+		}
+		j.requests += w.requests
+		j.ttft = append(j.ttft, w.ttft...)
+	}
+	out := []capacity.Point{}
+	seconds := width * slice
+	for _, at := range slices.Sorted(maps.Keys(joined)) {
+		w := joined[at]
+		if len(w.ttft) < windowRequests {
+			continue
+		}
+		slices.Sort(w.ttft)
+		p95 := w.ttft[(95*len(w.ttft)+99)/100-1] // nearest rank
+		start := time.Unix(at*seconds, 0).UTC()
+		out = append(out, capacity.Point{Start: start, End: start.Add(time.Duration(seconds) * time.Second), Load: float64(w.requests) / float64(seconds), Value: p95, Good: p95 <= objective})
+	}
+	return out
+}
+
+// peakFactor is the load of the busy windows of an hour (95th percentile of those with requests) relative to that of the hour: the
+// median of the hours.
+func peakFactor(of map[int64]*sliceOf, width int64) float64 {
+	byHour := map[int64]map[int64]int{}
+	for at, w := range of {
+		hour := at * slice / 3600
+		if byHour[hour] == nil {
+			byHour[hour] = map[int64]int{}
+		}
+		byHour[hour][at/width] += w.requests
+	}
+	var factors []float64
+	for _, counts := range byHour {
+		sum := 0
+		for _, n := range counts {
+			sum += n
+		}
+		sorted := slices.Sorted(maps.Values(counts))
+		busy := sorted[(95*len(sorted)+99)/100-1]
+		factors = append(factors, max(1, float64(busy)*float64(3600/slice)/float64(width)/float64(sum)))
+	}
+	slices.Sort(factors)
+	return factors[len(factors)/2]
+}
