@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -266,4 +267,26 @@ func FuzzSeries(f *testing.F) {
 		}
 		sound(t, r, o)
 	})
+}
+
+// Small counts that grow by 6 % of the first day each day: what is told of the next day must grow too.
+func TestNoisyGrowthIsSeen(t *testing.T) {
+	chance := rand.New(rand.NewPCG(1, 2))
+	load := func(i int) float64 {
+		return 10 * (1 + 0.06*float64(i/24)) * (1 + 0.6*math.Sin(float64(i%24-8)*math.Pi/12))
+	}
+	var y []float64
+	for i := range 14 * 24 {
+		y = append(y, math.Floor(load(i)+chance.Float64()))
+	}
+	want := 0.0
+	for i := range 24 {
+		want += load(14*24 + i)
+	}
+	o := hours
+	o.Horizon = 24
+	r := told(t, y, o)
+	if got := 24 * mean(r.Forecast); math.Abs(got-want) > 0.03*want {
+		t.Errorf("%.0f of %.0f, the day before %.0f; %s", got, want, 24*mean(y[13*24:]), r.Method)
+	}
 }

@@ -33,7 +33,7 @@ func pool(n int, seasons []int, negative bool) []method {
 			known = append(known, s)
 			out = append(out, fixed("seasonal median", 3*s, seasonalMedian(s, 3)))
 			if i == 0 {
-				out = append(out, fixed("seasonal median", 7*s, seasonalMedian(s, 7)))
+				out = append(out, fixed("seasonal median", 7*s, seasonalMedian(s, 7)), fixed("seasonal growth", 8*s, seasonalGrowth(s, 7)))
 			}
 		}
 	}
@@ -84,6 +84,30 @@ func seasonalMedian(s, k int) continuation {
 			}
 			for j := range around {
 				around[j] = y[len(y)-(j+1)*s+i]
+			}
+			out[i] = median(around)
+		}
+		return out
+	}
+}
+
+// seasonalGrowth repeats, at each place of the season, the median of the last k seasons, each brought forward by the growth from season to
+// season: the median of the changes of their medians, so that a storm neither raises the level nor its growth.
+func seasonalGrowth(s, k int) continuation {
+	return func(y []float64, h int) []float64 {
+		n := len(y)
+		levels, changes := make([]float64, k+1), make([]float64, 0, k*k)
+		for j := range levels {
+			levels[j] = median(slices.Clone(y[n-(j+1)*s : n-j*s]))
+			for i := range j {
+				changes = append(changes, (levels[i]-levels[j])/float64(j-i))
+			}
+		}
+		growth := median(changes)
+		out, around := make([]float64, h), make([]float64, k)
+		for i := range out {
+			for j := range around {
+				around[j] = y[n-(j+1)*s+i%s] + growth*float64(i/s+j+1)
 			}
 			out[i] = median(around)
 		}
