@@ -89,6 +89,13 @@ func (s *Service) analysis(ctx context.Context, end time.Time) (analysis, error)
 	if known, ok := s.knownAnalysis(ctx, from); ok {
 		return known, nil
 	}
+	if !take(ctx, s.shelf.slots) { // it takes seconds of a core, and anybody may ask
+		return analysis{}, context.Cause(ctx)
+	}
+	defer func() { <-s.shelf.slots }()
+	if known, ok := s.knownAnalysis(ctx, from); ok { // somebody else made it meanwhile
+		return known, nil
+	}
 	hours, err := s.hourUses(ctx, rows)
 	if err != nil {
 		return analysis{}, err
