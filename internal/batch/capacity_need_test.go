@@ -168,3 +168,53 @@ func TestSimulationAnswers(t *testing.T) {
 		}
 	})
 }
+
+// Raw events are counted by model and ten seconds, each identity once; an hour that cannot be read is left out whole.
+func TestScanOfRawEvents(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		r := begin(t, w, nil)
+		row := func(id string, second int64) event.LakeRow {
+			e := request(id, "m", second*1e6)
+			e.Event.SetInt(event.TTFT, int64(150*time.Millisecond))
+			return e
+		}
+		w.publish(hour0, row("1", 0), row("2", 9), row("3", 10), row("1", 20))
+		w.publish(hour0+3600, row("4", 5))
+		both, err := r.s.scan(t.Context(), []int64{hour0 + 3600, hour0})
+		if err != nil || len(both.slices["m"]) != 3 {
+			t.Fatalf("%d slices, %v", len(both.slices["m"]), err)
+		}
+		first := both.slices["m"][hour0/slice]
+		if first.requests != 2 || len(first.ttft) != 2 || first.ttft[0] != 150 || both.slices["m"][hour0/slice+2] != nil {
+			t.Errorf("%+v", first)
+		}
+		w.scanFails = func(f event.LakeFile) error {
+			if f.Hour == hour0 {
+				return os.ErrNotExist
+			}
+			return nil
+		}
+		one, err := r.s.scan(t.Context(), []int64{hour0 + 3600, hour0})
+		if err != nil || len(one.slices["m"]) != 1 {
+			t.Errorf("%d slices, %v", len(one.slices["m"]), err)
+		}
+	})
+}
+
+func TestMachinesAreCountedByHost(t *testing.T) {
+	var b event.LakeBlock
+	b.Empty(event.SystemMetric, 3)
+	*b.Fill(event.LakeColumn(event.Host)) = event.LakeVector{Words: []string{"gpu-0", "gpu-1"}, Index: []int32{0, 1, 0}}
+	*b.Fill(event.LakeColumn(event.Model)) = event.LakeVector{Words: []string{"m", ""}, Index: []int32{0, 1, 1}}
+	b.Rows = 3
+	sc := newScanned()
+	for hour := range int64(5) {
+		sc.addMachines(event.LakeFile{Hour: hour * 3600}, &b)
+	}
+	delete(sc.machines[4*3600], "gpu-0")
+	sc.machines[0]["gpu-9"] = true // an hour that is too old to count
+	if sc.current() != 2 || len(sc.perModel["m"]) != 1 || !sc.perModel["m"]["gpu-0"] {
+		t.Errorf("%d machines, %v", sc.current(), sc.perModel)
+	}
+}

@@ -86,9 +86,14 @@ func hoursToScan(hours []hourUse) []int64 {
 	return out
 }
 
-// scan reads the raw events of hours, as far as they are still there and as many as are allowed.
+func newScanned() *scanned {
+	return &scanned{slices: map[string]map[int64]*sliceOf{}, machines: map[int64]map[string]bool{}, perModel: map[string]map[string]bool{}, seen: map[[2]uint64]struct{}{}}
+}
+
+// scan reads the raw events of hours, as far as they are still there and as many as are allowed. An hour that cannot be read whole is left out: half of its
+// events would look like half of its load.
 func (s *Service) scan(ctx context.Context, hours []int64) (*scanned, error) {
-	sc := &scanned{slices: map[string]map[int64]*sliceOf{}, machines: map[int64]map[string]bool{}, perModel: map[string]map[string]bool{}}
+	all := newScanned()
 	left := int64(rowsScanned)
 	for _, hour := range hours {
 		files, _, _, err := s.deps.Hours.HourSnapshot(ctx, hour)
@@ -98,15 +103,40 @@ func (s *Service) scan(ctx context.Context, hours []int64) (*scanned, error) {
 		if left -= rowsOf(files); left < 0 {
 			break
 		}
-		sc.seen = map[[2]uint64]struct{}{}
+		one := newScanned()
 		slices.SortFunc(files, event.LakeFile.ComparePlace)
 		for _, f := range files {
-			if err := s.scanFile(ctx, sc, f); err != nil {
-				return nil, err
+			if err = s.scanFile(ctx, one, f); err != nil {
+				break
 			}
 		}
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case err != nil:
+			s.log.Warn("capacity analysis leaves out an hour whose raw events cannot be read", "hour", hourName(hour), "error", err)
+		default:
+			all.add(one)
+		}
 	}
-	return sc, nil
+	return all, nil
+}
+
+// add takes over what another hour says.
+func (sc *scanned) add(o *scanned) {
+	for model, of := range o.slices {
+		if sc.slices[model] == nil {
+			sc.slices[model] = map[int64]*sliceOf{}
+		}
+		maps.Copy(sc.slices[model], of) // a slice lies in one hour
+	}
+	maps.Copy(sc.machines, o.machines)
+	for model, hosts := range o.perModel {
+		if sc.perModel[model] == nil {
+			sc.perModel[model] = map[string]bool{}
+		}
+		maps.Copy(sc.perModel[model], hosts)
+	}
 }
 
 func (s *Service) scanFile(ctx context.Context, sc *scanned, f event.LakeFile) error {

@@ -30,9 +30,7 @@ func growingHours(n int, end time.Time) (out []hourUse) {
 }
 
 // noRaw is what is known of raw events that have left.
-func noRaw() *scanned {
-	return &scanned{slices: map[string]map[int64]*sliceOf{}, machines: map[int64]map[string]bool{}, perModel: map[string]map[string]bool{}}
-}
+func noRaw() *scanned { return newScanned() }
 
 func analysed(t *testing.T, cfg *Planning, hours []hourUse, sc *scanned, end time.Time) analysis {
 	t.Helper()
