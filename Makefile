@@ -12,10 +12,11 @@ rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto go
 	$(addprefix cel.dev/cel-go/,parser checker cel common/ast common/cost common/decls common/env common/stdlib) \
 	crypto/tls crypto/x509 encoding/asn1 encoding/xml image mime \
 	$(addprefix github.com/hxp-enterprise/hxp/,cmd internal/app internal/batch/airflow internal/batch/report internal/batch/retention \
-		internal/kit/conf internal/kit/httpx internal/serve/dashboard)
+		internal/kit/conf internal/kit/httpx internal/serve/dashboard \
+		internal/alert internal/ingest/registry internal/stream/alerts internal/stream/ruleset)
 
 build: ## the one binary, bin/hxp
-	$(GO) build -trimpath $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign=16 -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
+	$(GO) build -trimpath $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign=8 -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
 
 run: build ## the whole system with generated traffic; prints where to look
 	./bin/hxp up --demo
