@@ -9,7 +9,7 @@ export CGO_ENABLED = 0
 # in TLS, reading CEL and declaring its functions; and in what answers people.
 rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto golang.org/x/text codeberg.org github.com/jackc \
 	github.com/prometheus github.com/spf13 github.com/andybalholm github.com/tinylib go.yaml.in github.com/antlr4-go \
-	$(addprefix cel.dev/cel-go/,parser checker cel common/ast common/cost common/decls common/env common/stdlib) \
+	math/big reflect net/http $(addprefix cel.dev/cel-go/,parser checker cel common/ast common/cost common/decls common/env common/stdlib) \
 	crypto/tls crypto/x509 encoding/asn1 encoding/xml image mime \
 	$(addprefix github.com/hxp-enterprise/hxp/,cmd internal/app internal/batch/airflow internal/batch/report internal/batch/retention \
 		internal/kit/conf internal/kit/httpx internal/serve/dashboard \
