@@ -2,6 +2,8 @@ package stream
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"log/slog"
 	"maps"
@@ -61,6 +63,12 @@ func seriesOf(d *rule.Decision) series {
 	return series{d.Version, b.String(), d.Class}
 }
 
+// messageKey is the key of the records of s: they stand in one partition, in the order in which they were told.
+func (s series) messageKey() []byte {
+	sum := sha256.Sum256([]byte(s.version + "\x00" + s.class + "\x00" + s.key))
+	return hex.AppendEncode(nil, sum[:12])
+}
+
 func newAlerts(log *slog.Logger, m *metrics) *alerts {
 	return &alerts{
 		log: log, metrics: m, acks: newMailbox(), open: map[series]*rule.Decision{}, over: map[string]int64{}, next: map[int32]int64{}, told: map[series]int64{}, me: newProgram(),
@@ -82,7 +90,8 @@ func (a *alerts) note(d *rule.Decision) {
 	s := seriesOf(d)
 	switch have := a.open[s]; {
 	case d.State == rule.Pending || d.State == rule.Firing:
-		if !a.isOver(d.ID) {
+		// of two episodes the later one: records of earlier versions of hxp stand in several partitions, in any order
+		if !a.isOver(d.ID) && (have == nil || have.ID == d.ID || d.StartsAt >= have.StartsAt) {
 			a.open[s] = d
 		}
 	default:
@@ -159,7 +168,7 @@ func (a *alerts) write(d *rule.Decision) {
 		a.metrics.lost.Inc()
 		return
 	}
-	t := told{message: &bus.Message{Topic: event.TopicAlerts, Key: []byte(d.ID), Value: value, Headers: []bus.Header{{Key: judgeHeader, Value: a.me[:]}}}}
+	t := told{message: &bus.Message{Topic: event.TopicAlerts, Key: seriesOf(d).messageKey(), Value: value, Headers: []bus.Header{{Key: judgeHeader, Value: a.me[:]}}}}
 	if d.State == rule.Firing {
 		t.caused = int64(d.CausedAt)
 	}

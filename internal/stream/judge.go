@@ -354,6 +354,7 @@ func (j *judge) keepHouse(last bool) {
 	if j.taken || !j.telling {
 		j.alerts.forget(j.engine.Now())
 	}
+	j.unsaid.forget(j.engine.Now() - kept.Microseconds())
 	matches := j.engine.Matches(mostMatches)
 	j.matches.Store(&matches)
 	if j.engine.Now() >= j.since { // before that it counts again what was counted before the start

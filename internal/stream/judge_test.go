@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -121,8 +122,8 @@ func decisions(t *testing.T, b *bus.Bus) (out []rule.Decision) {
 		if err := json.Unmarshal(m.Value, &d); err != nil {
 			t.Error(err)
 		}
-		if string(m.Key) != d.ID {
-			t.Errorf("key %s of %s", m.Key, d.ID)
+		if want := seriesOf(&d).messageKey(); !bytes.Equal(m.Key, want) {
+			t.Errorf("key %s of %s, want %s", m.Key, d.ID, want)
 		}
 		out = append(out, d)
 	}); err != nil {

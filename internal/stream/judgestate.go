@@ -151,6 +151,7 @@ func (j *judge) dir() string { return filepath.Join(j.opts.StateDir, "_state", "
 
 // restore takes the newest state that is whole.
 func (j *judge) restore() {
+	j.saver.goOn(j.dir())
 	numbers, err := snapshotOffsets(j.dir())
 	if err != nil {
 		j.log.Error("states of the rules cannot be listed", "dir", j.dir(), "error", err)
@@ -294,7 +295,7 @@ func (s *saver) kept(number int64, at places) {
 	s.resumes = append([]map[int32]int64{resume}, s.resumes[:min(len(s.resumes), keptSnapshots-1)]...)
 }
 
-// goOn counts on from the states that another instance kept.
+// goOn counts on from the states that are kept, be it by another instance.
 func (s *saver) goOn(dir string) {
 	numbers, err := snapshotOffsets(dir)
 	s.mu.Lock()
@@ -386,6 +387,9 @@ func (s *saver) save(of *Service, dir string, data []byte, at places) {
 func (s *saver) write(dir string, number int64, data []byte) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
+	}
+	if _, err := os.Lstat(s.path(dir, number)); err == nil {
+		return fmt.Errorf("state %d is there already: another instance tells and keeps them, this one was asleep", number)
 	}
 	if err := atomicfile.Write(s.path(dir, number), data); err != nil {
 		return err

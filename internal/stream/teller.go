@@ -3,6 +3,7 @@ package stream
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -61,6 +62,18 @@ func (u *unsaid) said(s series, at rule.Time) {
 	} else {
 		delete(u.by, s)
 	}
+}
+
+// forget drops series of which all was over before a time: nobody wants to hear of that any more.
+func (u *unsaid) forget(before int64) {
+	maps.DeleteFunc(u.by, func(_ series, list []rule.Decision) bool {
+		last := &list[len(list)-1]
+		gone := last.State != rule.Pending && last.State != rule.Firing && int64(last.At) < before
+		if gone {
+			u.n -= len(list)
+		}
+		return gone
+	})
 }
 
 // take empties u and returns all, by time, those of one series in their order.

@@ -3,6 +3,7 @@ package stream
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -138,5 +139,62 @@ func TestAnomaliesAreToldOnce(t *testing.T) {
 	silent.found(find("two", rule.Resolved, start.Add(2*time.Minute)))
 	if said.story() != "[one resolved]" {
 		t.Errorf("told %s, want the end of the first", said.story())
+	}
+}
+
+// Records of before may stand in several partitions, which are read in any order.
+func TestEpisodesOfASeriesInAnyOrder(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0)
+	teller, told := idleJudge(t, blip)
+	silent, said := idleJudge(t, blip)
+	silent.telling = false
+	at := start.Add(time.Minute)
+	for _, j := range []*judge{teller, silent} {
+		j.fed(start.Add(30*time.Second), start)
+		j.fed(at.Add(time.Second), at)
+	}
+	for _, i := range []int{2, 0, 1} {
+		silent.hear(says(t, told.all[i]))
+	}
+	silent.takeOver()
+	silent.fed(at.Add(time.Hour))
+	if len(said.all) != 1 {
+		t.Errorf("the new teller told %s, want the end of the second episode", said.story())
+	}
+}
+
+// What was over long ago is not told any more; what goes on still is.
+func TestUnsaidIsForgotten(t *testing.T) {
+	var u unsaid
+	over, open := series{key: "over"}, series{key: "open"}
+	u.add(over, &rule.Decision{State: rule.Firing, At: 1})
+	u.add(over, &rule.Decision{State: rule.Resolved, At: 5})
+	u.add(open, &rule.Decision{State: rule.Firing, At: 1})
+	u.forget(5)
+	if u.n != 3 {
+		t.Fatalf("%d are kept at the time of the last, want all", u.n)
+	}
+	u.forget(6)
+	if left := u.take(); len(left) != 1 || left[0].State != rule.Firing {
+		t.Errorf("left %+v", left)
+	}
+}
+
+// An instance that slept while another one told overwrites none of its states.
+func TestStateOfAnotherIsKept(t *testing.T) {
+	dir := t.TempDir()
+	var awake, asleep saver
+	if err := awake.write(dir, 1, []byte("of the one that tells")); err != nil {
+		t.Fatal(err)
+	}
+	if err := asleep.write(dir, 1, []byte("of before")); err == nil {
+		t.Error("the state was overwritten")
+	}
+	data, err := os.ReadFile(asleep.path(dir, 1))
+	if err != nil || string(data) != "of the one that tells" {
+		t.Errorf("%q, %v", data, err)
+	}
+	if asleep.goOn(dir); asleep.number != 1 {
+		t.Errorf("goes on behind %d", asleep.number)
 	}
 }

@@ -18,8 +18,6 @@ const (
 
 // The series that the rules of Prometheus record.
 const (
-	promTotal     = "slo:events:max" // over the instances: each of them counts all
-	promGood      = "slo:good_events:max"
 	promRate      = "slo:burn_rate:" // and the window
 	promRemaining = "slo:budget_remaining:ratio"
 )
@@ -66,13 +64,8 @@ func Prometheus(rules []Rule) *PromFile {
 // promGroup evaluates one after another, so each rule sees what those before it have recorded.
 func (r *Rule) promGroup() promGroup {
 	g := promGroup{Name: "hxp-" + r.Name, Interval: promInterval}
-	by := strings.Join(append([]string{sloLabel}, r.GroupBy...), ", ")
-	for _, x := range [...][2]string{{promTotal, TotalMetric}, {promGood, GoodMetric}} {
-		g.Rules = append(g.Rules, promRule{Record: x[0], Expr: fmt.Sprintf("max by (%s) (%s)", by, r.series(x[1]))})
-	}
 	for _, w := range windows() {
-		g.Rules = append(g.Rules, promRule{Record: promRate + w.String(), Expr: fmt.Sprintf("(1 - increase(%s[%s]) / (increase(%s[%s]) > 0)) / (1 - %v)",
-			r.series(promGood), w, r.series(promTotal), w, r.Objective)})
+		g.Rules = append(g.Rules, promRule{Record: promRate + w.String(), Expr: fmt.Sprintf("(1 - %s / (%s > 0)) / (1 - %v)", r.increase(GoodMetric, w), r.increase(TotalMetric, w), r.Objective)})
 	}
 	g.Rules = append(g.Rules, promRule{Record: promRemaining, Expr: "1 - " + r.series(promRate+Duration(longest*time.Second).String())})
 	for i := range g.Rules {
@@ -102,13 +95,21 @@ func (r *Rule) series(metric string) string {
 	return metric + "{" + sloLabel + "=" + string(appendText(nil, r.Promise())) + "}"
 }
 
+// increase is how much a counter of the objective grew over a window. Every instance counts all, so the largest is taken: of the growth,
+// not of the counters, because theirs falls by a few events when the instance that is ahead goes away, which looks like a counter that
+// begins anew.
+func (r *Rule) increase(metric string, window Duration) string {
+	by := strings.Join(append([]string{sloLabel}, r.GroupBy...), ", ")
+	return fmt.Sprintf("max by (%s) (increase(%s[%s]))", by, r.series(metric), window)
+}
+
 // promAlert is the alert of a class: both windows of one of its pairs are spent faster than the factor, of enough events.
 func (r *Rule) promAlert(class int) promRule {
 	var either []string
 	for _, p := range pairs[2*class : 2*class+2] {
 		long, short := Duration(time.Duration(p.long)*time.Second), Duration(time.Duration(p.short)*time.Second)
-		either = append(either, fmt.Sprintf("(%s > %v and %s > %v and increase(%s[%s]) >= %d)",
-			r.series(promRate+long.String()), p.factor, r.series(promRate+short.String()), p.factor, r.series(promTotal), long, r.MinCount))
+		either = append(either, fmt.Sprintf("(%s > %v and %s > %v and %s >= %d)",
+			r.series(promRate+long.String()), p.factor, r.series(promRate+short.String()), p.factor, r.increase(TotalMetric, long), r.MinCount))
 	}
 	a := promRule{Alert: r.Name, Expr: strings.Join(either, "\nor\n"), Labels: map[string]string{}, Annotations: map[string]string{}}
 	if r.For > 0 {
