@@ -43,7 +43,7 @@ func startService(t *testing.T, b *bus.Bus, dir string) *running {
 	case <-s.Ready():
 	case err := <-done:
 		t.Fatalf("ended before it was ready: %v", err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patient):
 		t.Fatal("not ready")
 	}
 	return &running{s, func() error { cancel(); return <-done }, &log}
@@ -80,9 +80,13 @@ func (s *Service) total() (n uint64) {
 	return n
 }
 
+// patient is how long a test waits for what must come: a member that did not get its leave through is missed for 10 s, a rebalance
+// takes up to 15 s, and the machine may be slow. Nothing waits that long where all is well.
+const patient = 2 * time.Minute
+
 func await(t *testing.T, what string, want uint64, get func() uint64) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patient); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if get() >= want {
 			break
 		}
@@ -122,10 +126,11 @@ func TestServiceCountsOverRestarts(t *testing.T) {
 	}
 }
 
-func TestTwoOwnersCountOnce(t *testing.T) {
-	b := bustest.New(t)
+// Two instances of one folder come to the same counts, whichever of them folds.
+func TestTwoInstancesCountOnce(t *testing.T) {
+	b, dir := bustest.New(t), t.TempDir()
 	base := time.Now().Add(-3 * time.Hour).Unix()
-	one, two := startService(t, b, t.TempDir()), startService(t, b, t.TempDir())
+	one, two := startService(t, b, dir), startService(t, b, dir)
 	sent := 0
 	for range 20 {
 		produce(t, b, llm(sent, 300, base))
@@ -134,9 +139,7 @@ func TestTwoOwnersCountOnce(t *testing.T) {
 	await(t, "one", uint64(sent), one.total)
 	await(t, "two", uint64(sent), two.total)
 	for _, s := range []*running{one, two} {
-		if err := s.stop(); err != nil {
-			t.Fatal(err)
-		}
+		s.end(t)
 	}
 }
 

@@ -100,7 +100,6 @@ func (n *session) end() {
 // makeLanes restores one lane for each partition of the journal.
 func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) error {
 	n.input = newInputReader(n.opts.Schemas)
-	restored := make([]bool, n.layout.journal.Partitions)
 	for p := range int32(n.layout.journal.Partitions) {
 		l := newLane(p, &n.cfg, n.log, n.metrics)
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
@@ -108,23 +107,20 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
 		l.unread = n.input.leave
 		l.judge, l.arrived = n.judge, n.arrived
-		restored[p] = l.restore()
 		n.lanes = append(n.lanes, l)
 	}
-	logs, err := n.bus.Offsets(n.live, event.TopicPanes, event.TopicCorrelations) // behind all snapshots, which others may write meanwhile
+	logs, err := restoreAll(n.lanes, func() (bounds, error) {
+		return n.bus.Offsets(n.live, event.TopicPanes, event.TopicCorrelations)
+	})
 	if err != nil {
 		return fmt.Errorf("bounds of the journal %s and of %s: %w", event.TopicPanes, event.TopicCorrelations, err)
 	}
-	for p, l := range n.lanes {
-		log, ok := logs[event.TopicPanes][l.number]
-		if !ok {
-			return fmt.Errorf("bounds of the journal %s/%d: %w", event.TopicPanes, p, errLeader)
-		}
-		l.join(restored[p], log)
+	for _, l := range n.lanes {
 		if !l.joins.works() {
 			continue
 		}
-		if log, ok = logs[event.TopicCorrelations][l.joins.partition()]; !ok {
+		log, ok := logs[event.TopicCorrelations][l.joins.partition()]
+		if !ok {
 			return fmt.Errorf("bounds of %s/%d: %w", event.TopicCorrelations, l.joins.partition(), errLeader)
 		}
 		l.joins.begin(log)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
 )
@@ -107,6 +108,43 @@ func (l *lane) restore() bool {
 		}
 	}
 	return false
+}
+
+// bounds are those of logs, by topic and partition.
+type bounds = map[string]map[int32]bus.Range
+
+// restoreAll restores lanes and puts them to where they go on reading the journal. It returns bounds of logs that are of after the
+// snapshots. Between a lane's snapshot and that look the owner of its number may have written newer ones and shortened the journal;
+// then the lane is restored again, and a journal is said to be torn only when no snapshot reaches its beginning.
+func restoreAll(lanes []*lane, look func() (bounds, error)) (bounds, error) {
+	restored := make([]bool, len(lanes))
+	for p, l := range lanes {
+		restored[p] = l.restore()
+	}
+	for {
+		logs, err := look()
+		if err != nil {
+			return nil, err
+		}
+		again := false
+		for p, l := range lanes {
+			log, ok := logs[event.TopicPanes][l.number]
+			if !ok {
+				return nil, fmt.Errorf("partition %d: %w", l.number, errLeader)
+			}
+			if was := l.journal.next; was < log.Start && l.restore() {
+				again = again || !restored[p] || l.journal.next > was
+				restored[p] = true
+			}
+		}
+		if again {
+			continue
+		}
+		for p, l := range lanes {
+			l.join(restored[p], logs[event.TopicPanes][l.number])
+		}
+		return logs, nil
+	}
 }
 
 func (l *lane) load(path string) error {

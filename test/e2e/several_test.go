@@ -90,6 +90,7 @@ type squall struct {
 	others []*instance // fast paths that share its state folder
 	asleep *instance
 	did    map[string]int
+	first  []string // what is to be done before chance decides
 }
 
 func storm(t *testing.T, broker string, long time.Duration) {
@@ -99,7 +100,7 @@ func storm(t *testing.T, broker string, long time.Duration) {
 		home.services = []string{"run", "kafka-api"}
 	}
 	home.up(t)
-	s := &squall{t: t, rnd: rand.New(rand.NewPCG(6, uint64(long))), home: home, did: map[string]int{}}
+	s := &squall{t: t, rnd: rand.New(rand.NewPCG(6, uint64(long))), home: home, did: map[string]int{}, first: []string{"kill", "sleep", "stop"}}
 	share := filepath.Join(home.dir, "data", "lake")
 	if home.lake != "" {
 		share = home.lake
@@ -122,13 +123,16 @@ func storm(t *testing.T, broker string, long time.Duration) {
 		alarm.send(home, tag, max(long/300, 100*time.Millisecond), stop)
 	}()
 	want, msgs := named(tag, s.rnd)
-	for end := time.Now().Add(long); time.Now().Before(end); {
-		n := min(len(msgs), 10+s.rnd.IntN(30))
-		home.deliver(t, msgs[:n])
-		msgs = msgs[n:]
+	for end := time.Now().Add(long); time.Now().Before(end) || len(s.first) > 0; { // on a slow machine few steps fit, but each kind is there
+		if n := min(len(msgs), 10+s.rnd.IntN(30)); n > 0 {
+			home.deliver(t, msgs[:n])
+			msgs = msgs[n:]
+		}
 		s.step()
 	}
-	home.deliver(t, msgs)
+	if len(msgs) > 0 {
+		home.deliver(t, msgs)
+	}
 	s.wake()
 	close(stop)
 	<-done
@@ -150,13 +154,19 @@ func storm(t *testing.T, broker string, long time.Duration) {
 func (s *squall) step() {
 	o := s.others[s.rnd.IntN(len(s.others))]
 	what := []string{"kill", "kill", "stop", "sleep"}[s.rnd.IntN(4)]
-	s.did[what]++
+	if len(s.first) > 0 {
+		what, s.first = s.first[0], s.first[1:]
+		if o == s.asleep {
+			s.wake()
+		}
+	}
 	switch {
 	case what == "sleep": // longer than its session at times: others take its partitions, and it writes on when it wakes
 		s.wake()
 		s.asleep = o
 		s.signal(o, syscall.SIGSTOP)
 	case o == s.asleep:
+		what = "wake"
 		s.wake()
 	case what == "kill":
 		o.kill()
@@ -168,6 +178,7 @@ func (s *squall) step() {
 		}
 		o.up(s.t)
 	}
+	s.did[what]++
 	time.Sleep(time.Duration(s.rnd.IntN(2500)) * time.Millisecond)
 }
 
@@ -232,7 +243,7 @@ func (a *alarms) send(h *instance, tag string, pause time.Duration, stop <-chan 
 	}
 }
 
-// told wants one episode for each user and each request.
+// told wants one episode for each user and each request. Whoever slept, or was too slow for its session, may say again what was said.
 func (s *squall) told(tag string, a *alarms) {
 	want := map[string]map[string]bool{tag + "-single": a.ids, tag + "-window": a.users}
 	var episodes map[string]map[string]map[string]int
@@ -254,9 +265,6 @@ func (s *squall) told(tag string, a *alarms) {
 			for _, n := range ids {
 				again += n - 1
 			}
-		}
-		if again > 0 && s.did["sleep"] == 0 {
-			s.t.Errorf("%s: %d records say what was said before, though nobody slept", name, again)
 		}
 		s.t.Logf("%s: %d fired, %d records say so again", name, len(keys), again)
 	}

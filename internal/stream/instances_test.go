@@ -1,0 +1,69 @@
+package stream
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// While an instance starts, the owner writes two newer snapshots and shortens the journal below the one that was restored.
+func TestStartWhileTheJournalIsShortened(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		dir, cfg := t.TempDir(), quick()
+		a := w.begin(cfg, dir, true)
+		more := func(from int) {
+			w.put(requests0, many(time.Now(), from, 100)...)
+			a.counts(uint64(from + 100))
+			a.call(func() { a.lane.snapshot(true) })
+		}
+		more(0)
+		late := newLane(0, &a.Service.cfg, slog.New(slog.DiscardHandler), a.Service.metrics)
+		late.journalID, late.dir = "j1", snapshotDir(dir, 0)
+		looks := 0
+		_, err := restoreAll([]*lane{late}, func() (bounds, error) {
+			if looks++; looks == 1 {
+				more(100)
+				cut := int64(0)
+				a.call(func() { cut = a.lane.journal.next })
+				more(200)
+				w.journal.change(func() { w.journal.start = cut })
+			}
+			return bounds{event.TopicPanes: {0: w.journal.bounds()}}, nil
+		})
+		if err != nil || looks != 2 {
+			t.Fatalf("%d looks at the journal, %v", looks, err)
+		}
+		unread, _ := w.journal.read(late.journal.next)
+		if err := late.follow(unread); err != nil {
+			t.Fatal(err)
+		}
+		if c := late.journal.chains[requests0]; c.Tally.Records != 300 || c.Lost != 0 || c.adrift {
+			t.Errorf("%+v, want 300 records and nothing lost", c)
+		}
+		a.stop()
+	})
+}
+
+// A journal that no snapshot reaches is torn, and that takes no more than one more try.
+func TestStartBehindATornJournal(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		dir := t.TempDir()
+		a := w.begin(quick(), dir, true)
+		w.put(requests0, many(time.Now(), 0, 100)...)
+		a.counts(100)
+		a.stop()
+		late := newLane(0, &a.Service.cfg, slog.New(slog.DiscardHandler), a.Service.metrics)
+		late.journalID, late.dir = "j1", snapshotDir(dir, 0)
+		looks := 0
+		_, err := restoreAll([]*lane{late}, func() (bounds, error) {
+			looks++
+			return bounds{event.TopicPanes: {0: bus.Range{Start: 1000, End: 1000}}}, nil
+		})
+		if c := late.journal.chains[requests0]; err != nil || looks != 1 || !c.adrift || late.journal.next != 1000 {
+			t.Errorf("%+v at %d after %d looks, %v", c, late.journal.next, looks, err)
+		}
+	})
+}
