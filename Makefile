@@ -10,10 +10,11 @@ export CGO_ENABLED = 0
 rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto golang.org/x/text codeberg.org github.com/jackc \
 	github.com/prometheus github.com/spf13 github.com/andybalholm github.com/tinylib go.yaml.in github.com/antlr4-go \
 	math/big reflect net/http $(addprefix cel.dev/cel-go/,parser checker cel common/ast common/cost common/decls common/env common/stdlib) \
-	crypto/tls crypto/x509 encoding/asn1 encoding/xml image mime \
-	$(addprefix github.com/hxp-enterprise/hxp/,cmd internal/app internal/batch/airflow internal/batch/report internal/batch/retention \
+	crypto/tls crypto/x509 database/sql encoding/asn1 encoding/xml image log mime net/netip net/url regexp text \
+	$(addprefix github.com/hxp-enterprise/hxp/,cmd internal/app internal/batch/airflow internal/batch/cost internal/batch/insight internal/batch/report internal/batch/retention \
 		internal/kit/conf internal/kit/httpx internal/serve/dashboard \
-		internal/alert internal/ingest/registry internal/stream/alerts internal/stream/ruleset)
+		internal/alert internal/event/jsonschema internal/ingest/host internal/ingest/registry internal/ingest/scrape internal/ingest/simulate internal/store \
+		internal/stream/alerts internal/stream/ruleset)
 
 build: ## the one binary, bin/hxp
 	$(GO) build -trimpath $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign=8 -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp

@@ -87,6 +87,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(dagsCommand(), runsCommand(), retentionCommand(), anomaliesCommand(), rulesCommand(), sloCommand(), tapCommand(), schemasCommand())
 	root.AddCommand(alertsCommand(), deadLettersCommand())
 	root.AddCommand(responsesCommand(), forecastCommand(), capacityCommand())
+	root.AddCommand(costsCommand())
 	for _, name := range app.Names {
 		root.AddCommand(serviceCommand(name))
 	}

@@ -103,3 +103,20 @@ func (u *Usage) Decode(src []byte) (rest []byte, err error) {
 	}
 	return r.src, nil
 }
+
+// Take takes away what o counted, which must be a part of u.
+func (u *Usage) Take(o *Usage) {
+	u.Requests -= min(o.Requests, u.Requests)
+	u.Errors -= min(o.Errors, u.Errors)
+	u.Unknown -= min(o.Unknown, u.Unknown)
+	u.Late -= min(o.Late, u.Late)
+	u.Priced -= min(o.Priced, u.Priced)
+	u.Cost -= min(o.Cost, u.Cost)
+	t, p := &u.Tokens, &o.Tokens
+	for _, x := range [...]struct{ of, take *int64 }{{&t.Prompt, &p.Prompt}, {&t.Completion, &p.Completion}, {&t.Total, &p.Total}, {&t.Cached, &p.Cached}, {&t.Reasoning, &p.Reasoning}} {
+		*x.of -= min(*x.take, *x.of)
+	}
+}
+
+// Unpriced returns the number of requests without a cost.
+func (u *Usage) Unpriced() uint64 { return u.Requests - u.Priced }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -46,6 +47,7 @@ type system struct {
 	schemas   *registry.State
 	routes    *route.Table
 	rules     *ruleset.Set
+	prices    *cost.Book
 	store     *store.Store
 	lake      *lake.Lake
 	writer    *lake.Writer
@@ -189,13 +191,14 @@ func (s *system) buildControl(context.Context) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.control, s.routes, s.schemas = c, route.NewTable(), registry.NewState()
+	s.control, s.routes, s.schemas, s.prices = c, route.NewTable(), registry.NewState(), cost.NewBook()
 	s.mu.Lock()
 	s.rules = ruleset.New(s.set.rules)
 	s.mu.Unlock()
 	c.Handle(route.Prefix, s.routes)
 	c.Handle(registry.Prefix, s.schemas)
 	c.Handle(ruleset.Prefix, s.rules)
+	c.Handle(cost.Prefix, s.prices)
 	return c, nil
 }
 
@@ -222,7 +225,7 @@ func (s *system) buildLake(ctx context.Context) (run.Service, error) {
 	cfg := s.set.lake
 	cfg.Future = s.set.stream.Future
 	w := lake.NewWriter(cfg, l, s.bus, s.store, s.log.With("service", "lake"), s.registry(BatchProcessingAPI))
-	w.Schemas = s.records()
+	w.Schemas, w.Prices = s.records(), s.prices
 	s.mu.Lock()
 	s.lake, s.writer = l, w
 	s.mu.Unlock()
@@ -230,7 +233,7 @@ func (s *system) buildLake(ctx context.Context) (run.Service, error) {
 }
 
 func (s *system) buildStream(context.Context) (run.Service, error) {
-	st := stream.New(s.set.stream, s.bus, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: s.registry(EventProcessingAPI), Schemas: s.records(), Rules: s.rules})
+	st := stream.New(s.set.stream, s.bus, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: s.registry(EventProcessingAPI), Schemas: s.records(), Rules: s.rules, Prices: s.prices})
 	s.mu.Lock()
 	s.stream = st
 	s.mu.Unlock()
@@ -255,7 +258,7 @@ func (s *system) buildBatch(context.Context) (run.Service, error) {
 	}
 	b, err := batch.New(s.set.batch, batch.Deps{
 		Hours: s.store, Periods: s.store, Rows: s.store, Runs: s.store, Parts: s.store, Scanner: s.lake, Lake: s.writer, Ends: s.ends,
-		Reports: s.store, Deliveries: s.store, WebhookAllow: s.set.webhookNets, Incidents: s.incidents, ReportsDir: s.set.reports, Parquet: lake.WriteTable,
+		Reports: s.store, Deliveries: s.store, WebhookAllow: s.set.webhookNets, Incidents: s.incidents, ReportsDir: s.set.reports, Prices: s.prices, Commands: s.control, Parquet: lake.WriteTable,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: s.set.stream.Lateness,
 		Alerts: raised{out}, Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"),
 	})
@@ -367,7 +370,7 @@ func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
 	checks := s.busChecks()
 	checks["windows"], checks["alerts"] = s.checkWindows, s.checkAlerts
 	rules := &ruleset.API{Set: s.rules, Commands: s.control, Timeout: s.set.timeout, Log: s.log.With("service", EventProcessingAPI), Past: &ruleset.Past{
-		Bus: s.bus, Schemas: s.records(), Limits: s.set.ingest.Event, Lateness: s.set.stream.Lateness, Disorder: s.set.stream.Disorder, Future: s.set.stream.Future,
+		Bus: s.bus, Schemas: s.records(), Prices: s.prices, Limits: s.set.ingest.Event, Lateness: s.set.stream.Lateness, Disorder: s.set.stream.Disorder, Future: s.set.stream.Future,
 	}}
 	if s.alert != nil {
 		checks["responses"] = s.alert.Check

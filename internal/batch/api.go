@@ -33,6 +33,10 @@ func (s *Service) Mount(m *httpx.Mux) {
 	s.mountReports(m, limit, cursor)
 	s.mountForecasts(m)
 	s.mountCapacity(m)
+	s.mountPrices(m, limit, cursor)
+	s.mountCosts(m, limit, cursor)
+	s.mountPlans(m)
+	s.mountInsight(m)
 	s.mountRuns(m)
 }
 

@@ -350,6 +350,10 @@ func TestDefaultsAreThoseOfTheTags(t *testing.T) {
 			f := v.Type().Field(i)
 			if f.Type.Kind() == reflect.Struct {
 				walk(v.Field(i))
+			} else if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct { // a list that files alone can write
+				if v.Field(i).Len() > 0 || f.Tag.Get("doc") == "" || f.Tag.Get("yaml") == "" {
+					t.Errorf("%s: %v, tag %q", f.Name, v.Field(i), f.Tag)
+				}
 			} else if got := written(v.Field(i)); got != f.Tag.Get("default") || f.Tag.Get("doc") == "" || f.Tag.Get("yaml") == "" || (f.Tag.Get("env") == "") != (v.Type() == reflect.TypeFor[Policy]() || v.Type() == reflect.TypeFor[Routing]()) {
 				t.Errorf("%s: default %q, tag %q", f.Name, got, f.Tag)
 			}

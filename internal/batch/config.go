@@ -13,13 +13,15 @@ import (
 
 // Config is what operators set of the batch room, under the names of batch-processing-api.yaml.
 type Config struct {
-	Processing  Processing  `yaml:"batch_processing" doc:"when batch work runs, and for how long"`
-	Aggregation Aggregation `yaml:"data_aggregation" doc:"which periods are aggregated"`
-	Reports     Reporting   `yaml:"report_generation" doc:"which reports are made"`
-	ReportsDir  string      `yaml:"reports" env:"REPORT_GENERATION_PATH" doc:"folder of the reports; reports in the data folder when empty"`
-	Mail        Mail        `yaml:"mail" doc:"the mail server, and who gets every report"`
-	Routes      Routing     `yaml:"report_distribution" doc:"who else gets which report, how and when"`
-	Capacity    Planning    `yaml:"capacity_analysis" doc:"what is learnt of capacity"`
+	Processing   Processing   `yaml:"batch_processing" doc:"when batch work runs, and for how long"`
+	Aggregation  Aggregation  `yaml:"data_aggregation" doc:"which periods are aggregated"`
+	Reports      Reporting    `yaml:"report_generation" doc:"which reports are made"`
+	ReportsDir   string       `yaml:"reports" env:"REPORT_GENERATION_PATH" doc:"folder of the reports; reports in the data folder when empty"`
+	Mail         Mail         `yaml:"mail" doc:"the mail server, and who gets every report"`
+	Routes       Routing      `yaml:"report_distribution" doc:"who else gets which report, how and when"`
+	Capacity     Planning     `yaml:"capacity_analysis" doc:"what is learnt of capacity"`
+	Costs        Costing      `yaml:"costs" doc:"what requests cost"`
+	Intelligence Intelligence `yaml:"business_intelligence" doc:"which findings are made"`
 }
 
 // Processing says when and how batch work runs. Crons are in the time zone that is set, UTC by default.
@@ -85,10 +87,12 @@ func Defaults() Config {
 			Timezone: "UTC", Policies: Policies{defaultPolicy(), defaultPolicy(), defaultPolicy(), defaultPolicy()},
 			Timeout: 3600, Retries: 3, RetryDelay: 300, Workers: 2, MemoryMB: 256, PartRows: 20_000_000,
 		},
-		Aggregation: Aggregation{Enabled: true, Intervals: Intervals{Hourly: true, Daily: true, Weekly: true, Monthly: true}, Metrics: slices.Clone(columnGroups)},
-		Reports:     reportingDefaults(),
-		Mail:        mailDefaults(),
-		Capacity:    planningDefaults(),
+		Aggregation:  Aggregation{Enabled: true, Intervals: Intervals{Hourly: true, Daily: true, Weekly: true, Monthly: true}, Metrics: slices.Clone(columnGroups)},
+		Reports:      reportingDefaults(),
+		Mail:         mailDefaults(),
+		Capacity:     planningDefaults(),
+		Costs:        costingDefaults(),
+		Intelligence: intelligenceDefaults(),
 	}
 }
 
@@ -136,7 +140,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("data_aggregation.metrics[%d]: %q is not one of %s", i, name, strings.Join(columnGroups, ", ")))
 		}
 	}
-	errs = append(errs, c.Reports.validate(), c.Mail.validate(), c.Routes.validate(), c.Capacity.validate())
+	errs = append(errs, c.Reports.validate(), c.Mail.validate(), c.Routes.validate(), c.Capacity.validate(), c.Costs.validate(), c.Intelligence.validate())
 	return errors.Join(errs...)
 }
 

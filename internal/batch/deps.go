@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
@@ -154,6 +155,12 @@ type Lake interface {
 	Wait(ctx context.Context, until map[string]map[int32]int64) error
 }
 
+// Commands is the log by which all instances learn of a change, here the control log.
+type Commands interface {
+	Append(ctx context.Context, key string, value []byte) (offset int64, err error)
+	WaitFor(ctx context.Context, offset int64) error
+}
+
 // Ends returns the present end offsets of the input topics, by topic and partition: everything acknowledged lies before them.
 type Ends func(ctx context.Context) (map[string]map[int32]int64, error)
 
@@ -169,7 +176,10 @@ type Deps struct {
 	Ends    Ends
 	// Parquet writes a Parquet file: rows are values of the struct type row. An error of rows comes back.
 	Parquet func(w io.Writer, row reflect.Type, rows iter.Seq2[any, error]) error
-	Reports ReportStore
+	// Prices is the price book; Commands takes what is put into it. Without them there are no prices, and none can be put.
+	Prices   *cost.Book
+	Commands Commands
+	Reports  ReportStore
 	// Deliveries are the reports on their way.
 	Deliveries DeliveryStore
 	// WebhookAllow are the private networks that webhooks of reports may reach.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/store"
 )
@@ -34,6 +35,7 @@ type world struct {
 	ends      map[string]map[int32]int64   // of the topics
 	endsErr   error
 
+	prices     priceLog
 	reports    *reportShelf
 	reportsDir string // "" = made with the first service
 }
@@ -62,6 +64,7 @@ type savedHour struct {
 func newWorld() *world {
 	w := &world{hours: map[int64]*worldHour{}, periods: map[claim]*worldPeriod{}, lake: memLake{}, moved: make(chan struct{}), position: map[string]map[int32]int64{}}
 	w.reports = newShelf()
+	w.prices.book = cost.NewBook()
 	return w
 }
 
@@ -326,3 +329,20 @@ func (w *world) saved(hour int64) (out []savedHour) {
 	}
 	return out
 }
+
+// priceLog is a control log that is applied at once.
+type priceLog struct {
+	book *cost.Book
+	fail bool
+	next int64
+}
+
+func (l *priceLog) Append(_ context.Context, key string, value []byte) (int64, error) {
+	if l.fail {
+		return 0, errors.New("no broker is there")
+	}
+	l.next++
+	return l.next, l.book.Apply(key, value, l.next)
+}
+
+func (l *priceLog) WaitFor(context.Context, int64) error { return nil }

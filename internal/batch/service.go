@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 )
 
 // Service runs the batch work of one process. Make it with New, serve its Handler, and Run it once.
@@ -74,6 +75,9 @@ func New(cfg Config, d Deps) (*Service, error) {
 	}
 	if d.Now == nil {
 		d.Now = time.Now
+	}
+	if d.Prices == nil {
+		d.Prices = cost.NewBook()
 	}
 	if d.Machine == "" {
 		d.Machine, _ = os.Hostname() // not known is fine

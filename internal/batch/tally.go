@@ -169,17 +169,21 @@ func (t *tally) addEvent(g *grouping, value string, e *event.Event, late bool) e
 }
 
 // choose returns the rows of a block that count.
-func (t *tally) choose(s *source, b *event.LakeBlock) ([]int32, error) {
-	if err := cmp.Or(s.checkOffsets(b), t.w.checkTimes(b)); err != nil {
-		return nil, err
+func (t *tally) choose(s *source, b *event.LakeBlock) (rows []int32, err error) {
+	t.keep, err = t.w.choose(s, b, t.keep[:0])
+	return t.keep, err
+}
+
+// choose appends the rows of a block that count to keep.
+func (w *work) choose(s *source, b *event.LakeBlock, keep []int32) ([]int32, error) {
+	if err := cmp.Or(s.checkOffsets(b), w.checkTimes(b)); err != nil {
+		return keep, err
 	}
-	t.keep = t.keep[:0]
-	if t.w.losers.touches(s.chain, s.From, s.To) {
-		t.keep = t.w.losers.without(s.chain, b.Column(event.LakeOffset), b.Rows, t.keep)
-		return t.keep, nil
+	if w.losers.touches(s.chain, s.From, s.To) {
+		return w.losers.without(s.chain, b.Column(event.LakeOffset), b.Rows, keep), nil
 	}
 	for i := range b.Rows {
-		t.keep = append(t.keep, int32(i))
+		keep = append(keep, int32(i))
 	}
-	return t.keep, nil
+	return keep, nil
 }

@@ -39,6 +39,8 @@ type Writer struct {
 
 	// Schemas, when set, reads records that were written with a schema of the registry; others are skipped. Set it before Run.
 	Schemas Schemas
+	// Prices, when set, rates requests that bring no cost. Set it before Run.
+	Prices event.Prices
 }
 
 // Schemas reads records that were written with a schema of the registry.

@@ -325,6 +325,9 @@ func (s *session) add(l *lane, m *bus.Message) {
 		s.metrics.skipped.WithLabelValues(l.tp.Topic, event.CodeFuture).Inc()
 		return
 	}
+	if s.Prices != nil {
+		s.Prices.Rate(e, ingested)
+	}
 	r := l.rows[e.Kind]
 	if r == nil {
 		if free := s.free[e.Kind]; len(free) > 0 {

@@ -74,6 +74,9 @@ func (f *folder) read(m *bus.Message, r *reading) {
 		r.bad = &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "the event is stamped more than " + f.cfg.Future.String() + " ahead of the broker's clock"}
 		return
 	}
+	if f.prices != nil {
+		f.prices.Rate(e, r.broker)
+	}
 	if r.named {
 		r.identity = e.Identity()
 	}

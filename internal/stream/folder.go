@@ -20,6 +20,7 @@ type folder struct {
 	ev      *event.Event
 	filter  *filter
 	names   *names
+	prices  event.Prices        // nil = none
 	joins   *joins              // nil = its events are not joined
 	rules   func() *rule.Folder // of its lane; nil = no rules look at its events
 

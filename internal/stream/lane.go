@@ -9,6 +9,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
@@ -27,6 +28,7 @@ type lane struct {
 	seek      func(source, int64) // asks the input reader to go on from an offset
 	unread    func(source)        // asks it to read a partition no more
 	schemas   Schemas             // nil = none
+	prices    event.Prices        // nil = none
 
 	input   chan inputBatch
 	inbox   atomic.Int32            // of input: batches that are not yet taken in

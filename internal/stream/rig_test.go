@@ -123,6 +123,7 @@ type world struct {
 	inputs  map[source]*memLog
 	joined  *memLog // hxp-correlations; nil = nothing is joined
 	away    *memLog // what goes to hxp-joins for other lanes
+	prices  event.Prices
 }
 
 // SendAsync makes the world the sender of a lane.
@@ -247,6 +248,7 @@ func (w *world) begin(cfg Config, dir string, owner bool) *rig {
 	})
 	l := r.lane
 	l.journalID, l.dir, l.units, l.side, l.snapshots = "j1", snapshotDir(dir, 0), r.sends, w.side, snapshots
+	l.prices = w.prices
 	l.unread = func(source) {} // what comes for nobody is passed over
 	if w.joined != nil {
 		var program [16]byte

@@ -23,8 +23,9 @@ type Options struct {
 	StateDir string // folder whose _state/panes holds the snapshots
 	Log      *slog.Logger
 	Registry *telemetry.Registry
-	Schemas  Schemas // nil = records that were written with a schema go to the dead letters
-	Rules    Rules   // nil = none
+	Schemas  Schemas      // nil = records that were written with a schema go to the dead letters
+	Rules    Rules        // nil = none
+	Prices   event.Prices // nil = requests that bring no cost have none
 }
 
 // Rules are the rules that count.

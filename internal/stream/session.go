@@ -105,7 +105,7 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
 		l.joins = newJoins(p, n.layout.joinNumbers(), n.layout.joined, newProgram(), &n.cfg, n.log)
 		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
-		l.unread = n.input.leave
+		l.unread, l.prices = n.input.leave, n.opts.Prices
 		l.judge, l.arrived = n.judge, n.arrived
 		n.lanes = append(n.lanes, l)
 	}

@@ -72,3 +72,6 @@ func harmless(s string) string {
 	}
 	return s
 }
+
+// Text writes a text of a stranger as a cell of a CSV file.
+func Text(s string) string { return harmless(s) }

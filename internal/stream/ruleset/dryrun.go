@@ -32,6 +32,7 @@ const (
 type Past struct {
 	Bus      *bus.Bus
 	Schemas  Schemas       // nil = records that were written with a schema are passed over
+	Prices   event.Prices  // nil = requests that bring no cost have none
 	Limits   event.Limits  // of an event
 	Lateness time.Duration // events later than this behind the watermark cause no alert
 	Disorder time.Duration
@@ -276,6 +277,9 @@ func (r *run) fold(into *rule.Partials, p *part, m *bus.Message) {
 	e := &r.ev
 	named := e.ID != ""
 	e.Complete(p.source, m.Partition, m.Offset, broker)
+	if r.Prices != nil {
+		r.Prices.Rate(e, broker)
+	}
 	late := p.watermark != noWatermark && e.Time < p.watermark-r.Lateness.Microseconds()
 	switch id := e.Identity(); {
 	case e.Time > broker+r.Future.Microseconds():

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hxp-enterprise/hxp/internal/app"
+)
+
+func costsCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "costs", Short: "What requests cost, and what they would have cost", Args: noArgs,
+		Example: "  hxp costs show --by model,tenant\n  hxp costs prices put prices.json\n  hxp costs whatif --move 30%:big:small",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	for _, c := range []*cobra.Command{costsShow(), costsExport(), costsWhatIf(), costsOwn(), costsBudgets()} {
+		configFlags(c.Flags())
+		cmd.AddCommand(c)
+	}
+	cmd.AddCommand(costsPrices())
+	return cmd
+}
+
+// costQuery reads the flags of a time and a grouping.
+func costQuery(cmd *cobra.Command) (q app.CostQuery, err error) {
+	for name, to := range map[string]*time.Time{"from": &q.From, "to": &q.To} {
+		if err := periodFlag(cmd, name, to); err != nil {
+			return q, usage(err)
+		}
+	}
+	if by, _ := cmd.Flags().GetString("by"); by != "" {
+		q.By = strings.Split(by, ",")
+	}
+	return q, nil
+}
+
+func timeFlags(cmd *cobra.Command) {
+	cmd.Flags().String("from", "", "start, RFC 3339 or a date (UTC); the first of the month when not given")
+	cmd.Flags().String("to", "", "end, exclusive; now when not given")
+}
+
+func costsShow() *cobra.Command {
+	cmd := &cobra.Command{Use: "show", Short: "Show costs, the dearest first", Args: noArgs, Example: "  hxp costs show\n  hxp costs show --by model,day --from 2026-03-01 --to 2026-03-08\n  hxp costs show --by tenant --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q, err := costQuery(cmd)
+			if err != nil {
+				return err
+			}
+			if q.Limit, _ = cmd.Flags().GetInt("limit"); q.Limit < 1 || q.Limit > 1000 {
+				return usage(fmt.Errorf("--limit %d: give 1 to 1000", q.Limit))
+			}
+			api, err := batchAPI(cmd)
+			if err != nil {
+				return err
+			}
+			c, err := api.Costs(cmd.Context(), q)
+			if err != nil {
+				return err
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				return printJSON(cmd, c)
+			}
+			return costTable(cmd, q.By, &c)
+		}}
+	timeFlags(cmd)
+	cmd.Flags().String("by", "model", "up to four of model, tenant, user_id, key, feature, endpoint, operation, session_id, hour, day, month")
+	cmd.Flags().Int("limit", 50, "lines, 1 to 1000")
+	cmd.Flags().Bool("json", false, "as JSON")
+	return cmd
+}
+
+func costTable(cmd *cobra.Command, by []string, c *app.Costs) error {
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, strings.ToUpper(strings.Join(append(append([]string{}, by...), "cost usd", "requests", "unpriced", "tokens"), "\t")))
+	line := func(key []string, l *app.CostLine) {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\n", strings.Join(key, "\t"), dollars(l.CostUSD), l.Requests, l.Unpriced, l.Tokens.Total)
+	}
+	for i := range c.Groups {
+		key := make([]string, len(by))
+		for n, part := range by {
+			if key[n] = "-"; c.Groups[i].Key[part] != nil {
+				key[n] = *c.Groups[i].Key[part]
+			}
+		}
+		line(key, &c.Groups[i].CostLine)
+	}
+	if len(by) > 0 {
+		line(append([]string{"total"}, make([]string, len(by)-1)...), &c.Total)
+	} else {
+		line(nil, &c.Total)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if c.Next != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "hxp: there are more lines; --limit shows up to 1000, hxp costs export all of them")
+	}
+	return nil
+}
+
+// dollars writes an amount, and a dash for one that nobody knows.
+func dollars(u *app.USD) string {
+	if u == nil {
+		return "-"
+	}
+	return u.String()
+}
+
+func costsExport() *cobra.Command {
+	cmd := &cobra.Command{Use: "export", Short: "Write costs to a file, as CSV or FOCUS 1.2", Args: noArgs, Example: "  hxp costs export --by model,tenant -o costs.csv\n  hxp costs export --format focus --from 2026-03-01 --to 2026-04-01 -o focus.csv",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q, err := costQuery(cmd)
+			if err != nil {
+				return err
+			}
+			format, _ := cmd.Flags().GetString("format")
+			if format != "csv" && format != "focus" {
+				return usage(fmt.Errorf("--format %q: write csv or focus", format))
+			}
+			if format == "focus" {
+				q.By = nil // it has its own
+			}
+			api, err := batchAPI(cmd)
+			if err != nil {
+				return err
+			}
+			text, err := api.CostFile(cmd.Context(), q, format)
+			if err != nil {
+				return err
+			}
+			if to, _ := cmd.Flags().GetString("output"); to != "-" {
+				return os.WriteFile(to, text, 0o644)
+			}
+			_, err = cmd.OutOrStdout().Write(text)
+			return err
+		}}
+	timeFlags(cmd)
+	cmd.Flags().String("by", "model", "as in hxp costs show; not for focus")
+	cmd.Flags().String("format", "csv", "csv or focus")
+	cmd.Flags().StringP("output", "o", "-", "file; - for standard output")
+	return cmd
+}
+
+func costsWhatIf() *cobra.Command {
+	cmd := &cobra.Command{Use: "whatif --move SHARE:FROM:TO", Short: "Tell what costs would have been on other models", Args: noArgs,
+		Long:    "Tells what costs would have been, had another model served a share of the requests. The other costs what the price book says of it now,\nelse what its own requests of that time have cost; either is assumed to take as many tokens.",
+		Example: "  hxp costs whatif --move 30%:big:small\n  hxp costs whatif --move 1:gpt-4o:own-llama --move 0.5:other:own-llama --from 2026-03-01 --to 2026-04-01 --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q, err := costQuery(cmd)
+			if err != nil {
+				return err
+			}
+			texts, _ := cmd.Flags().GetStringArray("move")
+			if len(texts) == 0 {
+				return usage(fmt.Errorf("%s: give at least one --move SHARE:FROM:TO, such as 30%%:big:small", cmd.CommandPath()))
+			}
+			var moves []app.Move
+			for _, text := range texts {
+				m, err := app.ParseMove(text)
+				if err == nil && (m.From == "" || m.To == "") {
+					err = errors.New("a model has no name")
+				}
+				if err != nil {
+					return usage(fmt.Errorf("--move %q: %w; write SHARE:FROM:TO, such as 30%%:big:small", text, err))
+				}
+				moves = append(moves, m)
+			}
+			api, err := batchAPI(cmd)
+			if err != nil {
+				return err
+			}
+			a, err := api.WhatIf(cmd.Context(), q.From, q.To, moves)
+			if err != nil {
+				return err
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				return printJSON(cmd, a)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+			fmt.Fprintln(w, "FROM\tTO\tREQUESTS\tCOST USD\tWOULD COST\tSAVING\tA MONTH\tBY")
+			for _, m := range a.Moves {
+				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", m.From, m.To, m.Requests, m.Before, m.After, m.Saving, m.Month, m.Basis)
+			}
+			fmt.Fprintf(w, "total\t\t\t%s\t%s\t%s\t%s\t\n", a.Before, a.After, a.Saving, a.Month)
+			return w.Flush()
+		}}
+	timeFlags(cmd)
+	cmd.Flags().StringArray("move", nil, "SHARE:FROM:TO; may be given several times")
+	cmd.Flags().Bool("json", false, "as JSON")
+	return cmd
+}
+
+func costsOwn() *cobra.Command {
+	cmd := &cobra.Command{Use: "self-hosted", Short: "Show what own GPUs cost", Args: noArgs, Example: "  hxp costs self-hosted --from 2026-03-01 --to 2026-04-01\n  hxp costs self-hosted --json",
+		Long: "Shows what the pools of costs.self_hosted in batch-processing-api.yaml cost: loaded is a model's share of everything, idle hours too;\nmarginal its share of what was in use.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q, err := costQuery(cmd)
+			if err != nil {
+				return err
+			}
+			api, err := batchAPI(cmd)
+			if err != nil {
+				return err
+			}
+			a, err := api.OwnCosts(cmd.Context(), q)
+			if err != nil {
+				return err
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				return printJSON(cmd, a)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+			fmt.Fprintln(w, "POOL\tMODEL\tCOST USD\tUSED\tIDLE\tPER MILLION TOKENS\tMARGINAL")
+			for _, p := range a.Pools {
+				fmt.Fprintf(w, "%s\t\t%s\t%s\t%s\t\t\n", p.Name, p.CostUSD, dollars(p.UsedUSD), dollars(p.IdleUSD))
+				for _, m := range p.Models {
+					fmt.Fprintf(w, "\t%s\t%s\t%s\t\t%s\t%s\n", m.Model, m.LoadedUSD, dollars(m.MarginalUSD), money(m.PerMillion), money(m.Marginal))
+				}
+			}
+			return w.Flush()
+		}}
+	timeFlags(cmd)
+	cmd.Flags().Bool("json", false, "as JSON")
+	return cmd
+}
+
+func money(x *float64) string {
+	if x == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(*x, 'f', 4, 64)
+}
+
+func costsBudgets() *cobra.Command {
+	cmd := &cobra.Command{Use: "budgets", Short: "Show how the budgets of the month stand", Args: noArgs, Example: "  hxp costs budgets\n  hxp costs budgets --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := batchAPI(cmd)
+			if err != nil {
+				return err
+			}
+			all, err := api.Budgets(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				return printJSON(cmd, map[string]any{"budgets": all})
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+			fmt.Fprintln(w, "BUDGET\tSTATE\tUSD\tSPENT\tUSED\tEXPECTED\tSPENT ON")
+			for _, b := range all {
+				on := "-"
+				if b.BreachOn != nil {
+					on = b.BreachOn.Format(time.DateOnly)
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.0f%%\t%s\t%s\n", b.Name, b.State, b.BudgetUSD, b.SpentUSD, b.UsedRatio*100, money(b.ExpectedUSD), on)
+			}
+			return w.Flush()
+		}}
+	cmd.Flags().Bool("json", false, "as JSON")
+	return cmd
+}
+
+func costsPrices() *cobra.Command {
+	cmd := &cobra.Command{Use: "prices", Short: "The price book", Args: noArgs, Example: "  hxp costs prices list\n  hxp costs prices put prices.json\n  hxp costs prices put --effective-from 2026-01-01 model_prices_and_context_window.json",
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	for _, c := range []*cobra.Command{pricesList(), pricesPut()} {
+		configFlags(c.Flags())
+		cmd.AddCommand(c)
+	}
+	return cmd
+}
+
+func pricesList() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List prices, in USD for one token", Args: noArgs, Example: "  hxp costs prices list --model small --history\n  hxp costs prices list --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := batchAPI(cmd)
+			if err != nil {
+				return err
+			}
+			model, _ := cmd.Flags().GetString("model")
+			history, _ := cmd.Flags().GetBool("history")
+			all, err := api.Prices(cmd.Context(), model, history)
+			if err != nil {
+				return err
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				return printJSON(cmd, map[string]any{"prices": all})
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+			fmt.Fprintln(w, "MODEL\tEFFECTIVE FROM\tKNOWN FROM\tINPUT\tOUTPUT\tCACHED")
+			shown := func(v any) string {
+				if v == nil {
+					return "-"
+				}
+				return fmt.Sprint(v)
+			}
+			for _, p := range all {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p["model"], p["effective_from"], shown(p["known_from"]), shown(p["input_cost_per_token"]), shown(p["output_cost_per_token"]), shown(p["cache_read_input_token_cost"]))
+			}
+			return w.Flush()
+		}}
+	cmd.Flags().String("model", "", "of one model alone")
+	cmd.Flags().Bool("history", false, "also what was replaced")
+	cmd.Flags().Bool("json", false, "as JSON")
+	return cmd
+}
+
+func pricesPut() *cobra.Command {
+	cmd := &cobra.Command{Use: "put FILE|-", Short: "Add or replace prices", Args: oneArg("file of prices; - for standard input"),
+		Long:    "Puts the prices of a JSON file, {\"prices\": [{\"model\", \"effective_from\", \"input_cost_per_token\", …}]}, or of LiteLLM's list of prices,\nwhich names no time: --effective-from says from when on they hold. They rate requests that arrive from now on; what a request cost before stays.",
+		Example: "  hxp costs prices put prices.json\n  hxp costs prices put --effective-from 2026-01-01 model_prices_and_context_window.json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var from time.Time
+			if err := periodFlag(cmd, "effective-from", &from); err != nil {
+				return usage(err)
+			}
+			in := cmd.InOrStdin()
+			if args[0] != "-" {
+				f, err := os.Open(args[0])
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				in = f
+			}
+			text, err := io.ReadAll(in)
+			if err != nil {
+				return err
+			}
+			api, err := batchAPI(cmd)
+			if err != nil {
+				return err
+			}
+			p, err := api.PutPrices(cmd.Context(), text, from)
+			if err != nil {
+				return err
+			}
+			for _, warning := range p.Warnings {
+				fmt.Fprintln(cmd.ErrOrStderr(), "hxp: "+warning)
+			}
+			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+				return printJSON(cmd, p)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d prices are new or others\n", p.Changed)
+			return err
+		}}
+	cmd.Flags().String("effective-from", "", "time from which the prices of LiteLLM's list hold, RFC 3339 or a date (UTC)")
+	cmd.Flags().Bool("json", false, "as JSON")
+	return cmd
+}

@@ -1,0 +1,191 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
+)
+
+// USD is an exact amount of money.
+type USD = agg.USD
+
+// CostLine is what some requests cost.
+type CostLine struct {
+	CostUSD  *agg.USD `json:"cost_usd"`
+	Requests uint64   `json:"requests"`
+	Errors   uint64   `json:"errors"`
+	Unpriced uint64   `json:"unpriced_requests"`
+	Tokens   struct {
+		Prompt     int64 `json:"prompt"`
+		Completion int64 `json:"completion"`
+		Total      int64 `json:"total"`
+		Cached     int64 `json:"cached"`
+		Reasoning  int64 `json:"reasoning"`
+	} `json:"tokens"`
+}
+
+// Costs are costs by groups.
+type Costs struct {
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Total  CostLine  `json:"total"`
+	Groups []struct {
+		Key map[string]*string `json:"key"`
+		CostLine
+	} `json:"groups"`
+	Next *string `json:"next_cursor"`
+}
+
+// CostQuery says which costs are asked for.
+type CostQuery struct {
+	From, To time.Time // zero = not said
+	By       []string
+	Limit    int
+}
+
+func (q CostQuery) values() url.Values {
+	v := url.Values{}
+	for name, t := range map[string]time.Time{"from": q.From, "to": q.To} {
+		if !t.IsZero() {
+			v.Set(name, t.Format(time.RFC3339))
+		}
+	}
+	if len(q.By) > 0 {
+		v.Set("group_by", strings.Join(q.By, ","))
+	}
+	return v
+}
+
+// Costs asks what requests cost.
+func (a *Asked) Costs(ctx context.Context, q CostQuery) (c Costs, err error) {
+	v := q.values()
+	v.Set("limit", strconv.Itoa(q.Limit))
+	return c, a.patient().Into(ctx, http.MethodGet, "/costs?"+v.Encode(), nil, &c)
+}
+
+// CostFile is everything as csv or focus.
+func (a *Asked) CostFile(ctx context.Context, q CostQuery, format string) ([]byte, error) {
+	v := q.values()
+	v.Set("format", format)
+	return a.patient().Call(ctx, http.MethodGet, "/costs?"+v.Encode(), nil)
+}
+
+// WhatIfAnswer is what moves would have done.
+type WhatIfAnswer struct {
+	From   time.Time       `json:"from"`
+	To     time.Time       `json:"to"`
+	Moves  []*cost.Outcome `json:"moves"`
+	Before agg.USD         `json:"cost_usd_before"`
+	After  agg.USD         `json:"cost_usd_after"`
+	Saving agg.USD         `json:"saving_usd"`
+	Month  agg.USD         `json:"saving_usd_month"`
+}
+
+// Move is a share of the requests to one model that another would serve.
+type Move = cost.Move
+
+// ParseMove reads SHARE:FROM:TO, such as 30%:big:small.
+func ParseMove(text string) (m Move, err error) {
+	share, models, _ := strings.Cut(text, ":")
+	number, percent := strings.CutSuffix(share, "%")
+	if percent {
+		f, err := strconv.ParseFloat(number, 64)
+		if err != nil {
+			return m, err
+		}
+		number = strconv.FormatFloat(f/100, 'f', 8, 64)
+	}
+	if err := m.Share.UnmarshalJSON([]byte(number)); err != nil {
+		return m, err
+	}
+	if strings.Count(models, ":") != 1 {
+		return m, errors.New("a name with a colon cannot be told from two names; POST /costs/whatif takes it")
+	}
+	m.From, m.To, _ = strings.Cut(models, ":")
+	return m, nil
+}
+
+// WhatIf asks what moves would have done.
+func (a *Asked) WhatIf(ctx context.Context, from, to time.Time, moves []Move) (w WhatIfAnswer, err error) {
+	body := map[string]any{"moves": moves}
+	for name, t := range map[string]time.Time{"from": from, "to": to} {
+		if !t.IsZero() {
+			body[name] = t.Format(time.RFC3339)
+		}
+	}
+	return w, a.patient().Into(ctx, http.MethodPost, "/costs/whatif", body, &w)
+}
+
+// PriceEntry is one price of the book, by LiteLLM's field names.
+type PriceEntry map[string]any
+
+// Prices lists the price book.
+func (a *Asked) Prices(ctx context.Context, model string, history bool) (all []PriceEntry, err error) {
+	for cursor := ""; ; {
+		v := url.Values{"limit": {"1000"}, "history": {strconv.FormatBool(history)}}
+		if model != "" {
+			v.Set("model", model)
+		}
+		if cursor != "" {
+			v.Set("cursor", cursor)
+		}
+		var page struct {
+			Prices []PriceEntry `json:"prices"`
+			Next   *string      `json:"next_cursor"`
+		}
+		if err := a.Into(ctx, http.MethodGet, "/prices?"+v.Encode(), nil, &page); err != nil {
+			return nil, err
+		}
+		if all = append(all, page.Prices...); page.Next == nil {
+			return all, nil
+		}
+		cursor = *page.Next
+	}
+}
+
+// PutAnswer is what putting prices did.
+type PutAnswer struct {
+	Changed  int      `json:"changed"`
+	Warnings []string `json:"warnings"`
+}
+
+// PutPrices puts the prices of a document: {"prices": […]}, or LiteLLM's list, whose prices hold from a time on.
+func (a *Asked) PutPrices(ctx context.Context, text []byte, from time.Time) (p PutAnswer, err error) {
+	doc, err := cost.Read(text, from)
+	if err != nil {
+		return p, err
+	}
+	all, err := json.Marshal(map[string]any{"prices": doc.Prices})
+	if err != nil {
+		return p, err
+	}
+	err = a.Into(ctx, http.MethodPut, "/prices", json.RawMessage(all), &p)
+	p.Warnings = append(doc.Warnings, p.Warnings...)
+	return p, err
+}
+
+// OwnCosts are those of own GPUs, and Budgets how these stand: the answers as they are.
+func (a *Asked) OwnCosts(ctx context.Context, q CostQuery) (own struct {
+	From  time.Time        `json:"from"`
+	To    time.Time        `json:"to"`
+	Total agg.USD          `json:"cost_usd"`
+	Pools []*cost.PoolCost `json:"pools"`
+}, err error) {
+	return own, a.patient().Into(ctx, http.MethodGet, "/costs/self-hosted?"+q.values().Encode(), nil, &own)
+}
+
+// Budgets tells how the budgets of the month stand.
+func (a *Asked) Budgets(ctx context.Context) (all []cost.Standing, err error) {
+	var out struct {
+		Budgets []cost.Standing `json:"budgets"`
+	}
+	return out.Budgets, a.patient().Into(ctx, http.MethodGet, "/costs/budgets", nil, &out)
+}

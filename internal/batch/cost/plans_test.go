@@ -1,0 +1,170 @@
+package cost
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+)
+
+func TestWhatIf(t *testing.T) {
+	from := &agg.Usage{Requests: 10, Priced: 10, Cost: 5_000_000_000, Tokens: agg.Tokens{Prompt: 1_000_000, Completion: 100_000, Total: 1_100_000, Cached: 200_000}}
+	cheap := priceOf(t, `"input_cost_per_token":1e-6,"output_cost_per_token":2e-6,"cache_read_input_token_cost":5e-7`)
+	seen := &agg.Usage{Requests: 4, Priced: 4, Cost: 1_100_000_000, Tokens: agg.Tokens{Total: 1_100_000}}
+	half := Move{From: "a", To: "b", Share: 500_000}
+	for _, tc := range []struct {
+		name        string
+		from, other *agg.Usage
+		to          *Price
+		after       agg.USD
+		basis, bad  string
+	}{
+		{"by its price", from, &agg.Usage{}, cheap, (800_000*1000 + 200_000*500 + 100_000*2000) / 2, "price", ""},
+		{"by what it has cost", from, seen, nil, 1_100_000_000 / 2, "observed", ""},
+		{"nobody knows", from, &agg.Usage{Requests: 1}, nil, 0, "", "nobody knows what b costs"},
+		{"no requests", &agg.Usage{}, seen, cheap, 0, "", "no requests to a"},
+		{"not all priced", &agg.Usage{Requests: 2, Priced: 1}, seen, cheap, 0, "", "1 of 2 requests to a have no price"},
+	} {
+		o, err := WhatIf(half, tc.from, tc.other, tc.to, 360)
+		if tc.bad != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.bad) {
+				t.Errorf("%s: %v", tc.name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tc.name, err)
+			continue
+		}
+		if o.Before != 2_500_000_000 || o.After != tc.after || o.Saving != o.Before-o.After || o.Month != 2*o.Saving || o.Basis != tc.basis || o.Requests != 5 {
+			t.Errorf("%s: %+v", tc.name, o)
+		}
+	}
+	dear, err := WhatIf(half, from, &agg.Usage{}, priceOf(t, `"input_cost_per_token":1e-5,"output_cost_per_token":0`), 720)
+	if err != nil || dear.Saving >= 0 || dear.Month != dear.Saving {
+		t.Errorf("a dearer model: %+v, %v", dear, err)
+	}
+}
+
+func TestShare(t *testing.T) {
+	for text, want := range map[string]Share{"1": 1_000_000, "0.3": 300_000, "1e-6": 1, "0": -1, "1.1": -1, "-1": -1, `"x"`: -1, "null": -1} {
+		var s Share
+		if err := s.UnmarshalJSON([]byte(text)); (err != nil) != (want < 0) || err == nil && s != want {
+			t.Errorf("%s: %d, %v", text, s, err)
+		}
+	}
+	if text, _ := json.Marshal(Share(250_000)); string(text) != "0.25" {
+		t.Errorf("%s", text)
+	}
+}
+
+func TestPoolCost(t *testing.T) {
+	p := Pool{Name: "p", Models: []string{"a", "b"}, GPUs: 8, GPUHourUSD: 2, PowerKW: 10, IdlePowerKW: 4, PUE: 1.5, KWhUSD: 0.2, HostHourUSD: 1, OutputWeight: 4}
+	use := []Use{{Model: "a", Requests: 10, Prompt: 4000, Completion: 1000, PrefillMS: 100, TotalMS: 1000}, {Model: "b", Prompt: 4000, Completion: 0}, {Model: "elsewhere", Prompt: 1e9}}
+	c := p.Cost(10, use, 0.5)
+	// An hour: 16 USD of GPUs, (4 + 6·0.5)·1.5·0.2 = 2.1 USD of power, 1 USD of hosts.
+	if c.CostUSD != 191_000_000_000 || c.CapitalUSD != 160_000_000_000 || c.PowerUSD != 21_000_000_000 || *c.UsedUSD != 95_500_000_000 || *c.IdleUSD != 95_500_000_000 || c.GPUHours != 80 {
+		t.Errorf("%+v", c)
+	}
+	a, b := c.Models[0], c.Models[1]
+	if len(c.Models) != 2 || a.Model != "a" || a.LoadedUSD+b.LoadedUSD != c.CostUSD || *a.MarginalUSD+*b.MarginalUSD != *c.UsedUSD || a.PrefillUSD+a.DecodeUSD != a.LoadedUSD {
+		t.Errorf("%+v", c.Models)
+	}
+	if a.SplitBy != "time" || math.Abs(a.PrefillUSD.Float()/a.LoadedUSD.Float()-0.1) > 1e-9 || b.SplitBy != "weight" || b.DecodeUSD != 0 || b.PerMillionOu != nil {
+		t.Errorf("the split: %+v %+v", a, b)
+	}
+	bought := Pool{Name: "q", Models: []string{"a"}, GPUs: 1, CapexUSD: 87_660, LifeYears: 4, Residual: 0.2, PUE: 1}
+	if c := bought.Cost(1, nil, -1); c.CapitalUSD != 2_000_000_000 || !c.Unused || c.Utilization != nil || c.IdleUSD != nil {
+		t.Errorf("%+v", c)
+	}
+}
+
+// What is shared out adds up, and each gets what is his to less than one.
+func TestDivideAddsUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Int64Range(0, 1e15).Draw(t, "n")
+		weights := rapid.SliceOfN(rapid.Float64Range(0, 1e9), 1, 9).Draw(t, "weights")
+		sum, total := int64(0), 0.0
+		parts := Divide(n, weights)
+		for i, p := range parts {
+			sum += p
+			total += weights[i]
+		}
+		if sum != n {
+			t.Fatalf("%v adds up to %d, not %d", parts, sum, n)
+		}
+		for i, p := range parts {
+			if exact := float64(n) * weights[i] / total; total > 0 && math.Abs(float64(p)-exact) > 1+exact*1e-12 {
+				t.Fatalf("part %d is %d, its due is %v", i, p, exact)
+			}
+		}
+	})
+}
+
+func TestBudget(t *testing.T) {
+	month, today := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 3, 11, 0, 0, 0, 0, time.UTC)
+	b := Budget{Name: "b", USD: 100}
+	flat := func(x float64) []float64 {
+		days := make([]float64, 21)
+		for i := range days {
+			days[i] = x
+		}
+		return days
+	}
+	const usd = 1_000_000_000
+	for _, tc := range []struct {
+		name          string
+		spent, sofar  int64
+		ahead         *Ahead
+		state         string
+		on, earliest  int // day of the month, 0 = none
+		expectedFloor float64
+	}{
+		{"within", 20 * usd, usd, &Ahead{Likely: flat(2), Lo: flat(1), Hi: flat(3)}, "within", 0, 0, 62},
+		{"may", 20 * usd, usd, &Ahead{Likely: flat(2), Lo: flat(1), Hi: flat(5)}, "may_breach", 0, 26, 62},
+		{"will", 20 * usd, usd, &Ahead{Likely: flat(5), Lo: flat(4), Hi: flat(10)}, "will_breach", 26, 18, 125},
+		{"today is dear already", 20 * usd, 70 * usd, &Ahead{Likely: flat(1), Lo: flat(1), Hi: flat(1)}, "will_breach", 21, 21, 110},
+		{"spent", 99 * usd, usd, &Ahead{Likely: flat(1), Lo: flat(1), Hi: flat(1)}, "breached", 0, 0, 120},
+		{"nobody can tell", 20 * usd, usd, nil, "insufficient_data", 0, 0, 0},
+		{"spent, nobody needs to", 120 * usd, usd, nil, "breached", 0, 0, 0},
+	} {
+		s := b.Stand(month, today, tc.spent, tc.sofar, 0, tc.ahead)
+		day := func(d *time.Time) int {
+			if d == nil {
+				return 0
+			}
+			return d.Day()
+		}
+		if s.State != tc.state || day(s.BreachOn) != tc.on || day(s.Earliest) != tc.earliest || (s.ExpectedUSD == nil) != (tc.ahead == nil) || s.ExpectedUSD != nil && *s.ExpectedUSD != tc.expectedFloor {
+			t.Errorf("%s: %+v expected %v", tc.name, s, s.ExpectedUSD)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	good := Pool{Name: "p", Models: []string{"m"}, GPUHourUSD: 1}
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	for _, p := range []Pool{{Models: []string{"m"}, GPUHourUSD: 1}, {Name: "p", GPUHourUSD: 1}, {Name: "p", Models: []string{"m"}}} {
+		if p.Validate() == nil {
+			t.Errorf("%+v is taken", p)
+		}
+	}
+	if CheckPools([]Pool{good, good}) == nil || CheckPools([]Pool{good, {Name: "q", Models: []string{"m"}}}) == nil {
+		t.Error("a model in two pools is taken")
+	}
+	for _, b := range []Budget{{USD: 1}, {Name: "b"}, {Name: "b", USD: 1, Model: "m", Tenant: "t"}} {
+		if b.Validate() == nil {
+			t.Errorf("%+v is taken", b)
+		}
+	}
+	if CheckBudgets([]Budget{{Name: "b"}, {Name: "b"}}) == nil {
+		t.Error("two budgets of one name are taken")
+	}
+}

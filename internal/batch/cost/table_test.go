@@ -1,0 +1,87 @@
+package cost
+
+import (
+	"bytes"
+	"encoding/csv"
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+)
+
+// Lines add up to the total, however many tables they came through and however few are kept apart.
+func TestTableAddsUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sum, want := NewTable([]string{"model", "tenant"}), agg.Usage{}
+		sum.most = rapid.IntRange(1, 8).Draw(t, "most")
+		for range rapid.IntRange(1, 3).Draw(t, "tables") {
+			part := NewTable(sum.By)
+			for range rapid.IntRange(0, 10).Draw(t, "requests") {
+				u := agg.Usage{Requests: 1, Cost: rapid.Int64Range(0, 1e12).Draw(t, "cost"), Priced: 1}
+				part.Add([]string{rapid.StringMatching("[ab]?").Draw(t, "model"), rapid.StringMatching("[xyz]?").Draw(t, "tenant")}, &u)
+				want.Merge(&u)
+			}
+			sum.Merge(part)
+		}
+		got := agg.Usage{}
+		groups := sum.Groups()
+		for i := range groups {
+			got.Merge(&groups[i].Usage)
+		}
+		if got != want || sum.Total != want || len(groups) > sum.most+1 {
+			t.Fatalf("%d groups of %d sum up to %+v, the total is %+v, want %+v", len(groups), sum.most, got, sum.Total, want)
+		}
+	})
+}
+
+func TestFocus(t *testing.T) {
+	table := NewTable(FocusParts)
+	for _, x := range []struct {
+		key  []string
+		cost int64
+		n    uint64
+	}{{[]string{"2026-01-31", "gpt", "acme"}, 1_500_000_001, 1}, {[]string{"2026-02-01", "=evil()", ""}, 7, 1}, {[]string{"2026-02-01", "nobody knows", "acme"}, 0, 0}} {
+		table.Add(x.key, &agg.Usage{Requests: 2, Priced: x.n, Cost: x.cost, Tokens: agg.Tokens{Total: 30}})
+	}
+	var out bytes.Buffer
+	from, to := time.Date(2026, 1, 31, 6, 0, 0, 0, time.UTC), time.Date(2026, 2, 2, 0, 0, 0, 0, time.UTC)
+	if err := WriteFocus(&out, table, from, to, Account{"1", "A", "P", "I"}, func(s string) string { return "'" + s }); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := csv.NewReader(&out).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(lines) != 3 {
+		t.Fatalf("%d lines, want a header and two: what nobody priced has none", len(lines))
+	}
+	first, second := map[string]string{}, map[string]string{}
+	for i, name := range lines[0] {
+		first[name], second[name] = lines[1][i], lines[2][i]
+	}
+	for name, want := range map[string]string{"BilledCost": "1.500000001", "ChargePeriodStart": "2026-01-31T06:00:00Z", "ChargePeriodEnd": "2026-02-01T00:00:00Z", "BillingPeriodStart": "2026-01-01T00:00:00Z",
+		"BillingPeriodEnd": "2026-02-01T00:00:00Z", "SubAccountId": "'acme", "ConsumedQuantity": "30", "x_UnpricedRequests": "1"} {
+		if first[name] != want {
+			t.Errorf("%s is %q, want %q", name, first[name], want)
+		}
+	}
+	if second["BilledCost"] != "0.000000007" || second["ResourceId"] != "'=evil()" {
+		t.Errorf("second line %v", second)
+	}
+	mandatory := map[string]bool{"BilledCost": true, "BillingAccountId": true, "BillingAccountName": true, "BillingCurrency": true, "BillingPeriodEnd": true, "BillingPeriodStart": true, "ChargeCategory": true,
+		"ChargeClass": true, "ChargeDescription": true, "ChargePeriodEnd": true, "ChargePeriodStart": true, "ContractedCost": true, "EffectiveCost": true, "InvoiceIssuerName": true, "ListCost": true,
+		"PricingQuantity": true, "PricingUnit": true, "ProviderName": true, "PublisherName": true, "ServiceCategory": true, "ServiceName": true}
+	for name := range maps.Keys(mandatory) {
+		if !slices.Contains(lines[0], name) {
+			t.Errorf("column %s of FOCUS 1.2 is missing", name)
+		}
+	}
+	if _, err := strconv.ParseFloat(first["ListCost"], 64); err != nil {
+		t.Error(err)
+	}
+}

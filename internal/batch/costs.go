@@ -1,0 +1,377 @@
+package batch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// What requests cost, by what people ask for. Every hour is read from where it is told most cheaply: from its stored cells when they are up
+// to date and kept apart by what is asked for, else from its raw events, each identity once, by the rules of the fold (fold.go). Both are
+// exact, so it does not show which was read. An hour whose raw events have left has its cells alone.
+
+// costParts are what costs can be grouped by.
+var costParts = []string{"model", "tenant", "user_id", "key", "feature", "endpoint", "operation", "session_id", "hour", "day", "month"}
+
+// partField is the field that tells a part; key and feature stand in what the catalogue does not know, the times in the time.
+var partField = map[string]event.Field{"model": event.Model, "tenant": event.Tenant, "user_id": event.UserID, "endpoint": event.Endpoint, "operation": event.Operation, "session_id": event.SessionID}
+
+// Bounds of one question.
+const (
+	maxCostHours = 24 * 400
+	maxCostRows  = 30_000_000 // raw events that are read
+)
+
+// costQuery asks what requests within [from, to) cost, by parts.
+type costQuery struct {
+	from, to time.Time
+	by       []string
+}
+
+// costTable answers a question.
+func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, error) {
+	first := q.from.Truncate(time.Hour).Unix()
+	if hours := (q.to.Unix() - first + 3599) / 3600; hours > maxCostHours {
+		return nil, tooMuch("from", "%d hours; at most %d are read at a time", hours, maxCostHours)
+	}
+	hours, err := s.deps.Hours.HourStates(ctx, first, q.to.Unix()+3599)
+	if err != nil {
+		return nil, err
+	}
+	table, rows := cost.NewTable(q.by), int64(0)
+	for _, h := range hours {
+		if h.Hour >= q.to.Unix() {
+			continue
+		}
+		done, err := s.costOfCells(ctx, q, h, table)
+		if err == nil && !done {
+			err = s.costOfEvents(ctx, q, h.Hour, &rows, table)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return table, nil
+}
+
+func tooMuch(field, format string, args ...any) *agg.Refusal {
+	return &agg.Refusal{Kind: agg.RefusedInvalid, Detail: "the question reads too much at a time", Fields: []agg.FieldFault{{Field: field, Code: "too_much", Detail: fmt.Sprintf(format, args...)}}}
+}
+
+// dimension is the dimension of cells that keeps apart what is asked for; ok is false when none does.
+func (q *costQuery) dimension() (name string, ok bool) {
+	name = agg.ByModel
+	stored := 0
+	for _, part := range q.by {
+		switch part {
+		case agg.ByModel, agg.ByTenant, agg.ByEndpoint:
+			name, stored = part, stored+1
+		case "hour", "day", "month":
+		default:
+			return "", false
+		}
+	}
+	return name, stored <= 1
+}
+
+// whole tells whether an hour lies within what is asked for.
+func (q *costQuery) whole(hour int64) bool { return hour >= q.from.Unix() && hour+3600 <= q.to.Unix() }
+
+// costOfCells adds an hour from its cells; done is false when they do not say it.
+func (s *Service) costOfCells(ctx context.Context, q *costQuery, h event.HourState, table *cost.Table) (done bool, err error) {
+	dimension, ok := q.dimension()
+	if !ok || h.Version != h.Built || !q.whole(h.Hour) {
+		return false, nil
+	}
+	cells, build, err := s.deps.Periods.Cells(ctx, "hourly", h.Hour)
+	if err != nil || build == 0 {
+		return false, err
+	}
+	return true, addCells(q, h.Hour, dimension, cells, table)
+}
+
+// addCells adds the cells of one dimension. What they do not hold of the total are the requests that name no value.
+func addCells(q *costQuery, hour int64, dimension string, cells map[agg.Group][]byte, table *cost.Table) error {
+	rest, named := agg.Usage{}, []agg.Usage{}
+	key := q.timesOf(hour)
+	for g, text := range cells {
+		total := g == agg.Group{Dimension: agg.ByModel, Value: agg.AllModels}
+		if g.Dimension != dimension && !total {
+			continue
+		}
+		var c agg.Cell
+		if _, err := c.Decode(text); err != nil {
+			return fmt.Errorf("the stored cell of %s %q of hour %s is damaged: %w; aggregate its period again", g.Dimension, g.Value, hourName(hour), err)
+		}
+		u := usageOf(&c)
+		if total {
+			rest = u
+			continue
+		}
+		named = append(named, u)
+		if u.Requests > 0 {
+			table.Add(q.named(key, dimension, g.Value), &u)
+		}
+	}
+	for i := range named {
+		rest.Take(&named[i])
+	}
+	if rest.Requests > 0 {
+		table.Add(q.named(key, dimension, ""), &rest)
+	}
+	return nil
+}
+
+func usageOf(c *agg.Cell) agg.Usage {
+	return agg.Usage{Requests: c.Requests, Errors: c.Errors, Unknown: c.Unknown, Tokens: c.Tokens, Cost: c.Cost, Priced: c.Priced} // late is of all events
+}
+
+// timesOf is a key with its parts of time.
+func (q *costQuery) timesOf(hour int64) []string {
+	key := make([]string, len(q.by))
+	at := timeOf(hour)
+	for i, part := range q.by {
+		switch part {
+		case "hour":
+			key[i] = at.Format("2006-01-02T15:00:00Z")
+		case "day":
+			key[i] = at.Format(time.DateOnly)
+		case "month":
+			key[i] = at.Format("2006-01")
+		}
+	}
+	return key
+}
+
+// named is a key with the value of a dimension in its place.
+func (q *costQuery) named(key []string, dimension, value string) []string {
+	key = slices.Clone(key)
+	if i := slices.Index(q.by, dimension); i >= 0 {
+		key[i] = value
+	}
+	return key
+}
+
+// costOfEvents adds an hour from its raw events, and from its base when some have left.
+func (s *Service) costOfEvents(ctx context.Context, q *costQuery, hour int64, rows *int64, table *cost.Table) error {
+	files, base, _, err := s.deps.Hours.HourSnapshot(ctx, hour)
+	if err != nil {
+		return err
+	}
+	if len(base) > 0 && !timeOf(hour).Before(q.from) { // all that is known of them is the hour, so they count at its start
+		if err := addCells(q, hour, q.nearest(), base, table); err != nil {
+			return err
+		}
+	}
+	files = slices.DeleteFunc(slices.Clone(files), func(f event.LakeFile) bool {
+		k, _ := event.KindOfTopic(f.Topic)
+		return k != event.LLMRequest
+	})
+	if len(files) == 0 {
+		return nil
+	}
+	if *rows += rowsOf(files); *rows > maxCostRows {
+		return tooMuch("group_by", "it takes more than %d raw events; ask for a shorter time, or group by one of model, tenant and endpoint (and hour, day, month), which stored hours tell", maxCostRows)
+	}
+	found, err := s.folder.spending(ctx, hour, files, q)
+	if err != nil {
+		return err
+	}
+	for _, t := range found {
+		table.Merge(t.table)
+	}
+	return nil
+}
+
+// nearest is the dimension that tells most of what is asked for.
+func (q *costQuery) nearest() string {
+	for _, part := range q.by {
+		if slices.Contains(agg.Dimensions, part) {
+			return part
+		}
+	}
+	return agg.ByModel
+}
+
+// spender is what one reader adds up. It has one owner.
+type spender struct {
+	w        *work
+	q        *costQuery
+	table    *cost.Table
+	times    []string // parts of the key that the hour tells
+	key      []string
+	keep     []int32
+	requests agg.Requests
+	usage    []agg.Usage
+	extras   map[string]extras
+	ev       event.Event // scratch
+}
+
+// spending adds up the requests of an hour.
+func (f *folder) spending(ctx context.Context, hour int64, files []event.LakeFile, q *costQuery) ([]*spender, error) {
+	w, err := f.begin(ctx, hour, files, whole)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	requests, _ := w.byKind()
+	return forEach(ctx, w, w.units(requests, true), q.columns, func() *spender {
+		return &spender{w: w, q: q, table: cost.NewTable(q.by), times: q.timesOf(hour), key: q.timesOf(hour), extras: map[string]extras{}}
+	}, (*spender).add)
+}
+
+// columns are what the question needs to read.
+func (q *costQuery) columns(event.Kind) event.LakeColumns {
+	c := event.ColumnsOf(event.LakeOffset) | agg.RequestColumns&^event.FieldsOf(event.DurationMS, event.TTFT, event.TPOT, event.UserID, event.SessionID)
+	for _, part := range q.by {
+		if f, ok := partField[part]; ok {
+			c |= event.FieldsOf(f)
+		} else if part == "key" || part == "feature" {
+			c |= event.ColumnsOf(event.LakeMetadata, event.LakeExtra)
+		}
+	}
+	return c
+}
+
+func (p *spender) add(s *source, b *event.LakeBlock) (err error) {
+	if p.keep, err = p.w.choose(s, b, p.keep[:0]); err != nil {
+		return err
+	}
+	p.requests.Prepare(b, p.w.lateness)
+	p.usage = append(p.usage[:0], agg.Usage{})
+	times := b.Column(event.LakeTime)
+	from, to := p.q.from.UnixMicro(), p.q.to.UnixMicro()
+	zero := []int32{0}
+	for _, row := range p.keep {
+		if t := times.Int(int(row)); t < from || t >= to {
+			continue
+		}
+		for i, part := range p.q.by {
+			if p.times[i] == "" {
+				if p.key[i], err = p.value(b, int(row), part); err != nil {
+					return err
+				}
+			}
+		}
+		p.usage[0] = agg.Usage{}
+		p.requests.AddUsage(p.usage, zero, []int32{row})
+		p.table.Add(p.key, &p.usage[0])
+	}
+	return nil
+}
+
+// value is what a row says of a part of the key.
+func (p *spender) value(b *event.LakeBlock, row int, part string) (string, error) {
+	if f, ok := partField[part]; ok {
+		if v := b.Field(f).Text(row); v != agg.AllModels { // as in the fold, nobody stands in place of the total
+			return v, nil
+		}
+		return "", nil
+	}
+	more, err := p.unknown(b, row)
+	meta := p.extrasOf(b.Column(event.LakeMetadata).Text(row))
+	if part == "key" {
+		return firstText(more.KeyAlias, more.Key, meta.KeyAlias, meta.Key), err
+	}
+	return firstText(more.Feature, meta.Feature), err
+}
+
+// unknown are the fields of a row that the catalogue does not know.
+func (p *spender) unknown(b *event.LakeBlock, row int) (extras, error) {
+	text := b.Column(event.LakeExtra)
+	if !text.Has(row) {
+		return extras{}, nil
+	}
+	p.ev.Reset()
+	p.ev.Kind = b.Kind
+	err := b.SplitExtra(text.Text(row), &p.ev)
+	return p.extrasOf(string(p.ev.Extra)), err
+}
+
+func firstText(of ...string) string {
+	for _, s := range of {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// extras are fields that the catalogue does not know and chargeback does: the name of the key that a request was made with, and the
+// feature that it was made for.
+type extras struct {
+	KeyAlias string `json:"key_alias"`
+	Key      string `json:"key"`
+	Feature  string `json:"feature"`
+}
+
+// mostExtras bounds the texts whose fields are remembered: most requests of a source say the same.
+const mostExtras = 10_000
+
+func (p *spender) extrasOf(text string) extras {
+	if !strings.Contains(text, "key") && !strings.Contains(text, "feature") {
+		return extras{}
+	}
+	if x, ok := p.extras[text]; ok {
+		return x
+	}
+	var all map[string]any
+	_ = json.Unmarshal([]byte(text), &all) // what is no object tells nothing
+	x := extras{}
+	for name, to := range map[string]*string{"key_alias": &x.KeyAlias, "key": &x.Key, "feature": &x.Feature} {
+		if s, ok := all[name].(string); ok && !strings.Contains(s, "\x00") && len(s) <= 256 {
+			*to = s
+		}
+	}
+	if len(p.extras) >= mostExtras {
+		clear(p.extras)
+	}
+	p.extras[strings.Clone(text)] = x
+	return x
+}
+
+// costTimes reads from and to of a question; without them it is about the month so far.
+func (s *Service) costTimes(q *query) (from, to time.Time) {
+	from, to = q.time("from"), q.time("to")
+	if to.IsZero() {
+		to = s.now().UTC().Truncate(time.Hour).Add(time.Hour)
+	}
+	if from.IsZero() {
+		from = time.Date(to.Year(), to.Month(), 1, 0, 0, 0, 0, time.UTC)
+		if !from.Before(to) {
+			from = from.AddDate(0, -1, 0)
+		}
+	}
+	if len(q.errs) == 0 && !from.Before(to) {
+		q.bad("to", "out_of_range", "the end does not lie behind the start")
+	}
+	return from, to
+}
+
+// costBy reads what a question is grouped by.
+func costBy(q *query) []string {
+	var by []string
+	for part := range strings.SplitSeq(q.values.Get("group_by"), ",") {
+		part = strings.TrimSpace(part)
+		switch {
+		case part == "" && q.values.Get("group_by") == "":
+		case !slices.Contains(costParts, part):
+			q.bad("group_by", "unknown_value", "%.80q is not one of %s", part, strings.Join(costParts, ", "))
+		case slices.Contains(by, part):
+			q.bad("group_by", "repeated_parameter", "%s stands there twice", part)
+		default:
+			by = append(by, part)
+		}
+	}
+	if len(by) > 4 {
+		q.bad("group_by", "too_many", "%d parts; at most 4", len(by))
+	}
+	return by
+}

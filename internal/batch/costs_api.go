@@ -1,0 +1,154 @@
+package batch
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+// costLine is what some requests cost. CostUSD is that of the priced ones, null when there are none.
+type costLine struct {
+	CostUSD  *agg.USD       `json:"cost_usd"`
+	Requests uint64         `json:"requests"`
+	Errors   uint64         `json:"errors"`
+	Unpriced uint64         `json:"unpriced_requests"`
+	Tokens   agg.TokenStats `json:"tokens"`
+}
+
+func lineOf(u *agg.Usage) costLine {
+	l := costLine{Requests: u.Requests, Errors: u.Errors, Unpriced: u.Unpriced(), Tokens: agg.TokenStats(u.Tokens)}
+	if u.Priced > 0 {
+		l.CostUSD = new(agg.USD(u.Cost))
+	}
+	return l
+}
+
+// costGroup is a line with its key; a part is null where requests do not tell it.
+type costGroup struct {
+	Key map[string]*string `json:"key"`
+	costLine
+}
+
+// costAnswer is the answer of GET /costs.
+type costAnswer struct {
+	From   time.Time   `json:"from"`
+	To     time.Time   `json:"to"`
+	Total  costLine    `json:"total"`
+	Groups []costGroup `json:"groups"`
+	Next   *string     `json:"next_cursor"`
+}
+
+func (s *Service) mountCosts(m *httpx.Mux, limit, cursor httpx.Option) {
+	m.HandleFunc("GET /costs", s.getCosts, httpx.Doc("What requests cost. The groups add up to the total, to the last nano-USD."),
+		httpx.Query("from", "Start, RFC 3339; the first of the month when not given."), httpx.Query("to", "End, exclusive; the end of the running hour when not given."),
+		httpx.Query("group_by", "Up to four of model, tenant, user_id, key, feature, endpoint, operation, session_id, hour, day, month, with commas; one line of everything when not given."),
+		httpx.Query("format", "json, or csv or focus (FOCUS 1.2, as CSV, by day, model and tenant) for everything without pages."), limit, cursor,
+		httpx.Answer("200", "The costs, the dearest group first. cost_usd is that of the priced requests, null when there are none.", costAnswer{}),
+		httpx.AnswerAs("200", "text/csv", ""), httpx.Answer("422", "A parameter cannot be used, or the question reads too much; errors says which."))
+}
+
+func (s *Service) getCosts(w http.ResponseWriter, r *http.Request) {
+	q := &query{values: r.URL.Query()}
+	q.only("from", "to", "group_by", "format", "limit", "cursor")
+	limit, format := q.limit(), q.choice("format", "json", "json", "csv", "focus")
+	ask := &costQuery{by: costBy(q)}
+	ask.from, ask.to = s.costTimes(q)
+	first := 0
+	if text := q.values.Get("cursor"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			q.bad("cursor", "bad_cursor", "take it from next_cursor, unchanged")
+		}
+		first = n
+	}
+	if format == "focus" {
+		if len(ask.by) > 0 {
+			q.bad("group_by", "conflict", "FOCUS has its own columns: leave group_by out")
+		}
+		ask.by = cost.FocusParts
+	}
+	if q.refused(w, r) {
+		return
+	}
+	table, err := s.costTable(r.Context(), ask)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	switch format {
+	case "csv":
+		sendCSV(w, r, "costs.csv", func(out io.Writer) error { return writeCosts(out, table) })
+	case "focus":
+		w.Header().Set("X-Unpriced-Requests", strconv.FormatUint(table.Total.Unpriced(), 10))
+		sendCSV(w, r, "focus.csv", func(out io.Writer) error {
+			return cost.WriteFocus(out, table, ask.from, ask.to, s.cfg.Costs.Account(), report.Text)
+		})
+	default:
+		httpx.JSON(w, http.StatusOK, pageOfCosts(ask, table, first, limit))
+	}
+}
+
+func pageOfCosts(ask *costQuery, table *cost.Table, first, limit int) costAnswer {
+	a := costAnswer{From: ask.from, To: ask.to, Total: lineOf(&table.Total), Groups: []costGroup{}}
+	groups := table.Groups()
+	groups = groups[min(first, len(groups)):]
+	if len(groups) > limit {
+		groups, a.Next = groups[:limit], new(strconv.Itoa(first+limit))
+	}
+	for i := range groups {
+		g := costGroup{Key: map[string]*string{}, costLine: lineOf(&groups[i].Usage)}
+		for n, part := range table.By {
+			if v := groups[i].Key[n]; v != "" {
+				g.Key[part] = &v
+			} else {
+				g.Key[part] = nil
+			}
+		}
+		a.Groups = append(a.Groups, g)
+	}
+	return a
+}
+
+// sendCSV answers with a file. When it fails on the way, the connection is cut: the reader must see that something is missing.
+func sendCSV(w http.ResponseWriter, r *http.Request, name string, write func(io.Writer) error) {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name))
+	if r.Method == http.MethodHead {
+		return
+	}
+	if err := write(w); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// writeCosts writes a header and a line for each group (RFC 4180, CRLF); null is an empty cell, and no text is a formula.
+func writeCosts(w io.Writer, t *cost.Table) error {
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	_ = out.Write(append(append([]string{}, t.By...), "cost_usd", "requests", "errors", "unpriced_requests", "prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")) // Error tells
+	for _, g := range t.Groups() {
+		line := make([]string, len(t.By), len(t.By)+9)
+		for i := range t.By {
+			line[i] = report.Text(g.Key[i])
+		}
+		money := ""
+		if g.Priced > 0 {
+			money = agg.USD(g.Cost).String()
+		}
+		line = append(line, money)
+		for _, n := range [...]uint64{g.Requests, g.Errors, g.Unpriced(), uint64(g.Tokens.Prompt), uint64(g.Tokens.Completion), uint64(g.Tokens.Total), uint64(g.Tokens.Cached), uint64(g.Tokens.Reasoning)} {
+			line = append(line, strconv.FormatUint(n, 10))
+		}
+		_ = out.Write(line)
+	}
+	out.Flush()
+	return out.Error()
+}

@@ -1,0 +1,363 @@
+package batch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
+	"github.com/hxp-enterprise/hxp/internal/batch/insight"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
+)
+
+// Who asked, how often and for how long: from the raw events, since stored hours keep few users apart.
+
+type activitySection struct {
+	Users      int      `json:"users"`
+	DailyUsers *float64 `json:"daily_users"` // median of the days with requests
+	MostUsers  int      `json:"most_users_a_day"`
+	Unnamed    uint64   `json:"requests_without_user"`
+}
+
+// cohort are the users whose first request of the time looked at came in one week.
+type cohort struct {
+	Week     string    `json:"week"` // its first day
+	Users    int       `json:"users"`
+	Retained []float64 `json:"retained"` // share that came in this week, the next, …
+}
+
+type sessionSection struct {
+	Sessions           int      `json:"sessions"`
+	RequestsPerSession *float64 `json:"requests_per_session"` // median
+	OneRequest         *float64 `json:"share_of_one_request"`
+}
+
+type heavyUser struct {
+	User     string   `json:"user_id"`
+	Requests uint64   `json:"requests"`
+	Share    float64  `json:"share_of_requests"`
+	CostUSD  *agg.USD `json:"cost_usd"`
+	Days     int      `json:"active_days"`
+}
+
+// mostHeavy is how many users are named.
+const mostHeavy = 10
+
+// people adds activity, cohorts, sessions, heavy users and satisfaction, where the raw events are not too many to be read.
+func (s *Service) people(ctx context.Context, l *outlook, r *insight.Report, a *insightAnswer) error {
+	table, err := s.costTable(ctx, &costQuery{from: a.From, to: a.To, by: []string{"user_id", "session_id", "day"}})
+	if no, ok := errors.AsType[*agg.Refusal](err); ok {
+		a.Limits = append(a.Limits, insightLimit{"activity, cohorts, sessions, heavy users, satisfaction by latency", no.Fields[0].Detail})
+		return nil
+	} else if err != nil {
+		return err
+	}
+	groups := table.Groups()
+	if slices.ContainsFunc(groups, func(g cost.Group) bool { return g.Key[0] == agg.Others }) {
+		a.Limits = append(a.Limits, insightLimit{"activity, cohorts, sessions, heavy users", fmt.Sprintf("there are more than %d sessions; the rest is counted together", cost.MaxGroups)})
+	}
+	users := usersOf(groups, a.From)
+	a.Sections["activity"] = activityOf(groups, users, l.days)
+	a.Sections["cohorts"] = cohortsOf(users, a.From, l.days)
+	a.Sections["sessions"] = sessionsOf(groups)
+	a.Sections["heavy_users"] = heavyOf(users, table.Total.Requests)
+	return s.contentment(ctx, r, a)
+}
+
+// userDays is what one user did.
+type userDays struct {
+	name  string
+	days  map[int]bool
+	usage agg.Usage
+}
+
+func usersOf(groups []cost.Group, from time.Time) []*userDays {
+	by := map[string]*userDays{}
+	for i := range groups {
+		g := &groups[i]
+		if g.Key[0] == "" || g.Key[0] == agg.Others {
+			continue
+		}
+		u := by[g.Key[0]]
+		if u == nil {
+			u = &userDays{name: g.Key[0], days: map[int]bool{}}
+			by[u.name] = u
+		}
+		u.usage.Merge(&g.Usage)
+		if at, err := time.Parse(time.DateOnly, g.Key[2]); err == nil {
+			u.days[int(at.Sub(from)/(24*time.Hour))] = true
+		}
+	}
+	out := make([]*userDays, 0, len(by))
+	for _, u := range by {
+		out = append(out, u)
+	}
+	sorting.By(out, func(a, b *userDays) int {
+		return cmp.Or(cmp.Compare(b.usage.Requests, a.usage.Requests), strings.Compare(a.name, b.name))
+	})
+	return out
+}
+
+func activityOf(groups []cost.Group, users []*userDays, days int) activitySection {
+	a := activitySection{Users: len(users)}
+	for i := range groups {
+		if groups[i].Key[0] == "" {
+			a.Unnamed += groups[i].Requests
+		}
+	}
+	daily := make([]float64, days)
+	for _, u := range users {
+		for d := range u.days {
+			daily[d]++
+		}
+	}
+	for i, n := range daily {
+		if a.MostUsers = max(a.MostUsers, int(n)); n == 0 {
+			daily[i] = insight.Absent
+		}
+	}
+	a.DailyUsers = insight.Middle(daily)
+	return a
+}
+
+func cohortsOf(users []*userDays, from time.Time, days int) []cohort {
+	weeks := (days + 6) / 7
+	came := make([][]int, weeks) // by week of the first request: how many came in it and the weeks after
+	for _, u := range users {
+		first := weeks
+		in := make([]bool, weeks)
+		for d := range u.days {
+			in[d/7], first = true, min(first, d/7)
+		}
+		if first == weeks {
+			continue
+		}
+		if came[first] == nil {
+			came[first] = make([]int, weeks-first)
+		}
+		for w := first; w < weeks; w++ {
+			if in[w] {
+				came[first][w-first]++
+			}
+		}
+	}
+	out := []cohort{}
+	for w, n := range came {
+		if n == nil {
+			continue
+		}
+		c := cohort{Week: from.AddDate(0, 0, 7*w).Format(time.DateOnly), Users: n[0]}
+		for _, x := range n {
+			c.Retained = append(c.Retained, float64(x)/float64(n[0]))
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func sessionsOf(groups []cost.Group) sessionSection {
+	by := map[string]float64{}
+	for i := range groups {
+		if id := groups[i].Key[1]; id != "" && id != agg.Others {
+			by[id] += float64(groups[i].Requests)
+		}
+	}
+	counts, ones := make([]float64, 0, len(by)), 0.0
+	for _, n := range by {
+		if counts = append(counts, n); n == 1 {
+			ones++
+		}
+	}
+	return sessionSection{len(by), insight.Middle(counts), insight.Mean(ones, float64(len(by)))}
+}
+
+func heavyOf(users []*userDays, requests uint64) []heavyUser {
+	out := []heavyUser{}
+	for _, u := range users[:min(len(users), mostHeavy)] {
+		out = append(out, heavyUser{u.name, u.usage.Requests, float64(u.usage.Requests) / float64(requests), lineOf(&u.usage).CostUSD, len(u.days)})
+	}
+	return out
+}
+
+// latencyBands are the upper ends of the bands of whole requests, in nanoseconds.
+var latencyBands = []struct {
+	name string
+	to   int64
+}{{"below 0.5 s", 5e8}, {"0.5 to 1 s", 1e9}, {"1 to 2 s", 2e9}, {"2 to 5 s", 5e9}, {"5 to 10 s", 1e10}, {"10 s and more", 1 << 62}}
+
+// contentment adds what users think of answers, by how long they took and by model. A judgement counts with its request when both lie in
+// one hour, as almost all do.
+func (s *Service) contentment(ctx context.Context, r *insight.Report, a *insightAnswer) error {
+	c, err := s.judged(ctx, a.From, a.To)
+	if err != nil {
+		return err
+	}
+	models := []insight.Scores{}
+	for _, m := range c.models {
+		if m.N > 0 {
+			models = append(models, m.Scores)
+		}
+	}
+	sorting.By(models, func(a, b insight.Scores) int { return strings.Compare(a.Name, b.Name) })
+	r.Liking(c.bands, models)
+	a.Sections["satisfaction"] = map[string]any{"by_latency": insight.Shown(c.bands), "by_model": insight.Shown(models), "judged": c.judged, "with_their_request": c.matched}
+	return nil
+}
+
+// judged reads what users said of the answers to requests within [from, to).
+func (s *Service) judged(ctx context.Context, from, to time.Time) (*contented, error) {
+	hours, err := s.deps.Hours.HourStates(ctx, from.Unix(), to.Unix())
+	if err != nil {
+		return nil, err
+	}
+	c := &contented{bands: make([]insight.Scores, len(latencyBands)), models: map[string]*judgedModel{}}
+	for i := range latencyBands {
+		c.bands[i].Name = latencyBands[i].name
+	}
+	rows := int64(0)
+	for _, h := range hours {
+		files, _, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
+		if err != nil {
+			return nil, err
+		}
+		if rows += rowsOf(files); rows > maxCostRows {
+			return nil, tooMuch("from", "it takes more than %d raw events; ask for a shorter time", maxCostRows)
+		}
+		if err := s.folder.judgements(ctx, h.Hour, files, c); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// contented is what users said of answers.
+type contented struct {
+	bands           []insight.Scores
+	models          map[string]*judgedModel
+	judged, matched int
+}
+
+// judgedModel is what users said of the answers of one model.
+type judgedModel struct {
+	insight.Scores
+	judged, accepted, priced int
+	cost                     int64 // nano-USD of the priced ones among the judged
+}
+
+// judgement is what a user said of one answer.
+type judgement struct {
+	score    float64
+	scored   bool
+	accepted bool // a thumb up, or a score of 4 or 5 and no thumb down
+}
+
+// mostModels bounds the models that are kept apart; the rest is not judged.
+const mostModels = 1000
+
+// judgements adds those of one hour.
+func (f *folder) judgements(ctx context.Context, hour int64, files []event.LakeFile, c *contented) error {
+	files = slices.DeleteFunc(slices.Clone(files), func(f event.LakeFile) bool {
+		k, _ := event.KindOfTopic(f.Topic)
+		return k != event.LLMRequest && k != event.UserFeedback
+	})
+	if len(files) == 0 {
+		return nil
+	}
+	w, err := f.begin(ctx, hour, files, whole)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	requests, others := w.byKind()
+	said := map[string]judgement{}
+	keep := []int32{}
+	w.folder = &folder{scan: f.scan, readers: 1} // what it writes has one owner
+	nobody := func() struct{} { return struct{}{} }
+	_, err = forEach(ctx, w, w.units(others, true), func(event.Kind) event.LakeColumns {
+		return event.ColumnsOf(event.LakeOffset, event.LakeTime) | event.FieldsOf(event.RequestID, event.SatisfactionScore, event.Thumbs)
+	}, nobody, func(_ struct{}, s *source, b *event.LakeBlock) (err error) {
+		keep, err = w.choose(s, b, keep[:0])
+		id, score, thumbs := b.Field(event.RequestID), b.Field(event.SatisfactionScore), b.Field(event.Thumbs)
+		for _, row := range keep {
+			text, j := id.Text(int(row)), judgement{scored: score.Has(int(row))}
+			thumb := thumbs.Text(int(row))
+			if text == "" || !j.scored && thumb == "" {
+				continue
+			}
+			if j.scored {
+				j.score = score.Floats[row]
+			}
+			j.accepted = thumb == "up" || thumb == "" && j.score >= 4
+			said[strings.Clone(text)] = j
+			c.judged++
+		}
+		return err
+	})
+	if err != nil || len(said) == 0 {
+		return err
+	}
+	_, err = forEach(ctx, w, w.units(requests, true), func(event.Kind) event.LakeColumns {
+		return event.ColumnsOf(event.LakeOffset, event.LakeTime) | event.FieldsOf(event.RequestID, event.DurationMS, event.Model, event.Cost)
+	}, nobody, func(_ struct{}, s *source, b *event.LakeBlock) (err error) {
+		keep, err = w.choose(s, b, keep[:0])
+		id, took, model, price := b.Field(event.RequestID), b.Field(event.DurationMS), b.Field(event.Model), b.Field(event.Cost)
+		for _, row := range keep {
+			j, ok := said[id.Text(int(row))]
+			if !ok {
+				continue
+			}
+			c.matched++
+			if j.scored && took.Has(int(row)) {
+				c.bands[bandOf(took.Ints[row])].Add(j.score)
+			}
+			if m := c.of(model.Text(int(row))); m != nil {
+				m.add(j, price, int(row))
+			}
+		}
+		return err
+	})
+	return err
+}
+
+// bandOf is the band of a duration in nanoseconds.
+func bandOf(took int64) int {
+	for i := range latencyBands {
+		if took < latencyBands[i].to {
+			return i
+		}
+	}
+	return len(latencyBands) - 1
+}
+
+// of is what is known of a model, nil when it is not kept apart.
+func (c *contented) of(model string) *judgedModel {
+	if model == "" {
+		return nil
+	}
+	m := c.models[model]
+	if m == nil && len(c.models) < mostModels {
+		m = &judgedModel{Scores: insight.Scores{Name: strings.Clone(model)}}
+		c.models[m.Name] = m
+	}
+	return m
+}
+
+func (m *judgedModel) add(j judgement, price *event.LakeVector, row int) {
+	m.judged++
+	if j.scored {
+		m.Add(j.score)
+	}
+	if j.accepted {
+		m.accepted++
+	}
+	if price.Has(row) {
+		m.priced++
+		m.cost += price.Ints[row]
+	}
+}
