@@ -153,11 +153,13 @@ func (l *lane) sum(set int, span Span, groups []named, into []*agg.Cell) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ladder := l.ladders[set]
+	known, cells := make([]who, 0, len(groups)), make([]*agg.Cell, 0, len(groups))
 	for i, g := range groups {
-		if w, known := ladder.keys.find(g.values, g.which); known {
-			ladder.sum(span.Start, span.End, w, into[i])
+		if w, is := ladder.keys.find(g.values, g.which); is {
+			known, cells = append(known, w), append(cells, into[i])
 		}
 	}
+	ladder.sums(span.Start, span.End, known, cells)
 }
 
 // keyed is a group with its numbers.

@@ -27,12 +27,11 @@ func (w who) whole() bool { return w&byWhich == 0 }
 
 // keys numbers the groups of a ladder or a folder.
 type keys struct {
-	ids    map[values]who
-	names  []values
-	alone  [2]singles // first values, and second ones
-	parts  [][3]who   // by number: all, first value alone, second alone
-	pairs  bool       // the set has two dimensions
-	summed int        // cells that nodes of the ladder keep beside the facts
+	ids   map[values]who
+	names []values
+	alone [2]singles // first values, and second ones
+	parts [][3]who   // by number: all, first value alone, second alone
+	pairs bool       // the set has two dimensions
 }
 
 // singles numbers the values of one dimension.

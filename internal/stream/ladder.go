@@ -17,6 +17,8 @@ type ladder struct {
 	queues [len(spans)][]*node
 	cells  [len(spans)]int
 	limit  int
+	summed int // cells that nodes keep beside the facts, at most limit
+	looked int // nodes that questions have looked at, once for each group
 }
 
 // keep is how long a resolution is kept after the last arrival, in seconds; the finest last.
@@ -49,10 +51,10 @@ func (l *ladder) reach(start int64, level int, arrived int64, more groups) *node
 		n = &node{start: h}
 		l.hours[h] = n
 	}
-	n.touch(arrived, more, &l.keys)
+	n.touch(arrived, more, l)
 	for n.level < level {
 		n = n.child(start)
-		n.touch(arrived, more, &l.keys)
+		n.touch(arrived, more, l)
 	}
 	if len(n.own) == 0 {
 		l.queues[level] = append(l.queues[level], n)
@@ -60,10 +62,10 @@ func (l *ladder) reach(start int64, level int, arrived int64, more groups) *node
 	return n
 }
 
-func (n *node) touch(now int64, more groups, k *keys) {
+func (n *node) touch(now int64, more groups, l *ladder) {
 	n.arrived = max(n.arrived, now)
 	for i := range more {
-		n.changed(more[i].who, k)
+		n.changed(more[i].who, l)
 	}
 }
 
@@ -92,7 +94,7 @@ func (l *ladder) collapse(n *node) {
 	own, margins := n.own, n.margins
 	n.own, n.margins = nil, nil
 	for i := range own {
-		n.changed(own[i].who, &l.keys)
+		n.changed(own[i].who, l)
 	}
 	if n.level > 0 {
 		above := l.reach(n.start, n.level-1, n.arrived, nil)
@@ -109,7 +111,7 @@ func (l *ladder) prune(root, n *node) {
 		return
 	}
 	if root != n {
-		root.drop(n)
+		root.drop(n, l)
 	}
 	if len(root.own) == 0 && len(root.kids) == 0 {
 		delete(l.hours, root.start)
@@ -117,16 +119,17 @@ func (l *ladder) prune(root, n *node) {
 }
 
 // drop removes gone from below n when it is empty, and tells whether it was there.
-func (n *node) drop(gone *node) bool {
+func (n *node) drop(gone *node, l *ladder) bool {
 	for i, k := range n.kids {
 		if gone.start < k.start || gone.start >= k.end() {
 			continue
 		}
-		if k == gone || k.drop(gone) {
+		if k == gone || k.drop(gone, l) {
 			if len(k.own) == 0 && len(k.kids) == 0 {
 				n.kids = slices.Delete(n.kids, i, i+1)
 			}
 			if len(n.kids) == 0 {
+				l.summed -= len(n.sums)
 				n.sums = nil
 			}
 			return true
@@ -187,23 +190,62 @@ func (l *ladder) sizes(from, to int64, fn func(who, size)) {
 	})
 }
 
-// sum adds what is held of a group within [from, to) to into.
-func (l *ladder) sum(from, to int64, w who, into *agg.Cell) {
+// sums adds what is held of each of some groups within [from, to) to the cell at its place in into. It goes through the nodes group by
+// group, whose sums are mostly there. What is still to do when that has been as much work as there are facts, many groups of much time,
+// is added up from the facts in one pass. So no question costs more than a few looks at each fact.
+func (l *ladder) sums(from, to int64, of []who, into []*agg.Cell) {
+	var nodes []*node
+	facts := 0
 	l.visit(from, to, func(n *node) {
-		if c := n.cell(w, &l.keys); c != nil {
-			into.Merge(c)
-		}
+		nodes = append(nodes, n)
+		n.facts(func(own groups) { facts += len(own) })
 	})
+	enough := l.looked + len(spans)*facts
+	for i, w := range of {
+		if i > 0 && l.looked >= enough {
+			l.pass(nodes, of[i:], into[i:])
+			return
+		}
+		for _, n := range nodes {
+			if c := n.cell(w, l); c != nil {
+				into[i].Merge(c)
+			}
+		}
+	}
+}
+
+// pass adds up facts of some nodes without the sums that these keep.
+func (l *ladder) pass(nodes []*node, of []who, into []*agg.Cell) {
+	asked := make(map[who]*agg.Cell, len(of))
+	for i, w := range of {
+		asked[w] = into[i]
+	}
+	add := func(w who, fact *agg.Cell) {
+		if c := asked[w]; c != nil {
+			c.Merge(fact)
+		}
+	}
+	for _, n := range nodes {
+		n.facts(func(own groups) {
+			l.looked += len(own)
+			for i := range own {
+				add(own[i].who, own[i].cell)
+				for _, w := range l.keys.margins(own[i].who) {
+					add(w, own[i].cell)
+				}
+			}
+		})
+	}
 }
 
 // settle makes the sums over margins of what came lately and is at rest, newest first, so that no question waits for them. It does a
 // bounded piece of work a call.
 func (l *ladder) settle(now int64) {
-	if l.keys.summed > l.limit { // somebody has asked for everything there is
+	if l.summed >= l.limit { // somebody has asked for everything there is
 		for _, n := range l.hours {
 			n.forget()
 		}
-		l.keys.summed = 0
+		l.summed = 0
 	}
 	made := 0
 	for level := finest; level >= 0; level-- {

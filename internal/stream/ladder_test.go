@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"testing"
 
@@ -80,16 +81,77 @@ func (l *ladder) compareSums(t *rapid.T, from, to int64) {
 		have.add(x)
 		sizes[g] = have
 	})
+	var asked []named
+	var of []who
+	var sums, passed []*agg.Cell
 	for g, c := range want {
 		w, known := l.keys.find(g.values, g.which)
-		got := new(agg.Cell)
-		l.sum(from, to, w, got)
-		if !known || !got.Equal(c) {
-			t.Fatalf("[%d,%d) of %v: %d events, want %d, or others of them", from, to, g, got.Events, c.Events)
+		if !known || g.which == 0 && sizes[g] != sizeOf(c) {
+			t.Fatalf("[%d,%d) of %v: known %v, size %v, want %v", from, to, g, known, sizes[g], sizeOf(c))
 		}
-		if g.which == 0 && sizes[g] != sizeOf(c) {
-			t.Fatalf("[%d,%d) of %v: size %v, want %v", from, to, g, sizes[g], sizeOf(c))
+		asked, of, sums, passed = append(asked, g), append(of, w), append(sums, new(agg.Cell)), append(passed, new(agg.Cell))
+	}
+	l.sums(from, to, of, sums)
+	var nodes []*node
+	l.visit(from, to, func(n *node) { nodes = append(nodes, n) })
+	l.pass(nodes, of, passed)
+	for i, g := range asked {
+		if !sums[i].Equal(want[g]) || !passed[i].Equal(want[g]) {
+			t.Fatalf("[%d,%d) of %v: %d events, %d in a pass, want %d, or others of them", from, to, g, sums[i].Events, passed[i].Events, want[g].Events)
 		}
+	}
+	l.wantKept(t)
+}
+
+// wantKept wants as many sums to be kept as the ladder thinks, and no more than it may.
+func (l *ladder) wantKept(t interface{ Fatalf(string, ...any) }) {
+	kept := 0
+	var count func(*node)
+	count = func(n *node) {
+		kept += len(n.sums)
+		for _, k := range n.kids {
+			count(k)
+		}
+	}
+	for _, n := range l.hours {
+		count(n)
+	}
+	if kept != l.summed || kept > l.limit {
+		t.Fatalf("%d sums are kept, %d are known, %d may be", kept, l.summed, l.limit)
+	}
+}
+
+// Whoever asks for hundreds of groups of a year costs a few looks at each fact, and leaves no more behind than there may be.
+func TestWideQuestionLooksAtFactsOnce(t *testing.T) {
+	const hours, models = 9600, 1000
+	l, now := newLadder(30_000, true), int64(1_790_000_000)
+	for i := range int64(hours) {
+		c := new(agg.Cell)
+		c.Add(request(now-i*3600, "m"), false)
+		l.add(now-i*3600, values{fmt.Sprint("m", i%models)}, c, now)
+	}
+	from, to := l.widen(now-hours*3600, now+1)
+	var of []who
+	for i := range models {
+		w, _ := l.keys.find(values{fmt.Sprint("m", i)}, byFirst)
+		of = append(of, w)
+	}
+	for range 3 {
+		before, cells := l.looked, make([]*agg.Cell, len(of))
+		for i := range cells {
+			cells[i] = new(agg.Cell)
+		}
+		l.sums(from, to, of, cells)
+		if looked := l.looked - before; looked > 3*len(spans)*hours {
+			t.Errorf("%d looks for %d facts", looked, hours)
+		}
+		for i, c := range cells {
+			if want := uint64(hours-i+models-1) / models; c.Events != want {
+				t.Fatalf("model %d has %d events, want %d", i, c.Events, want)
+			}
+		}
+		l.wantKept(t)
+		l.settle(now)
 	}
 }
 

@@ -110,17 +110,18 @@ func (n *node) child(t int64) *node {
 	return n.kids[i]
 }
 
-// cell is what n holds of a group, nil when that is nothing. It belongs to n.
-func (n *node) cell(w who, k *keys) *agg.Cell {
+// cell is what n holds of a group, nil when that is nothing. It belongs to n. The sum is kept for the next question while there is room.
+func (n *node) cell(w who, l *ladder) *agg.Cell {
+	l.looked++
 	if len(n.kids) == 0 {
-		return n.held(w, k)
+		return n.held(w, &l.keys)
 	}
 	if c, known := n.sums[w]; known {
 		return c
 	}
-	sum, mine := n.held(w, k), false
+	sum, mine := n.held(w, &l.keys), false
 	for _, kid := range n.kids {
-		c := kid.cell(w, k)
+		c := kid.cell(w, l)
 		switch {
 		case c == nil:
 		case sum == nil:
@@ -132,11 +133,13 @@ func (n *node) cell(w who, k *keys) *agg.Cell {
 			sum.Merge(c)
 		}
 	}
-	if n.sums == nil {
-		n.sums = map[who]*agg.Cell{}
+	if l.summed < l.limit {
+		if n.sums == nil {
+			n.sums = map[who]*agg.Cell{}
+		}
+		n.sums[w] = sum
+		l.summed++
 	}
-	n.sums[w] = sum
-	k.summed++
 	return sum
 }
 
@@ -196,14 +199,16 @@ func (n *node) absorb(own, margins groups) {
 }
 
 // changed leaves out the sums in which a group takes part.
-func (n *node) changed(w who, k *keys) {
+func (n *node) changed(w who, l *ladder) {
 	if len(n.sums) == 0 {
 		return
 	}
+	had := len(n.sums)
 	delete(n.sums, w)
-	for _, m := range k.margins(w) {
+	for _, m := range l.keys.margins(w) {
 		delete(n.sums, m)
 	}
+	l.summed -= had - len(n.sums)
 }
 
 // visit calls fn with the nodes that make up everything within [from, to), whose edges widen has moved so that no coarse node

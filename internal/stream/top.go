@@ -67,16 +67,19 @@ func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
 	if users {
 		s.topUsers(&a, q, spent)
 	} else {
-		s.topKeys(&a, q, metrics[0])
+		s.topKeys(&a, q, metrics[0], limit)
 	}
 	a.Items = a.Items[:min(limit, len(a.Items))]
 	httpx.JSON(w, http.StatusOK, a)
 }
 
-func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric) {
+func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric, limit int) {
 	res := s.about(q.span, q.set)
 	a.Window = windowOf(res.Span, q.widened || res.Widened)
 	q.limit = math.MaxInt32
+	if m.Name == "requests" { // pages are in that order: of the others no cell is needed
+		q.limit = limit
+	}
 	groups, _ := s.page(&q, res.Span)
 	for _, g := range groups {
 		if v, ok := m.Of(g.cell, float64(res.Span.End-res.Span.Start)); ok {
