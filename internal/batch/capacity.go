@@ -20,6 +20,7 @@ const (
 	needUtilization = 1
 	needGrowth      = 14 // two weeks, since a week is compared with the one before
 	needPlanning    = 7
+	needMachines    = 1  // with samples of machines among the raw events
 	capacityDays    = 90 // that are looked at
 )
 
@@ -80,6 +81,9 @@ type dayCount struct {
 	Value int64  `json:"value"`
 }
 
+// lackingMachines says that nothing is recommended because no machine was measured lately.
+const lackingMachines = "machines"
+
 type lacking struct {
 	What string `json:"what"`
 	Have int    `json:"have_days"`
@@ -127,6 +131,9 @@ func analyse(ctx context.Context, cfg *Planning, hours []hourUse, sc *scanned, e
 		}
 		if forecasts && cfg.Predictions {
 			a.Forecasts = made
+		}
+		if recommends && sc.current() == 0 {
+			a.Insufficient = append(a.Insufficient, lacking{lackingMachines, 0, needMachines})
 		}
 		if recommends {
 			a.Recommendations = c.recommendations(made)

@@ -100,22 +100,22 @@ func (c *course) forecasts(ctx context.Context) ([]metricForecast, error) {
 }
 
 // recommendations tells how many machines are needed for all models together, by how their use follows the load, and for each model whose objective
-// is known to break.
+// is known to break. Nothing is recommended for machines that were not measured: nobody knows how many there are.
 func (c *course) recommendations(made []metricForecast) []recommendation {
 	out := []recommendation{}
 	for _, f := range made {
 		if f.Metric != plannedMetrics[0] {
 			continue
 		}
-		current := max(1, c.sc.current())
+		current := c.sc.current()
 		var constraints []capacity.Constraint
-		if f.Model == agg.AllModels {
+		switch {
+		case current == 0:
+			return out
+		case f.Model == agg.AllModels:
 			constraints = c.shared(current)
-		} else {
-			if n := len(c.sc.perModel[f.Model]); n > 0 {
-				current = n
-			}
-			constraints = c.objective(f.Model)
+		default:
+			current, constraints = c.sc.currentOf(f.Model), c.objective(f.Model)
 		}
 		if r, ok := c.recommend(f, current, constraints); ok {
 			out = append(out, r)
@@ -280,7 +280,8 @@ func (sc *scanned) scalingLaw() *capacity.USL {
 				}
 			}
 		}
-		carried[len(machines)] = max(carried[len(machines)], load/3600)
+		count := len(machines.all)
+		carried[count] = max(carried[count], load/3600)
 	}
 	var n, x []float64
 	for count, load := range carried {

@@ -30,9 +30,19 @@ func busyHours(n int) (hours []hourUse, sc *scanned) {
 		hours = append(hours, hourUse{start: at, gauge: map[string]agg.Gauge{"gpu_usage": c.System.Gauge("gpu_usage")}, rows: []agg.Row{
 			{Timestamp: at, Model: agg.AllModels, Requests: requests, Events: requests, TotalTokens: 100 * requests, Completeness: new(1.0)},
 			{Timestamp: at, Model: "m", Requests: requests, Events: requests, TotalTokens: 100 * requests, Completeness: new(1.0)}}})
-		sc.machines[at.Unix()] = map[string]bool{"gpu-0": true, "gpu-1": true}
+		sc.machines[at.Unix()] = fleetOf("gpu-0", "gpu-1")
 	}
 	return hours, sc
+}
+
+// fleetOf is machines that name no model, or one as "host model".
+func fleetOf(machines ...string) fleet {
+	f := newFleet()
+	for _, m := range machines {
+		host, model, _ := strings.Cut(m, " ")
+		f.add(host, model)
+	}
+	return f
 }
 
 func TestRecommendationFollowsFromUseAndForecast(t *testing.T) {
@@ -212,9 +222,63 @@ func TestMachinesAreCountedByHost(t *testing.T) {
 	for hour := range int64(5) {
 		sc.addMachines(event.LakeFile{Hour: hour * 3600}, &b)
 	}
-	delete(sc.machines[4*3600], "gpu-0")
-	sc.machines[0]["gpu-9"] = true // an hour that is too old to count
-	if sc.current() != 2 || len(sc.perModel["m"]) != 1 || !sc.perModel["m"]["gpu-0"] {
-		t.Errorf("%d machines, %v", sc.current(), sc.perModel)
+	sc.machines[4*3600] = fleetOf("gpu-1")
+	sc.machines[0].add("gpu-9", "m") // an hour that is too old to count
+	if sc.current() != 2 || sc.currentOf("m") != 1 || sc.currentOf("never named") != 2 {
+		t.Errorf("%d machines, %d of m, %d of another model", sc.current(), sc.currentOf("m"), sc.currentOf("never named"))
+	}
+}
+
+// Machines that left a model, as containers with new names do each day, are none of its machines.
+func TestMachinesThatAreGoneAreNotCounted(t *testing.T) {
+	sc := newScanned()
+	for day := range int64(30) {
+		host := fmt.Sprintf("pod-%d", day)
+		sc.machines[day*24*3600] = fleetOf(host+" m", host+" was", "other n")
+	}
+	for hour := range int64(hoursOfMachines) {
+		sc.machines[(30*24+hour)*3600] = fleetOf("pod-30 m", "other n")
+	}
+	if m, was := sc.currentOf("m"), sc.currentOf("was"); m != 1 || was != 0 || sc.current() != 2 {
+		t.Errorf("%d machines of m, %d of a model that left, %d in all", m, was, sc.current())
+	}
+}
+
+// An hour with more requests than are read hides neither its machines nor the hours before it.
+func TestScanOfABusySystem(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		r := begin(t, w, nil)
+		sample := func(host string, offset int64) event.LakeRow {
+			row := request(host, "m", offset)
+			row.TopicID, row.Topic = "t2", event.SystemMetric.Topic()
+			row.Event.Kind = event.SystemMetric
+			row.Event.SetText(event.Host, host)
+			return row
+		}
+		w.publish(hour0, request("1", "m", 0), request("2", "m", 1))
+		w.publish(hour0+3600, request("3", "m", 2))
+		w.publish(hour0+3600, sample("gpu-0", 0), sample("gpu-1", 1), sample("gpu-0", 2))
+		w.hours[hour0+3600].files[0].Rows = requestsScanned + 1
+		sc, err := r.s.scan(t.Context(), []int64{hour0 + 3600, hour0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sc.current() != 2 {
+			t.Errorf("%d machines", sc.current())
+		}
+		if of := sc.slices["m"]; len(of) != 1 || of[hour0/slice] == nil || of[hour0/slice].requests != 2 {
+			t.Errorf("the hour before: %+v", of)
+		}
+	})
+}
+
+// Where no machine was measured, nothing is recommended and the analysis says why.
+func TestNothingIsRecommendedWithoutMachines(t *testing.T) {
+	cfg := planningDefaults()
+	hours, _ := busyHours(28)
+	a := analysed(t, &cfg, hours, noRaw(), planStart.AddDate(0, 0, 28))
+	if len(a.Recommendations) != 0 || len(a.Alerts) != 0 || len(a.Insufficient) != 1 || a.Insufficient[0] != (lacking{lackingMachines, 0, needMachines}) {
+		t.Errorf("%+v, lacking %v", a.Recommendations, a.Insufficient)
 	}
 }

@@ -17,7 +17,8 @@ import (
 const (
 	saturationModels = 20      // with the most requests
 	hoursOfModel     = 12      // the busiest ones, and as many of the slowest ones
-	rowsScanned      = 1 << 20 // raw events, the newest hours first
+	requestsScanned  = 1 << 20 // raw events, the newest hours first
+	samplesScanned   = 1 << 21 // of machines, of which two short columns are read
 	slice            = 10      // seconds; windows are of one, three or six slices
 	windowRequests   = 5       // that a percentile of a window is told from, at least
 	busyWindow       = 50      // requests of the busiest window; where it has fewer, windows are made longer
@@ -37,8 +38,7 @@ type saturation struct {
 // scanned is what the raw events of some hours say.
 type scanned struct {
 	slices   map[string]map[int64]*sliceOf // by model and slice of time
-	machines map[int64]map[string]bool     // names of the machines that were measured, by hour
-	perModel map[string]map[string]bool    // those of them that named a model, in any hour
+	machines map[int64]fleet               // that were measured, by hour
 	seen     map[[2]uint64]struct{}        // identities of the hour that is read
 }
 
@@ -87,24 +87,25 @@ func hoursToScan(hours []hourUse) []int64 {
 }
 
 func newScanned() *scanned {
-	return &scanned{slices: map[string]map[int64]*sliceOf{}, machines: map[int64]map[string]bool{}, perModel: map[string]map[string]bool{}, seen: map[[2]uint64]struct{}{}}
+	return &scanned{slices: map[string]map[int64]*sliceOf{}, machines: map[int64]fleet{}, seen: map[[2]uint64]struct{}{}}
 }
 
 // scan reads the raw events of hours, as far as they are still there and as many as are allowed. An hour that cannot be read whole is left out: half of its
 // events would look like half of its load.
 func (s *Service) scan(ctx context.Context, hours []int64) (*scanned, error) {
 	all := newScanned()
-	left := int64(rowsScanned)
+	left := map[string]int64{event.LLMRequest.Topic(): requestsScanned, event.SystemMetric.Topic(): samplesScanned}
+	large := 0
 	for _, hour := range hours {
 		files, _, _, err := s.deps.Hours.HourSnapshot(ctx, hour)
 		if err != nil {
 			return nil, err
 		}
-		if left -= rowsOf(files); left < 0 {
-			break
+		files, whole := affordable(left, files)
+		if !whole {
+			large++
 		}
 		one := newScanned()
-		slices.SortFunc(files, event.LakeFile.ComparePlace)
 		for _, f := range files {
 			if err = s.scanFile(ctx, one, f); err != nil {
 				break
@@ -119,7 +120,32 @@ func (s *Service) scan(ctx context.Context, hours []int64) (*scanned, error) {
 			all.add(one)
 		}
 	}
+	if large > 0 {
+		s.log.Info("capacity analysis leaves out hours with more raw events than it reads", "hours", large, "of", len(hours))
+	}
 	return all, nil
+}
+
+// affordable returns the files of an hour that are read, in the order of their rows, and takes them off what is left of each topic: all of a topic or none. Each
+// has a budget of its own, so that millions of requests do not hide the few samples that tell the machines; and a large hour does not end the scan, since those
+// after it may be small.
+func affordable(left map[string]int64, files []event.LakeFile) (chosen []event.LakeFile, whole bool) {
+	byTopic := map[string][]event.LakeFile{}
+	for _, f := range files {
+		byTopic[f.Topic] = append(byTopic[f.Topic], f)
+	}
+	whole = true
+	for topic, budget := range left {
+		rows := rowsOf(byTopic[topic])
+		if rows > budget {
+			whole = false
+			continue
+		}
+		left[topic] = budget - rows
+		chosen = append(chosen, byTopic[topic]...)
+	}
+	slices.SortFunc(chosen, event.LakeFile.ComparePlace)
+	return chosen, whole
 }
 
 // add takes over what another hour says.
@@ -131,12 +157,6 @@ func (sc *scanned) add(o *scanned) {
 		maps.Copy(sc.slices[model], of) // a slice lies in one hour
 	}
 	maps.Copy(sc.machines, o.machines)
-	for model, hosts := range o.perModel {
-		if sc.perModel[model] == nil {
-			sc.perModel[model] = map[string]bool{}
-		}
-		maps.Copy(sc.perModel[model], hosts)
-	}
 }
 
 func (s *Service) scanFile(ctx context.Context, sc *scanned, f event.LakeFile) error {
@@ -190,36 +210,6 @@ func (sc *scanned) addRequests(_ event.LakeFile, b *event.LakeBlock) {
 			w.ttft = append(w.ttft, float64(ttft.Int(i))/1e6)
 		}
 	}
-}
-
-func (sc *scanned) addMachines(f event.LakeFile, b *event.LakeBlock) {
-	hosts, models := b.Field(event.Host), b.Field(event.Model)
-	for i := range b.Rows {
-		host := hosts.Text(i)
-		if sc.machines[f.Hour] == nil {
-			sc.machines[f.Hour] = map[string]bool{}
-		}
-		if !sc.machines[f.Hour][host] {
-			sc.machines[f.Hour][strings.Clone(host)] = true
-		}
-		if model := models.Text(i); model != "" && !sc.perModel[model][host] {
-			if sc.perModel[model] == nil {
-				sc.perModel[strings.Clone(model)] = map[string]bool{}
-			}
-			sc.perModel[model][strings.Clone(host)] = true
-		}
-	}
-}
-
-// current returns how many machines there are: the most that one of the last hours with measurements saw; 0 = none was measured.
-func (sc *scanned) current() (n int) {
-	for i, hour := range slices.Backward(slices.Sorted(maps.Keys(sc.machines))) {
-		if len(sc.machines)-i > 3 {
-			break
-		}
-		n = max(n, len(sc.machines[hour]))
-	}
-	return n
 }
 
 // saturations tells of each model where its time to the first token breaks.

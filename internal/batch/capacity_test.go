@@ -29,6 +29,13 @@ func growingHours(n int, end time.Time) (out []hourUse) {
 	return out
 }
 
+// measured is what is known of raw events that tell of two machines and no requests.
+func measured() *scanned {
+	sc := newScanned()
+	sc.machines[0] = fleetOf("gpu-0", "gpu-1")
+	return sc
+}
+
 // noRaw is what is known of raw events that have left.
 func noRaw() *scanned { return newScanned() }
 
@@ -44,7 +51,7 @@ func analysed(t *testing.T, cfg *Planning, hours []hourUse, sc *scanned, end tim
 func TestCapacityIsCounted(t *testing.T) {
 	end := time.Date(2026, 3, 15, 0, 0, 0, 0, time.UTC)
 	cfg := planningDefaults()
-	a := analysed(t, &cfg, growingHours(21, end), noRaw(), end.Add(90*time.Minute))
+	a := analysed(t, &cfg, growingHours(21, end), measured(), end.Add(90*time.Minute))
 	if a.DataDays != 21 || len(a.Insufficient) != 0 || len(a.Recommendations) != 0 { // the use of this GPU does not follow the load
 		t.Errorf("%d days, lacking %v, %v", a.DataDays, a.Insufficient, a.Recommendations)
 	}
@@ -77,7 +84,7 @@ func TestCapacityNeedsDays(t *testing.T) {
 		13: `[{"what":"growth_trends","have_days":13,"need_days":14}]`,
 		14: `[]`,
 	} {
-		a := analysed(t, &cfg, growingHours(days, end), noRaw(), end)
+		a := analysed(t, &cfg, growingHours(days, end), measured(), end)
 		if got, _ := json.Marshal(a.Insufficient); string(got) != want {
 			t.Errorf("%d days: %s", days, got)
 		}
