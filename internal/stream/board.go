@@ -139,12 +139,36 @@ func (b *board) names(list []ranked, which who) []named {
 
 // cells are what groups of a set have within a span. They belong to the caller.
 func (s *Service) cells(set int, span Span, groups ...named) []*agg.Cell {
-	cells := make([]*agg.Cell, len(groups))
+	lanes := s.allLanes()
+	of := make([][]*agg.Cell, len(lanes))
+	var summing sync.WaitGroup
+	for i, l := range lanes {
+		of[i] = newCells(len(groups))
+		if len(groups) < worthSharing {
+			l.sum(set, span, groups, of[i])
+		} else {
+			summing.Go(func() { l.sum(set, span, groups, of[i]) })
+		}
+	}
+	summing.Wait()
+	if len(lanes) == 0 {
+		return newCells(len(groups))
+	}
+	for _, more := range of[1:] {
+		for i, c := range more {
+			of[0][i].Merge(c)
+		}
+	}
+	return of[0]
+}
+
+// worthSharing is how many groups are summed by as many processors as there are.
+const worthSharing = 16
+
+func newCells(n int) []*agg.Cell {
+	cells := make([]*agg.Cell, n)
 	for i := range cells {
 		cells[i] = new(agg.Cell)
-	}
-	for _, l := range s.allLanes() {
-		l.sum(set, span, groups, cells)
 	}
 	return cells
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -87,5 +88,36 @@ func BenchmarkQuery(b *testing.B) {
 				b.ReportMetric(float64(took.Microseconds())/float64(b.N), "cpu-µs")
 			})
 		}
+	}
+}
+
+// What a further set costs an event, beside model and tenant.
+func BenchmarkPane(b *testing.B) {
+	for _, dims := range [][]string{nil, {"endpoint"}, {"endpoint", "host"}, {"user_id"}, {"model+endpoint"}, {"user_id:100"}} {
+		b.Run(strings.Join(dims, ","), func(b *testing.B) {
+			c := testConfig()
+			c.DimensionValues, c.Dimensions = 1000, dims
+			f := &folder{src: requests0, cfg: &c, names: newNames(&c), watermark: noWatermark}
+			f.begin(0)
+			var events []*event.Event
+			for i := range 4096 {
+				e := request(1000, fmt.Sprint("model-", i%8))
+				e.SetText(event.Tenant, fmt.Sprint("tenant-", i%5))
+				e.SetText(event.Endpoint, fmt.Sprint("/v1/", i%6))
+				e.SetText(event.Host, fmt.Sprint("host-", i%20))
+				e.SetText(event.UserID, fmt.Sprint("user-", i%900))
+				e.SetInt(event.DurationMS, int64(i%997)*1e6)
+				events = append(events, e)
+			}
+			for _, e := range events {
+				f.pane(e, false)
+			}
+			b.ResetTimer()
+			began := processTime()
+			for i := range b.N {
+				f.pane(events[i&4095], false)
+			}
+			b.ReportMetric(float64(processTime()-began)/float64(b.N), "cpu-ns/op")
+		})
 	}
 }
