@@ -28,6 +28,6 @@ type Delivery struct {
 	CreatedAt  time.Time
 	NextAt     time.Time // not before; of a try that is under way, when it is given up for lost
 	SentAt     *time.Time
-	Machine    string // that has the document
+	Machine    string // names the folder of reports that has the document
 	Error      string // of the last try
 }

@@ -24,7 +24,8 @@ import (
 type DeliveryStore interface {
 	// QueueDelivery stores a delivery or finds it; with again, one that has ended is begun anew.
 	QueueDelivery(ctx context.Context, d agg.Delivery, again bool) (agg.Delivery, error)
-	// ClaimDelivery takes the delivery of a machine that has been due the longest, for a try that ends before until.
+	// ClaimDelivery takes the delivery of a folder of reports (agg.Delivery.Machine) that has been due the longest, for a try that ends
+	// before until.
 	ClaimDelivery(ctx context.Context, machine string, now, until time.Time) (agg.Delivery, error)
 	// SaveDelivery stores what became of a try whose claim ends at until.
 	SaveDelivery(ctx context.Context, d agg.Delivery, until time.Time) error
@@ -61,10 +62,11 @@ type courier struct {
 	smtp  func(ctx context.Context, s *deliver.Server, from, to string, message []byte) error
 	wake  chan struct{}
 	ends  *telemetry.CounterVec
+	home  home
 }
 
 func newCourier(p *reporter, store DeliveryStore, allow []netip.Prefix, reg *telemetry.Registry) *courier {
-	return &courier{p: p, store: store, hooks: deliver.NewHooks(allow), wake: make(chan struct{}, 1), smtp: sendMail,
+	return &courier{p: p, store: store, home: home{dir: p.dir, host: p.s.deps.Machine}, hooks: deliver.NewHooks(allow), wake: make(chan struct{}, 1), smtp: sendMail,
 		ends: reg.CounterVec("report_deliveries_total", "tries of taking a report to somebody, by their end: sent, again, failed", "way", "result")}
 }
 
@@ -79,8 +81,12 @@ func deliveryOf(id string, t target) string {
 
 // queue asks for a report to be taken to a target, not before a time.
 func (c *courier) queue(ctx context.Context, id string, t target, at time.Time, again bool) (agg.Delivery, error) {
+	home, err := c.home.name()
+	if err != nil {
+		return agg.Delivery{}, err
+	}
 	now := c.p.s.now()
-	d, err := c.store.QueueDelivery(ctx, agg.Delivery{ID: deliveryOf(id, t), Report: id, Way: t.way, Target: t.to, CreatedAt: now, NextAt: at, Machine: c.p.s.deps.Machine}, again)
+	d, err := c.store.QueueDelivery(ctx, agg.Delivery{ID: deliveryOf(id, t), Report: id, Way: t.way, Target: t.to, CreatedAt: now, NextAt: at, Machine: home}, again)
 	c.look()
 	return d, err
 }
@@ -100,8 +106,7 @@ func (c *courier) run(ctx context.Context) {
 		s.log.Warn("old deliveries could not be forgotten", "err", err)
 	}
 	for ctx.Err() == nil {
-		now := s.now()
-		d, err := c.store.ClaimDelivery(ctx, s.deps.Machine, now, now.Add(tryLimit+time.Minute))
+		d, err := c.claim(ctx)
 		switch {
 		case err == nil:
 			c.try(ctx, d)
@@ -113,10 +118,29 @@ func (c *courier) run(ctx context.Context) {
 	}
 }
 
+// claim takes what is due.
+func (c *courier) claim(ctx context.Context) (agg.Delivery, error) {
+	home, err := c.home.name()
+	if err != nil {
+		return agg.Delivery{}, err
+	}
+	now := c.p.s.now()
+	return c.store.ClaimDelivery(ctx, home, now, now.Add(tryLimit+time.Minute))
+}
+
+// next is when something is due.
+func (c *courier) next(ctx context.Context) (time.Time, error) {
+	home, err := c.home.name()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return c.store.NextDelivery(ctx, home)
+}
+
 // rest waits until something is due.
 func (c *courier) rest(ctx context.Context) {
-	wait := time.Minute // for what another process of this machine asks for
-	if at, err := c.store.NextDelivery(ctx, c.p.s.deps.Machine); err == nil {
+	wait := time.Minute // for what another process with this folder asks for
+	if at, err := c.next(ctx); err == nil {
 		wait = min(wait, max(at.Sub(c.p.s.now()), 50*time.Millisecond))
 	}
 	timer := time.NewTimer(wait)
@@ -160,13 +184,32 @@ func (c *courier) try(ctx context.Context, d agg.Delivery) {
 		c.ends.WithLabelValues(d.Way, "again").Inc()
 		s.log.Warn("report not delivered yet", "report", d.Report, "way", d.Way, "to", d.Target, "attempts", d.Attempts, "next", d.NextAt, "may_have_arrived", deliver.Uncertain(err), "err", err)
 	}
-	end, stop := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
-	defer stop()
-	if err := c.store.SaveDelivery(end, d, until); err != nil {
+	if err := c.save(ctx, d, until); err != nil { // what was prepared stays, so that the next try sends the same bytes
 		s.log.Error("what became of a delivery could not be stored", "report", d.Report, "to", d.Target, "state", string(d.State), "err", err)
+		return
 	}
 	if d.State == agg.DeliverySent || d.State == agg.DeliveryFailed {
 		c.clear(&d)
+	}
+}
+
+// save stores what became of a try, for as long as the claim lasts: what is not stored is sent a second time.
+func (c *courier) save(ctx context.Context, d agg.Delivery, until time.Time) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		end, stop := context.WithTimeout(context.WithoutCancel(ctx), stopLimit)
+		err := c.store.SaveDelivery(end, d, until)
+		stop()
+		last := ctx.Err() != nil || c.p.s.now().Add(wait+stopLimit).After(until)
+		if err == nil || errors.Is(err, c.p.s.deps.NotFound) || last {
+			return err
+		}
+		c.p.log().Warn("what became of a delivery is not stored yet", "report", d.Report, "to", d.Target, "state", string(d.State), "err", err)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done(): // once more, at once
+		}
+		timer.Stop()
 	}
 }
 

@@ -18,7 +18,7 @@ type deliveryJSON struct {
 	CreatedAt time.Time         `json:"created_at"`
 	NextAt    *time.Time        `json:"next_at"` // null when it has ended
 	SentAt    *time.Time        `json:"sent_at"`
-	Machine   string            `json:"machine"`
+	Machine   string            `json:"machine"`         // the folder of reports it is sent from
 	Error     string            `json:"error,omitempty"` // of the last try
 }
 

@@ -9,7 +9,8 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
 )
 
-// send has a report that is due taken to everybody who gets it; made are the ids of its formats. Who had it before gets it no more.
+// send has a report that is due taken to everybody who gets it; made are the ids of its formats by format. Who had it before gets it no
+// more. A format that could not be made is not replaced by another: the task is tried again, and then would send both.
 func (c *courier) send(ctx context.Context, k report.Kind, made map[string]string) error {
 	cfg := &c.p.s.cfg
 	if !cfg.Reports.Distribution || len(made) == 0 {
@@ -25,7 +26,7 @@ func (c *courier) send(ctx context.Context, k report.Kind, made map[string]strin
 	now := c.p.s.now()
 	if c.mails() && k != report.Hourly {
 		for _, a := range cfg.Mail.Recipients {
-			put(best(made), target{byMail, a}, now)
+			put(best(cfg.Reports.Formats), target{byMail, a}, now)
 		}
 	}
 	for i := range cfg.Routes.Routes {
@@ -49,10 +50,10 @@ func (c *courier) mails() bool {
 	return cfg.Reports.Distribution && cfg.Reports.Email && cfg.Mail.Host != ""
 }
 
-// best is the format for people: PDF where it is made.
-func best(made map[string]string) string {
+// best is the format for people among the configured ones: PDF where it is made.
+func best(formats []string) string {
 	for _, f := range []string{report.PDF, report.CSV, report.JSON} {
-		if _, ok := made[f]; ok {
+		if slices.Contains(formats, f) {
 			return f
 		}
 	}

@@ -155,13 +155,13 @@ func TestDueReportsAreSent(t *testing.T) {
 			c.Mail.Recipients = []string{"all@example.org"}
 			c.Routes.Routes = []Route{{Reports: []string{"daily_summary"}, Recipients: []string{"late@example.org"}, Schedule: "0 7 * * *"}, {Reports: []string{"hourly_summary"}, Formats: []string{"csv", "json"}, Folder: folder}}
 		})
-		day := time.Date(2026, 1, 14, 0, 0, 0, 0, time.UTC)
+		day := time.Date(2026, 4, 10, 0, 0, 0, 0, time.UTC)
 		w.publish(day.Unix()+7*3600, request("1", "m", 0))
 		for range 2 {
-			r.task("daily", "report_generation", "2026-01-14T00:00:00Z", "2026-01-15T00:00:00Z")
+			r.task("daily", "report_generation", "2026-04-10T00:00:00Z", "2026-04-11T00:00:00Z")
 		}
 		synctest.Wait()
-		if len(office.to) != 1 || office.to[0] != "all@example.org" || !strings.Contains(office.mails[0], "daily_summary-20260114-20260115.pdf") {
+		if len(office.to) != 1 || office.to[0] != "all@example.org" || !strings.Contains(office.mails[0], "daily_summary-20260410-20260411.pdf") {
 			t.Fatalf("at once: %v", office.to)
 		}
 		files, _ := filepath.Glob(filepath.Join(folder, "hourly_summary", "*"))

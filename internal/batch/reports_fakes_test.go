@@ -3,6 +3,7 @@ package batch
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ type reportShelf struct {
 	analyses map[string][]byte
 	posted   map[string]agg.Delivery
 	slow     chan struct{} // when not nil, reports run until it closes
+	away     int           // so many times what became of a delivery cannot be stored
 }
 
 func newShelf() *reportShelf {
@@ -187,6 +189,10 @@ func (f *reportShelf) ClaimDelivery(_ context.Context, machine string, now, unti
 func (f *reportShelf) SaveDelivery(ctx context.Context, d agg.Delivery, until time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.away > 0 {
+		f.away--
+		return errors.New("the database is away")
+	}
 	if old := f.posted[d.ID]; old.State != agg.DeliverySending || !old.NextAt.Equal(until) {
 		return store.ErrNotFound
 	}

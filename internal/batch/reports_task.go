@@ -32,7 +32,7 @@ func (s *Service) reportGeneration(ctx context.Context, r *agg.Run, progress fun
 	var errs []error
 	for n, item := range items {
 		progress(int64(n), int64(len(items)), "reports")
-		if err := s.reports.due(ctx, item, &t); err != nil {
+		if err := s.reports.due(ctx, item, s.news(r, item.Period), &t); err != nil {
 			if ctx.Err() != nil {
 				return nil, err
 			}
@@ -43,8 +43,14 @@ func (s *Service) reportGeneration(ctx context.Context, r *agg.Run, progress fun
 	return t, errors.Join(errs...)
 }
 
-// due makes one report in every format from one look at the rows, and has it sent to those who get it.
-func (p *reporter) due(ctx context.Context, item report.Item, t *reportTotals) error {
+// news tells whether a report that a run makes is one that people wait for. A backfill makes the reports of the past again; to mail them
+// all would be years of mail at once.
+func (s *Service) news(r *agg.Run, p report.Period) bool {
+	return r.Trigger == agg.RunScheduled || s.now().Sub(p.End) < giveUp
+}
+
+// due makes one report in every format from one look at the rows, and with send has it taken to those who get it.
+func (p *reporter) due(ctx context.Context, item report.Item, send bool, t *reportTotals) error {
 	probe := newReport(item.Kind, report.JSON, "", item.Period)
 	doc, err := p.document(ctx, &probe)
 	if err != nil {
@@ -69,7 +75,10 @@ func (p *reporter) due(ctx context.Context, item report.Item, t *reportTotals) e
 			t.Changed++
 		}
 	}
-	return errors.Join(append(errs, p.courier.send(ctx, item.Kind, done))...)
+	if send {
+		errs = append(errs, p.courier.send(ctx, item.Kind, done))
+	}
+	return errors.Join(errs...)
 }
 
 // empty tells whether a document has nothing to tell.
