@@ -1,13 +1,15 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 )
 
-// TestRealBusinessPage works on the business board as a person does: finds it empty, then with three days of requests; chooses a week
-// and a month; makes a report, looks at it, and deletes it.
+// TestRealBusinessPage works on the business board as a person does: finds it empty, then with three days of requests of which two models
+// of four are priced; chooses groups, a week and a month; makes a report, looks at it, and deletes it.
 func TestRealBusinessPage(t *testing.T) {
 	var h *instance
 	begin := func(t *testing.T) string {
@@ -15,13 +17,18 @@ func TestRealBusinessPage(t *testing.T) {
 		return h.url("business") + "/"
 	}
 	lookAt(t, "the business board in a browser", "business", begin, func(p *page) {
-		p.refused = []string{"/costs", "/forecasts", "/business-intelligence/"} // without data there is nothing to tell, and the page says so
-		p.shown("fresh", `document.querySelector("#reports .words")?.textContent.startsWith("No report yet")
-			&& document.querySelector("#capacity .lack")?.textContent.startsWith("Insufficient data") && document.querySelector(".forecast-words .words")?.textContent.includes("there is no forecast")`)
-		h.fillBusiness(p.t)
+		p.refused = []string{"/forecasts", "/business-intelligence/"} // without data there is nothing to tell, and the page says so
+		p.shown("fresh", `document.getElementById("welcome")?.textContent.includes("hxp simulate") && document.querySelector("#reports .words")?.textContent.startsWith("No report yet")
+			&& document.querySelector("#capacity .lack")?.textContent.startsWith("Insufficient data") && document.querySelector(".forecast-words .words")?.textContent.includes("there is no forecast")
+			&& document.querySelector("#figures .n").textContent === "–"`)
+		total := h.fillBusiness(p.t)
 		p.open(h.url("business") + "/?days=7")
-		p.shown("filled", `document.querySelectorAll("#forecast .legend .item").length === 2 && document.querySelectorAll(".proof .fact").length >= 2
-			&& document.querySelectorAll(".growth, .use-table, #capacity .lack").length > 0 && document.querySelector("#groups .wait") === null`)
+		p.shown("filled", `document.querySelectorAll("#groups tbody tr").length === 4 && document.querySelectorAll("#groups tbody .badge").length === 2
+			&& /^\$\d/.test(document.querySelector("#figures .n").textContent) && document.querySelectorAll("#figures .n")[1].textContent === "`+fmt.Sprint(total)+`"
+			&& document.querySelectorAll(".legend .item").length === 4 && document.querySelectorAll(".proof .fact").length >= 2
+			&& document.querySelector("#findings .words, #findings .finding-list") !== null && document.querySelector("#findings .wait") === null`)
+		p.press(".groups-head", "Tenant")
+		p.shown("tenants", `/by=tenant/.test(location.search) && document.querySelector("#groups tbody")?.textContent.includes("no tenant named")`)
 		p.do(`{ const m = document.getElementById("month"); m.selectedIndex = 2; m.dispatchEvent(new Event("change")); true }`)
 		p.shown("a month", `/month=\d{4}-\d{2}$/.test(location.search) && document.getElementById("when").textContent.startsWith(document.getElementById("month").value)`)
 		p.do(`history.back() === undefined`)
@@ -42,12 +49,20 @@ func TestRealBusinessPage(t *testing.T) {
 	})
 }
 
-// fillBusiness sends requests for each of the 72 hours before today, more by day than by night, and waits for the hours.
-func (h *instance) fillBusiness(t *testing.T) {
+// fillBusiness sends requests for each of the 72 hours before today, more by day than by night, to four models of which two have a price. It waits
+// for the hours, and returns how many requests there are.
+func (h *instance) fillBusiness(t *testing.T) (total int) {
 	t.Helper()
 	const hours = 72
 	first := time.Now().UTC().Truncate(24 * time.Hour).Add(-hours * time.Hour)
-	total := 0
+	prices := []map[string]any{}
+	for _, model := range []string{"page-m0", "page-m1"} {
+		prices = append(prices, map[string]any{"model": model, "effective_from": stamp(first), "input_cost_per_token": 0.000002, "output_cost_per_token": 0.000008})
+	}
+	body, _ := json.Marshal(map[string]any{"prices": prices})
+	if res, data, err := call("PUT", h.url("batch-processing-api")+"/prices", map[string]string{"Content-Type": "application/json"}, body); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("PUT /prices: %v %v %s", err, res, data)
+	}
 	for i := range hours {
 		rs := generate(uint64(i), 4+i%24/3, "page", first.Add(time.Duration(i)*time.Hour))
 		for k := range rs {
@@ -65,4 +80,5 @@ func (h *instance) fillBusiness(t *testing.T) {
 		}
 		return sum == total
 	})
+	return total
 }
