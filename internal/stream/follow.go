@@ -50,6 +50,9 @@ func (l *lane) judged(v *verdict, at time.Time) {
 	if v.counted {
 		l.count(v, at, mine, f)
 	}
+	if end, was := v.header.cut(); was && v.counted {
+		l.noteCut(&v.header, end, at.UnixMicro()) // its own too: the newest snapshot may be of before it
+	}
 	if v.counted && !mine {
 		l.learnCut(&v.header, f, at)
 	}
@@ -85,9 +88,6 @@ func (l *lane) judged(v *verdict, at time.Time) {
 // started again. Else offsets of the log before the cut would be compared with those of the log behind it.
 func (l *lane) learnCut(h *header, f *folder, at time.Time) {
 	end, was := h.cut()
-	if was && f == nil && l.filters[h.Source] == nil {
-		l.noteCut(h, end, at.UnixMicro())
-	}
 	if known := l.filters[h.Source]; was && known != nil && (f == nil || !f.turned()) {
 		known.cut(end, h.From, at.UnixMicro())
 	}

@@ -67,3 +67,52 @@ func TestStartBehindATornJournal(t *testing.T) {
 		}
 	})
 }
+
+// What is known of the input stays known when the lane gives its number up, also of what it did not fold any more.
+func TestProgressAfterTheNumberIsGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		one := w.begin(quick(), t.TempDir(), true)
+		w.put(requests0, many(time.Now(), 0, 50)...)
+		one.counts(50)
+		before := one.partitions()
+		one.sends.sleep()
+		w.put(requests0, many(time.Now(), 50, 30)...) // sent in vain
+		one.settle()
+		one.call(func() { one.leaving = &leaving{make(chan struct{})} })
+		w.put(requests0, many(time.Now(), 80, 20)...) // no longer folded
+		one.settle()
+		one.call(one.giveUpNumber)
+		after := one.partitions()
+		if p := after[requests0]; len(after) != len(before) || p.Counted != 50 || p.High != 100 || p.Quiet || p.Seen == 0 {
+			t.Errorf("%d partitions are known, %d before; %+v", len(after), len(before), p)
+		}
+		one.stop()
+	})
+}
+
+// A cut of a log that a follower read in the journal at its start is still known when it becomes the owner, with a snapshot of before.
+func TestCutBeforeTheStartOfAFollower(t *testing.T) {
+	for _, owner := range []bool{true, false} {
+		bubble(t, func(t *testing.T, w *world) {
+			dir := t.TempDir()
+			a := w.begin(quick(), dir, true)
+			w.put(requests0, many(time.Now(), 0, 100)...)
+			a.counts(100)
+			a.call(func() { a.lane.snapshot(true) })
+			a.kill()
+			in := w.inputs[requests0]
+			in.change(func() { in.values = in.values[:60] })
+			a = w.begin(quick(), dir, true)
+			a.settle()
+			a.kill()
+			b := w.begin(quick(), dir, owner)
+			b.settle()
+			if !owner {
+				b.takeOver()
+			}
+			w.put(requests0, many(time.Now(), 60, 40)...) // again: they count already
+			b.counts(100)
+			b.stop()
+		})
+	}
+}

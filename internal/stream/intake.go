@@ -18,7 +18,7 @@ func (l *lane) take(in inputBatch) error {
 		}
 		return nil
 	}
-	if f == nil || l.leaving != nil {
+	if f == nil {
 		return nil
 	}
 	if f.skip > 0 {
@@ -26,6 +26,9 @@ func (l *lane) take(in inputBatch) error {
 	}
 	b := in.batch
 	f.high = max(f.high, b.HighWatermark, b.Next)
+	if l.leaving != nil { // for the next owner to fold; it shows that there is more
+		return nil
+	}
 	f.moved = time.Now()
 	if b.Err != nil {
 		if out, ok := errors.AsType[*bus.OutOfRangeError](b.Err); ok {

@@ -12,7 +12,7 @@ import (
 // emit writes what is joined and counts, and returns how long the lane may sleep.
 func (l *lane) emit(ctx context.Context, now time.Time) time.Duration {
 	j := l.joins
-	if !j.works() || j.next < j.until { // what is written already is not known yet
+	if !j.works() || !l.owns() || j.next < j.until { // what is written already is not known yet, or not what the records rest on
 		return time.Hour
 	}
 	l.takeJoined(now)

@@ -78,7 +78,7 @@ func (l *lane) show(src source) {
 	l.mu.Unlock()
 }
 
-// cutNote is a cut of a log that the journal told of while the lane had no filters.
+// cutNote is a cut of a log that the journal told of: filters of a snapshot of before do not know of it.
 type cutNote struct {
 	journal   int64 // offset behind the unit
 	source    source
@@ -105,7 +105,6 @@ func (l *lane) inherit(r *restored, written bus.Range) {
 			}
 		}
 	}
-	l.cuts = nil
 	if l.joins.works() {
 		if err := l.joins.renew(joins, written, l.cfg); err != nil {
 			l.log.Error("joins of a snapshot are not usable", "partition", l.number, "error", err)
@@ -142,9 +141,32 @@ func (l *lane) giveUpNumber() {
 	for src := range l.folders {
 		l.unread(src)
 	}
+	if l.owns() {
+		l.seen = l.lastLook()
+	}
 	l.follower()
 	close(l.leaving.done)
 	l.leaving = nil
+}
+
+// lastLook is what the lane itself knows of the input that it folds, so that nobody takes it for complete before the first look from
+// outside. What waits to be taken in is not within the bounds: then only what arrived before the last folded record is.
+func (l *lane) lastLook() look {
+	seen := look{map[source]bus.Range{}, horizon(time.Now())}
+	for src, f := range l.folders {
+		log := bus.Range{Start: f.foldFrom, End: f.high}
+		if c := l.journal.chains[src]; c != nil {
+			log.Start = c.Begin
+		}
+		if f.past != nil { // what is still to be counted again will not be
+			log.Start = f.next
+		}
+		seen.logs[src] = log
+		if l.inbox.Load() > 0 {
+			seen.at = min(seen.at, f.arrival)
+		}
+	}
+	return seen
 }
 
 // promote makes a lane that follows the owner of its number.
@@ -216,7 +238,8 @@ func (n *session) demote(l *lane) error {
 // handover is how long a lane that gives its number up waits for what it has folded.
 const handover = 3 * time.Second
 
-// role keeps a lane owner or follower, as the group wants it, until the session ends.
+// role keeps a lane owner or follower, as the group wants it, until the session ends. A broker that does not answer meanwhile, as when
+// groups are shared out anew, is asked again: the other lanes have no part in it.
 func (n *session) role(l *lane, owner bool) error {
 	for {
 		wanted, changed := n.duties.wants(l.number)
@@ -228,18 +251,29 @@ func (n *session) role(l *lane, owner bool) error {
 				return nil
 			}
 		}
-		if wanted {
-			n.duties.hold(l.number, true)
-			if err := n.promote(l); err != nil {
-				return err
-			}
-		} else {
+		if !wanted {
 			if err := n.demote(l); err != nil {
 				return err
 			}
 			n.duties.hold(l.number, false)
+			owner = false
+			continue
 		}
-		owner = wanted
+		n.duties.hold(l.number, true)
+		err := n.promote(l)
+		if owner = err == nil; owner {
+			continue
+		}
+		if err := n.ask(l, l.follower); err != nil {
+			return err
+		}
+		n.duties.hold(l.number, false)
+		n.log.Warn("partition number cannot be folded here yet, trying again", "number", l.number, "error", err)
+		select {
+		case <-time.After(retryPause):
+		case <-n.live.Done():
+			return nil
+		}
 	}
 }
 
