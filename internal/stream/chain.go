@@ -11,6 +11,7 @@ type journal struct {
 	next   int64 // journal offset that comes next
 	chains map[source]*chain
 	halves []*half // units of which parts are missing, in the order of their first part
+	torn   bool    // units were missing before next when reading began
 }
 
 // chain is what counts of one input partition.
@@ -24,7 +25,7 @@ type chain struct {
 	GapReason string
 	Tally     tally
 
-	adrift bool // units are missing behind To: the next one that begins there or later goes on
+	adrift bool // units are missing behind To: the next one that begins there or later goes on, until one chains without a jump
 }
 
 // half is a unit of which not all parts have come.
@@ -106,18 +107,19 @@ func (j *journal) half(h header, offset int64) *half {
 func (j *journal) judge(h header, bodies [][]byte) *verdict {
 	v := &verdict{header: h, bodies: bodies}
 	c := j.chains[h.Source]
+	jumped := c == nil && j.torn
 	if c == nil {
 		c = &chain{Begin: h.From, To: h.From, Watermark: h.Watermark}
 		j.chains[h.Source] = c
 	}
 	if c.adrift && h.From > c.To {
 		c.miss(h.From-c.To, reasonElsewhere)
-		c.To = h.From
+		c.To, jumped = h.From, true
 	}
 	if c.To != h.From {
 		return v
 	}
-	c.adrift = false
+	c.adrift = jumped // a unit behind a jump may be one that counts nowhere else
 	v.counted, v.after = true, c.Arrival
 	c.To = h.To
 	c.Watermark = max(c.Watermark, h.Watermark)
@@ -135,6 +137,7 @@ const reasonElsewhere = "another instance counted them, the journal of that time
 
 // tear says that units are missing of the journal between what is known and what comes next.
 func (j *journal) tear() {
+	j.torn = true
 	for _, c := range j.chains {
 		c.adrift = true
 	}

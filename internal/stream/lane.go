@@ -92,7 +92,7 @@ func (l *lane) join(restored bool, log bus.Range) {
 	case next != l.journal.next:
 		l.log.Warn("the journal does not hold the offset of the snapshot: input is folded again from the last counted position", "partition", l.number, "snapshot", l.journal.next, "journal_start", log.Start, "journal_end", log.End)
 	}
-	if next > l.journal.next {
+	if next > l.journal.next { // also without a snapshot
 		l.journal.tear()
 	}
 	l.journal.next, l.until = next, log.End

@@ -33,7 +33,7 @@ func (l *lane) encode() []byte {
 			b = binary.AppendVarint(b, n)
 		}
 		b = appendText(b, c.GapReason)
-		b = appendBool(b, c.Idle)
+		b = append(b, c.flags())
 		b = c.Tally.appendTo(b)
 	}
 	b = binary.AppendUvarint(b, uint64(len(l.journal.halves)))
@@ -53,6 +53,17 @@ func (l *lane) encode() []byte {
 	b = appendBytes(b, l.joins.state())
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
+}
+
+// flags are what a snapshot says of c by bits.
+func (c *chain) flags() (b byte) {
+	if c.Idle {
+		b |= 1
+	}
+	if c.adrift {
+		b |= 2
+	}
+	return b
 }
 
 // encodedSize is about how much a snapshot takes, so that its memory need not grow by being copied: filters and joins are most of it.
@@ -109,7 +120,9 @@ func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		src, c := d.source(), new(chain)
 		c.Begin, c.To, c.Watermark, c.Arrival, c.Lost = d.varint(), d.varint(), d.varint(), d.varint(), d.varint()
-		c.GapReason, c.Idle = d.text(), d.byte() == 1
+		c.GapReason = d.text()
+		flags := d.byte()
+		c.Idle, c.adrift = flags&1 != 0, flags&2 != 0
 		d.tally(&c.Tally, version > 4)
 		r.journal.chains[src] = c
 	}
