@@ -18,18 +18,27 @@ const (
 	maxLiteral   = 64                 // characters of a number
 )
 
-// parsePico reads a JSON number of dollars. What is finer than a pico-dollar is rounded, halves to even.
-func parsePico(literal string) (Pico, error) {
+// exact reads a JSON number. A few characters can tell a number of millions of digits, so exponents are bounded before it is made.
+func exact(literal string) (*big.Rat, error) {
 	if len(literal) > maxLiteral {
-		return 0, fmt.Errorf("a number of %d characters; at most %d are read", len(literal), maxLiteral)
+		return nil, fmt.Errorf("a number of %d characters; at most %d are read", len(literal), maxLiteral)
 	}
 	if _, exp, _ := strings.Cut(strings.ToLower(literal), "e"); len(exp) > 4 {
-		return 0, fmt.Errorf("%s is out of range", literal)
+		return nil, fmt.Errorf("%s is out of range", literal)
 	}
 	r, ok := new(big.Rat).SetString(literal)
+	if !ok {
+		return nil, fmt.Errorf("%q is not a number", literal)
+	}
+	return r, nil
+}
+
+// parsePico reads a JSON number of dollars. What is finer than a pico-dollar is rounded, halves to even.
+func parsePico(literal string) (Pico, error) {
+	r, err := exact(literal)
 	switch {
-	case !ok:
-		return 0, fmt.Errorf("%q is not a number of USD", literal)
+	case err != nil:
+		return 0, err
 	case r.Sign() < 0:
 		return 0, fmt.Errorf("%s is negative; a price is 0 or more", literal)
 	}

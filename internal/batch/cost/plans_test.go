@@ -52,7 +52,7 @@ func TestWhatIf(t *testing.T) {
 }
 
 func TestShare(t *testing.T) {
-	for text, want := range map[string]Share{"1": 1_000_000, "0.3": 300_000, "1e-6": 1, "0": -1, "1.1": -1, "-1": -1, `"x"`: -1, "null": -1} {
+	for text, want := range map[string]Share{"1": 1_000_000, "0.3": 300_000, "1e-6": 1, "0": -1, "1.1": -1, "-1": -1, `"x"`: -1, "null": -1, "1e-7": -1, "1e-999999": -1, "1E-9999": -1} {
 		var s Share
 		if err := s.UnmarshalJSON([]byte(text)); (err != nil) != (want < 0) || err == nil && s != want {
 			t.Errorf("%s: %d, %v", text, s, err)

@@ -27,14 +27,13 @@ func (s Share) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads a number above 0 and up to 1.
 func (s *Share) UnmarshalJSON(text []byte) error {
-	r, ok := new(big.Rat), len(text) <= maxLiteral
-	if ok {
-		r, ok = r.SetString(string(text))
-	}
-	if !ok || r.Sign() <= 0 || r.Cmp(big.NewRat(1, 1)) > 0 {
+	r, err := exact(string(text))
+	if err != nil || r.Sign() <= 0 || r.Cmp(big.NewRat(1, 1)) > 0 {
 		return fmt.Errorf("share %.40s is not a number above 0 and up to 1", text)
 	}
-	*s = Share(halfEven(r.Mul(r, big.NewRat(whole, 1))))
+	if *s = Share(halfEven(r.Mul(r, big.NewRat(whole, 1)))); *s == 0 {
+		return fmt.Errorf("share %.40s is less than half of a millionth, the finest share that is held", text)
+	}
 	return nil
 }
 
