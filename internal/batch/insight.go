@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -118,6 +119,9 @@ func (s *Service) insightOf(ctx context.Context, kind string, from, to time.Time
 	}
 	if l.days < 10 {
 		a.Limits = append(a.Limits, insightLimit{"changes", fmt.Sprintf("%d days; a change needs 10", l.days)})
+	}
+	for _, dimension := range slices.Sorted(maps.Keys(l.cut)) {
+		a.Limits = append(a.Limits, insightLimit{dimension, fmt.Sprintf("there are more than %d values; those with the fewest requests are left out", mostKept)})
 	}
 	if !s.cfg.Intelligence.Metrics {
 		clear(a.Sections)

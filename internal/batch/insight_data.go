@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -19,13 +20,15 @@ import (
 // Bounds of one look.
 const (
 	mostDays   = 400
-	mostValues = 200 // of a dimension, those with the most requests
-	enoughN    = 10  // requests of a day without which it has no latency and no unit cost
+	mostValues = 200  // of a dimension, those with the most requests
+	mostKept   = 2000 // of a dimension, while days are read: strangers choose the names, and each value kept holds numbers for all days
+	enoughN    = 10   // requests of a day without which it has no latency and no unit cost
 )
 
 // valueDays is the numbers of one value by day.
 type valueDays struct {
 	value    string
+	sofar    float64 // requests of all days
 	requests []float64
 	errors   []float64
 	unpriced float64
@@ -42,7 +45,8 @@ type valueDays struct {
 type outlook struct {
 	from   time.Time
 	days   int
-	hours  int // with data
+	hours  int             // with data
+	cut    map[string]bool // dimensions with more values than are kept
 	by     map[string]map[string]*valueDays
 	hourly []float64 // requests by hour of the range, for the shape of a day
 }
@@ -89,7 +93,7 @@ func sumOf(xs []float64) (s float64) {
 
 // outlook reads whole days.
 func (s *Service) outlook(ctx context.Context, from, to time.Time, dimensions ...string) (*outlook, error) {
-	l := &outlook{from: from, days: int(to.Sub(from) / (24 * time.Hour)), by: map[string]map[string]*valueDays{}}
+	l := &outlook{from: from, days: int(to.Sub(from) / (24 * time.Hour)), by: map[string]map[string]*valueDays{}, cut: map[string]bool{}}
 	l.hourly = make([]float64, 24*l.days)
 	for _, d := range dimensions {
 		l.by[d] = map[string]*valueDays{}
@@ -110,11 +114,52 @@ func (s *Service) outlook(ctx context.Context, from, to time.Time, dimensions ..
 			}
 		}
 		hours = hours[n:]
-		for g, c := range sum {
-			l.value(g.Dimension, g.Value).take(int(day), c)
-		}
+		l.take(int(day), sum)
 	}
 	return l, nil
+}
+
+// take writes a day. Of each dimension it keeps the values with the most requests so far.
+func (l *outlook) take(day int, sum cells) {
+	for dimension, by := range l.by {
+		kept := l.kept(dimension, sum)
+		maps.DeleteFunc(by, func(value string, _ *valueDays) bool { return !kept[value] })
+		for value := range kept {
+			if c := sum[agg.Group{Dimension: dimension, Value: value}]; c != nil {
+				l.value(dimension, value).take(day, c)
+			}
+		}
+	}
+}
+
+// kept are the values of a dimension that are kept once a day is added: mostKept of them, and the totals.
+func (l *outlook) kept(dimension string, sum cells) map[string]bool {
+	requests := map[string]float64{}
+	for value, d := range l.by[dimension] {
+		requests[value] = d.sofar
+	}
+	for g, c := range sum {
+		if g.Dimension == dimension {
+			requests[g.Value] += float64(c.Requests)
+		}
+	}
+	kept := map[string]bool{}
+	for _, always := range []string{agg.AllModels, agg.Others} {
+		if _, ok := requests[always]; ok {
+			kept[always] = true
+			delete(requests, always)
+		}
+	}
+	names := slices.Collect(maps.Keys(requests))
+	if len(names) > mostKept {
+		l.cut[dimension] = true
+		sorting.By(names, func(a, b string) int { return cmp.Or(cmp.Compare(requests[b], requests[a]), cmp.Compare(a, b)) })
+		names = names[:mostKept]
+	}
+	for _, name := range names {
+		kept[name] = true
+	}
+	return kept
 }
 
 // cellsOf are the cells of an hour as they are now.
@@ -151,6 +196,7 @@ func (l *outlook) hour(h *event.HourState, encoded map[agg.Group][]byte, sum cel
 
 // take writes a day.
 func (d *valueDays) take(day int, c *agg.Cell) {
+	d.sofar += float64(c.Requests)
 	d.requests[day], d.errors[day], d.cost[day] = float64(c.Requests), float64(c.Errors), c.Cost
 	d.unpriced += float64(c.Unpriced())
 	if tokens := c.Tokens.Prompt + c.Tokens.Completion; c.Requests >= enoughN && c.Unpriced() == 0 && tokens > 0 && c.Cost > 0 {

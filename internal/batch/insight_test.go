@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/insight"
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -85,4 +86,23 @@ func TestInsight(t *testing.T) {
 			t.Errorf("without data: %d %+v", code, none)
 		}
 	})
+}
+
+// Strangers name tenants as they like: what is kept of them is bounded, and those with the most requests stay.
+func TestOutlookIsBounded(t *testing.T) {
+	l := &outlook{days: 3, by: map[string]map[string]*valueDays{agg.ByTenant: {}}, cut: map[string]bool{}}
+	for day := range l.days {
+		sum := cells{{Dimension: agg.ByTenant, Value: "big"}: {Requests: 100}, {Dimension: agg.ByTenant, Value: agg.Others}: {Requests: 1}}
+		for i := range mostKept {
+			sum[agg.Group{Dimension: agg.ByTenant, Value: fmt.Sprint(day, "-", i)}] = &agg.Cell{Requests: 1}
+		}
+		l.take(day, sum)
+	}
+	kept := l.by[agg.ByTenant]
+	if len(kept) != mostKept+1 || !l.cut[agg.ByTenant] {
+		t.Errorf("%d values are kept, cut %v", len(kept), l.cut)
+	}
+	if big, rest := kept["big"], kept[agg.Others]; big == nil || sumOf(big.requests) != 300 || rest == nil || sumOf(rest.requests) != 3 {
+		t.Errorf("big %+v, the others %+v", big, rest)
+	}
 }
