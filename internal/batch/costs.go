@@ -33,6 +33,14 @@ const (
 type costQuery struct {
 	from, to time.Time
 	by       []string
+	only     string // value of the last part that is asked for, "" = all
+}
+
+// add counts requests under a key when they are asked for.
+func (q *costQuery) add(t *cost.Table, key []string, u *agg.Usage) {
+	if q.only == "" || key[len(key)-1] == q.only {
+		t.Add(key, u)
+	}
 }
 
 // costTable answers a question.
@@ -117,14 +125,14 @@ func addCells(q *costQuery, hour int64, dimension string, cells map[agg.Group][]
 		}
 		named = append(named, u)
 		if u.Requests > 0 {
-			table.Add(q.named(key, dimension, g.Value), &u)
+			q.add(table, q.named(key, dimension, g.Value), &u)
 		}
 	}
 	for i := range named {
 		rest.Take(&named[i])
 	}
 	if rest.Requests > 0 {
-		table.Add(q.named(key, dimension, ""), &rest)
+		q.add(table, q.named(key, dimension, ""), &rest)
 	}
 	return nil
 }
@@ -262,7 +270,7 @@ func (p *spender) add(s *source, b *event.LakeBlock) (err error) {
 		}
 		p.usage[0] = agg.Usage{}
 		p.requests.AddUsage(p.usage, zero, []int32{row})
-		p.table.Add(p.key, &p.usage[0])
+		p.q.add(p.table, p.key, &p.usage[0])
 	}
 	return nil
 }

@@ -221,15 +221,12 @@ func (s *Service) standing(ctx context.Context, b *cost.Budget, at time.Time) (c
 	case b.Tenant != "":
 		by, want = append(by, agg.ByTenant), b.Tenant
 	}
-	table, err := s.costTable(ctx, &costQuery{from: first, to: at.Truncate(time.Hour).Add(time.Hour), by: by})
+	table, err := s.costTable(ctx, &costQuery{from: first, to: at.Truncate(time.Hour).Add(time.Hour), by: by, only: want})
 	if err != nil {
 		return cost.Standing{}, err
 	}
 	days, spent, sofar, unpriced := slices.Repeat([]float64{math.NaN()}, budgetDays), int64(0), int64(0), uint64(0)
 	for _, g := range table.Groups() {
-		if len(by) > 1 && g.Key[1] != want {
-			continue
-		}
 		day, err := time.Parse(time.DateOnly, g.Key[0])
 		if err != nil {
 			return cost.Standing{}, err

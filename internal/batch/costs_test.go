@@ -97,11 +97,23 @@ func TestCosts(t *testing.T) {
 				t.Errorf("by %v:\n%+v\n%+v\nwant\n%+v\n%+v", by, got.Total, got.Groups(), want.Total, want.Groups())
 			}
 		}
+		one := func(from, to time.Time) { // a budget of one tenant keeps no lines of the others
+			t.Helper()
+			got, err := s.costTable(context.Background(), &costQuery{from: from, to: to, by: []string{"day", "tenant"}, only: "x"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := plainly(rows, []string{"day", "tenant"}, from, to).Of("2026-03-01", "x")
+			if groups := got.Groups(); len(groups) != 1 || groups[0].Usage != *want || got.Total != *want {
+				t.Errorf("tenant x alone: %+v, want %+v", groups, want)
+			}
+		}
 		all := func() {
 			for _, by := range [][]string{nil, {"model"}, {"tenant"}, {"endpoint"}, {"day", "tenant"}, {"model", "tenant"}, {"user_id"}, {"key"}, {"feature", "model"}} {
 				ask(by, from, to)
 			}
 			ask([]string{"model"}, from.Add(10*time.Minute), to.Add(-10*time.Minute))
+			one(from, to)
 		}
 		all() // from the events: nothing is folded yet
 		if _, err := s.foldHour(context.Background(), hour0, false, 0); err != nil {
@@ -111,6 +123,7 @@ func TestCosts(t *testing.T) {
 		for _, by := range [][]string{nil, {"model"}, {"tenant"}, {"endpoint"}, {"day", "tenant"}} {
 			ask(by, from, to)
 		}
+		one(from, to)
 	})
 }
 

@@ -26,7 +26,11 @@ type Group struct {
 	agg.Usage
 }
 
-// MaxGroups is how many lines a table keeps apart; requests of further keys count together under agg.Others.
+// Times are the names of the parts that tell when.
+var Times = []string{"hour", "day", "month"}
+
+// MaxGroups is how many lines a table keeps apart; requests of further keys count together under agg.Others, those of each time for
+// themselves.
 const MaxGroups = 100_000
 
 // NewTable makes an empty table.
@@ -51,7 +55,7 @@ func (t *Table) At(parts []string) *agg.Usage {
 	}
 	key := string(t.buf)
 	if len(t.groups) >= t.most {
-		key = strings.TrimSuffix(strings.Repeat(agg.Others+separator, len(parts)), separator)
+		key = strings.Join(t.others(parts), separator)
 		if u := t.groups[key]; u != nil {
 			return u
 		}
@@ -59,6 +63,17 @@ func (t *Table) At(parts []string) *agg.Usage {
 	u := new(agg.Usage)
 	t.groups[key] = u
 	return u
+}
+
+// others is the key of what is too much to be kept apart. Its times stay: they are few, and what reads a table by day reads days.
+func (t *Table) others(parts []string) []string {
+	out := slices.Clone(parts)
+	for i, name := range t.By {
+		if !slices.Contains(Times, name) {
+			out[i] = agg.Others
+		}
+	}
+	return out
 }
 
 // Add counts requests under a key.

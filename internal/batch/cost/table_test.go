@@ -85,3 +85,24 @@ func TestFocus(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Too many groups for one table leave a FOCUS file whole: what is counted together keeps its day.
+func TestFocusOfTooManyGroups(t *testing.T) {
+	table := NewTable(FocusParts)
+	table.most = 3
+	for i := range 10 {
+		table.Add([]string{"2026-03-0" + strconv.Itoa(1+i%2), "m", strconv.Itoa(i)}, &agg.Usage{Requests: 1, Priced: 1, Cost: 1_000_000_000})
+	}
+	var out bytes.Buffer
+	from := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	if err := WriteFocus(&out, table, from, from.AddDate(0, 0, 2), Account{"1", "A", "P", "I"}, func(s string) string { return s }); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := csv.NewReader(&out).ReadAll()
+	if err != nil || len(lines) != 1+3+2 {
+		t.Fatalf("%d lines, want a header, three groups and the rest of two days: %v", len(lines), err)
+	}
+	if rest := table.Of("2026-03-02", agg.Others, agg.Others); rest.Requests != 4 {
+		t.Errorf("%d requests of the second day are counted together, want 4", rest.Requests)
+	}
+}
