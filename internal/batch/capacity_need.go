@@ -86,12 +86,12 @@ func (c *course) forecasts(ctx context.Context) ([]metricForecast, error) {
 			c.demand = h
 		}
 		busiest := h.busiest(models)
-		set, err := forecastHistory(ctx, h, forecastQuestion{metric, planHours, planInterval}, models)
+		set, err := forecastHistory(ctx, h, forecastQuestion{metric, planHours}, models)
 		if err != nil {
 			return nil, err
 		}
 		for _, m := range append([]string{agg.AllModels}, busiest...) {
-			if f, ok := set.byModel[m]; ok {
+			if f, ok := set.of(m, planInterval); ok {
 				out = append(out, f)
 			}
 		}

@@ -15,7 +15,11 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-const capacityKind = "capacity"
+// Kinds of what is stored of capacity.
+const (
+	capacityKind  = "capacity"
+	capacityTales = "capacity_alerts"
+)
 
 // storedAnalysis is the last analysis with what it was made from.
 type storedAnalysis struct {
@@ -41,12 +45,12 @@ func (s *Service) capacityAnalysis(ctx context.Context, r *agg.Run, progress fun
 		return capacityTotals{Skipped: "capacity analysis is switched off"}, nil
 	}
 	progress(0, 1, "analyses")
-	a, err := s.analysis(ctx, r.End)
+	a, err := s.analysisIn(ctx, s.shelf.planned, r.End)
 	if err != nil {
 		return nil, err
 	}
 	progress(1, 1, "analyses")
-	if err := s.raiseCapacity(ctx, a.Alerts, r); err != nil {
+	if err := s.tellCapacity(ctx, a.Alerts, r); err != nil {
 		return nil, err
 	}
 	return capacityTotals{DataDays: a.DataDays, Resources: len(a.Utilization), Trends: len(a.Growth), Insufficient: a.Insufficient,
@@ -78,8 +82,13 @@ func (s *Service) capacityOff(w http.ResponseWriter, r *http.Request) bool {
 	return !s.cfg.Capacity.Enabled
 }
 
-// analysis returns what the hours before end say.
+// analysis returns what the hours before end say, to somebody who asks.
 func (s *Service) analysis(ctx context.Context, end time.Time) (analysis, error) {
+	return s.analysisIn(ctx, s.shelf.slots, end)
+}
+
+// analysisIn makes an analysis in one of slots, or finds it stored.
+func (s *Service) analysisIn(ctx context.Context, slots chan struct{}, end time.Time) (analysis, error) {
 	end = end.UTC().Truncate(time.Hour)
 	rows, err := s.historyRows(ctx, end)
 	if err != nil {
@@ -89,10 +98,10 @@ func (s *Service) analysis(ctx context.Context, end time.Time) (analysis, error)
 	if known, ok := s.knownAnalysis(ctx, from); ok {
 		return known, nil
 	}
-	if !take(ctx, s.shelf.slots) { // it takes seconds of a core, and anybody may ask
+	if !take(ctx, slots) { // it takes seconds of a core, and anybody may ask
 		return analysis{}, context.Cause(ctx)
 	}
-	defer func() { <-s.shelf.slots }()
+	defer func() { <-slots }()
 	if known, ok := s.knownAnalysis(ctx, from); ok { // somebody else made it meanwhile
 		return known, nil
 	}

@@ -56,29 +56,39 @@ type metricForecast struct {
 	Warnings []string          `json:"warnings"`
 }
 
-// forecastQuestion is what can be asked of the stored hours.
+// forecastQuestion is what is learnt from the stored hours. The interval is no part of it: there are as many as floating-point numbers, so that each who asks could
+// ask for one that nobody has learnt for.
 type forecastQuestion struct {
-	metric   string
-	horizon  int
-	interval float64
+	metric  string
+	horizon int
 }
 
-// forecastSet are the forecasts of a metric, for all models together and for each of the busiest, as far as there is data for them.
+// forecastSet is what was learnt of a metric, for all models together and for each of the busiest, as far as there is data for them.
 type forecastSet struct {
-	byModel map[string]metricForecast
-	refused map[string]*forecast.Error
+	question forecastQuestion
+	start    time.Time // of the first hour that is told
+	byModel  map[string]*modelForecast
+	refused  map[string]*forecast.Error
+}
+
+// modelForecast is the forecast of a model. The points of the models add up to those of the total.
+type modelForecast struct {
+	learnt *forecast.Learnt
+	points []float64
+	hours  int // that it stands on
 }
 
 // forecastShelf keeps the last sets, and lets only so many be made at a time as there are cores.
 type forecastShelf struct {
-	slots chan struct{}
-	mu    sync.Mutex // guards what follows
-	from  string     // state of the hours that the sets were made from
-	sets  map[forecastQuestion]*forecastSet
+	slots   chan struct{} // of what somebody asks for: forecasts, backtests, analyses of capacity
+	planned chan struct{} // of the task of the weekly DAG, which must not wait for them
+	mu      sync.Mutex    // guards what follows
+	from    string        // state of the hours that the sets were made from
+	sets    map[forecastQuestion]*forecastSet
 }
 
 func newForecastShelf() *forecastShelf {
-	return &forecastShelf{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), sets: map[forecastQuestion]*forecastSet{}}
+	return &forecastShelf{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), planned: make(chan struct{}, 1), sets: map[forecastQuestion]*forecastSet{}}
 }
 
 func (f *forecastShelf) look(from string, q forecastQuestion) *forecastSet {
@@ -129,53 +139,66 @@ func (s *Service) forecasts(ctx context.Context, q forecastQuestion, end time.Ti
 	return set, nil
 }
 
-// forecastHistory forecasts a metric for all models together and for each, so that the models, with what is left of the total, add up to it.
+// forecastHistory forecasts a metric for all models together and for each, so that the models, with what is left of the total, add up to it. Left is what
+// belongs to no model with a forecast of its own: to one that is not among the busiest, or of which too little is known.
 func forecastHistory(ctx context.Context, h history, q forecastQuestion, models int) (*forecastSet, error) {
-	set := &forecastSet{byModel: map[string]metricForecast{}, refused: map[string]*forecast.Error{}}
+	set := &forecastSet{question: q, start: h.end(), byModel: map[string]*modelForecast{}, refused: map[string]*forecast.Error{}}
 	busiest := h.busiest(models)
-	rest := ""
-	if len(h.values) > len(busiest)+1 {
-		rest = otherModels
-		h.values[rest] = h.without(busiest)
-	}
-	o := forecast.Options{Horizon: q.horizon, Seasons: hourSeasons, Interval: q.interval}
-	results := map[string]*forecast.Result{}
-	var parts []*forecast.Result
-	for _, model := range append([]string{agg.AllModels, rest}, busiest...) {
-		if h.values[model] == nil {
-			continue
-		}
+	var told []string
+	for _, model := range append([]string{agg.AllModels}, busiest...) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		r, err := forecast.Series(h.values[model], o)
-		if no, ok := errors.AsType[*forecast.Error](err); ok {
-			set.refused[model] = no
-			continue
-		}
-		results[model] = &r
-		if model != agg.AllModels {
-			parts = append(parts, &r)
+		if set.learn(model, h.values[model]) && model != agg.AllModels {
+			told = append(told, model)
 		}
 	}
-	if total := results[agg.AllModels]; total != nil {
-		forecast.Reconcile(total.Forecast, parts)
+	total := set.byModel[agg.AllModels]
+	if total == nil {
+		return set, nil
 	}
-	for model, r := range results {
-		if model != otherModels {
-			set.byModel[model] = timed(h, q, model, r)
+	if len(h.values) > len(told)+1 {
+		if set.learn(otherModels, h.without(told)) {
+			told = append(told, otherModels)
 		}
 	}
+	parts := make([][]float64, len(told))
+	for i, model := range told {
+		parts[i] = set.byModel[model].points
+	}
+	forecast.Reconcile(total.points, parts)
+	delete(set.byModel, otherModels)
 	return set, nil
 }
 
-func timed(h history, q forecastQuestion, model string, r *forecast.Result) metricForecast {
-	f := metricForecast{Metric: q.metric, Model: model, Interval: q.interval, Method: r.Method, Backtest: r.Backtest, Warnings: r.Warnings,
-		DataFrom: h.end().Add(-time.Duration(len(h.values[model])) * time.Hour), Points: make([]timedPoint, len(r.Forecast))}
-	for i, v := range r.Forecast {
-		f.Points[i] = timedPoint{h.end().Add(time.Duration(i) * time.Hour), v, r.Lo[i], r.Hi[i]}
+// learn is false when there is no forecast of values.
+func (set *forecastSet) learn(model string, values []float64) bool {
+	if values == nil {
+		return false
 	}
-	return f
+	l, err := forecast.Learn(values, forecast.Options{Horizon: set.question.horizon, Seasons: hourSeasons})
+	if no, ok := errors.AsType[*forecast.Error](err); ok {
+		set.refused[model] = no
+		return false
+	}
+	set.byModel[model] = &modelForecast{l, l.Points(), len(values)}
+	return true
+}
+
+// of returns the forecast of a model with the bounds of an interval; ok is false where there is none.
+func (set *forecastSet) of(model string, interval float64) (f metricForecast, ok bool) {
+	m := set.byModel[model]
+	if m == nil {
+		return f, false
+	}
+	r := m.learnt.Within(interval)
+	r.Move(m.points)
+	f = metricForecast{Metric: set.question.metric, Model: model, Interval: interval, Method: r.Method, Backtest: r.Backtest, Warnings: r.Warnings,
+		DataFrom: set.start.Add(-time.Duration(m.hours) * time.Hour), Points: make([]timedPoint, len(r.Forecast))}
+	for i, v := range r.Forecast {
+		f.Points[i] = timedPoint{set.start.Add(time.Duration(i) * time.Hour), v, r.Lo[i], r.Hi[i]}
+	}
+	return f, true
 }
 
 func (s *Service) mountForecasts(m *httpx.Mux) {
@@ -210,7 +233,8 @@ func (s *Service) getForecast(w http.ResponseWriter, r *http.Request) {
 	if hours != float64(int(hours)) {
 		q.bad("horizon_hours", "out_of_range", "%v is not a whole number of hours", hours)
 	}
-	ask := forecastQuestion{q.choice("metric", "requests", slices.Sorted(maps.Keys(forecastMetrics))...), int(hours), q.number("interval", forecastInterval, 0.01, 0.999)}
+	ask := forecastQuestion{q.choice("metric", "requests", slices.Sorted(maps.Keys(forecastMetrics))...), int(hours)}
+	interval := q.number("interval", forecastInterval, 0.01, 0.999)
 	if q.refused(w, r) {
 		return
 	}
@@ -223,7 +247,7 @@ func (s *Service) getForecast(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	if f, ok := set.byModel[model]; ok {
+	if f, ok := set.of(model, interval); ok {
 		httpx.JSON(w, http.StatusOK, f)
 		return
 	}

@@ -53,6 +53,10 @@ func TestHistoryOfRows(t *testing.T) {
 	if rest := h.without([]string{"a"}); rest[0] != 0 || rest[239] != float64(dailyLoad(239, 500)) {
 		t.Errorf("without a: %v, %v", rest[0], rest[239])
 	}
+	unpriced := history{values: map[string][]float64{agg.AllModels: {3, 3, math.NaN()}, "a": {math.NaN(), 2, 1}}}
+	if rest := unpriced.without([]string{"a"}); rest[0] != 3 || rest[1] != 1 || !math.IsNaN(rest[2]) {
+		t.Errorf("without a that has no price at first: %v", rest)
+	}
 	cost := historyOf(rows, forecastMetrics["cost_usd"])
 	if !math.IsNaN(cost.values["b"][3]) || cost.values["a"][3] != float64(dailyLoad(3, 1000))/1000 {
 		t.Error("a price that is not known is one that is not known")
@@ -92,12 +96,14 @@ func TestOutagesAreNotSilence(t *testing.T) {
 }
 
 func TestModelsAddUpToTheTotal(t *testing.T) {
-	q := forecastQuestion{"requests", 48, 0.95}
+	q := forecastQuestion{"requests", 48}
 	set, err := forecastHistory(t.Context(), historyOf(dailyRows(21*24), forecastMetrics["requests"]), q, forecastModels)
 	if err != nil || len(set.byModel) != 3 || len(set.refused) != 0 {
 		t.Fatalf("%v, %d models, refused %v", err, len(set.byModel), set.refused)
 	}
-	all, a, b := set.byModel[agg.AllModels], set.byModel["a"], set.byModel["b"]
+	all, _ := set.of(agg.AllModels, 0.95)
+	a, _ := set.of("a", 0.95)
+	b, _ := set.of("b", 0.95)
 	if !all.Points[0].T.Equal(planStart.Add(21*24*time.Hour)) || !b.DataFrom.Equal(planStart.Add(5*24*time.Hour)) {
 		t.Errorf("from %v, data of b from %v", all.Points[0].T, b.DataFrom)
 	}
@@ -109,6 +115,80 @@ func TestModelsAddUpToTheTotal(t *testing.T) {
 			t.Errorf("hour %d: %v of %v", i, p.P50, want)
 		}
 	}
+}
+
+// A model of which too little is known is forecast with the rest: its load is not given to the others.
+func TestRefusedModelsLeaveTheOthersAlone(t *testing.T) {
+	var rows []agg.Row
+	const hours, known = 14 * 24, 6
+	for k := range hours {
+		row := func(model string, requests int64, cost *float64) {
+			rows = append(rows, agg.Row{Timestamp: planStart.Add(time.Duration(k) * time.Hour), Model: model, Requests: requests, Events: requests, CostUSD: cost, Completeness: new(1.0)})
+		}
+		total := int64(50)
+		if k >= hours-known {
+			total = 100
+			row("b", 50, nil) // new, and without a price but for one hour
+			if k == hours-known {
+				rows[len(rows)-1].CostUSD = new(50.0)
+			}
+		}
+		row("a", 50, new(50.0))
+		row(agg.AllModels, total, new(50.0))
+		if k == hours-known {
+			rows[len(rows)-1].CostUSD = new(100.0)
+		}
+	}
+	for metric, most := range map[string]float64{"requests": 55, "cost_usd": 51} {
+		h := historyOf(rows, forecastMetrics[metric])
+		set, err := forecastHistory(t.Context(), h, forecastQuestion{metric, 48}, forecastModels)
+		if err != nil || set.refused["b"] == nil || len(set.byModel) != 2 {
+			t.Fatalf("%s: %v, refused %v", metric, err, set.refused)
+		}
+		sum := 0.0
+		for _, v := range set.byModel["a"].points {
+			sum += v / 48
+		}
+		if sum < 45 || sum > most {
+			t.Errorf("%s of a: %v an hour, of 50", metric, sum)
+		}
+	}
+}
+
+// store puts rows into the hours of a world.
+func (w *world) store(rows []agg.Row) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range rows {
+		p := w.period("hourly", r.Timestamp.Unix())
+		if p.Aggregate.Rows == nil {
+			p.Aggregate.Rows = map[string][]agg.Row{}
+		}
+		p.Aggregate.Rows[agg.ByModel] = append(p.Aggregate.Rows[agg.ByModel], r)
+	}
+}
+
+// An interval that nobody asked for before costs no learning, and the weekly task waits for nobody who asks.
+func TestWhatIsLearntAnswersEveryInterval(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		w.store(dailyRows(8 * 24))
+		r := begin(t, w, nil)
+		wide := r.call("GET", "/forecasts?interval=0.95", "")
+		for range cap(r.s.shelf.slots) { // all are taken: who needs one waits for ever
+			r.s.shelf.slots <- struct{}{}
+		}
+		narrow := r.call("GET", "/forecasts?interval=0.5000001", "")
+		if wide.status != 200 || narrow.status != 200 || narrow.json["interval"] != 0.5000001 || narrow.body == wide.body {
+			t.Errorf("%d %.200s, %d %.200s", wide.status, wide.body, narrow.status, narrow.body)
+		}
+		if _, sum := r.task("weekly", "capacity_analysis", "2026-03-01T00:00:00Z", "2026-03-08T00:00:00Z"); sum["data_days"] != 7.0 {
+			t.Errorf("the task: %v", sum)
+		}
+		for range cap(r.s.shelf.slots) {
+			<-r.s.shelf.slots
+		}
+	})
 }
 
 func TestBacktestOfThePast(t *testing.T) {

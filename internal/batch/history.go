@@ -136,13 +136,15 @@ func (h *history) busiest(most int) []string {
 	return models[:min(most, len(models))]
 }
 
-// without returns the total less some models: what all others have together.
+// without returns the total less some models: what all others have together. A value of a model that is not known is none that the total has counted.
 func (h *history) without(models []string) []float64 {
 	out := slices.Clone(h.values[agg.AllModels])
 	for _, m := range models {
 		values := h.values[m]
 		for i, v := range values {
-			out[len(out)-len(values)+i] -= v
+			if !math.IsNaN(v) {
+				out[len(out)-len(values)+i] -= v
+			}
 		}
 	}
 	for i, v := range out {

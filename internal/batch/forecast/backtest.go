@@ -15,12 +15,12 @@ type Backtest struct {
 	Horizon           int      `json:"horizon"` // steps that were looked ahead at each
 }
 
-// backtest scores the errors (told less value) of each origin.
+// backtest scores the errors (told less value) of each origin, but for the coverage, which depends on the interval.
 func (p *problem) backtest(residuals [][]float64, unit float64) Backtest {
 	b := Backtest{Origins: len(p.origins), Horizon: p.depth}
 	var errs []float64
-	count, sum, within := 0, 0.0, 0
-	for j, r := range residuals {
+	count, sum := 0, 0.0
+	for _, r := range residuals {
 		size := 0.0
 		for _, e := range r {
 			size += math.Abs(e)
@@ -28,30 +28,30 @@ func (p *problem) backtest(residuals [][]float64, unit float64) Backtest {
 		}
 		count += len(r)
 		errs = append(errs, size/float64(len(r)))
-		if len(residuals) > 1 {
-			within += p.within(residuals, j)
-		}
 	}
 	b.Bias = sum / float64(count) * unit
-	if len(residuals) > 1 {
-		b.Coverage = new(float64(within) / float64(count))
-	}
 	if step := p.seasonalStep(); step > 0 {
 		b.MASE, b.MASESeasonalNaive = new(typical(errs)/step), new(typical(p.methods[p.naive].errs)/step)
 	}
 	return b
 }
 
-// within counts the errors of an origin that lie within the bounds that the others give.
-func (p *problem) within(residuals [][]float64, j int) (n int) {
-	others := append(append([][]float64{}, residuals[:j]...), residuals[j+1:]...)
-	lo, hi := bound(make([]float64, p.depth), others, p.o.Interval)
-	for k, e := range residuals[j] {
-		if lo[k] <= e && e <= hi[k] {
-			n++
+// coverage is the share of the errors of each origin that lie within the bounds that the others give.
+func coverage(residuals [][]float64, interval float64) *float64 {
+	if len(residuals) < 2 {
+		return nil
+	}
+	within, count := 0, 0
+	for j, r := range residuals {
+		others := append(append([][]float64{}, residuals[:j]...), residuals[j+1:]...)
+		lo, hi := bound(make([]float64, len(r)), others, interval)
+		for k, e := range r {
+			if count++; lo[k] <= e && e <= hi[k] {
+				within++
+			}
 		}
 	}
-	return n
+	return new(float64(within) / float64(count))
 }
 
 // seasonalStep is the mean absolute difference of values one season apart.

@@ -54,11 +54,19 @@ type Result struct {
 
 // Validate returns what is wrong with options.
 func (o Options) Validate() error {
-	if o.Horizon < 1 || o.Horizon > MaxHorizon {
-		return refuse(InvalidOptions, "horizon is %d; it must be from 1 to %d steps", o.Horizon, MaxHorizon)
+	if err := o.learnable(); err != nil {
+		return err
 	}
 	if !(o.Interval > 0 && o.Interval < 1) {
 		return refuse(InvalidOptions, "interval is %v; it must lie between 0 and 1, such as 0.95", o.Interval)
+	}
+	return nil
+}
+
+// learnable returns what is wrong with those of the options that learning needs.
+func (o Options) learnable() error {
+	if o.Horizon < 1 || o.Horizon > MaxHorizon {
+		return refuse(InvalidOptions, "horizon is %d; it must be from 1 to %d steps", o.Horizon, MaxHorizon)
 	}
 	if len(o.Seasons) > MaxSeasons {
 		return refuse(InvalidOptions, "%d seasons; at most %d", len(o.Seasons), MaxSeasons)
@@ -79,10 +87,31 @@ func Series(values []float64, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {
 		return Result{}, err
 	}
+	l, err := Learn(values, o)
+	if err != nil {
+		return Result{}, err
+	}
+	return l.Within(o.Interval), nil
+}
+
+// Learnt is a forecast before somebody says how wide its interval shall be. Learning takes the time; bounds of any interval follow from it at little cost.
+type Learnt struct {
+	told      Result      // without bounds and coverage
+	next      []float64   // the forecast, divided by unit
+	residuals [][]float64 // told less value at each origin, divided by unit
+	unit      float64
+	negative  bool
+}
+
+// Learn does what a forecast needs but for the interval, which is not looked at. The error is an *Error.
+func Learn(values []float64, o Options) (*Learnt, error) {
+	if err := o.learnable(); err != nil {
+		return nil, err
+	}
 	warnings := []string{} // an empty list, not null
 	y, err := prepare(values, o, &warnings)
 	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	unit := scaleOf(y)
 	for i := range y {
@@ -90,17 +119,34 @@ func Series(values []float64, o Options) (Result, error) {
 	}
 	p := newProblem(y, o)
 	w, residuals := p.combine()
-	r := Result{Method: p.describe(w), Backtest: p.backtest(residuals, unit)}
-	r.Forecast = mix(w, p.methods, func(c candidate) []float64 { return c.next })
-	r.Lo, r.Hi = bound(r.Forecast, residuals, o.Interval)
-	p.clamp(r.Lo)
-	for _, v := range [][]float64{r.Forecast, r.Lo, r.Hi} {
-		for i := range v {
-			v[i] *= unit
-		}
+	l := &Learnt{residuals: residuals, unit: unit, negative: p.negative, next: mix(w, p.methods, func(c candidate) []float64 { return c.next })}
+	l.told = Result{Forecast: l.Points(), Method: p.describe(w), Backtest: p.backtest(residuals, unit), Warnings: append(warnings, p.warn()...)}
+	return l, nil
+}
+
+// Points returns the forecast.
+func (l *Learnt) Points() []float64 {
+	out := slices.Clone(l.next)
+	for i := range out {
+		out[i] *= l.unit
 	}
-	r.Warnings = append(warnings, p.warn()...)
-	return r, nil
+	return out
+}
+
+// Within returns the forecast with the bounds that a share of the coming values, above 0 and below 1, shall lie in.
+func (l *Learnt) Within(interval float64) Result {
+	r := l.told
+	r.Forecast, r.Warnings = slices.Clone(r.Forecast), slices.Clone(r.Warnings)
+	r.Backtest.Coverage = coverage(l.residuals, interval)
+	r.Lo, r.Hi = bound(l.next, l.residuals, interval)
+	for i := range r.Lo {
+		if !l.negative {
+			r.Lo[i] = max(r.Lo[i], 0)
+		}
+		r.Lo[i] *= l.unit
+		r.Hi[i] *= l.unit
+	}
+	return r
 }
 
 // warn says what a reader should know about the ground that a forecast stands on.
