@@ -187,7 +187,7 @@ type Deps struct {
 	// ReportsDir is the folder of the reports; it is made when the first one is.
 	ReportsDir string
 	// Incidents are the alerts that fired in a period, with what was done about them, the oldest first; nil where nobody knows.
-	Incidents func(ctx context.Context, period report.Period) ([]report.Incident, error)
+	Incidents func(ctx context.Context, period report.Period) (report.Alerts, error)
 	// NotFound and BadCursor are the errors (by errors.Is) of Runs, Reports and Rows for what does not exist and a cursor that
 	// they did not make.
 	NotFound, BadCursor error

@@ -44,7 +44,8 @@ type reporter struct {
 	s     *Service
 	store ReportStore
 	dir   string
-	slots chan struct{}
+	slots chan struct{} // of reports that are made
+	views chan struct{} // of pages that are shown
 
 	courier *courier
 
@@ -72,7 +73,7 @@ type document interface {
 type contentFunc func(ctx context.Context, r *agg.Report) (document, error)
 
 func newReporter(s *Service, store ReportStore, dir string) *reporter {
-	return &reporter{s: s, store: store, dir: dir, slots: make(chan struct{}, 2), making: map[string]*making{}, status: map[report.Kind]agg.ReportStatus{}}
+	return &reporter{s: s, store: store, dir: dir, slots: make(chan struct{}, 2), views: make(chan struct{}, 2), making: map[string]*making{}, status: map[report.Kind]agg.ReportStatus{}}
 }
 
 func (p *reporter) log() *slog.Logger { return p.s.log }

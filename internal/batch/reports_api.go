@@ -22,6 +22,7 @@ const (
 	maxReportBody = 64 << 10
 	maxMailTo     = 100
 	reportWait    = 10 * time.Second // for a report to be done, before the answer says where it will be
+	viewLimit     = 30 * time.Second // for a page, with the wait for others that are made
 )
 
 func (s *Service) mountReports(m *httpx.Mux, limit, cursor httpx.Option) {
@@ -34,7 +35,7 @@ func (s *Service) mountReports(m *httpx.Mux, limit, cursor httpx.Option) {
 	m.HandleFunc("GET /reports/status", s.getReportStatus, httpx.Doc("How many reports there are in each status, and the last of each type."), httpx.Answer("200", "Counts, the last of each type, and what waits.", reportStates{}))
 	m.HandleFunc("GET /reports/{id}", s.getReport, httpx.Doc("What is known of a report."), httpx.Answer("200", "The report without its content.", reportJSON{}), none)
 	m.HandleFunc("GET /reports/{id}/content", s.getReportContent, httpx.Doc("The document itself."), httpx.Query("inline", "true: for a browser to show, not to keep."), httpx.AnswerAs("200", "application/pdf", ""), httpx.AnswerAs("200", "text/csv", ""), httpx.AnswerAs("200", "application/json", "JSON, CSV or PDF, as it was made."), none)
-	m.HandleFunc("GET /reports/{id}/view", s.getReportView, httpx.Doc("The document as a page, with charts as SVG: from the data of now, which may be newer than the file."), httpx.AnswerAs("200", "text/html", ""), none)
+	m.HandleFunc("GET /reports/{id}/view", s.getReportView, httpx.Doc("The document as a page, with charts as SVG: from the data of now, which may be newer than the file."), httpx.AnswerAs("200", "text/html", ""), none, httpx.Answer("503", "It takes too long now. Try again after Retry-After."))
 	m.HandleFunc("DELETE /reports/{id}", s.deleteReport, httpx.Doc("Removes a report and its file."), httpx.Answer("204", "It is gone."), none)
 }
 
@@ -272,17 +273,15 @@ func (s *Service) getReportView(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if !take(r.Context(), s.reports.slots) {
+	page, err := s.reports.view(r.Context(), &rep)
+	switch {
+	case r.Context().Err() != nil:
 		return // nobody listens
-	}
-	defer func() { <-s.reports.slots }()
-	doc, err := s.reports.document(r.Context(), &rep)
-	if err != nil {
-		s.fail(w, r, err)
+	case errors.Is(err, errViewLimit):
+		w.Header().Set("Retry-After", "10")
+		httpx.Problem(w, r, http.StatusServiceUnavailable, err.Error()+"; /reports/"+rep.ID+"/content has the document as it was made")
 		return
-	}
-	page, err := doc.Render(report.HTML)
-	if err != nil {
+	case err != nil:
 		s.fail(w, r, err)
 		return
 	}
@@ -290,6 +289,26 @@ func (s *Service) getReportView(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	_, _ = w.Write(page)
+}
+
+var errViewLimit = errors.New("the page could not be made within " + viewLimit.String())
+
+// view makes the page of a report. Views have slots and a limit of their own: however many people look, reports are made.
+func (p *reporter) view(ctx context.Context, r *agg.Report) ([]byte, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, viewLimit, errViewLimit)
+	defer stop()
+	if !take(ctx, p.views) {
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-p.views }()
+	doc, err := p.document(ctx, r)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, err
+	}
+	return doc.Render(report.HTML)
 }
 
 func (s *Service) deleteReport(w http.ResponseWriter, r *http.Request) {

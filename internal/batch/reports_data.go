@@ -113,23 +113,24 @@ func (p *reporter) look(ctx context.Context, k report.Kind, period report.Period
 	if s.Rows, s.Missing, err = p.settled(ctx, l, period, "*", true); err != nil {
 		return nil, err
 	}
-	now, err := p.totals(ctx, l, period, s.Rows)
+	now, unpriced, err := p.totals(ctx, l, period, s.Rows)
 	if err != nil {
 		return nil, err
 	}
 	s.Total = now.of(agg.ByModel)[agg.AllModels]
 	s.Models, s.Tenants, s.Endpoints, s.Users = now.ranked(agg.ByModel), now.ranked(agg.ByTenant), now.ranked(agg.ByEndpoint), now.ranked(agg.ByUser)
-	before, err := p.past(ctx, l, period.Previous(l.name))
+	before, unpricedBefore, err := p.past(ctx, l, period.Previous(l.name))
 	if err != nil {
 		return nil, err
 	}
 	s.Previous, s.ModelsBefore, s.TenantsBefore = before.of(agg.ByModel)[agg.AllModels], before.rows(agg.ByModel), before.rows(agg.ByTenant)
-	earlier := before
+	earlier, unpricedEarlier := before, unpricedBefore
 	if period.Earlier(l.name) != period.Previous(l.name) {
-		if earlier, err = p.past(ctx, l, period.Earlier(l.name)); err != nil {
+		if earlier, unpricedEarlier, err = p.past(ctx, l, period.Earlier(l.name)); err != nil {
 			return nil, err
 		}
 	}
+	s.Unpriced, s.UnpricedBefore, s.UnpricedEarlier = unpriced, unpricedBefore, unpricedEarlier
 	s.Earlier = earlier.of(agg.ByModel)[agg.AllModels]
 	if p.s.deps.Incidents != nil {
 		if s.Incidents, err = p.s.deps.Incidents(ctx, period); err != nil {
@@ -142,10 +143,10 @@ func (p *reporter) look(ctx context.Context, k report.Kind, period report.Period
 }
 
 // past are the totals of a period that reports compare with; what has no row is aggregated before.
-func (p *reporter) past(ctx context.Context, l *level, period report.Period) (grouped, error) {
+func (p *reporter) past(ctx context.Context, l *level, period report.Period) (grouped, report.Unpriced, error) {
 	rows, _, err := p.settled(ctx, l, period, "*", false)
 	if err != nil || len(rows) == 0 {
-		return nil, err
+		return nil, nil, err
 	}
 	return p.totals(ctx, l, period, rows)
 }
@@ -274,10 +275,10 @@ func (s *Service) bring(ctx context.Context, p period) error {
 
 // totals returns the rows of a whole period. The models of one period of the level are its rows; everything else is merged from cells,
 // since percentiles and users cannot be told from rows.
-func (p *reporter) totals(ctx context.Context, l *level, period report.Period, rows []agg.Row) (grouped, error) {
+func (p *reporter) totals(ctx context.Context, l *level, period report.Period, rows []agg.Row) (grouped, report.Unpriced, error) {
 	n, err := period.Count(l.name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	wanted, sum := map[string]bool{}, cells{}
 	for i := range rows {
@@ -287,14 +288,17 @@ func (p *reporter) totals(ctx context.Context, l *level, period report.Period, r
 		}
 		encoded, _, err := p.s.deps.Periods.Cells(ctx, l.name, rows[i].Timestamp.Unix())
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := sum.merge(encoded); err != nil {
-			return nil, fmt.Errorf("%s: %w", l.of(rows[i].Timestamp.Unix()), err)
+			return nil, nil, fmt.Errorf("%s: %w", l.of(rows[i].Timestamp.Unix()), err)
 		}
 	}
-	out := grouped{}
+	out, unpriced := grouped{}, report.Unpriced{}
 	for g, cell := range sum {
+		if g.Dimension == agg.ByModel {
+			unpriced[g.Value] = int64(cell.Unpriced())
+		}
 		if g.Dimension != agg.ByModel || n > 1 && wanted[g.Value] {
 			out[g] = new(p.s.columns.row(period.Start, g, period.End.Sub(period.Start), cell))
 		}
@@ -304,5 +308,5 @@ func (p *reporter) totals(ctx context.Context, l *level, period report.Period, r
 			out[agg.Group{Dimension: agg.ByModel, Value: rows[i].Model}] = &rows[i]
 		}
 	}
-	return out, nil
+	return out, unpriced, nil
 }

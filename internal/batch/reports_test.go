@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -185,6 +186,34 @@ func TestReportView(t *testing.T) {
 		}
 		if a := r.call("GET", "/reports/test-20260301-20260302-pdf/view", ""); a.status != 404 {
 			t.Errorf("a report that is not there: %d", a.status)
+		}
+	})
+}
+
+// Who looks at pages holds up no report, and gets an answer within the limit.
+func TestReportViewHasALimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		r := begin(t, w, nil)
+		hourWithData(t, w, r)
+		m := r.generate("hourly_summary", "json")
+		p := r.s.reports
+		for range cap(p.slots) {
+			p.slots <- struct{}{}
+		}
+		if a := r.call("GET", "/reports/"+m.ID+"/view", ""); a.status != 200 {
+			t.Errorf("while reports are made: %d", a.status)
+		}
+		for range cap(p.slots) {
+			<-p.slots
+		}
+		r.s.deps.Incidents = func(ctx context.Context, _ report.Period) (report.Alerts, error) {
+			<-ctx.Done()
+			return report.Alerts{}, ctx.Err()
+		}
+		began := time.Now()
+		if a := r.call("GET", "/reports/"+m.ID+"/view", ""); a.status != 503 || a.header.Get("Retry-After") == "" || !strings.Contains(a.body, "/content") || time.Since(began) != viewLimit {
+			t.Errorf("after %s: %d %s", time.Since(began), a.status, a.body)
 		}
 	})
 }

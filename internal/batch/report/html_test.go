@@ -54,7 +54,7 @@ func TestPages(t *testing.T) {
 func TestPagesEscape(t *testing.T) {
 	const evil = `<script>alert("x")</script>' onload='{}&`
 	s := sample(Monthly, 1)
-	s.Models[0].Model, s.Tenants[0].Model, s.Incidents[0].Text = evil, evil, evil
+	s.Models[0].Model, s.Tenants[0].Model, s.Incidents.Fired[0].Text = evil, evil, evil
 	tpl := *builtin
 	tpl.Organisation, tpl.Texts = evil, map[string]string{"title": evil, "footer": evil, "intro": evil}
 	s.Template = &tpl

@@ -81,7 +81,8 @@ func (n Insight) costDocument(d *document) {
 	tokens.add(s, "prompt", d.style.accent, func(r *agg.Row) *float64 { return new(float64(r.PromptTokens)) })
 	tokens.add(s, "completion", d.style.accent2, func(r *agg.Row) *float64 { return new(float64(r.CompletionTokens)) })
 	unitCost := s.chart(d.style, "Cost of a million tokens", d.style.moneyShort)
-	unitCost.add(s, "", d.style.accent, perUnit(1e6, func(r *agg.Row) int64 { return r.TotalTokens }))
+	tokenCost := perUnit(1e6, func(r *agg.Row) int64 { return r.TotalTokens })
+	unitCost.add(s, "", d.style.accent, func(r *agg.Row) *float64 { return tokenCost(counted{r, s.trendUnpriced()}) })
 	d.add("trends", "What moves the cost", "Each point is one "+unit(s.TrendLevel, 1)+".", charts{tokens, unitCost})
 	s.tenants(d)
 	s.dimension(d, "endpoints", "Endpoints", "endpoint", s.Endpoints)
@@ -145,6 +146,7 @@ type insightJSON struct {
 	Previous     Period     `json:"previous_period"`
 	Earlier      Period     `json:"same_period_before"`
 	Completeness float64    `json:"completeness"`
+	Unpriced     *int64     `json:"unpriced_requests"` // that the cost is not of; null where nobody knows
 	Lead         string     `json:"summary"`
 	Headline     []Headline `json:"headline"`
 	Findings     []Finding  `json:"findings"` // null where nobody looks for them
@@ -167,14 +169,14 @@ type totalRow struct {
 func (n Insight) json() ([]byte, error) {
 	s := n.Summary
 	level := s.Kind.Level()
-	doc := insightJSON{Schema: Schema, Type: s.Kind, Title: s.Kind.Title(), Period: s.Period, Previous: s.Period.Previous(level), Earlier: s.Period.Earlier(level), Completeness: s.Completeness(),
+	doc := insightJSON{Schema: Schema, Type: s.Kind, Title: s.Kind.Title(), Period: s.Period, Previous: s.Period.Previous(level), Earlier: s.Period.Earlier(level), Completeness: s.Completeness(), Unpriced: s.Unpriced.of(agg.AllModels),
 		Lead: s.lead(), Headline: s.Headline(), Findings: s.Findings, Models: []modelRow{}, Tenants: groupRows(s.Tenants), Endpoints: groupRows(s.Endpoints), Users: groupRows(s.Users), Periods: []row{},
 		Coverage: s.Coverage(), Definitions: Definitions}
 	if s.Total != nil {
 		doc.Total = &totalRow{modelRow: modelRow{Row: *s.Total}}
 	}
 	for _, r := range s.Models {
-		doc.Models = append(doc.Models, modelRow{Row: r})
+		doc.Models = append(doc.Models, modelRow{Row: r, Unpriced: s.Unpriced.of(r.Model)})
 	}
 	for _, r := range s.Rows {
 		if r.Model == agg.AllModels {

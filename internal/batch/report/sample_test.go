@@ -68,13 +68,17 @@ func sample(kind Kind, n int) *Summary {
 		s.Tenants = append(s.Tenants, sampleRow(start, name, 0.36/float64(i+1), whole))
 	}
 	s.TenantsBefore["acme"] = sampleRow(start, "acme", 0.3, whole)
-	s.Incidents = []Incident{
+	s.Incidents.Fired = []Incident{
 		{Start: day0.Add(9 * time.Hour), End: new(day0.Add(9*time.Hour + 17*time.Minute)), Rule: "ttft-slo-burn", Severity: "critical", Subject: "mixtral-8x7b", Text: "Time to first token was over 2 s for 14 % of the requests of ten minutes; 5 % are allowed.",
 			Actions: []Action{{day0.Add(9*time.Hour + time.Minute), "take_out", "vllm-2", "applied"}, {day0.Add(9*time.Hour + 16*time.Minute), "take_out", "vllm-2", "reverted"}}},
 		{Start: day0.Add(30 * time.Hour), Rule: "error-burst", Severity: "warning", Subject: "hermes-2", Text: "Errors were 6.1 % of the requests of a minute."},
 	}
 	for _, m := range sampleModels {
 		s.Models = append(s.Models, sampleRow(start, m.name, m.share, whole))
+	}
+	s.Unpriced, s.UnpricedBefore, s.UnpricedEarlier = Unpriced{agg.AllModels: 0}, Unpriced{agg.AllModels: 0}, Unpriced{agg.AllModels: 0}
+	for _, m := range sampleModels {
+		s.Unpriced[m.name] = 0
 	}
 	s.TrendLevel, s.TrendPeriod = "hourly", s.Period
 	step := 1.0

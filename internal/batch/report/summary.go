@@ -20,18 +20,44 @@ type Summary struct {
 	Total, Previous, Earlier *agg.Row
 	// Models are the totals of the whole period by model, the busiest first, and so are the other dimensions.
 	Models, Tenants, Endpoints, Users []agg.Row
+	// Unpriced are the requests without a price by model and in all, those before and earlier as the totals.
+	Unpriced, UnpricedBefore, UnpricedEarlier Unpriced
 	// ModelsBefore are the totals of the period before by model, TenantsBefore by tenant.
 	ModelsBefore, TenantsBefore map[string]agg.Row
 	// Trend are the rows agg.AllModels that the charts show: those of TrendLevel in TrendPeriod.
 	Trend       []agg.Row
 	TrendLevel  string
 	TrendPeriod Period
-	// Incidents are the alerts that fired in the period, the oldest first; nil = nobody here knows.
-	Incidents []Incident
+	// Incidents are the alerts that fired in the period.
+	Incidents Alerts
 	// Findings are what was found out about the period, ranked; nil = nobody here looks for them.
 	Findings []Finding
 	// Missing are the periods of the level that have data but no row yet.
 	Missing []time.Time
+}
+
+// Unpriced counts requests without a price by model, and of all under agg.AllModels. What is not there is not known.
+type Unpriced map[string]int64
+
+func (u Unpriced) of(model string) *int64 {
+	if n, ok := u[model]; ok {
+		return &n
+	}
+	return nil
+}
+
+// trendUnpriced is what is known of the parts of the period: none lacks a price when the whole period lacks none.
+func (s *Summary) trendUnpriced() *int64 {
+	if n := s.Unpriced.of(agg.AllModels); n != nil && *n == 0 && s.TrendPeriod == s.Period {
+		return n
+	}
+	return nil
+}
+
+// Alerts are those that fired in a period.
+type Alerts struct {
+	Fired []Incident // the oldest first; nil = nobody here knows
+	Since *time.Time // of those that began before, some may be missing; nil = none is
 }
 
 // Incident is an alert with what was done about it.
@@ -149,12 +175,14 @@ type summaryJSON struct {
 	Previous     Period     `json:"previous_period"`
 	Earlier      Period     `json:"same_period_before"`
 	Completeness float64    `json:"completeness"`
+	Unpriced     *int64     `json:"unpriced_requests"` // that the cost is not of; null where nobody knows
 	Lead         string     `json:"summary"`
 	Headline     []Headline `json:"headline"`
 	Rows         []row      `json:"rows"`
 	Models       []modelRow `json:"models"`
 	Tenants      []groupRow `json:"tenants"`
 	Incidents    []Incident `json:"incidents"` // null where nobody knows
+	AllSince     *time.Time `json:"incidents_whole_since,omitempty"`
 	Coverage     Coverage   `json:"coverage"`
 	Definitions  []Term     `json:"definitions"`
 }
@@ -168,6 +196,7 @@ type row struct {
 // modelRow is the total of a model: no period of its own.
 type modelRow struct {
 	agg.Row
+	Unpriced  *int64    `json:"unpriced_requests,omitempty"` // that the cost is not of
 	Timestamp *struct{} `json:"timestamp,omitempty"`
 	UpdatedAt *struct{} `json:"updated_at,omitempty"`
 }
@@ -189,14 +218,14 @@ func groupRows(rows []agg.Row) []groupRow {
 
 func (s *Summary) json() ([]byte, error) {
 	level := s.Kind.Level()
-	doc := summaryJSON{Schema: Schema, Type: s.Kind, Title: s.Kind.Title(), Period: s.Period, Previous: s.Period.Previous(level), Earlier: s.Period.Earlier(level), Tenants: groupRows(s.Tenants), Incidents: s.Incidents,
-		Completeness: s.Coverage().Completeness, Lead: s.lead(), Headline: s.Headline(), Rows: []row{}, Models: []modelRow{},
+	doc := summaryJSON{Schema: Schema, Type: s.Kind, Title: s.Kind.Title(), Period: s.Period, Previous: s.Period.Previous(level), Earlier: s.Period.Earlier(level), Tenants: groupRows(s.Tenants), Incidents: s.Incidents.Fired, AllSince: s.Incidents.Since,
+		Completeness: s.Coverage().Completeness, Unpriced: s.Unpriced.of(agg.AllModels), Lead: s.lead(), Headline: s.Headline(), Rows: []row{}, Models: []modelRow{},
 		Coverage: s.Coverage(), Definitions: Definitions}
 	for _, r := range s.Rows {
 		doc.Rows = append(doc.Rows, row{Row: r})
 	}
 	for _, r := range s.Models {
-		doc.Models = append(doc.Models, modelRow{Row: r})
+		doc.Models = append(doc.Models, modelRow{Row: r, Unpriced: s.Unpriced.of(r.Model)})
 	}
 	b, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {

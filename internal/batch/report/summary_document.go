@@ -33,7 +33,7 @@ func (s *Summary) begin(rows []byte) *document {
 	d.compared, d.lead, d.headline, d.terms = s.previously(), s.lead(), s.Headline(), Definitions
 	times := s.trendTimes()
 	for _, q := range s.quantities() {
-		d.courses = append(d.courses, pick(s.Trend, times, "", d.style.accent, q.get).values)
+		d.courses = append(d.courses, pick(s.Trend, times, "", d.style.accent, func(r *agg.Row) *float64 { return q.get(counted{r, s.trendUnpriced()}) }).values)
 	}
 	c := s.chart(d.style, "Requests per "+unit(s.TrendLevel, 1), d.style.short)
 	c.bars = true
@@ -242,7 +242,7 @@ func (s *Summary) cost(d *document) {
 		return
 	}
 	slices.SortStableFunc(known, func(a, b agg.Row) int { return cmp.Compare(*b.CostUSD, *a.CostUSD) })
-	d.add("cost", "Cost", "By model, the dearest first. Requests without a price are not in it.", s.costBars(d.style, first(known, 12)), s.costTable(d, known))
+	d.add("cost", "Cost", "By model, the dearest first. Unpriced requests have no price and are not in it; the cost of tokens is known where every request has one.", s.costBars(d.style, first(known, 12)), s.costTable(d, known))
 }
 
 func (s *Summary) costBars(st *style, rows []agg.Row) bars {
@@ -268,15 +268,14 @@ func (s *Summary) costTable(d *document, rows []agg.Row) *table {
 		if was != nil {
 			old = was.CostUSD
 		}
-		per := func(n, units int64) cell {
-			if n == 0 || r.CostUSD == nil {
-				return text("–")
-			}
-			return text(st.money(new(*r.CostUSD / float64(n) * float64(units))))
+		c, unpriced := counted{r, s.Unpriced.of(r.Model)}, "–"
+		if c.unpriced != nil {
+			unpriced = st.count(*c.unpriced)
 		}
-		return []cell{text(name), text(st.money(r.CostUSD)), text(st.change(change(r.CostUSD, old))), per(r.Requests, 1000), per(r.TotalTokens, 1_000_000)}
+		return []cell{text(name), text(st.money(r.CostUSD)), text(st.change(change(r.CostUSD, old))), text(unpriced), text(blank(st.money(perRequests(c)))),
+			text(blank(st.money(perUnit(1e6, func(r *agg.Row) int64 { return r.TotalTokens })(c))))}
 	}
-	t := &table{columns: []column{{head: "Model", left: true}, {head: "Cost", width: 28}, {head: "Change", width: 24}, {head: "per 1,000 requests", width: 34}, {head: "per million tokens", width: 34}}}
+	t := &table{columns: []column{{head: "Model", left: true}, {head: "Cost", width: 24}, {head: "Change", width: 20}, {head: "Unpriced", width: 20}, {head: "per 1,000 priced", width: 30}, {head: "per million tokens", width: 32}}}
 	shown := first(rows, mostModels)
 	for i := range shown {
 		t.rows = append(t.rows, row(shown[i].Model, &shown[i], before(s.ModelsBefore, shown[i].Model)))
@@ -323,28 +322,40 @@ func (s *Summary) quality(d *document) {
 // incidents are alerts and what was done about them.
 func (s *Summary) incidents(d *document) {
 	const title = "Incidents and actions taken"
-	if s.Incidents == nil {
+	st, known := d.style, &s.Incidents
+	if known.Fired == nil {
 		return
 	}
-	if len(s.Incidents) == 0 {
-		d.add("incidents", title, "", prose("No alert fired in this period."))
+	if len(known.Fired) == 0 {
+		text := "No alert fired in this period."
+		if since := known.Since; since != nil && since.Before(s.Period.End) {
+			text = "No alert that began after " + st.moment(*since) + " fired in this period. Earlier ones are not known any more."
+		} else if since != nil {
+			text = "The alerts of this period are not known any more."
+		}
+		d.add("incidents", title, "", prose(text))
 		return
 	}
-	st := d.style
 	var list items
 	acted := 0
-	for _, x := range s.Incidents {
+	for _, x := range known.Fired {
 		acted += len(x.Actions)
 		if len(list) < mostItems {
 			list = append(list, x.item(st))
 		}
 	}
-	about := st.plural(int64(len(s.Incidents)), "alert") + " fired; " + st.plural(int64(acted), "action") + " followed. The oldest first."
-	if n := len(s.Incidents) - len(list); n > 0 {
+	about := st.plural(int64(len(known.Fired)), "alert") + " fired; " + st.plural(int64(acted), "action") + " followed. The oldest first."
+	if n := len(known.Fired) - len(list); n > 0 {
 		about += " The first " + st.count(int64(len(list))) + " are shown; the JSON has all."
+	}
+	if known.Since != nil {
+		about += " Of those that began before " + st.moment(*known.Since) + " some may be missing."
 	}
 	d.add("incidents", title, about, list)
 }
+
+// moment writes a time for a sentence.
+func (s *style) moment(t time.Time) string { return s.date(t, s.day+", "+s.clock) + " UTC" }
 
 func (x *Incident) item(st *style) item {
 	out := item{title: x.Rule, tone: Neutral, right: "lasts"}

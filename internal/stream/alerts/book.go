@@ -45,8 +45,10 @@ type Book struct {
 	lapsed   map[string]bool
 	forgot   []string // ids in lapsed, the oldest first
 	starts   map[int32]int64
+	read     map[int32]bool // partitions of which a record came
 	bytes    int
 	told     time.Time // when a record that is none was logged
+	since    time.Time // alerts that began earlier may be missing
 
 	invalid, forgotten telemetry.Counter
 }
@@ -69,7 +71,8 @@ func (b *Book) Reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pages, b.order, b.resolved, b.bytes = map[string]*page{}, nil, list.New(), 0
-	b.lapsed, b.forgot, b.starts = map[string]bool{}, nil, map[int32]int64{}
+	b.lapsed, b.forgot, b.starts, b.since = map[string]bool{}, nil, map[int32]int64{}, time.Time{}
+	b.read = map[int32]bool{}
 }
 
 // Take is part of bus.Book.
@@ -77,6 +80,10 @@ func (b *Book) Take(m *bus.Message) {
 	a, err := decode(m.Value)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.read[m.Partition] && m.Offset > 0 { // what stood before was written earlier, of what began earlier still
+		b.lost(m.Timestamp)
+	}
+	b.read[m.Partition] = true
 	if err == nil {
 		b.fold(&page{Alert: a, partition: m.Partition, offset: m.Offset, size: a.bytes()})
 		return
@@ -126,8 +133,23 @@ func (b *Book) forgetOne() {
 	if first := b.resolved.Front(); first != nil {
 		oldest = first.Value.(*page)
 	}
+	b.lost(oldest.StartsAt)
 	b.drop(oldest)
 	b.forgotten.Inc()
+}
+
+// lost notes that alerts which began up to a time are gone.
+func (b *Book) lost(t time.Time) {
+	if t = t.Add(time.Microsecond); t.After(b.since) {
+		b.since = t
+	}
+}
+
+// WholeSince is the time from which on every alert that began is here, as far as any was decided; zero = nothing is missing.
+func (b *Book) WholeSince() time.Time {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.since
 }
 
 func (b *Book) drop(p *page) {
@@ -149,8 +171,12 @@ func (b *Book) Trim(partition int32, start int64) {
 		return
 	}
 	b.starts[partition] = start
+	if start > 0 && !b.read[partition] {
+		b.lost(time.Now())
+	}
 	for _, p := range slices.Clone(b.order) {
 		if p.partition == partition && p.offset < start {
+			b.lost(p.StartsAt)
 			b.drop(p)
 		}
 	}
