@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -332,6 +333,22 @@ func TestWhatCannotBeToldApart(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// A value that the catalogue does not bound takes no more memory than others, and is still told apart.
+func TestLongValuesAreShortened(t *testing.T) {
+	of := func(version string) string {
+		e := &event.Event{Kind: event.LLMRequest, Extra: fmt.Appendf(nil, `{"prompt_version":%q}`, version)}
+		return noted(e, `"prompt_version"`)
+	}
+	long := strings.Repeat("é", 100_000)
+	a, b := of(long+"a"), of(long+"b")
+	if a == b || a != of(long+"a") || len(a) > maxNoted || !strings.HasPrefix(a, "éé") || !utf8.ValidString(a) {
+		t.Errorf("%q and %q", a, b)
+	}
+	if exact := strings.Repeat("v", maxNoted); of(exact) != exact {
+		t.Error("a value that is not too long is changed")
+	}
 }
 
 func TestDimensionSettings(t *testing.T) {

@@ -289,6 +289,65 @@ func TestOlderUnits(t *testing.T) {
 	}
 }
 
+// A snapshot of the version before may hold units of which parts are missing, as that version wrote them.
+func TestOlderHalfOfASnapshot(t *testing.T) {
+	c := new(agg.Cell)
+	c.Add(request(1, "m"), false)
+	deltas := encodeDeltas([]delta{{1, values{"m"}, c}}, maxPart)[0]
+	h := header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 5, Parts: 2, Tally: tally{Records: 5}}
+	head := appendHeader(nil, &h)
+	head[len(unitMagic)] = 3
+	old := appendBytes(appendBytes(appendBytes(nil, deltas), nil), nil) // what 3 had: deltas, users, rules
+	b := appendBytes(nil, head)
+	b = binary.AppendVarint(b, 7)
+	b = binary.AppendUvarint(b, 1)
+	b = binary.AppendUvarint(b, 0)
+	b = appendBytes(b, old)
+	for range 2 { // from the version before, and from this one
+		j, d := newJournal(), decoder{src: b}
+		d.half(j)
+		if d.err != nil || len(d.src) > 0 || len(j.halves) != 1 {
+			t.Fatalf("%v, %d bytes are left, %d halves", d.err, len(d.src), len(j.halves))
+		}
+		b = appendHalf(nil, j.halves[0])
+		h.Part = 1
+		v, err := j.read(9, (&body{}).appendTo(appendHeader(nil, &h)))
+		h.Part = 0
+		if err != nil || v == nil || !v.counted || v.header.Tally.Records != 5 {
+			t.Fatalf("%+v, %v", v, err)
+		}
+		seen := 0
+		if err := eachDelta(v.bodies[0], func(x delta) {
+			if x.Start == 1 && x.Cell.Equal(c) {
+				seen++
+			}
+		}); err != nil || seen != 1 {
+			t.Errorf("%d deltas, %v", seen, err)
+		}
+		_ = eachFurther(v.bodies[0], func(string, delta) { t.Error("a further set") })
+	}
+}
+
+// However the sources of two tallies lie in memory, the same ones keep their names.
+func TestTalliesKeepTheSameSources(t *testing.T) {
+	more := tally{BySource: map[string]oddities{}}
+	for i := range 2 * maxSources {
+		more.BySource[fmt.Sprintf("source-%03d", i)] = oddities{Late: 1}
+	}
+	for range 10 {
+		var sum tally
+		sum.add(&more)
+		for i := range maxSources {
+			if name := fmt.Sprintf("source-%03d", i); sum.BySource[name].Late != 1 {
+				t.Fatalf("%s has lost its name", name)
+			}
+		}
+		if rest := sum.BySource[otherName].Late; rest != maxSources {
+			t.Fatalf("%d under %s", rest, otherName)
+		}
+	}
+}
+
 func FuzzDecodeUnit(f *testing.F) {
 	log := []*event.Event{request(1, "a"), request(2, "b")}
 	f.Add(foldUnit(log, 1, 0, 2)[0])

@@ -143,22 +143,21 @@ func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
 }
 
 func (d *decoder) half(j *journal) {
-	h, _, err := decodeUnit(d.bytes(int(d.uvarint())))
-	if err != nil && d.err == nil {
-		d.err = err
-	}
-	if d.err != nil {
+	head := decoder{src: d.section(), err: d.err}
+	h, version := head.header()
+	if d.err = head.err; d.err != nil {
 		return
 	}
 	u := &half{header: h, bodies: make([][]byte, h.Parts), first: d.varint()}
 	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
 		i := d.uvarint()
-		body := d.bytes(int(d.uvarint()))
-		if i >= uint64(h.Parts) {
+		body := decoder{src: d.section(), err: d.err}
+		whole := body.olderBody(version)
+		if d.err = body.err; d.err != nil || i >= uint64(h.Parts) {
 			d.fail()
 			return
 		}
-		u.bodies[i] = append([]byte{}, body...)
+		u.bodies[i] = append([]byte{}, whole...)
 		u.have++
 	}
 	j.halves = append(j.halves, u)

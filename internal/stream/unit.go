@@ -104,8 +104,8 @@ func (t *tally) add(o *tally) {
 	t.Errors += o.Errors
 	if len(o.BySource) > 0 {
 		t.BySource = maps.Clone(t.BySource)
-		for source, x := range o.BySource {
-			t.odd(source, x)
+		for _, source := range slices.Sorted(maps.Keys(o.BySource)) { // in one order, so that all readers keep the same names
+			t.odd(source, o.BySource[source])
 		}
 	}
 }
@@ -288,12 +288,21 @@ func (t *tally) appendTo(dst []byte) []byte {
 // aliases value.
 func decodeUnit(value []byte) (h header, body []byte, err error) {
 	d := decoder{src: value}
+	h, version := d.header()
+	body = d.olderBody(version)
+	return h, body, d.err
+}
+
+// header reads what stands before the body, and by which version it was written, the body as well.
+func (d *decoder) header() (h header, version byte) {
 	if string(d.bytes(4)) != unitMagic {
-		return h, nil, errors.New("not a unit of the journal")
+		d.err = errors.New("not a unit of the journal")
+		return h, 0
 	}
-	version := d.byte()
+	version = d.byte()
 	if d.err == nil && (version < 1 || version > unitVer) {
-		return h, nil, fmt.Errorf("unit of version %d, this program knows %d", version, unitVer)
+		d.err = fmt.Errorf("unit of version %d, this program knows %d", version, unitVer)
+		return h, version
 	}
 	copy(h.Unit[:], d.bytes(16))
 	h.Source = d.source()
@@ -314,7 +323,7 @@ func decodeUnit(value []byte) (h header, body []byte, err error) {
 	if d.err == nil && (h.Parts < 1 || h.Parts > maxParts || h.Part < 0 || h.Part >= h.Parts) {
 		d.err = fmt.Errorf("part %d of %d", h.Part, h.Parts)
 	}
-	return h, d.olderBody(version), d.err
+	return h, version
 }
 
 // olderBody brings the body of an older version into today's form.
