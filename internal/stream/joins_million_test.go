@@ -48,7 +48,7 @@ func (c *crowd) step(t *testing.T, at int64) {
 		f.open.sealParts()
 		for _, m := range f.open.side {
 			to := c.folders[m.Partition]
-			to.now, m.Timestamp = at, time.UnixMicro(at)
+			to.now, m.Timestamp, m.Offset = at, time.UnixMicro(at), to.next
 			to.takeParts(m)
 		}
 		f.begin(0)

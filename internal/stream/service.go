@@ -58,7 +58,7 @@ type Service struct {
 	boards  []*board
 	wrong   error // with the settings
 
-	searching sync.Mutex // the hours at rest, one request after another
+	searches *searches // of the hours at rest
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -75,7 +75,7 @@ type Service struct {
 
 // New makes a service that reads and writes through b.
 func New(cfg Config, b *bus.Bus, opts Options) *Service {
-	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now(), duties: newDuties()}
+	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now(), duties: newDuties(), searches: newSearches()}
 	s.sets, s.wrong = cfg.sets()
 	for i := range s.sets {
 		s.boards = append(s.boards, newBoard(&s.sets[i]))

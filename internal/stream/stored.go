@@ -15,7 +15,7 @@ type Stored interface {
 	Request(ctx context.Context, id string, from, to time.Time, fn func(*event.Event) error) (whole bool, err error)
 }
 
-// The bounds of a search of the hours at rest. One goes at a time.
+// The bounds of a search of the hours at rest.
 const (
 	storedReach = 24 * time.Hour // that is looked through without since
 	storedMost  = 31 * 24 * time.Hour
@@ -26,22 +26,23 @@ const (
 type searched struct {
 	From  time.Time `json:"from"`
 	To    time.Time `json:"to"`
-	Whole bool      `json:"whole"` // false = not all of it: it took too long, is too much, or another search was under way
+	Whole bool      `json:"whole"` // false = not all of it: it took too long, is too much, or too many searches were under way
 }
 
 var errManyParts = errors.New("a request has too many parts")
 
-// atRest looks for a request in the hours at rest.
-func (s *Service) atRest(ctx context.Context, stored Stored, q *correlationQuery, now time.Time) (*join.View, *searched) {
+// atRest looks for a request in the hours at rest, when it is the client's turn.
+func (s *Service) atRest(ctx context.Context, client string, stored Stored, q *correlationQuery, now time.Time) (*join.View, *searched) {
 	from := now.Add(-storedReach)
 	if q.filter.Since != 0 {
 		from = time.UnixMicro(max(q.filter.Since, now.Add(-storedMost).UnixMicro()))
 	}
 	look := &searched{From: from.UTC().Truncate(time.Hour), To: now.UTC().Truncate(time.Hour).Add(time.Hour)}
-	if !s.searching.TryLock() {
+	done, ok := s.searches.begin(ctx, client)
+	if !ok {
 		return nil, look
 	}
-	defer s.searching.Unlock()
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, storedLimit)
 	defer cancel()
 	var found join.Stored

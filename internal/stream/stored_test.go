@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -80,9 +84,62 @@ func TestForgottenRequestIsJoinedFromTheHours(t *testing.T) {
 	if a := get("request_id=r"); a.Stored.Whole || len(a.Correlations) != 1 {
 		t.Errorf("with an error: %+v", a)
 	}
-	s.searching.Lock()
-	defer s.searching.Unlock()
-	if a := get("request_id=r"); a.Stored.Whole || len(a.Correlations) != 0 {
-		t.Errorf("beside another search: %+v", a)
-	}
+}
+
+// One client has one search under way and few in line; others have theirs beside it, whatever the one does.
+func TestSearchesTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSearches()
+		greedy, ok := s.begin(t.Context(), "greedy")
+		if !ok {
+			t.Fatal("the first one waits")
+		}
+		var waiting sync.WaitGroup
+		var served, refused atomic.Int32
+		for range 3 * searchesInLine {
+			waiting.Go(func() {
+				if done, ok := s.begin(t.Context(), "greedy"); ok {
+					served.Add(1)
+					done()
+				} else {
+					refused.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		if refused.Load() != 2*searchesInLine+1 || served.Load() != 0 {
+			t.Errorf("%d refused, %d served beside the one under way", refused.Load(), served.Load())
+		}
+		var others []func()
+		for i := range searchesAtOnce - 1 {
+			done, ok := s.begin(t.Context(), fmt.Sprint("other", i))
+			if !ok {
+				t.Fatal("another client finds no place")
+			}
+			others = append(others, done)
+		}
+		began := time.Now()
+		if _, ok := s.begin(t.Context(), "third"); ok || time.Since(began) != searchWait {
+			t.Error("more are under way than may be, or nobody waits")
+		}
+		waiting.Wait() // those in line have waited long enough as well
+		if refused.Load() != 3*searchesInLine {
+			t.Errorf("%d refused", refused.Load())
+		}
+		waiting.Go(func() {
+			if done, ok := s.begin(t.Context(), "third"); ok {
+				served.Add(1)
+				done()
+			}
+		})
+		synctest.Wait()
+		others[0]()
+		waiting.Wait()
+		for _, done := range append(others[1:], greedy) {
+			done()
+		}
+		if served.Load() != 1 || len(s.lines) != 0 || len(s.free) != 0 {
+			t.Errorf("%d served, %d lines, %d under way are left", served.Load(), len(s.lines), len(s.free))
+		}
+	})
 }
