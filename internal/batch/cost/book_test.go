@@ -233,3 +233,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// LiteLLM's list has costs that nobody foresaw; in a document of ours such a name is a slip of the pen.
+func TestUnknownCosts(t *testing.T) {
+	for _, name := range []string{"input_dbu_cost_per_token", "cache_read_input_audio_token_cost", "cache_read_input_image_token_cost", "input_cost_per_token_ultrafast", "explicit_cache_read_input_token_cost"} {
+		doc, err := Read([]byte(`{"gpt":{"input_cost_per_token":1e-6,"`+name+`":2e-6}}`), time.Unix(1, 0))
+		if err != nil || len(doc.Prices) != 1 || len(doc.Warnings) != 1 || !strings.HasPrefix(doc.Warnings[0], name) {
+			t.Errorf("%s in LiteLLM's list: %+v, %v", name, doc, err)
+		}
+		if _, err := Read([]byte(`{"prices":[{"model":"gpt","effective_from":"2026-01-01","input_cost_per_token":1e-6,"`+name+`":2e-6}]}`), time.Time{}); err == nil {
+			t.Errorf("%s is taken in a document of ours", name)
+		}
+	}
+}

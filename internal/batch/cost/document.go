@@ -72,7 +72,7 @@ func Read(text []byte, otherwise time.Time) (*Document, error) {
 		return nil, r.faults
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.unused)) {
-		r.doc.Warnings = append(r.doc.Warnings, fmt.Sprintf("%s (%d prices) is not used: no event tells how much of it a request took", name, r.unused[name]))
+		r.doc.Warnings = append(r.doc.Warnings, fmt.Sprintf("%s (%d prices) is not used: no request is rated by it", name, r.unused[name]))
 	}
 	return r.doc, nil
 }
@@ -100,6 +100,7 @@ type reader struct {
 	doc    *Document
 	seen   map[string]bool
 	unused map[string]int
+	theirs bool // the list is LiteLLM's, which gets new fields every week
 	faults Faults
 }
 
@@ -144,6 +145,7 @@ func (r *reader) list(top map[string]json.RawMessage, list json.RawMessage) {
 const sampleSpec = "sample_spec"
 
 func (r *reader) liteLLM(top map[string]json.RawMessage, from time.Time) {
+	r.theirs = true
 	if len(top) > maxPrices {
 		r.fault("", "too_many", "%d models; at most %d at a time", len(top), maxPrices)
 		return
@@ -256,7 +258,7 @@ func (r *reader) field(at string, p *Price, name string, raw json.RawMessage) {
 		}
 		*to = &v
 	case known || null:
-	case otherCosts.MatchString(name):
+	case otherCosts.MatchString(name), r.theirs && strings.Contains(name, "cost"):
 		r.unused[name]++
 	case strings.Contains(name, "cost"):
 		r.fault(at+"/"+escape(name), "unknown_field", "no price that is known; input_cost_per_token, output_cost_per_token, cache_read_input_token_cost, output_cost_per_reasoning_token (each also with _above_128k_tokens and the like) and input_cost_per_request are")
