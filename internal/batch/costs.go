@@ -383,3 +383,15 @@ func costBy(q *query) []string {
 	}
 	return by
 }
+
+// wholeHours are the hours of a question that are over: nobody knows what the running one and those to come will be.
+func (s *Service) wholeHours(q *query, from, to time.Time) (time.Time, time.Time) {
+	from, to = from.Truncate(time.Hour), to.Truncate(time.Hour)
+	if now := s.now().UTC().Truncate(time.Hour); to.After(now) {
+		to = now
+	}
+	if len(q.errs) == 0 && !from.Before(to) {
+		q.bad("to", "out_of_range", "no whole hour that is over lies between from and to")
+	}
+	return from, to
+}

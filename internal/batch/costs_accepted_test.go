@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -55,6 +56,7 @@ func TestAcceptedAndReconciled(t *testing.T) {
 			e.Metrics = []event.Metric{{Name: "prompt_tokens_per_second", Value: []float64{0.4, 0.5, 0.6, 0.5}[i]}, {Name: "generation_tokens_per_second", Value: 0.125}, {Name: "x", Value: 9}}
 		})...)
 		s, _ := newService(t, w, nil)
+		s.now = func() time.Time { return time.Unix(hour0+3600, 0) }
 		h := s.Handler()
 		get := func(path string, out any) {
 			rec := httptest.NewRecorder()
@@ -80,6 +82,11 @@ func TestAcceptedAndReconciled(t *testing.T) {
 		// Two engines tell 0.5 tokens a second each: 3600 in the hour, as many as the requests.
 		if len(r.Hours) != 1 || r.Total.Engines != 2 || r.Total.Samples != 8 || r.Total.GatewayPrompt != 3600 || *r.Total.PromptRatio != 1 || *r.Total.CompletionRatio != 900.0/800 {
 			t.Errorf("%+v", r)
+		}
+		s.now = func() time.Time { return time.Unix(hour0+3599, 0) } // the engines of a running hour are not heard out
+		r = reconciliation{}
+		if get("/costs/reconciliation"+day, &r); len(r.Hours) != 0 || r.To.Unix() != hour0 {
+			t.Errorf("of a running hour: %+v", r)
 		}
 	})
 }

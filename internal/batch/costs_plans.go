@@ -114,9 +114,7 @@ func (s *Service) getOwnCosts(w http.ResponseWriter, r *http.Request) {
 	q.only("from", "to")
 	a := ownAnswer{Pools: []*cost.PoolCost{}}
 	a.From, a.To = s.costTimes(q)
-	if a.From, a.To = a.From.Truncate(time.Hour), a.To.Truncate(time.Hour); len(q.errs) == 0 && !a.From.Before(a.To) {
-		q.bad("to", "out_of_range", "no whole hour lies between from and to")
-	}
+	a.From, a.To = s.wholeHours(q, a.From, a.To)
 	hours := int64(a.To.Sub(a.From) / time.Hour)
 	if hours > maxCostHours {
 		q.bad("from", "too_much", "%d hours; at most %d are read at a time", hours, maxCostHours)
@@ -225,14 +223,15 @@ func (s *Service) standing(ctx context.Context, b *cost.Budget, at time.Time) (c
 	if err != nil {
 		return cost.Standing{}, err
 	}
-	days, spent, sofar, unpriced := slices.Repeat([]float64{math.NaN()}, budgetDays), int64(0), int64(0), uint64(0)
+	days, unknown := slices.Repeat([]float64{math.NaN()}, budgetDays), make([]bool, budgetDays)
+	spent, sofar, unpriced := int64(0), int64(0), uint64(0)
 	for _, g := range table.Groups() {
 		day, err := time.Parse(time.DateOnly, g.Key[0])
 		if err != nil {
 			return cost.Standing{}, err
 		}
 		if n := int(day.Sub(first) / (24 * time.Hour)); n < budgetDays {
-			days[n] = float64(g.Cost) / 1e9
+			days[n], unknown[n] = float64(g.Cost)/1e9, g.Unpriced() > 0
 		} else {
 			sofar += g.Cost
 		}
@@ -244,24 +243,30 @@ func (s *Service) standing(ctx context.Context, b *cost.Budget, at time.Time) (c
 		}
 	}
 	left := int(month.AddDate(0, 1, 0).Sub(today) / (24 * time.Hour))
-	ahead, why := daysAhead(days, left)
+	ahead, why := daysAhead(days, unknown, left)
 	st := b.Stand(month, today, spent, sofar, unpriced, ahead)
-	st.Why = why
+	if why != "" {
+		st.Why = why
+	}
 	return st, nil
 }
 
 // leastDays is how many days a forecast of costs needs.
 const leastDays = 14
 
-// daysAhead tells how days go on, or why nobody can tell. A day without requests between others cost nothing.
-func daysAhead(days []float64, steps int) (*cost.Ahead, string) {
+// daysAhead tells how days go on, or why nobody can tell. A day without requests between others cost nothing; what a day with requests
+// without a price cost is unknown.
+func daysAhead(days []float64, unknown []bool, steps int) (*cost.Ahead, string) {
 	from := slices.IndexFunc(days, func(x float64) bool { return !math.IsNaN(x) })
 	if from < 0 || len(days)-from < leastDays {
 		return nil, fmt.Sprintf("costs of %d whole days are known; a forecast needs %d", map[bool]int{true: 0, false: len(days) - from}[from < 0], leastDays)
 	}
-	days = slices.Clone(days[from:])
+	days, unknown = slices.Clone(days[from:]), unknown[from:]
 	for i, x := range days {
-		if math.IsNaN(x) {
+		switch {
+		case unknown[i]:
+			days[i] = math.NaN()
+		case math.IsNaN(x):
 			days[i] = 0
 		}
 	}

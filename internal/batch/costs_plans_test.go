@@ -70,7 +70,7 @@ func TestCostPlans(t *testing.T) {
 
 		var own ownAnswer
 		ask("GET", "/costs/self-hosted?from=2026-03-01&to=2026-03-21", "", 200, &own)
-		if p := own.Pools[0]; own.Total != 480*6e9 || p.Utilization != nil || len(p.Models) != 1 || p.Models[0].LoadedUSD != own.Total || p.Models[0].SplitBy != "time" || math.Abs(p.Models[0].PrefillUSD.Float()/own.Total.Float()-0.25) > 1e-6 {
+		if p := own.Pools[0]; own.Total != (19*24+11)*6e9 || !own.To.Equal(now) || p.Utilization != nil || len(p.Models) != 1 || p.Models[0].LoadedUSD != own.Total || p.Models[0].SplitBy != "time" || math.Abs(p.Models[0].PrefillUSD.Float()/own.Total.Float()-0.25) > 1e-6 {
 			t.Errorf("%+v", own.Pools[0])
 		}
 		ask("GET", "/costs/self-hosted?from=2026-03-01T10:10:00Z&to=2026-03-01T10:50:00Z", "", 422, nil)
@@ -94,4 +94,24 @@ func TestCostPlans(t *testing.T) {
 			t.Errorf("after five days: %+v %v", st, err)
 		}
 	})
+}
+
+// A day on which something had no price is not a cheap day.
+func TestDaysAheadWithoutPrices(t *testing.T) {
+	days, unknown := make([]float64, 28), make([]bool, 28)
+	for i := range days {
+		if days[i] = 10; i%4 == 3 {
+			days[i], unknown[i] = 0, true
+		}
+	}
+	ahead, why := daysAhead(days, unknown, 3)
+	if ahead == nil || math.Abs(ahead.Likely[0]-10) > 0.1 {
+		t.Errorf("%+v %s", ahead, why)
+	}
+	for i := range unknown {
+		unknown[i] = true
+	}
+	if ahead, why := daysAhead(days, unknown, 3); ahead != nil || why == "" {
+		t.Errorf("nothing is priced: %+v", ahead)
+	}
 }

@@ -51,7 +51,7 @@ func (s *Service) getReconciliation(w http.ResponseWriter, r *http.Request) {
 	q.only("from", "to")
 	a := reconciliation{Hours: []reconciledHour{}}
 	a.From, a.To = s.costTimes(q)
-	a.From, a.To = a.From.Truncate(time.Hour), a.To.Add(time.Hour-1).Truncate(time.Hour)
+	a.From, a.To = s.wholeHours(q, a.From, a.To.Add(time.Hour-1))
 	if q.refused(w, r) {
 		return
 	}

@@ -177,7 +177,7 @@ func (l *outlook) costs(r *insight.Report, a *insightAnswer) {
 			m.Score = d.score / d.scores
 		}
 		models = append(models, m)
-		rows = append(rows, map[string]any{"model": d.value, "requests": sumOf(d.requests), "unpriced_requests": d.unpriced, "cost_usd": agg.USD(total(d.cost)), "usd_per_million_tokens": insight.Middle(d.unit), "scores": d.scores, "satisfaction": insight.Mean(d.score, d.scores)})
+		rows = append(rows, map[string]any{"model": d.value, "requests": sumOf(d.requests), "unpriced_requests": d.unpriced, "cost_usd": d.spent(), "usd_per_million_tokens": insight.Middle(d.unit), "scores": d.scores, "satisfaction": insight.Mean(d.score, d.scores)})
 	}
 	r.UnitCosts(units, models)
 	r.Savings(models)
@@ -186,11 +186,16 @@ func (l *outlook) costs(r *insight.Report, a *insightAnswer) {
 	a.Sections["models"] = rows
 }
 
-func total(xs []int64) (n int64) {
-	for _, x := range xs {
+// spent is what the priced requests cost, nil when none is priced.
+func (d *valueDays) spent() *agg.USD {
+	if d.unpriced == d.sofar {
+		return nil
+	}
+	n := int64(0)
+	for _, x := range d.cost {
 		n += x
 	}
-	return n
+	return new(agg.USD(n))
 }
 
 func (l *outlook) capacity(r *insight.Report, a *insightAnswer) {

@@ -106,3 +106,14 @@ func TestOutlookIsBounded(t *testing.T) {
 		t.Errorf("big %+v, the others %+v", big, rest)
 	}
 }
+
+// What nobody can price is not free.
+func TestSpent(t *testing.T) {
+	d := &valueDays{sofar: 3, unpriced: 3, cost: []int64{0, 0}}
+	if d.spent() != nil {
+		t.Errorf("nothing is priced: %v", *d.spent())
+	}
+	if d.unpriced, d.cost = 1, []int64{4, 3}; d.spent() == nil || *d.spent() != 7 {
+		t.Errorf("%v", d.spent())
+	}
+}

@@ -108,6 +108,8 @@ func (b *Budget) Stand(month, today time.Time, spent, sofar int64, unpriced uint
 		s.State = "will_breach"
 	case earliest != nil:
 		s.State = "may_breach"
+	case unpriced > 0: // they may cost anything
+		s.State, s.Why = "insufficient_data", fmt.Sprintf("%d requests of the month have no price, so nobody knows whether the budget lasts", unpriced)
 	}
 	return s
 }

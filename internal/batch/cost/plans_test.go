@@ -134,6 +134,9 @@ func TestBudget(t *testing.T) {
 		{"spent, nobody needs to", 120 * usd, usd, nil, "breached", 0, 0, 0},
 	} {
 		s := b.Stand(month, today, tc.spent, tc.sofar, 0, tc.ahead)
+		if u := b.Stand(month, today, tc.spent, tc.sofar, 3, tc.ahead); tc.state == "within" && (u.State != "insufficient_data" || u.Why == "") || tc.state != "within" && u.State != tc.state {
+			t.Errorf("%s, with requests without a price: %+v", tc.name, u)
+		}
 		day := func(d *time.Time) int {
 			if d == nil {
 				return 0
