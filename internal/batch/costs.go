@@ -14,8 +14,9 @@ import (
 )
 
 // What requests cost, by what people ask for. Every hour is read from where it is told most cheaply: from its stored cells when they are up
-// to date and kept apart by what is asked for, else from its raw events, each identity once, by the rules of the fold (fold.go). Both are
-// exact, so it does not show which was read. An hour whose raw events have left has its cells alone.
+// to date and kept apart by what is asked for, else from its raw events, each identity once, by the rules of the fold (fold.go). Cells count
+// the smallest values together (agg.Others) where there are very many; then the raw events tell them apart, as long as they are there and
+// not too many to be read. So it shows only in such hours which was read.
 
 // costParts are what costs can be grouped by.
 var costParts = []string{"model", "tenant", "user_id", "key", "feature", "endpoint", "operation", "session_id", "hour", "day", "month"}
@@ -34,6 +35,7 @@ type costQuery struct {
 	from, to time.Time
 	by       []string
 	only     string // value of the last part that is asked for, "" = all
+	rows     *int64 // raw events read so far, by all questions of one request; nil = this one alone
 }
 
 // add counts requests under a key when they are asked for.
@@ -53,14 +55,17 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	if err != nil {
 		return nil, err
 	}
-	table, rows := cost.NewTable(q.by), int64(0)
+	table := cost.NewTable(q.by)
+	if q.rows == nil {
+		q.rows = new(int64)
+	}
 	for _, h := range hours {
 		if h.Hour >= q.to.Unix() {
 			continue
 		}
 		done, err := s.costOfCells(ctx, q, h, table)
 		if err == nil && !done {
-			err = s.costOfEvents(ctx, q, h.Hour, &rows, table)
+			err = s.costOfEvents(ctx, q, h.Hour, table)
 		}
 		if err != nil {
 			return nil, err
@@ -101,6 +106,13 @@ func (s *Service) costOfCells(ctx context.Context, q *costQuery, h event.HourSta
 	cells, build, err := s.deps.Periods.Cells(ctx, "hourly", h.Hour)
 	if err != nil || build == 0 {
 		return false, err
+	}
+	if _, cut := cells[agg.Group{Dimension: dimension, Value: agg.Others}]; cut && slices.Contains(q.by, dimension) {
+		known := q.only != "" && cells[agg.Group{Dimension: dimension, Value: q.only}] != nil
+		files, _, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
+		if n := rowsOf(requestFiles(files)); err != nil || !known && n > 0 && *q.rows+n <= maxCostRows {
+			return false, err
+		}
 	}
 	return true, addCells(q, h.Hour, dimension, cells, table)
 }
@@ -168,7 +180,7 @@ func (q *costQuery) named(key []string, dimension, value string) []string {
 }
 
 // costOfEvents adds an hour from its raw events, and from its base when some have left.
-func (s *Service) costOfEvents(ctx context.Context, q *costQuery, hour int64, rows *int64, table *cost.Table) error {
+func (s *Service) costOfEvents(ctx context.Context, q *costQuery, hour int64, table *cost.Table) error {
 	files, base, _, err := s.deps.Hours.HourSnapshot(ctx, hour)
 	if err != nil {
 		return err
@@ -178,14 +190,10 @@ func (s *Service) costOfEvents(ctx context.Context, q *costQuery, hour int64, ro
 			return err
 		}
 	}
-	files = slices.DeleteFunc(slices.Clone(files), func(f event.LakeFile) bool {
-		k, _ := event.KindOfTopic(f.Topic)
-		return k != event.LLMRequest
-	})
-	if len(files) == 0 {
+	if files = requestFiles(files); len(files) == 0 {
 		return nil
 	}
-	if *rows += rowsOf(files); *rows > maxCostRows {
+	if *q.rows += rowsOf(files); *q.rows > maxCostRows {
 		return tooMuch("group_by", "it takes more than %d raw events; ask for a shorter time, or group by one of model, tenant and endpoint (and hour, day, month), which stored hours tell", maxCostRows)
 	}
 	found, err := s.folder.spending(ctx, hour, files, q)
@@ -196,6 +204,14 @@ func (s *Service) costOfEvents(ctx context.Context, q *costQuery, hour int64, ro
 		table.Merge(t.table)
 	}
 	return nil
+}
+
+// requestFiles are the files that hold requests.
+func requestFiles(files []event.LakeFile) []event.LakeFile {
+	return slices.DeleteFunc(slices.Clone(files), func(f event.LakeFile) bool {
+		k, _ := event.KindOfTopic(f.Topic)
+		return k != event.LLMRequest
+	})
 }
 
 // nearest is the dimension that tells most of what is asked for.

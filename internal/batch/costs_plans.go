@@ -193,8 +193,9 @@ func (s *Service) getBudgets(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := budgetsAnswer{At: s.now().UTC(), Budgets: []cost.Standing{}}
+	rows := int64(0)
 	for i := range s.cfg.Costs.Budgets {
-		st, err := s.standing(r.Context(), &s.cfg.Costs.Budgets[i], a.At)
+		st, err := s.standing(r.Context(), &s.cfg.Costs.Budgets[i], a.At, &rows)
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -208,7 +209,7 @@ func (s *Service) getBudgets(w http.ResponseWriter, r *http.Request) {
 const budgetDays = 84
 
 // standing tells how a budget stands at a moment.
-func (s *Service) standing(ctx context.Context, b *cost.Budget, at time.Time) (cost.Standing, error) {
+func (s *Service) standing(ctx context.Context, b *cost.Budget, at time.Time, rows *int64) (cost.Standing, error) {
 	today := at.Truncate(24 * time.Hour)
 	month := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
 	first := today.AddDate(0, 0, -budgetDays)
@@ -219,7 +220,7 @@ func (s *Service) standing(ctx context.Context, b *cost.Budget, at time.Time) (c
 	case b.Tenant != "":
 		by, want = append(by, agg.ByTenant), b.Tenant
 	}
-	table, err := s.costTable(ctx, &costQuery{from: first, to: at.Truncate(time.Hour).Add(time.Hour), by: by, only: want})
+	table, err := s.costTable(ctx, &costQuery{from: first, to: at.Truncate(time.Hour).Add(time.Hour), by: by, only: want, rows: rows})
 	if err != nil {
 		return cost.Standing{}, err
 	}

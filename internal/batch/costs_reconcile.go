@@ -80,7 +80,7 @@ func (s *Service) reconcile(ctx context.Context, a *reconciliation) error {
 			return k != event.SystemMetric
 		})
 		if rows += rowsOf(files); rows > maxCostRows {
-			return tooMuch("from", "it takes more than %d system metrics; ask for a shorter time", maxCostRows)
+			return tooMuch("from", "it takes more than %d raw events; ask for a shorter time", maxCostRows)
 		}
 		one := reconciledHour{Hour: new(timeOf(h.Hour))}
 		if err := s.folder.engines(ctx, h.Hour, files, &one); err != nil {
@@ -89,7 +89,7 @@ func (s *Service) reconcile(ctx context.Context, a *reconciliation) error {
 		if one.Engines == 0 {
 			continue
 		}
-		table, err := s.costTable(ctx, &costQuery{from: timeOf(h.Hour), to: timeOf(h.Hour + 3600)})
+		table, err := s.costTable(ctx, &costQuery{from: timeOf(h.Hour), to: timeOf(h.Hour + 3600), rows: &rows})
 		if err != nil {
 			return err
 		}

@@ -177,3 +177,32 @@ func TestCostAnswers(t *testing.T) {
 		}
 	})
 }
+
+// Hours that count small values together in their cells are told apart by their raw events, while those are there.
+func TestCostsOfManyTenants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rows := spent(rand.New(rand.NewPCG(3, 3)), 100)
+		w := newWorld()
+		w.publish(hour0, slices.Clone(rows)...)
+		s, _ := newService(t, w, nil)
+		s.folder.limits = map[string]int{agg.ByModel: 1, agg.ByTenant: 1, agg.ByEndpoint: 1}
+		if _, err := s.foldHour(context.Background(), hour0, false, 0); err != nil {
+			t.Fatal(err)
+		}
+		from, to := time.Unix(hour0, 0).UTC(), time.Unix(hour0+3600, 0).UTC()
+		want := plainly(rows, []string{"tenant"}, from, to)
+		for _, name := range []string{"x", "y"} {
+			got, err := s.costTable(context.Background(), &costQuery{from: from, to: to, by: []string{"tenant"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *got.Of(name) != *want.Of(name) || got.Of(agg.Others).Requests != 0 {
+				t.Errorf("tenant %s: %+v, want %+v", name, got.Of(name), want.Of(name))
+			}
+			one, err := s.costTable(context.Background(), &costQuery{from: from, to: to, by: []string{"tenant"}, only: name})
+			if err != nil || one.Total != *want.Of(name) {
+				t.Errorf("tenant %s alone: %+v, %v, want %+v", name, one.Total, err, want.Of(name))
+			}
+		}
+	})
+}
