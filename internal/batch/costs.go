@@ -411,3 +411,13 @@ func (s *Service) wholeHours(q *query, from, to time.Time) (time.Time, time.Time
 	}
 	return from, to
 }
+
+// asking reads for a question while it holds one of the slots for them, since anybody may ask and each takes seconds of a core. The slot
+// is free again before the answer is written: readers may be slow.
+func asking[T any](ctx context.Context, s *Service, read func() (T, error)) (answer T, err error) {
+	if !take(ctx, s.asks) {
+		return answer, context.Cause(ctx)
+	}
+	defer func() { <-s.asks }()
+	return read()
+}

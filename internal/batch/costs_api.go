@@ -78,7 +78,7 @@ func (s *Service) getCosts(w http.ResponseWriter, r *http.Request) {
 	if q.refused(w, r) {
 		return
 	}
-	table, err := s.costTable(r.Context(), ask)
+	table, err := asking(r.Context(), s, func() (*cost.Table, error) { return s.costTable(r.Context(), ask) })
 	if err != nil {
 		s.fail(w, r, err)
 		return

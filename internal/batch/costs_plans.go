@@ -79,7 +79,9 @@ func (s *Service) postWhatIf(w http.ResponseWriter, r *http.Request) {
 	if q.refused(w, r) {
 		return
 	}
-	table, err := s.costTable(r.Context(), &costQuery{from: a.From, to: a.To, by: []string{agg.ByModel}})
+	table, err := asking(r.Context(), s, func() (*cost.Table, error) {
+		return s.costTable(r.Context(), &costQuery{from: a.From, to: a.To, by: []string{agg.ByModel}})
+	})
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -122,7 +124,11 @@ func (s *Service) getOwnCosts(w http.ResponseWriter, r *http.Request) {
 	if q.refused(w, r) {
 		return
 	}
-	use, gpu, err := s.use(r.Context(), a.From, a.To)
+	var gpu agg.Gauge
+	use, err := asking(r.Context(), s, func() (use []cost.Use, err error) {
+		use, gpu, err = s.use(r.Context(), a.From, a.To)
+		return use, err
+	})
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -195,7 +201,9 @@ func (s *Service) getBudgets(w http.ResponseWriter, r *http.Request) {
 	a := budgetsAnswer{At: s.now().UTC(), Budgets: []cost.Standing{}}
 	rows := int64(0)
 	for i := range s.cfg.Costs.Budgets {
-		st, err := s.standing(r.Context(), &s.cfg.Costs.Budgets[i], a.At, &rows)
+		st, err := asking(r.Context(), s, func() (cost.Standing, error) {
+			return s.standing(r.Context(), &s.cfg.Costs.Budgets[i], a.At, &rows)
+		})
 		if err != nil {
 			s.fail(w, r, err)
 			return

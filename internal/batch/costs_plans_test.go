@@ -115,3 +115,30 @@ func TestDaysAheadWithoutPrices(t *testing.T) {
 		t.Errorf("nothing is priced: %+v", ahead)
 	}
 }
+
+// Questions wait for a slot: anybody may ask, and each takes seconds of a core.
+func TestQuestionsWait(t *testing.T) {
+	s, _ := newService(t, newWorld(), func(c *Config) { c.Costs.Budgets = []cost.Budget{{Name: "b", USD: 1}} })
+	s.now = func() time.Time { return time.Unix(hour0, 0) }
+	for range cap(s.asks) {
+		s.asks <- struct{}{}
+	}
+	const days = "?from=2026-02-01&to=2026-03-01"
+	ask := func(ctx context.Context, path string) bool {
+		rec := httptest.NewRecorder()
+		s.Handler().ServeHTTP(rec, httptest.NewRequestWithContext(ctx, "GET", path, nil))
+		return rec.Code == 200 && rec.Body.Len() > 0
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	for _, path := range []string{"/costs" + days, "/costs/self-hosted" + days, "/costs/accepted" + days, "/costs/reconciliation" + days, "/costs/budgets", "/business-intelligence/user_behavior" + days} {
+		if ask(gone, path) {
+			t.Errorf("%s is answered without a slot", path)
+		}
+		<-s.asks
+		if !ask(t.Context(), path) {
+			t.Errorf("%s is not answered with a slot", path)
+		}
+		s.asks <- struct{}{} // blocks when the question kept its slot
+	}
+}

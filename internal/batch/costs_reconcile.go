@@ -55,7 +55,7 @@ func (s *Service) getReconciliation(w http.ResponseWriter, r *http.Request) {
 	if q.refused(w, r) {
 		return
 	}
-	if err := s.reconcile(r.Context(), &a); err != nil {
+	if _, err := asking(r.Context(), s, func() (struct{}, error) { return struct{}{}, s.reconcile(r.Context(), &a) }); err != nil {
 		s.fail(w, r, err)
 		return
 	}

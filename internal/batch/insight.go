@@ -65,7 +65,7 @@ func (s *Service) getInsight(w http.ResponseWriter, r *http.Request) {
 	if q.refused(w, r) {
 		return
 	}
-	a, err := s.insightOf(r.Context(), kind, from, to)
+	a, err := asking(r.Context(), s, func() (*insightAnswer, error) { return s.insightOf(r.Context(), kind, from, to) })
 	if err != nil {
 		s.fail(w, r, err)
 		return

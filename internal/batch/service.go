@@ -28,6 +28,7 @@ type Service struct {
 	ready   chan struct{}
 
 	slots chan struct{} // a fold holds one; nothing waits for anything else while it does
+	asks  chan struct{} // holds one for each question about costs and business intelligence that is being read for
 
 	owner   string        // name of this process among those that share the database
 	wake    chan struct{} // the scheduler looks at once
@@ -87,6 +88,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 		folder:  &folder{scan: d.Scanner, lateness: d.Lateness, budget: cfg.Processing.idBudget(), readers: runtime.GOMAXPROCS(0), limits: limits, users: trackedUsers},
 		ready:   make(chan struct{}),
 		slots:   make(chan struct{}, cfg.Processing.Workers),
+		asks:    make(chan struct{}, runtime.GOMAXPROCS(0)),
 		owner:   newOwner(),
 		wake:    make(chan struct{}, 1),
 		recheck: make(chan struct{}, 1),
