@@ -22,6 +22,7 @@ type raised struct {
 	Severity string            `json:"severity"`
 	Key      string            `json:"key"`
 	Labels   map[string]string `json:"labels"`
+	At       *time.Time        `json:"at"` // of an end
 	StartsAt time.Time         `json:"starts_at"`
 	EndsAt   *time.Time        `json:"ends_at"`
 	Window   *struct {
@@ -34,10 +35,10 @@ type raised struct {
 	RequestIDs []string          `json:"request_ids"`
 }
 
-// alerts are those on the topic now, by id, with how often each is there; decisions of rules are not among them.
-func (h *instance) alerts(t *testing.T) (byID map[string]raised, times map[string]int) {
+// alerts are what the topic has told now of each alert, by id; decisions of rules are not among them.
+func (h *instance) alerts(t *testing.T) map[string][]raised {
 	t.Helper()
-	byID, times = map[string]raised{}, map[string]int{}
+	byID := map[string][]raised{}
 	for _, m := range h.records(t, event.TopicAlerts) {
 		var decision struct{ Version string }
 		if json.Unmarshal(m.Value, &decision) == nil && decision.Version != "" {
@@ -49,13 +50,12 @@ func (h *instance) alerts(t *testing.T) (byID map[string]raised, times map[strin
 		if err := dec.Decode(&a); err != nil {
 			t.Fatalf("%v in %s", err, m.Value)
 		}
-		if len(m.Key) == 0 || a.Window == nil || a.Top == nil || a.RequestIDs == nil {
+		if string(m.Key) != a.ID || a.Window == nil || a.Top == nil || a.RequestIDs == nil {
 			t.Errorf("key %s: %s", m.Key, m.Value)
 		}
-		byID[a.ID] = a
-		times[a.ID]++
+		byID[a.ID] = append(byID[a.ID], a)
 	}
-	return byID, times
+	return byID
 }
 
 // withStore does something with the database of a stopped instance.
@@ -89,31 +89,39 @@ func (h *instance) rewind(t *testing.T, hours time.Duration) {
 // An outage makes scheduled runs miss their deadline of two hours. Each is an alert event on hxp-alerts, once, whatever restarts.
 func TestMissedDeadlineIsAnAlert(t *testing.T) {
 	h := start(t, "127.0.0.1:0")
-	expect := func(n int) map[string]raised {
+	// expect waits for n alerts of which some are over. Ends are looked for each minute and at a start, and told once more by each process.
+	expect := func(n, over int) map[string]raised {
 		t.Helper()
-		var byID map[string]raised
-		var times map[string]int
+		began, ended := map[string]raised{}, 0
 		eventually(t, readyWithin, "the alerts are there", func() bool {
-			byID, times = h.alerts(t)
-			return len(byID) >= n
+			clear(began)
+			ended = 0
+			for id, told := range h.alerts(t) {
+				if began[id] = told[0]; len(told) > 1 {
+					ended++
+				}
+			}
+			return len(began) >= n && ended >= over
 		})
-		for id, n := range times {
-			if n != 1 {
-				t.Errorf("%s was told %d times", id, n)
+		for id, told := range h.alerts(t) {
+			for _, a := range told[1:] {
+				if a.State != "resolved" || a.EndsAt == nil || a.At == nil || !a.StartsAt.Equal(told[0].StartsAt) {
+					t.Errorf("after its beginning was told of %s: %+v", id, a)
+				}
 			}
 		}
-		return byID
+		return began
 	}
 	h.stop(t)
 	h.rewind(t, 4) // of the four runs that come due at once, two have missed their deadline
 	h.up(t)
-	before := expect(2)
+	before := expect(2, 0)
 	h.kill()
 	h.up(t)
 	h.stop(t)
 	h.rewind(t, 5) // the four have their runs; one more is made, and missed
 	h.up(t)
-	after := expect(3)
+	after := expect(3, 2)
 	for id, a := range before {
 		if now := after[id]; !now.StartsAt.Equal(a.StartsAt) || now.Value != a.Value {
 			t.Errorf("told again: %+v, and before %+v", now, a)
