@@ -139,25 +139,16 @@ func (f *Finding) title() string {
 
 // insightJSON is the document for programs.
 type insightJSON struct {
-	Schema       string     `json:"schema"`
-	Type         Kind       `json:"report_type"`
-	Title        string     `json:"title"`
-	Period       Period     `json:"period"`
-	Previous     Period     `json:"previous_period"`
-	Earlier      Period     `json:"same_period_before"`
-	Completeness float64    `json:"completeness"`
-	Unpriced     *int64     `json:"unpriced_requests"` // that the cost is not of; null where nobody knows
-	Lead         string     `json:"summary"`
-	Headline     []Headline `json:"headline"`
-	Findings     []Finding  `json:"findings"` // null where nobody looks for them
-	Total        *totalRow  `json:"total"`
-	Models       []modelRow `json:"models"`
-	Tenants      []groupRow `json:"tenants"`
-	Endpoints    []groupRow `json:"endpoints"`
-	Users        []groupRow `json:"users"`
-	Periods      []row      `json:"periods"`
-	Coverage     Coverage   `json:"coverage"`
-	Definitions  []Term     `json:"definitions"`
+	head
+	Findings    []Finding  `json:"findings"` // null where nobody looks for them
+	Total       *totalRow  `json:"total"`
+	Models      []modelRow `json:"models"`
+	Tenants     []groupRow `json:"tenants"`
+	Endpoints   []groupRow `json:"endpoints"`
+	Users       []groupRow `json:"users"`
+	Periods     []row      `json:"periods"`
+	Coverage    Coverage   `json:"coverage"`
+	Definitions []Term     `json:"definitions"`
 }
 
 // totalRow is the total of the period.
@@ -168,9 +159,7 @@ type totalRow struct {
 
 func (n Insight) json() ([]byte, error) {
 	s := n.Summary
-	level := s.Kind.Level()
-	doc := insightJSON{Schema: Schema, Type: s.Kind, Title: s.Kind.Title(), Period: s.Period, Previous: s.Period.Previous(level), Earlier: s.Period.Earlier(level), Completeness: s.Completeness(), Unpriced: s.Unpriced.of(agg.AllModels),
-		Lead: s.lead(), Headline: s.Headline(), Findings: s.Findings, Models: []modelRow{}, Tenants: groupRows(s.Tenants), Endpoints: groupRows(s.Endpoints), Users: groupRows(s.Users), Periods: []row{},
+	doc := insightJSON{head: s.head(), Findings: s.Findings, Models: []modelRow{}, Tenants: groupRows(s.Tenants), Endpoints: groupRows(s.Endpoints), Users: groupRows(s.Users), Periods: []row{},
 		Coverage: s.Coverage(), Definitions: Definitions}
 	if s.Total != nil {
 		doc.Total = &totalRow{modelRow: modelRow{Row: *s.Total}}

@@ -167,7 +167,8 @@ func (s *Summary) Render(format string) ([]byte, error) {
 // Schema is the version of the JSON documents. Fields are added within a version; none is renamed, retyped or dropped.
 const Schema = "hxp.report/1"
 
-type summaryJSON struct {
+// head is what the documents for programs of summaries and of business intelligence begin with.
+type head struct {
 	Schema       string     `json:"schema"`
 	Type         Kind       `json:"report_type"`
 	Title        string     `json:"title"`
@@ -178,13 +179,25 @@ type summaryJSON struct {
 	Unpriced     *int64     `json:"unpriced_requests"` // that the cost is not of; null where nobody knows
 	Lead         string     `json:"summary"`
 	Headline     []Headline `json:"headline"`
-	Rows         []row      `json:"rows"`
-	Models       []modelRow `json:"models"`
-	Tenants      []groupRow `json:"tenants"`
-	Incidents    []Incident `json:"incidents"` // null where nobody knows
-	AllSince     *time.Time `json:"incidents_whole_since,omitempty"`
-	Coverage     Coverage   `json:"coverage"`
-	Definitions  []Term     `json:"definitions"`
+}
+
+func (s *Summary) head() head {
+	level := s.Kind.Level()
+	return head{
+		Schema: Schema, Type: s.Kind, Title: s.Kind.Title(), Period: s.Period, Previous: s.Period.Previous(level), Earlier: s.Period.Earlier(level),
+		Completeness: s.Completeness(), Unpriced: s.Unpriced.of(agg.AllModels), Lead: s.lead(), Headline: s.Headline(),
+	}
+}
+
+type summaryJSON struct {
+	head
+	Rows        []row      `json:"rows"`
+	Models      []modelRow `json:"models"`
+	Tenants     []groupRow `json:"tenants"`
+	Incidents   []Incident `json:"incidents"` // null where nobody knows
+	AllSince    *time.Time `json:"incidents_whole_since,omitempty"`
+	Coverage    Coverage   `json:"coverage"`
+	Definitions []Term     `json:"definitions"`
 }
 
 // row is a row without updated_at: when a row was written is not what the data say.
@@ -217,9 +230,8 @@ func groupRows(rows []agg.Row) []groupRow {
 }
 
 func (s *Summary) json() ([]byte, error) {
-	level := s.Kind.Level()
-	doc := summaryJSON{Schema: Schema, Type: s.Kind, Title: s.Kind.Title(), Period: s.Period, Previous: s.Period.Previous(level), Earlier: s.Period.Earlier(level), Tenants: groupRows(s.Tenants), Incidents: s.Incidents.Fired, AllSince: s.Incidents.Since,
-		Completeness: s.Coverage().Completeness, Unpriced: s.Unpriced.of(agg.AllModels), Lead: s.lead(), Headline: s.Headline(), Rows: []row{}, Models: []modelRow{},
+	doc := summaryJSON{head: s.head(), Tenants: groupRows(s.Tenants), Incidents: s.Incidents.Fired, AllSince: s.Incidents.Since,
+		Rows: []row{}, Models: []modelRow{},
 		Coverage: s.Coverage(), Definitions: Definitions}
 	for _, r := range s.Rows {
 		doc.Rows = append(doc.Rows, row{Row: r})
