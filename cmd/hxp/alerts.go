@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -26,12 +25,7 @@ func alertsCommand() *cobra.Command {
 func alertsList() *cobra.Command {
 	cmd := askingCommand(app.EventProcessingAPI, "list", "List alerts, those that began last first", "  hxp alerts list --state firing,pending\n  hxp alerts list --severity critical --since 2026-03-01T10:00:00Z --json", noArgs,
 		func(cmd *cobra.Command, api *app.Asked, _ []string) error {
-			q := url.Values{}
-			for _, name := range []string{"state", "rule", "severity"} {
-				if v := cmd.Flag(name).Value.String(); v != "" {
-					q.Set(name, v)
-				}
-			}
+			q := filters(cmd, "state", "rule", "severity")
 			since, err := momentOf(cmd.Flag("since").Value.String(), time.Now())
 			if err != nil {
 				return usage(fmt.Errorf("hxp alerts list: --since %w", err))

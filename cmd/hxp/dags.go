@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -12,6 +13,17 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/app"
 )
+
+// filters are the flags of these names that were given, as parameters of the same names.
+func filters(cmd *cobra.Command, names ...string) url.Values {
+	q := url.Values{}
+	for _, name := range names {
+		if v := cmd.Flag(name).Value.String(); v != "" {
+			q.Set(name, v)
+		}
+	}
+	return q
+}
 
 // askingCommand is a command that talks to a running service.
 func askingCommand(service, use, short, example string, args cobra.PositionalArgs, run func(cmd *cobra.Command, a *app.Asked, args []string) error) *cobra.Command {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
 	"slices"
 	"text/tabwriter"
@@ -34,12 +33,7 @@ func responseCommand(use, short, example string, args cobra.PositionalArgs, run 
 func responsesList() *cobra.Command {
 	cmd := responseCommand("list", "List responses, the newest first", "  hxp responses list --state proposed\n  hxp responses list --rule error-burst --json", noArgs,
 		func(cmd *cobra.Command, api *app.Asked, _ []string) error {
-			q := url.Values{}
-			for _, name := range []string{"state", "rule"} {
-				if v, _ := cmd.Flags().GetString(name); v != "" {
-					q.Set(name, v)
-				}
-			}
+			q := filters(cmd, "state", "rule")
 			limit, _ := cmd.Flags().GetInt("limit")
 			if limit < 0 {
 				return usage(fmt.Errorf("--limit %d: give how many responses, 0 for all", limit))

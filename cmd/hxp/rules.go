@@ -63,12 +63,7 @@ func rulesCommand() *cobra.Command {
 func rulesList() *cobra.Command {
 	cmd := askingCommand(app.EventProcessingAPI, "list", "List the rules, those that are switched off as well", "  hxp rules list --type absence\n  hxp rules list --origin api --json", noArgs,
 		func(cmd *cobra.Command, api *app.Asked, _ []string) error {
-			q := url.Values{}
-			for _, name := range []string{"type", "severity", "origin"} {
-				if v := cmd.Flag(name).Value.String(); v != "" {
-					q.Set(name, v)
-				}
-			}
+			q := filters(cmd, "type", "severity", "origin")
 			list, err := api.Rules(cmd.Context(), q)
 			if err != nil {
 				return err

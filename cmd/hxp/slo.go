@@ -36,12 +36,7 @@ func sloCommand() *cobra.Command {
 func sloList() *cobra.Command {
 	cmd := askingCommand(app.EventProcessingAPI, "list", "List how objectives stand, for each key", "  hxp slo list\n  hxp slo list --name ttft --tenant acme --json", noArgs,
 		func(cmd *cobra.Command, api *app.Asked, _ []string) error {
-			q := url.Values{}
-			for _, name := range []string{"name", "model", "tenant"} {
-				if v := cmd.Flag(name).Value.String(); v != "" {
-					q.Set(name, v)
-				}
-			}
+			q := filters(cmd, "name", "model", "tenant")
 			list, err := api.Objectives(cmd.Context(), q)
 			if err != nil {
 				return err
