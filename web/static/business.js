@@ -89,7 +89,7 @@ async function drawDays(mine, days, error, signal) {
   const next = await settled(forecast("cost_usd", "", Math.min(longest, Math.ceil((end - now) / HOUR) + spare), signal));
   if (signal.aborted) return;
   const points = next.value?.points ?? null;
-  costByDay.show(all, cost, points, now, points?.length ? "USD; the band adds up those of the hours and is wider than 95\u2009%" : `USD; no forecast: ${next.error ? whatFailed(next.error, "forecasts") : "insufficient data"}`, empty, mine.month);
+  costByDay.show(all, cost, points, now, points?.length ? "USD; the band adds up those of the hours and is wider than 95\u2009%" : `USD; ${next.error ? whatFailed(next.error, "forecasts") : "no forecast: insufficient data"}`, empty, mine.month);
 }
 
 async function loadGroups(signal = running.signal) {
