@@ -81,7 +81,10 @@ func TestEndToEnd(t *testing.T) {
 
 func health(t *testing.T, w *walk) {
 	for _, s := range []string{"kafka-api", "event-processing-api", "batch-processing-api", "data-streaming-api"} {
-		var is struct{ Status, Service, Timestamp string }
+		var is struct {
+			Status, Service, Timestamp string
+			Checks                     map[string]struct{ Status, Detail string }
+		}
 		w.get(t, s, "/health", &is)
 		if is.Status != "healthy" || is.Service != s || !strings.HasSuffix(is.Timestamp, "Z") {
 			t.Errorf("health of %s: %+v", s, is)

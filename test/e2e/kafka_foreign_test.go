@@ -128,17 +128,11 @@ func (h *instance) settled(t testing.TB) {
 	t.Helper()
 	eventually(t, time.Minute, "the windows have read everything", func() bool {
 		var p struct {
-			ConsumerLag int64 `json:"consumer_lag"`
-			Partitions  []struct {
-				Again int64 `json:"counting_again"`
-			}
+			ConsumerLag  int64 `json:"consumer_lag"`
+			Completeness float64
 		}
 		h.get(t, "event-processing-api", "/analytics/performance", &p)
-		again := int64(0)
-		for _, one := range p.Partitions {
-			again += one.Again
-		}
-		return p.ConsumerLag+again == 0
+		return p.ConsumerLag == 0 && p.Completeness == 1
 	})
 }
 
