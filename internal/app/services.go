@@ -57,7 +57,7 @@ func (s *system) needs() map[string][]string {
 		"retention":        {"batch", "lake", "store"},
 		"alert":            {"bus"},
 		"alert-book":       {"bus"},
-		"live":             {"stream"},
+		"live":             {"stream", "bus", "control"},
 		KafkaAPI:           {"bus", "control"},
 		EventProcessingAPI: {"stream", "alert-book"},
 		BatchProcessingAPI: {"batch", "retention"},

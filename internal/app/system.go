@@ -26,7 +26,6 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/internal/lake"
-	"github.com/hxp-enterprise/hxp/internal/serve"
 	"github.com/hxp-enterprise/hxp/internal/serve/dashboard"
 	"github.com/hxp-enterprise/hxp/internal/serve/live"
 	"github.com/hxp-enterprise/hxp/internal/store"
@@ -279,11 +278,7 @@ func (a raised) Raise(ctx context.Context, key, value []byte) error {
 
 // ends are the offsets before which everything acknowledged by now lies.
 func (s *system) ends(ctx context.Context) (map[string]map[int32]int64, error) {
-	topics := make([]string, 0, len(event.Kinds))
-	for _, k := range event.Kinds {
-		topics = append(topics, k.Topic())
-	}
-	logs, err := s.bus.Offsets(ctx, topics...)
+	logs, err := s.bus.Offsets(ctx, inputTopics()...)
 	if err != nil {
 		return nil, err
 	}
@@ -295,13 +290,6 @@ func (s *system) ends(ctx context.Context) (map[string]map[int32]int64, error) {
 		}
 	}
 	return out, nil
-}
-
-func (s *system) buildLive(context.Context) (run.Service, error) {
-	metrics := serve.NewMetrics(s.stream, time.Duration(s.set.stream.WindowSeconds)*time.Second)
-	s.hub = live.New(s.set.serve.Live(), s.log.With("service", DataStreamingAPI), metrics.Topic())
-	s.hub.Observe(s.registry(DataStreamingAPI))
-	return s.hub, nil
 }
 
 // server opens a service on its port, with the endpoints that all have.
@@ -395,7 +383,7 @@ func (s *system) buildBatchProcessingAPI(context.Context) (run.Service, error) {
 }
 
 func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
-	return s.server(DataStreamingAPI, "Live states for screens, over server-sent events.", s.busChecks(), s.hub.Mount)
+	return s.server(DataStreamingAPI, "Live states and happenings for screens, over WebSocket and server-sent events.", s.busChecks(), s.hub.Mount)
 }
 
 func (s *system) buildBoard(name string) (run.Service, error) {

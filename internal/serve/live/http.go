@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
@@ -17,35 +16,77 @@ import (
 // Mount adds the streams and what is told of them.
 func (h *Hub) Mount(m *httpx.Mux) {
 	h.MountStreams(m)
+	options := append(h.options(), httpx.Header("Sec-WebSocket-Protocol", Protocol+" is spoken"),
+		httpx.Answer("101", "a WebSocket: each text frame is a message, see asyncapi.json"), httpx.Answer("426", "not a WebSocket handshake, or not of version 13"))
+	m.HandleFunc("GET /ws", h.Socket, append(options, httpx.Doc("Live states and happenings over WebSocket."), h.topicsQuery())...)
+	m.HandleFunc("GET /ws/metrics", func(w http.ResponseWriter, r *http.Request) { h.serveSocket(w, r, metricsTopic) }, append(options, httpx.Doc("The topic metrics alone, until the client subscribes to more."))...)
 	m.HandleFunc("GET /streams/status", func(w http.ResponseWriter, _ *http.Request) { httpx.JSON(w, http.StatusOK, h.Status()) },
-		httpx.Doc("Who is connected, to what, and what was held back."))
+		httpx.Doc("Who is connected, to what, and what was held back."), httpx.Answer("200", "the streams", Status{}))
 	m.HandleFunc("GET /streams/performance", func(w http.ResponseWriter, _ *http.Request) { httpx.JSON(w, http.StatusOK, h.Performance()) },
-		httpx.Doc("How fast the streams are."))
+		httpx.Doc("How fast the streams are."), httpx.Answer("200", "the figures", Performance{}))
 }
 
-// MountStreams adds the streams alone, for the origins of the dashboards.
+// MountStreams adds the event streams alone, for the origins of the dashboards.
 func (h *Hub) MountStreams(m *httpx.Mux) {
-	options := []httpx.Option{
-		httpx.Stream(), httpx.Query("model", "only what names this model"), httpx.Query("interval_ms", "time between updates, rounded up to 250, 500, 1000, 2000, 5000, 15000 or 60000"),
-		httpx.Query("since", "EPOCH.SEQ of the last message seen"), httpx.Header("Last-Event-ID", "as since, and before it"),
-		httpx.Answer("200", "text/event-stream: hello, then a snapshot and merge patches (RFC 7396) of each topic"),
-		httpx.Answer("400", "unknown topic or bad parameter"), httpx.Answer("503", "all streams are taken; Retry-After says when to come back"),
-	}
-	m.HandleFunc("GET /stream", h.Stream, append(options, httpx.Doc("Live states as server-sent events."), httpx.Query("topics", "names separated by commas; all of "+strings.Join(h.names(), ", ")+" when absent"))...)
+	options := append(h.options(), httpx.Stream(), httpx.Header("Last-Event-ID", "as since, and before it"),
+		httpx.Answer("200", "text/event-stream: hello, then a snapshot and merge patches (RFC 7396) of each state, and each happening"))
+	m.HandleFunc("GET /stream", h.Stream, append(options, httpx.Doc("Live states and happenings as server-sent events."), h.topicsQuery())...)
 	if slices.Contains(h.names(), metricsTopic) {
-		m.HandleFunc("GET /stream/metrics", h.only(metricsTopic), append(options, httpx.Doc("The topic metrics alone."))...)
+		m.HandleFunc("GET /stream/metrics", func(w http.ResponseWriter, r *http.Request) { h.serveStream(w, r, metricsTopic) }, append(options, httpx.Doc("The topic metrics alone."))...)
 	}
+}
+
+// options describe what all streams have.
+func (h *Hub) options() []httpx.Option {
+	return []httpx.Option{
+		httpx.Query("model", "only what names this model"), httpx.Query("interval_ms", "time between updates of states, rounded up to 250, 500, 1000, 2000, 5000, 15000 or 60000"),
+		httpx.Query("since", "EPOCH.SEQ of the last message seen"), httpx.Answer("400", "unknown topic or bad parameter"),
+		httpx.Answer("403", "a page of another origin asks"), httpx.Answer("503", "all places are taken; Retry-After says when to come back"),
+	}
+}
+
+func (h *Hub) topicsQuery() httpx.Option {
+	return httpx.Query("topics", "names separated by commas; all of "+strings.Join(h.names(), ", ")+" when absent")
 }
 
 const metricsTopic = "metrics"
 
-// query is what a client asks for.
-type query struct {
-	topics   []*Topic
-	filter   Filter
-	interval time.Duration
-	since    position
+// admit judges a request for a stream, finds it a place, and waits until the topics can be told. It answers by itself when it is not ok.
+func (h *Hub) admit(w http.ResponseWriter, r *http.Request, only string, g *gate) (q query, p place, ok bool) {
+	if !ownOrigin(r) {
+		httpx.Problem(w, r, http.StatusForbidden, "a page of another origin may not open this stream; open it from the dashboards or with a client of your own")
+		return q, p, false
+	}
+	q, err := h.parse(r, only)
+	if err != nil {
+		httpx.Problem(w, r, http.StatusBadRequest, err.Error())
+		return q, p, false
+	}
+	p, refusal := g.enter(r.RemoteAddr)
+	if refusal != "" {
+		httpx.Unavailable(w, r, http.StatusServiceUnavailable, retryAfter, refusal)
+		return q, p, false
+	}
+	h.await(r.Context(), q.topics)
+	return q, p, true
 }
+
+// ownOrigin tells whether a request comes from a page of this very origin, or from no page. What net/http protects lets GET through,
+// so the streams look themselves.
+func ownOrigin(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return false
+	}
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 {
+		return true
+	}
+	u, err := url.Parse(origins[0])
+	return err == nil && len(origins) == 1 && (u.Scheme == "http" || u.Scheme == "https") && strings.EqualFold(u.Host, r.Host)
+}
+
+// query is what a client asks for.
+type query struct{ wish }
 
 const maxModel = 512 // bytes of a model's name in a filter
 
@@ -63,10 +104,10 @@ func (h *Hub) parse(r *http.Request, only string) (q query, err error) {
 	}
 	q.interval = h.cfg.UpdateInterval
 	if s := v.Get("interval_ms"); s != "" {
-		ms, err := strconv.ParseUint(s, 10, 32)
-		ok := err == nil && ms > 0
+		ms, err := strconv.ParseInt(s, 10, 64)
+		ok := err == nil
 		if ok {
-			q.interval, ok = roundUp(time.Duration(ms) * time.Millisecond)
+			q.interval, ok = intervalOf(ms)
 		}
 		if !ok {
 			return q, fmt.Errorf("interval_ms: %q is not a whole number from 250 to 60000", s)
@@ -141,6 +182,18 @@ func (h *Hub) hello(q query) []byte {
 		Interval int64    `json:"interval_ms"`
 	}{"hello", h.epoch, h.names(), q.interval.Milliseconds()})
 }
+
+// trouble is what a client is told that something is wrong; topic may be "".
+func (h *Hub) trouble(topic, code, detail string) []byte {
+	return encode(struct {
+		Type   string `json:"type"`
+		Topic  string `json:"topic,omitempty"`
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+	}{"error", topic, code, detail})
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
 
 func (h *Hub) reset(topic, reason string) []byte {
 	return encode(struct {

@@ -5,8 +5,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -19,31 +19,35 @@ type Config struct {
 	WebSocketMax   int           // connections; more are answered 503
 	SSEMax         int           // connections; more are answered 503
 	UpdateInterval time.Duration // between updates where a client asks for none
-	Heartbeat      time.Duration // between comments; 0 = 15 s
+	PerAddress     int           // connections of each transport that one address may have; more are answered 503
+	Heartbeat      time.Duration // between pings and comments; 0 = 15 s
 	WriteTimeout   time.Duration // for one frame; 0 = 5 s
 }
 
 const (
-	linger      = time.Minute // how long a channel without subscribers is kept, for those who come back
-	maxChannels = 1024        // at once; the largest number of subscriptions is far below
+	linger      = 2 * time.Minute // how long a topic is followed that nobody listens to any more, for those who come back
+	maxChannels = 1024            // of states at once
 )
 
-// Hub computes the states that somebody listens to, and hands them out. It is a service: Run works until its context ends.
+// Hub computes the states that somebody listens to, keeps what happened for a while, and hands both out. It is a service: Run works
+// until its context ends.
 type Hub struct {
 	cfg    Config
 	log    *slog.Logger
 	topics []*Topic
 	epoch  string
 
-	mu       sync.Mutex // guards channels, what hangs on them, and clients' cursors
+	mu       sync.Mutex // guards channels and stories, what hangs on them, and clients' cursors
 	channels map[channelKey]*channel
+	stories  map[string]*story // by topic
 	seq      uint64
 
-	wake  chan struct{} // a channel is due at once
-	drain chan struct{} // closed: all connections end
-	once  sync.Once
+	wake    chan struct{} // a channel is due at once
+	drain   chan struct{} // closed: all connections end
+	once    sync.Once
+	adopted sync.WaitGroup // connections that no server waits for
 
-	sse                 gate
+	sockets, streams    gate
 	dropped             atomic.Int64
 	conflated           atomic.Int64
 	slowClosed          atomic.Int64
@@ -51,21 +55,6 @@ type Hub struct {
 	published           map[string]*meter // by topic
 	latency, encodeTime sampler
 }
-
-// gate counts connections of one transport against their limit.
-type gate struct{ connected, total atomic.Int64 }
-
-// enter takes a place, false when there is none.
-func (g *gate) enter(limit int) bool {
-	if g.connected.Add(1) > int64(limit) {
-		g.connected.Add(-1)
-		return false
-	}
-	g.total.Add(1)
-	return true
-}
-
-func (g *gate) leave() { g.connected.Add(-1) }
 
 type channelKey struct {
 	topic    *Topic
@@ -80,21 +69,14 @@ type channel struct {
 	current     *tick
 	due         time.Time // of the next tick
 	left        time.Time // when the last subscriber left
+	renew       bool      // the next tick has a number of its own even if nothing has changed: somebody waits for it
 	failing     bool
-}
-
-// subscription is a client's cursor in one channel.
-type subscription struct {
-	channel *channel
-	last    uint64 // seq of the tick that the client has; 0 = none
-	after   uint64 // ticks up to this one are too old to be sent
-	wake    chan<- struct{}
 }
 
 // New makes a hub of topics. It does nothing before Run.
 func New(cfg Config, log *slog.Logger, topics ...Topic) *Hub {
 	h := &Hub{
-		cfg: cfg, log: log, epoch: newEpoch(), channels: map[channelKey]*channel{}, published: map[string]*meter{},
+		cfg: cfg, log: log, epoch: newEpoch(), channels: map[channelKey]*channel{}, stories: map[string]*story{}, published: map[string]*meter{},
 		wake: make(chan struct{}, 1), drain: make(chan struct{}),
 	}
 	h.cfg.UpdateInterval = cmp.Or(h.cfg.UpdateInterval, time.Second)
@@ -103,7 +85,13 @@ func New(cfg Config, log *slog.Logger, topics ...Topic) *Hub {
 	for _, t := range topics {
 		h.topics = append(h.topics, &t)
 		h.published[t.Name] = &meter{}
+		if t.State == nil {
+			h.stories[t.Name] = newStory(&t)
+		}
 	}
+	each := cmp.Or(cfg.PerAddress, math.MaxInt)
+	h.sockets = gate{limit: cfg.WebSocketMax, each: each, name: "WebSockets", knob: "WEBSOCKET_MAX_CONNECTIONS"}
+	h.streams = gate{limit: cfg.SSEMax, each: each, name: "event streams", knob: "SSE_MAX_CONNECTIONS"}
 	return h
 }
 
@@ -116,11 +104,34 @@ func newEpoch() string {
 
 // Drain ends all connections now and refuses new ones. It is called before the servers in front are shut down, because an
 // event stream ends no other way; Run does it too.
-func (h *Hub) Drain() { h.once.Do(func() { close(h.drain) }) }
+func (h *Hub) Drain() {
+	h.mu.Lock() // see adopt
+	defer h.mu.Unlock()
+	h.once.Do(func() { close(h.drain) })
+}
+
+func (h *Hub) drained() bool {
+	select {
+	case <-h.drain:
+		return true
+	default:
+		return false
+	}
+}
 
 // Run publishes until ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
+	defer h.adopted.Wait()
 	defer h.Drain()
+	ctx, stop := context.WithCancel(ctx)
+	var feeds sync.WaitGroup
+	defer feeds.Wait()
+	defer stop()
+	for _, s := range h.stories {
+		if s.topic.Feed != nil {
+			feeds.Go(func() { h.feed(ctx, s) })
+		}
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -138,6 +149,9 @@ func (h *Hub) Run(ctx context.Context) error {
 // next is due.
 func (h *Hub) publish(ctx context.Context, now time.Time) (next time.Time) {
 	h.mu.Lock()
+	for _, s := range h.stories {
+		s.trim(now)
+	}
 	var due []*channel
 	for k, c := range h.channels {
 		if len(c.subscribers) == 0 {
@@ -176,10 +190,14 @@ func (h *Hub) publish(ctx context.Context, now time.Time) (next time.Time) {
 func (h *Hub) advance(ctx context.Context, c *channel, now time.Time) {
 	state, err := c.topic.State(ctx, now, c.filter)
 	h.mu.Lock()
-	due, old := c.due, c.current
+	due, old, renew := c.due, c.current, c.renew
+	c.renew = false
 	c.due = now.Truncate(c.interval).Add(c.interval)
 	h.mu.Unlock()
 	if err != nil {
+		h.mu.Lock()
+		c.renew = c.renew || renew
+		h.mu.Unlock()
 		if !c.failing {
 			h.log.Warn("live topic cannot tell its state", "topic", c.topic.Name, "err", err)
 		}
@@ -188,143 +206,26 @@ func (h *Hub) advance(ctx context.Context, c *channel, now time.Time) {
 	}
 	c.failing = false
 
-	k := &tick{topic: c.topic.Name, epoch: h.epoch, t: now, due: due, state: state}
-	var patch Object
+	k := &tick{message: message{topic: c.topic.Name, epoch: h.epoch, t: now}, due: due, state: state, encoded: &h.encodeTime}
 	if old != nil {
 		var changed bool
-		if patch, changed = Diff(old.state.Data, state.Data); !changed && old.state.Watermark.Equal(state.Watermark) {
-			h.refresh(c, old)
+		if k.patch, changed = Diff(old.state.Data, state.Data); !changed && !renew && old.state.Watermark.Equal(state.Watermark) {
 			return
 		}
 		k.prev = old.seq
 	}
-	h.mu.Lock()
+	h.published[c.topic.Name].add(now, 1)
+	h.mu.Lock() // the number is given and the tick is there in one step: who has a number has everything before it
+	defer h.mu.Unlock()
 	h.seq++
 	k.seq = h.seq
-	h.mu.Unlock()
-	if old != nil {
-		began := time.Now()
-		k.update = k.encode("update", patch)
-		h.encodeTime.add(now, time.Since(began))
-	}
-	h.published[c.topic.Name].add(now, 1)
-
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	c.current = k
 	c.tell()
-}
-
-// refresh lets those who waited for a fresh tick have the old one, as nothing changed.
-func (h *Hub) refresh(c *channel, k *tick) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	waiting := false
-	for s := range c.subscribers {
-		if s.after >= k.seq {
-			s.after, waiting = 0, true
-		}
-	}
-	if waiting {
-		c.tell()
-	}
 }
 
 // tell wakes the subscribers. The caller holds Hub.mu.
 func (c *channel) tell() {
 	for s := range c.subscribers {
-		select {
-		case s.wake <- struct{}{}:
-		default: // it is awake
-		}
+		s.client.stir()
 	}
-}
-
-// subscribe enters a client into the channel of (topic, f, interval). since is where it stopped; when that cannot be gone on
-// from, reset says why and the client gets a snapshot.
-func (h *Hub) subscribe(t *Topic, f Filter, interval time.Duration, since position, wake chan<- struct{}) (s *subscription, reset string, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	key := channelKey{t, f, interval}
-	c := h.channels[key]
-	if c == nil {
-		if len(h.channels) >= maxChannels {
-			return nil, "", fmt.Errorf("%d different streams are open, which is the limit; ask for fewer filters", maxChannels)
-		}
-		c = &channel{channelKey: key, subscribers: map[*subscription]struct{}{}}
-		h.channels[key] = c
-	}
-	s = &subscription{channel: c, wake: wake}
-	switch {
-	case !since.given:
-	case since.epoch != h.epoch:
-		reset = "the server has been restarted since"
-	case since.seq > h.seq:
-		reset = "that position has not been reached yet"
-	case c.current != nil && since.seq == c.current.seq:
-		s.last = since.seq // it was given this very tick
-	}
-	if len(c.subscribers) == 0 { // nobody kept it fresh
-		if c.current != nil {
-			s.after = c.current.seq
-		}
-		c.due = time.Now()
-		select {
-		case h.wake <- struct{}{}:
-		default:
-		}
-	} else if c.current != nil {
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
-	}
-	c.subscribers[s] = struct{}{}
-	return s, reset, nil
-}
-
-func (h *Hub) unsubscribe(subs []*subscription) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, s := range subs {
-		delete(s.channel.subscribers, s)
-		if len(s.channel.subscribers) == 0 {
-			s.channel.left = time.Now()
-		}
-	}
-}
-
-// delivery is one frame for one client.
-type delivery struct {
-	tick *tick
-	data []byte
-}
-
-// collect appends to buf what is new for a client, by rising seq, and moves its cursors.
-func (h *Hub) collect(buf []delivery, subs []*subscription) []delivery {
-	h.mu.Lock()
-	for _, s := range subs {
-		k := s.channel.current
-		if k == nil || k.seq <= s.after || k.seq == s.last {
-			continue
-		}
-		d := delivery{tick: k}
-		switch s.last {
-		case k.prev:
-			d.data = k.update // nil for a channel's first tick
-		case 0:
-		default:
-			h.conflated.Add(1)
-		}
-		buf = append(buf, d)
-		s.last = k.seq
-	}
-	h.mu.Unlock()
-	for i := range buf { // without the lock: a snapshot is large
-		if buf[i].data == nil {
-			buf[i].data = buf[i].tick.snapshotFrame()
-		}
-	}
-	slices.SortFunc(buf, func(a, b delivery) int { return cmp.Compare(a.tick.seq, b.tick.seq) })
-	return buf
 }

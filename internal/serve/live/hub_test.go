@@ -25,16 +25,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// wire is a network in memory, so that clocks can be false.
-type wire struct {
+// cable is a network in memory, so that clocks can be false.
+type cable struct {
 	conns chan net.Conn
 	done  chan struct{}
 	once  sync.Once
 }
 
-func newWire() *wire { return &wire{conns: make(chan net.Conn), done: make(chan struct{})} }
+func newCable() *cable { return &cable{conns: make(chan net.Conn), done: make(chan struct{})} }
 
-func (w *wire) Accept() (net.Conn, error) {
+func (w *cable) Accept() (net.Conn, error) {
 	select {
 	case c := <-w.conns:
 		return c, nil
@@ -42,9 +42,9 @@ func (w *wire) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
-func (w *wire) Close() error   { w.once.Do(func() { close(w.done) }); return nil }
-func (w *wire) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
-func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (w *cable) Close() error   { w.once.Do(func() { close(w.done) }); return nil }
+func (w *cable) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
+func (w *cable) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
 	case w.conns <- server:
@@ -60,7 +60,7 @@ func (w *wire) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 type rig struct {
 	t    *testing.T
 	hub  *Hub
-	wire *wire
+	wire *cable
 	http *http.Client
 	mu   sync.Mutex
 	data map[string]any // state of the topic "metrics"
@@ -68,9 +68,10 @@ type rig struct {
 	err  error
 }
 
-// start runs a hub with the topics metrics (r.data), health and quiet (never changes) in the current bubble.
+// start runs a hub with the states metrics (r.data), health and quiet (never changes) and the happenings news and flood (capped) in the
+// current bubble.
 func start(t *testing.T, cfg Config) *rig {
-	r := &rig{t: t, wire: newWire(), data: map[string]any{"n": 0}}
+	r := &rig{t: t, wire: newCable(), data: map[string]any{"n": 0}}
 	metrics := Topic{Name: "metrics", State: func(_ context.Context, now time.Time, f Filter) (State, error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -88,7 +89,13 @@ func start(t *testing.T, cfg Config) *rig {
 	constant := func(context.Context, time.Time, Filter) (State, error) {
 		return State{Data: Object{"still": Object{}}}, nil
 	}
-	r.hub = New(cfg, slog.New(slog.DiscardHandler), metrics, Topic{Name: "health", State: constant}, Topic{Name: "quiet", State: constant})
+	r.hub = New(cfg, slog.New(slog.DiscardHandler), metrics, Topic{Name: "health", State: constant}, Topic{Name: "quiet", State: constant}, Topic{Name: "news"}, Topic{Name: "flood", Capped: true})
+	r.run()
+	return r
+}
+
+// run serves the hub in the current bubble.
+func (r *rig) run() {
 	mux := httpx.NewMux(slog.New(slog.DiscardHandler), nil)
 	r.hub.Mount(mux)
 	server := &http.Server{Handler: mux}
@@ -97,15 +104,14 @@ func start(t *testing.T, cfg Config) *rig {
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = r.hub.Run(ctx) })
 	wg.Go(func() { _ = server.Serve(r.wire) })
-	t.Cleanup(func() {
+	r.t.Cleanup(func() {
 		cancel()
 		if err := server.Shutdown(context.Background()); err != nil {
-			t.Errorf("shutdown: %v", err)
+			r.t.Errorf("shutdown: %v", err)
 		}
 		wg.Wait()
 		r.http.CloseIdleConnections()
 	})
-	return r
 }
 
 func (r *rig) set(v map[string]any) {
@@ -122,10 +128,11 @@ type reader struct {
 	stop context.CancelFunc
 }
 
-type message struct {
+type told struct {
 	ID, Event, Comment string
 	Data               struct {
 		Type, Topic, Epoch, T, Watermark, Reason string
+		Code, Detail                             string
 		Seq                                      uint64
 		Topics                                   []string
 		Data                                     any
@@ -157,8 +164,8 @@ func (c *reader) close() {
 }
 
 // next reads one frame; retry lines are skipped.
-func (c *reader) next() (message, error) {
-	var m message
+func (c *reader) next() (told, error) {
+	var m told
 	for {
 		line, err := c.in.ReadString('\n')
 		if err != nil {
@@ -187,7 +194,7 @@ func (c *reader) next() (message, error) {
 }
 
 // must reads until a frame of the topic, and fails on an end.
-func (c *reader) must(topic string) message {
+func (c *reader) must(topic string) told {
 	c.t.Helper()
 	for {
 		m, err := c.next()
@@ -208,7 +215,7 @@ func TestSnapshotThenUpdates(t *testing.T) {
 			t.Errorf("headers %v", h)
 		}
 		hello := c.must("hello")
-		if hello.Data.Type != "hello" || hello.ID != "" || !reflect.DeepEqual(hello.Data.Topics, []string{"metrics", "health", "quiet"}) {
+		if hello.Data.Type != "hello" || hello.ID != "" || !reflect.DeepEqual(hello.Data.Topics, []string{"metrics", "health", "quiet", "news", "flood"}) {
 			t.Errorf("hello %+v", hello)
 		}
 		var state any
@@ -398,7 +405,7 @@ func TestSlowClient(t *testing.T) {
 			}
 		}
 		types := map[string]int{}
-		var m message
+		var m told
 		for range 3 {
 			m = late.must("metrics")
 			types[m.Data.Type]++
@@ -472,7 +479,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%s: %v %v", path, v, err)
 			}
 		}
-		if n := r.hub.sse.total.Load(); n != 0 {
+		if n := r.hub.streams.count().Total; n != 0 {
 			t.Errorf("%d connections counted", n)
 		}
 	})

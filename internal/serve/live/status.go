@@ -32,16 +32,18 @@ type TopicStatus struct {
 // Status tells the present state of the hub.
 func (h *Hub) Status() Status {
 	s := Status{
-		WebSocket: Connections{Limit: h.cfg.WebSocketMax},
-		SSE:       Connections{Connected: h.sse.connected.Load(), Limit: h.cfg.SSEMax, Total: h.sse.total.Load()},
-		Topics:    make([]TopicStatus, len(h.topics)),
-		Dropped:   h.dropped.Load(), Conflated: h.conflated.Load(), SlowClosed: h.slowClosed.Load(),
+		WebSocket: h.sockets.count(), SSE: h.streams.count(), Topics: make([]TopicStatus, len(h.topics)),
+		Dropped: h.dropped.Load(), Conflated: h.conflated.Load(), SlowClosed: h.slowClosed.Load(),
 	}
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, t := range h.topics {
 		s.Topics[i] = TopicStatus{Name: t.Name, Rate: h.published[t.Name].rate(now)}
+		if story := h.stories[t.Name]; story != nil {
+			s.Topics[i].Subscribers, s.Topics[i].Seq = len(story.clients), story.last
+			continue
+		}
 		for _, c := range h.channels {
 			if c.topic != t {
 				continue
@@ -57,10 +59,10 @@ func (h *Hub) Status() Status {
 
 // Performance is how fast the hub is.
 type Performance struct {
-	Latency  Quantiles `json:"latency_ms"` // from the moment a tick was due to its frame handed to the socket, last minute
+	Latency  Quantiles `json:"latency_ms"` // to the frame handed to the socket: from the write of a happening, from the moment when a state was due; last minute
 	Messages float64   `json:"messages_per_second"`
 	Bytes    float64   `json:"bytes_per_second"`
-	Encode   Quantiles `json:"encode_us"` // of one update, once for all its readers
+	Encode   Quantiles `json:"encode_us"` // of what all readers share
 	Interval float64   `json:"update_interval_seconds"`
 }
 

@@ -2,16 +2,26 @@ package live
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
-// Topic is one thing that can be subscribed to.
+// Topic is one thing that can be subscribed to: a state, or happenings.
 type Topic struct {
 	Name string
 	// State tells the state at now, as far as f lets through. It is called by one goroutine at a time, only while somebody
-	// listens, and with the same now for all filters of a tick. An error keeps the state that was told last.
+	// listens, and with the same now for all filters of a tick. An error keeps the state that was told last. It is nil for a
+	// topic of happenings.
 	State func(ctx context.Context, now time.Time, f Filter) (State, error)
+	// Feed reads happenings from where they are kept, until ctx ends; it runs while somebody listens, and for a while after. It is
+	// nil for a topic that is told from elsewhere alone, by Hub.Tell.
+	Feed func(ctx context.Context, out *Feed) error
+	// Capped topics give a client at most PerSecond happenings.
+	Capped bool
 }
+
+// PerSecond is how many happenings of a capped topic a client gets in a second. What is beyond is counted as dropped, and said.
+const PerSecond = 1000
 
 // State is what a topic shows at one moment.
 type State struct {
@@ -19,10 +29,19 @@ type State struct {
 	Watermark time.Time // event time up to which Data is complete; zero when that means nothing
 }
 
+// Happening is one thing that happened. It is told once, in order, and never changes.
+type Happening struct {
+	Time  time.Time       // when it was written where it is kept
+	Model string          // that it names, for filters; "" = none
+	Data  json.RawMessage // an object on one line; the hub keeps it
+}
+
 // Filter narrows what a subscriber sees. It is comparable: equal filters share their bytes.
 type Filter struct {
 	Model string // "" = all
 }
+
+func (f Filter) match(h *Happening) bool { return f.Model == "" || f.Model == h.Model }
 
 // position is what a client says it has seen.
 type position struct {

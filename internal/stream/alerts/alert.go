@@ -25,6 +25,9 @@ func (s State) rank() int {
 	return 1 + slices.Index([]State{Pending, Firing, Resolved, lapsed}, s)
 }
 
+// Lapsed tells that what was pending went away: it is no alert.
+func (a *Alert) Lapsed() bool { return a.State == lapsed }
+
 func (s State) over() bool { return s == Resolved || s == lapsed }
 
 // Severities from mild to bad.
@@ -74,8 +77,8 @@ const (
 	maxList   = 100 // of top and request ids
 )
 
-// decode reads a record of the topic.
-func decode(value []byte) (*Alert, error) {
+// Decode reads a record of the topic.
+func Decode(value []byte) (*Alert, error) {
 	if len(value) > maxRecord {
 		return nil, fmt.Errorf("it has %d bytes; at most %d are read", len(value), maxRecord)
 	}

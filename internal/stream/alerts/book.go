@@ -77,7 +77,7 @@ func (b *Book) Reset() {
 
 // Take is part of bus.Book.
 func (b *Book) Take(m *bus.Message) {
-	a, err := decode(m.Value)
+	a, err := Decode(m.Value)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.read[m.Partition] && m.Offset > 0 { // what stood before was written earlier, of what began earlier still

@@ -99,7 +99,7 @@ func TestBudget(t *testing.T) {
 
 // sizeOf is what a record takes.
 func (b *Book) sizeOf(record []byte) int {
-	a, err := decode(record)
+	a, err := Decode(record)
 	if err != nil {
 		panic(err)
 	}
@@ -185,7 +185,7 @@ func TestList(t *testing.T) {
 func TestDeadline(t *testing.T) {
 	const record = `{"id":"dag-deadline-1","rule":"DagDeadlineMissed","state":"firing","severity":"critical","key":"hxp_hourly","labels":{"dag_id":"hxp_hourly","run_id":"r","run_state":"running"},
 		"starts_at":"2026-03-01T10:00:00.5Z","window":{"start":"2026-03-01T09:00:00Z","end":"2026-03-01T10:00:00Z"},"value":3700.5,"threshold":3600,"top":[],"request_ids":[]}`
-	a, err := decode([]byte(record))
+	a, err := Decode([]byte(record))
 	if err != nil || a.Key["dag_id"] != "hxp_hourly" || len(a.Key) != 1 || a.EndsAt != nil || a.UpdatedAt.IsZero() {
 		t.Errorf("%+v, %v", a, err)
 	}
@@ -197,7 +197,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"", "null", "[]", `"x"`, "{}", strings.Replace(good, `"firing"`, `"odd"`, 1), strings.Replace(good, `"warning"`, `"bad"`, 1), strings.Replace(good, `"id":"e1"`, `"id":""`, 1),
 		strings.Replace(good, `"value":7`, `"value":"7"`, 1), strings.Replace(good, `{"model":"a"}`, `7`, 1), strings.Replace(good, `"starts_at":"2027`, `"starts_at":"0001`, 1), good + strings.Repeat(" ", maxRecord),
 	} {
-		if a, err := decode([]byte(text)); err == nil {
+		if a, err := Decode([]byte(text)); err == nil {
 			t.Errorf("%.200s is taken: %+v", text, a)
 		}
 	}
@@ -214,7 +214,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(decision(2, rule.Resolved))
 	f.Add([]byte(`{"id":"a","rule":"b","state":"pending","severity":"info","key":"k","starts_at":"2026-03-01T10:00:00+02:00","window":{"start":"2026-03-01T10:00:00Z","end":"9999-12-31T23:59:59-01:00"},"labels":null}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
-		a, err := decode(value)
+		a, err := Decode(value)
 		if err != nil {
 			return
 		}
@@ -225,7 +225,7 @@ func FuzzDecode(f *testing.F) {
 		if a.bytes() > 1<<20 {
 			t.Errorf("%d bytes", a.bytes())
 		}
-		again, err := decode(text)
+		again, err := Decode(text)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}

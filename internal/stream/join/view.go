@@ -45,15 +45,24 @@ const (
 
 // View makes of a record what is shown.
 func (r *Record) View() (*View, error) {
+	v, _, err := r.Shown()
+	return v, err
+}
+
+// Shown is View with the model that served the request, "" when no part names one.
+func (r *Record) Shown() (_ *View, model string, err error) {
 	v := &View{Missing: []string{}, Sequence: len(r.Parts), Feedback: []json.RawMessage{}, Business: []json.RawMessage{}}
 	var d derivation
 	var has uint8
 	events, err := r.events()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for i := range events {
 		e := &events[i]
+		if model == "" {
+			model = strings.Clone(e.Text(event.Model))
+		}
 		has |= 1 << e.Kind
 		d.take(e)
 		switch e.Kind {
@@ -78,7 +87,7 @@ func (r *Record) View() (*View, error) {
 		v.ClosedAt = new(time.UnixMicro(r.Changed).UTC())
 	}
 	v.Derived = d.derived()
-	return v, nil
+	return v, model, nil
 }
 
 // events are the parts in the order of their time, whatever order they came in.

@@ -1,0 +1,91 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/run"
+	"github.com/hxp-enterprise/hxp/internal/serve"
+	"github.com/hxp-enterprise/hxp/internal/serve/live"
+	"github.com/hxp-enterprise/hxp/internal/stream"
+	"github.com/hxp-enterprise/hxp/internal/stream/alerts"
+)
+
+// buildLive makes the hub with everything that can be listened to.
+func (s *system) buildLive(context.Context) (run.Service, error) {
+	metrics := serve.NewMetrics(s.stream, time.Duration(s.set.stream.WindowSeconds)*time.Second)
+	s.hub = live.New(s.set.serve.Live(), s.log.With("service", DataStreamingAPI), metrics.Topic(),
+		serve.Follow(s.bus, "events", true, serve.Events(s.set.stream.Events, s.records()), inputTopics()...),
+		serve.Follow(s.bus, "alerts", false, serve.EachRecord(tellAlert), event.TopicAlerts),
+		serve.Follow(s.bus, "correlations", true, serve.EachRecord(tellCorrelations), event.TopicCorrelations),
+		serve.Follow(s.bus, "responses", false, serve.EachRecord(tellResponse), event.TopicResponses),
+		live.Topic{Name: "notifications"},
+		serve.Health(s.liveHealth().Report),
+	)
+	s.hub.Observe(s.registry(DataStreamingAPI))
+	return s.hub, nil
+}
+
+func inputTopics() (topics []string) {
+	for _, k := range event.Kinds {
+		topics = append(topics, k.Topic())
+	}
+	return topics
+}
+
+// liveHealth is what the topic "health" tells: the checks of the parts that the streams stand on.
+func (s *system) liveHealth() *httpx.Health {
+	h := httpx.NewHealth(DataStreamingAPI, Version)
+	for name, check := range s.busChecks() {
+		h.Add(name, check)
+	}
+	h.Add("windows", s.checkWindows)
+	return h
+}
+
+// tellAlert tells a decision as GET /alerts shows the alert. What lapsed is none.
+func tellAlert(out []live.Happening, m *bus.Message) []live.Happening {
+	a, err := alerts.Decode(m.Value)
+	if err != nil || a.Lapsed() {
+		return out
+	}
+	data, err := json.Marshal(a)
+	if err != nil {
+		return out
+	}
+	model := a.Key["model"]
+	if model == "" {
+		model = a.Labels["model"]
+	}
+	return append(out, live.Happening{Time: m.Timestamp, Model: model, Data: data})
+}
+
+// tellCorrelations tells joined requests as GET /correlations shows them.
+func tellCorrelations(out []live.Happening, m *bus.Message) []live.Happening {
+	_ = stream.ReadJoined(m.Value, func(model string, v *stream.JoinedView) { // what cannot be read is the stream's to complain of
+		if data, err := json.Marshal(v); err == nil {
+			out = append(out, live.Happening{Time: m.Timestamp, Model: model, Data: data})
+		}
+	})
+	return out
+}
+
+// tellResponse tells a record of the audit log as it was written.
+func tellResponse(out []live.Happening, m *bus.Message) []live.Happening {
+	var r struct {
+		What  string `json:"what"`
+		Order struct {
+			Key map[string]string `json:"key"`
+		} `json:"order"`
+	}
+	var line bytes.Buffer
+	if json.Unmarshal(m.Value, &r) != nil || r.What == "" || json.Compact(&line, m.Value) != nil {
+		return out
+	}
+	return append(out, live.Happening{Time: m.Timestamp, Model: r.Order.Key["model"], Data: line.Bytes()})
+}

@@ -1,0 +1,88 @@
+package serve
+
+import (
+	"context"
+	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/serve/live"
+)
+
+// Teller reads happenings out of the records of topics. One goroutine at a time uses it.
+type Teller interface {
+	// Read appends what a batch of records says. It waits for what it needs, and fails only when ctx ends.
+	Read(ctx context.Context, out []live.Happening, batch []*bus.Message) ([]live.Happening, error)
+}
+
+// Follow makes a topic of happenings that are read from topics of the bus, while somebody listens.
+func Follow(b *bus.Bus, name string, capped bool, t Teller, topics ...string) live.Topic {
+	return live.Topic{Name: name, Capped: capped, Feed: func(ctx context.Context, out *live.Feed) error {
+		return b.Follow(ctx, &follower{Feed: out, teller: t}, topics...)
+	}}
+}
+
+// follower hands what a teller reads to the hub. It is a bus.Follower.
+type follower struct {
+	*live.Feed
+	teller Teller
+}
+
+// Take is part of bus.Follower.
+func (f *follower) Take(ctx context.Context, batch []*bus.Message) error {
+	happenings, err := f.teller.Read(ctx, make([]live.Happening, 0, len(batch)), batch)
+	if len(happenings) > 0 {
+		f.Tell(happenings...)
+	}
+	return err
+}
+
+// Lost is part of bus.Follower.
+func (f *follower) Lost(topic string, _ int32) {
+	f.Feed.Lost("records of " + topic + " were deleted before they were read")
+}
+
+// EachRecord is a Teller that looks at one record after the other.
+type EachRecord func(out []live.Happening, m *bus.Message) []live.Happening
+
+// Read is part of Teller.
+func (e EachRecord) Read(_ context.Context, out []live.Happening, batch []*bus.Message) ([]live.Happening, error) {
+	for _, m := range batch {
+		out = e(out, m)
+	}
+	return out, nil
+}
+
+// Schemas knows the schemas that records were written with.
+type Schemas interface {
+	event.Schemas
+	// Prepare makes the verdict over what is in batch certain. It waits, and fails only when ctx ends.
+	Prepare(ctx context.Context, batch []*bus.Message) error
+}
+
+// events tells the events of the input topics in the canonical form. It is a Teller. What is no event is in the dead letters.
+type events struct {
+	schemas Schemas
+	decoder event.Decoder
+	event   event.Event
+}
+
+// Events makes the Teller of events.
+func Events(limits event.Limits, s Schemas) Teller {
+	return &events{schemas: s, decoder: event.Decoder{Limits: limits, Schemas: s}}
+}
+
+// Read is part of Teller.
+func (e *events) Read(ctx context.Context, out []live.Happening, batch []*bus.Message) ([]live.Happening, error) {
+	if err := e.schemas.Prepare(ctx, batch); err != nil {
+		return out, err
+	}
+	for _, m := range batch {
+		if e.decoder.Decode(m.Value, bus.EventHeaders(m), &e.event) != nil {
+			continue
+		}
+		data := event.AppendJSON(make([]byte, 0, len(m.Value)+64), &e.event)
+		out = append(out, live.Happening{Time: m.Timestamp, Model: strings.Clone(e.event.Text(event.Model)), Data: data})
+	}
+	return out, nil
+}

@@ -1,0 +1,73 @@
+package live
+
+import (
+	"net/netip"
+	"sync"
+)
+
+// gate counts the connections of one transport, and of each address, against their limits. Safe for concurrent use.
+type gate struct {
+	limit, each int
+	name, knob  string // of the transport, and of the setting that limits it
+
+	mu        sync.Mutex
+	total     int64 // since the start
+	connected int
+	addresses map[netip.Prefix]int
+}
+
+// place is that of a connection. Leave it once.
+type place struct {
+	gate    *gate
+	address netip.Prefix
+}
+
+// enter takes a place for a peer ("host:port"), or says why there is none.
+func (g *gate) enter(remote string) (p place, refusal string) {
+	p = place{g, network(remote)}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.addresses == nil {
+		g.addresses = map[netip.Prefix]int{}
+	}
+	switch {
+	case g.connected >= g.limit:
+		return p, "all " + itoa(g.limit) + " " + g.name + " are taken; close one or raise " + g.knob
+	case g.addresses[p.address] >= g.each:
+		return p, "your address has " + itoa(g.each) + " " + g.name + ", as many as one may have; close one or raise STREAM_MAX_CONNECTIONS_PER_ADDRESS"
+	}
+	g.total++
+	g.connected++
+	g.addresses[p.address]++
+	return p, ""
+}
+
+func (p place) leave() {
+	g := p.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.connected--
+	if g.addresses[p.address]--; g.addresses[p.address] <= 0 {
+		delete(g.addresses, p.address)
+	}
+}
+
+func (g *gate) count() Connections {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return Connections{Connected: int64(g.connected), Limit: g.limit, Total: g.total}
+}
+
+// network is what counts as one address: of IPv6 the half that a subscriber is given.
+func network(remote string) netip.Prefix {
+	at, err := netip.ParseAddrPort(remote)
+	if err != nil { // a network in memory, in tests
+		return netip.Prefix{}
+	}
+	addr, bits := at.Addr().Unmap().WithZone(""), 32
+	if addr.Is6() {
+		bits = 64
+	}
+	p, _ := addr.Prefix(bits) // fits
+	return p
+}

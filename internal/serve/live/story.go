@@ -1,0 +1,231 @@
+package live
+
+import (
+	"slices"
+	"sort"
+	"sync"
+	"time"
+)
+
+const (
+	keepStory  = 2 * time.Minute // what happened is kept for those who come back, as far as there is room
+	roomCapped = 96 << 20        // bytes of a capped topic
+	room       = 8 << 20         // bytes of another topic
+	chunkBytes = 16 << 10        // a chunk is cut when it has so many
+	overhead   = 96              // bytes of a happening beside its data
+)
+
+// story is what happened in a topic, as far as it is kept. Hub.mu guards it.
+type story struct {
+	topic   *Topic
+	clients map[*client]struct{}
+	left    time.Time // when the last client left
+
+	chunks []*chunk // the newest last
+	cold   int      // chunks that are
+	bytes  int
+	last   uint64 // seq of the newest happening
+	floor  uint64 // what came up to here is not kept any more
+	hole   uint64 // up to here something may be missing that never came
+	why    string // of the hole
+	pace   pace
+
+	running bool          // the feed is at work, or asked to be
+	wanted  chan struct{} // asks for it
+	begun   chan struct{} // closed when all that is written from now on will be told
+}
+
+func newStory(t *Topic) *story {
+	s := &story{topic: t, clients: map[*client]struct{}{}, wanted: make(chan struct{}, 1), begun: make(chan struct{})}
+	if t.Feed == nil {
+		s.running = true
+		close(s.begun)
+	}
+	return s
+}
+
+// chunk is a row of happenings with numbers that follow one another. It never changes after it was told.
+type chunk struct {
+	topic, epoch string
+	first, last  uint64
+	told         time.Time
+	happenings   []Happening
+	over         map[string]int // what no client could get in that second, by model
+	bytes        int
+
+	mu    sync.Mutex
+	views map[viewKey]*view
+	cold  bool // most clients have it: its frames are not kept any more
+}
+
+type viewKey struct {
+	wire   wire
+	filter Filter
+}
+
+// view are the frames of what a filter lets through of a chunk, for all clients of it.
+type view struct {
+	once   sync.Once
+	frames []byte
+	items  []item
+	over   int
+}
+
+type item struct {
+	seq     uint64
+	end     int // of its frame
+	written time.Time
+}
+
+// pace counts the happenings of the running second, to keep no more than some client could get.
+type pace struct {
+	second int64
+	all    int
+	models map[string]int
+}
+
+// maxPaced bounds the models that are counted; those beyond count as one.
+const maxPaced = 1024
+
+// take tells whether a happening is among the first PerSecond of its second, or of its model in that second.
+func (p *pace) take(second int64, model string) bool {
+	if p.second != second || p.models == nil {
+		p.second, p.all, p.models = second, 0, map[string]int{}
+	}
+	if _, known := p.models[model]; !known && len(p.models) >= maxPaced {
+		model = ""
+	}
+	p.all++
+	p.models[model]++
+	return p.all <= PerSecond || p.models[model] <= PerSecond
+}
+
+// tell appends what happened. seq is the number that was given last in the hub; it returns the one that is now.
+func (s *story) tell(epoch string, seq uint64, now time.Time, happenings []Happening) uint64 {
+	var k *chunk
+	open := func() {
+		k = &chunk{topic: s.topic.Name, epoch: epoch, first: seq + 1, told: now}
+	}
+	closeChunk := func() {
+		if len(k.happenings) == 0 && k.over == nil {
+			return
+		}
+		if len(k.happenings) == 0 {
+			seq++ // so that a client can pass it
+		}
+		k.last = seq
+		s.chunks = append(s.chunks, k)
+		s.bytes += k.bytes
+	}
+	open()
+	for _, h := range happenings {
+		if s.topic.Capped && !s.pace.take(now.Unix(), h.Model) {
+			if k.over == nil {
+				k.over = map[string]int{}
+			}
+			k.over[h.Model]++
+			continue
+		}
+		seq++
+		k.happenings = append(k.happenings, h)
+		if k.bytes += len(h.Data) + overhead; k.bytes >= chunkBytes {
+			closeChunk()
+			open()
+		}
+	}
+	closeChunk()
+	s.last = seq
+	s.trim(now)
+	return seq
+}
+
+// fresh is how many of the newest chunks share the frames that were made of them.
+const fresh = 64
+
+// trim lets go of what is too old or too much, and of the frames of what most clients have.
+func (s *story) trim(now time.Time) {
+	limit := room
+	if s.topic.Capped {
+		limit = roomCapped
+	}
+	n := 0
+	for n < len(s.chunks) && (s.bytes > limit || now.Sub(s.chunks[n].told) > keepStory) {
+		s.bytes -= s.chunks[n].bytes
+		s.floor = max(s.floor, s.chunks[n].last)
+		n++
+	}
+	s.chunks = slices.Delete(s.chunks, 0, n)
+	for s.cold = max(s.cold-n, 0); s.cold < len(s.chunks)-fresh; s.cold++ {
+		s.chunks[s.cold].cool()
+	}
+}
+
+// after returns the chunks that have something beyond a position.
+func (s *story) after(seq uint64) []*chunk {
+	return s.chunks[sort.Search(len(s.chunks), func(i int) bool { return s.chunks[i].last > seq }):]
+}
+
+// view returns the frames of what f lets through.
+func (k *chunk) view(w wire, f Filter, encoded func(time.Duration)) *view {
+	v := k.shared(viewKey{w, f})
+	v.once.Do(func() {
+		began := time.Now()
+		v.make(k, w, f)
+		encoded(time.Since(began))
+	})
+	return v
+}
+
+// shared finds the view that others use as well; of a cold chunk there is none.
+func (k *chunk) shared(key viewKey) *view {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if v := k.views[key]; v != nil {
+		return v
+	}
+	v := &view{}
+	if !k.cold {
+		if k.views == nil {
+			k.views = map[viewKey]*view{}
+		}
+		k.views[key] = v
+	}
+	return v
+}
+
+func (k *chunk) cool() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.views, k.cold = nil, true
+}
+
+func (v *view) make(k *chunk, w wire, f Filter) {
+	for i := range k.happenings {
+		h := &k.happenings[i]
+		if !f.match(h) {
+			continue
+		}
+		m := message{kind: "event", topic: k.topic, epoch: k.epoch, seq: k.first + uint64(i), t: h.Time}
+		v.frames = m.appendFrame(v.frames, w, func(b []byte) []byte {
+			return append(append(append(b, `,"data":`...), h.Data...), '}')
+		})
+		v.items = append(v.items, item{m.seq, len(v.frames), h.Time})
+	}
+	for model, n := range k.over {
+		if f.Model == "" || f.Model == model {
+			v.over += n
+		}
+	}
+}
+
+// part returns the frames of items i to n.
+func (v *view) part(i, n int) []byte {
+	if i >= n {
+		return nil
+	}
+	start := 0
+	if i > 0 {
+		start = v.items[i-1].end
+	}
+	return v.frames[start:v.items[n-1].end]
+}

@@ -1,0 +1,324 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// happen makes happenings of a model, with numbers from n on.
+func happen(model string, n, count int) (out []Happening) {
+	for i := range count {
+		out = append(out, Happening{Time: time.Now(), Model: model, Data: json.RawMessage(`{"n":` + strconv.Itoa(n+i) + `}`)})
+	}
+	return out
+}
+
+// number is what happen wrote.
+func number(t testing.TB, m told) int {
+	t.Helper()
+	data, _ := m.Data.Data.(map[string]any)
+	n, ok := data["n"].(float64)
+	if m.Data.Type != "event" || !ok {
+		t.Fatalf("no happening but %+v", m)
+	}
+	return int(n)
+}
+
+func TestHappeningsAreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{SSEMax: 10})
+		r.hub.Tell("news", happen("", 0, 1)...) // before anybody listens
+		all, one := r.open("/stream?topics=news,quiet", ""), r.open("/stream?topics=news&model=b", "")
+		all.must("quiet")
+		one.must("hello")
+		r.hub.Tell("news", happen("a", 1, 3)...)
+		r.hub.Tell("news", happen("b", 4, 2)...)
+		var last uint64
+		for i := range 5 {
+			m := all.must("news")
+			if number(t, m) != i+1 || m.Data.Seq <= last || m.ID != m.Data.Epoch+"."+strconv.FormatUint(m.Data.Seq, 10) || m.Data.Topic != "news" || !strings.HasSuffix(m.Data.T, "Z") {
+				t.Errorf("happening %d is %+v", i+1, m)
+			}
+			last = m.Data.Seq
+		}
+		for i := range 2 {
+			if m := one.must("news"); number(t, m) != i+4 {
+				t.Errorf("of one model came %+v", m)
+			}
+		}
+		if s := r.hub.Status().Topics[3]; s.Name != "news" || s.Subscribers != 2 || s.Seq != last {
+			t.Errorf("status %+v", s)
+		}
+	})
+}
+
+// TestHappeningsOverTheCap: a client gets PerSecond of them, is told that there are more, and one that asks for less misses nothing.
+func TestHappeningsOverTheCap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{SSEMax: 10})
+		all, one := r.open("/stream?topics=flood", ""), r.open("/stream?topics=flood&model=rare", "")
+		all.must("hello")
+		one.must("hello")
+		r.hub.Tell("flood", happen("loud", 0, 5000)...)
+		r.hub.Tell("flood", happen("rare", 5000, 10)...)
+		for i := range PerSecond {
+			if m := all.must("flood"); number(t, m) != i {
+				t.Fatalf("%d came as %+v", i, m)
+			}
+		}
+		if m := all.must("flood"); m.Data.Type != "error" || m.Data.Code != codeDropped || m.ID != "" || m.Data.Detail == "" {
+			t.Errorf("over the cap came %+v", m)
+		}
+		for i := range 10 {
+			if m := one.must("flood"); number(t, m) != 5000+i {
+				t.Errorf("of the rare model came %+v", m)
+			}
+		}
+		synctest.Wait()
+		if n := r.hub.Status().Dropped; n != 5010-PerSecond {
+			t.Errorf("%d dropped, not %d", n, 5010-PerSecond)
+		}
+		time.Sleep(time.Second)
+		r.hub.Tell("flood", happen("loud", 9000, 1)...)
+		if m := all.must("flood"); number(t, m) != 9000 {
+			t.Errorf("in the next second came %+v", m)
+		}
+	})
+}
+
+// TestResumeMissesNothing cuts a client at any place of a stream of states and happenings; put together it has everything once.
+func TestResumeMissesNothing(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		cuts := rapid.SliceOfN(rapid.IntRange(0, 9), 20, 20).Draw(rt, "messages until a cut")
+		bursts := rapid.SliceOfN(rapid.IntRange(0, 40), 20, 20).Draw(rt, "happenings while away")
+		synctest.Test(t, func(t *testing.T) {
+			r := start(t, Config{SSEMax: 10})
+			c := r.open("/stream?topics=news,metrics&interval_ms=250", "")
+			last, next, want := c.must("metrics").ID, 0, 0
+			take := func(m told) {
+				if m.Data.Type == "reset" {
+					t.Fatalf("a reset: %+v", m)
+				}
+				if m.ID != "" {
+					last = m.ID
+				}
+				if m.Event == "news" {
+					if n := number(t, m); n != want {
+						t.Fatalf("%d came, not %d", n, want)
+					}
+					want++
+				}
+			}
+			for i, n := range cuts {
+				r.hub.Tell("news", happen("", next, bursts[i]/2)...)
+				next += bursts[i] / 2
+				r.set(map[string]any{"n": i})
+				for range n {
+					m, err := c.next()
+					if err != nil {
+						t.Fatal(err)
+					}
+					take(m)
+				}
+				c.close()
+				r.hub.Tell("news", happen("", next, bursts[i]-bursts[i]/2)...)
+				next += bursts[i] - bursts[i]/2
+				c = r.open("/stream?topics=news,metrics&interval_ms=250", last)
+			}
+			for want < next {
+				m, err := c.next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				take(m)
+			}
+		})
+	})
+}
+
+func TestWhatIsGoneIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{SSEMax: 10})
+		c := r.open("/stream?topics=news", "")
+		r.hub.Tell("news", happen("", 0, 1)...)
+		first := c.must("news")
+		c.close()
+		// too old
+		r.hub.Tell("news", happen("", 1, 1)...)
+		time.Sleep(keepStory + time.Minute)
+		r.hub.Tell("news", happen("", 2, 1)...)
+		c = r.open("/stream?topics=news", first.ID)
+		if m := c.must("news"); m.Data.Type != "reset" || m.Data.Reason == "" {
+			t.Errorf("what is too old is told by %+v", m)
+		}
+		if m := c.must("news"); number(t, m) != 2 {
+			t.Errorf("what is kept is told by %+v", m)
+		}
+		c.close()
+		// too much
+		last := r.hub.Status().Topics[3].Seq
+		for i := range 12 {
+			h := happen("", 10+i, 1)
+			h[0].Data = json.RawMessage(`{"n":1,"pad":"` + strings.Repeat("x", 1<<20) + `"}`)
+			r.hub.Tell("news", h...)
+		}
+		c = r.open("/stream?topics=news", fmt.Sprintf("%s.%d", first.Data.Epoch, last))
+		if m := c.must("news"); m.Data.Type != "reset" {
+			t.Errorf("what was too much is told by %+v", m)
+		}
+		r.hub.mu.Lock()
+		defer r.hub.mu.Unlock()
+		if s := r.hub.stories["news"]; s.bytes > room {
+			t.Errorf("%d bytes are kept", s.bytes)
+		}
+	})
+}
+
+// TestFeed: a feed runs while somebody listens and for a while after, whoever comes back in time misses nothing, and trouble is said.
+func TestFeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(chan any) // a number to tell, an error to end with, or a text for what was lost
+		runs := make(chan int, 10)
+		h := New(Config{SSEMax: 10}, slog.New(slog.DiscardHandler), Topic{Name: "fed", Feed: func(ctx context.Context, f *Feed) error {
+			runs <- 1
+			defer func() { runs <- -1 }()
+			f.Begun()
+			for {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case v := <-source:
+					switch v := v.(type) {
+					case int:
+						f.Tell(happen("", v, 1)...)
+					case string:
+						f.Lost(v)
+					case error:
+						return v
+					}
+				}
+			}
+		}})
+		r := &rig{t: t, wire: newCable(), hub: h}
+		r.run()
+		if len(runs) != 0 {
+			t.Error("it runs without a listener")
+		}
+		c := r.open("/stream?topics=fed", "")
+		c.must("hello")
+		if <-runs != 1 {
+			t.Error("it does not run")
+		}
+		source <- 1
+		first := c.must("fed")
+		c.close()
+		time.Sleep(linger / 2)
+		source <- 2
+		c = r.open("/stream?topics=fed", first.ID)
+		second := c.must("fed")
+		if number(t, second) != 2 {
+			t.Errorf("after a pause came %+v", second)
+		}
+		source <- "a reason"
+		if m := c.must("fed"); m.Data.Type != "reset" || m.Data.Reason != "a reason" {
+			t.Errorf("a loss was told by %+v", m)
+		}
+		source <- errors.New("the broker is gone")
+		if <-runs != -1 || <-runs != 1 {
+			t.Error("it was not begun again")
+		}
+		if m := c.must("fed"); m.Data.Type != "reset" {
+			t.Errorf("a new beginning was told by %+v", m)
+		}
+		c.close()
+		synctest.Wait()
+		if time.Sleep(2 * linger); <-runs != -1 {
+			t.Error("it runs on without a listener")
+		}
+		c = r.open("/stream?topics=fed", second.ID)
+		if m := c.must("fed"); m.Data.Type != "reset" {
+			t.Errorf("a position from before the pause was told by %+v", m)
+		}
+		source <- 3
+		if m := c.must("fed"); number(t, m) != 3 {
+			t.Errorf("then came %+v", m)
+		}
+	})
+}
+
+// TestFallenBehind: who takes too long for what happens is cut, and the others are not disturbed.
+func TestFallenBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{SSEMax: 10, WriteTimeout: time.Hour})
+		slow, fast := r.open("/stream?topics=news", ""), r.open("/stream?topics=news", "")
+		slow.must("hello")
+		fast.must("hello")
+		for i := range 40 {
+			r.hub.Tell("news", happen("", i, 1)...)
+			if m := fast.must("news"); number(t, m) != i {
+				t.Fatalf("%d came as %+v", i, m)
+			}
+			time.Sleep(time.Second)
+		}
+		var last told
+		for {
+			m, err := slow.next()
+			if err != nil {
+				break
+			}
+			last = m
+		}
+		if !strings.Contains(last.Comment, "behind") || r.hub.Status().SlowClosed != 1 {
+			t.Errorf("the last word was %+v, %d were cut", last, r.hub.Status().SlowClosed)
+		}
+	})
+}
+
+func TestQuantilesAreNearTheTruth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s sampler
+		now := time.Unix(1_700_000_000, 0)
+		ms := rapid.SliceOfN(rapid.IntRange(0, 100_000), 1, 200).Draw(t, "ms")
+		most := 0
+		for _, v := range ms {
+			s.add(now, time.Duration(v)*time.Millisecond)
+			most = max(most, v)
+		}
+		q := s.quantiles(now.Add(30*time.Second), time.Millisecond)
+		if q.Max != float64(most) || q.P50 > q.P95 || q.P95 > q.P99 || q.P99 > q.Max {
+			t.Fatalf("%+v of %v", q, ms)
+		}
+		below := 0
+		for _, v := range ms {
+			if float64(v) <= q.P50 {
+				below++
+			}
+		}
+		if 2*below < len(ms) {
+			t.Fatalf("half is %v, but %d of %d are below", q.P50, below, len(ms))
+		}
+		if q := s.quantiles(now.Add(2*time.Minute), time.Millisecond); q != (Quantiles{}) {
+			t.Fatalf("after two minutes %+v", q)
+		}
+	})
+}
+
+// TestBuckets: each holds what counts there, and is a sixteenth wide.
+func TestBuckets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := time.Duration(rapid.Int64Range(0, int64(15*time.Minute)).Draw(t, "d"))
+		if top := ceiling(bucket(d)); d > top || float64(top-d) > float64(d)/16 {
+			t.Fatalf("%d counts in a bucket up to %d", d, top)
+		}
+	})
+}
