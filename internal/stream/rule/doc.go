@@ -27,7 +27,8 @@
 //
 // The road through the files: language.go is the one table of keys, from which decode.go reads rules and schema.go writes the
 // JSON Schema. compile.go makes conditions and metrics ready, index.go finds the rules that an event may concern. folder.go folds
-// events into the partials of partial.go, wire.go writes and reads them. engine.go merges them into the groups of group.go and the
-// sequences of order.go, reading.go says whether a rule holds, episode.go what follows from it, snapshot.go carries all of it over
-// a restart. check.go runs the tests that rules carry, pack.go holds the rules that come with hxp.
+// events into the partials of partial.go, wire.go writes and reads them. engine.go is who judges: coming.go merges partials until their
+// tick has come, and gives them to the groups of group.go and the sequences of order.go; advance.go goes from tick to tick; reading.go
+// says whether a rule holds, episode.go what follows from it. snapshot.go and restore.go carry all of it over a restart, open.go takes up
+// episodes that were told before, swap.go goes on with other rules. check.go runs the tests that rules carry, pack.go holds the rules that come with hxp.
 package rule

@@ -1,0 +1,169 @@
+package rule
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Advance says that all events that arrived before now, in microseconds, were merged, and returns what follows from them, in
+// order.
+func (g *Engine) Advance(now int64) (out []Decision) {
+	for there := false; !there; {
+		var some []Decision
+		some, there = g.Approach(now)
+		out = append(out, some...)
+	}
+	return out
+}
+
+// Approach is Advance that stops at the next whole second that is judged, and tells whether it came to now. So whoever has a day to
+// catch up with can see to other things meanwhile.
+func (g *Engine) Approach(now int64) (out []Decision, there bool) {
+	if now <= g.now {
+		return nil, true
+	}
+	to := floor(now, tick)
+	if g.own != nil {
+		out = g.Merge(g.own)
+		g.own.Release()
+		g.own = nil
+	}
+	if g.now == 0 {
+		g.tick = min(to, g.soonest()) - 1
+	}
+	g.skip(to - maxTicks)
+	for g.tick < to {
+		if g.empty() {
+			g.tick = min(to, g.soonest()) - 1
+		}
+		g.tick++
+		out = g.judge(out)
+		if g.tick < to && g.tick%ticks == 0 {
+			g.now = g.tick * tick
+			return out, false
+		}
+	}
+	g.now = now
+	return out, true
+}
+
+// maxTicks bounds what one Advance judges: a day. Whoever was away for longer does not learn of each second of it.
+const maxTicks = 86_400 * ticks
+
+// skip goes on with a tick, unless it is past already. What was to be seen before is seen with the next one.
+func (g *Engine) skip(to int64) {
+	if g.tick >= to {
+		return
+	}
+	g.tick = to
+	for at, c := range g.pending {
+		if at > to {
+			continue
+		}
+		delete(g.pending, at)
+		g.waiting -= len(c.cells) + len(c.held)
+		for k, x := range c.cells {
+			x.visible = at
+			g.keep(k.rule, x)
+		}
+		next := g.at(at)
+		next.held = append(next.held, c.held...)
+		g.waiting += len(c.held)
+	}
+}
+
+// soonest is the first tick at which something is seen.
+func (g *Engine) soonest() int64 {
+	soonest := int64(farAway)
+	for at := range g.pending {
+		soonest = min(soonest, at)
+	}
+	return soonest
+}
+
+// Soonest is the time in microseconds from which on Advance takes in something of what waits; ok is false when nothing does.
+func (g *Engine) Soonest() (now int64, ok bool) { return g.soonest() * tick, len(g.pending) > 0 }
+
+func (g *Engine) empty() bool {
+	return !slices.ContainsFunc(g.rules, func(r *judged) bool { return len(r.all) > 0 })
+}
+
+// judge looks at what is seen from g.tick on: at all groups with a whole second, else at those to which something came.
+func (g *Engine) judge(out []Decision) []Decision {
+	g.see()
+	from, at := len(out), g.tick/ticks
+	for _, r := range g.rules {
+		if g.tick%ticks == 0 && at%r.every == 0 {
+			out = g.look(r, at, out)
+		} else {
+			out = g.glance(r, out)
+		}
+		for _, group := range r.dirty {
+			group.dirty = false
+		}
+		clear(r.dirty)
+		r.dirty = r.dirty[:0]
+	}
+	slices.SortFunc(out[from:], func(a, b Decision) int {
+		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.order, b.order), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// look judges all groups of a rule at a second.
+func (g *Engine) look(r *judged, at int64, out []Decision) []Decision {
+	for i := 0; i < len(r.all); {
+		group := r.all[i]
+		out = r.judge(group, at, g.tick*tick, out)
+		r.tidy(group, at)
+		if group.idle() {
+			delete(r.groups, group.key)
+			last := len(r.all) - 1
+			r.all[i], r.all[last] = r.all[last], nil
+			r.all = r.all[:last]
+			continue
+		}
+		i++
+	}
+	return out
+}
+
+// glance looks, between two looks, at the groups to which something came: when what they see now, with the step that is not
+// over, is enough, that is told at once. What ends is left to the next look.
+func (g *Engine) glance(r *judged, out []Decision) []Decision {
+	if !r.early {
+		return out
+	}
+	at := ((g.tick+ticks-1)/ticks + r.every - 1) / r.every * r.every
+	for _, group := range r.dirty {
+		out = r.foresee(group, at, g.tick*tick, out)
+		group.order.matches = nil
+	}
+	return out
+}
+
+// tidy forgets what no window reaches any more.
+func (r *judged) tidy(g *group, at int64) {
+	switch r.Type {
+	case Sequence:
+		g.order.matches = nil
+		if !r.instant && len(g.order.runs) > 0 {
+			g.order.settle(at*second-settles, r.window*second)
+			g.order.expire(at*second, r.window*second)
+		}
+	case Absence:
+		if last := g.latest(at); last != nil {
+			g.forget(max(last.at, at-r.reach))
+		}
+	case BurnRate:
+		g.forget(at - r.reach)
+		if at%60 == 0 {
+			g.coarsen(at - 120)
+		}
+	default:
+		g.forget(at - r.reach)
+	}
+	if len(g.steps) == 0 && g.episodes[0].state == none && g.episodes[1].state == none {
+		g.samples = nil
+	}
+}
