@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -19,12 +18,7 @@ func noted(e *event.Event, name string) string {
 		if !bytes.Contains(object, []byte(name)) { // nearly always
 			continue
 		}
-		var all map[string]json.RawMessage
-		if json.Unmarshal(object, &all) != nil {
-			continue
-		}
-		var text string
-		if json.Unmarshal(all[name[1:len(name)-1]], &text) == nil && text != "" {
+		if text := event.TextMember(object, name[1:len(name)-1]); text != "" {
 			return shortened(text)
 		}
 	}
