@@ -35,19 +35,22 @@ type ranked struct {
 	size  size
 }
 
-// rank lists the groups of a kind that have something within a span, in no order. Only their sizes are looked at, which is quick for
-// however many.
-func (s *Service) rank(q *question, span Span, which who) []ranked {
-	b := s.boards[q.set]
-	var by []size // by number on the board
+// sizes are those of the groups of a set within a span, by their numbers on the board. It is quick for however many.
+func (s *Service) sizes(set int, span Span) (by []size) {
 	for _, l := range s.allLanes() {
-		by = l.sizes(q.set, span, b, by)
+		by = l.sizes(set, span, s.boards[set], by)
 	}
+	return by
+}
+
+// rank lists the groups of a kind that sizes tell of and a question lets through, in no order.
+func (s *Service) rank(q *question, sizes []size, which who) []ranked {
+	b := s.boards[q.set]
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	groups := make([]size, b.keys.groups(which))
 	lets := q.filter.of(&s.sets[q.set])
-	for id, x := range by {
+	for id, x := range sizes {
 		if x.events > 0 && lets(b.keys.names[id]) {
 			groups[b.keys.part(who(id), which)].add(x)
 		}
@@ -205,14 +208,26 @@ func (s *Service) page(q *question, span Span) (groups []keyed, all int) {
 		return nil, 0
 	}
 	which := s.sets[q.set].which(q.needs())
-	b, list := s.boards[q.set], s.rank(q, span, which)
+	b, list := s.boards[q.set], s.rank(q, s.sizes(q.set, span), which)
 	all = len(list)
 	list = b.best(list, q.offset+q.limit, which)
-	names := b.names(list[min(q.offset, len(list)):], which)
+	return s.keyed(q, span, list[min(q.offset, len(list)):], which), all
+}
+
+// everyGroup are all groups of a question, in no order; sizes are those of its set within the span.
+func (s *Service) everyGroup(q *question, span Span, sizes []size) []keyed {
+	which := s.sets[q.set].which(q.needs())
+	return s.keyed(q, span, s.rank(q, sizes, which), which)
+}
+
+// keyed looks up what groups have.
+func (s *Service) keyed(q *question, span Span, list []ranked, which who) []keyed {
+	names := s.boards[q.set].names(list, which)
+	groups := make([]keyed, len(names))
 	for i, c := range s.cells(q.set, span, names...) {
-		groups = append(groups, keyed{names[i].values, c})
+		groups[i] = keyed{names[i].values, c}
 	}
-	return groups, all
+	return groups
 }
 
 // needs are the dimensions that a question speaks of, each once.

@@ -89,12 +89,18 @@ func (s *Service) compare(a, b Span, m agg.Metric) compareAnswer {
 		return spanAnswer{time.Unix(span.Start, 0).UTC(), time.Unix(span.End, 0).UTC(), value(m, s.overall(&question{}, span), span)}
 	}
 	ans.A, ans.B = whole(a), whole(b)
-	for _, dim := range dimensionNames() {
-		q := question{groupBy: []string{dim}, limit: math.MaxInt32}
-		if s.plan(&params{}, &q); q.groupBy == nil {
-			continue
+	for i := range s.sets {
+		var sizes [2][]size
+		for _, d := range s.sets[i].dims {
+			q := question{groupBy: []string{d.name}}
+			if s.plan(&params{}, &q); q.set != i { // a smaller set tells them apart
+				continue
+			}
+			if sizes[0] == nil {
+				sizes = [2][]size{s.sizes(i, a), s.sizes(i, b)}
+			}
+			ans.Contributions = append(ans.Contributions, s.contributions(&q, [2]Span{a, b}, sizes, m)...)
 		}
-		ans.Contributions = append(ans.Contributions, s.contributions(&q, a, b, m)...)
 	}
 	sorting.By(ans.Contributions, func(x, y contribution) int {
 		return cmp.Or(cmp.Compare(math.Abs(y.Change), math.Abs(x.Change)), cmp.Compare(x.Dimension, y.Dimension), cmp.Compare(text(x.Value), text(y.Value)))
@@ -102,27 +108,26 @@ func (s *Service) compare(a, b Span, m agg.Metric) compareAnswer {
 	return ans
 }
 
-// contributions are those of the values of the one dimension that q groups by.
-func (s *Service) contributions(q *question, a, b Span, m agg.Metric) []contribution {
+// contributions are those of the values of the one dimension that q groups by, between two spans in which its set has some sizes.
+func (s *Service) contributions(q *question, spans [2]Span, sizes [2][]size, m agg.Metric) []contribution {
 	place := s.sets[q.set].place(q.groupBy[0])
 	by := map[string]*contribution{}
-	of := func(v values) *contribution {
-		name := v[place]
-		if by[name] == nil {
-			by[name] = &contribution{Dimension: q.groupBy[0]}
-			if name != "" {
-				by[name].Value = &name
+	for i, span := range spans {
+		for _, g := range s.everyGroup(q, span, sizes[i]) {
+			name := g.values[place]
+			c := by[name]
+			if c == nil {
+				c = &contribution{Dimension: q.groupBy[0]}
+				if by[name] = c; name != "" {
+					c.Value = &name
+				}
+			}
+			if i == 0 {
+				c.A = value(m, g.cell, span)
+			} else {
+				c.B = value(m, g.cell, span)
 			}
 		}
-		return by[name]
-	}
-	before, _ := s.page(q, a)
-	for _, g := range before {
-		of(g.values).A = value(m, g.cell, a)
-	}
-	after, _ := s.page(q, b)
-	for _, g := range after {
-		of(g.values).B = value(m, g.cell, b)
 	}
 	list := make([]contribution, 0, len(by))
 	for _, c := range by {

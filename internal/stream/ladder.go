@@ -16,9 +16,11 @@ type ladder struct {
 	// queues name the nodes with groups of their own at each resolution, oldest arrival first; cells counts the groups.
 	queues [len(spans)][]*node
 	cells  [len(spans)]int
-	limit  int
+	merged int // hours at the beginning of their queue of which nothing but the whole is known any more
+	limit  int // of groups at each resolution
 	summed int // cells that nodes keep beside the facts, at most limit
 	looked int // nodes that questions have looked at, once for each group
+	adding adder
 }
 
 // keep is how long a resolution is kept after the last arrival, in seconds; the finest last.
@@ -64,13 +66,16 @@ func (l *ladder) reach(start int64, level int, arrived int64, more groups) *node
 
 func (n *node) touch(now int64, more groups, l *ladder) {
 	n.arrived = max(n.arrived, now)
+	if len(more) > 0 {
+		n.sizes = nil
+	}
 	for i := range more {
 		n.changed(more[i].who, l)
 	}
 }
 
-// age moves what arrived too long ago, or no longer fits, to the next coarser resolution, and forgets what the coarsest no
-// longer keeps. It does a bounded piece of work a call.
+// age moves what arrived too long ago, or no longer fits, to the next coarser resolution. Of the coarsest it forgets what is too old, and
+// which groups there were in hours for which there is no room. It does a bounded piece of work a call.
 func (l *ladder) age(now int64) {
 	for level := finest; level >= 0; level-- {
 		for range 10_000 {
@@ -86,18 +91,59 @@ func (l *ladder) age(now int64) {
 			l.collapse(n)
 		}
 	}
+	for range 10_000 {
+		if l.cells[0] <= l.limit || l.merged == len(l.queues[0]) {
+			break
+		}
+		l.whole(l.queues[0][l.merged])
+		l.merged++
+	}
+}
+
+// whole makes the groups of an hour one. What comes to it later counts under others.
+func (l *ladder) whole(n *node) {
+	if n.merged = true; len(n.own) == 1 {
+		return
+	}
+	l.summed -= len(n.sums)
+	l.cells[0] -= len(n.own) - 1
+	n.own, n.margins, n.sums, n.sizes = l.one(n.own), nil, nil, nil
+}
+
+// one is the sum of some groups, as a group.
+func (l *ladder) one(own groups) groups {
+	sum := new(agg.Cell)
+	for i := range own {
+		sum.Merge(own[i].cell)
+	}
+	return groups{{who: l.others(), size: sizeOf(sum), cell: sum}}
+}
+
+// others is the group of what is not told apart.
+func (l *ladder) others() who {
+	if !l.keys.pairs {
+		return l.keys.id(values{otherName})
+	}
+	return l.keys.id(others)
 }
 
 // collapse moves the groups of n to the node above it, whose sums, and those further above, stay what they are.
 func (l *ladder) collapse(n *node) {
 	l.cells[n.level] -= len(n.own)
 	own, margins := n.own, n.margins
-	n.own, n.margins = nil, nil
+	if n.merged {
+		l.merged--
+	}
+	n.own, n.margins, n.sizes, n.merged = nil, nil, nil, false
 	for i := range own {
 		n.changed(own[i].who, l)
 	}
 	if n.level > 0 {
 		above := l.reach(n.start, n.level-1, n.arrived, nil)
+		if above.merged {
+			l.summed -= len(above.sums)
+			own, margins, above.sums, above.sizes = l.one(own), nil, nil, nil
+		}
 		l.cells[above.level] -= len(above.own)
 		above.absorb(own, margins)
 		l.cells[above.level] += len(above.own)
@@ -179,15 +225,9 @@ func (l *ladder) facts(from, to int64, fn func(values, *agg.Cell)) {
 	})
 }
 
-// sizes calls fn with the size of every fact within [from, to), whose edges widen has moved.
+// sizes calls fn with sizes that add up to those of the groups within [from, to), whose edges widen has moved.
 func (l *ladder) sizes(from, to int64, fn func(who, size)) {
-	l.visit(from, to, func(n *node) {
-		n.facts(func(own groups) {
-			for i := range own {
-				fn(own[i].who, own[i].size)
-			}
-		})
-	})
+	l.visit(from, to, func(n *node) { n.eachSize(&l.adding, fn) })
 }
 
 // sums adds what is held of each of some groups within [from, to) to the cell at its place in into. It goes through the nodes group by

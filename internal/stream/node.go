@@ -18,11 +18,15 @@ type node struct {
 	level   int
 	arrived int64 // unix second when something last arrived here or below
 	own     groups
+	merged  bool    // of an hour: its groups were too many and are not told apart any more
 	kids    []*node // by start
 	margins groups  // of own: sums by one value alone, and of all; nil when they must be made anew
 	// sums are cells of own and kids merged, of what somebody has asked for; nil = there is nothing. What changes is left out until
 	// it is asked for again, so that what arrives costs the same whoever asks.
 	sums map[who]*agg.Cell
+	// sizes are those of own and kids added up, once somebody has asked for them; nil when they must be made anew. What came to rest is
+	// ranked without going through its seconds again.
+	sizes []sized
 }
 
 // groups are the cells of one node, ascending.
@@ -41,6 +45,72 @@ type size struct{ requests, events uint64 }
 func (s *size) add(o size) {
 	s.requests += o.requests
 	s.events += o.events
+}
+
+// sized is the size of a group.
+type sized struct {
+	who  who
+	size size
+}
+
+// adder adds sizes up by group. It is used again and again.
+type adder struct {
+	sums    []size // by who
+	touched []who  // that are not zero
+}
+
+func (a *adder) add(w who, x size) {
+	if int(w) >= len(a.sums) {
+		a.sums = append(a.sums, make([]size, int(w)+1-len(a.sums))...)
+	}
+	if a.sums[w] == (size{}) {
+		a.touched = append(a.touched, w)
+	}
+	a.sums[w].add(x)
+}
+
+// take returns what was added up, and leaves the adder empty.
+func (a *adder) take() []sized {
+	out := make([]sized, len(a.touched))
+	for i, w := range a.touched {
+		out[i] = sized{w, a.sums[w]}
+		a.sums[w] = size{}
+	}
+	a.touched = a.touched[:0]
+	return out
+}
+
+// eachSize calls fn with sizes that add up to those of the groups of n and below.
+func (n *node) eachSize(a *adder, fn func(who, size)) {
+	if len(n.kids) == 0 {
+		for i := range n.own {
+			fn(n.own[i].who, n.own[i].size)
+		}
+		return
+	}
+	n.addSizes(a)
+	for i := range n.sizes {
+		fn(n.sizes[i].who, n.sizes[i].size)
+	}
+}
+
+// addSizes makes the sizes of a node with kids.
+func (n *node) addSizes(a *adder) {
+	if n.sizes != nil {
+		return
+	}
+	for _, k := range n.kids { // before a is used for n
+		if len(k.kids) > 0 {
+			k.addSizes(a)
+		}
+	}
+	for i := range n.own {
+		a.add(n.own[i].who, n.own[i].size)
+	}
+	for _, k := range n.kids {
+		k.eachSize(a, a.add)
+	}
+	n.sizes = a.take()
 }
 
 func sizeOf(c *agg.Cell) size { return size{c.Requests, c.Events} }

@@ -93,7 +93,7 @@ func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question
 	groups := []named{{q.filter.values(st), st.which(q.filter.names())}}
 	if q.groupBy != nil {
 		which, b := st.which(q.needs()), s.boards[q.set]
-		groups = b.names(b.best(s.rank(&q, span, which), maxLines, which), which)
+		groups = b.names(b.best(s.rank(&q, s.sizes(q.set, span), which), maxLines, which), which)
 	}
 	lines := make([]line, 0, len(groups)*len(metrics))
 	for _, g := range groups {
