@@ -248,5 +248,5 @@ func mountCorrelations(s *Service, m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /correlations", func(w http.ResponseWriter, r *http.Request) { s.getCorrelations(w, r, beside) },
 		httpx.Doc("Requests joined with their feedback and business events, newest first; on the first page also the patterns: what rules of type sequence saw, of the same model or request."), httpx.Paging(),
 		httpx.Query("request_id", "only this request; when memory does not know it, it is joined out of the hours at rest that begin since then, or in the last day, and stored says how much of them was looked through"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
-		httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match"), httpx.Answer("422", "a parameter is wrong"))
+		httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match; completeness.batch is null, because nobody counts what only the hours can join"), httpx.Answer("422", "a parameter is wrong"))
 }

@@ -77,6 +77,13 @@ func watermark(ps []progress, disorder time.Duration, now time.Time) int64 {
 	return low
 }
 
+// written leaves out the partitions to which nothing was ever written. All that there is of them has been seen, so they say nothing
+// about how far that is; but a first record may come to them and be of any time, so that for what is to be final they count until
+// they are idle.
+func written(ps []progress) []progress {
+	return slices.DeleteFunc(ps, func(p progress) bool { return p.High == 0 && p.Watermark == noWatermark && !p.Idle })
+}
+
 // sortedSources lists sources by topic and partition.
 func sortedSources[V any](m map[source]V) []source {
 	out := make([]source, 0, len(m))

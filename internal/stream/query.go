@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"math"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -43,11 +42,12 @@ func (s *Service) about(want Span, sets ...int) Result {
 	}
 	r := Result{Span: span, Widened: span != want}
 	parts := s.partitions()
-	low := watermark(known(parts), s.cfg.Disorder, time.Now())
-	if low != noWatermark {
-		r.Watermark = time.UnixMicro(low).UTC()
+	now := time.Now()
+	if seen := watermark(written(known(parts)), s.cfg.Disorder, now); seen != noWatermark {
+		r.Watermark = time.UnixMicro(seen).UTC()
 	}
 	r.Completeness = completeness(parts)
+	low := watermark(known(parts), s.cfg.Disorder, now)
 	r.Final = low != noWatermark && low-s.cfg.Lateness.Microseconds() >= span.End*1e6
 	return r
 }
@@ -55,8 +55,11 @@ func (s *Service) about(want Span, sets ...int) Result {
 // covered is the share of what counts in a span that a set knows of: what counted before its dimensions were configured is not told
 // apart by them.
 func (s *Service) covered(set int, span Span) float64 {
+	if set == 0 {
+		return 1
+	}
 	all := s.cells(0, span, named{which: byNone})[0].Events
-	if set == 0 || all == 0 {
+	if all == 0 {
 		return 1
 	}
 	return min(1, float64(s.cells(set, span, named{which: byNone})[0].Events)/float64(all))
@@ -65,10 +68,9 @@ func (s *Service) covered(set int, span Span) float64 {
 // Window merges what is counted in [from, to), taken in whole seconds: of everything, and of each model that has requests.
 func (s *Service) Window(from, to time.Time) (overall *agg.Cell, models map[string]*agg.Cell, watermark time.Time, completeness float64) {
 	r := s.about(Span{Start: from.Unix(), End: ceilSecond(to)}, 0)
-	q := question{groupBy: []string{"model"}, limit: math.MaxInt32}
+	q := question{groupBy: []string{"model"}}
 	models = map[string]*agg.Cell{}
-	groups, _ := s.page(&q, r.Span)
-	for _, g := range groups {
+	for _, g := range s.everyGroup(&q, r.Span, s.sizes(0, r.Span)) {
 		if g.values[0] != "" {
 			models[g.values[0]] = g.cell
 		}
@@ -93,7 +95,7 @@ func known[K comparable, V any](m map[K]V) []V {
 
 // lag is how far the watermark is behind the clock; 0 when nothing was seen.
 func (s *Service) lag() time.Duration {
-	low := watermark(known(s.partitions()), s.cfg.Disorder, time.Now())
+	low := watermark(written(known(s.partitions())), s.cfg.Disorder, time.Now())
 	if low == noWatermark {
 		return 0
 	}

@@ -17,8 +17,8 @@ func TestQuietPartitionsDoNotHoldTheWatermark(t *testing.T) {
 		first := time.Now()
 		w.put(requests0, at(first, "a"))
 		r.settle()
-		if res := r.Query(Span{0, 1}); !res.Watermark.IsZero() || res.Final {
-			t.Errorf("watermark %v, final %v while the other partition was never seen to be idle", res.Watermark, res.Final)
+		if res := r.Query(Span{0, 1}); !res.Watermark.Equal(micros(first).Add(-c.Disorder)) || res.Final {
+			t.Errorf("watermark %v, final %v while nothing was ever written to the other partition, which was not yet seen to be idle", res.Watermark, res.Final)
 		}
 		if p := r.of(requests0); p.Watermark != micros(first).Add(-c.Disorder).UnixMicro() || p.Idle {
 			t.Errorf("%+v, want the watermark %v behind the event", p, c.Disorder)
@@ -46,6 +46,49 @@ func TestQuietPartitionsDoNotHoldTheWatermark(t *testing.T) {
 		p := r.of(requests0)
 		if p.Idle || p.Watermark < time.Now().Add(-c.Disorder-time.Second).UnixMicro() || p.Watermark < before.Watermark {
 			t.Errorf("%+v after an old event at %v", p, time.Now())
+		}
+		r.stop()
+	})
+}
+
+// To what was never written nobody waits for the watermark of an answer. What is written there then may be of any time: it is not late,
+// and the window that it belongs to was not called final.
+func TestFirstRecordsOfAnEmptyPartition(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		c, now := &r.Service.cfg, time.Now()
+		if res := r.Query(Span{0, 1}); !res.Watermark.IsZero() || res.Completeness != 1 {
+			t.Errorf("%+v where there is nothing", res)
+		}
+		w.put(requests0, at(now, "a"))
+		r.settle()
+		trace := now.Add(-24 * time.Hour)
+		span := Span{trace.Unix(), trace.Unix() + 1}
+		if res := r.Query(span); res.Final || !res.Watermark.Equal(micros(now).Add(-c.Disorder)) {
+			t.Errorf("watermark %v, final %v before the other partition has begun", res.Watermark, res.Final)
+		}
+		w.put(feedback0, at(trace, "b"), at(trace.Add(time.Second), "c"))
+		r.settle()
+		if p := r.of(feedback0); p.Tally.Late != 0 || p.Tally.Events != 2 {
+			t.Errorf("%+v, want no late event", p.Tally)
+		}
+		if res := r.Query(span); res.Final || !res.Watermark.Equal(micros(trace).Add(time.Second-c.Disorder)) {
+			t.Errorf("watermark %v, final %v while the other partition is a day behind", res.Watermark, res.Final)
+		}
+		r.stop()
+	})
+}
+
+// A partition that had records is one to wait for, also when the log has none any more.
+func TestPartitionWithoutRecordsAnyMoreHoldsTheWatermark(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.put(feedback0, at(time.Now(), "gone"))
+		w.inputs[feedback0].change(func() { w.inputs[feedback0].start = 1 })
+		r := w.start(quick(), t.TempDir())
+		w.put(requests0, at(time.Now(), "a"))
+		r.settle()
+		if res := r.Query(Span{0, 1}); !res.Watermark.IsZero() {
+			t.Errorf("watermark %v while nobody knows what was in the other partition", res.Watermark)
 		}
 		r.stop()
 	})
