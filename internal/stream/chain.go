@@ -25,7 +25,8 @@ type chain struct {
 	GapReason string
 	Tally     tally
 
-	adrift bool // units are missing behind To: the next one that begins there or later goes on, until one chains without a jump
+	last   int64 // journal offset of the last unit that counted; 0 = it was not read since the lane began
+	adrift bool  // units are missing behind To: the next one that begins there or later goes on, until one chains without a jump
 }
 
 // half is a unit of which not all parts have come.
@@ -58,7 +59,7 @@ func (j *journal) read(offset int64, value []byte) (*verdict, error) {
 		return nil, fmt.Errorf("journal offset %d: %w", offset, err)
 	}
 	if h.Parts == 1 {
-		return j.judge(h, [][]byte{body}), nil
+		return j.judge(h, [][]byte{body}, offset), nil
 	}
 	u := j.half(h, offset)
 	if len(u.bodies) != h.Parts || u.header.Source != h.Source {
@@ -75,7 +76,7 @@ func (j *journal) read(offset int64, value []byte) (*verdict, error) {
 		return nil, nil
 	}
 	j.halves = slices.DeleteFunc(j.halves, func(o *half) bool { return o == u })
-	return j.judge(u.header, u.bodies), nil
+	return j.judge(u.header, u.bodies, u.first), nil
 }
 
 // resume is the offset from which on the units can be read again that are not whole yet, and those that come next.
@@ -103,8 +104,8 @@ func (j *journal) half(h header, offset int64) *half {
 }
 
 // judge applies the chain rule: the first unit of a partition begins its chain, any other counts if it begins where the
-// last counted one ended.
-func (j *journal) judge(h header, bodies [][]byte) *verdict {
+// last counted one ended. The unit's first part lies at offset.
+func (j *journal) judge(h header, bodies [][]byte, offset int64) *verdict {
 	v := &verdict{header: h, bodies: bodies}
 	c := j.chains[h.Source]
 	jumped := c == nil && j.torn
@@ -121,7 +122,7 @@ func (j *journal) judge(h header, bodies [][]byte) *verdict {
 	}
 	c.adrift = jumped // a unit behind a jump may be one that counts nowhere else
 	v.counted, v.after = true, c.Arrival
-	c.To = h.To
+	c.To, c.last = h.To, offset
 	c.Watermark = max(c.Watermark, h.Watermark)
 	c.Arrival = max(c.Arrival, h.Arrival)
 	c.Idle = h.Idle

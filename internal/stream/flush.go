@@ -26,16 +26,24 @@ func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 				continue
 			}
 			f.pending = f.open
+			f.anchor = false
 			f.pending.sealParts()
 			f.begin(f.open.header.To)
 			l.send(ctx, f, f.pending)
 		case w == nil && l.quiet(f, now):
-			f.pending = newWork(f.src, f.open.header.From) // tells every reader that the watermark follows the clock
-			f.pending.header.Idle, f.pending.header.Watermark, f.pending.header.Arrival = true, f.watermark, f.arrival
-			l.send(ctx, f, f.pending)
+			l.sendEmpty(ctx, f, true) // tells every reader that the watermark follows the clock
+		case w == nil && f.anchor && !closing:
+			l.sendEmpty(ctx, f, f.idle)
 		}
 	}
 	return min(pause, l.emit(ctx, now))
+}
+
+// sendEmpty sends a unit that covers no record.
+func (l *lane) sendEmpty(ctx context.Context, f *folder, idle bool) {
+	f.pending, f.anchor = newWork(f.src, f.open.header.From), false
+	f.pending.header.Idle, f.pending.header.Watermark, f.pending.header.Arrival = idle, f.watermark, f.arrival
+	l.send(ctx, f, f.pending)
 }
 
 // pause is the least time between two units of a partition.

@@ -37,6 +37,7 @@ type folder struct {
 	open    *work // what is folded and not sent
 	pending *work // what is sent and not yet counted; at most one
 	sent    time.Time
+	anchor  bool  // a unit is wanted although nothing was folded, see snapshots.go
 	skip    int   // batches to pass over until that many seeks have been answered
 	past    *past // what must be counted again; nil when the journal tells everything
 

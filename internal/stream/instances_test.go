@@ -159,3 +159,66 @@ func TestSnapshotSaysThatAChainIsAdrift(t *testing.T) {
 		}
 	}
 }
+
+// The journal is shortened while one topic is silent. Who then folds without a snapshot goes on where all others are.
+func TestSilentTopicIsAnchored(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		a := w.begin(quick(), t.TempDir(), true)
+		w.put(requests0, many(time.Now(), 0, 100)...)
+		a.counts(100)
+		for i := range 4 {
+			w.put(feedback0, partOf(event.UserFeedback, "r", i))
+			a.settle()
+			a.call(func() { a.lane.snapshot(true) })
+			if n := len(a.kept); n >= keptSnapshots {
+				w.journal.change(func() { w.journal.start = a.kept[n-1].floor([]int64{a.kept[n-1].offset, a.kept[n-2].offset}) })
+			}
+			a.settle()
+		}
+		if w.journal.start < a.kept[1].offset {
+			t.Fatalf("the journal begins at %d, snapshots at %d, %d, ...", w.journal.start, a.kept[0].offset, a.kept[1].offset)
+		}
+		b := w.begin(quick(), t.TempDir(), false)
+		a.handOver()
+		w.put(requests0, many(time.Now(), 100, 50)...) // in one unit with those before, were they folded again
+		b.takeOver()
+		b.counts(150)
+		a.counts(150)
+		if p := b.of(requests0); p.Lost != 0 || p.Tally.Records != 150 {
+			t.Errorf("%+v of 150 records that are all there", p)
+		}
+		b.stop()
+		a.stop()
+	})
+}
+
+// Units that only say where a silent topic stands bring on no snapshots, and so no more of them: a system at rest writes nothing.
+func TestAnchorsComeToAnEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		cfg := quick()
+		cfg.SnapshotEvery = time.Minute
+		a := w.begin(cfg, t.TempDir(), true)
+		w.put(feedback0, partOf(event.UserFeedback, "r", 1))
+		for i := range 5 {
+			w.put(requests0, many(time.Now(), i, 1)...)
+			time.Sleep(2 * time.Minute)
+		}
+		a.settle()
+		anchors := 0
+		for _, m := range w.journal.values {
+			if h, _, err := decodeUnit(m.Value); err != nil || h.Source == feedback0 && h.From == h.To && h.From > 0 && h.Idle {
+				anchors++ // the first of them says idle
+			}
+		}
+		kept, written := len(a.kept), w.journal.bounds().End
+		if kept < 3 || anchors < 2 {
+			t.Fatalf("%d snapshots, %d units of the silent topic", kept, anchors)
+		}
+		time.Sleep(3 * time.Hour)
+		a.settle()
+		if len(a.kept) != kept || w.journal.bounds().End != written {
+			t.Errorf("a system at rest wrote %d snapshots and %d units", len(a.kept)-kept, w.journal.bounds().End-written)
+		}
+		a.stop()
+	})
+}

@@ -62,6 +62,7 @@ type lane struct {
 
 	inSnapshot    atomic.Bool
 	lastSnapshot  time.Time
+	anchored      int64 // journal offset of the last snapshot, or of where the lane began to fold
 	sinceSnapshot int64 // bytes of journal read since
 	snapshots     chan<- snapshotFile
 }

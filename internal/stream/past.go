@@ -21,7 +21,7 @@ const reasonForgotten = "the journal that counted them is gone, no snapshot is u
 func (l *lane) start(logs map[source]bus.Range, now time.Time) map[source]int64 {
 	reading := map[source]int64{}
 	filters := l.filters
-	l.filters = map[source]*filter{}
+	l.filters, l.anchored = map[source]*filter{}, l.journal.next
 	l.names.remember(&l.windows)
 	for src, log := range logs {
 		f := l.newFolder(src, log, filters[src], now)

@@ -182,6 +182,7 @@ type rig struct {
 	killed atomic.Bool
 	halt   func()
 	giveUp func()
+	kept   []snapshotFile // that were written
 
 	world *world
 	sends *drowsy
@@ -241,6 +242,7 @@ func (w *world) begin(cfg Config, dir string, owner bool) *rig {
 					w.t.Error(err)
 				}
 				s.keepPositions(f)
+				r.kept = append(r.kept, f)
 			}
 			f.lane.inSnapshot.Store(false)
 			close(f.done)

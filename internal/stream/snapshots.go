@@ -30,6 +30,7 @@ type snapshotFile struct {
 	offset int64
 	data   []byte
 	needs  map[source]int64 // what a restore reads the input from
+	keep   int64            // journal offset from which on each source has a unit that counts
 	done   chan struct{}
 }
 
@@ -69,12 +70,13 @@ func (l *lane) snapshot(wait bool) {
 		return
 	}
 	l.lastSnapshot, l.sinceSnapshot = time.Now(), 0
-	s := snapshotFile{lane: l, dir: l.dir, id: l.journalID, offset: l.journal.next, data: l.encode(), needs: map[source]int64{}, done: make(chan struct{})}
+	s := snapshotFile{lane: l, dir: l.dir, id: l.journalID, offset: l.journal.next, keep: l.anchor(), data: l.encode(), needs: map[source]int64{}, done: make(chan struct{})}
 	for src, f := range l.folders {
 		if c := l.journal.chains[src]; c != nil {
 			s.needs[src] = min(c.To, f.filter.next)
 		}
 	}
+	l.anchored = s.offset
 	l.snapshots <- s
 	if wait {
 		<-s.done
@@ -109,6 +111,23 @@ func (l *lane) restore() bool {
 	}
 	return false
 }
+
+// anchor sees to it that each source has a unit that counts in what is kept of the journal, so that an instance that finds no snapshot
+// there learns where all others stand, and goes on from that, not from a place of its own. It returns the offset from which on that is
+// so, and asks for a unit without records of each source that has had none since the snapshot before.
+func (l *lane) anchor() (keep int64) {
+	keep = l.journal.next
+	for src, f := range l.folders {
+		if c := l.journal.chains[src]; c != nil && c.To > c.Begin { // else everybody begins where it does
+			keep = min(keep, c.last)
+			f.anchor = c.last < l.anchored
+		}
+	}
+	return keep
+}
+
+// floor is what the journal is shortened to once f is written beside those with offsets.
+func (f *snapshotFile) floor(offsets []int64) int64 { return min(offsets[keptSnapshots-1], f.keep) }
 
 // bounds are those of logs, by topic and partition.
 type bounds = map[string]map[int32]bus.Range
@@ -206,7 +225,7 @@ func snapshotOffsets(dir string) ([]int64, error) {
 }
 
 // keepSnapshots writes what comes on in until it is closed: whole, read again, then the third-newest goes and the journal
-// is shortened below the second-newest.
+// is shortened below the second-newest, or where it must be kept for instances without snapshots.
 func (s *Service) keepSnapshots(in <-chan snapshotFile) {
 	for f := range in {
 		if err := f.write(); err != nil {
@@ -251,7 +270,7 @@ func (s *Service) shorten(f snapshotFile) {
 	if shapes, err := s.bus.Shapes(ctx, event.TopicPanes); err != nil || shapes[event.TopicPanes].ID != f.id {
 		return // the offsets are those of a journal that is gone
 	}
-	if err := s.bus.DeleteRecords(ctx, event.TopicPanes, map[int32]int64{f.lane.number: s.judgeFloor(f, offsets[keptSnapshots-1])}); err != nil {
+	if err := s.bus.DeleteRecords(ctx, event.TopicPanes, map[int32]int64{f.lane.number: s.judgeFloor(f, f.floor(offsets))}); err != nil {
 		s.log.Warn("journal not shortened", "partition", f.lane.number, "error", err)
 		return
 	}
