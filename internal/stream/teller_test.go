@@ -163,6 +163,52 @@ func TestEpisodesOfASeriesInAnyOrder(t *testing.T) {
 	}
 }
 
+// An episode that was told to be over stays so: whoever decides once more that it fires, from an older state, or says it once more, tells
+// nothing new, also while another episode of its series is open, and also where the next teller stands.
+func TestEpisodeThatIsOverStaysSo(t *testing.T) {
+	start := time.Unix(1_700_000_000, 0)
+	j, h := idleJudge(t, blip)
+	j.fed(start.Add(30*time.Second), start)
+	if len(h.all) != 2 || h.all[1].State != rule.Resolved {
+		t.Fatalf("told %s", h.story())
+	}
+	told := h.all[:2:2]
+	again := told[0]
+	again.At = told[1].At + 1
+	decided := func(j *judge) {
+		d := again
+		j.decide([]rule.Decision{d})
+		j.alerts.acked()
+	}
+	decided(j)
+	j.hear(says(t, again))
+	if len(h.all) != 2 || len(j.alerts.open) != 0 {
+		t.Errorf("told %s, open %+v", h.story(), j.alerts.open)
+	}
+	next := start.Add(time.Minute)
+	j.fed(next, next)
+	j.decide(j.engine.Advance(next.Add(250 * time.Millisecond).UnixMicro()))
+	if len(h.all) != 3 || h.all[2].State != rule.Firing || len(j.alerts.open) != 1 {
+		t.Fatalf("told %s, open %+v", h.story(), j.alerts.open)
+	}
+	decided(j)
+	j.hear(says(t, again))
+	if j.alerts.acked(); len(h.all) != 3 || !j.alerts.isOpen(&h.all[2]) {
+		t.Errorf("beside an open one: told %s, open %+v", h.story(), j.alerts.open)
+	}
+
+	silent, said := idleJudge(t, blip)
+	silent.telling = false
+	for _, d := range told {
+		silent.hear(says(t, d))
+	}
+	decided(silent)
+	silent.takeOver()
+	if silent.alerts.acked(); len(said.all) != 0 || silent.unsaid.n != 0 {
+		t.Errorf("the next teller told %s, %d are unsaid", said.story(), silent.unsaid.n)
+	}
+}
+
 // What was over long ago is not told any more; what goes on still is.
 func TestUnsaidIsForgotten(t *testing.T) {
 	var u unsaid
