@@ -42,6 +42,7 @@ bench: build ## the figures of the closing notes: payload and machine are printe
 	./bin/hxp bench windows --duration 20s
 	./bin/hxp bench ingest --duration 20s
 	./bin/hxp bench latency --duration 20s
+	./bin/hxp bench actions --duration 20s
 	./bin/hxp bench batch --duration 20s
 	./bin/hxp bench tap --duration 20s
 

@@ -68,6 +68,7 @@ var benches = map[string]struct {
 	"windows":  {[]string{Broker}, timed(benchWindows)},
 	"ingest":   {[]string{Broker, KafkaAPI, Stream, Lake}, timed(benchIngest)},
 	"latency":  {[]string{Broker, KafkaAPI, Stream, Lake, EventProcessingAPI}, timed(benchLatency)},
+	"actions":  {[]string{Broker, KafkaAPI, Stream}, timed(benchActions)},
 	"tap":      {[]string{Broker}, timed(benchTap)},
 	"batch":    {[]string{Broker, BatchProcessingAPI}, timed(benchBatch)},
 	"peers":    {nil, benchPeers},

@@ -33,15 +33,9 @@ type ruleProbe struct {
 
 // probeRules adds the rules to those that run, and reads what they decide.
 func (s *system) probeRules(ctx context.Context) (*ruleProbe, error) {
-	rules, faults := rule.Decode([]byte(probeRulesText))
-	if len(faults) > 0 {
-		return nil, faults[0]
+	if err := s.runFiles(probeRulesText); err != nil {
+		return nil, err
 	}
-	var files []ruleset.FileRule
-	for _, r := range rules {
-		files = append(files, ruleset.FileRule{Rule: r, File: "bench"})
-	}
-	s.rules.SetFiles(files)
 	logs, err := s.bus.Offsets(ctx, event.TopicAlerts)
 	if err != nil {
 		return nil, err
@@ -72,6 +66,20 @@ func (s *system) probeRules(ctx context.Context) (*ruleProbe, error) {
 		}
 	})
 	return p, nil
+}
+
+// runFiles adds rules to those of the pack, as though they stood in a file.
+func (s *system) runFiles(text string) error {
+	rules, faults := rule.Decode([]byte(text))
+	if len(faults) > 0 {
+		return faults[0]
+	}
+	var files []ruleset.FileRule
+	for _, r := range rules {
+		files = append(files, ruleset.FileRule{Rule: r, File: "bench"})
+	}
+	s.rules.SetFiles(files)
+	return nil
 }
 
 func (p *ruleProbe) take(value []byte, now time.Time) {
