@@ -100,7 +100,16 @@ func cleanEnv() []string {
 // up starts the process on the state that is there and waits until every service is ready.
 func (h *instance) up(t testing.TB) {
 	t.Helper()
-	ready := filepath.Join(h.dir, "ready.json")
+	h.launch(t)
+	h.await(t)
+}
+
+func (h *instance) readyFile() string { return filepath.Join(h.dir, "ready.json") }
+
+// launch starts the process and does not wait for it.
+func (h *instance) launch(t testing.TB) {
+	t.Helper()
+	ready := h.readyFile()
 	if err := os.Remove(ready); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
@@ -123,20 +132,19 @@ func (h *instance) up(t testing.TB) {
 	h.mu.Lock()
 	h.cmd, h.done = cmd, done
 	h.mu.Unlock()
-	h.await(t, ready, done)
 }
 
 // await reads the ready file as soon as it is there.
-func (h *instance) await(t testing.TB, ready string, done <-chan struct{}) {
+func (h *instance) await(t testing.TB) {
 	t.Helper()
 	var file map[string]any
 	eventually(t, readyWithin, "hxp is ready", func() bool {
 		select {
-		case <-done:
+		case <-h.done:
 			t.Fatalf("hxp ended (%v) before it was ready:\n%s", h.cmd.ProcessState, h.logTail(3000))
 		default:
 		}
-		data, err := os.ReadFile(ready)
+		data, err := os.ReadFile(h.readyFile())
 		return err == nil && json.Unmarshal(data, &file) == nil
 	})
 	urls := map[string]string{}

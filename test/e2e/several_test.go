@@ -40,9 +40,9 @@ func TestOnKafkaInstances(t *testing.T) {
 	storm(t, k.plain, long)
 }
 
-// named is traffic to join under ids of this run.
-func named(tag string, rnd *rand.Rand) (map[string]joinedRequest, []*bus.Message) {
-	all, msgs := joinTraffic(rnd, 300)
+// named is traffic of n requests to join under ids of this run.
+func named(tag string, rnd *rand.Rand, n int) (map[string]joinedRequest, []*bus.Message) {
+	all, msgs := joinTraffic(rnd, n)
 	want := map[string]joinedRequest{}
 	for id, j := range all {
 		want[tag+"-"+id] = j
@@ -56,8 +56,8 @@ func named(tag string, rnd *rand.Rand) (map[string]joinedRequest, []*bus.Message
 	return want, msgs
 }
 
-// steady is load that leaves the machine some room: what is tried is the storm.
-func steady(h *instance, tag string, hour time.Time) *load {
+// steady is load of so many events twenty times a second, which leaves the machine some room: what is tried is the storm.
+func steady(h *instance, tag string, hour time.Time, batch int) *load {
 	l := &load{stop: make(chan struct{})}
 	l.wait.Go(func() {
 		for n := 0; ; n++ {
@@ -66,16 +66,16 @@ func steady(h *instance, tag string, hour time.Time) *load {
 				return
 			case <-time.After(50 * time.Millisecond):
 			}
-			batch := generate(uint64(n), 150, fmt.Sprintf("%s-%d", tag, n), hour)
-			for i := range batch {
-				batch[i].model = fmt.Sprintf("%s-m%d", tag, i%3)
+			rs := generate(uint64(n), batch, fmt.Sprintf("%s-%d", tag, n), hour)
+			for i := range rs {
+				rs[i].model = fmt.Sprintf("%s-m%d", tag, i%3)
 			}
-			if !l.deliver(h, batch) {
+			if !l.deliver(h, rs) {
 				l.lost.Add(1)
 				return
 			}
 			l.mu.Lock()
-			l.acked = append(l.acked, batch...)
+			l.acked = append(l.acked, rs...)
 			l.mu.Unlock()
 		}
 	})
@@ -93,60 +93,83 @@ type squall struct {
 	first  []string // what is to be done before chance decides
 }
 
-func storm(t *testing.T, broker string, long time.Duration) {
+// newSquall starts the way in, and instances of the fast path over its broker that share their state; args are further services and flags
+// of theirs.
+func newSquall(t *testing.T, broker string, instances int, seed uint64, args ...string) *squall {
 	home := prepare(t, broker)
 	home.env = append(home.env, "EVENT_CORRELATION_WINDOW_SIZE=3")
 	if broker != "127.0.0.1:0" { // a broker of others: the way in alone
 		home.services = []string{"run", "kafka-api"}
 	}
 	home.up(t)
-	s := &squall{t: t, rnd: rand.New(rand.NewPCG(6, uint64(long))), home: home, did: map[string]int{}, first: []string{"kill", "sleep", "stop"}}
+	s := &squall{t: t, rnd: rand.New(rand.NewPCG(6, seed)), home: home, did: map[string]int{}}
 	share := filepath.Join(home.dir, "data", "lake")
 	if home.lake != "" {
 		share = home.lake
 	}
-	for range 3 {
-		o := prepare(t, home.url("kafka"))
+	for range instances {
+		o := prepare(t, home.url("kafka"), args...)
 		o.services, o.lake, o.keys = []string{"run", "event-processing-api"}, share, home.keys
 		o.env = append(o.env, "EVENT_CORRELATION_WINDOW_SIZE=3", "EVENT_PROCESSING_GROUP_SESSION_TIMEOUT=6s")
 		o.up(t)
 		s.others = append(s.others, o)
 	}
-	tag := fmt.Sprintf("storm%d", os.Getpid())
-	s.rule(tag)
-	hour := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(os.Getpid()%8000) * time.Hour) // of this run: the broker may have been there before
-	l := steady(home, tag, hour)
+	return s
+}
+
+// ofThisRun are a tag for names, and an hour for events: the broker may have been there before.
+func ofThisRun() (tag string, hour time.Time) {
+	return fmt.Sprintf("storm%d", os.Getpid()), time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(os.Getpid()%8000) * time.Hour)
+}
+
+func storm(t *testing.T, broker string, long time.Duration) {
+	s := newSquall(t, broker, 3, uint64(long))
+	s.first = []string{"kill", "sleep", "stop"}
+	tag, hour := ofThisRun()
+	s.rule(tag, "")
+	l := steady(s.home, tag, hour, 150)
 	var alarm alarms
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		alarm.send(home, tag, max(long/300, 100*time.Millisecond), stop)
-	}()
-	want, msgs := named(tag, s.rnd)
+	quiet := alarm.begin(s.home, tag, max(long/300, 100*time.Millisecond))
+	want, msgs := named(tag, s.rnd, 300)
 	for end := time.Now().Add(long); time.Now().Before(end) || len(s.first) > 0; { // on a slow machine few steps fit, but each kind is there
-		if n := min(len(msgs), 10+s.rnd.IntN(30)); n > 0 {
-			home.deliver(t, msgs[:n])
-			msgs = msgs[n:]
-		}
+		msgs = s.some(msgs)
 		s.step()
 	}
 	if len(msgs) > 0 {
-		home.deliver(t, msgs)
+		s.home.deliver(t, msgs)
 	}
 	s.wake()
-	close(stop)
-	<-done
+	quiet()
 	rs := l.end(t)
 	t.Logf("%d events, %d users, %d requests to join; %v", len(rs), len(alarm.users), len(want), s.did)
+	s.counted(hour, rs)
+	s.told(tag, &alarm, true)
+	s.joined(want)
+}
+
+// some delivers a few messages and returns the rest.
+func (s *squall) some(msgs []*bus.Message) (rest []*bus.Message) {
+	n := min(len(msgs), 10+s.rnd.IntN(30))
+	if n > 0 {
+		s.home.deliver(s.t, msgs[:n])
+	}
+	return msgs[n:]
+}
+
+// counted wants the windows of each instance to be the fold of some requests.
+func (s *squall) counted(hour time.Time, rs []request) {
 	for i, o := range s.others {
 		name := fmt.Sprint("instance ", i)
-		eventually(t, 60*time.Second, name+" has counted", func() bool { all, _ := o.window(t, hour); return all.requests >= int64(len(rs)) })
-		all, models := o.window(t, hour)
-		same(t, name, all, models, rs)
+		eventually(s.t, 60*time.Second, name+" has counted", func() bool { all, _ := o.window(s.t, hour); return all.requests >= int64(len(rs)) })
+		all, models := o.window(s.t, hour)
+		same(s.t, name, all, models, rs)
 	}
-	s.told(tag, &alarm)
+}
+
+// joined wants each instance to show each request joined as it must be.
+func (s *squall) joined(want map[string]joinedRequest) {
 	for i, o := range s.others {
-		o.joinedEach(t, fmt.Sprint("instance ", i), want)
+		o.joinedEach(s.t, fmt.Sprint("instance ", i), want)
 	}
 }
 
@@ -195,11 +218,11 @@ func (s *squall) signal(o *instance, sig syscall.Signal) {
 	}
 }
 
-// rule puts two rules: of single events, and of what a user comes to in a day.
-func (s *squall) rule(tag string) {
+// rule puts two rules: of single events, and of what a user comes to in a day. The latter has further keys, as JSON after a comma.
+func (s *squall) rule(tag, more string) {
 	for name, text := range map[string]string{
 		"single": `{"type":"sequence","steps":["event_type == \"llm_request\" && data.success == false && source == \"kills\""],"within":"10m","keep_firing_for":"24h","group_by":["request_id"],"max_groups":100000}`,
-		"window": `{"type":"threshold","when":"event_type == \"llm_request\" && source == \"kills\"","metric":"errors","op":">","value":20,"window":"24h","keep_firing_for":"24h","group_by":["user_id"],"max_groups":100000}`,
+		"window": `{"type":"threshold","when":"event_type == \"llm_request\" && source == \"kills\"","metric":"errors","op":">","value":20,"window":"24h","keep_firing_for":"24h","group_by":["user_id"],"max_groups":100000` + more + `}`,
 	} {
 		res, body, err := call("PUT", s.others[0].url("event-processing-api")+"/rules/"+tag+"-"+name, map[string]string{"Content-Type": "application/json"}, []byte(text))
 		if err != nil || res.StatusCode >= 300 {
@@ -218,6 +241,16 @@ func (s *squall) rule(tag string) {
 type alarms struct {
 	mu         sync.Mutex
 	users, ids map[string]bool
+}
+
+// begin sends them, one at a time; stop ends that and waits.
+func (a *alarms) begin(h *instance, tag string, pause time.Duration) (stop func()) {
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		a.send(h, tag, pause, over)
+	}()
+	return func() { close(over); <-done }
 }
 
 func (a *alarms) send(h *instance, tag string, pause time.Duration, stop <-chan struct{}) {
@@ -244,7 +277,7 @@ func (a *alarms) send(h *instance, tag string, pause time.Duration, stop <-chan 
 }
 
 // told wants one episode for each user and each request. Whoever slept, or was too slow for its session, may say again what was said.
-func (s *squall) told(tag string, a *alarms) {
+func (s *squall) told(tag string, a *alarms, slept bool) {
 	want := map[string]map[string]bool{tag + "-single": a.ids, tag + "-window": a.users}
 	var episodes map[string]map[string]map[string]int
 	eventually(s.t, 120*time.Second, "every alert fires", func() bool {
@@ -267,6 +300,9 @@ func (s *squall) told(tag string, a *alarms) {
 			}
 		}
 		s.t.Logf("%s: %d fired, %d records say so again", name, len(keys), again)
+		if again > 0 && !slept {
+			s.t.Errorf("%s: %d times it is told again that an alert fires", name, again)
+		}
 	}
 }
 
