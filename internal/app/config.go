@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/stream/ruleset"
 )
@@ -29,7 +31,8 @@ type Config struct {
 	DataStreaming   DataStreamingFile   `file:"data-streaming-api" doc:"The way out to screens: streams and dashboards."`
 	Batch           BatchFile           `file:"batch-processing-api" doc:"The slow path: lake, aggregates, reports, retention."`
 
-	rules []ruleset.FileRule // of the folder rules beside services
+	rules  []ruleset.FileRule // of the folder rules beside services
+	prices *cost.Document     // of costs.price_file; nil when none is named
 }
 
 // LoadOptions say where the configuration comes from.
@@ -52,6 +55,7 @@ func LoadConfig(o LoadOptions) (*Config, *conf.Tree, error) {
 	err = conf.Join(err, c.share(tree)...)
 	err = conf.Join(err, c.check(tree)...)
 	err = conf.Join(err, c.readRules(dir)...)
+	err = conf.Join(err, c.readPrices(tree)...)
 	if err != nil {
 		return nil, tree, err
 	}
@@ -72,6 +76,20 @@ func (c *Config) readRules(services string) (faults []conf.Fault) {
 		faults = append(faults, conf.Fault{Where: where, Message: what})
 	}
 	c.rules = rules
+	return faults
+}
+
+// readPrices reads the price file.
+func (c *Config) readPrices(t *conf.Tree) (faults []conf.Fault) {
+	doc, err := c.Batch.Costs.ReadPrices()
+	if list, ok := errors.AsType[cost.Faults](err); ok {
+		for _, f := range list {
+			faults = append(faults, conf.Fault{Where: strings.TrimSpace(c.Batch.Costs.PriceFile + " " + f.Pointer), Message: f.Detail})
+		}
+	} else if err != nil {
+		faults = append(faults, t.NewFault("costs.price_file", "%v", err))
+	}
+	c.prices = doc
 	return faults
 }
 

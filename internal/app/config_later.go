@@ -5,16 +5,10 @@ package app
 // LaterBatch are the sections of batch-processing-api.yaml that come with later releases.
 type LaterBatch struct {
 	Business BusinessIntelligence `yaml:"business_intelligence"`
-	Capacity LaterCapacity        `yaml:"capacity_analysis"`
 }
 
 // BusinessIntelligence is the rest of the section business_intelligence.
 type BusinessIntelligence struct {
 	Forecasting bool `yaml:"forecasting_enabled" env:"BUSINESS_INTELLIGENCE_FORECASTING_ENABLED" default:"true" doc:"Compute forecasts." later:"forecasts come with the insight release"`
 	Dashboards  bool `yaml:"dashboards_enabled" env:"BUSINESS_INTELLIGENCE_DASHBOARDS_ENABLED" default:"true" doc:"Show findings on the business dashboard." later:"the business dashboard comes with the live release"`
-}
-
-// LaterCapacity is the rest of the section capacity_analysis.
-type LaterCapacity struct {
-	Reporting bool `yaml:"reporting_enabled" env:"CAPACITY_ANALYSIS_REPORTING_ENABLED" default:"true" doc:"Report plans." later:"capacity plans come with the insight release"`
 }

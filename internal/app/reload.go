@@ -20,7 +20,7 @@ type Reload struct {
 }
 
 // reloadable are the settings that take effect without a restart.
-var reloadable = []string{"scrape", "metric_names", "kafka-api.monitoring.custom_metrics_endpoint", "kafka-api.monitoring.api_gateway_endpoint"}
+var reloadable = []string{"scrape", "metric_names", "kafka-api.monitoring.custom_metrics_endpoint", "kafka-api.monitoring.api_gateway_endpoint", "costs.price_file", "costs.price_file_from"}
 
 // reloader reads the configuration anew: all of it is checked first, and on any fault nothing changes.
 type reloader struct {
@@ -52,7 +52,7 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	changed := changes(r.Tree, tree)
 	r.mu.Lock()
-	sc, rules := r.scraper, r.rules // scraper is set after ingest
+	sc, rules, b := r.scraper, r.rules, r.batch // scraper is set after ingest
 	r.mu.Unlock()
 	if sc != nil {
 		m := cfg.metricSources()
@@ -61,6 +61,9 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	if rules != nil {
 		rules.SetFiles(cfg.rules)
+	}
+	if b != nil && cfg.prices != nil {
+		b.SetPrices(cfg.prices)
 	}
 	waiting := slices.DeleteFunc(slices.Clone(changed), func(path string) bool { return slices.Contains(reloadable, path) })
 	r.log.Info("configuration reloaded", "changed", strings.Join(changed, " "), "scrape_targets", len(cfg.scrapeTargets()), "rules", len(cfg.rules))

@@ -16,6 +16,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/airflow"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -55,7 +56,8 @@ type settings struct {
 	serve       serve.Config
 	scheduler   airflow.Config
 	rules       []ruleset.FileRule
-	timeout     time.Duration // of one write to the brokers and of one query
+	prices      *cost.Document // of the price file; nil when none is named
+	timeout     time.Duration  // of one write to the brokers and of one query
 }
 
 // Options say what to run beside the configuration.

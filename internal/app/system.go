@@ -264,6 +264,9 @@ func (s *system) buildBatch(context.Context) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.set.prices != nil {
+		b.SetPrices(s.set.prices)
+	}
 	s.batch = b
 	return b, nil
 }

@@ -25,9 +25,9 @@ type alert struct {
 	StartsAt  time.Time         `json:"starts_at"`
 	EndsAt    *time.Time        `json:"ends_at,omitempty"`
 	Window    interval          `json:"window"`
-	Value     float64           `json:"value"`     // seconds since the run came due
-	Threshold float64           `json:"threshold"` // that it may take
-	// A run has no parts that stand out and no requests of its own.
+	Value     float64           `json:"value"`     // of a run: seconds since it came due; of a budget: USD
+	Threshold float64           `json:"threshold"` // that it may be
+	// What batch looks at has no parts that stand out and no requests of its own.
 	Top        []string `json:"top"`
 	RequestIDs []string `json:"request_ids"`
 }

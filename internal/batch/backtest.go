@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"time"
@@ -73,9 +72,9 @@ func decodeBacktest(body []byte) (backtestRequest, []httpx.FieldError) {
 }
 
 func (s *Service) postBacktest(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBacktestBody))
-	if err != nil {
-		httpx.Problem(w, r, http.StatusRequestEntityTooLarge, "the body cannot be read: "+err.Error())
+	body, bad := httpx.ReadBody(w, r, maxBacktestBody)
+	if bad != nil {
+		bad.Answer(w, r)
 		return
 	}
 	req, errs := decodeBacktest(body)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
@@ -41,6 +42,7 @@ type analysis struct {
 	Forecasts       []metricForecast `json:"capacity_forecasts"`
 	Recommendations []recommendation `json:"scaling_recommendations"`
 	Saturation      []saturation     `json:"saturation"`
+	Phases          []phase          `json:"phases"`
 	ScalingLaw      *capacity.USL    `json:"scaling_law"` // null unless three numbers of machines were seen
 	Alerts          []capacityAlert  `json:"alerts"`
 	Insufficient    []lacking        `json:"insufficient_data"`
@@ -95,7 +97,7 @@ var resources = []struct{ name, unit string }{{"cpu_usage", "percent"}, {"memory
 
 // analyse looks at hours, oldest first, that end at end, and at what was scanned of their raw events. It reads no clock: now is only
 // written down. The error is that of ctx.
-func analyse(ctx context.Context, cfg *Planning, hours []hourUse, sc *scanned, end, now time.Time) (analysis, error) {
+func analyse(ctx context.Context, cfg *Planning, pools []cost.Pool, hours []hourUse, sc *scanned, end, now time.Time) (analysis, error) {
 	a := analysis{GeneratedAt: now.UTC(), Period: report.Period{Start: end, End: end}, Utilization: []utilization{}, Growth: []growth{}, Forecasts: []metricForecast{},
 		Recommendations: []recommendation{}, Alerts: []capacityAlert{}, Insufficient: []lacking{}}
 	days := map[string]bool{}
@@ -121,10 +123,10 @@ func analyse(ctx context.Context, cfg *Planning, hours []hourUse, sc *scanned, e
 	if needs(partGrowth, needGrowth) {
 		a.Growth = growths(hours, end)
 	}
-	a.Saturation = sc.saturations(cfg.TTFT)
+	a.Saturation, a.Phases = sc.saturations(cfg.TTFT), sc.phases(cfg, hours)
 	forecasts, recommends := needs(partForecasts, needPlanning), needs(partRecommendations, needPlanning)
 	if forecasts || recommends {
-		c := &course{cfg: cfg, hours: hours, sc: sc, saturation: a.Saturation, days: a.DataDays, rows: rowsOfHours(hours)}
+		c := &course{cfg: cfg, hours: hours, sc: sc, saturation: a.Saturation, phases: a.Phases, pools: pools, days: a.DataDays, rows: rowsOfHours(hours)}
 		made, err := c.forecasts(ctx)
 		if err != nil {
 			return a, err

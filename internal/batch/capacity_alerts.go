@@ -2,11 +2,7 @@ package batch
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -57,66 +53,16 @@ func alertsOf(a *analysis) []capacityAlert {
 	return out
 }
 
-// firingCapacity are the alerts of capacity that fire, as the last scheduled analysis left them.
-type firingCapacity struct {
-	End    time.Time `json:"end"` // of its interval
-	Alerts []alert   `json:"alerts"`
-}
-
-// tellCapacity puts the alerts of the analysis of a scheduled run on the bus and ends those of the analysis before that it does not have. One that goes on keeps
-// its id, so nobody is told twice. Other runs, and scheduled ones of intervals before the last that was told of, look at the past: they tell nothing.
+// tellCapacity puts the alerts of the analysis of a scheduled run on the bus; see tellFiring.
 func (s *Service) tellCapacity(ctx context.Context, alerts []capacityAlert, r *agg.Run) error {
-	if s.deps.Alerts == nil || r.Trigger != agg.RunScheduled {
+	if r.Trigger != agg.RunScheduled { // others look at the past: they tell nothing
 		return nil
 	}
-	before, err := s.firingCapacity(ctx)
-	if err != nil || r.End.Before(before.End) {
-		return err
+	now := make([]alert, len(alerts))
+	for i := range alerts {
+		now[i] = alerts[i].alert(r)
 	}
-	now := firingCapacity{End: r.End.UTC(), Alerts: []alert{}}
-	ended := map[string]alert{}
-	for _, a := range before.Alerts {
-		ended[a.subject()] = a
-	}
-	for _, c := range alerts {
-		a := c.alert(r)
-		if old, ok := ended[a.subject()]; ok {
-			a.ID, a.StartsAt = old.ID, old.StartsAt
-			delete(ended, a.subject())
-		}
-		now.Alerts = append(now.Alerts, a)
-	}
-	told := slices.Clone(now.Alerts)
-	for _, subject := range slices.Sorted(maps.Keys(ended)) {
-		a := ended[subject]
-		a.State, a.At, a.EndsAt = "resolved", &now.End, &now.End
-		told = append(told, a)
-	}
-	for _, a := range told {
-		value, err := json.Marshal(a)
-		if err == nil {
-			err = s.deps.Alerts.Raise(ctx, []byte(a.ID), value)
-		}
-		if err != nil {
-			return err // the task is tried again, with the same ids
-		}
-	}
-	text, err := json.Marshal(now)
-	if err == nil {
-		err = s.deps.Reports.SaveAnalysis(ctx, capacityTales, r.End, text)
-	}
-	return err
-}
-
-func (s *Service) firingCapacity(ctx context.Context) (f firingCapacity, err error) {
-	text, _, err := s.deps.Reports.Analysis(ctx, capacityTales)
-	if errors.Is(err, s.deps.NotFound) {
-		return f, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &f)
-	}
-	return f, err
+	return s.tellFiring(ctx, capacityTales, r.End, now)
 }
 
 // alert is the event of a warning that begins with a run. An episode never changes its severity, so the severity belongs to the id.
@@ -125,6 +71,3 @@ func (c *capacityAlert) alert(r *agg.Run) alert {
 		Labels: map[string]string{"model": c.Model}, StartsAt: r.End.UTC(), Window: interval{r.Start.UTC(), r.End.UTC()}, Value: c.Value, Threshold: c.Threshold,
 		Top: []string{}, RequestIDs: []string{}}
 }
-
-// subject is what an alert of capacity is about.
-func (a *alert) subject() string { return a.Rule + "\x00" + a.Severity + "\x00" + a.Key }

@@ -56,13 +56,21 @@ func (sc *scanned) most(count func(fleet) int) (n int) {
 // current returns how many machines there are.
 func (sc *scanned) current() int { return sc.most(func(f fleet) int { return len(f.all) }) }
 
+// named tells whether samples of machines ever named a model.
+func (sc *scanned) named(model string) bool {
+	for _, f := range sc.machines {
+		if len(f.byModel[model]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // currentOf returns how many machines serve a model: those that name it, or all of them where none ever did. 0 = it had some and has none now, or nothing was
 // measured.
 func (sc *scanned) currentOf(model string) int {
-	for _, f := range sc.machines {
-		if len(f.byModel[model]) > 0 {
-			return sc.most(func(f fleet) int { return len(f.byModel[model]) })
-		}
+	if sc.named(model) {
+		return sc.most(func(f fleet) int { return len(f.byModel[model]) })
 	}
 	return sc.current()
 }

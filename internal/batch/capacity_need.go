@@ -9,6 +9,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/forecast"
 )
 
@@ -58,6 +59,7 @@ type recommendation struct {
 	Exhaustion  *capacity.Exhaustion `json:"exhaustion"`       // days until the daily peak reaches the target; null when it does not surely grow
 	Confidence  float64              `json:"confidence"`       // 0–1, from days of data, fit of the constraint and coverage of the forecast
 	CostDelta   *float64             `json:"cost_delta_usd_month"`
+	CostBasis   string               `json:"cost_basis,omitempty"` // machine_hour_usd, or self_hosted: what the pools cost an hour, by the machines that there are
 	Reason      string               `json:"reason"`
 	policy      capacity.Policy
 }
@@ -69,6 +71,8 @@ type course struct {
 	rows       []agg.Row
 	sc         *scanned
 	saturation []saturation
+	phases     []phase
+	pools      []cost.Pool
 	days       int
 	demand     history
 }
@@ -115,7 +119,7 @@ func (c *course) recommendations(made []metricForecast) []recommendation {
 		case f.Model == agg.AllModels:
 			constraints = c.shared(current)
 		default:
-			current, constraints = c.sc.currentOf(f.Model), c.objective(f.Model)
+			current, constraints = c.sc.currentOf(f.Model), c.objectives(f.Model)
 		}
 		if r, ok := c.recommend(f, current, constraints); ok {
 			out = append(out, r)
@@ -173,14 +177,35 @@ func (c *course) slots(hours []hourUse, current int) []capacity.Constraint {
 	return []capacity.Constraint{capacity.Slots(int(running)*current, seconds/requests, waitingShare)}
 }
 
-// objective is the constraint of a model whose time to the first token is known to break.
-func (c *course) objective(model string) []capacity.Constraint {
+// objectives are the constraints of a model whose objectives are known to break: by requests, and by the tokens of each phase. Which of them binds
+// follows from how long requests are now.
+func (c *course) objectives(model string) (out []capacity.Constraint) {
 	for _, s := range c.saturation {
 		if s.Model == model && s.Knee != nil {
-			return []capacity.Constraint{capacity.Objective("ttft_p95", *s.Knee, s.peak)}
+			out = append(out, capacity.Objective("ttft_p95", *s.Knee, s.peak))
 		}
 	}
-	return nil
+	for _, p := range c.phases {
+		if p.Model == model && p.Knee != nil {
+			out = append(out, capacity.Phase(p.Phase+"_tokens", *p.Knee, p.peak, p.Tokens))
+		}
+	}
+	return out
+}
+
+// machineHour is what one of so many machines costs for an hour, in USD, and what says so: the setting, or the pools of own GPUs that serve the
+// model, loaded, divided among the machines. 0 = nobody knows.
+func (c *course) machineHour(model string, machines int) (usd float64, basis string) {
+	if c.cfg.MachineUSD > 0 {
+		return c.cfg.MachineUSD, "machine_hour_usd"
+	}
+	for i := range c.pools {
+		p := &c.pools[i]
+		if model == agg.AllModels || slices.Contains(p.Models, model) && (len(c.pools) == 1 || c.sc.named(model)) {
+			usd += p.HourUSD()
+		}
+	}
+	return usd / float64(machines), "self_hosted"
 }
 
 func (c *course) recommend(f metricForecast, current int, constraints []capacity.Constraint) (recommendation, bool) {
@@ -202,8 +227,8 @@ func (c *course) recommend(f metricForecast, current int, constraints []capacity
 		r.Exhaustion = t.Until(need.Limit)
 	}
 	r.Confidence = c.confidence(f.Backtest, need.Binding.Fit)
-	if c.cfg.MachineUSD > 0 {
-		r.CostDelta = new(math.Round(float64(r.Recommended-current)*c.cfg.MachineUSD*hoursAMonth*1e9) / 1e9)
+	if usd, basis := c.machineHour(f.Model, current); usd > 0 {
+		r.CostDelta, r.CostBasis = new(math.Round(float64(r.Recommended-current)*usd*hoursAMonth*1e9)/1e9), basis
 	}
 	r.Reason = r.words()
 	return r, true
@@ -239,7 +264,7 @@ func (c *course) confidence(b forecast.Backtest, fit float64) float64 {
 // words says in a sentence or two what a recommendation means.
 func (r *recommendation) words() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "The busiest hour of the next week may bring %.0f requests; %s lets %d %s carry %.0f an hour, %.0f at the target of %.0f %%. ", r.Demand, r.Binding, r.Current,
+	fmt.Fprintf(&b, "The busiest hour of the next week may bring %.0f requests; by %s, %d %s can carry %.0f an hour, %.0f at the target of %.0f %%. ", r.Demand, bindingWords(r.Binding), r.Current,
 		plural(r.Current, "machine"), r.Carries, r.Carries*r.policy.Target, 100*r.policy.Target)
 	switch {
 	case r.Recommended > r.Current:
@@ -255,6 +280,29 @@ func (r *recommendation) words() string {
 		b.WriteString("; none may be lost.")
 	}
 	return b.String()
+}
+
+// bindingWords says what binds.
+func bindingWords(name string) string {
+	switch name {
+	case "ttft_p95":
+		return "the time to the first token"
+	case "prefill_tokens":
+		return "the tokens of prompts that leave the time to the first token good"
+	case "decode_tokens":
+		return "the tokens of answers that leave the time per token good"
+	case "request_slots":
+		return "the slots for requests"
+	case "cpu_usage", "gpu_usage":
+		return "the use of the " + strings.ToUpper(name[:3]) + "s"
+	case "gpu_memory_usage":
+		return "the memory of the GPUs"
+	case "kv_cache_usage":
+		return "the use of the KV cache"
+	case "memory_usage":
+		return "the memory"
+	}
+	return name
 }
 
 func plural(n int, one string, more ...string) string {

@@ -68,7 +68,7 @@ func TestRecommendationFollowsFromUseAndForecast(t *testing.T) {
 	if r.Exhaustion == nil || r.Exhaustion.Days != 0 || r.Confidence < 0.7 {
 		t.Errorf("%+v, confidence %v", r.Exhaustion, r.Confidence)
 	}
-	if len(a.Alerts) != 1 || a.Alerts[0].Rule != "CapacityShort" || !strings.Contains(a.Alerts[0].Text, "gpu_usage") {
+	if len(a.Alerts) != 1 || a.Alerts[0].Rule != "CapacityShort" || !strings.Contains(a.Alerts[0].Text, "the use of the GPUs") {
 		t.Errorf("%+v", a.Alerts)
 	}
 	if len(a.Forecasts) != 4 || a.Forecasts[0].Metric != "requests" || len(a.Forecasts[0].Points) != planHours {

@@ -94,7 +94,7 @@ func (s *Service) analysisIn(ctx context.Context, slots chan struct{}, end time.
 	if err != nil {
 		return analysis{}, err
 	}
-	from := fingerprint(&s.cfg.Capacity, rows, end)
+	from := fingerprint(&s.cfg, rows, end)
 	if known, ok := s.knownAnalysis(ctx, from); ok {
 		return known, nil
 	}
@@ -113,7 +113,7 @@ func (s *Service) analysisIn(ctx context.Context, slots chan struct{}, end time.
 	if err != nil {
 		return analysis{}, err
 	}
-	a, err := analyse(ctx, &s.cfg.Capacity, hours, sc, end, s.now())
+	a, err := analyse(ctx, &s.cfg.Capacity, s.cfg.Costs.SelfHosted, hours, sc, end, s.now())
 	if err != nil {
 		return analysis{}, err
 	}
@@ -141,13 +141,13 @@ func (s *Service) knownAnalysis(ctx context.Context, from string) (analysis, boo
 }
 
 // analysisForm is the form of the analyses that are made: one of another form is not shown.
-const analysisForm = 3
+const analysisForm = 4
 
 // fingerprint tells apart sets of rows, and settings, that an analysis can be made from. Growth is told in whole days, so the day of
 // the end belongs to it.
-func fingerprint(cfg *Planning, rows []agg.Row, end time.Time) string {
+func fingerprint(cfg *Config, rows []agg.Row, end time.Time) string {
 	h := sha256.New()
-	fmt.Fprintln(h, analysisForm, *cfg, dayName(end))
+	fmt.Fprintln(h, analysisForm, cfg.Capacity, cfg.Costs.SelfHosted, dayName(end))
 	var b []byte
 	for i := range rows {
 		r := &rows[i]

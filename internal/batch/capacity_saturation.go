@@ -43,9 +43,26 @@ type scanned struct {
 }
 
 type sliceOf struct {
-	requests int
-	ttft     []float64 // ms
+	requests           int
+	prompt, completion int64     // tokens
+	ttft, tpot         []float64 // ms
 }
+
+func (w *sliceOf) join(o *sliceOf) {
+	w.requests, w.prompt, w.completion = w.requests+o.requests, w.prompt+o.prompt, w.completion+o.completion
+	w.ttft, w.tpot = append(w.ttft, o.ttft...), append(w.tpot, o.tpot...)
+}
+
+// measure is what is held against an objective, and the load that it is a matter of.
+type measure struct {
+	metric    string
+	load      func(*sliceOf) float64
+	values    func(*sliceOf) []float64
+	objective float64 // ms
+}
+
+func byRequests(w *sliceOf) float64    { return float64(w.requests) }
+func firstTokens(w *sliceOf) []float64 { return w.ttft }
 
 // hoursToScan returns the hours that say most of where models break: for the models with the most requests their busiest hours and their
 // slowest ones; and the last day, for the machines that there are. Newest first.
@@ -169,7 +186,7 @@ func (s *Service) scanFile(ctx context.Context, sc *scanned, f event.LakeFile) e
 	var add func(*scanned, event.LakeFile, *event.LakeBlock)
 	switch r.Kind() {
 	case event.LLMRequest:
-		columns, add = event.ColumnsOf(event.LakeTime, event.LakeID, event.LakeSource)|event.FieldsOf(event.Model, event.TTFT), (*scanned).addRequests
+		columns, add = event.ColumnsOf(event.LakeTime, event.LakeID, event.LakeSource)|event.FieldsOf(event.Model, event.TTFT, event.TPOT, event.PromptTokens, event.CompletionTokens), (*scanned).addRequests
 	case event.SystemMetric:
 		columns, add = event.FieldsOf(event.Host, event.Model), (*scanned).addMachines
 	default:
@@ -187,7 +204,8 @@ func (s *Service) scanFile(ctx context.Context, sc *scanned, f event.LakeFile) e
 
 // addRequests counts the requests of a block, each identity once, in the slice of time that they began in.
 func (sc *scanned) addRequests(_ event.LakeFile, b *event.LakeBlock) {
-	times, models, ttft := b.Column(event.LakeTime), b.Field(event.Model), b.Field(event.TTFT)
+	times, models, ttft, tpot := b.Column(event.LakeTime), b.Field(event.Model), b.Field(event.TTFT), b.Field(event.TPOT)
+	prompt, completion := b.Field(event.PromptTokens), b.Field(event.CompletionTokens)
 	for i, id := range b.Identities(nil) {
 		if _, twice := sc.seen[id]; twice {
 			continue
@@ -206,8 +224,17 @@ func (sc *scanned) addRequests(_ event.LakeFile, b *event.LakeBlock) {
 			of[at] = w
 		}
 		w.requests++
+		if prompt.Has(i) {
+			w.prompt += prompt.Int(i)
+		}
+		if completion.Has(i) {
+			w.completion += completion.Int(i)
+		}
 		if ttft.Has(i) {
 			w.ttft = append(w.ttft, float64(ttft.Int(i))/1e6)
+		}
+		if tpot.Has(i) {
+			w.tpot = append(w.tpot, float64(tpot.Int(i))/1e6)
 		}
 	}
 }
@@ -221,7 +248,7 @@ func (sc *scanned) saturations(objective float64) []saturation {
 		}
 		s := saturation{Model: model, Metric: "ttft_ms.p95", Objective: objective, peak: 1}
 		width := sc.width(model)
-		s.Points = windows(sc.slices[model], width, objective)
+		s.Points = windows(sc.slices[model], width, measure{s.Metric, byRequests, firstTokens, objective})
 		if len(s.Points) == 0 {
 			continue
 		}
@@ -249,28 +276,26 @@ func (sc *scanned) width(model string) int64 {
 }
 
 // windows makes windows of so many slices, oldest first, without those of too few requests.
-func windows(of map[int64]*sliceOf, width int64, objective float64) []capacity.Point {
+func windows(of map[int64]*sliceOf, width int64, m measure) []capacity.Point {
 	joined := map[int64]*sliceOf{}
-	for at, w := range of {
-		j := joined[at/width]
-		if j == nil {
-			j = &sliceOf{}
-			joined[at/width] = j
+	for _, at := range slices.Sorted(maps.Keys(of)) {
+		if joined[at/width] == nil {
+			joined[at/width] = &sliceOf{}
 		}
-		j.requests += w.requests
-		j.ttft = append(j.ttft, w.ttft...)
+		joined[at/width].join(of[at])
 	}
 	out := []capacity.Point{}
 	seconds := width * slice
 	for _, at := range slices.Sorted(maps.Keys(joined)) {
 		w := joined[at]
-		if len(w.ttft) < windowRequests {
+		values := m.values(w)
+		if len(values) < windowRequests {
 			continue
 		}
-		slices.Sort(w.ttft)
-		p95 := w.ttft[(95*len(w.ttft)+99)/100-1] // nearest rank
+		slices.Sort(values)
+		p95 := values[(95*len(values)+99)/100-1] // nearest rank
 		start := time.Unix(at*seconds, 0).UTC()
-		out = append(out, capacity.Point{Start: start, End: start.Add(time.Duration(seconds) * time.Second), Load: float64(w.requests) / float64(seconds), Value: p95, Good: p95 <= objective})
+		out = append(out, capacity.Point{Start: start, End: start.Add(time.Duration(seconds) * time.Second), Load: m.load(w) / float64(seconds), Value: p95, Good: p95 <= m.objective})
 	}
 	return out
 }

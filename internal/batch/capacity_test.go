@@ -41,7 +41,7 @@ func noRaw() *scanned { return newScanned() }
 
 func analysed(t *testing.T, cfg *Planning, hours []hourUse, sc *scanned, end time.Time) analysis {
 	t.Helper()
-	a, err := analyse(t.Context(), cfg, hours, sc, end, end)
+	a, err := analyse(t.Context(), cfg, nil, hours, sc, end, end)
 	if err != nil {
 		t.Fatal(err)
 	}

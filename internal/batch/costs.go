@@ -28,41 +28,43 @@ var partField = map[string]event.Field{"model": event.Model, "tenant": event.Ten
 const (
 	maxCostHours = 24 * 400
 	maxCostRows  = 30_000_000 // raw events that are read
+	keptLines    = 200_000    // of the tables that are kept for who asks again
 )
 
 // costQuery asks what requests within [from, to) cost, by parts.
 type costQuery struct {
 	from, to time.Time
 	by       []string
-	only     string // value of the last part that is asked for, "" = all
-	rows     *int64 // raw events read so far, by all questions of one request; nil = this one alone
+	only     []string // values of the last part that are asked for; nil = all
+	rows     *int64   // raw events read so far, by all questions of one request; nil = this one alone
 }
 
 // add counts requests under a key when they are asked for.
 func (q *costQuery) add(t *cost.Table, key []string, u *agg.Usage) {
-	if q.only == "" || key[len(key)-1] == q.only {
+	if q.only == nil || slices.Contains(q.only, key[len(key)-1]) {
 		t.Add(key, u)
 	}
 }
 
-// costTable answers a question.
+// costTable answers a question. Nobody changes the table: who asks for the next page of the same costs gets the same one.
 func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, error) {
 	first := q.from.Truncate(time.Hour).Unix()
 	if hours := (q.to.Unix() - first + 3599) / 3600; hours > maxCostHours {
 		return nil, tooMuch("from", "%d hours; at most %d are read at a time", hours, maxCostHours)
 	}
-	hours, err := s.deps.Hours.HourStates(ctx, first, q.to.Unix()+3599)
+	hours, state, err := s.hourStates(ctx, q.from, q.to)
 	if err != nil {
 		return nil, err
+	}
+	key := fmt.Sprintf("%d %d %q %q %s", q.from.UnixMicro(), q.to.UnixMicro(), q.by, q.only, state)
+	if t, ok := s.tables.look(key); ok {
+		return t, nil
 	}
 	table := cost.NewTable(q.by)
 	if q.rows == nil {
 		q.rows = new(int64)
 	}
 	for _, h := range hours {
-		if h.Hour >= q.to.Unix() {
-			continue
-		}
 		done, err := s.costOfCells(ctx, q, h, table)
 		if err == nil && !done {
 			err = s.costOfEvents(ctx, q, h.Hour, table)
@@ -71,6 +73,7 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 			return nil, err
 		}
 	}
+	s.tables.keep(key, 1+table.Len(), table)
 	return table, nil
 }
 
@@ -108,7 +111,7 @@ func (s *Service) costOfCells(ctx context.Context, q *costQuery, h event.HourSta
 		return false, err
 	}
 	if _, cut := cells[agg.Group{Dimension: dimension, Value: agg.Others}]; cut && slices.Contains(q.by, dimension) {
-		known := q.only != "" && cells[agg.Group{Dimension: dimension, Value: q.only}] != nil
+		known := q.only != nil && !slices.ContainsFunc(q.only, func(v string) bool { return cells[agg.Group{Dimension: dimension, Value: v}] == nil })
 		files, _, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
 		if n := rowsOf(requestFiles(files)); err != nil || !known && n > 0 && *q.rows+n <= maxCostRows {
 			return false, err

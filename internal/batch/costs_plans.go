@@ -2,17 +2,13 @@ package batch
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
-	"github.com/hxp-enterprise/hxp/internal/batch/forecast"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
@@ -124,24 +120,28 @@ func (s *Service) getOwnCosts(w http.ResponseWriter, r *http.Request) {
 	if q.refused(w, r) {
 		return
 	}
-	var gpu agg.Gauge
-	use, err := asking(r.Context(), s, func() (use []cost.Use, err error) {
-		use, gpu, err = s.use(r.Context(), a.From, a.To)
-		return use, err
-	})
-	if err != nil {
+	if _, err := asking(r.Context(), s, func() (any, error) { return nil, s.ownCosts(r.Context(), &a) }); err != nil {
 		s.fail(w, r, err)
 		return
+	}
+	httpx.JSON(w, http.StatusOK, a)
+}
+
+// ownCosts fills in what own GPUs cost in the whole hours of an answer.
+func (s *Service) ownCosts(ctx context.Context, a *ownAnswer) error {
+	use, gpu, err := s.use(ctx, a.From, a.To)
+	if err != nil {
+		return err
 	}
 	utilization := -1.0
 	if a.Samples = gpu.Count; gpu.Count > 0 {
 		utilization = gpu.Mean() / 100
 	}
 	for i := range s.cfg.Costs.SelfHosted {
-		c := s.cfg.Costs.SelfHosted[i].Cost(hours, use, utilization)
+		c := s.cfg.Costs.SelfHosted[i].Cost(int64(a.To.Sub(a.From)/time.Hour), use, utilization)
 		a.Pools, a.Total = append(a.Pools, c), a.Total+c.CostUSD
 	}
-	httpx.JSON(w, http.StatusOK, a)
+	return nil
 }
 
 // use is what each model did in whole hours, and how much the GPUs were in use.
@@ -150,9 +150,9 @@ func (s *Service) use(ctx context.Context, from, to time.Time) ([]cost.Use, agg.
 	if err != nil {
 		return nil, agg.Gauge{}, err
 	}
-	by, all := map[string]*cost.Use{}, new(agg.Cell)
+	by, all, rows := map[string]*cost.Use{}, new(agg.Cell), int64(0)
 	for _, h := range hours {
-		encoded, err := s.cellsOf(ctx, h)
+		encoded, err := s.cellsOf(ctx, h, &rows)
 		if err != nil {
 			return nil, agg.Gauge{}, err
 		}
@@ -185,106 +185,4 @@ func (s *Service) use(ctx context.Context, from, to time.Time) ([]cost.Use, agg.
 	}
 	sorting.By(out, func(a, b cost.Use) int { return strings.Compare(a.Model, b.Model) })
 	return out, all.System.Gauge("gpu_usage"), nil
-}
-
-type budgetsAnswer struct {
-	At      time.Time       `json:"at"`
-	Budgets []cost.Standing `json:"budgets"`
-}
-
-func (s *Service) getBudgets(w http.ResponseWriter, r *http.Request) {
-	q := &query{values: r.URL.Query()}
-	q.only()
-	if q.refused(w, r) {
-		return
-	}
-	a := budgetsAnswer{At: s.now().UTC(), Budgets: []cost.Standing{}}
-	rows := int64(0)
-	for i := range s.cfg.Costs.Budgets {
-		st, err := asking(r.Context(), s, func() (cost.Standing, error) {
-			return s.standing(r.Context(), &s.cfg.Costs.Budgets[i], a.At, &rows)
-		})
-		if err != nil {
-			s.fail(w, r, err)
-			return
-		}
-		a.Budgets = append(a.Budgets, st)
-	}
-	httpx.JSON(w, http.StatusOK, a)
-}
-
-// budgetDays are the days before today that a forecast of costs is made from.
-const budgetDays = 84
-
-// standing tells how a budget stands at a moment.
-func (s *Service) standing(ctx context.Context, b *cost.Budget, at time.Time, rows *int64) (cost.Standing, error) {
-	today := at.Truncate(24 * time.Hour)
-	month := time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
-	first := today.AddDate(0, 0, -budgetDays)
-	by, want := []string{"day"}, ""
-	switch {
-	case b.Model != "":
-		by, want = append(by, agg.ByModel), b.Model
-	case b.Tenant != "":
-		by, want = append(by, agg.ByTenant), b.Tenant
-	}
-	table, err := s.costTable(ctx, &costQuery{from: first, to: at.Truncate(time.Hour).Add(time.Hour), by: by, only: want, rows: rows})
-	if err != nil {
-		return cost.Standing{}, err
-	}
-	days, unknown := slices.Repeat([]float64{math.NaN()}, budgetDays), make([]bool, budgetDays)
-	spent, sofar, unpriced := int64(0), int64(0), uint64(0)
-	for _, g := range table.Groups() {
-		day, err := time.Parse(time.DateOnly, g.Key[0])
-		if err != nil {
-			return cost.Standing{}, err
-		}
-		if n := int(day.Sub(first) / (24 * time.Hour)); n < budgetDays {
-			days[n], unknown[n] = float64(g.Cost)/1e9, g.Unpriced() > 0
-		} else {
-			sofar += g.Cost
-		}
-		if !day.Before(month) {
-			unpriced += g.Unpriced()
-			if day.Before(today) {
-				spent += g.Cost
-			}
-		}
-	}
-	left := int(month.AddDate(0, 1, 0).Sub(today) / (24 * time.Hour))
-	ahead, why := daysAhead(days, unknown, left)
-	st := b.Stand(month, today, spent, sofar, unpriced, ahead)
-	if why != "" {
-		st.Why = why
-	}
-	return st, nil
-}
-
-// leastDays is how many days a forecast of costs needs.
-const leastDays = 14
-
-// daysAhead tells how days go on, or why nobody can tell. A day without requests between others cost nothing; what a day with requests
-// without a price cost is unknown.
-func daysAhead(days []float64, unknown []bool, steps int) (*cost.Ahead, string) {
-	from := slices.IndexFunc(days, func(x float64) bool { return !math.IsNaN(x) })
-	if from < 0 || len(days)-from < leastDays {
-		return nil, fmt.Sprintf("costs of %d whole days are known; a forecast needs %d", map[bool]int{true: 0, false: len(days) - from}[from < 0], leastDays)
-	}
-	days, unknown = slices.Clone(days[from:]), unknown[from:]
-	for i, x := range days {
-		switch {
-		case unknown[i]:
-			days[i] = math.NaN()
-		case math.IsNaN(x):
-			days[i] = 0
-		}
-	}
-	const interval = 0.8
-	f, err := forecast.Series(days, forecast.Options{Horizon: steps, Seasons: []int{7}, Interval: interval})
-	if bad, ok := errors.AsType[*forecast.Error](err); ok {
-		return nil, bad.Detail
-	} else if err != nil {
-		return nil, err.Error()
-	}
-	return &cost.Ahead{Likely: f.Forecast, Lo: f.Lo, Hi: f.Hi, Interval: interval, Method: f.Method}, ""
 }

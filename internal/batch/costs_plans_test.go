@@ -85,12 +85,15 @@ func TestCostPlans(t *testing.T) {
 		if big.SpentUSD != 40e9 || big.State != "breached" {
 			t.Errorf("%+v", big)
 		}
-		b := cost.Budget{Name: "soon", USD: 50}
-		if st, err := s.standing(context.Background(), &b, now, nil); err != nil || st.State != "will_breach" || st.BreachOn.Format(time.DateOnly) != "2026-03-23" { // 44 + 3 · 2.2
+		soon := func() (cost.Standing, error) {
+			all, err := s.standings(context.Background(), []cost.Budget{{Name: "soon", USD: 50}}, now)
+			return all[0], err
+		}
+		if st, err := soon(); err != nil || st.State != "will_breach" || st.BreachOn.Format(time.DateOnly) != "2026-03-23" { // 44 + 3 · 2.2
 			t.Errorf("%+v %v", st, err)
 		}
 		now = time.Unix(hour0+5*86400, 0).UTC()
-		if st, err := s.standing(context.Background(), &b, now, nil); err != nil || st.State != "insufficient_data" || st.Why == "" {
+		if st, err := soon(); err != nil || st.State != "insufficient_data" || st.Why == "" {
 			t.Errorf("after five days: %+v %v", st, err)
 		}
 	})

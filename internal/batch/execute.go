@@ -340,6 +340,9 @@ type hourlyTotals struct {
 func (s *Service) hourlyAggregation(ctx context.Context, r *agg.Run, progress func(done, total int64, unit string)) (any, error) {
 	done := map[int64]hourResult{}
 	err := s.counting(ctx, r, func(again bool) error { return s.foldInterval(ctx, r, done, again, progress) })
+	if err == nil {
+		s.tellBudgets(ctx, r)
+	}
 	return totals(done), err
 }
 

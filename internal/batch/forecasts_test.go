@@ -235,7 +235,7 @@ func TestForecastAnswers(t *testing.T) {
 			{"POST", "/forecasts/backtest", `{"horizon_hours":0,"interval":1,"origins":31}`, 422, "/origins"},
 			{"POST", "/forecasts/backtest", `{"days":3}`, 422, "bad_json"},
 			{"POST", "/forecasts/backtest", `{} {}`, 422, "more after"},
-			{"POST", "/forecasts/backtest", strings.Repeat(" ", maxBacktestBody+1), 413, "too large"},
+			{"POST", "/forecasts/backtest", strings.Repeat(" ", maxBacktestBody+1), 413, "more than"},
 		} {
 			if a := r.call(tc.method, tc.path, tc.body); a.status != tc.status || !strings.Contains(a.body, tc.word) {
 				t.Errorf("%s %s %.40s: %d %s", tc.method, tc.path, tc.body, a.status, a.body)

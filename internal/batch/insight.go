@@ -65,12 +65,12 @@ func (s *Service) getInsight(w http.ResponseWriter, r *http.Request) {
 	if q.refused(w, r) {
 		return
 	}
-	a, err := asking(r.Context(), s, func() (*insightAnswer, error) { return s.insightOf(r.Context(), kind, from, to) })
+	l, err := asking(r.Context(), s, func() (*insightLook, error) { return s.insights(r.Context(), []string{kind}, from, to) })
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	httpx.JSON(w, http.StatusOK, a)
+	httpx.JSON(w, http.StatusOK, insightAnswer{kind, from, to, l.days, l.hours, l.findings, l.sections[kind], l.limits})
 }
 
 // insightDays reads from and to: whole days that lie within.
@@ -95,41 +95,90 @@ func (s *Service) insightDays(q *query) (from, to time.Time) {
 	return from, to
 }
 
-// insightOf makes one kind of business intelligence.
-func (s *Service) insightOf(ctx context.Context, kind string, from, to time.Time) (*insightAnswer, error) {
-	l, err := s.outlook(ctx, from, to, agg.ByModel, agg.ByTenant)
+// insightLook is what one or more kinds say of the same days. Nobody changes it: it is kept for who asks again.
+type insightLook struct {
+	days, hours int
+	findings    []insight.Finding
+	sections    map[string]map[string]any // by kind
+	limits      []insightLimit
+}
+
+// keptLooks is how many are kept.
+const keptLooks = 16
+
+func (l *insightLook) limit(what, format string, args ...any) {
+	if x := (insightLimit{what, fmt.Sprintf(format, args...)}); !slices.Contains(l.limits, x) {
+		l.limits = append(l.limits, x)
+	}
+}
+
+// insights makes kinds of business intelligence. All their tests are held together; what two kinds find is told once.
+func (s *Service) insights(ctx context.Context, kinds []string, from, to time.Time) (*insightLook, error) {
+	hours, state, err := s.hourStates(ctx, from, to)
 	if err != nil {
 		return nil, err
 	}
-	a := &insightAnswer{Kind: kind, From: from, To: to, Days: l.days, Hours: l.hours, Sections: map[string]any{}, Limits: []insightLimit{}}
+	key := fmt.Sprintf("%q %d %d %s", kinds, from.Unix(), to.Unix(), state)
+	if l, ok := s.looks.look(key); ok {
+		return l, nil
+	}
+	rows := int64(0) // raw events that the whole question reads
+	o, err := s.outlook(ctx, hours, from, to, &rows, agg.ByModel, agg.ByTenant)
+	if err != nil {
+		return nil, err
+	}
+	l := &insightLook{days: o.days, hours: o.hours, sections: map[string]map[string]any{}, limits: []insightLimit{}}
 	r := &insight.Report{Start: from, Steady: !s.cfg.Intelligence.Trends}
-	switch kind {
-	case userBehavior:
-		l.behavior(r)
-		err = s.people(ctx, l, r, a)
-	case performanceTrends:
-		l.performance(r, a)
-	case costOptimization:
-		l.costs(r, a)
-	case capacityPlanning:
-		l.capacity(r, a)
+	for _, kind := range kinds {
+		sections := map[string]any{}
+		switch kind {
+		case userBehavior:
+			o.behavior(r)
+			err = s.people(ctx, o, r, l, sections, &rows)
+		case performanceTrends:
+			o.performance(r, sections)
+		case costOptimization:
+			o.costs(r, sections)
+		case capacityPlanning:
+			o.capacity(r, l, sections)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !s.cfg.Intelligence.Metrics {
+			clear(sections)
+		}
+		l.sections[kind] = sections
 	}
-	if err != nil {
-		return nil, err
+	o.limits(l)
+	l.findings = once(r.Findings())
+	s.looks.keep(key, 1, l)
+	return l, nil
+}
+
+// once leaves out what another kind has found as well.
+func once(all []insight.Finding) []insight.Finding {
+	seen, out := map[string]bool{}, []insight.Finding{}
+	for _, f := range all {
+		if key := fmt.Sprint(f.Kind, f.Subject, f.Metric, f.At); !seen[key] { // fmt writes maps in the order of their keys
+			seen[key] = true
+			out = append(out, f)
+		}
 	}
-	if l.days < 10 {
-		a.Limits = append(a.Limits, insightLimit{"changes", fmt.Sprintf("%d days; a change needs 10", l.days)})
+	return out
+}
+
+// limits says what could not be told.
+func (o *outlook) limits(l *insightLook) {
+	if o.days < 10 {
+		l.limit("changes", "%d days; a change needs 10", o.days)
 	}
-	for _, dimension := range slices.Sorted(maps.Keys(l.cut)) {
-		a.Limits = append(a.Limits, insightLimit{dimension, fmt.Sprintf("there are more than %d values; those with the fewest requests are left out", mostKept)})
+	for _, dimension := range slices.Sorted(maps.Keys(o.cut)) {
+		l.limit(dimension, "there are more than %d values; those with the fewest requests are left out", mostKept)
 	}
-	if !s.cfg.Intelligence.Metrics {
-		clear(a.Sections)
+	if o.behind > 0 {
+		l.limit("late data", "%d hours have data that are not aggregated yet and are too many to be counted here; they stand as they were aggregated before", o.behind)
 	}
-	if a.Findings = r.Findings(); a.Findings == nil {
-		a.Findings = []insight.Finding{}
-	}
-	return a, nil
 }
 
 // activities are who made how many requests.
@@ -148,7 +197,7 @@ func (l *outlook) behavior(r *insight.Report) {
 	r.Volumes(append(tenants, insight.Activity{Requests: total}))
 }
 
-func (l *outlook) performance(r *insight.Report, a *insightAnswer) {
+func (l *outlook) performance(r *insight.Report, sections map[string]any) {
 	var all []insight.Series
 	rates := []insight.Rate{}
 	rows := []map[string]any{}
@@ -163,10 +212,10 @@ func (l *outlook) performance(r *insight.Report, a *insightAnswer) {
 	}
 	r.Changes(all)
 	r.Rates(rates)
-	a.Sections["models"] = rows
+	sections["models"] = rows
 }
 
-func (l *outlook) costs(r *insight.Report, a *insightAnswer) {
+func (l *outlook) costs(r *insight.Report, sections map[string]any) {
 	var units []insight.Series
 	var models []insight.ModelCost
 	rows := []map[string]any{}
@@ -183,7 +232,7 @@ func (l *outlook) costs(r *insight.Report, a *insightAnswer) {
 	r.Savings(models)
 	all := l.total()
 	r.Unpriced(sumOf(all.requests), all.unpriced)
-	a.Sections["models"] = rows
+	sections["models"] = rows
 }
 
 // spent is what the priced requests cost, nil when none is priced.
@@ -198,7 +247,7 @@ func (d *valueDays) spent() *agg.USD {
 	return new(agg.USD(n))
 }
 
-func (l *outlook) capacity(r *insight.Report, a *insightAnswer) {
+func (l *outlook) capacity(r *insight.Report, look *insightLook, sections map[string]any) {
 	all := l.total()
 	r.Week(all.requests)
 	r.Volumes([]insight.Activity{{Requests: all.requests}})
@@ -207,9 +256,9 @@ func (l *outlook) capacity(r *insight.Report, a *insightAnswer) {
 		{Metric: "kv_cache_usage", Unit: "of the KV cache", Words: "the use of the KV cache is", Least: 0.1, Values: all.kv, Count: all.requests},
 	})
 	r.Day(l.hourly)
-	a.Sections["utilization"] = map[string]any{"gpu_usage": insight.Middle(all.gpu), "kv_cache_usage": insight.Middle(all.kv), "requests_a_day": insight.Middle(all.requests)}
+	sections["utilization"] = map[string]any{"gpu_usage": insight.Middle(all.gpu), "kv_cache_usage": insight.Middle(all.kv), "requests_a_day": insight.Middle(all.requests)}
 	if insight.Middle(all.gpu) == nil {
-		a.Limits = append(a.Limits, insightLimit{"gpu_usage", "no system metric tells it"})
+		look.limit("gpu_usage", "no system metric tells it")
 	}
-	a.Limits = append(a.Limits, insightLimit{"replicas", "GET /capacity/analysis recommends them"})
+	look.limit("replicas", "GET /capacity/analysis recommends them")
 }

@@ -3,6 +3,7 @@ package batch
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -46,6 +47,7 @@ type outlook struct {
 	from   time.Time
 	days   int
 	hours  int             // with data
+	behind int             // of them, those whose newer data is not counted
 	cut    map[string]bool // dimensions with more values than are kept
 	by     map[string]map[string]*valueDays
 	hourly []float64 // requests by hour of the range, for the shape of a day
@@ -91,21 +93,22 @@ func sumOf(xs []float64) (s float64) {
 	return s
 }
 
-// outlook reads whole days.
-func (s *Service) outlook(ctx context.Context, from, to time.Time, dimensions ...string) (*outlook, error) {
+// outlook reads the hours of whole days. rows counts the raw events that are read for hours that are behind; when they are too many, the
+// rest of those hours stands as it was aggregated before.
+func (s *Service) outlook(ctx context.Context, hours []event.HourState, from, to time.Time, rows *int64, dimensions ...string) (*outlook, error) {
 	l := &outlook{from: from, days: int(to.Sub(from) / (24 * time.Hour)), by: map[string]map[string]*valueDays{}, cut: map[string]bool{}}
 	l.hourly = make([]float64, 24*l.days)
 	for _, d := range dimensions {
 		l.by[d] = map[string]*valueDays{}
 	}
-	hours, err := s.deps.Hours.HourStates(ctx, from.Unix(), to.Unix())
-	if err != nil {
-		return nil, err
-	}
 	for len(hours) > 0 {
 		day, n, sum := (hours[0].Hour-from.Unix())/86400, 0, cells{}
 		for ; n < len(hours) && (hours[n].Hour-from.Unix())/86400 == day; n++ {
-			encoded, err := s.cellsOf(ctx, hours[n])
+			encoded, err := s.cellsOf(ctx, hours[n], rows)
+			if _, large := errors.AsType[*agg.Refusal](err); large {
+				l.behind++
+				encoded, _, err = s.deps.Periods.Cells(ctx, "hourly", hours[n].Hour)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -162,13 +165,23 @@ func (l *outlook) kept(dimension string, sum cells) map[string]bool {
 	return kept
 }
 
-// cellsOf are the cells of an hour as they are now.
-func (s *Service) cellsOf(ctx context.Context, h event.HourState) (map[agg.Group][]byte, error) {
+// cellsOf are the cells of an hour as they are now. What is behind its data is folded for it and not stored; rows counts the raw events
+// that a whole question reads, and when they are too many the question is refused.
+func (s *Service) cellsOf(ctx context.Context, h event.HourState, rows *int64) (map[agg.Group][]byte, error) {
 	if h.Version == h.Built {
 		encoded, _, err := s.deps.Periods.Cells(ctx, "hourly", h.Hour)
 		return encoded, err
 	}
-	f, err := s.recount(ctx, h.Hour, maxCostRows)
+	files, _, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
+	if err != nil {
+		return nil, err
+	}
+	n := rowsOf(files)
+	if *rows+n > maxCostRows {
+		return nil, tooMuch("from", "hours of this time that are not aggregated have more than %d raw events together; wait until they are, or ask for a shorter time", maxCostRows)
+	}
+	*rows += n
+	f, err := s.recount(ctx, h.Hour, 0)
 	if err != nil {
 		return nil, err
 	}

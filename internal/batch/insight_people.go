@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -18,26 +17,6 @@ import (
 
 // Who asked, how often and for how long: from the raw events, since stored hours keep few users apart.
 
-type activitySection struct {
-	Users      int      `json:"users"`
-	DailyUsers *float64 `json:"daily_users"` // median of the days with requests
-	MostUsers  int      `json:"most_users_a_day"`
-	Unnamed    uint64   `json:"requests_without_user"`
-}
-
-// cohort are the users whose first request of the time looked at came in one week.
-type cohort struct {
-	Week     string    `json:"week"` // its first day
-	Users    int       `json:"users"`
-	Retained []float64 `json:"retained"` // share that came in this week, the next, …
-}
-
-type sessionSection struct {
-	Sessions           int      `json:"sessions"`
-	RequestsPerSession *float64 `json:"requests_per_session"` // median
-	OneRequest         *float64 `json:"share_of_one_request"`
-}
-
 type heavyUser struct {
 	User     string   `json:"user_id"`
 	Requests uint64   `json:"requests"`
@@ -49,25 +28,43 @@ type heavyUser struct {
 // mostHeavy is how many users are named.
 const mostHeavy = 10
 
-// people adds activity, cohorts, sessions, heavy users and satisfaction, where the raw events are not too many to be read.
-func (s *Service) people(ctx context.Context, l *outlook, r *insight.Report, a *insightAnswer) error {
-	table, err := s.costTable(ctx, &costQuery{from: a.From, to: a.To, by: []string{"user_id", "session_id", "day"}})
+// people adds activity, cohorts, sessions, heavy users and satisfaction. What cannot be told is a limit of the answer and no refusal: the
+// findings of stored hours stand without it.
+func (s *Service) people(ctx context.Context, o *outlook, r *insight.Report, l *insightLook, sections map[string]any, rows *int64) error {
+	to := o.from.AddDate(0, 0, o.days)
+	table, err := s.costTable(ctx, &costQuery{from: o.from, to: to, by: []string{"user_id", "session_id", "day"}, rows: rows})
 	if no, ok := errors.AsType[*agg.Refusal](err); ok {
-		a.Limits = append(a.Limits, insightLimit{"activity, cohorts, sessions, heavy users, satisfaction by latency", no.Fields[0].Detail})
+		l.limit("activity, cohorts, sessions, heavy users", "%s", no.Fields[0].Detail)
+	} else if err != nil {
+		return err
+	} else {
+		s.activities(table, o, l, sections)
+	}
+	c, err := s.judged(ctx, o.from, to, rows)
+	if no, ok := errors.AsType[*agg.Refusal](err); ok {
+		l.limit("satisfaction by latency and model", "%s", no.Fields[0].Detail)
 		return nil
 	} else if err != nil {
 		return err
 	}
+	if c.left > 0 {
+		l.limit("activity, cohorts, sessions, heavy users, satisfaction", "raw events of %d of %d hours have left; these are of the rest", c.left, o.hours)
+	}
+	c.liking(r, sections)
+	return nil
+}
+
+// activities are who asked how much.
+func (s *Service) activities(table *cost.Table, o *outlook, l *insightLook, sections map[string]any) {
 	groups := table.Groups()
 	if slices.ContainsFunc(groups, func(g cost.Group) bool { return g.Key[0] == agg.Others }) {
-		a.Limits = append(a.Limits, insightLimit{"activity, cohorts, sessions, heavy users", fmt.Sprintf("there are more than %d sessions; the rest is counted together", cost.MaxGroups)})
+		l.limit("activity, cohorts, sessions, heavy users", "there are more than %d sessions; the rest is counted together", cost.MaxGroups)
 	}
-	users := usersOf(groups, a.From)
-	a.Sections["activity"] = activityOf(groups, users, l.days)
-	a.Sections["cohorts"] = cohortsOf(users, a.From, l.days)
-	a.Sections["sessions"] = sessionsOf(groups)
-	a.Sections["heavy_users"] = heavyOf(users, table.Total.Requests)
-	return s.contentment(ctx, r, a)
+	users := usersOf(groups, o.from)
+	sections["activity"] = activityOf(groups, users, o.days)
+	sections["cohorts"] = cohortsOf(users, o.from, o.days)
+	sections["sessions"] = sessionsOf(groups)
+	sections["heavy_users"] = heavyOf(users, table.Total.Requests)
 }
 
 // userDays is what one user did.
@@ -104,8 +101,8 @@ func usersOf(groups []cost.Group, from time.Time) []*userDays {
 	return out
 }
 
-func activityOf(groups []cost.Group, users []*userDays, days int) activitySection {
-	a := activitySection{Users: len(users)}
+func activityOf(groups []cost.Group, users []*userDays, days int) insight.Users {
+	a := insight.Users{Users: len(users)}
 	for i := range groups {
 		if groups[i].Key[0] == "" {
 			a.Unnamed += groups[i].Requests
@@ -126,7 +123,7 @@ func activityOf(groups []cost.Group, users []*userDays, days int) activitySectio
 	return a
 }
 
-func cohortsOf(users []*userDays, from time.Time, days int) []cohort {
+func cohortsOf(users []*userDays, from time.Time, days int) []insight.Cohort {
 	weeks := (days + 6) / 7
 	came := make([][]int, weeks) // by week of the first request: how many came in it and the weeks after
 	for _, u := range users {
@@ -147,12 +144,12 @@ func cohortsOf(users []*userDays, from time.Time, days int) []cohort {
 			}
 		}
 	}
-	out := []cohort{}
+	out := []insight.Cohort{}
 	for w, n := range came {
 		if n == nil {
 			continue
 		}
-		c := cohort{Week: from.AddDate(0, 0, 7*w).Format(time.DateOnly), Users: n[0]}
+		c := insight.Cohort{Week: from.AddDate(0, 0, 7*w).Format(time.DateOnly), Users: n[0]}
 		for _, x := range n {
 			c.Retained = append(c.Retained, float64(x)/float64(n[0]))
 		}
@@ -161,7 +158,7 @@ func cohortsOf(users []*userDays, from time.Time, days int) []cohort {
 	return out
 }
 
-func sessionsOf(groups []cost.Group) sessionSection {
+func sessionsOf(groups []cost.Group) insight.Sessions {
 	by := map[string]float64{}
 	for i := range groups {
 		if id := groups[i].Key[1]; id != "" && id != agg.Others {
@@ -174,7 +171,7 @@ func sessionsOf(groups []cost.Group) sessionSection {
 			ones++
 		}
 	}
-	return sessionSection{len(by), insight.Middle(counts), insight.Mean(ones, float64(len(by)))}
+	return insight.Sessions{Sessions: len(by), PerSession: insight.Middle(counts), OneRequest: insight.Mean(ones, float64(len(by)))}
 }
 
 func heavyOf(users []*userDays, requests uint64) []heavyUser {
@@ -191,13 +188,17 @@ var latencyBands = []struct {
 	to   int64
 }{{"below 0.5 s", 5e8}, {"0.5 to 1 s", 1e9}, {"1 to 2 s", 2e9}, {"2 to 5 s", 5e9}, {"5 to 10 s", 1e10}, {"10 s and more", 1 << 62}}
 
-// contentment adds what users think of answers, by how long they took and by model. A judgement counts with its request when both lie in
+// satisfaction is what users think of answers, by how long they took and by model. A judgement counts with its request when both lie in
 // one hour, as almost all do.
-func (s *Service) contentment(ctx context.Context, r *insight.Report, a *insightAnswer) error {
-	c, err := s.judged(ctx, a.From, a.To)
-	if err != nil {
-		return err
-	}
+type satisfaction struct {
+	ByLatency []insight.ShownScores `json:"by_latency"`
+	ByModel   []insight.ShownScores `json:"by_model"`
+	Judged    int                   `json:"judged"`
+	Matched   int                   `json:"with_their_request"`
+}
+
+// liking adds them.
+func (c *contented) liking(r *insight.Report, sections map[string]any) {
 	models := []insight.Scores{}
 	for _, m := range c.models {
 		if m.N > 0 {
@@ -206,12 +207,11 @@ func (s *Service) contentment(ctx context.Context, r *insight.Report, a *insight
 	}
 	sorting.By(models, func(a, b insight.Scores) int { return strings.Compare(a.Name, b.Name) })
 	r.Liking(c.bands, models)
-	a.Sections["satisfaction"] = map[string]any{"by_latency": insight.Shown(c.bands), "by_model": insight.Shown(models), "judged": c.judged, "with_their_request": c.matched}
-	return nil
+	sections["satisfaction"] = satisfaction{insight.Shown(c.bands), insight.Shown(models), c.judged, c.matched}
 }
 
-// judged reads what users said of the answers to requests within [from, to).
-func (s *Service) judged(ctx context.Context, from, to time.Time) (*contented, error) {
+// judged reads what users said of the answers to requests within [from, to). rows counts the raw events that the whole question reads.
+func (s *Service) judged(ctx context.Context, from, to time.Time, rows *int64) (*contented, error) {
 	hours, err := s.deps.Hours.HourStates(ctx, from.Unix(), to.Unix())
 	if err != nil {
 		return nil, err
@@ -220,13 +220,15 @@ func (s *Service) judged(ctx context.Context, from, to time.Time) (*contented, e
 	for i := range latencyBands {
 		c.bands[i].Name = latencyBands[i].name
 	}
-	rows := int64(0)
 	for _, h := range hours {
-		files, _, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
+		files, base, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
 		if err != nil {
 			return nil, err
 		}
-		if rows += rowsOf(files); rows > maxCostRows {
+		if len(base) > 0 {
+			c.left++
+		}
+		if *rows += rowsOf(files); *rows > maxCostRows {
 			return nil, tooMuch("from", "it takes more than %d raw events; ask for a shorter time", maxCostRows)
 		}
 		if err := s.folder.judgements(ctx, h.Hour, files, c); err != nil {
@@ -241,6 +243,7 @@ type contented struct {
 	bands           []insight.Scores
 	models          map[string]*judgedModel
 	judged, matched int
+	left            int // hours of which raw events have left
 }
 
 // judgedModel is what users said of the answers of one model.

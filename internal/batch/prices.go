@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -64,12 +63,9 @@ func bookmark(p *cost.Price) string {
 const putWithin = 10 * time.Second
 
 func (s *Service) putPrices(w http.ResponseWriter, r *http.Request) {
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, cost.MaxBytes))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		httpx.Problem(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d bytes are taken", cost.MaxBytes))
-		return
-	} else if err != nil {
-		httpx.Problem(w, r, http.StatusBadRequest, "the body cannot be read: "+err.Error())
+	text, bad := httpx.ReadBody(w, r, cost.MaxBytes)
+	if bad != nil {
+		bad.Answer(w, r)
 		return
 	}
 	doc, err := cost.Read(text, time.Time{})

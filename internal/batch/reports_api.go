@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path"
@@ -40,18 +39,9 @@ func (s *Service) mountReports(m *httpx.Mux, limit, cursor httpx.Option) {
 }
 
 func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReportBody))
-	if err != nil {
-		status := http.StatusBadRequest
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			status = http.StatusRequestEntityTooLarge
-		}
-		httpx.Problem(w, r, status, "the body cannot be read: "+err.Error())
-		return
-	}
-	req, wrong, errs := decodeReport(body)
-	if wrong != 0 {
-		httpx.Problem(w, r, wrong, "the report cannot be ordered: "+errs[0].Detail, errs...)
+	var req reportRequest
+	if bad := httpx.DecodeBody(w, r, maxReportBody, &req, httpx.Strict); bad != nil {
+		bad.Answer(w, r)
 		return
 	}
 	if status, detail, errs := s.reports.settle(&req, s.now()); status != 0 {

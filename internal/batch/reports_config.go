@@ -55,8 +55,10 @@ type Planning struct {
 	Metrics     []string `yaml:"analysis_metrics" env:"CAPACITY_ANALYSIS_METRICS" default:"resource_utilization,growth_trends,capacity_forecasts,scaling_recommendations" enum:"resource_utilization,growth_trends,capacity_forecasts,scaling_recommendations" doc:"parts of the analysis that are made"`
 	Models      bool     `yaml:"models_enabled" env:"CAPACITY_ANALYSIS_MODELS_ENABLED" default:"true" doc:"forecast and plan for each model, not for all together alone"`
 	Predictions bool     `yaml:"predictions_enabled" env:"CAPACITY_ANALYSIS_PREDICTIONS_ENABLED" default:"true" doc:"show forecasts of the load; plans stand on them in any case"`
+	Reporting   bool     `yaml:"reporting_enabled" env:"CAPACITY_ANALYSIS_REPORTING_ENABLED" default:"true" doc:"make the report capacity_analysis, by the task report_generation and on request; false answers 409"`
 	Alerts      bool     `yaml:"alerts_enabled" env:"CAPACITY_ANALYSIS_ALERTS_ENABLED" default:"true" doc:"warn before capacity is exhausted: in the analysis, and by the task capacity_analysis on hxp-alerts"`
 	TTFT        float64  `yaml:"ttft_p95_ms" env:"CAPACITY_ANALYSIS_TTFT_P95_MS" default:"2000" unit:"ms" doc:"the time to the first token that 95 % of the requests of a window shall meet; where it breaks is where capacity ends"`
+	TPOT        float64  `yaml:"tpot_p95_ms" env:"CAPACITY_ANALYSIS_TPOT_P95_MS" default:"200" unit:"ms" doc:"the time per output token that 95 % of the requests of a window shall meet, 200 ms being about as fast as people read; where it breaks is where decode ends; 0 = no objective"`
 	Target      float64  `yaml:"target_utilization" env:"CAPACITY_ANALYSIS_TARGET_UTILIZATION" default:"0.7" doc:"share of what machines can carry that the demand may take, above 0 and up to 1"`
 	Spare       int      `yaml:"failure_domain" env:"CAPACITY_ANALYSIS_FAILURE_DOMAIN" default:"1" doc:"machines that may be lost at a time without the rest being too few; not counted where there is one machine alone"`
 	MachineUSD  float64  `yaml:"machine_hour_usd" env:"CAPACITY_ANALYSIS_MACHINE_HOUR_USD" default:"0" doc:"price of a machine for an hour, to tell what a recommendation costs; 0 = not known"`
@@ -71,8 +73,8 @@ const (
 )
 
 func planningDefaults() Planning {
-	return Planning{Enabled: true, Metrics: []string{partUtilization, partGrowth, partForecasts, partRecommendations}, Models: true, Predictions: true, Alerts: true,
-		TTFT: 2000, Target: 0.7, Spare: 1}
+	return Planning{Enabled: true, Metrics: []string{partUtilization, partGrowth, partForecasts, partRecommendations}, Models: true, Predictions: true, Reporting: true, Alerts: true,
+		TTFT: 2000, TPOT: 200, Target: 0.7, Spare: 1}
 }
 
 func (p *Planning) validate() error {
@@ -84,6 +86,8 @@ func (p *Planning) validate() error {
 	switch {
 	case !(p.TTFT > 0 && p.TTFT <= 1e9):
 		return fmt.Errorf("capacity_analysis.ttft_p95_ms: %v is not above 0", p.TTFT)
+	case !(p.TPOT >= 0 && p.TPOT <= 1e9):
+		return fmt.Errorf("capacity_analysis.tpot_p95_ms: %v is not 0 or above", p.TPOT)
 	case !(p.Target > 0 && p.Target <= 1):
 		return fmt.Errorf("capacity_analysis.target_utilization: %v is not above 0 and up to 1", p.Target)
 	case p.Spare < 0 || p.Spare > 1000:

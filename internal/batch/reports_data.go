@@ -87,8 +87,11 @@ func (p *reporter) capacityReport(ctx context.Context, period report.Period, t *
 func (p *reporter) summary(ctx context.Context, k report.Kind, period report.Period) (*report.Summary, error) {
 	for range 3 {
 		s, err := p.look(ctx, k, period)
-		if err != nil || agree(s.Rows, s.Total) {
-			return s, err
+		if err != nil {
+			return nil, err
+		}
+		if agree(s.Rows, s.Total) {
+			return s, p.study(ctx, s)
 		}
 	}
 	return nil, errors.New("the rows change while they are read; try again when fewer events of this time arrive")

@@ -31,6 +31,16 @@ type reportOptions struct {
 	template string // "" = the one for the kind
 }
 
+// UnmarshalJSON reads a request and tells all that is wrong with it.
+func (req *reportRequest) UnmarshalJSON(body []byte) error {
+	read, status, errs := decodeReport(body)
+	if status != 0 {
+		return &httpx.Fault{Status: status, Detail: "the report cannot be ordered: " + errs[0].Detail, Errors: errs}
+	}
+	*req = read
+	return nil
+}
+
 // faults collects what is wrong with a body.
 type faults []httpx.FieldError
 
@@ -220,6 +230,8 @@ func (p *reporter) settle(req *reportRequest, now time.Time) (status int, detail
 		return http.StatusConflict, fmt.Sprintf("disabled: %s is not among report_generation.reports", req.kind), nil
 	case req.kind == report.CapacityReport && !p.s.cfg.Capacity.Enabled:
 		return http.StatusConflict, "disabled: capacity analysis is switched off; capacity_analysis.enabled switches it on", nil
+	case req.kind == report.CapacityReport && !p.s.cfg.Capacity.Reporting:
+		return http.StatusConflict, "disabled: reports of capacity are switched off; capacity_analysis.reporting_enabled switches them on", nil
 	case !slices.Contains(cfg.Formats, req.format):
 		return http.StatusConflict, fmt.Sprintf("disabled: %s is not among report_generation.formats", req.format), nil
 	}

@@ -27,7 +27,7 @@ func (s *Service) reportGeneration(ctx context.Context, r *agg.Run, progress fun
 	}
 	var t reportTotals
 	items := slices.DeleteFunc(report.Due(report.Period{Start: r.Start, End: r.End}), func(i report.Item) bool {
-		return !slices.Contains(cfg.Kinds, string(i.Kind)) || i.Kind == report.CapacityReport && !s.cfg.Capacity.Enabled
+		return !slices.Contains(cfg.Kinds, string(i.Kind)) || i.Kind == report.CapacityReport && !(s.cfg.Capacity.Enabled && s.cfg.Capacity.Reporting)
 	})
 	var errs []error
 	for n, item := range items {

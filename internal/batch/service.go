@@ -45,6 +45,9 @@ type Service struct {
 	busy    *claims // periods that are being made
 	reports *reporter
 	shelf   *forecastShelf
+	tables  *memo[*cost.Table]
+	looks   *memo[*insightLook]
+	filed   chan *cost.Document // prices of the file of the settings that are to be put
 
 	// mu guards what follows. It is never held while waiting for anything.
 	mu      sync.Mutex
@@ -92,6 +95,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 		owner:   newOwner(),
 		wake:    make(chan struct{}, 1),
 		recheck: make(chan struct{}, 1),
+		filed:   make(chan *cost.Document, 1),
 		columns: chosen(cfg.Aggregation.Metrics),
 		track:   newTracker(),
 		busy:    newClaims(),
@@ -99,6 +103,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 		paused:  map[string]bool{},
 	}
 	s.shelf = newForecastShelf()
+	s.tables, s.looks = newMemo[*cost.Table](keptLines), newMemo[*insightLook](keptLooks)
 	s.reports = newReporter(s, d.Reports, d.ReportsDir)
 	s.dags = s.catalogue()
 	s.book = newBook()
@@ -135,6 +140,7 @@ func (s *Service) Run(ctx context.Context) error {
 	s.work.Go(func() { s.schedule(work) })
 	s.work.Go(func() { s.beat(work) })
 	s.work.Go(func() { s.reports.courier.run(work) })
+	s.work.Go(func() { s.putFiles(work) })
 	s.mu.Unlock()
 	if err := s.reports.recover(ctx); err != nil {
 		s.log.Error("unfinished reports could not be taken up; POST /reports/generate makes them", "err", err)

@@ -31,6 +31,14 @@ func Objective(name string, k Knee, peak float64) Constraint {
 		Inputs: map[string]float64{"knee_per_second": k.Load, "peak_factor": peak}}
 }
 
+// Phase is the constraint of a phase of requests, which breaks at so many tokens a second and takes so many tokens of each request.
+func Phase(name string, k Knee, peak, tokens float64) Constraint {
+	c := Objective(name, k, peak)
+	c.Formula, c.Carries = "3600 × knee_tokens_per_second ÷ (peak_factor × tokens_per_request)", 3600*k.Load/(peak*tokens)
+	c.Inputs = map[string]float64{"knee_tokens_per_second": k.Load, "peak_factor": peak, "tokens_per_request": tokens}
+	return c
+}
+
 // Slots is the constraint of a queue of slots (M/M/c): so many requests an hour that no more than a share of them waits, when each takes so many
 // seconds.
 func Slots(slots int, seconds, most float64) Constraint {

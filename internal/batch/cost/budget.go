@@ -60,56 +60,107 @@ type Standing struct {
 	SpentUSD    agg.USD    `json:"spent_usd"`
 	UsedRatio   float64    `json:"used_ratio"`
 	Unpriced    uint64     `json:"unpriced_requests"` // they may cost something as well
-	State       string     `json:"state"`             // within, will_breach, may_breach, breached, or insufficient_data when nobody can tell how it goes on
-	ExpectedUSD *float64   `json:"expected_usd"`      // at the end of the month
+	State       State      `json:"state"`
+	ExpectedUSD *float64   `json:"expected_usd"` // at the end of the month, without what has no price
 	LoUSD       *float64   `json:"lo_usd"`
 	HiUSD       *float64   `json:"hi_usd"`
-	BreachOn    *time.Time `json:"breach_on"` // the day on which the budget is likely to be spent
-	Earliest    *time.Time `json:"breach_earliest"`
+	BreachOn    *time.Time `json:"breach_on"`       // the day on which the budget was spent, or is likely to be
+	Earliest    *time.Time `json:"breach_earliest"` // the day on which it may be spent already
 	Why         string     `json:"why,omitempty"`
 }
 
-// Stand tells how a budget stands. spent is what was spent before today, today what has been by now, and ahead how today and the days after
-// it go on (nil = not known); the first of them is today.
-func (b *Budget) Stand(month, today time.Time, spent, sofar int64, unpriced uint64, ahead *Ahead) Standing {
-	s := Standing{Name: b.Name, Model: b.Model, Tenant: b.Tenant, Month: month.Format("2006-01"), BudgetUSD: agg.USD(nanos(b.USD)), SpentUSD: agg.USD(spent + sofar), Unpriced: unpriced, State: "within"}
-	s.UsedRatio = s.SpentUSD.Float() / s.BudgetUSD.Float()
-	if s.SpentUSD >= s.BudgetUSD {
-		s.State = "breached"
+// State is the word for how a budget stands.
+type State string
+
+// The states.
+const (
+	Within     State = "within"
+	MayBreach  State = "may_breach"
+	WillBreach State = "will_breach"
+	Breached   State = "breached"
+	Unclear    State = "insufficient_data" // nobody can tell how it goes on
+)
+
+// Spending is what is known of a month up to a moment.
+type Spending struct {
+	Month, Today time.Time // their starts; today is the first day that is not over, and lies behind the month when that is
+	Days         []int64   // nano-USD of the days of the month before today
+	Sofar        int64     // nano-USD of today
+	Unpriced     uint64    // requests of the month without a price
+	Ahead        *Ahead    // how today and the days after it go on; nil = not known
+}
+
+// Stand tells how a budget stands.
+func (b *Budget) Stand(x *Spending) Standing {
+	s := Standing{Name: b.Name, Model: b.Model, Tenant: b.Tenant, Month: x.Month.Format("2006-01"), BudgetUSD: agg.USD(nanos(b.USD)), Unpriced: x.Unpriced, State: Within}
+	s.spend(x)
+	if x.Ahead != nil {
+		s.look(x)
+	} else if s.State != Breached {
+		s.State = Unclear
 	}
-	if ahead == nil {
-		if s.State != "breached" {
-			s.State = "insufficient_data"
+	s.doubt()
+	return s
+}
+
+// spend adds up what was spent, and finds the day on which that was the budget.
+func (s *Standing) spend(x *Spending) {
+	for i, nano := range append(x.Days[:len(x.Days):len(x.Days)], x.Sofar) {
+		s.SpentUSD += agg.USD(nano)
+		if s.SpentUSD >= s.BudgetUSD && s.BreachOn == nil {
+			s.State, s.BreachOn = Breached, new(x.Month.AddDate(0, 0, i))
 		}
-		return s
 	}
+	s.UsedRatio = s.SpentUSD.Float() / s.BudgetUSD.Float()
+}
+
+// look tells how the month is likely to end.
+func (s *Standing) look(x *Spending) {
 	path := func(days []float64) (sum float64, breach *time.Time) {
-		sum = agg.USD(spent).Float()
-		for i, x := range days {
-			if x = max(0, x); i == 0 { // today can only grow
-				x = max(x, agg.USD(sofar).Float())
+		sum = (s.SpentUSD - agg.USD(x.Sofar)).Float()
+		for i, usd := range days {
+			if usd = max(0, usd); i == 0 { // today can only grow
+				usd = max(usd, agg.USD(x.Sofar).Float())
 			}
-			if sum += x; sum >= s.BudgetUSD.Float() && breach == nil {
-				breach = new(today.AddDate(0, 0, i))
+			if sum += usd; sum >= s.BudgetUSD.Float() && breach == nil {
+				breach = new(x.Today.AddDate(0, 0, i))
 			}
 		}
 		return sum, breach
 	}
-	likely, on := path(ahead.Likely)
-	lo, _ := path(ahead.Lo)
-	hi, earliest := path(ahead.Hi)
+	likely, on := path(x.Ahead.Likely)
+	lo, _ := path(x.Ahead.Lo)
+	hi, earliest := path(x.Ahead.Hi)
 	s.ExpectedUSD, s.LoUSD, s.HiUSD = &likely, &lo, &hi
-	if s.State == "breached" {
-		return s
+	if s.State == Breached {
+		return
 	}
-	s.BreachOn, s.Earliest = on, earliest
-	switch {
+	switch s.BreachOn, s.Earliest = on, earliest; {
 	case on != nil:
-		s.State = "will_breach"
+		s.State = WillBreach
 	case earliest != nil:
-		s.State = "may_breach"
-	case unpriced > 0: // they may cost anything
-		s.State, s.Why = "insufficient_data", fmt.Sprintf("%d requests of the month have no price, so nobody knows whether the budget lasts", unpriced)
+		s.State = MayBreach
 	}
-	return s
+}
+
+// doubt says what requests without a price leave open: they may cost anything, so a budget that is kept without them may not be, and one
+// that is spent without them was spent earlier.
+func (s *Standing) doubt() {
+	if s.Unpriced == 0 {
+		return
+	}
+	requests := fmt.Sprintf("%d requests of the month have no price", s.Unpriced)
+	if s.Unpriced == 1 {
+		requests = "one request of the month has no price"
+	}
+	switch s.State {
+	case Within, Unclear:
+		s.State, s.Why = Unclear, requests+", so nobody knows whether the budget is kept"
+	case MayBreach:
+		s.Why = requests + " and what they cost comes on top: the budget may be spent earlier, and more likely"
+	case WillBreach:
+		s.Why = requests + " and what they cost comes on top: the budget may be spent earlier"
+	case Breached:
+		s.Why = requests + " and what they cost comes on top: more was spent than is told"
+	}
 }

@@ -66,7 +66,7 @@ func Read(text []byte, otherwise time.Time) (*Document, error) {
 	} else if !otherwise.IsZero() {
 		r.liteLLM(top, otherwise)
 	} else {
-		r.fault("/prices", "required", `give a list: {"prices": [{"model": …, "effective_from": …, "input_cost_per_token": …}]}`)
+		r.fault("/prices", "required", `give a list: {"prices": [{"model": …, "effective_from": …, "input_cost_per_token": …}]}; LiteLLM's list needs the time from which its prices hold`)
 	}
 	if len(r.faults) > 0 {
 		return nil, r.faults

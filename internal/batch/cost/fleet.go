@@ -132,14 +132,7 @@ func (p *Pool) Cost(hours int64, use []Use, utilization float64) *PoolCost {
 	if utilization >= 0 {
 		busy = min(1, utilization)
 	}
-	idle := cmp.Or(p.IdlePowerKW, p.PowerKW)
-	hourly := p.GPUHourUSD * float64(p.GPUs)
-	if p.CapexUSD > 0 {
-		hourly += p.CapexUSD * (1 - p.Residual) / (p.LifeYears * hoursPerYear)
-	}
-	capital := nanos(hourly)
-	power := nanos((idle + (p.PowerKW-idle)*busy) * p.PUE * p.KWhUSD)
-	host := nanos(p.HostHourUSD)
+	capital, power, host := p.hourly(busy)
 	c := &PoolCost{Name: p.Name, GPUs: p.GPUs, Hours: hours, GPUHours: hours * int64(p.GPUs), CapitalUSD: agg.USD(capital * hours), PowerUSD: agg.USD(power * hours), HostUSD: agg.USD(host * hours), Models: []ModelUnit{}}
 	c.CostUSD = c.CapitalUSD + c.PowerUSD + c.HostUSD
 	if utilization >= 0 {
@@ -148,6 +141,22 @@ func (p *Pool) Cost(hours int64, use []Use, utilization float64) *PoolCost {
 	}
 	p.share(c, use)
 	return c
+}
+
+// hourly is what an hour costs in nano-USD when the GPUs are in use to a share.
+func (p *Pool) hourly(busy float64) (capital, power, host int64) {
+	idle := cmp.Or(p.IdlePowerKW, p.PowerKW)
+	usd := p.GPUHourUSD * float64(p.GPUs)
+	if p.CapexUSD > 0 {
+		usd += p.CapexUSD * (1 - p.Residual) / (p.LifeYears * hoursPerYear)
+	}
+	return nanos(usd), nanos((idle + (p.PowerKW-idle)*busy) * p.PUE * p.KWhUSD), nanos(p.HostHourUSD)
+}
+
+// HourUSD is what the pool costs for an hour at work.
+func (p *Pool) HourUSD() float64 {
+	capital, power, host := p.hourly(1)
+	return agg.USD(capital + power + host).Float()
 }
 
 // nanos rounds dollars for an hour to nano-USD, once.

@@ -121,7 +121,7 @@ func TestBudget(t *testing.T) {
 		name          string
 		spent, sofar  int64
 		ahead         *Ahead
-		state         string
+		state         State
 		on, earliest  int // day of the month, 0 = none
 		expectedFloor float64
 	}{
@@ -129,12 +129,15 @@ func TestBudget(t *testing.T) {
 		{"may", 20 * usd, usd, &Ahead{Likely: flat(2), Lo: flat(1), Hi: flat(5)}, "may_breach", 0, 26, 62},
 		{"will", 20 * usd, usd, &Ahead{Likely: flat(5), Lo: flat(4), Hi: flat(10)}, "will_breach", 26, 18, 125},
 		{"today is dear already", 20 * usd, 70 * usd, &Ahead{Likely: flat(1), Lo: flat(1), Hi: flat(1)}, "will_breach", 21, 21, 110},
-		{"spent", 99 * usd, usd, &Ahead{Likely: flat(1), Lo: flat(1), Hi: flat(1)}, "breached", 0, 0, 120},
+		{"spent", 99 * usd, usd, &Ahead{Likely: flat(1), Lo: flat(1), Hi: flat(1)}, "breached", 11, 0, 120},
 		{"nobody can tell", 20 * usd, usd, nil, "insufficient_data", 0, 0, 0},
-		{"spent, nobody needs to", 120 * usd, usd, nil, "breached", 0, 0, 0},
+		{"spent, nobody needs to", 120 * usd, usd, nil, "breached", 10, 0, 0},
 	} {
-		s := b.Stand(month, today, tc.spent, tc.sofar, 0, tc.ahead)
-		if u := b.Stand(month, today, tc.spent, tc.sofar, 3, tc.ahead); tc.state == "within" && (u.State != "insufficient_data" || u.Why == "") || tc.state != "within" && u.State != tc.state {
+		x := Spending{Month: month, Today: today, Days: make([]int64, 10), Sofar: tc.sofar, Ahead: tc.ahead}
+		x.Days[9] = tc.spent
+		s := b.Stand(&x)
+		x.Unpriced = 3
+		if u := b.Stand(&x); !strings.Contains(u.Why, "3 requests of the month have no price") || tc.state == Within && u.State != Unclear || tc.state != Within && u.State != tc.state {
 			t.Errorf("%s, with requests without a price: %+v", tc.name, u)
 		}
 		day := func(d *time.Time) int {
@@ -146,6 +149,21 @@ func TestBudget(t *testing.T) {
 		if s.State != tc.state || day(s.BreachOn) != tc.on || day(s.Earliest) != tc.earliest || (s.ExpectedUSD == nil) != (tc.ahead == nil) || s.ExpectedUSD != nil && *s.ExpectedUSD != tc.expectedFloor {
 			t.Errorf("%s: %+v expected %v", tc.name, s, s.ExpectedUSD)
 		}
+	}
+}
+
+// A month that is over needs no forecast: it kept to its budget, or not.
+func TestBudgetOfAMonthThatIsOver(t *testing.T) {
+	month := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	x := Spending{Month: month, Today: month.AddDate(0, 1, 0), Days: make([]int64, 31), Ahead: &Ahead{}}
+	x.Days[4], x.Days[19] = 60e9, 40e9
+	b := Budget{Name: "b", USD: 100}
+	if s := b.Stand(&x); s.State != Breached || s.BreachOn.Day() != 20 || *s.ExpectedUSD != 100 || s.UsedRatio != 1 || s.Month != "2026-03" {
+		t.Errorf("%+v, expected %v", s, *s.ExpectedUSD)
+	}
+	b.USD = 101
+	if s := b.Stand(&x); s.State != Within || s.BreachOn != nil || *s.HiUSD != 100 {
+		t.Errorf("%+v, at most %v", s, *s.HiUSD)
 	}
 }
 

@@ -89,6 +89,9 @@ func (t *Table) Merge(o *Table) {
 	}
 }
 
+// Len is the number of lines.
+func (t *Table) Len() int { return len(t.groups) }
+
 // Groups lists the lines, the dearest first, then those with the most requests, then by key.
 func (t *Table) Groups() []Group {
 	out := make([]Group, 0, len(t.groups))

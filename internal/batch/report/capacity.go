@@ -6,8 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
 // Capacity is the report capacity_analysis: what GET /capacity/analysis says at the end of a period.
@@ -46,6 +50,17 @@ type analysis struct {
 		Have int    `json:"have_days"`
 		Need int    `json:"need_days"`
 	} `json:"insufficient_data"`
+	Phases []struct {
+		Model     string  `json:"model"`
+		Phase     string  `json:"phase"`
+		Objective float64 `json:"objective"`
+		Tokens    float64 `json:"tokens_per_request"`
+		Knee      *struct {
+			Load float64 `json:"load"`
+			Lo   float64 `json:"lo"`
+			Hi   float64 `json:"hi"`
+		} `json:"knee"`
+	} `json:"phases"`
 	Saturation []struct {
 		Model string `json:"model"`
 		Knee  *struct {
@@ -79,12 +94,16 @@ type forecast struct {
 }
 
 type recommendation struct {
-	Model       string   `json:"model"`
-	Resource    string   `json:"resource"`
-	Current     *float64 `json:"current"`
-	Recommended *float64 `json:"recommended"`
-	Constraint  string   `json:"binding_constraint"`
-	Formula     string   `json:"formula"`
+	Model       string             `json:"model"`
+	Resource    string             `json:"resource"`
+	Current     *float64           `json:"current"`
+	Recommended *float64           `json:"recommended"`
+	Constraint  string             `json:"binding_constraint"`
+	Formula     string             `json:"formula"`
+	Inputs      map[string]float64 `json:"inputs"`
+	Demand      float64            `json:"demand_per_hour"`
+	Carries     float64            `json:"carries_per_hour"`
+	CostBasis   string             `json:"cost_basis"`
 	Exhaustion  *struct {
 		Days float64 `json:"days"`
 		Lo   float64 `json:"lo"`
@@ -185,6 +204,7 @@ func (c *Capacity) document(a *analysis, table []byte) *document {
 	d.headline, d.terms = a.headline(d.style), capacityTerms
 	d.courses = make([][]*float64, len(d.headline))
 	a.recommended(d)
+	a.phased(d)
 	a.utilized(d)
 	a.growing(d)
 	a.forecasts(d)
@@ -203,9 +223,17 @@ func (a *analysis) lead(st *style) string {
 			first = r
 		}
 	}
+	short := (*recommendation)(nil)
+	for i := range a.Recommendations {
+		if r := &a.Recommendations[i]; short == nil && r.Current != nil && r.Recommended != nil && *r.Recommended > *r.Current {
+			short = r
+		}
+	}
 	switch {
+	case short != nil:
+		return fmt.Sprintf("The load of the next week asks for %s %s for %s; there are %s.", st.digits(*short.Recommended, 4), strings.ToLower(spoken(short.Resource)), modelName(short.Model), st.digits(*short.Current, 4))
 	case first != nil:
-		return fmt.Sprintf("%s of %s is exhausted in %s days if the load goes on as it does (%s to %s).", spoken(first.Resource), first.Model, st.digits(first.Exhaustion.Days, 2), st.digits(first.Exhaustion.Lo, 2), st.digits(first.Exhaustion.Hi, 2))
+		return fmt.Sprintf("%s of %s is exhausted in %s days if the load goes on as it does (%s to %s).", spoken(first.Resource), modelName(first.Model), st.digits(first.Exhaustion.Days, 2), st.digits(first.Exhaustion.Lo, 2), st.digits(first.Exhaustion.Hi, 2))
 	case len(a.Recommendations) > 0:
 		return "No resource is exhausted within the horizon of the forecasts."
 	case a.DataDays == 0:
@@ -253,21 +281,18 @@ func (a *analysis) recommended(d *document) {
 	st := d.style
 	var list items
 	for _, r := range a.Recommendations {
-		x := item{title: spoken(r.Resource) + ", " + r.Model, text: r.Reason, tone: Neutral}
+		x := item{title: spoken(r.Resource) + ", " + modelName(r.Model), text: r.Reason, tone: Neutral}
 		if r.Current != nil && r.Recommended != nil {
 			x.right = st.digits(*r.Current, 4) + " → " + st.digits(*r.Recommended, 4)
 			if *r.Recommended > *r.Current {
 				x.tone = Worse
 			}
 		}
-		if r.Formula != "" {
-			x.text += " Formula: " + r.Formula + "."
+		if r.CostDelta != nil && *r.CostDelta != 0 {
+			x.text += " That is " + st.money(r.CostDelta) + " a month" + map[string]string{"self_hosted": ", at what the own GPUs cost", "machine_hour_usd": ", at the price of a machine"}[r.CostBasis] + "."
 		}
-		if r.Constraint != "" {
-			x.text += " Binding: " + spoken(r.Constraint) + "."
-		}
-		if r.CostDelta != nil {
-			x.text += " Cost: " + st.money(r.CostDelta) + " a month."
+		if r.Formula != "" && r.Recommended != nil {
+			x.text += " Reckoned: " + substituted(st, r.Formula, r.Inputs) + " = " + st.digits(*r.Recommended, 4) + "."
 		}
 		list = append(list, x)
 	}
@@ -288,6 +313,40 @@ func (a *analysis) recommended(d *document) {
 	}
 	if len(knees) > 0 {
 		d.add("saturation", "Where latency breaks", "Requests a second at which the time to first token left what is good, learnt from the server's own windows.", knees)
+	}
+}
+
+var inputName = regexp.MustCompile(`[a-z][a-z0-9_]*`)
+
+// substituted writes a formula with the numbers in the places of their names.
+func substituted(st *style, formula string, inputs map[string]float64) string {
+	return inputName.ReplaceAllStringFunc(formula, func(name string) string {
+		if v, ok := inputs[name]; ok {
+			return st.digits(v, 4)
+		}
+		return name
+	})
+}
+
+// modelName is a model as people read it.
+func modelName(model string) string {
+	if model == agg.AllModels {
+		return "all models"
+	}
+	return model
+}
+
+// phased tells how many tokens a second each phase carries.
+func (a *analysis) phased(d *document) {
+	st := d.style
+	t := &table{columns: []column{{head: "Model", left: true}, {head: "Phase", width: 20, left: true}, {head: "Tokens a request", width: 30}, {head: "breaks at tokens/s", width: 32}, {head: "from", width: 24}, {head: "to", width: 24}}}
+	for _, p := range a.Phases {
+		if p.Knee != nil {
+			t.rows = append(t.rows, []cell{text(p.Model), text(p.Phase), text(st.short(math.Round(p.Tokens))), text(st.short(math.Round(p.Knee.Load))), text(st.short(math.Round(p.Knee.Lo))), text(st.short(math.Round(p.Knee.Hi)))})
+		}
+	}
+	if len(t.rows) > 0 {
+		d.add("phases", "Limits of prefill and decode", "Tokens a second at which an objective broke: of prompts for the time to the first token (prefill), of answers for the time per token (decode).", t)
 	}
 }
 
@@ -342,11 +401,7 @@ func (a *analysis) growing(d *document) {
 	st := d.style
 	t := &table{columns: []column{{head: "Model", left: true}, {head: "Measured", width: 34, left: true}, {head: "A day", width: 28}, {head: "Week before", width: 28}, {head: "Change", width: 26}}}
 	for _, g := range a.Growth[:min(len(a.Growth), mostModels)] {
-		name := g.Model
-		if name == "_all" {
-			name = "All models"
-		}
-		t.rows = append(t.rows, []cell{text(name), text(spoken(g.Metric)), text(st.short(math.Round(g.PerDay))), text(st.short(math.Round(g.PerDayBefore))), text(st.change(g.WeekOverWeek))})
+		t.rows = append(t.rows, []cell{text(modelName(g.Model)), text(spoken(g.Metric)), text(st.short(math.Round(g.PerDay))), text(st.short(math.Round(g.PerDayBefore))), text(st.change(g.WeekOverWeek))})
 	}
 	if len(t.rows) > 0 {
 		d.add("growth", "Growth", "The last seven whole days against the seven before.", t)
@@ -360,11 +415,7 @@ func (a *analysis) forecasts(d *document) {
 		if len(pictures) == 8 || len(f.Points) < 2 {
 			continue
 		}
-		name := f.Model
-		if name == "_all" {
-			name = "all models"
-		}
-		c := &chart{style: st, title: spoken(f.Metric) + ", " + name, level: "hourly", write: st.short}
+		c := &chart{style: st, title: spoken(f.Metric) + ", " + modelName(f.Model), level: "hourly", write: st.short}
 		p50, lo, hi := series{"expected", st.accent, nil}, series{"from", st.accent3, nil}, series{"to", st.accent3, nil}
 		for _, p := range f.Points[:min(len(f.Points), 24*31)] {
 			c.times = append(c.times, p.T)

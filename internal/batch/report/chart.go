@@ -177,22 +177,37 @@ func (c *chart) drawTimes(on canvas, p frame) {
 		widest = max(widest, on.width(names[i], labelSize, false))
 	}
 	every := max(1, int(math.Ceil((widest+3)/slot)))
-	if c.level == "hourly" && len(c.times) > 6 { // at 00, 06, 12, 18 rather than anywhere
-		for _, n := range []int{1, 2, 3, 4, 6, 8, 12, 24} {
-			if n >= every {
-				every = n
-				break
-			}
-		}
+	first := 0
+	if c.level == "hourly" && len(c.times) > 6 {
+		first, every = c.wholeHours(every)
 	}
 	for i := range c.times {
 		x := p.x + slot*(float64(i)+0.5)
-		if i%every != 0 || x-widest/2 < p.x-axisW || x+widest/2 > p.x+p.w+4 {
+		if i < first || (i-first)%every != 0 || x-widest/2 < p.x-axisW || x+widest/2 > p.x+p.w+4 {
 			continue
 		}
 		on.line([]point{{x, p.y + p.h}, {x, p.y + p.h + 0.9}}, c.style.muted, 0.2)
 		on.text(x, p.y+p.h+4, names[i], labelSize, false, c.style.muted, center)
 	}
+}
+
+// wholeHours moves labels to 00, 06, 12, 18 and the like rather than anywhere, and of several days to their beginnings.
+func (c *chart) wholeHours(least int) (first, every int) {
+	steps := []int{1, 2, 3, 4, 6, 8, 12, 24, 48, 96, 168}
+	if len(c.times) > 72 {
+		steps = steps[7:]
+	}
+	every = steps[len(steps)-1]
+	for _, n := range steps {
+		if n >= least {
+			every = n
+			break
+		}
+	}
+	for first < len(c.times)-1 && c.times[first].UTC().Hour()%min(every, 24) != 0 {
+		first++
+	}
+	return first, every
 }
 
 // scale chooses the end of an axis from 0 to at least v, and its steps: 1, 2 or 5 times a power of ten, about n of them.

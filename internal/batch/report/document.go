@@ -1,6 +1,9 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // document is what a report says, in order, before it takes a form: the PDF and the pages for the web and for mail are drawn from it.
 type document struct {
@@ -75,7 +78,7 @@ type (
 )
 
 // Limits of what a page shows; the CSV has all.
-const mostModels, mostPeriods, mostItems = 60, 124, 40
+const mostModels, mostUsers, mostPeriods, mostItems = 60, 20, 124, 40
 
 // text makes a cell of a text.
 func text(s string) cell { return cell{text: s} }
@@ -92,6 +95,14 @@ func blank(text string) string {
 func newDocument(k Kind, p Period, t *Template) *document {
 	st := styleOf(t)
 	return &document{kind: k, period: p, style: st, title: st.text("title", k.Title()), source: "the report in CSV"}
+}
+
+// addCharts appends a section of charts, without those that have nothing to show.
+func (d *document) addCharts(key, title, about string, all ...*chart) {
+	all = slices.DeleteFunc(all, (*chart).empty)
+	if len(all) > 0 {
+		d.add(key, title, about, charts(all))
+	}
 }
 
 // add appends a section, unless there is nothing in it.
@@ -144,3 +155,9 @@ func (d *document) render(format string) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("report: there is no format %q", format)
 }
+
+// earlierName is at the head of the second change.
+func (d *document) earlierName() string { return d.period.earlierName(d.kind.Level()) }
+
+// id is the name of what the document says, without its format.
+func (d *document) id() string { return ID(d.kind, d.period, d.style.name) }

@@ -7,6 +7,10 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
+	"github.com/hxp-enterprise/hxp/internal/batch/insight"
 )
 
 // TestLook writes documents to the folder HXP_LOOK, for eyes.
@@ -47,10 +51,18 @@ func sampleInsight(k Kind, n int) Insight {
 	for i, name := range []string{"/v1/chat/completions", "/v1/completions", "/v1/embeddings"} {
 		s.Endpoints = append(s.Endpoints, sampleRow(s.Period.Start, name, 0.7/float64(2*i+1), s.Period.hours()))
 	}
-	s.Findings = []Finding{
-		{Kind: "level_shift", Subject: map[string]string{"model": "hermes-2"}, Metric: "latency_p95_ms", At: new(day0.AddDate(0, 0, 16)), Before: new(1210.0), After: new(1936.0), Text: "The 95th percentile of latency rose from 1,210 ms to 1,936 ms on 18 June and stayed there; 4,210 requests before, 3,180 after, p < 0.001.", Evidence: json.RawMessage(`{"n_before":4210}`)},
-		{Kind: "lost_tenant", Subject: map[string]string{"tenant": "initech"}, At: new(day0.AddDate(0, 0, 20)), Before: new(312.0), After: new(0.0), Text: "No request since 23 June; before, 312 a day on 21 of 22 days."},
-		{Kind: "cheaper_model", Subject: map[string]string{"model": "mixtral-8x7b"}, Saving: new(211.4), Text: "A third of the requests are short and could go to phi-3-mini at the same score."},
+	s.Found = &Found{Days: s.Period, Limits: []Limit{{"gpu_usage", "no system metric tells it"}}, Findings: []insight.Finding{
+		{Kind: "level_shift", Subject: map[string]string{"model": "hermes-2"}, Metric: "latency_ms.p50", At: new(day0.AddDate(0, 0, 16)), Before: new(1210.0), After: new(1936.0), Text: "hermes-2: the median latency is 1.6 times what it was, since 2025-06-18: 1,210 ms before, 1,936 ms after (16 and 13 days, 4,210 and 3,180 requests).", Evidence: map[string]any{"days_before": 16}},
+		{Kind: "lost_tenant", Subject: map[string]string{"tenant": "initech"}, Metric: "requests", At: new(day0.AddDate(0, 0, 20)), Before: new(312.0), After: new(0.0), Text: "initech has made no request since 2025-06-22, 9 days in a row; before it came on 21 of 22 days with 312 requests a day, and was never away for more than 1."},
+		{Kind: "cheaper_model", Subject: map[string]string{"model": "mixtral-8x7b"}, Metric: "usd_per_million_tokens", Before: new(2.1), After: new(0.7), Saving: new(agg.USD(211_400_000_000)), Text: "Requests to mixtral-8x7b would cost 66 % less on phi-3-mini.", Risk: "low"},
+	}, People: &People{Activity: &insight.Users{Users: 812, DailyUsers: new(214.0), MostUsers: 391, Unnamed: 17}, Sessions: &insight.Sessions{Sessions: 5210, PerSession: new(3.0), OneRequest: new(0.31)},
+		Cohorts:   []insight.Cohort{{Week: "2025-06-01", Users: 410, Retained: []float64{1, 0.62, 0.55, 0.5}}, {Week: "2025-06-08", Users: 202, Retained: []float64{1, 0.4, 0.41}}, {Week: "2025-06-15", Users: 120, Retained: []float64{1, 0.5}}, {Week: "2025-06-22", Users: 80, Retained: []float64{1}}},
+		ByLatency: []insight.ShownScores{{Name: "below 0.5 s", N: 1200, Mean: new(4.5), Lo: new(4.44), Hi: new(4.56)}, {Name: "10 s and more", N: 1, Mean: new(2.0)}}, ByModel: []insight.ShownScores{{Name: "hermes-2", N: 800, Mean: new(4.2), Lo: new(4.1), Hi: new(4.3)}}}}
+	pool := cost.Pool{Name: "rack-1", Models: []string{"mixtral-8x7b", "hermes-2"}, GPUs: 8, CapexUSD: 240000, LifeYears: 4, Residual: 0.1, PowerKW: 6.5, PUE: 1.3, KWhUSD: 0.18, HostHourUSD: 1.2, OutputWeight: 4}
+	s.Own = []*cost.PoolCost{pool.Cost(int64(s.Period.hours()), []cost.Use{{Model: "mixtral-8x7b", Requests: 604800, Prompt: 248e6, Completion: 97e6}, {Model: "hermes-2", Requests: 388800, Prompt: 159e6, Completion: 62e6}}, 0.54)}
+	s.Budgets = []cost.Standing{
+		{Name: "everything", Month: "2025-06", BudgetUSD: 2000e9, SpentUSD: 1771e9, UsedRatio: 0.8855, State: cost.Within, ExpectedUSD: new(1771.0)},
+		{Name: "acme", Tenant: "acme", Month: "2025-06", BudgetUSD: 600e9, SpentUSD: 637e9, UsedRatio: 1.0617, State: cost.Breached, ExpectedUSD: new(637.0), BreachOn: new(day0.AddDate(0, 0, 26)), Unpriced: 3, Why: "3 requests of the month have no price and what they cost comes on top: more was spent than is told"},
 	}
 	return Insight{s}
 }

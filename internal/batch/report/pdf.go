@@ -139,7 +139,8 @@ func arrow(change *float64) string {
 
 // section draws a part; its heading never stands without what belongs to it.
 func (s *sheet) section(part section) {
-	need := part.blocks[0].least() + 16
+	about := wrap(s, part.about, 8.5, false, s.inner)
+	need := 19 + 4.25*float64(len(about)) + part.blocks[0].least() // the gap above, and the heading
 	if s.pages == 1 && s.d.hero != nil || s.y+need > s.bottom {
 		s.page()
 	} else if !s.atTop() {
@@ -165,7 +166,11 @@ func (s *sheet) last() {
 	for _, f := range d.coverage {
 		height += 1.2 + 4.3*float64(len(wrap(s, f[1], 8.5, false, s.inner-40)))
 	}
-	s.page()
+	if s.pages > 1 && s.y+9+height <= s.bottom {
+		s.y += 9
+	} else {
+		s.page()
+	}
 	s.heading("Data coverage", "")
 	facts(append(d.coverage[:len(d.coverage):len(d.coverage)], [2]string{"Made by", d.template() + ", report " + d.id()})).sheet(s)
 	s.y += 7

@@ -196,7 +196,7 @@ func (t *table) sheet(s *sheet) {
 
 const barH = 6.2
 
-func (b bars) least() float64 { return barH * float64(min(len(b), 6)) }
+func (b bars) least() float64 { return barH * float64(min(len(b), 12)) }
 
 func (b bars) sheet(s *sheet) {
 	st := s.style

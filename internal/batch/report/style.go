@@ -156,7 +156,7 @@ func (s *style) money(v *float64) string {
 	case a == 0:
 		return s.signed(sign, s.group("0.00"))
 	case a < 0.995:
-		return s.signed(sign, s.digits(a, 3))
+		return s.signed(sign, s.fixed(a, min(12, 2-int(math.Floor(math.Log10(a)))))) // with zeros at the end: amounts stand below each other
 	}
 	return s.signed(sign, s.fixed(a, 2))
 }

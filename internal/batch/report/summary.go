@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 )
 
 // Summary is what a *_summary report, and the numbers of the others, are made from.
@@ -30,8 +31,11 @@ type Summary struct {
 	TrendPeriod Period
 	// Incidents are the alerts that fired in the period.
 	Incidents Alerts
-	// Findings are what was found out about the period, ranked; nil = nobody here looks for them.
-	Findings []Finding
+	// Found is what was found out about the period; nil = nobody here looks for it.
+	Found *Found
+	// Own is what own GPUs cost in the period, nil = there are none; Budgets is how the budgets of the month stood at its end.
+	Own     []*cost.PoolCost
+	Budgets []cost.Standing
 	// Missing are the periods of the level that have data but no row yet.
 	Missing []time.Time
 }

@@ -24,7 +24,7 @@ type Template struct {
 	Locale       string            `yaml:"locale" default:"en-US" enum:"en-US,en-GB,de-DE,de-CH,fr-FR,es-ES,it-IT,nl-NL" doc:"How numbers and days are written."`
 	Currency     Currency          `yaml:"currency" doc:"Money in the texts; data stay in US dollars."`
 	Colors       Colors            `yaml:"colors" doc:"Colours, each as #rrggbb."`
-	Sections     []string          `yaml:"sections" enum:"trends,findings,savings,models,tenants,users,endpoints,cost,quality,incidents,capacity,growth,forecast,recommendations,saturation,lacking,periods" doc:"Sections behind page one, in this order; those of the report in their own order when empty. The last page, coverage and definitions, is always there."`
+	Sections     []string          `yaml:"sections" enum:"trends,findings,savings,models,tenants,people,users,endpoints,cost,own,budgets,quality,satisfaction,incidents,capacity,growth,forecast,recommendations,saturation,phases,lacking,periods" doc:"Sections behind page one, in this order; those of the report in their own order when empty. The last page, coverage and definitions, is always there."`
 	Texts        map[string]string `yaml:"texts" doc:"Texts in place of the built-in ones, by name: title, intro, footer, the name of a section for its heading, NAME.about for the line below it, and the key of a headline number (requests, error_rate, latency_p95_ms, user_satisfaction, cost_usd) for its label."`
 
 	name string
@@ -48,7 +48,7 @@ type Colors struct {
 }
 
 // sections are the names that a template may order.
-var sections = []string{"trends", "findings", "savings", "models", "tenants", "users", "endpoints", "cost", "quality", "incidents", "capacity", "growth", "forecast", "recommendations", "saturation", "lacking", "periods"}
+var sections = []string{"trends", "findings", "savings", "models", "tenants", "people", "users", "endpoints", "cost", "own", "budgets", "quality", "satisfaction", "incidents", "capacity", "growth", "forecast", "recommendations", "saturation", "phases", "lacking", "periods"}
 
 // headlineKeys are the keys of the five numbers.
 var headlineKeys = []string{"requests", "error_rate", "latency_p95_ms", "user_satisfaction", "cost_usd"}

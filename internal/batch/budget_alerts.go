@@ -1,0 +1,74 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
+)
+
+// budgetTales is the kind under which the alerts of budgets are remembered.
+const budgetTales = "budget_alerts"
+
+// tellBudgets puts an alert on the bus for each budget that is spent or is likely to be, and ends those of the hour before that are over. It
+// belongs to the scheduled run of the latest hour, which one instance executes. What fails is told an hour later: aggregation does not hang
+// on it.
+func (s *Service) tellBudgets(ctx context.Context, r *agg.Run) {
+	if s.deps.Alerts == nil || len(s.cfg.Costs.Budgets) == 0 || r.Trigger != agg.RunScheduled || !levels["hourly"].floor(s.now().UTC()).Equal(r.End) {
+		return
+	}
+	if err := s.tellBudgetsAt(ctx, r.End.UTC()); err != nil && ctx.Err() == nil {
+		s.log.Warn("budgets could not be looked at; the next hour does", "error", err)
+	}
+}
+
+func (s *Service) tellBudgetsAt(ctx context.Context, at time.Time) error {
+	standings, err := s.standings(ctx, s.cfg.Costs.Budgets, at)
+	if err != nil {
+		return err
+	}
+	before, err := s.firing(ctx, budgetTales)
+	if err != nil {
+		return err
+	}
+	var alerts []alert
+	for i := range standings {
+		b := &standings[i]
+		switch b.State {
+		case cost.Breached:
+			alerts = append(alerts, budgetAlert(b, at, "BudgetBreached", "critical", b.SpentUSD.Float()))
+		case cost.WillBreach:
+			alerts = append(alerts, budgetAlert(b, at, "BudgetWillBreach", "warning", *b.ExpectedUSD))
+		case cost.Unclear: // nobody can tell: what fires goes on
+			for _, a := range before.Alerts {
+				if a.Key == budgetKey(b) {
+					alerts = append(alerts, a)
+				}
+			}
+		}
+	}
+	return s.tellFiring(ctx, budgetTales, at, alerts)
+}
+
+// budgetKey names a budget of a month.
+func budgetKey(b *cost.Standing) string { return b.Name + " " + b.Month }
+
+// budgetAlert is the event of a budget whose alert begins at a moment. value is what is or will be spent, in USD.
+func budgetAlert(b *cost.Standing, at time.Time, rule, severity string, value float64) alert {
+	month, _ := time.Parse("2006-01", b.Month) // Stand wrote it
+	a := alert{ID: fmt.Sprintf("budget-%s-%s-%s-%d", rule, b.Name, b.Month, at.Unix()), Rule: rule, State: "firing", Severity: severity, Key: budgetKey(b),
+		Labels: map[string]string{"budget": b.Name, "month": b.Month, "breach_on": b.BreachOn.Format(time.DateOnly)}, StartsAt: at, Window: interval{month, month.AddDate(0, 1, 0)},
+		Value: value, Threshold: b.BudgetUSD.Float(), Top: []string{}, RequestIDs: []string{}}
+	for name, v := range map[string]string{"model": b.Model, "tenant": b.Tenant} {
+		if v != "" {
+			a.Labels[name] = v
+		}
+	}
+	if b.Unpriced > 0 { // they cost something as well, and are not in the value
+		a.Labels["unpriced_requests"] = strconv.FormatUint(b.Unpriced, 10)
+	}
+	return a
+}

@@ -1,0 +1,69 @@
+package batch
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
+)
+
+// The two phases of a request ask for different things: prefill reads the whole prompt before the first token, decode writes one token after the
+// other. So each has a limit of its own, in tokens a second, and a request takes of it by its length. Where requests get longer, fewer of them fit.
+
+// phase is where one phase of a model leaves its objective.
+type phase struct {
+	Model     string         `json:"model"`
+	Phase     string         `json:"phase"` // prefill or decode
+	Metric    string         `json:"metric"`
+	Objective float64        `json:"objective"`
+	Windows   int            `json:"windows"`            // that it is told from
+	Knee      *capacity.Knee `json:"knee"`               // tokens a second: of prompts for prefill, of answers for decode; null where nothing broke, or nothing was good
+	Tokens    float64        `json:"tokens_per_request"` // of that phase, in the last seven days
+	peak      float64
+}
+
+// phaseDays is how many days tell how long requests are now.
+const phaseDays = 7
+
+// phases tells of each model where time to first token and time per output token break, by tokens.
+func (sc *scanned) phases(cfg *Planning, hours []hourUse) []phase {
+	out := []phase{}
+	for _, model := range slices.Sorted(maps.Keys(sc.slices)) {
+		if model == "" {
+			continue
+		}
+		width := sc.width(model)
+		prompt, completion := tokensOf(hours[max(0, len(hours)-24*phaseDays):], model)
+		for _, p := range []struct {
+			name   string
+			tokens float64
+			measure
+		}{
+			{"prefill", prompt, measure{"ttft_ms.p95", func(w *sliceOf) float64 { return float64(w.prompt) }, firstTokens, cfg.TTFT}},
+			{"decode", completion, measure{"tpot_ms.p95", func(w *sliceOf) float64 { return float64(w.completion) }, func(w *sliceOf) []float64 { return w.tpot }, cfg.TPOT}},
+		} {
+			points := windows(sc.slices[model], width, p.measure)
+			if len(points) == 0 || p.tokens <= 0 || p.objective <= 0 {
+				continue
+			}
+			out = append(out, phase{Model: model, Phase: p.name, Metric: p.metric, Objective: p.objective, Windows: len(points), Knee: capacity.FindKnee(points), Tokens: p.tokens, peak: peakFactor(sc.slices[model], width)})
+		}
+	}
+	return out
+}
+
+// tokensOf is how long the requests to a model are: prompt and answer, in tokens.
+func tokensOf(hours []hourUse, model string) (prompt, completion float64) {
+	requests := 0.0
+	for _, h := range hours {
+		for i := range h.rows {
+			if r := &h.rows[i]; r.Model == model {
+				requests, prompt, completion = requests+float64(r.Requests), prompt+float64(r.PromptTokens), completion+float64(r.CompletionTokens)
+			}
+		}
+	}
+	if requests == 0 {
+		return 0, 0
+	}
+	return prompt / requests, completion / requests
+}
