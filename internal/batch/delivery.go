@@ -43,9 +43,11 @@ const (
 
 // Limits of deliveries.
 const (
-	tryLimit   = 3 * time.Minute // of one try; a claim lasts a minute longer
-	giveUp     = 72 * time.Hour  // after it was asked for
-	longestGap = time.Hour       // between two tries
+	tryLimit   = 3 * time.Minute  // of one try
+	claimFor   = 30 * time.Second // after which a claim that nobody renews is another's
+	claimEvery = claimFor / 3     // between two renewals
+	giveUp     = 72 * time.Hour   // after it was asked for
+	longestGap = time.Hour        // between two tries
 	keepSent   = 90 * 24 * time.Hour
 	newReportS = time.Minute // within which the row of a report may follow its delivery
 )
@@ -53,8 +55,8 @@ const (
 // courier takes reports to those who get them, one at a time.
 //
 // A delivery is a row in the store, found again by report and target, so that a report goes to a target once however often it is made.
-// What goes out is prepared once and kept in the folder outbox until it arrived, so that every try sends the same bytes. A process that
-// ends during a try leaves a claim that runs out; the next try then says that the one before may have arrived.
+// What goes out is prepared once and kept in the folder outbox until it arrived, so that every try sends the same bytes. A try renews its
+// claim while it lasts. A process that ends meanwhile leaves one that soon runs out; the next try then says that the one before may have arrived.
 type courier struct {
 	p     *reporter
 	store DeliveryStore
@@ -125,7 +127,7 @@ func (c *courier) claim(ctx context.Context) (agg.Delivery, error) {
 		return agg.Delivery{}, err
 	}
 	now := c.p.s.now()
-	return c.store.ClaimDelivery(ctx, home, now, now.Add(tryLimit+time.Minute))
+	return c.store.ClaimDelivery(ctx, home, now, now.Add(claimFor))
 }
 
 // next is when something is due.
@@ -154,10 +156,12 @@ func (c *courier) rest(ctx context.Context) {
 
 // try makes one try and stores what became of it.
 func (c *courier) try(ctx context.Context, d agg.Delivery) {
-	s, until := c.p.s, d.NextAt
+	s := c.p.s
 	limited, stop := context.WithTimeoutCause(ctx, tryLimit, errTimeout)
+	release := c.hold(limited, stop, d)
 	err := c.deliver(limited, &d)
 	stop()
+	until := release()
 	now := s.now()
 	var wait *notYet
 	switch {
@@ -191,6 +195,37 @@ func (c *courier) try(ctx context.Context, d agg.Delivery) {
 	if d.State == agg.DeliverySent || d.State == agg.DeliveryFailed {
 		c.clear(&d)
 	}
+}
+
+// hold renews the claim of a try until ctx ends, and ends the try when the claim is lost: somebody else tries then. release waits until it is
+// done and says until when the claim lasts.
+func (c *courier) hold(ctx context.Context, lost context.CancelFunc, d agg.Delivery) (release func() time.Time) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(claimEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			renewed := d
+			renewed.NextAt = c.p.s.now().Add(claimFor).UTC().Truncate(time.Microsecond)
+			switch err := c.store.SaveDelivery(ctx, renewed, d.NextAt); {
+			case err == nil:
+				d = renewed
+			case ctx.Err() != nil:
+				return
+			case errors.Is(err, c.p.s.deps.NotFound), !c.p.s.now().Before(d.NextAt):
+				c.p.log().Warn("the claim of a delivery is lost, and its try ends", "report", d.Report, "to", d.Target, "err", err)
+				lost()
+				return
+			}
+		}
+	}()
+	return func() time.Time { <-done; return d.NextAt }
 }
 
 // save stores what became of a try, for as long as the claim lasts: what is not stored is sent a second time.

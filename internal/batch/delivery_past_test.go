@@ -148,6 +148,45 @@ func TestASaveIsTriedAgain(t *testing.T) {
 	})
 }
 
+// slowOffice takes a mail for longer than a claim lasts.
+type slowOffice struct{ postOffice }
+
+func (o *slowOffice) send(ctx context.Context, s *deliver.Server, from, to string, message []byte) error {
+	select {
+	case <-time.After(3 * claimFor):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return o.postOffice.send(ctx, s, from, to, message)
+}
+
+// A try that lasts keeps its claim: another process with the folder does not try meanwhile.
+func TestATryKeepsItsClaim(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		office := &slowOffice{}
+		r := withMail(t, w, &office.postOffice, nil)
+		r.s.reports.courier.smtp = office.send
+		hourWithData(t, w, r)
+		r.call("POST", "/reports/generate", strings.Replace(mailTest, `"test","format":"pdf"`, `"hourly_summary","format":"csv"`, 1))
+		for range 8 { // over more than two claims
+			time.Sleep(claimFor / 3)
+			home, err := r.s.reports.courier.home.name()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, err := w.reports.ClaimDelivery(t.Context(), home, r.s.now(), r.s.now().Add(time.Hour)); err == nil {
+				t.Fatalf("somebody else could claim %s at %s", d.ID, r.s.now())
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(office.mails) == 0 {
+			t.Errorf("%d mails", len(office.mails))
+		}
+	})
+}
+
 // awayOffice takes mails, and with the first one the database goes away for longer than the claim.
 type awayOffice struct {
 	postOffice
@@ -173,7 +212,7 @@ func TestAMailThatWasNotStoredIsTheSameAgain(t *testing.T) {
 		hourWithData(t, w, r)
 		body := strings.Replace(mailTest, `"test","format":"pdf"`, `"hourly_summary","format":"csv"`, 1)
 		r.call("POST", "/reports/generate", body)
-		time.Sleep(tryLimit + 57*time.Second) // of the four minutes of a claim
+		time.Sleep(claimFor - 3*time.Second)
 		synctest.Wait()
 		kept, _ := filepath.Glob(filepath.Join(w.reportsDir, outbox, "*"))
 		if len(office.mails) != 1 || len(kept) != 1 {
