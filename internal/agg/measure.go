@@ -160,6 +160,26 @@ func (m *Measure) QuantileMS(p float64) float64 {
 	}
 }
 
+// Each calls fn with the values in rising order, in milliseconds and each within 1 % of the true one, and how many there are of each.
+func (m *Measure) Each(fn func(ms float64, n uint64)) {
+	switch {
+	case m.count == 0:
+	case m.count <= 2:
+		fn(float64(m.min)/nsPerMS, 1)
+		if m.count == 2 {
+			fn(float64(m.max)/nsPerMS, 1)
+		}
+	default:
+		if m.more.sketch.zero > 0 {
+			fn(0, m.more.sketch.zero)
+		}
+		m.more.sketch.each(func(bin int, n uint64) bool {
+			fn(binValues()[bin]/nsPerMS, n)
+			return true
+		})
+	}
+}
+
 // Rank returns ⌈p·n⌉, at least 1 and at most n, and 0 when n is 0. p counts as the nearest millionth, so that 0.95 of 20 is
 // 19 although the float64 0.95 is a little more or less than 95 hundredths.
 func Rank(p float64, n uint64) uint64 {

@@ -1,0 +1,309 @@
+package past
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+// Live tells what the panes know. Spans are in whole seconds since the epoch, half-open.
+type Live interface {
+	// About tells how finely the panes of a span can be told apart, in seconds, up to when everything has been seen, and the share of
+	// what was written that is counted.
+	About(from, to int64) (coarsest int64, watermark time.Time, completeness float64)
+	// Busiest names the values of a dimension with the most requests, at most so many; "" stands for what names none.
+	Busiest(from, to int64, filter map[string]string, by string, most int) ([]string, []httpx.FieldError)
+	// Steps merges each step: of everything that passes the filter, then of each value.
+	Steps(from, to, step int64, filter map[string]string, by string, values []string) ([][]*agg.Cell, []httpx.FieldError)
+}
+
+// Stored tells what the store has. Ok is false where there is no store.
+type Stored interface {
+	// Clean returns the hours and days in [from, to) that are stored as they are now.
+	Clean(ctx context.Context, from, to int64) (hours, days map[int64]bool, ok bool, err error)
+	// Busiest names the values of a dimension with the most requests.
+	Busiest(ctx context.Context, level, dimension string, from, to int64, most int) ([]string, error)
+	// Cells calls fn with the cells of some values of a dimension for the periods that start in [from, to).
+	Cells(ctx context.Context, level, dimension string, values []string, from, to int64, fn func(start int64, value string, c *agg.Cell)) error
+}
+
+// question is what is asked for.
+type question struct {
+	from, to, step int64 // aligned
+	filter         map[string]string
+	by             string // "" = no groups
+	most           int
+}
+
+// answer is what is known of it.
+type answer struct {
+	question
+	watermark    time.Time
+	values       []string      // of by, busiest first
+	cells        [][]*agg.Cell // of all, then of each value, by step
+	sources      []string      // by step
+	completeness []float64     // by step
+}
+
+// Service answers. Its fields do not change once it serves.
+type Service struct {
+	Live   Live
+	Stored Stored
+	Now    func() time.Time
+	Log    *slog.Logger
+	slots  chan struct{}
+}
+
+// New makes a service.
+func New(live Live, stored Stored, log *slog.Logger) *Service {
+	return &Service{Live: live, Stored: stored, Now: time.Now, Log: log, slots: make(chan struct{}, atOnce)}
+}
+
+const atOnce = 3 // questions that are answered at once
+
+// plan chooses the step, and asks the store what it has.
+func (s *Service) plan(ctx context.Context, from, to, step, points int64) (int64, stored) {
+	hours, days, ok, err := s.Stored.Clean(ctx, from-from%day, to+day)
+	if err != nil {
+		s.Log.Warn("stored hours cannot be asked for, the panes answer alone", "err", err)
+	}
+	if err != nil || !ok {
+		hours, days = nil, nil
+	}
+	have := stored{hours, days}
+	have.ended(s.Now().Unix())
+	coarsest, _, _ := s.Live.About(from, to)
+	if step == 0 {
+		step = sizeOf(to-from, points, coarsest)
+	}
+	if step%coarsest != 0 {
+		step = (step + coarsest - 1) / coarsest * coarsest
+	}
+	if step < hour && s.lost(have, from, to) {
+		step = hour
+	}
+	return step, have
+}
+
+// ended leaves out what is not over: the store has it only as it was.
+func (s stored) ended(now int64) {
+	for start := range s.hours {
+		if start+hour > now {
+			delete(s.hours, start)
+		}
+	}
+	for start := range s.days {
+		if start+day > now {
+			delete(s.days, start)
+		}
+	}
+}
+
+// lost tells whether an hour of the span is stored that the panes no longer have, so that nothing finer than an hour is known.
+func (s *Service) lost(have stored, from, to int64) bool {
+	for start := range have.hours {
+		if start >= to || start+hour <= from {
+			continue
+		}
+		if cells, bad := s.Live.Steps(start, start+hour, hour, nil, "", nil); len(bad) == 0 && cells[0][0].Events == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// answer fills in the cells.
+func (s *Service) answer(ctx context.Context, q question, have stored) (*answer, []httpx.FieldError, error) {
+	a := &answer{question: q}
+	dimension, storable := q.dimension()
+	if !storable {
+		have = stored{}
+	}
+	if q.by != "" {
+		names, bad := s.Live.Busiest(q.from, q.to, q.filter, q.by, q.most)
+		if len(bad) > 0 {
+			return nil, bad, nil
+		}
+		a.values = names
+		if len(have.hours) > 0 && q.step%hour == 0 {
+			more, err := s.Stored.Busiest(ctx, "hourly", q.by, q.from, q.to, q.most)
+			if err != nil {
+				return nil, nil, err
+			}
+			a.values = slices.DeleteFunc(a.values, func(v string) bool { return v == "" }) // the store does not keep it apart
+			for _, v := range more {
+				if !slices.Contains(a.values, v) {
+					a.values = append(a.values, v)
+				}
+			}
+		}
+	}
+	if bad, err := s.gather(ctx, a, have); len(bad) > 0 || err != nil {
+		return nil, bad, err
+	}
+	if err := s.addStored(ctx, a, have, dimension); err != nil {
+		return nil, nil, err
+	}
+	a.rank()
+	return a, nil, nil
+}
+
+// dimension is the one that stored cells are asked by, and whether they can answer at all: they are told apart by one dimension alone.
+func (q *question) dimension() (string, bool) {
+	names := map[string]bool{}
+	for name := range q.filter {
+		names[name] = true
+	}
+	if q.by != "" {
+		names[q.by] = true
+	}
+	switch len(names) {
+	case 0:
+		return agg.ByModel, true
+	case 1:
+		for name := range names {
+			return name, slices.Contains(agg.Dimensions, name)
+		}
+	}
+	return "", false
+}
+
+// gather merges what comes from panes, and says of each step where it comes from and how complete it is.
+func (s *Service) gather(ctx context.Context, a *answer, have stored) ([]httpx.FieldError, error) {
+	_, watermark, completeness := s.Live.About(a.from, a.to)
+	a.watermark = watermark
+	mark := math.Inf(-1)
+	if !watermark.IsZero() {
+		mark = float64(watermark.UnixMicro()) / 1e6
+	}
+	a.empty()
+	for k := range a.sources {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		parts := have.parts(a.from+int64(k)*a.step, a.step)
+		blank, known := map[part]bool{}, 0.0 // seconds of the step
+		for _, p := range parts {
+			if p.source != FromPanes {
+				known += float64(p.to - p.from)
+				continue
+			}
+			cells, bad := s.Live.Steps(p.from, p.to, p.to-p.from, a.filter, a.by, a.values)
+			if len(bad) > 0 {
+				return bad, nil
+			}
+			for i := range cells {
+				a.cells[i][k].Merge(cells[i][0])
+			}
+			blank[p] = cells[0][0].Events == 0
+			known += complete(p.from, p.to, mark, completeness) * float64(p.to-p.from)
+		}
+		a.completeness[k] = known / float64(a.step)
+		a.sources[k] = sourceOf(parts, func(p part) bool { return blank[p] })
+	}
+	return nil, nil
+}
+
+// empty makes room for the cells.
+func (a *answer) empty() {
+	n := int((a.to - a.from) / a.step)
+	a.cells = make([][]*agg.Cell, 1+len(a.values))
+	for i := range a.cells {
+		a.cells[i] = make([]*agg.Cell, n)
+		for k := range a.cells[i] {
+			a.cells[i][k] = &agg.Cell{}
+		}
+	}
+	a.sources, a.completeness = make([]string, n), make([]float64, n)
+}
+
+// addStored merges the stored hours and days, which are read in one pass each.
+func (s *Service) addStored(ctx context.Context, a *answer, have stored, dimension string) error {
+	wanted := map[string]map[int64]bool{} // starts, by level
+	for at := a.from; at < a.to; at += a.step {
+		for _, p := range have.parts(at, a.step) {
+			if p.source != FromPanes {
+				if wanted[p.source] == nil {
+					wanted[p.source] = map[int64]bool{}
+				}
+				wanted[p.source][p.from] = true
+			}
+		}
+	}
+	for level, starts := range wanted {
+		for dim, places := range a.places(dimension) {
+			err := s.Stored.Cells(ctx, level, dim, keys(places), a.from, a.to, func(start int64, value string, c *agg.Cell) {
+				if starts[start] {
+					for _, i := range places[value] {
+						a.cells[i][(start-a.from)/a.step].Merge(c)
+					}
+				}
+			})
+			if err != nil {
+				return fmt.Errorf("stored cells: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// places says, by dimension and value, which rows of the cells a stored cell belongs to. The total of everything is kept beside the models.
+func (a *answer) places(dimension string) map[string]map[string][]int {
+	out := map[string]map[string][]int{}
+	add := func(dim, value string, i int) {
+		if out[dim] == nil {
+			out[dim] = map[string][]int{}
+		}
+		out[dim][value] = append(out[dim][value], i)
+	}
+	if v, filtered := a.filter[dimension]; filtered {
+		add(dimension, v, 0)
+	} else {
+		add(agg.ByModel, agg.AllModels, 0)
+	}
+	for i, v := range a.values {
+		add(dimension, v, i+1)
+	}
+	return out
+}
+
+// rank puts the values with the most requests first and leaves out those that are too many.
+func (a *answer) rank() {
+	type line struct {
+		value    string
+		cells    []*agg.Cell
+		requests uint64
+	}
+	var lines []line
+	for i, v := range a.values {
+		l := line{value: v, cells: a.cells[i+1]}
+		for _, c := range l.cells {
+			l.requests += c.Requests
+		}
+		lines = append(lines, l)
+	}
+	slices.SortFunc(lines, func(x, y line) int {
+		return cmp.Or(cmp.Compare(y.requests, x.requests), cmp.Compare(x.value, y.value))
+	})
+	lines = lines[:min(len(lines), a.most)]
+	a.values, a.cells = a.values[:0], a.cells[:1]
+	for _, l := range lines {
+		a.values, a.cells = append(a.values, l.value), append(a.cells, l.cells)
+	}
+}
+
+func keys(m map[string][]int) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}

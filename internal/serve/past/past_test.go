@@ -1,0 +1,308 @@
+package past
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// noon is a whole day, and now 26.5 hours later.
+var noon = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+
+func seconds(h float64) int64 { return noon.Unix() + int64(h*3600) }
+
+// cell counts n requests of a model that took so many milliseconds.
+func cell(model string, n int, ms int64) *agg.Cell {
+	c := &agg.Cell{}
+	for range n {
+		var e event.Event
+		e.Kind = event.LLMRequest
+		e.SetText(event.Model, model)
+		e.SetBool(event.Success, true)
+		e.SetInt(event.DurationMS, ms*1e6)
+		c.Add(&e, false)
+	}
+	return c
+}
+
+// panes holds cells by second and model.
+type panes struct {
+	at       map[int64]map[string]*agg.Cell
+	coarsest int64
+}
+
+func (p panes) About(int64, int64) (int64, time.Time, float64) {
+	return max(p.coarsest, 1), noon.Add(26*time.Hour + 15*time.Minute), 1
+}
+
+func (p panes) Busiest(from, to int64, filter map[string]string, by string, most int) ([]string, []httpx.FieldError) {
+	if by != "model" {
+		return nil, []httpx.FieldError{{Pointer: "?group_by", Detail: by + " is not kept apart"}}
+	}
+	var names []string
+	for at, models := range p.at {
+		for name := range models {
+			if at >= from && at < to && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names[:min(most, len(names))], nil
+}
+
+func (p panes) Steps(from, to, step int64, filter map[string]string, by string, values []string) ([][]*agg.Cell, []httpx.FieldError) {
+	out := make([][]*agg.Cell, 1+len(values))
+	for start := from; start < to; start += step {
+		sums := make([]*agg.Cell, len(out))
+		for i := range sums {
+			sums[i] = &agg.Cell{}
+		}
+		for at, models := range p.at {
+			for name, c := range models {
+				if at < start || at >= start+step || filter["model"] != "" && filter["model"] != name {
+					continue
+				}
+				sums[0].Merge(c)
+				if i := slices.Index(values, name); i >= 0 {
+					sums[i+1].Merge(c)
+				}
+			}
+		}
+		for i := range out {
+			out[i] = append(out[i], sums[i])
+		}
+	}
+	return out, nil
+}
+
+// hours holds cells by level, start and model.
+type hours struct {
+	cells map[string]map[int64]map[string]*agg.Cell
+	err   error
+}
+
+func (h hours) Clean(context.Context, int64, int64) (hs, days map[int64]bool, ok bool, err error) {
+	hs, days = map[int64]bool{}, map[int64]bool{}
+	for at := range h.cells[FromHours] {
+		hs[at] = true
+	}
+	for at := range h.cells[FromDays] {
+		days[at] = true
+	}
+	return hs, days, true, h.err
+}
+
+func (h hours) Busiest(context.Context, string, string, int64, int64, int) ([]string, error) {
+	return []string{"b"}, nil
+}
+
+func (h hours) Cells(_ context.Context, level, dimension string, values []string, from, to int64, fn func(int64, string, *agg.Cell)) error {
+	if dimension != agg.ByModel {
+		return errors.New("asked for " + dimension)
+	}
+	for at, models := range h.cells[level] {
+		for name, c := range models {
+			if at >= from && at < to && slices.Contains(values, name) {
+				fn(at, name, c)
+			}
+		}
+	}
+	return nil
+}
+
+func service(live Live, stored Stored) *Service {
+	s := New(live, stored, slog.New(slog.DiscardHandler))
+	s.Now = func() time.Time { return noon.Add(26*time.Hour + 30*time.Minute) }
+	return s
+}
+
+func get(t *testing.T, s *Service, query string) (shown, *httptest.ResponseRecorder) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest("GET", "/range?"+query, nil))
+	var v shown
+	if w.Code == http.StatusOK {
+		if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v, w
+}
+
+func numbers(l line) []float64 {
+	out := make([]float64, len(l.Values))
+	for i, v := range l.Values {
+		if out[i] = -1; v != nil {
+			out[i] = *v
+		}
+	}
+	return out
+}
+
+// world: hour 0 is stored and gone from the panes, hour 1 is in both and the store knows more, hour 26 runs.
+func world() (panes, hours) {
+	live := panes{at: map[int64]map[string]*agg.Cell{
+		seconds(1.5): {"a": cell("a", 2, 100)}, seconds(3): {"c": cell("c", 4, 100)}, seconds(26): {"a": cell("a", 5, 200), "c": cell("c", 1, 100)},
+	}}
+	all := cell("a", 3, 100)
+	all.Merge(cell("b", 7, 50))
+	return live, hours{cells: map[string]map[int64]map[string]*agg.Cell{
+		FromHours: {seconds(0): {agg.AllModels: cell("b", 7, 50), "b": cell("b", 7, 50)}, seconds(1): {agg.AllModels: cell("a", 3, 100), "a": cell("a", 3, 100)}, seconds(26): {agg.AllModels: cell("a", 1, 1)}},
+		FromDays:  {},
+	}}
+}
+
+const span = "from=2026-03-01T00:00:00Z&to=2026-03-02T02:30:00Z&"
+
+// TestSeams: what is stored, what is not and what runs make one series, and the running hour is never taken from the store.
+func TestSeams(t *testing.T) {
+	live, stored := world()
+	v, w := get(t, service(live, stored), span+"step=3600&metric=requests,latency_ms.p95,latency_ms.p99.9&group_by=model&group_metric=requests")
+	if w.Code != 200 || v.Step != 3600 || v.From != seconds(0) || v.To != seconds(27) {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	want := make([]float64, 27)
+	want[0], want[1], want[3], want[26] = 7, 3, 4, 6
+	if got := numbers(v.Series[0]); !slices.Equal(got, want) {
+		t.Errorf("requests: %v, not %v", got, want)
+	}
+	if p95 := numbers(v.Series[1]); p95[0] < 49.5 || p95[0] > 50.5 || p95[2] != -1 {
+		t.Errorf("p95: %v", p95)
+	}
+	if most := numbers(v.Series[2]); most[26] < 198 || most[26] > 202 || most[2] != -1 {
+		t.Errorf("p99.9: %v", most)
+	}
+	sums := map[string]float64{}
+	for _, l := range v.Series[3:] {
+		for _, n := range numbers(l) {
+			sums[*l.Key["model"]] += n
+		}
+	}
+	if sums["a"] != 8 || sums["b"] != 7 || sums["c"] != 5 || *v.Series[3].Key["model"] != "a" {
+		t.Errorf("models: %v, first %v", sums, *v.Series[3].Key["model"])
+	}
+	if got := v.Sources; len(got) != 2 || got[0] != (run{seconds(0), seconds(2), FromHours}) || got[1] != (run{seconds(2), seconds(27), FromPanes}) {
+		t.Errorf("sources: %v", got)
+	}
+	if c := v.Completeness; c[0] != 1 || c[25] != 1 || c[26] != 0.25 {
+		t.Errorf("completeness: %v", c)
+	}
+}
+
+// TestFilters: stored cells are told apart by one dimension alone; with more the panes answer by themselves.
+func TestFilters(t *testing.T) {
+	live, stored := world()
+	s := service(live, stored)
+	v, _ := get(t, s, span+"step=10800&metric=requests&model=b")
+	if got := numbers(v.Series[0]); got[0] != 7 || got[8] != 0 {
+		t.Errorf("model b: %v", got)
+	}
+	if v, _ = get(t, s, span+"step=10800&metric=requests&model=a&tenant=t"); v.Sources[0].Source != FromPanes {
+		t.Errorf("two dimensions: %v", v.Sources)
+	}
+}
+
+// TestLost: a span of which the panes have lost an hour is answered by hours, unless all of it is there.
+func TestLost(t *testing.T) {
+	live, stored := world()
+	s := service(live, stored)
+	if v, _ := get(t, s, "from=2026-03-01T00:00:00Z&to=2026-03-01T01:00:00Z&metric=requests&points=100"); v.Step != 3600 || numbers(v.Series[0])[0] != 7 {
+		t.Errorf("a lost hour: step %d, %v", v.Step, v.Series)
+	}
+	if v, _ := get(t, s, "from=2026-03-01T03:00:00Z&to=2026-03-01T04:00:00Z&metric=requests&points=100"); v.Step != 60 {
+		t.Errorf("an hour that is there: step %d", v.Step)
+	}
+	live.coarsest = 3600
+	if v, _ := get(t, service(live, stored), "from=2026-03-01T03:10:00Z&to=2026-03-01T04:00:00Z&metric=requests&step=60"); v.Step != 3600 || v.From != seconds(3) {
+		t.Errorf("coarse panes: step %d from %d", v.Step, v.From)
+	}
+}
+
+// TestStoreAway: without a store, or with one that does not answer, the panes answer alone.
+func TestStoreAway(t *testing.T) {
+	live, stored := world()
+	stored.err = errors.New("away")
+	v, w := get(t, service(live, stored), span+"step=3600&metric=requests")
+	if w.Code != 200 || numbers(v.Series[0])[1] != 2 || v.Sources[0].Source != FromPanes {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestBins: every successful request lies in exactly one bin, whose edges hold its duration.
+func TestBins(t *testing.T) {
+	live := panes{at: map[int64]map[string]*agg.Cell{seconds(1): {"a": cell("a", 2, 100)}, seconds(2): {"a": cell("a", 500, 1000)}}}
+	v, _ := get(t, service(live, hours{}), "from=2026-03-01T01:00:00Z&to=2026-03-01T03:00:00Z&step=3600&bins=latency_ms")
+	if v.Bins == nil || len(v.Bins.Counts) != 2 {
+		t.Fatalf("%+v", v.Bins)
+	}
+	for k, want := range []struct {
+		n  uint64
+		ms float64
+	}{{2, 100}, {500, 1000}} {
+		var n uint64
+		for i, c := range v.Bins.Counts[k] {
+			if n += c; c > 0 && (v.Bins.Edges[i] > want.ms*1.01 || v.Bins.Edges[i+1] < want.ms*0.99) {
+				t.Errorf("step %d: %d in [%v, %v)", k, c, v.Bins.Edges[i], v.Bins.Edges[i+1])
+			}
+		}
+		if n != want.n {
+			t.Errorf("step %d: %d in bins, not %d", k, n, want.n)
+		}
+	}
+	if v, _ = get(t, service(panes{}, hours{}), "from=2026-03-01T01:00:00Z&to=2026-03-01T03:00:00Z&step=3600&bins=ttft_ms"); len(v.Bins.Edges) != 0 || len(v.Bins.Counts) != 2 {
+		t.Errorf("nothing: %+v", v.Bins)
+	}
+}
+
+// TestRefusals: what is wrong is said with its parameter.
+func TestRefusals(t *testing.T) {
+	for query, pointer := range map[string]string{
+		"metric=nope": "?metric", "from=yesterday": "?from", "from=2026-03-01T00:00:00Z&to=2026-03-01T00:00:00Z": "?to", "from=2020-03-01T00:00:00Z&to=2026-03-01T00:00:00Z": "?from",
+		"step=0": "?step", "points=5": "?points", "group_by=colour": "?group_by", "bins=metres": "?bins", "limit=1000": "?limit", "step=1&from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z": "?step", "group_by=tenant": "?group_by",
+	} {
+		_, w := get(t, service(panes{}, hours{}), query)
+		var p httpx.ProblemBody
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != http.StatusUnprocessableEntity || len(p.Errors) == 0 || p.Errors[0].Pointer != pointer {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+	}
+}
+
+// FuzzParse: no query makes more than the bounds allow.
+func FuzzParse(f *testing.F) {
+	f.Add(span + "step=60&metric=requests,errors&group_by=model&limit=3&bins=latency_ms&model=m")
+	f.Add("from=1970-01-01T00:00:00Z&to=9999-12-31T00:00:00Z&points=10")
+	f.Fuzz(func(t *testing.T, query string) {
+		v, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		q := parse(v, noon)
+		if len(q.bad) > 0 {
+			return
+		}
+		if q.to <= q.from || q.to-q.from > longest || q.step > 0 && (q.to-q.from)/q.step > mostPoints || len(q.metrics) > mostMetrics || q.most > mostGroups {
+			t.Errorf("%q is taken as %+v", query, q.question)
+		}
+		step := max(q.step, sizeOf(q.to-q.from, q.points, 1))
+		if from, to := align(q.from, q.to, step); from > q.from || to < q.to || (to-from)/step > mostPoints+2 {
+			t.Errorf("%q: %d steps of %d", query, (to-from)/step, step)
+		}
+	})
+}
