@@ -28,6 +28,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/serve/dashboard"
 	"github.com/hxp-enterprise/hxp/internal/serve/live"
+	"github.com/hxp-enterprise/hxp/internal/serve/past"
 	"github.com/hxp-enterprise/hxp/internal/store"
 	"github.com/hxp-enterprise/hxp/internal/stream"
 	"github.com/hxp-enterprise/hxp/internal/stream/alerts"
@@ -209,7 +210,9 @@ func (s *system) buildStore(ctx context.Context) (run.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.store = st
+	s.mu.Lock()
+	s.store = st // a board may be asked before it is there
+	s.mu.Unlock()
 	return held{st.Close}, nil
 }
 
@@ -390,8 +393,9 @@ func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
 }
 
 func (s *system) buildBoard(name string) (run.Service, error) {
-	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs,
-		Services: map[string]http.Handler{KafkaAPI: s.passTo(KafkaAPI), BatchProcessingAPI: s.passTo(BatchProcessingAPI)}, Log: s.log.With("service", name)})
+	log := s.log.With("service", name)
+	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Range: past.New(livePanes{s.stream}, storedHours{s}, log),
+		Services: map[string]http.Handler{KafkaAPI: s.passTo(KafkaAPI), EventProcessingAPI: s.passTo(EventProcessingAPI), BatchProcessingAPI: s.passTo(BatchProcessingAPI)}, Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -21,19 +21,21 @@ const perHour = (stats, s) => (typeof stats.cost_usd === "number" ? stats.cost_u
 export class Cards {
   constructor(node) {
     this.items = cards.map((card) => {
-      const value = figure(), change = el("span", { class: "change" }), line = spark(160, 34, { area: true, className: "spark card-spark" });
+      const note = el("span", { class: "note" }, card.note), value = figure(), change = el("span", { class: "change" }), line = spark(160, 34, { area: true, className: "spark card-spark" });
       const box = el("article", { class: "card" },
-        el("h2", {}, card.name), el("p", { class: "card-value" }, value), el("p", { class: "card-foot" }, el("span", { class: "note" }, card.note), change), line);
+        el("h2", {}, card.name), el("p", { class: "card-value" }, value), el("p", { class: "card-foot" }, note, change), line);
       node.append(box);
-      return { card, box, value, change, line };
+      return { card, box, value, change, line, note };
     });
   }
 
+  // state is the live one, or one of a whole range (whole), which is told against the range before.
   show(state, history, range) {
     const from = history.times.findIndex((t) => t >= range.from);
     const before = history.times.at(-1) + history.step - 2 * state.recent.seconds; // the minute before must be a whole one
-    const comparable = history.begins <= before;
-    for (const { card, box, value, change, line } of this.items) {
+    const comparable = state.whole ? state.recent.previous.requests > 0 : history.begins <= before;
+    for (const { card, box, value, change, line, note } of this.items) {
+      setText(note, state.whole && card.note === "last minute" ? "this range" : card.note);
       const v = card.now(state) ?? null;
       value.show(card.format(v));
       box.dataset.alarm = v === null ? "" : card.alarm?.(v) ?? "";
@@ -52,7 +54,7 @@ export class Cards {
     const size = Math.abs(by), small = card.points ? size < 0.05 : size < 1;
     const unit = card.points ? "\u2009pt" : "\u2009%";
     setText(node, small ? "steady" : `${by > 0 ? "▲" : "▼"} ${size >= 9.95 ? Math.round(size) : size.toFixed(1)}${unit}`);
-    node.title = "against the minute before";
+    node.title = state.whole ? "against the same length before" : "against the minute before";
     const enough = Math.min(state.recent.overall.requests, state.recent.previous.requests) >= 50; // fewer say little
     const notable = enough && (card.points ? size >= 0.5 : size >= 10);
     if (card.better && notable) node.classList.add((by < 0) === (card.better === "down") ? "good" : "worse");

@@ -1,23 +1,34 @@
-// A card with a chart: title, unit, lines with a legend that tells the value under the crosshair, or the newest one.
-import uPlot from "./vendor/uplot/uPlot.esm.js";
+// A card with a chart: title, unit, lines with a legend that tells the value under the crosshair, or the newest one. The charts of a board
+// share the crosshair, the tooltip, the brush and the flags.
+import uPlot from "./vendor/uplot/uPlot.js";
 import { el, setText } from "./dom.js";
-import { clock, minute, text, tick } from "./format.js";
+import { between, clock, day, isUTC, minute, text, tick } from "./format.js";
 import { css, mix } from "./palette.js";
+import { hideTip, showTip } from "./tooltip.js";
 
 const sync = uPlot.sync("hxp");
 const GAP = 45; // seconds without a value over which a line is still drawn through
+const HATCH = 7; // px between the strokes over what is not complete
 
-// The axis of a range of minutes, in local time.
+// What all charts of a page share: the flags on them, and who hears of a brush.
+export const shared = { flags: [], brushed: null };
+
+// The axis of time, of any length: uPlot finds the splits, the words are those of the whole page.
+const HOUR = 3600, DAY = 86_400;
 const live = {
-  incrs: [5, 15, 30, 60, 120, 300],
-  values: (u, splits) => splits.map((t) => (u.valToPos(t, "x") > u.bbox.width / devicePixelRatio - 20 ? "" : t % 60 ? clock(t) : minute(t))), // none that the edge would cut
-  at: (t, step) => `${clock(t)} – ${clock(t + step)}`,
+  incrs: [5, 15, 30, 60, 120, 300, 600, 900, 1800, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 60 * DAY, 91 * DAY],
+  values(u, splits, axis, space, step) {
+    const edge = u.bbox.width / devicePixelRatio - 20, long = u.scales.x.max - u.scales.x.min > 1.2 * DAY;
+    return splits.map((t) => (u.valToPos(t, "x") > edge ? "" : step >= DAY || long && minute(t) === "00:00" ? day(t) : step % 60 && t % 60 ? clock(t) : minute(t)));
+  },
+  at: (t, step) => between(t, t + step, step),
 };
+const zoned = (t) => (isUTC() ? uPlot.tzDate(new Date(t * 1000), "Etc/UTC") : new Date(t * 1000));
 
 export class Chart {
   // spec: {title, unit, format, axis?, steps?, lines(history, off) → [{name, color, values, shown?, area?, stacked?, bars?, band?, dash?, width?}], zero?,
-  // top?, wide?, needsSome?, gap?, x?, empty}. shown are the values to tell where others are drawn; band is {lo, hi}, between which a line lies;
-  // needsSome: a row of zeros counts as empty; x: the axis of time, {incrs | splits, values, at}.
+  // top?, wide?, needsSome?, gap?, x?, draw?, tip?, empty}. shown are the values to tell where others are drawn; band is {lo, hi}, between which a
+  // line lies; needsSome: a row of zeros counts as empty; x: the axis of time, {incrs | splits, values, at}; draw(u, chart) paints behind the lines.
   constructor(spec) {
     this.spec = spec;
     this.off = new Set(); // names of the lines that are switched off
@@ -27,21 +38,24 @@ export class Chart {
     this.legend = el("div", { class: "legend" });
     this.canvas = el("div", { class: "canvas" });
     this.empty = el("p", { class: "empty", hidden: true }, spec.empty);
-    this.box = el("div", { class: "plot", tabindex: "0", role: "img", "aria-label": spec.title, onkeydown: (e) => this.#key(e) }, this.canvas, this.empty);
-    this.node = el("section", { class: `panel chart${spec.wide ? " wide" : ""}` },
-      el("header", { class: "panel-head" }, el("h2", {}, spec.title), el("span", { class: "unit" }, spec.unit), this.at),
-      this.box, this.legend);
+    this.box = el("div", { class: "plot", tabindex: "0", role: "img", "aria-label": spec.title, onkeydown: (e) => this.#key(e), onmouseleave: hideTip }, this.canvas, this.empty);
+    this.head = el("header", { class: "panel-head" }, el("h2", {}, spec.title), el("span", { class: "unit" }, spec.unit), this.at);
+    this.node = el("section", { class: `panel chart${spec.wide ? " wide" : ""}`, "aria-label": spec.title }, this.head, this.box, this.legend);
     new ResizeObserver(() => this.#resize()).observe(this.box);
-    addEventListener("themechange", () => { this.#drop(); if (this.history) this.show(this.history, this.range); });
+    const again = () => { this.#drop(); if (this.history) this.show(this.history, this.range, this.earlier); };
+    addEventListener("themechange", again);
+    addEventListener("zonechange", again);
   }
 
-  // Draws the history between range.from and range.to, unix seconds.
-  show(history, range) {
-    Object.assign(this, { history, range });
-    const lines = this.spec.lines(history, this.off);
+  get x() { return this.spec.x ?? live; }
+
+  // Draws the history between range.from and range.to, unix seconds. earlier is what it is compared with, {history, offset in seconds}.
+  show(history, range, earlier = null) {
+    Object.assign(this, { history, range, earlier });
+    const lines = this.spec.lines(history, this.off).concat(this.#before());
     const same = this.plot && lines.length === this.lines.length && lines.every((l, i) => l.name === this.lines[i].name && l.color === this.lines[i].color && !l.band === !this.lines[i].band);
     this.lines = lines;
-    const any = lines.some((l) => (l.shown ?? l.values).some((v, i) => v !== null && (v !== 0 || !this.spec.needsSome) && history.times[i] >= range.from));
+    const any = this.spec.filled?.(history) ?? lines.some((l) => (l.shown ?? l.values).some((v, i) => v !== null && (v !== 0 || !this.spec.needsSome) && history.times[i] >= range.from - history.step));
     this.empty.hidden = any;
     setText(this.empty, this.spec.empty);
     this.box.classList.toggle("is-empty", !any);
@@ -57,6 +71,16 @@ export class Chart {
     this.plot?.setScale("x", { min: range.from, max: range.to });
   }
 
+  // The lines of the time before, drawn under those of now at the same place.
+  #before() {
+    if (!this.earlier) return [];
+    const { history, offset } = this.earlier, place = new Map(history.times.map((t, i) => [Math.round((t + offset) / this.history.step), i]));
+    return this.spec.lines(history, this.off).filter((l) => !l.bars).map((l) => ({
+      name: `${l.name}, before`, color: l.color, values: this.history.times.map((t) => l.values[place.get(Math.round(t / this.history.step))] ?? null),
+      shown: l.shown && this.history.times.map((t) => l.shown[place.get(Math.round(t / this.history.step))] ?? null), format: l.format, dash: [2, 3], width: 1, before: true,
+    }));
+  }
+
   // What is drawn: the lines, and behind them the edges of their bands.
   #columns() {
     return [this.history.times, ...this.lines.map((l) => l.values), ...this.lines.flatMap((l) => (l.band ? [l.band.hi, l.band.lo] : []))];
@@ -70,20 +94,20 @@ export class Chart {
   #build() {
     const { width, height } = this.#size();
     if (!width || !this.lines.length) return;
-    const { format, axis = format, steps, zero = true, top, gap = GAP, x = live } = this.spec, banded = this.lines.filter((l) => l.band);
+    const { format, axis = format, steps, zero = true, top, gap = GAP, log } = this.spec, x = this.x, banded = this.lines.filter((l) => l.band), joint = x === live;
     const font = `11px ${css("--sans")}`, muted = css("--muted"), grid = css("--grid"), surface = css("--surface");
     this.plot = new uPlot({
-      width, height,
+      width, height, tzDate: zoned,
       padding: [8, 8, 0, 0],
       legend: { show: false },
       focus: { alpha: 1 },
       cursor: {
-        ...(x === live ? { sync: { key: sync.key, setSeries: false } } : {}), drag: { x: false, y: false }, y: false,
+        ...(joint ? { sync: { key: sync.key, setSeries: false } } : {}), drag: { x: joint, y: false, setScale: false }, y: false,
         points: { size: 7, width: 2, fill: (u, i) => (this.lines[i - 1] ? surface : "transparent"), stroke: (u, i) => this.lines[i - 1]?.color ?? "transparent" },
       },
       scales: {
         x: { time: true, auto: false, range: () => [this.range.from, this.range.to] },
-        y: { range: (u, min, max) => bounds(min, max, zero, top) },
+        y: log ? { distr: 3, log: 10, range: (u, min, max) => this.spec.range?.(this.history) ?? [min, max] } : { range: (u, min, max) => bounds(min, max, zero, top) },
       },
       axes: [
         {
@@ -92,42 +116,68 @@ export class Chart {
         },
         {
           stroke: muted, font, size: 50, gap: 8, space: 34, ...(steps ? { incrs: steps } : {}), grid: { stroke: grid, width: 1 }, ticks: { show: false },
-          values: (u, splits) => splits.map((v) => axis === format ? tick(format(v)) : text(axis(v))),
+          values: (u, splits) => splits.map((v) => (v === null ? "" : axis === format ? tick(format(v)) : text(axis(v)))),
+          ...(this.spec.y ?? {}),
         },
       ],
       series: [{}, ...this.lines.map((l, i) => ({
-        label: l.name, stroke: l.color, width: l.width ?? 1.6, dash: l.dash, show: !this.off.has(l.name),
+        label: l.name, stroke: l.before ? `${l.color}99` : l.color, width: l.width ?? 1.6, dash: l.dash, show: !this.off.has(l.name.replace(/, before$/, "")),
         fill: l.bars ? l.color : l.stacked ? mix(l.color, 0.22) : l.area ? (u) => fade(u, l.color) : undefined,
         ...(l.bars ? { paths: uPlot.paths.bars({ size: [0.7, 40], radius: 0.12 }) } : {}),
-        gaps: (u, si, from, to, nulls) => nulls.filter(([a, b]) => u.posToVal(b, "x") - u.posToVal(a, "x") > gap * devicePixelRatio),
-        points: { show: !l.bars, size: 3.5, fill: l.color, width: 0, filter: (u, si) => lonely(u.data[si]) },
+        gaps: (u, si, from, to, nulls) => nulls.filter(([a, b]) => u.posToVal(b, "x") - u.posToVal(a, "x") > Math.max(gap, 2.5 * (this.history.step ?? 0)) * devicePixelRatio),
+        points: { show: !l.bars && !l.before, size: 3.5, fill: l.color, width: 0, filter: (u, si) => lonely(u.data[si]) },
         order: i,
       })), ...banded.flatMap((l) => ["hi", "lo"].map(() => ({ width: 0, points: { show: false }, show: !this.off.has(l.name) })))],
       bands: banded.map((l, i) => ({ series: [this.lines.length + 1 + 2 * i, this.lines.length + 2 + 2 * i], fill: `${l.color}2b` })),
-      hooks: { setCursor: [() => this.#values()] },
+      hooks: {
+        setCursor: [(u) => { this.#values(); this.#tip(u); }],
+        drawAxes: [(u) => this.spec.draw?.(u, this)],
+        draw: [(u) => { if (joint) { hatch(u, this.history); flag(u, this.range); } }],
+        setSelect: [(u) => this.#brushed(u)],
+      },
     }, this.#columns(), this.canvas);
+  }
+
+  #brushed(u) {
+    if (u.select.width < 6) return;
+    const from = u.posToVal(u.select.left, "x"), to = u.posToVal(u.select.left + u.select.width, "x");
+    u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    hideTip();
+    shared.brushed?.({ from, to, metric: this.spec.metric });
+  }
+
+  // The tooltip tells of the chart under the pointer; the others only move their crosshair.
+  #tip(u) {
+    const held = u.cursor.idx, over = u.over.matches(":hover") || document.activeElement === this.box && u.cursor.left >= 0;
+    if (held === null || held === undefined || !over) return;
+    const rect = u.over.getBoundingClientRect(), t = this.history.times[held];
+    if (t === undefined) return;
+    const near = shared.flags.find((f) => Math.abs(u.valToPos(f.at, "x") - u.cursor.left) < 6);
+    const rows = this.spec.tip?.(u, held, this) ?? this.lines.map((l) => ({ l, v: (l.shown ?? l.values)[held] })).filter(({ l, v }) => typeof v === "number" && !this.off.has(l.name)).sort((a, b) => b.v - a.v)
+      .map(({ l, v }) => ({ name: l.name, color: l.color, dash: l.dash, value: text((l.format ?? this.spec.format)(v)) }));
+    const whole = this.history.completeness?.[held] ?? 1;
+    showTip({ x: rect.left + u.cursor.left, y: rect.top + (u.cursor.top ?? 10), head: this.x.at(t, this.history.step), rows, flag: near, note: whole < 0.9995 ? "not complete yet" : "" });
   }
 
   #legend() {
     this.legend.replaceChildren();
     this.items = this.lines.map((l) => {
       const value = el("span", { class: "value" });
+      if (l.before) return { value };
       const swatch = el("span", { class: `swatch${l.dash ? " dashed" : ""}`, "aria-hidden": "true" });
       swatch.style.setProperty("--c", l.color);
-      const item = el("button", { type: "button", class: "item", "aria-pressed": String(!this.off.has(l.name)), title: "Show or hide this line; with Alt, show it alone", onclick: (e) => this.#toggle(l.name, e.altKey) },
+      const item = el("button", { type: "button", class: "item", "aria-pressed": String(!this.off.has(l.name)), title: "Show this line alone; with Shift, add or remove it; with Alt, leave it out", onclick: (e) => this.#toggle(l.name, e) },
         swatch, el("span", { class: "name" }, l.name), value);
       this.legend.append(item);
       return { item, value };
     });
   }
 
-  #toggle(name, alone) {
-    if (alone) {
-      const only = this.lines.every((l) => (l.name === name) !== this.off.has(l.name));
-      this.off = new Set(only ? [] : this.lines.map((l) => l.name).filter((n) => n !== name));
-    } else if (!this.off.delete(name)) this.off.add(name);
+  #toggle(name, { altKey, shiftKey }) {
+    const names = this.lines.filter((l) => !l.before).map((l) => l.name), only = names.every((n) => (n === name) !== this.off.has(n));
+    if (altKey || shiftKey) { if (!this.off.delete(name)) this.off.add(name); } else this.off = new Set(only || names.length === 1 ? [] : names.filter((n) => n !== name));
     this.lines = []; // stacks change with what is shown
-    this.show(this.history, this.range);
+    this.show(this.history, this.range, this.earlier);
   }
 
   // The values under the crosshair, else the newest that are known.
@@ -139,7 +189,7 @@ export class Chart {
       setText(this.items[i].value, text((l.format ?? this.spec.format)(held ? values[hovered] : newest(values))));
     });
     const t = this.history.times[held ? hovered : this.history.times.length - 1];
-    setText(this.at, held && t ? (this.spec.x ?? live).at(t, this.history.step) : "");
+    setText(this.at, held && t ? this.x.at(t, this.history.step) : "");
     if (!held) this.#describe();
   }
 
@@ -147,16 +197,17 @@ export class Chart {
   #describe() {
     if (performance.now() - (this.described ?? -1e9) < 10_000) return;
     this.described = performance.now();
-    const now = this.lines.map((l) => `${l.name} ${text((l.format ?? this.spec.format)(newest(l.shown ?? l.values)))}`);
-    this.box.setAttribute("aria-label", `${this.spec.title}, ${this.spec.unit}: ${now.join(", ") || this.spec.empty}. Arrow keys move through time.`);
+    const now = this.lines.filter((l) => !l.before).map((l) => `${l.name} ${text((l.format ?? this.spec.format)(newest(l.shown ?? l.values)))}`);
+    this.box.setAttribute("aria-label", `${this.spec.title}, ${this.spec.unit}: ${now.join(", ") || this.spec.empty}. Arrow keys move through time, Enter opens a table.`);
   }
 
   #key(e) {
     const moves = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
-    if (e.key === "Escape") { this.plot?.setCursor({ left: -10, top: -10 }); return; }
+    if (e.key === "Enter" && this.open) { e.preventDefault(); this.open(); return; }
+    if (e.key === "Escape") { this.plot?.setCursor({ left: -10, top: -10 }); hideTip(); return; }
     if (!(e.key in moves) || !this.plot) return;
     e.preventDefault();
-    const times = this.history.times, first = times.findIndex((t) => t >= this.range.from), last = times.length - 1;
+    const times = this.history.times, first = Math.max(0, times.findIndex((t) => t >= this.range.from)), last = times.length - 1;
     const from = this.plot.cursor.idx ?? last;
     const i = Math.min(last, Math.max(first, from + moves[e.key] * (e.shiftKey ? 6 : 1)));
     this.plot.setCursor({ left: this.plot.valToPos(times[i], "x"), top: 10 });
@@ -168,7 +219,13 @@ export class Chart {
     const size = this.#size();
     if (!size.width) return;
     if (this.plot) this.plot.setSize(size);
-    else if (this.history) { this.lines = []; this.show(this.history, this.range); }
+    else if (this.history) { this.lines = []; this.show(this.history, this.range, this.earlier); }
+  }
+
+  // What the picture shows as a table: a head and rows, times in seconds.
+  table() {
+    const names = this.lines.map((l) => l.name), rows = this.history?.times.map((t, i) => [t, ...this.lines.map((l) => (l.shown ?? l.values)[i] ?? null)]).filter(([t]) => t >= this.range.from - this.history.step && t < this.range.to) ?? [];
+    return { names, rows, formats: this.lines.map((l) => l.format ?? this.spec.format), step: this.history?.step ?? 1 };
   }
 }
 
@@ -200,4 +257,51 @@ function fade(u, color) {
   g.addColorStop(0, `${color}30`);
   g.addColorStop(1, `${color}03`);
   return g;
+}
+
+// Strokes over the end of the picture that is not complete yet.
+function hatch(u, history) {
+  const whole = history.completeness, n = whole?.length ?? 0;
+  let first = n;
+  while (first > 0 && whole[first - 1] < 0.9995) first--;
+  if (first === n) return;
+  const { ctx, bbox } = u, left = Math.max(bbox.left, u.valToPos(history.times[first], "x", true)), right = bbox.left + bbox.width;
+  if (left >= right) return;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, bbox.top, right - left, bbox.height);
+  ctx.clip();
+  ctx.beginPath();
+  const gap = HATCH * devicePixelRatio;
+  for (let x = left - bbox.height; x < right; x += gap) { ctx.moveTo(x, bbox.top + bbox.height); ctx.lineTo(x + bbox.height, bbox.top); }
+  ctx.strokeStyle = `${css("--muted")}38`;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.stroke();
+  ctx.restore();
+}
+
+const flagColors = { bad: "--bad", warn: "--warn", act: "--accent" };
+
+// Flags of alerts and actions: a thin line, and a mark at its head.
+function flag(u, range) {
+  const { ctx, bbox } = u, size = 4 * devicePixelRatio;
+  ctx.save();
+  for (const f of shared.flags) {
+    if (f.at < range.from || f.at > range.to) continue;
+    const x = Math.round(u.valToPos(f.at, "x", true)) + 0.5;
+    ctx.strokeStyle = ctx.fillStyle = css(flagColors[f.kind]);
+    ctx.globalAlpha = 0.55;
+    ctx.setLineDash(f.kind === "act" ? [2 * devicePixelRatio, 3 * devicePixelRatio] : []);
+    ctx.lineWidth = devicePixelRatio;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.globalAlpha = 1;
+    ctx.beginPath();
+    if (f.kind === "act") ctx.arc(x, bbox.top, size * 0.8, 0, 7);
+    else { ctx.moveTo(x - size, bbox.top - size); ctx.lineTo(x + size, bbox.top - size); ctx.lineTo(x, bbox.top + size); }
+    ctx.fill();
+  }
+  ctx.restore();
 }

@@ -66,10 +66,36 @@ export const tick = ([n, unit]) => {
 
 export const text = ([n, unit]) => (unit ? `${n}\u2009${unit}` : n);
 
-const clockFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const minuteFormat = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-export const clock = (seconds) => clockFormat.format(seconds * 1000);
-export const minute = (seconds) => minuteFormat.format(seconds * 1000);
+// Times are local ones or UTC, as the reader wishes, everywhere alike.
+let formats, utc = false;
+export function setZone(zone) {
+  utc = zone === "utc";
+  const make = (o) => new Intl.DateTimeFormat("en-GB", { ...o, ...(utc ? { timeZone: "UTC" } : {}) });
+  const time = { hour: "2-digit", minute: "2-digit" };
+  formats = { clock: make({ ...time, second: "2-digit" }), minute: make(time), day: make({ day: "numeric", month: "short" }), year: make({ day: "numeric", month: "short", year: "numeric" }) };
+}
+setZone("local");
+export const isUTC = () => utc;
+export const zoneName = () => (utc ? "UTC" : Intl.DateTimeFormat().resolvedOptions().timeZone ?? "local time");
+export const clock = (seconds) => formats.clock.format(seconds * 1000);
+export const minute = (seconds) => formats.minute.format(seconds * 1000);
+export const day = (seconds) => formats.day.format(seconds * 1000);
+
+// A moment, with its day when that is not today, as finely as steps of so many seconds can be told apart.
+export function moment(seconds, step = 1, now = Date.now() / 1000) {
+  const today = formats.year.format(seconds * 1000) === formats.year.format(now * 1000), near = Math.abs(now - seconds) < 300 * 86400;
+  const date = near ? day(seconds) : formats.year.format(seconds * 1000);
+  if (step >= 86400) return date;
+  const time = step < 60 ? clock(seconds) : minute(seconds);
+  return today ? time : `${date}, ${time}`;
+}
+
+// A span between two moments.
+export function between(from, to, step = 1) {
+  const a = moment(from, step), b = moment(to, step), cut = b.lastIndexOf(", ");
+  if (step >= 86400 && to - from <= step) return a;
+  return `${a} – ${cut > 0 && a.startsWith(b.slice(0, cut + 2)) ? b.slice(cut + 2) : b}`;
+}
 
 // A span of time: "0.8 s", "12 s", "3 min".
 export function span(seconds) {
@@ -77,5 +103,6 @@ export function span(seconds) {
   if (seconds < 9.95) return `${fixed(Math.max(seconds, 0), 1)}\u2009s`;
   if (seconds < 99.5) return `${fixed(seconds, 0)}\u2009s`;
   if (seconds < 5940) return `${fixed(seconds / 60, 0)}\u2009min`;
-  return `${fixed(seconds / 3600, 1)}\u2009h`;
+  if (seconds < 172_000) return `${fixed(seconds / 3600, 1)}\u2009h`;
+  return `${fixed(seconds / 86400, 0)}\u2009days`;
 }

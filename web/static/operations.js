@@ -1,164 +1,116 @@
-// The operations board: one stream in, everything on the page out of its state.
+// The operations board: is the service well right now, or was it then?
+import { ask } from "./ask.js";
+import { Board } from "./board.js";
 import { Cards } from "./cards.js";
 import { Chart } from "./chart.js";
 import { specs } from "./charts.js";
-import { el, setText } from "./dom.js";
-import { clock, percent, span, text } from "./format.js";
-import { OTHER, modelName, place } from "./palette.js";
+import { setText } from "./dom.js";
+import { clock, percent, span as spanOf, text, zoneName } from "./format.js";
+import { loadMarks } from "./marks.js";
+import { figures } from "./operations/data.js";
+import { openModel } from "./operations/drawer.js";
+import { Incidents } from "./operations/incidents.js";
+import { SLOs } from "./operations/slos.js";
+import { Strip } from "./operations/strip.js";
+import { Tail } from "./operations/tail.js";
+import { place } from "./palette.js";
+import { openRequest } from "./request.js";
 import { History } from "./series.js";
-import { Stream } from "./stream.js";
 import { Table } from "./table.js";
 
 const $ = (id) => document.getElementById(id);
-const address = new URLSearchParams(location.search);
-const stored = () => { try { return Number(localStorage.getItem("hxp-range")); } catch { return 0; } };
-const view = {
-  range: [300, 900].find((r) => r === (Number(address.get("range")) || stored())) ?? 300,
-  model: address.get("model") ?? "",
-  paused: null, // server time at which the picture was held
+const wish = {
+  metrics: ["requests", "errors", "latency_ms.p50", "latency_ms.p95", "latency_ms.p99", "ttft_ms.p50", "ttft_ms.p95", "tokens.prompt", "tokens.completion", "feedback.count", "feedback.satisfaction", "cost_usd", "system.samples", "system.gpu_usage", "system.gpu_memory_usage", "system.kv_cache_usage", "system.requests_running", "system.requests_waiting"],
+  by: "model", groupMetrics: ["requests", "errors", "latency_ms.p95"], limit: 8,
 };
+const STREAMED = 900; // seconds that the stream itself carries
 
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const stream = new Stream(() => {
-  const query = new URLSearchParams(view.model ? { model: view.model } : {});
-  return `/stream/metrics?${query}`;
-}, ["metrics"]);
-const cards = new Cards($("cards"));
-const charts = specs.map((spec) => new Chart(spec));
-$("charts").append(...charts.map((c) => c.node));
-const table = new Table($("models"), choose);
-const known = new Set(); // models that were ever seen
-let history = null;
+const board = new Board({ wish, otherwise: 900, search: openRequest, health: () => $("incidents").scrollIntoView({ behavior: "smooth", block: "center" }), ready: streamed });
+const { view, stream, bar } = board;
+const cards = new Cards($("cards")), table = new Table($("models"), (model) => openModel(model, view, marks.responses));
+const slos = new SLOs($("slos"), $("slos-note")), incidents = new Incidents($("incidents"), $("incidents-note"), () => watch()), strip = new Strip($("strip"));
+$("charts").append(...specs.map((spec) => board.add(new Chart(spec)).node));
+new Tail($("tail"), board);
+let marks = { alerts: null, responses: null }, figure = null;
 
-// ---- what is shown
-
-function range() {
-  const now = view.paused ?? stream.now, end = now - (history?.step ?? 5);
-  const to = calm.matches ? Math.floor(end / 5) * 5 : Math.floor(end);
-  // an installation that has just begun is not shown as an empty picture with a rim
-  const begins = Math.min(history?.begins ?? -Infinity, to - 60) - 5;
-  return { from: Math.max(to - view.range, begins), to };
+// streamed is the history that the stream carries, where that is all that is asked for.
+function streamed() {
+  const state = stream.state.metrics, fits = view.from === null && view.range <= STREAMED && Object.keys(view.filters).every((f) => f === "model");
+  if (!fits || !state) return null;
+  if (view.held !== null && board.frame instanceof History) return board.frame;
+  const h = new History(state.series), mark = board.watermark;
+  h.completeness = h.times.map((t) => (mark === undefined || t + h.step <= mark ? 1 : 0));
+  return h;
 }
 
-function draw() {
-  const state = stream.state.metrics;
-  if (!state || document.hidden) return;
-  if (view.paused === null || !history) {
-    history = new History(state.series);
-    learn(Object.keys(state.models), Object.keys(history.models));
-    welcome(state);
-    cards.show(state, history, range());
-    table.show(state, history, range().from);
-    setText($("models-window"), `last ${Math.round(state.window.seconds / 60)} min`);
-  }
-  const r = range();
-  for (const c of charts) c.show(history, r);
-}
+// ---- numbers
 
-function welcome(state) {
-  const some = state.overall.events > 0 || Object.values(state.series.points).some((p) => p[0] > 0) || Object.keys(state.series.system).length > 0;
-  $("welcome").hidden = some || view.model !== "";
-  $("board").hidden = !$("welcome").hidden;
-}
+board.addEventListener("frame", async () => {
+  if (board.frame instanceof History) { figure = null; return; }
+  const { signal } = board.running;
+  figure = await figures(view, signal).catch(() => null);
+  board.draw();
+});
 
-function learn(...lists) {
-  const before = known.size;
-  for (const m of lists.flat()) known.add(m);
-  place(known);
-  if (known.size === before && $("model").options.length > 1) return;
-  const names = [...known].filter((m) => m !== OTHER).sort();
-  if (view.model && !known.has(view.model)) names.unshift(view.model);
-  $("model").replaceChildren(el("option", { value: "" }, "All models"), ...names.map((m) => el("option", { value: m }, modelName(m))));
-  $("model").value = view.model;
-}
+board.addEventListener("tick", () => {
+  const { frame } = board, live = stream.state.metrics, state = frame instanceof History ? live : figure;
+  if (live) welcome(live);
+  if (!frame || !state) return;
+  place(Object.keys(state.models).concat(Object.keys(frame.models)));
+  const span = board.span;
+  cards.show(state, frame, span);
+  table.show(state, frame, span.from);
+  strip.show(marks, span);
+  setText($("models-window"), state.whole ? "whole range" : `last ${spanOf(state.window.seconds)}`);
+  judge(live);
+});
 
-// ---- how true it is
+stream.addEventListener("state", ({ detail: { topic, message, state } }) => { if (topic === "metrics") truth(message, state); });
 
 function truth(message, state) {
   $("truth").hidden = !message.watermark;
   if (message.watermark) {
-    const behind = stream.now - Date.parse(message.watermark) / 1000;
-    setText($("watermark"), behind < 90 ? `Complete to ${clock(Date.parse(message.watermark) / 1000)}` : `Complete up to ${span(behind)} ago`);
-    $("watermark").title = "Everything that happened before this time has been counted. Later events that come late are added where they belong.";
+    const at = board.watermark = Date.parse(message.watermark) / 1000, behind = stream.now - at;
+    setText($("watermark"), behind < 90 ? `Complete to ${clock(at)}` : `Complete up to ${spanOf(behind)} ago`);
   }
   const badge = $("completeness"), share = state.completeness;
   setText(badge, share >= 0.99995 ? "100\u2009% counted" : `${text(percent(Math.min(share, 0.9999)))} counted`);
   badge.dataset.state = share >= 0.999 ? "good" : share >= 0.97 ? "warn" : "bad";
-  badge.title = "Share of what was written that is in these numbers";
 }
 
-const words = { wait: "Connecting", lost: "Reconnecting", full: "All streams are taken, trying again" };
-let said = "";
-function pulse() {
-  const age = stream.age / 1000;
-  let state = stream.status, label = words[state];
-  if (state === "live") {
-    state = age < 3.5 ? "live" : age < 15 ? "warn" : "bad";
-    label = state === "live" ? `Live · ${span(age)}` : `No news for ${span(age)}`;
-  } else if (Number.isFinite(age)) label += ` · last news ${span(age)} ago`;
-  if (view.paused !== null) { state = "paused"; label = `Paused at ${clock(view.paused)}`; }
-  $("live").dataset.state = state;
-  setText($("live-text"), label);
-  const word = state === "live" ? "" : label.split(" · ")[0];
-  if (word.split(" for ")[0] !== said) { said = word.split(" for ")[0]; setText($("announce"), said); }
+function judge(live) {
+  const firing = (marks.alerts ?? []).filter((a) => a.state === "firing"), grave = firing.filter((a) => ["critical", "page"].includes(a.severity)).length, share = live?.completeness ?? 1;
+  if (grave) bar.setHealth("bad", `${grave} critical`, "Alerts fire; the list is below");
+  else if (share < 0.97) bar.setHealth("bad", "Numbers are behind", "Less than 97 % of what was written is counted");
+  else if (firing.length) bar.setHealth("warn", `${firing.length} warning${firing.length > 1 ? "s" : ""}`, "Alerts fire; the list is below");
+  else if (marks.alerts === null) bar.setHealth("wait", "Alerts unknown", "The service that knows alerts does not answer here");
+  else bar.setHealth("good", "All well", "No alert fires, and the numbers are whole");
 }
 
-// ---- what can be done
+// ---- alerts, actions, objectives
 
-function remember() {
-  const q = new URLSearchParams(location.search);
-  if (view.model) q.set("model", view.model); else q.delete("model");
-  q.set("range", view.range);
-  window.history.replaceState(null, "", `?${q}`);
+let watching;
+async function watch() {
+  clearTimeout(watching);
+  watching = setTimeout(watch, view.live ? 5000 : 30_000);
+  if (document.hidden) return;
+  const span = view.span();
+  const [found, objectives] = await Promise.all([loadMarks(span, view.filters.model), ask("GET", "/slo").catch(() => null)]);
+  marks = found;
+  incidents.show(marks);
+  if (objectives === null) slos.say("Objectives cannot be asked for here.");
+  else slos.show(objectives.slos.filter((s) => !view.filters.model || !s.key.model || s.key.model === view.filters.model));
+  board.draw();
 }
-
-function setRange(seconds) {
-  view.range = seconds;
-  try { localStorage.setItem("hxp-range", seconds); } catch { /* it holds for this page */ }
-  showRange();
-  remember();
-  redraw();
-}
-function showRange() {
-  for (const b of document.querySelectorAll("[data-range]")) b.setAttribute("aria-pressed", String(Number(b.dataset.range) === view.range));
-}
-
-function choose(model) {
-  view.model = view.model === model ? "" : model;
-  $("model").value = view.model;
-  remember();
-  stream.open();
-}
-
-function pause() {
-  view.paused = view.paused === null ? stream.now : null;
-  $("pause").setAttribute("aria-pressed", String(view.paused !== null));
-  setText($("pause-text"), view.paused === null ? "Pause" : "Resume");
-  pulse();
-  redraw();
-}
-
-let asked = 0;
-function redraw() {
-  cancelAnimationFrame(asked);
-  asked = requestAnimationFrame(draw);
-}
-
-stream.addEventListener("state", ({ detail: { message, state } }) => { truth(message, state); redraw(); });
-stream.addEventListener("status", pulse);
-document.addEventListener("visibilitychange", redraw);
-setInterval(pulse, 500);
-for (const b of document.querySelectorAll("[data-range]")) b.addEventListener("click", () => setRange(Number(b.dataset.range)));
-$("pause").addEventListener("click", pause);
-$("model").addEventListener("change", (e) => { view.model = ""; choose(e.target.value); });
-addEventListener("keydown", (e) => {
-  if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest?.("input, select, textarea, button, a, pre")) return;
-  if (e.key === " ") { e.preventDefault(); pause(); }
-});
-showRange();
-learn([]);
+view.addEventListener("change", watch);
 
 // ---- the first event
+
+function welcome(state) {
+  const some = state.overall.events > 0 || Object.values(state.series.points).some((p) => p[0] > 0) || Object.keys(state.series.system).length > 0;
+  $("welcome").hidden = some || Object.keys(view.filters).length > 0 || view.from !== null || view.range > STREAMED;
+  $("board").hidden = !$("welcome").hidden;
+}
 
 const example = `'{
   "event_type": "llm_request",
@@ -178,5 +130,8 @@ $("copy").addEventListener("click", async () => {
   }
   setTimeout(() => setText($("copy"), "Copy"), 2000);
 });
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-if (zone) setText($("zone"), ` (${zone})`);
+const zone = () => { if ($("zone")) setText($("zone"), ` (${zoneName()})`); };
+addEventListener("zonechange", zone);
+zone();
+board.refresh();
+watch();

@@ -1,62 +1,77 @@
-// One event stream that keeps the state of each topic, comes back by itself, and lets go while nobody looks.
+// The live stream of a page: its topics over the one connection that all tabs share, or over its own where the browser has no shared workers.
+// It keeps the state of each topic, and lets go while nobody looks.
 import { merge } from "./patch.js";
+import { Source } from "./source.js";
 
 const HIDDEN_FOR = 10_000; // ms until a hidden page gives its connection back: browsers allow six for each origin
 
 export class Stream extends EventTarget {
   // url: a function that tells where to connect, asked for each new connection.
-  constructor(url, topics) {
+  constructor(url) {
     super();
     this.url = url;
-    this.topics = topics;
     this.state = {};
+    this.offers = []; // topics that the server has
     this.heard = 0; // performance.now() of the last message
     this.skew = 0; // server clock minus ours, ms
     this.status = "wait"; // wait | live | lost | full
-    this.tries = 0;
     document.addEventListener("visibilitychange", () => this.#visible());
+    addEventListener("pagehide", () => this.close());
+    addEventListener("pageshow", (e) => { if (e.persisted) this.open(); });
     addEventListener("online", () => { if (this.status === "lost") this.open(); });
     this.open();
   }
 
   open() {
-    this.close();
-    const source = this.source = new EventSource(this.url());
-    for (const topic of this.topics) source.addEventListener(topic, (e) => this.#message(topic, e.data));
-    source.onerror = () => this.#lost(source);
+    const url = new URL(this.url(), location.href).href;
+    if (this.shown !== url) this.state = {};
+    this.shown = url;
+    this.opened = true;
+    if (this.#worker()) { this.port.postMessage({ close: true }); this.port.postMessage({ open: url }); return; }
+    this.source?.close();
+    const source = this.source = new Source(url, (m) => { if (source === this.source) this.#take(m); });
   }
 
   close() {
-    clearTimeout(this.retry);
+    this.opened = false;
+    this.port?.postMessage({ close: true });
     this.source?.close();
     this.source = null;
   }
 
-  #message(topic, text) {
-    const m = JSON.parse(text);
-    if (m.type === "snapshot") this.state[topic] = m.data;
-    else if (m.type === "update" && this.state[topic]) merge(this.state[topic], m.data);
-    else return; // a reset: what is shown stays until the new snapshot
-    this.tries = 0;
-    this.heard = performance.now();
-    this.skew = Date.parse(m.t) - Date.now();
-    this.#set("live");
-    this.dispatchEvent(new CustomEvent("state", { detail: { topic, message: m, state: this.state[topic] } }));
+  #worker() {
+    if (this.port || typeof SharedWorker === "undefined" || this.alone) return this.port;
+    try {
+      const worker = new SharedWorker("/static/stream-worker.js", { type: "module", name: "hxp-stream" });
+      worker.onerror = () => { this.alone = true; this.port = null; if (this.opened) this.open(); }; // modules in workers are not known there
+      this.port = worker.port;
+      this.port.onmessage = ({ data }) => { if (this.opened && data.url === this.shown) this.#take(data); };
+      setInterval(() => { if (this.opened) this.port?.postMessage({}); }, 30_000);
+    } catch { this.alone = true; }
+    return this.port;
   }
 
-  #lost(source) {
-    if (source !== this.source) return;
-    const refused = source.readyState === EventSource.CLOSED; // an answer that is no stream: the browser gives up
-    this.#set(refused && this.tries > 0 ? "full" : "lost");
-    if (!refused) return; // the browser tries again, with the id of the last message
-    this.close();
-    this.retry = setTimeout(() => this.open(), Math.min(30_000, 1000 * 2 ** this.tries++) * (0.75 + Math.random() / 2));
+  #take(m) {
+    if (m.kind === "status") this.#set(m.status);
+    else this.#message(m.topic, JSON.parse(m.text));
+  }
+
+  #message(topic, m) {
+    if (m.type === "hello") this.offers = m.topics;
+    else if (m.type === "snapshot") this.state[topic] = m.data;
+    else if (m.type === "update" && this.state[topic]) this.state[topic] = merge(this.state[topic], m.data);
+    else if (m.type !== "event") return; // a reset: what is shown stays until the new snapshot
+    this.heard = performance.now();
+    if (m.t) this.skew = Date.parse(m.t) - Date.now();
+    this.#set("live");
+    const kind = m.type === "hello" ? "hello" : m.type === "event" ? "happening" : "state";
+    this.dispatchEvent(new CustomEvent(kind, { detail: { topic, message: m, state: this.state[topic] } }));
   }
 
   #visible() {
     clearTimeout(this.sleep);
     if (document.hidden) this.sleep = setTimeout(() => this.close(), HIDDEN_FOR);
-    else if (!this.source) this.open();
+    else if (!this.opened) this.open();
   }
 
   #set(status) {

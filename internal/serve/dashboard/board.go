@@ -4,13 +4,12 @@ package dashboard
 type Board struct {
 	Name     string // as in the ready file
 	Title    string
-	Question string   // what the board answers
-	Shows    []string // what a board that is not built yet will show
-	Script   string   // module under static/ that fills the page
-	page     string   // file of the content
-	Style    string   // style sheet of its own under static/
-	Foot     string   // what is said of the numbers at the end of the page
-	asks     []asked  // what its script asks of services
+	Question string  // what the board answers
+	Script   string  // module under static/ that fills the page
+	page     string  // file of the content
+	Style    string  // style sheet of its own under static/
+	Foot     string  // what is said of the numbers at the end of the page
+	asks     []asked // what its script asks of services
 }
 
 // asked are paths of a service that a page asks at its own origin, because it may ask no other.
@@ -21,7 +20,13 @@ type asked struct {
 
 // Boards are the dashboards in the order of their tabs.
 var Boards = []Board{
-	{Name: "operations", Title: "Operations", Question: "Is the service well right now?", Script: "operations.js", page: "operations.html"},
+	{
+		Name: "operations", Title: "Operations", Question: "Is the service well right now?", Script: "operations.js", Style: "operations.css", page: "operations.html",
+		asks: []asked{{"event-processing-api", []string{
+			"GET /analytics", "GET /analytics/compare", "GET /analytics/performance", "GET /slo", "GET /alerts", "GET /alerts/{id}", "GET /anomalies", "GET /correlations",
+			"GET /responses", "GET /responses/audit", "GET /responses/{id}", "POST /responses/{id}/approve", "POST /responses/{id}/dismiss", "POST /responses/{id}/revert",
+		}}},
+	},
 	{
 		Name: "business", Title: "Business", Question: "What does it cost, and what is it worth?", Script: "business.js", Style: "business.css", page: "business.html",
 		Foot: "Days and times are UTC.",
@@ -31,12 +36,10 @@ var Boards = []Board{
 		}}},
 	},
 	{
-		Name: "performance", Title: "Performance", Question: "Where does the time go?", Script: "planned.js", page: "planned.html",
-		Shows: []string{
-			"latency as a heat map, and which model or tenant a slow region belongs to",
-			"time to first token against time per token, queue against compute",
-			"throughput per GPU, KV cache and batch size",
-			"load against latency, with the point where it bends",
+		Name: "performance", Title: "Performance", Question: "Where does the time go?", Script: "performance.js", Style: "performance.css", page: "performance.html",
+		asks: []asked{
+			{"event-processing-api", []string{"GET /analytics", "GET /analytics/compare", "GET /analytics/performance", "GET /alerts", "GET /responses", "GET /correlations"}},
+			{"batch-processing-api", []string{"GET /capacity/analysis"}},
 		},
 	},
 	{

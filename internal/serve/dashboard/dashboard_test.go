@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func board(t *testing.T, name string) http.Handler {
 	t.Helper()
 	h, err := New(name, live.New(live.Config{SSEMax: 1}, slog.New(slog.DiscardHandler)), Config{
-		Environment: "<test>", Version: "1.2.3", Services: map[string]http.Handler{"kafka-api": namesItself("kafka-api"), "batch-processing-api": namesItself("batch-processing-api")},
+		Environment: "<test>", Version: "1.2.3", Services: map[string]http.Handler{"kafka-api": namesItself("kafka-api"), "event-processing-api": namesItself("event-processing-api"), "batch-processing-api": namesItself("batch-processing-api")}, Range: namesItself("range"),
 		Links: func() map[string]string {
 			return map[string]string{"operations": "http://127.0.0.1:8501", "business": "http://127.0.0.1:8502", "system": "http://127.0.0.1:1", "kafka-api": "http://127.0.0.1:9099"}
 		},
@@ -125,8 +125,11 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s loads %d bytes compressed; 96 KiB is the budget of a page", b.Name, size)
 		}
 		t.Logf("%s loads %d bytes compressed", b.Name, size)
-		if b.Name == "operations" && !seen["/static/vendor/uplot/uPlot.esm.js"] {
+		if b.Name == "operations" && !seen["/static/vendor/uplot/uPlot.js"] {
 			t.Errorf("the chart library was not found on the way: %v", seen)
+		}
+		if b.Name == "performance" && !seen["/static/performance/heat.js"] {
+			t.Errorf("the heat map was not found on the way: %v", seen)
 		}
 		if b.Name == "business" && (!seen["/static/business/reports.js"] || !seen["/static/business.css"]) {
 			t.Errorf("the parts of the business board were not found on the way: %v", seen)
@@ -141,9 +144,9 @@ func TestPages(t *testing.T) {
 func TestFill(t *testing.T) {
 	const bad = `"><script>&'`
 	const safe = "&#34;&gt;&lt;script&gt;&amp;&#39;"
-	l := layout{`<p title="{{environment}}">{{title}} {{version}}</p>{{tabs}}{{content}}`, `{{question}}{{shows}}{{operations}}`}
-	page, err := l.render(Board{Title: bad, Question: bad, Shows: []string{bad}}, []tab{{Name: "operations", Title: bad, URL: bad, Current: true}}, bad, bad)
-	want := `<p title="` + safe + `">` + safe + " " + safe + `</p><a href="` + safe + `" aria-current="page">` + safe + "</a>\n      " + safe + "\n    <li>" + safe + "</li>" + safe
+	l := layout{`<p title="{{environment}}">{{title}} {{version}}</p>{{tabs}}{{content}}`, `{{question}}{{operations}}`}
+	page, err := l.render(Board{Title: bad, Question: bad}, []tab{{Name: "operations", Title: bad, URL: bad, Current: true}}, bad, bad)
+	want := `<p title="` + safe + `">` + safe + " " + safe + `</p><a href="` + safe + `" aria-current="page">` + safe + "</a>\n      " + safe + safe
 	if err != nil || string(page) != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, page, want)
 	}
@@ -220,7 +223,7 @@ func TestFiles(t *testing.T) {
 
 // TestAsks: a board passes on what its page asks, to the service that answers it, and nothing else.
 func TestAsks(t *testing.T) {
-	boards := map[string]http.Handler{"business": board(t, "business"), "system": board(t, "system"), "operations": board(t, "operations")}
+	boards := map[string]http.Handler{"business": board(t, "business"), "system": board(t, "system"), "operations": board(t, "operations"), "performance": board(t, "performance")}
 	for _, tc := range []struct {
 		board, method, path string
 		service             string // "" = it is not passed on
@@ -244,6 +247,17 @@ func TestAsks(t *testing.T) {
 		{"system", "POST", "/dead-letters/redrive", "kafka-api"},
 		{"system", "GET", "/costs", ""},
 		{"operations", "GET", "/costs", ""},
+		{"operations", "GET", "/range", "range"},
+		{"performance", "GET", "/range", "range"},
+		{"operations", "POST", "/range", ""},
+		{"operations", "GET", "/slo", "event-processing-api"},
+		{"operations", "GET", "/responses", "event-processing-api"},
+		{"operations", "POST", "/responses/r-1/approve", "event-processing-api"},
+		{"operations", "POST", "/responses/r-1/revert", "event-processing-api"},
+		{"operations", "PUT", "/responses/kill-switch", ""},
+		{"operations", "PUT", "/rules/x", ""},
+		{"performance", "POST", "/responses/r-1/approve", ""},
+		{"performance", "GET", "/capacity/analysis", "batch-processing-api"},
 	} {
 		r := httptest.NewRequest(tc.method, "http://localhost:8502"+tc.path, nil)
 		w := httptest.NewRecorder()

@@ -25,7 +25,9 @@ type Config struct {
 	// Services pass requests on to a service, by name. Each board has those paths of them that its page asks; what is of a
 	// service without a handler is not there.
 	Services map[string]http.Handler
-	Log      *slog.Logger // nil = nowhere
+	// Range answers GET /range on every board: any span of time, see package past; nil = it is not there.
+	Range http.Handler
+	Log   *slog.Logger // nil = nowhere
 }
 
 // ingestService is whose URL the page shows to those who have not sent an event yet.
@@ -60,6 +62,9 @@ func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.Handle("GET /static/{path...}", h.files)
+	if cfg.Range != nil {
+		mux.Handle("GET /range", cfg.Range)
+	}
 	for _, a := range board.asks {
 		if service := cfg.Services[a.service]; service != nil {
 			for _, pattern := range a.patterns {

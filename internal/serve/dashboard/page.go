@@ -44,7 +44,7 @@ func loadLayout(pages fs.FS, content string) (layout, error) {
 // render makes the page of a board.
 func (l layout) render(b Board, tabs []tab, environment, version string) (markup, error) {
 	content, err := fill(l.content, map[string]markup{
-		"title": text(b.Title), "question": text(b.Question), "shows": items(b.Shows), "operations": text(urlOf(tabs, "operations")),
+		"title": text(b.Title), "question": text(b.Question), "operations": text(urlOf(tabs, "operations")),
 	})
 	if err != nil {
 		return "", err
@@ -67,14 +67,6 @@ func footOf(b Board) markup {
 		return text(b.Foot)
 	}
 	return `Times are local<span id="zone"></span>. Percentiles are within 1 % of the exact ones.`
-}
-
-func items(texts []string) markup {
-	var b strings.Builder
-	for _, s := range texts {
-		fmt.Fprintf(&b, "\n    <li>%s</li>", text(s))
-	}
-	return markup(b.String())
 }
 
 func links(tabs []tab) markup {

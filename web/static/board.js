@@ -1,0 +1,116 @@
+// What every board is made of: the view in the address, the bar, the keys, the stream, and charts over any span of time.
+import { shared } from "./chart.js";
+import { openChanged } from "./changed.js";
+import { el, setText } from "./dom.js";
+import { Frame, lifetime, load, rangeURL } from "./frame.js";
+import { between } from "./format.js";
+import { listen } from "./keys.js";
+import { addMenu, copy } from "./panel.js";
+import { Stream } from "./stream.js";
+import { TopBar } from "./topbar.js";
+import { explain as reason, query } from "./ask.js";
+import { View } from "./view.js";
+
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+export class Board extends EventTarget {
+  // o: {wish?: what GET /range is asked for, topics?, otherwise?: seconds shown at first, filters?, compare?, search?, health?, ready(board)?: a frame that the
+  // stream already gives instead of asking, or null}. Dispatches "frame" when numbers came and "tick" when time or view moved on.
+  constructor(o) {
+    super();
+    this.o = o;
+    this.charts = [];
+    this.frame = this.earlier = null;
+    this.topics = new Set(o.topics ?? ["metrics"]);
+    this.stream = new Stream(() => `/stream?${query({ topics: [...this.topics].join(), model: this.view?.filters.model ?? new URLSearchParams(location.search).get("model") })}`);
+    this.view = new View(() => this.stream.now, o.otherwise);
+    this.bar = new TopBar(document.getElementById("bar"), this.view, { filters: o.filters ?? ["model", "tenant"], compare: o.compare, search: o.search, health: o.health, stream: this.stream });
+    listen(this.view, this.bar);
+    this.note = el("div", { class: "zoomed", role: "status", hidden: true });
+    this.bar.stale.after(this.note);
+    shared.brushed = ({ from, to, metric }) => { this.metric = metric; this.view.set({ from, to }); };
+    this.view.addEventListener("change", ({ detail }) => {
+      if (detail.includes("filters")) this.stream.open();
+      if (!detail.includes("zone")) this.refresh();
+      this.#note();
+      this.draw();
+    });
+    this.stream.addEventListener("state", () => this.draw());
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) { this.refresh(); this.draw(); } });
+    document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
+    this.#note();
+  }
+
+  // add puts a chart with its menu under the board's care.
+  add(chart) {
+    this.charts.push(chart);
+    chart.open = addMenu({
+      title: chart.spec.title, unit: chart.spec.unit, head: chart.head, explain: chart.spec.explain && { error: "Percentiles are within 1 % of the exact ones; counts, sums and means are exact.", fresh: "Live numbers come every second, past ones with each refresh of the board. Hatched: not complete yet.", ...chart.spec.explain },
+      table: () => chart.spec.table?.(chart) ?? chart.table(), canvas: () => chart.plot?.ctx.canvas, link: () => this.view.link(), call: () => `curl '${location.origin}${rangeURL(this.o.wish, this.view.query())}'`,
+    });
+    return chart;
+  }
+
+  // The span on the screen. Where nothing is older, it begins with what there is.
+  get span() {
+    const { view, frame } = this, s = view.span();
+    if (view.from !== null) return s;
+    const step = frame?.step ?? 5, end = this.#streamed ? s.to - step : s.to, to = calm.matches ? Math.floor(end / step) * step : Math.floor(end);
+    const begins = view.range <= 900 ? Math.min(frame?.begins ?? -Infinity, to - Math.min(60, view.range)) - step : -Infinity; // a new installation is no empty picture with a rim
+    return { from: Math.max(to - view.range, begins), to };
+  }
+
+  // Asks for what the view shows; while it is live, again and again.
+  async refresh() {
+    clearTimeout(this.again);
+    this.running?.abort();
+    const { signal } = this.running = new AbortController(), { view } = this;
+    if (document.hidden || !this.o.wish) return;
+    try {
+      const ready = this.o.ready?.(this) ?? null;
+      this.#streamed = ready !== null;
+      if (!ready) this.frame = await load(this.o.wish, view, { signal });
+      const offset = view.offset;
+      this.earlier = offset ? { offset, history: await load({ ...this.o.wish, step: (ready ?? this.frame).step, points: undefined }, view, { before: offset, signal }) } : null;
+      this.failed("");
+      this.dispatchEvent(new Event("frame"));
+    } catch (e) {
+      if (e.name === "AbortError") return;
+      this.failed(reason(e));
+    }
+    this.draw();
+    if (view.live) this.again = setTimeout(() => this.refresh(), this.#streamed ? 15_000 : lifetime(this.frame?.step ?? 5));
+  }
+  #streamed = false;
+
+  failed(text) {
+    this.problem ??= (() => { const n = el("p", { class: "notice", role: "alert", hidden: true }); this.note.after(n); return n; })();
+    this.problem.hidden = !text;
+    setText(this.problem, text && `This span cannot be shown now: ${text}`);
+  }
+
+  // Draws once with the next frame of the screen, however often it is called.
+  draw() {
+    cancelAnimationFrame(this.asked);
+    this.asked = requestAnimationFrame(() => {
+      if (document.hidden) return;
+      const ready = this.view.held === null || !this.frame ? this.o.ready?.(this) ?? null : null;
+      if (ready) { this.frame = ready; this.#streamed = true; }
+      this.dispatchEvent(new Event("tick"));
+      if (!this.frame) return;
+      const span = this.span;
+      for (const c of this.charts) c.show(this.frame, span, this.earlier);
+    });
+  }
+
+  // What can be done about a span that somebody chose.
+  #note() {
+    const { view } = this;
+    this.note.hidden = view.from === null;
+    if (view.from === null) return;
+    this.note.replaceChildren(el("span", {}, between(view.from, view.to)), el("button", { class: "button small", type: "button", onclick: () => openChanged(view.span(), view, this.metric) }, "What changed?"),
+      el("button", { class: "button small", type: "button", onclick: () => history.back() }, "Back"), el("button", { class: "button small", type: "button", onclick: () => view.set({ range: view.range }) }, "Go live"));
+  }
+}
+
+export { Frame, copy };

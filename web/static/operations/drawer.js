@@ -1,0 +1,26 @@
+// What is known of one model: its failures of late, the slowest of its requests, and what was done about it.
+import { ask, explain, query } from "../ask.js";
+import { el } from "../dom.js";
+import { clock, ms, text } from "../format.js";
+import { record } from "../request.js";
+import { button, sheet } from "../ui.js";
+
+export async function openModel(model, view, responses) {
+  const filter = button("Show this model alone", "", () => { box.close(); view.filter("model", model); });
+  const body = el("div", { class: "drawer" }, el("p", { class: "wait" }, "Looking…"));
+  const { box } = sheet(model, el("div", { class: "form-end" }, filter), body);
+  box.classList.add("wide-sheet");
+  try {
+    const a = await ask("GET", `/correlations?${query({ model, limit: 1000 })}`), failed = a.correlations.filter((c) => c.request?.success === false).slice(0, 50);
+    const done = (responses ?? []).filter((r) => r.key?.model === model || r.target?.includes(model)).slice(0, 20);
+    body.replaceChildren(
+      el("h3", {}, `Failures among its newest ${a.correlations.length} requests`), failed.length ? el("ul", { class: "plain-list" }, ...failed.map((c) => line(c, c.request.error_type ?? c.request.status_code ?? "failed"))) : el("p", { class: "hint" }, "None."),
+      el("h3", {}, "Actions"), done.length ? el("ul", { class: "plain-list" }, ...done.map((r) => el("li", {}, el("time", {}, clock(Date.parse(r.updated_at) / 1000)), ` ${r.action} ${r.target}: ${r.state}`))) : el("p", { class: "hint" }, "Nothing was done about this model."));
+  } catch (e) { body.replaceChildren(el("p", { class: "form-error" }, explain(e))); }
+}
+
+function line(c, what) {
+  const d = c.request, open = el("details", {}, el("summary", {}, el("time", {}, clock(Date.parse(c.request.timestamp) / 1000)), ` ${what}`, typeof d.duration_ms === "number" ? ` after ${text(ms(d.duration_ms))}` : "", el("small", {}, ` ${c.request_id}`)));
+  open.addEventListener("toggle", () => { if (open.open && open.childElementCount === 1) open.append(...record(c)); });
+  return el("li", {}, open);
+}

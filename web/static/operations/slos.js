@@ -1,0 +1,64 @@
+// Objectives: how much of each error budget is left, how fast it burns, and when it will be gone.
+import { el, setText } from "../dom.js";
+import { many, ms, percent, span, text, usd } from "../format.js";
+import { about } from "../marks.js";
+
+const names = { availability: "Availability", ttft: "Time to first token", inter_token: "Inter-token time", latency: "Latency", cost: "Cost per request", satisfaction: "Satisfaction" };
+const most = 8;
+const limitOf = (s) => (s.limit === undefined || s.limit === null ? "" : `at most ${text(s.indicator === "cost" ? usd(s.limit) : s.indicator === "satisfaction" ? [String(s.limit), ""] : ms(s.limit))}`);
+const seconds = (d) => { const n = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }; return [...String(d).matchAll(/(\d+(?:\.\d+)?)(ms|[smhdw])/g)].reduce((a, [, v, u]) => a + Number(v) * (n[u] ?? 0.001), 0); };
+
+// rate finds how fast the budget burns over about so many seconds.
+export function rate(slo, wanted) {
+  const all = slo.burn.flatMap((b) => [[seconds(b.long), b.rate], [seconds(b.short), b.short_rate]]);
+  return all.find(([s]) => s === wanted)?.[1] ?? null;
+}
+
+// exhaustion says in how many seconds the budget is gone at the pace of the last hour: 0 when it is, null when it will not be.
+export function exhaustion(slo, period) {
+  const left = slo.budget.remaining_ratio, pace = rate(slo, 3600) ?? rate(slo, 21_600);
+  if (left <= 0) return 0;
+  return pace > 0 ? (left / pace) * period : null;
+}
+
+export const state = (s) => (s.budget.remaining_ratio <= 0 || s.burn.some((b) => b.holds && b.class === "page") ? "bad" : s.budget.remaining_ratio < 0.25 || s.burn.some((b) => b.holds) ? "warn" : "good");
+
+export class SLOs {
+  constructor(node, note) { Object.assign(this, { node, note, rows: new Map() }); }
+
+  say(words) { this.rows.clear(); this.node.replaceChildren(el("p", { class: "wait" }, words)); }
+
+  show(list) {
+    if (!list.length) { this.say("No objective has counted anything yet."); return; }
+    const worst = { bad: 0, warn: 1, good: 2 }, sorted = [...list].sort((a, b) => worst[state(a)] - worst[state(b)] || a.budget.remaining_ratio - b.budget.remaining_ratio || (a.name + about(a.key) < b.name + about(b.key) ? -1 : 1));
+    const shown = sorted.slice(0, most), keys = shown.map((s) => `${s.name} ${about(s.key)}`);
+    setText(this.note, list.length > most ? `the ${most} closest to their limit of ${many(list.length)}` : "counted exactly over three days");
+    if ([...this.rows.keys()].join("|") !== keys.join("|")) {
+      this.rows = new Map(keys.map((k, i) => [k, this.#card(shown[i])]));
+      this.node.replaceChildren(...[...this.rows.values()].map((r) => r.node));
+    }
+    shown.forEach((s, i) => this.#fill(this.rows.get(keys[i]), s));
+  }
+
+  #card(s) {
+    const r = { share: el("span", { class: "slo-share" }), left: el("span", { class: "slo-left" }), fill: el("span", { class: "budget-fill" }), burn: el("span"), end: el("span", { class: "slo-end" }) };
+    r.bar = el("div", { class: "budget", role: "meter", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": `Error budget left, ${s.name} ${about(s.key)}` }, r.fill);
+    r.node = el("article", { class: "slo" }, el("header", {}, el("h3", { title: s.rule }, names[s.indicator] ?? s.name), el("span", { class: "slo-key", title: about(s.key) }, about(s.key) || "everything"), r.share),
+      r.bar, el("footer", {}, r.left, r.burn, r.end));
+    return r;
+  }
+
+  #fill(r, s) {
+    const left = s.budget.remaining_ratio, period = (Date.parse(s.window.end) - Date.parse(s.window.start)) / 1000 || 259_200, gone = exhaustion(s, Math.max(period, 259_200));
+    const burn = (n) => { const v = rate(s, n); return v === null ? "–" : `${v >= 9.95 ? Math.round(v) : v.toFixed(1)}×`; };
+    r.node.dataset.state = state(s);
+    r.node.title = [limitOf(s), `${many(s.good)} of ${many(s.total)} good; ${many(s.budget.bad)} of ${many(Math.floor(s.budget.allowed))} allowed failures are spent`].filter(Boolean).join("; ");
+    setText(r.share, s.total ? `${text(percent(s.good / s.total))} of ${text(percent(s.objective))}` : `– of ${text(percent(s.objective))}`);
+    setText(r.left, left <= 0 ? "Budget spent" : `${text(percent(left))} left`);
+    r.fill.style.width = `${Math.max(0, Math.min(1, left)) * 100}%`;
+    r.bar.setAttribute("aria-valuenow", String(Math.round(Math.max(0, Math.min(1, left)) * 100)));
+    setText(r.burn, `burns ${burn(3600)} · ${burn(21_600)}`);
+    r.burn.title = "Over the last hour and the last six; 1× spends the budget exactly over its window";
+    setText(r.end, gone === null ? "" : gone === 0 ? "" : gone > 30 * 86_400 ? "lasts" : `gone in ${span(gone)}`);
+  }
+}

@@ -1,0 +1,29 @@
+// Alerts and actions on one line of time.
+import { el } from "../dom.js";
+import { moment } from "../format.js";
+import { about } from "../marks.js";
+import { openAlert } from "./incidents.js";
+
+const most = 60;
+
+export class Strip {
+  constructor(node) { Object.assign(this, { node, drawn: "" }); }
+
+  show({ alerts, responses }, span) {
+    const length = span.to - span.from, at = (t) => (Date.parse(t) / 1000 - span.from) / length;
+    const shown = (alerts ?? []).filter((a) => a.state !== "pending" && at(a.starts_at) <= 1 && (!a.ends_at || at(a.ends_at) >= 0)).slice(0, most), acts = (responses ?? []).filter((r) => r.applied_at && at(r.applied_at) >= 0 && at(r.applied_at) <= 1).slice(0, most);
+    const key = JSON.stringify([shown.map((a) => [a.id, a.state]), acts.map((r) => [r.id, r.state]), Math.round(span.from / length * 200)]);
+    if (key === this.drawn) return;
+    this.drawn = key;
+    const bars = shown.map((a, i) => {
+      const from = Math.max(0, at(a.starts_at)), to = Math.min(1, a.ends_at ? at(a.ends_at) : 1), bad = ["critical", "page"].includes(a.severity);
+      const b = el("button", { class: `strip-bar ${bad ? "bad" : "warn"}`, type: "button", title: `${a.rule} · ${about(a.key)}\n${moment(Date.parse(a.starts_at) / 1000)}${a.ends_at ? ` – ${moment(Date.parse(a.ends_at) / 1000)}` : ", still firing"}`, "aria-label": `Alert ${a.rule} ${about(a.key)}`, onclick: () => openAlert(a) });
+      b.style.left = `${from * 100}%`;
+      b.style.width = `max(4px, ${(to - from) * 100}%)`;
+      b.style.top = `${4 + (i % 3) * 8}px`;
+      return b;
+    });
+    const dots = acts.map((r) => { const d = el("span", { class: "strip-dot", title: `${r.action} ${r.target}\n${moment(Date.parse(r.applied_at) / 1000)}` }); d.style.left = `${at(r.applied_at) * 100}%`; return d; });
+    this.node.replaceChildren(...bars, ...dots, ...(bars.length + dots.length ? [] : [el("span", { class: "strip-none" }, alerts === null ? "Alerts cannot be asked for here" : "No alert and no action in this range")]));
+  }
+}

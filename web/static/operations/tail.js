@@ -1,0 +1,74 @@
+// Events as they happen. It listens only while it is looked at.
+import { el, setText } from "../dom.js";
+import { clock, ms, text } from "../format.js";
+import { openRequest } from "../request.js";
+
+const kept = 120, shown = 40;
+
+export class Tail {
+  constructor(node, board) {
+    Object.assign(this, { node, board, ring: [], rows: [], seen: 0, held: false, wish: "" });
+    this.list = el("ol", { class: "tail-list", "aria-label": "Newest events first" });
+    this.rate = el("span", { class: "unit" });
+    this.pause = el("button", { class: "button small", type: "button", "aria-pressed": "false", onclick: () => this.#hold() }, "Pause");
+    const input = el("input", { type: "search", placeholder: "Filter: model, tenant, error, id", "aria-label": "Filter events" });
+    input.addEventListener("input", () => { this.wish = input.value.trim().toLowerCase(); this.#draw(true); });
+    node.append(el("header", { class: "panel-head" }, el("h2", {}, "Events"), this.rate, el("span", { class: "panel-tools" }, input, this.pause)), this.list);
+    new IntersectionObserver(([e]) => { this.visible = e.isIntersecting; this.#follow(); }).observe(node);
+    board.stream.addEventListener("hello", () => { node.hidden = !board.stream.offers.includes("events"); this.#follow(); });
+    board.stream.addEventListener("happening", ({ detail: { topic, message } }) => { if (topic === "events") this.#take(message.data); });
+    setInterval(() => this.#draw(), 400);
+  }
+
+  #follow() {
+    const { board } = this, want = this.visible && !this.node.hidden && board.stream.offers.includes("events"), has = board.topics.has("events");
+    if (want === has) return;
+    if (want) board.topics.add("events"); else board.topics.delete("events");
+    board.stream.open();
+  }
+
+  #hold() {
+    this.held = !this.held;
+    this.pause.setAttribute("aria-pressed", String(this.held));
+    setText(this.pause, this.held ? "Go on" : "Pause");
+  }
+
+  #take(e) {
+    this.seen++;
+    if (this.held || !e) return;
+    const d = e.data ?? {}, line = [e.event_type, d.model, d.tenant, d.user_id, d.request_id, d.error_type, d.host, e.source].filter(Boolean).join(" ").toLowerCase();
+    this.ring.unshift({ e, d, line });
+    this.ring.length = Math.min(this.ring.length, kept);
+    this.changed = true;
+  }
+
+  #draw(now = false) {
+    if (document.hidden || !this.visible) return;
+    const t = performance.now();
+    if (t - (this.counted ?? 0) > 2000) { if (this.counted) setText(this.rate, `${((this.seen / (t - this.counted)) * 1000).toFixed(1)} per second`); this.seen = 0; this.counted = t; }
+    if (!this.changed && !now) return;
+    this.changed = false;
+    const some = this.ring.filter((r) => !this.wish || r.line.includes(this.wish)).slice(0, shown);
+    while (this.rows.length < some.length) { const r = this.#row(); this.rows.push(r); this.list.append(r.node); }
+    this.rows.forEach((r, i) => { r.node.hidden = i >= some.length; if (some[i]) this.#fill(r, some[i]); });
+  }
+
+  #row() {
+    const r = { time: el("time"), kind: el("span", { class: "tail-kind" }), who: el("button", { class: "link", type: "button" }), what: el("span", { class: "tail-what" }) };
+    r.who.addEventListener("click", () => { if (r.id) openRequest(r.id); });
+    r.node = el("li", {}, r.time, r.kind, r.who, r.what);
+    return r;
+  }
+
+  #fill(r, { e, d }) {
+    const bad = d.success === false;
+    r.id = d.request_id;
+    r.node.dataset.state = bad ? "bad" : "";
+    setText(r.time, clock(Date.parse(e.timestamp) / 1000));
+    setText(r.kind, e.event_type.replace("_", " "));
+    setText(r.who, d.model ?? d.host ?? d.request_id ?? e.source ?? "–");
+    r.who.disabled = !r.id;
+    const tokens = (d.prompt_tokens ?? 0) + (d.completion_tokens ?? 0);
+    setText(r.what, [bad ? d.error_type ?? "failed" : "", typeof d.duration_ms === "number" ? text(ms(d.duration_ms)) : "", tokens ? `${tokens} tokens` : "", d.tenant ?? "", typeof d.satisfaction_score === "number" ? `score ${d.satisfaction_score}` : "", d.business_event_type ?? ""].filter(Boolean).join(" · "));
+  }
+}

@@ -1,0 +1,78 @@
+// The menu of a panel: what it shows as a table, a file, a picture, an address or a call, and what its numbers mean.
+import { el, setText } from "./dom.js";
+import { isUTC, moment, text, zoneName } from "./format.js";
+import { css } from "./palette.js";
+import { popover } from "./popover.js";
+import { sheet, toast } from "./ui.js";
+
+// addMenu puts the menu into the head of a panel. of: {title, unit, head, table(), canvas?(), link?(), call?(), explain: {what, unit?, error?, fresh?}}.
+// table() → {names, rows: [[seconds, values…]], formats, step}, or {columns, rows} of plain texts.
+export function addMenu(of) {
+  const items = () => [
+    of.table && ["View as table", () => openTable(of)],
+    of.table && ["Download CSV", () => save(`${slug(of.title)}.csv`, new Blob([csv(of)], { type: "text/csv" }))],
+    of.canvas && ["Download PNG", () => picture(of)],
+    of.link && ["Copy link", () => copy(of.link(), "Link")],
+    of.call && ["Copy API call", () => copy(of.call(), "API call")],
+    of.explain && ["Explain", () => openExplanation(of)],
+  ].filter(Boolean);
+  const more = el("button", { class: "more", type: "button", "aria-label": `Menu of ${of.title}`, "aria-haspopup": "menu" }, "⋯");
+  more.addEventListener("click", () => popover(more, (close) => el("div", { class: "menu", role: "menu" }, ...items().map(([name, act]) => el("button", { type: "button", role: "menuitem", onclick: () => { close(); act(); } }, name)))));
+  of.head.append(more);
+  return () => openTable(of);
+}
+
+const slug = (s) => s.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+const stamp = (t) => new Date(t * 1000).toISOString().replace(".000Z", "Z");
+
+// RFC 4180. Times are UTC, whatever the page shows; what is not known is an empty cell.
+export function csv(of) {
+  const { names, columns, rows } = of.table(), cell = (v) => { const s = v === null || v === undefined ? "" : String(v); return /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s; };
+  const head = columns ?? ["time", ...names], lines = columns ? rows : rows.map(([t, ...v]) => [stamp(t), ...v]);
+  return [head, ...lines].map((l) => l.map(cell).join(",")).join("\r\n") + "\r\n";
+}
+
+function openTable(of) {
+  const { names, columns, rows, formats, step } = of.table();
+  const head = columns ?? [`Time (${isUTC() ? "UTC" : zoneName()})`, ...names];
+  const lines = columns ? rows : rows.map(([t, ...v]) => [moment(t, step), ...v.map((x, i) => text(formats[i](x)))]).reverse();
+  const shown = lines.slice(0, 500);
+  const { box } = sheet(of.title, el("p", { class: "sheet-text" }, [of.unit, `${lines.length} rows${lines.length > shown.length ? `, the first ${shown.length} are shown` : ""}`].filter(Boolean).join(" · ")),
+    el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": of.title }, el("table", {}, el("thead", {}, el("tr", {}, ...head.map((h, i) => el("th", { scope: "col", class: i ? false : "left" }, h)))),
+      el("tbody", {}, ...shown.map((l) => el("tr", {}, ...l.map((c, i) => (i ? el("td", {}, c ?? "–") : el("th", { scope: "row", class: "left" }, c ?? "–")))))))));
+  box.classList.add("wide-sheet");
+}
+
+function openExplanation(of) {
+  const { what, unit = of.unit, error, fresh } = of.explain;
+  sheet(of.title, el("p", { class: "sheet-text" }, what), el("dl", { class: "facts plain" }, ...[["Unit", unit], ["Error bound", error], ["Freshness", fresh]].filter(([, v]) => v).flatMap(([k, v]) => [el("dt", {}, k), el("dd", {}, v)])));
+}
+
+function save(name, blob) {
+  const url = URL.createObjectURL(blob), a = el("a", { href: url, download: name });
+  a.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+// The picture with its title, on the colour of the panel.
+function picture(of) {
+  const from = of.canvas();
+  if (!from) { toast("There is no picture yet.", "bad"); return; }
+  const scale = devicePixelRatio, pad = 16 * scale, head = 34 * scale, to = el("canvas", { width: from.width + 2 * pad, height: from.height + head + pad }), c = to.getContext("2d");
+  c.fillStyle = css("--surface");
+  c.fillRect(0, 0, to.width, to.height);
+  c.fillStyle = css("--text");
+  c.font = `600 ${13 * scale}px ${css("--sans")}`;
+  c.fillText(`${of.title}${of.unit ? `  –  ${of.unit}` : ""}`, pad, 22 * scale);
+  c.drawImage(from, pad, head);
+  to.toBlob((blob) => save(`${slug(of.title)}.png`, blob));
+}
+
+export async function copy(words, what) {
+  try { await navigator.clipboard.writeText(words); toast(`${what} copied.`); } catch {
+    const { form } = sheet(what, el("p", { class: "sheet-text" }, "The browser does not let this page copy. Here it is:"), el("textarea", { readonly: true, rows: 4, "aria-label": what }));
+    const area = form.querySelector("textarea");
+    setText(area, words);
+    area.select();
+  }
+}

@@ -1,0 +1,68 @@
+// Where durations lie over time: each column is a step, each row a bin of the sketch, darker where more requests are.
+import { between, ms, text, tick } from "../format.js";
+import { color, named, theme } from "../palette.js";
+
+// Viridis, from nothing to most; on a light page it runs the other way, so that much is always what stands out.
+const stops = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141], [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]];
+const shades = Array.from({ length: 64 }, (_, i) => {
+  const x = (i / 63) * (stops.length - 1), k = Math.min(stops.length - 2, Math.floor(x)), f = x - k;
+  return `rgb(${stops[k].map((v, c) => Math.round(v + (stops[k + 1][c] - v) * f)).join(" ")})`;
+});
+
+export const measures = { latency_ms: "Whole request", ttft_ms: "First token", tpot_ms: "Per token" };
+
+export function heatSpec(measure) {
+  const line = (h, p, l) => ({ name: p, values: h.of(`${measure()}.${p}`), color: color(named[l]), width: 1.4 });
+  return {
+    title: "Distribution of latency", unit: "requests by duration and time", metric: "latency_ms.p95", wide: true, log: true, format: ms, empty: "No durations in this range", gap: 1e9,
+    explain: { what: "Each column is one step of time, each row a range of durations that grows by a fifth; the brighter, the more requests. A second band or a cloud above shows what a percentile hides. Drag over a part to come closer, and ask there what changed." },
+    y: { splits: (u) => marks(u.scales.y.min, u.scales.y.max), filter: (u, all) => all, values: (u, all) => all.map((v) => tick(ms(v))), grid: { show: false } },
+    filled: (h) => (h.bins?.edges.length ?? 0) > 1,
+    range: (h) => (h.bins?.edges.length > 1 ? [h.bins.edges[0], h.bins.edges.at(-1)] : [1, 1000]),
+    lines: (h) => [line(h, "p50", "sky"), line(h, "p95", "amber"), line(h, "p99", "red")],
+    draw: (u, chart) => paint(u, chart.history),
+    tip(u, i, chart) {
+      const { bins } = chart.history, value = u.posToVal(u.cursor.top, "y"), k = bins.edges.findIndex((e, n) => value >= e && value < (bins.edges[n + 1] ?? Infinity)), n = bins.counts[i]?.[k] ?? 0, all = bins.counts[i]?.reduce((a, b) => a + b, 0) ?? 0;
+      return [
+        ...(k >= 0 && k < bins.edges.length - 1 ? [{ name: `${text(ms(bins.edges[k]))} – ${text(ms(bins.edges[k + 1]))}`, color: shades[Math.min(63, Math.round(63 * depth(n, most(bins))))], value: `${n} of ${all}` }] : []),
+        ...chart.lines.filter((l) => !l.before).map((l) => ({ name: l.name, color: l.color, value: text(ms(l.values[i])) })).reverse(),
+      ];
+    },
+    table(chart) {
+      const { bins, times, step } = chart.history;
+      return { columns: ["time", ...bins.edges.slice(0, -1).map((e, k) => `${text(ms(e))} – ${text(ms(bins.edges[k + 1]))}`)], rows: times.map((t, i) => [between(t, t + step, step), ...bins.counts[i]]) };
+    },
+  };
+}
+
+// Round values on a logarithmic axis.
+function marks(low, high) {
+  const out = [];
+  for (let d = 10 ** Math.floor(Math.log10(low)); d <= high; d *= 10) for (const m of [1, 3]) if (d * m >= low && d * m <= high) out.push(d * m);
+  return out;
+}
+
+const most = (bins) => (bins.most ??= Math.max(1, ...bins.counts.map((c) => Math.max(0, ...c))));
+const depth = (n, top) => (n ? 0.12 + 0.88 * Math.sqrt(n / top) : 0);
+
+function paint(u, { bins, times, step }) {
+  if (!bins || bins.edges.length < 2) return;
+  const { ctx, bbox } = u, top = most(bins), dark = theme() === "dark";
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  const y = bins.edges.map((e) => Math.round(u.valToPos(e, "y", true)));
+  times.forEach((t, i) => {
+    const left = Math.round(u.valToPos(t, "x", true)), right = Math.round(u.valToPos(t + step, "x", true));
+    if (right < bbox.left || left > bbox.left + bbox.width) return;
+    bins.counts[i].forEach((n, k) => {
+      if (!n) return;
+      const d = depth(n, top);
+      ctx.fillStyle = shades[Math.round(63 * (dark ? d : 1 - d * 0.92))];
+      ctx.globalAlpha = dark ? 0.25 + 0.75 * d : 0.3 + 0.7 * d;
+      ctx.fillRect(left, y[k + 1], Math.max(1, right - left), y[k] - y[k + 1]);
+    });
+  });
+  ctx.restore();
+}

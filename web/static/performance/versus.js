@@ -1,0 +1,28 @@
+// Models, or versions of prompts, side by side.
+import { ask, query } from "../ask.js";
+import { el } from "../dom.js";
+import { count, ms, percent, si, text } from "../format.js";
+import { place, modelColor } from "../palette.js";
+
+const columns = [
+  ["Requests", (s) => s.requests, count], ["Errors", (s) => s.error_rate, percent], ["TTFT p50", (s) => s.ttft_ms.p50, ms], ["TTFT p95", (s) => s.ttft_ms.p95, ms], ["Per token p50", (s) => s.tpot_ms.p50, ms], ["Per token p95", (s) => s.tpot_ms.p95, ms],
+  ["p50", (s) => s.latency_ms.p50, ms], ["p95", (s) => s.latency_ms.p95, ms], ["p99", (s) => s.latency_ms.p99, ms], ["Decode/s", (s, seconds) => s.tokens.completion / seconds, si],
+];
+
+export async function versus(by, view, signal) {
+  const { from, to } = view.span();
+  return ask("GET", `/analytics?${query({ window: Math.max(1, Math.round(to - from)), at: new Date(Math.ceil(to) * 1000).toISOString(), ...view.filters, group_by: by, limit: 20 })}`, undefined, signal);
+}
+
+export function showVersus(node, by, a, pick) {
+  const groups = a.groups.filter((g) => g.key[by] !== null && g.stats.requests > 0);
+  if (by === "model") place(groups.map((g) => g.key.model));
+  const best = columns.map(([, of]) => Math.min(...groups.map((g) => of(g.stats, a.window.seconds) ?? Infinity)));
+  node.replaceChildren(el("thead", {}, el("tr", {}, el("th", { scope: "col", class: "left" }, by === "model" ? "Model" : "Prompt version"), ...columns.map(([n]) => el("th", { scope: "col" }, n)))),
+    el("tbody", {}, ...(groups.length ? groups.map((g) => {
+      const dot = el("span", { class: "dot", "aria-hidden": "true" });
+      dot.style.setProperty("--c", modelColor(g.key[by]));
+      return el("tr", {}, el("th", { scope: "row", class: "left" }, el("button", { class: "link", type: "button", title: "Show this alone", onclick: () => pick(g.key[by]) }, dot, el("span", { class: "model-name" }, g.key[by]))),
+        ...columns.map(([n, of, format], i) => { const v = of(g.stats, a.window.seconds); return el("td", { class: groups.length > 1 && i > 0 && i < 9 && v === best[i] ? "best" : "" }, text(format(v))); }));
+    }) : [el("tr", { class: "none" }, el("td", { colspan: String(columns.length + 1) }, "Nothing was counted in this range"))])));
+}

@@ -1,1 +1,0 @@
-// The page says everything; only the theme button works, and that is theme.js.

@@ -1,0 +1,110 @@
+// What a board shows, as one thing that the address, the bar, the keys and the panels share: a span of time, live or fixed, filters, what
+// it is compared with, and the zone of its times. Whoever opens the address sees the same.
+export const ranges = [[300, "5 min"], [900, "15 min"], [3600, "1 hour"], [21_600, "6 hours"], [86_400, "24 hours"], [604_800, "7 days"], [2_592_000, "30 days"], [31_536_000, "1 year"]];
+export const dimensions = ["model", "tenant", "user_id", "endpoint", "operation", "host", "source", "prompt_version"];
+export const comparisons = { "": "No comparison", previous: "Previous period", week: "Same time last week" };
+const WEEK = 604_800, shortest = 10, longest = 400 * 86_400;
+
+const instant = (seconds) => new Date(Math.round(seconds) * 1000).toISOString().replace(".000Z", "Z");
+
+// read takes a view from the query of an address. What cannot be read is as if it were not there.
+export function read(search, otherwise = 900) {
+  const q = new URLSearchParams(search), time = (name) => { const t = Date.parse(q.get(name) ?? ""); return Number.isNaN(t) ? null : t / 1000; };
+  let from = time("from"), to = time("to");
+  if (from === null || to === null || to - from < shortest || to - from > longest) from = to = null;
+  const range = Number(q.get("range"));
+  return {
+    range: range >= shortest && range <= longest ? Math.round(range) : otherwise, from, to,
+    compare: q.get("compare") in comparisons ? q.get("compare") : "",
+    zone: q.get("zone") === "utc" ? "utc" : "local",
+    filters: Object.fromEntries(dimensions.filter((d) => q.get(d)).map((d) => [d, q.get(d)])),
+  };
+}
+
+// write puts a view into a query; parameters of others stay.
+export function write(view, search = "") {
+  const q = new URLSearchParams(search), put = (name, value) => (value ? q.set(name, value) : q.delete(name));
+  put("range", view.from === null && String(view.range));
+  put("from", view.from !== null && instant(view.from));
+  put("to", view.from !== null && instant(view.to));
+  put("compare", view.compare);
+  put("zone", view.zone === "utc" && "utc");
+  for (const d of dimensions) put(d, view.filters[d]);
+  return q.toString();
+}
+
+export class View extends EventTarget {
+  // now: tells the server's clock, seconds since the epoch
+  constructor(now, otherwise) {
+    super();
+    this.now = now;
+    this.otherwise = otherwise;
+    this.held = null; // the moment at which a live view was paused
+    Object.assign(this, read(location.search, otherwise));
+    addEventListener("popstate", () => { Object.assign(this, read(location.search, otherwise)); this.#tell(["range", "filters", "compare", "zone"]); });
+  }
+
+  get live() { return this.from === null && this.held === null; }
+
+  // What is shown now, seconds since the epoch.
+  span() {
+    if (this.from !== null) return { from: this.from, to: this.to };
+    const to = this.held ?? this.now();
+    return { from: to - this.range, to };
+  }
+
+  // How far back lies what it is compared with; 0 = it is not compared.
+  get offset() {
+    const { from, to } = this.span();
+    return this.compare === "week" ? WEEK : this.compare === "previous" ? to - from : 0;
+  }
+
+  set(changes) {
+    Object.assign(this, changes);
+    if ("range" in changes && !("from" in changes)) this.from = this.to = this.held = null;
+    if ("from" in changes) this.held = null;
+    history[changes.quiet ? "replaceState" : "pushState"](null, "", `?${write(this, location.search)}${location.hash}`);
+    this.#tell(Object.keys(changes));
+  }
+
+  filter(name, value) {
+    const filters = { ...this.filters };
+    if (value) filters[name] = value; else delete filters[name];
+    this.set({ filters });
+  }
+
+  pause() {
+    if (this.from !== null) { this.set({ range: this.range }); return; } // from a fixed span back to live
+    this.held = this.held === null ? this.now() : null;
+    this.#tell(["held"]);
+  }
+
+  // Moves by half a span; what would lie ahead is live again.
+  shift(direction) {
+    const { from, to } = this.span(), by = (to - from) / 2 * direction;
+    if (to + by >= this.now() - 1) { if (this.from !== null) this.set({ range: Math.round(to - from) }); return; }
+    this.set({ from: from + by, to: to + by });
+  }
+
+  // Half or twice as long. A live view ends now.
+  zoom(factor) {
+    const { from, to } = this.span(), length = Math.min(longest, Math.max(shortest, (to - from) * factor));
+    if (this.from === null) { this.set({ range: Math.round(length) }); return; }
+    const middle = (from + to) / 2, end = Math.min(middle + length / 2, this.now());
+    this.set({ from: end - length, to: end });
+  }
+
+  // The parameters that the services understand.
+  query() {
+    const { from, to } = this.span();
+    return { from: instant(from), to: instant(Math.ceil(to)), ...this.filters };
+  }
+
+  // An address that shows the same later.
+  link() {
+    const { from, to } = this.span();
+    return `${location.origin}${location.pathname}?${write({ ...this, from, to }, location.search)}`;
+  }
+
+  #tell(what) { this.dispatchEvent(new CustomEvent("change", { detail: what })); }
+}
