@@ -1,10 +1,10 @@
 // What changed: which values of which dimensions a change of a metric between two spans belongs to.
 import { ask, explain, query } from "./ask.js";
 import { el } from "./dom.js";
-import { amount, between, ms, percent, si, text, usd } from "./format.js";
+import { amount, between, ms, percent, text, usd } from "./format.js";
 import { sheet } from "./ui.js";
 
-const metrics = { requests: ["Requests", si], errors: ["Errors", si], "latency_ms.p95": ["Latency p95", ms], "ttft_ms.p95": ["TTFT p95", ms], "tokens.total": ["Tokens", si], cost_usd: ["Cost", usd], error_rate: ["Error rate", percent] };
+const metrics = { requests: ["Requests", amount], errors: ["Errors", amount], "latency_ms.p95": ["Latency p95", ms], "ttft_ms.p95": ["TTFT p95", ms], "tokens.total": ["Tokens", amount], cost_usd: ["Cost", usd], error_rate: ["Error rate", percent] };
 const iso = (t) => new Date(Math.round(t) * 1000).toISOString();
 
 // openChanged compares a span with the one of the same length before it.

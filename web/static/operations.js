@@ -28,7 +28,7 @@ const STREAMED = 900; // seconds that the stream itself carries
 const board = new Board({ wish, otherwise: 900, search: openRequest, health: () => $("incidents").scrollIntoView({ behavior: "smooth", block: "center" }), ready: streamed });
 const { view, stream, bar } = board;
 const cards = new Cards($("cards")), table = new Table($("models"), (model) => openModel(model, view, marks.responses));
-const slos = new SLOs($("slos"), $("slos-note")), incidents = new Incidents($("incidents"), $("incidents-note"), () => watch()), strip = new Strip($("strip"));
+const slos = new SLOs($("slos"), $("slos-note")), incidents = new Incidents($("incidents"), $("incidents-note"), () => watch()), strip = new Strip($("strip"), $("strip-head"));
 $("charts").append(...specs.map((spec) => board.add(new Chart(spec)).node));
 new Tail($("tail"), board);
 let marks = { alerts: null, responses: null }, figure = null;
@@ -103,6 +103,16 @@ async function watch() {
   board.draw();
 }
 view.addEventListener("change", watch);
+stream.addEventListener("hello", () => { // what happens to alerts and responses is shown at once where the stream tells it
+  const more = ["alerts", "responses"].filter((t) => stream.offers.includes(t) && !board.topics.has(t));
+  for (const t of more) board.topics.add(t);
+  if (more.length) stream.open();
+});
+stream.addEventListener("happening", ({ detail: { topic } }) => {
+  if (topic !== "alerts" && topic !== "responses") return;
+  clearTimeout(watching);
+  watching = setTimeout(watch, 300);
+});
 
 // ---- the first event
 
