@@ -70,6 +70,7 @@ var benches = map[string]struct {
 	"latency":  {[]string{Broker, KafkaAPI, Stream, Lake, EventProcessingAPI}, timed(benchLatency)},
 	"actions":  {[]string{Broker, KafkaAPI, Stream}, timed(benchActions)},
 	"tap":      {[]string{Broker}, timed(benchTap)},
+	"streams":  {nil, timed(benchStreams)},
 	"batch":    {[]string{Broker, BatchProcessingAPI}, timed(benchBatch)},
 	"peers":    {nil, benchPeers},
 }
