@@ -20,6 +20,7 @@ var leansOn = map[string][]string{
 	"api":             {},
 	"web":             {},
 	"sdk":             {}, // public: programs outside import it, so it stands alone
+	"examples":        {"sdk"},
 	"internal/kit":    {"internal/kit"},
 	"internal/event":  {"internal/kit"},
 	"internal/agg":    {"internal/event"},
