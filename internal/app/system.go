@@ -22,6 +22,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/ingest/registry"
 	"github.com/hxp-enterprise/hxp/internal/ingest/route"
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
+	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
@@ -394,10 +395,27 @@ func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
 
 func (s *system) buildBoard(name string) (run.Service, error) {
 	log := s.log.With("service", name)
-	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Range: past.New(livePanes{s.stream}, storedHours{s}, log),
-		Services: map[string]http.Handler{KafkaAPI: s.passTo(KafkaAPI), EventProcessingAPI: s.passTo(EventProcessingAPI), BatchProcessingAPI: s.passTo(BatchProcessingAPI)}, Log: log})
+	services := map[string]http.Handler{dashboard.Self: s.self()}
+	for _, service := range []string{KafkaAPI, EventProcessingAPI, BatchProcessingAPI, DataStreamingAPI, Scheduler} {
+		services[service] = s.passTo(service)
+	}
+	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Services: services, Range: past.New(livePanes{s.stream}, storedHours{s}, log), Log: log})
 	if err != nil {
 		return nil, err
 	}
 	return s.listen(name, h)
+}
+
+// self answers what the boards ask of the process that serves them.
+func (s *system) self() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /configuration", func(w http.ResponseWriter, _ *http.Request) {
+		values := []conf.Value{}
+		if tree := s.demo.Reload.Tree; tree != nil {
+			values = tree.Values()
+		}
+		httpx.JSON(w, http.StatusOK, map[string]any{"version": Version, "values": values})
+	})
+	mux.Handle("POST /self-test", newSelfTest(s.reach))
+	return mux
 }

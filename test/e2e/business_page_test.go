@@ -17,18 +17,23 @@ func TestRealBusinessPage(t *testing.T) {
 		return h.url("business") + "/"
 	}
 	lookAt(t, "the business board in a browser", "business", begin, func(p *page) {
-		p.refused = []string{"/forecasts", "/business-intelligence/"} // without data there is nothing to tell, and the page says so
+		p.refused = []string{"/business-intelligence/"} // without data there is nothing to tell, and the page says so
 		p.shown("fresh", `document.getElementById("welcome")?.textContent.includes("hxp simulate") && document.querySelector("#reports .words")?.textContent.startsWith("No report yet")
-			&& document.querySelector("#capacity .lack")?.textContent.startsWith("Insufficient data") && document.querySelector(".forecast-words .words")?.textContent.includes("there is no forecast")
+			&& document.querySelector("#capacity .lack")?.textContent.startsWith("Insufficient data") && document.querySelector(".forecast-words .words")?.textContent.startsWith("Insufficient data")
 			&& document.querySelector("#figures .n").textContent === "–"`)
 		total := h.fillBusiness(p.t)
 		p.open(h.url("business") + "/?days=7")
 		p.shown("filled", `document.querySelectorAll("#groups tbody tr").length === 4 && document.querySelectorAll("#groups tbody .badge").length === 2
 			&& /^\$\d/.test(document.querySelector("#figures .n").textContent) && document.querySelectorAll("#figures .n")[1].textContent === "`+fmt.Sprint(total)+`"
-			&& document.querySelectorAll(".legend .item").length === 4 && document.querySelectorAll(".proof .fact").length >= 2
+			&& document.querySelectorAll("#cost-days .legend .item").length === 2 && document.querySelectorAll("#month-chart .legend .item").length >= 1 && document.querySelectorAll(".proof .fact").length >= 2
+			&& document.querySelectorAll("#funnel li").length === 5 && document.querySelector("#simulator .sim-outcome")?.textContent.includes("a month")
+			&& /\d/.test(document.querySelector("#now .n").textContent + document.querySelectorAll("#now .n")[3].textContent)
 			&& document.querySelector("#findings .words, #findings .finding-list") !== null && document.querySelector("#findings .wait") === null`)
 		p.press(".groups-head", "Tenant")
 		p.shown("tenants", `/by=tenant/.test(location.search) && document.querySelector("#groups tbody")?.textContent.includes("no tenant named")`)
+		p.press(".groups-head", "Tree")
+		p.shown("tree", `/by=tree/.test(location.search) && document.querySelectorAll("#groups .tree .leaf").length >= 4`)
+		p.press(".groups-head", "Tenant")
 		p.do(`{ const m = document.getElementById("month"); m.selectedIndex = 2; m.dispatchEvent(new Event("change")); true }`)
 		p.shown("a month", `/month=\d{4}-\d{2}$/.test(location.search) && document.getElementById("when").textContent.startsWith(document.getElementById("month").value)`)
 		p.do(`history.back() === undefined`)

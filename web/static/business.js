@@ -1,17 +1,23 @@
-// The business board: what it costs, what is ahead, and the documents about it.
+// The business board: what it costs, what it is worth, what is ahead, and the documents about it.
 import { el, setText } from "./dom.js";
 import { Capacity } from "./business/capacity.js";
-import { capacity, costs, findings, forecast, hourly, newestHour } from "./business/data.js";
+import { accepted, budgets, capacity, costs, enough, findings, forecast, hourly, joins, newestHour } from "./business/data.js";
 import { CostByDay } from "./business/days.js";
 import { Figures } from "./business/figures.js";
 import { Findings } from "./business/findings.js";
 import { Forecast } from "./business/forecast.js";
 import { Groups } from "./business/groups.js";
+import { Month, Now } from "./business/now.js";
 import { DAY, HOUR, addressOf, daysOf, instant, label, months, nameOfMonth, periodOf } from "./business/period.js";
 import { Reports } from "./business/reports.js";
 import { byDay } from "./business/series.js";
+import { Simulator } from "./business/simulator.js";
+import { Tokens } from "./business/tokens.js";
+import { parts } from "./business/tree.js";
 import { canWait, notice, whatFailed } from "./business/words.js";
+import { Funnel, Satisfaction, funnelOf } from "./business/worth.js";
 import { query } from "./ask.js";
+import { Stream } from "./stream.js";
 
 const byId = (id) => document.getElementById(id);
 const every = 5 * 60e3; // ms between looks by itself
@@ -21,10 +27,19 @@ const longest = 720, spare = 26; // hours that can be foretold, and that the new
 
 const figures = new Figures(byId("figures")), costByDay = new CostByDay(byId("cost-days")), groups = new Groups(byId("groups")), changes = new Findings(byId("findings"));
 const requests = new Forecast(byId("forecast"), (chosen) => go(chosen)), plan = new Capacity(byId("capacity"), byId("capacity-note"));
+const now = new Now(byId("now")), month = new Month(byId("month-chart"), el("div", { class: "budgets" }));
+const tokens = new Tokens(byId("tokens")), funnel = new Funnel(byId("funnel")), satisfied = new Satisfaction(byId("satisfaction")), simulator = new Simulator(byId("simulator"));
 const reports = new Reports(byId("reports"), byId("reports-note"), byId("reports-tools"));
 let period, running = new AbortController(), timer;
 
-const chosen = () => { const q = new URLSearchParams(location.search); return { by: ["tenant", "user_id"].includes(q.get("by")) ? q.get("by") : "model", model: q.get("model") ?? "", ahead: ["2", "14"].includes(q.get("ahead")) ? q.get("ahead") : "7" }; };
+const chosen = () => { const q = new URLSearchParams(location.search); return { by: ["tenant", "user_id", "tree"].includes(q.get("by")) ? q.get("by") : "model", model: q.get("model") ?? "", ahead: ["2", "14"].includes(q.get("ahead")) ? q.get("ahead") : "7" }; };
+
+// recent are the hours in front of a forecast, asked for once a beat.
+let rows14;
+const recent = () => { const hour = Math.floor(Date.now() / HOUR) * HOUR; return (rows14 ??= settled(hourly({ from: hour - past * DAY, to: hour }, "_all"))); };
+const foretold = async (hours, signal) => (enough((await recent()).value ?? []) ? settled(forecast("cost_usd", "", Math.min(longest, hours), signal)) : { value: null });
+
+const keys = (by) => (by === "tree" ? parts.join() : by);
 
 // go changes what is shown, and the address with it.
 function go(changes) {
@@ -48,7 +63,7 @@ function read() {
   const select = byId("month");
   select.replaceChildren(el("option", { value: "" }, period.custom ? "Own period" : "Month"), ...months(now, period.month).map((m) => el("option", { value: m }, m)));
   select.value = period.month ?? "";
-  const file = (format) => `/costs?${query({ from: instant(period.from), to: instant(period.to), group_by: format === "csv" ? by : null, format })}`;
+  const file = (format) => `/costs?${query({ from: instant(period.from), to: instant(period.to), group_by: format === "csv" ? keys(by) : null, format })}`;
   byId("exports").replaceChildren(...[["csv", "CSV"], ["focus", "FOCUS"]].map(([f, name]) => el("a", { class: "button small", href: file(f), download: true, title: f === "focus" ? "FOCUS 1.2, for tools of financial operations" : "All groups of this period" }, name)));
 }
 
@@ -56,49 +71,79 @@ function read() {
 async function loadPeriod() {
   running.abort();
   running = new AbortController();
-  const { signal } = running, mine = period, at = daysOf(mine.from, mine.to), now = {}, before = {};
+  const { signal } = running, mine = period, at = daysOf(mine.from, mine.to), is = {}, was = {};
   const take = (into, names) => (got) => {
     if (signal.aborted) return got;
     Object.assign(into, names(got.value));
-    figures.show(mine, now, before, at);
+    figures.show(mine, is, was, at);
     return got;
   };
-  const total = settled(costs(mine, "day", signal)).then(take(now, (a) => a && { total: a.total, days: byDay(a.groups, at) }));
+  const total = settled(costs(mine, "day", signal)).then(take(is, (a) => a && { total: a.total, days: byDay(a.groups, at) }));
   const others = [
-    settled(costs(mine.before, "", signal)).then(take(before, (a) => a && { total: a.total })), loadGroups(signal),
-    settled(hourly(mine, "_all", signal)).then(take(now, (rows) => ({ rows }))), settled(hourly(mine.before, "_all", signal)).then(take(before, (rows) => ({ rows }))),
+    settled(costs(mine.before, "", signal)).then(take(was, (a) => a && { total: a.total })), loadGroups(signal), loadSimulator(mine, signal),
+    settled(hourly(mine, "_all", signal)).then(take(is, (rows) => ({ rows }))), settled(hourly(mine.before, "_all", signal)).then(take(was, (rows) => ({ rows }))),
+    settled(accepted(mine, signal)).then(take(is, (a) => a && { accepted: a })), settled(accepted(mine.before, signal)).then(take(was, (a) => a && { accepted: a })),
   ];
   const { value, error } = await total;
   if (signal.aborted) return;
-  drawDays(mine, now.days, error, signal);
+  drawDays(mine, is.days, error, signal);
+  tokens.show(value?.groups ?? [], value?.total, at, error ? whatFailed(error, "tokens") : "No requests in this period");
   welcome(mine, error ? null : value.total.requests, signal);
   await Promise.all(others);
-  if (!signal.aborted) loadFindings(mine, signal); // they read most, so they come last
+  if (signal.aborted) return;
+  loadWorth(mine, is, signal);
+  loadFindings(mine, signal); // they read most, so they come last
+}
+
+// loadWorth draws the funnel and the satisfaction of models from what is there, and what is asked for them alone.
+async function loadWorth(mine, is, signal) {
+  const [joined, rows] = await Promise.all([settled(joins(signal)), settled(hourly(mine, "*", signal))]);
+  if (signal.aborted) return;
+  funnel.show(funnelOf(is.total, is.accepted, is.rows), joined.value);
+  if (rows.error) satisfied.say(whatFailed(rows.error, "satisfaction"), canWait(rows.error) ? () => loadWorth(mine, is, signal) : null);
+  else satisfied.show(rows.value, is.accepted);
+}
+
+async function loadSimulator(mine, signal) {
+  const got = await settled(costs(mine, "model", signal));
+  if (!signal.aborted) simulator.show(mine, got.value?.groups ?? []);
+}
+
+// loadMonth shows this month and today, whatever period is chosen.
+async function loadMonth() {
+  const t = Date.now(), span = periodOf(`?month=${nameOfMonth(t)}`, t), days = daysOf(span.from, span.end), left = Math.ceil((span.end - t) / HOUR);
+  const [spent, next, limits] = await Promise.all([settled(costs(span, "day")), foretold(left + spare), settled(budgets())]);
+  const by = byDay(spent.value?.groups ?? [], days), today = days.findIndex((d) => d <= t && t < d + DAY);
+  const sums = month.show({ days, cost: by.cost, points: next.value?.points, now: t, budgets: limits.value, empty: spent.error ? whatFailed(spent.error, "costs") : "Nothing was spent this month" });
+  now.spent({ today: by.cost[today], month: spent.value?.total.cost_usd ?? null, ...sums, lack: "too little data to foretell the rest" });
 }
 
 const settled = (promise) => promise.then((value) => ({ value }), (error) => ({ error }));
 
 // drawDays shows the cost by day at once, and again when the forecast is there.
 async function drawDays(mine, days, error, signal) {
-  if (error) { costByDay.show([], [], null, 0, "", whatFailed(error, "costs")); return; }
-  const now = Date.now(), open = now < mine.end;
+  const t = Date.now(), open = t < mine.end;
+  if (error) { costByDay.show(daysOf(mine.from, mine.end), [], null, t, "", whatFailed(error, "costs")); return; }
   const end = !open ? mine.end : mine.days ? mine.end + ahead * DAY : mine.end, all = daysOf(mine.from, end);
   const cost = all.map((_, i) => days.cost[i] ?? null), empty = "No priced requests in this period";
-  costByDay.show(all, cost, null, now, "USD", empty);
+  costByDay.show(all, cost, null, t, "USD", empty);
   if (!open || cost.every((v) => v === null)) return;
-  const next = await settled(forecast("cost_usd", "", Math.min(longest, Math.ceil((end - now) / HOUR) + spare), signal));
+  const next = await foretold(Math.ceil((end - t) / HOUR) + spare, signal);
   if (signal.aborted) return;
   const points = next.value?.points ?? null;
-  costByDay.show(all, cost, points, now, points?.length ? "USD; the band adds up those of the hours and is wider than 95\u2009%" : `USD; ${next.error ? whatFailed(next.error, "forecasts") : "no forecast: insufficient data"}`, empty, mine.month);
+  costByDay.show(all, cost, points, t, points?.length ? "USD; the band adds up those of the hours and is wider than 95\u2009%" : `USD; ${next.error ? whatFailed(next.error, "forecasts") : "no forecast: insufficient data"}`, empty, mine.month);
 }
 
 async function loadGroups(signal = running.signal) {
   const { by } = chosen(), mine = period;
   groups.wait(`${by} ${mine.from} ${mine.end}`);
-  const got = await settled(costs(mine, by, signal));
-  if (signal.aborted || by !== chosen().by) return;
+  const got = await settled(costs(mine, keys(by), signal)), ours = () => !signal.aborted && by === chosen().by;
+  if (!ours()) return;
   if (got.error) groups.say(whatFailed(got.error, "costs"), canWait(got.error) ? () => loadGroups() : null);
   else groups.show(by, got.value);
+  if (got.error || !["model", "tenant"].includes(by) || !got.value.groups.length) return; // users by day would be read from every raw event
+  const days = await settled(costs(mine, `${by},day`, signal));
+  if (ours() && days.value) groups.days(by, daysOf(mine.from, mine.to), days.value.groups);
 }
 
 async function loadFindings(mine, signal) {
@@ -109,11 +154,12 @@ async function loadFindings(mine, signal) {
 
 let asked = 0;
 async function loadForecast() {
-  const turn = ++asked, { model, ahead: far } = chosen(), now = Math.floor(Date.now() / HOUR) * HOUR, span = { from: now - past * DAY, to: now };
-  const [rows, answer, list] = await Promise.all([settled(hourly(span, model || "_all")), settled(forecast("requests", model, Number(far) * 24)), settled(hourly({ from: now - DAY, to: now }, "*"))]);
+  const turn = ++asked, { model, ahead: far } = chosen(), hour = Math.floor(Date.now() / HOUR) * HOUR, span = { from: hour - past * DAY, to: hour };
+  const [rows, list] = await Promise.all([model ? settled(hourly(span, model)) : recent(), settled(hourly({ from: hour - DAY, to: hour }, "*"))]);
+  const answer = enough(rows.value ?? []) ? await settled(forecast("requests", model, Number(far) * 24)) : { value: {} };
   if (turn !== asked) return;
   requests.choose((list.value ?? []).map((r) => r.model).filter((m) => m !== "_all"), model, far);
-  requests.show(rows.value ?? [], answer.value, rows.error ? whatFailed(rows.error, "hours") : `No requests in the last ${past} days`);
+  requests.show(rows.value ?? [], answer.value, rows.error ? whatFailed(rows.error, "hours") : `No requests in the last ${past} days`, span);
   if (answer.error) requests.say(whatFailed(answer.error, "forecasts"), canWait(answer.error) ? loadForecast : null);
   else if (!answer.value.points?.length) requests.say("Insufficient data: there are too few hours to foretell the next ones.");
   else requests.proof(answer.value);
@@ -142,15 +188,20 @@ async function welcome(mine, n, signal) {
 
 function beat() {
   clearTimeout(timer);
+  rows14 = undefined;
   loadPeriod();
   loadForecast();
   loadCapacity();
+  loadMonth();
   reports.load();
+  reports.planned(byId("reports-plan"));
   timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", again, { once: true }) : again()), every);
 }
 
 function again() { read(); beat(); }
 
+const stream = new Stream(() => "/stream?topics=metrics");
+stream.addEventListener("state", ({ detail }) => { if (!document.hidden) now.live(detail.state); });
 for (const b of document.querySelectorAll("[data-days]")) b.addEventListener("click", () => go({ days: b.dataset.days }));
 for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => go({ by: b.dataset.by }));
 byId("month").addEventListener("change", (e) => go(e.target.value ? { month: e.target.value } : { days: "30" }));

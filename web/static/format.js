@@ -45,7 +45,7 @@ export function percent(v) {
 }
 
 export const many = (n) => n.toLocaleString("en");
-export const bytes = (n) => (n < 1000 ? `${n} B` : n < 999_500 ? `${(n / 1000).toFixed(n < 9950 ? 1 : 0)} kB` : `${(n / 1e6).toFixed(1)} MB`);
+export const bytes = (n) => (!there(n) ? NONE : n >= 999.5e6 ? `${(n / 1e9).toFixed(n < 9.95e9 ? 2 : 1)} GB` : n < 1000 ? `${n} B` : n < 999_500 ? `${(n / 1000).toFixed(n < 9950 ? 1 : 0)} kB` : `${(n / 1e6).toFixed(1)} MB`);
 
 // Money that is not nothing is never shown as 0: below a cent it has two digits, as far as nano-USD go.
 export function usd(v) {

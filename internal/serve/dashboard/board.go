@@ -4,13 +4,17 @@ package dashboard
 type Board struct {
 	Name     string // as in the ready file
 	Title    string
-	Question string  // what the board answers
-	Script   string  // module under static/ that fills the page
-	page     string  // file of the content
-	Style    string  // style sheet of its own under static/
-	Foot     string  // what is said of the numbers at the end of the page
-	asks     []asked // what its script asks of services
+	Question string   // what the board answers
+	Script   string   // module under static/ that fills the page
+	page     string   // file of the content
+	Style    string   // style sheet of its own under static/
+	Foot     string   // what is said of the numbers at the end of the page
+	asks     []asked  // what its script asks of services
+	looks    []string // services whose /health and /metrics it shows, under /services/NAME
 }
+
+// Self is the service that tells of the process which serves the boards.
+const Self = "self"
 
 // asked are paths of a service that a page asks at its own origin, because it may ask no other.
 type asked struct {
@@ -31,9 +35,9 @@ var Boards = []Board{
 		Name: "business", Title: "Business", Question: "What does it cost, and what is it worth?", Script: "business.js", Style: "business.css", page: "business.html",
 		Foot: "Days and times are UTC.",
 		asks: []asked{{"batch-processing-api", []string{
-			"GET /costs", "GET /forecasts", "GET /capacity/analysis", "GET /aggregation/status", "GET /aggregations/{level}", "GET /business-intelligence/{kind}",
+			"GET /costs", "GET /costs/accepted", "GET /costs/budgets", "GET /costs/self-hosted", "POST /costs/whatif", "GET /forecasts", "GET /dags", "GET /capacity/analysis", "GET /aggregation/status", "GET /aggregations/{level}", "GET /business-intelligence/{kind}",
 			"GET /reports/{path...}", "POST /reports/generate", "DELETE /reports/{id}",
-		}}},
+		}}, {"event-processing-api", []string{"GET /analytics", "GET /correlations"}}},
 	},
 	{
 		Name: "performance", Title: "Performance", Question: "Where does the time go?", Script: "performance.js", Style: "performance.css", page: "performance.html",
@@ -44,7 +48,14 @@ var Boards = []Board{
 	},
 	{
 		Name: "system", Title: "System health", Question: "Is the pipeline itself well?", Script: "system.js", Style: "system.css", page: "system.html", Foot: "Times are UTC.",
-		asks: []asked{{"kafka-api", []string{"GET /dead-letters", "GET /dead-letters/{path...}", "POST /dead-letters/redrive"}}},
+		asks: []asked{
+			{"kafka-api", []string{"GET /dead-letters", "GET /dead-letters/{path...}", "POST /dead-letters/redrive", "GET /topics", "GET /consumer-groups", "GET /consumer-groups/{id}", "GET /scrapes"}},
+			{"event-processing-api", []string{"GET /analytics/performance", "GET /rules"}},
+			{"batch-processing-api", []string{"GET /aggregation/status", "GET /dags", "GET /runs"}},
+			{"data-streaming-api", []string{"GET /streams/status", "GET /streams/performance"}},
+			{Self, []string{"GET /configuration", "POST /self-test"}},
+		},
+		looks: []string{"kafka-api", "event-processing-api", "batch-processing-api", "data-streaming-api", "scheduler"},
 	},
 }
 

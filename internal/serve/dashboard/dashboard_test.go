@@ -27,7 +27,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func board(t *testing.T, name string) http.Handler {
 	t.Helper()
 	h, err := New(name, live.New(live.Config{SSEMax: 1}, slog.New(slog.DiscardHandler)), Config{
-		Environment: "<test>", Version: "1.2.3", Services: map[string]http.Handler{"kafka-api": namesItself("kafka-api"), "event-processing-api": namesItself("event-processing-api"), "batch-processing-api": namesItself("batch-processing-api")}, Range: namesItself("range"),
+		Environment: "<test>", Version: "1.2.3", Services: map[string]http.Handler{
+			"kafka-api": namesItself("kafka-api"), "batch-processing-api": namesItself("batch-processing-api"), "event-processing-api": namesItself("event-processing-api"),
+			"data-streaming-api": namesItself("data-streaming-api"), Self: namesItself(Self),
+		}, Range: namesItself("range"),
 		Links: func() map[string]string {
 			return map[string]string{"operations": "http://127.0.0.1:8501", "business": "http://127.0.0.1:8502", "system": "http://127.0.0.1:1", "kafka-api": "http://127.0.0.1:9099"}
 		},
@@ -239,12 +242,27 @@ func TestAsks(t *testing.T) {
 		{"business", "GET", "/reports/x/content", "batch-processing-api"},
 		{"business", "POST", "/reports/generate", "batch-processing-api"},
 		{"business", "DELETE", "/reports/x", "batch-processing-api"},
+		{"business", "GET", "/costs/accepted", "batch-processing-api"},
+		{"business", "GET", "/costs/budgets", "batch-processing-api"},
+		{"business", "POST", "/costs/whatif", "batch-processing-api"},
+		{"business", "GET", "/correlations", "event-processing-api"},
+		{"business", "POST", "/self-test", ""},
 		{"business", "POST", "/runs", ""},
 		{"business", "POST", "/retention/cleanup", ""},
 		{"business", "POST", "/costs", ""},
 		{"business", "GET", "/dead-letters", ""},
 		{"system", "GET", "/dead-letters/summary", "kafka-api"},
 		{"system", "POST", "/dead-letters/redrive", "kafka-api"},
+		{"system", "GET", "/consumer-groups/g", "kafka-api"},
+		{"system", "POST", "/consumer-groups/g/reset", ""},
+		{"system", "POST", "/topics", ""},
+		{"system", "POST", "/events", ""},
+		{"system", "GET", "/analytics/performance", "event-processing-api"},
+		{"system", "GET", "/streams/status", "data-streaming-api"},
+		{"system", "GET", "/configuration", Self},
+		{"system", "POST", "/self-test", Self},
+		{"system", "GET", "/services/kafka-api/events", ""},
+		{"system", "GET", "/services/no-such/health", ""},
 		{"system", "GET", "/costs", ""},
 		{"operations", "GET", "/costs", ""},
 		{"operations", "GET", "/range", "range"},
@@ -268,6 +286,11 @@ func TestAsks(t *testing.T) {
 		}
 		if csp := w.Header().Get("Content-Security-Policy"); csp != policy {
 			t.Errorf("%s %s of %s: policy %q", tc.method, tc.path, tc.board, csp)
+		}
+	}
+	for _, path := range []string{"/health", "/metrics"} { // those that all services have stand under their names
+		if w := get(boards["system"], "/services/kafka-api"+path); w.Body.String() != "kafka-api GET "+path {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
 	strange := httptest.NewRequest("DELETE", "http://localhost:8502/reports/x", nil)
@@ -303,7 +326,7 @@ func TestModules(t *testing.T) {
 	if err != nil {
 		t.Skip("no node on this machine")
 	}
-	for _, name := range []string{"modules.mjs", "business.mjs"} {
+	for _, name := range []string{"modules.mjs", "business.mjs", "system.mjs"} {
 		if out, err := exec.CommandContext(t.Context(), node, "testdata/"+name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}

@@ -72,6 +72,13 @@ func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
 			}
 		}
 	}
+	for _, name := range board.looks {
+		if service := cfg.Services[name]; service != nil {
+			under := "/services/" + name
+			mux.Handle("GET "+under+"/health", http.StripPrefix(under, service))
+			mux.Handle("GET "+under+"/metrics", http.StripPrefix(under, service))
+		}
+	}
 	hub.MountStreams(mux)
 	return secure(mux), nil
 }

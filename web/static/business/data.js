@@ -1,6 +1,6 @@
 // What the page asks of the batch API.
 import { ask, query } from "../ask.js";
-import { instant } from "./period.js";
+import { HOUR, instant } from "./period.js";
 
 const most = 1000; // items a page
 
@@ -34,6 +34,17 @@ export async function findings({ from, to }, signal, show) {
   }));
   if (!told.length) throw all[0].reason;
 }
+
+export const accepted = ({ from, to }, signal) => ask("GET", `/costs/accepted?${query({ from: instant(from), to: instant(to) })}`, undefined, signal);
+export const budgets = (signal) => ask("GET", "/costs/budgets", undefined, signal);
+export const joins = (signal) => ask("GET", "/correlations?limit=1", undefined, signal);
+export const plans = () => Promise.all([ask("GET", "/reports/status"), ask("GET", "/dags")]);
+
+// Hours that a forecast needs. Fewer are not asked about, so that a new installation is not answered with refusals.
+const least = 8;
+
+// enough tells whether hours are many enough to foretell the next ones.
+export const enough = (rows) => rows.length > 0 && Date.parse(rows.at(-1).timestamp) - Date.parse(rows[0].timestamp) >= (least - 1) * HOUR;
 
 export const forecast = (metric, model, hours, signal) => ask("GET", `/forecasts?${query({ metric, model, horizon_hours: hours, interval: 0.95 })}`, undefined, signal);
 export const capacity = (signal) => ask("GET", "/capacity/analysis", undefined, signal);

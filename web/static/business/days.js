@@ -32,6 +32,6 @@ export class CostByDay {
     const history = { times: days.map((t) => t / 1000 + NOON), step: DAY / 1000, cost, next, partial: today >= 0 && cost[today] !== null };
     const sum = next && expected(cost, next);
     if (sum && whole) setText(this.note, `${note}. ${whole} will cost about ${money(sum.p50)}, between ${money(sum.lo)} and ${money(sum.hi)}`);
-    this.chart.show(history, days.length ? { from: days[0] / 1000, to: (days.at(-1) + DAY) / 1000 } : { from: 0, to: 1 });
+    this.chart.show(history, { from: days[0] / 1000, to: (days.at(-1) + DAY) / 1000 });
   }
 }

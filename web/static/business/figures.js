@@ -12,9 +12,16 @@ const cards = [
   { name: "Cost", known: priced, format: usd, of: (s) => s.total?.cost_usd, line: (s) => s.days?.cost, note: (s) => (s.total?.unpriced_requests ? "of priced requests" : "") },
   { name: "Requests", known: priced, format: count, of: (s) => s.total?.requests, line: (s) => s.days?.requests },
   { name: "Cost per 1,000 requests", known: priced, format: usd, better: "down", of: (s) => s.total && perThousand(s.total), line: (s) => s.days?.perThousand },
+  { name: "Per accepted answer", known: (s) => Boolean(s.accepted), format: usd, better: "down", of: (s) => perAccepted(s.accepted), note: (s) => (!s.accepted ? "" : s.accepted.judged ? `${many(s.accepted.judged)} judged` : "nothing was judged") },
   { name: "Satisfaction", known: rated, format: score, better: "up", points: true, zero: false, of: (s) => s.rated?.score, line: (s) => s.scores, note: (s) => (!s.rated ? "" : s.rated.ratings ? `of 5, ${many(s.rated.ratings)} ratings` : "no ratings") },
   { name: "Unpriced requests", known: priced, format: count, better: "down", of: (s) => s.total?.unpriced_requests, line: (s) => s.days?.unpriced, alarm: (v) => (v > 0 ? "warn" : ""), note: (s) => (s.total?.unpriced_requests ? `${text(percent(s.total.unpriced_requests / s.total.requests))} of all` : "") },
 ];
+
+// What an accepted answer costs over all models whose judged requests are priced.
+function perAccepted(a) {
+  const priced = a?.models.filter((m) => m.cost_usd !== null && m.accepted && !m.unpriced_requests) ?? [], sum = (name) => priced.reduce((all, m) => all + m[name], 0);
+  return priced.length ? sum("cost_usd") / sum("accepted") : null;
+}
 
 export class Figures {
   constructor(node) {
@@ -39,11 +46,11 @@ export class Figures {
       by.className = "change";
       if (card.better && Math.abs(moved?.by ?? 0) >= (card.points ? 0.05 : 0.01)) by.classList.add(moved.by < 0 === (card.better === "down") ? "good" : "worse");
       by.title = old === null ? "" : `${text(card.format(old))} in ${label(period.before)}`;
-      line.show(card.line(is) ?? [], { zero: card.zero });
+      line.show(card.line?.(is) ?? [], { zero: card.zero });
     }
   }
 
-  #read({ total, days, rows }, at) {
-    return { total, days, rated: rows && satisfaction(rows), scores: rows && satisfactionByDay(rows, at) };
+  #read({ total, days, rows, accepted }, at) {
+    return { total, days, accepted, rated: rows && satisfaction(rows), scores: rows && satisfactionByDay(rows, at) };
   }
 }

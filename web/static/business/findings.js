@@ -30,10 +30,18 @@ export class Findings {
     const all = ranked(answers), limits = [...new Set(answers.flatMap((a) => a.limits ?? []).map((l) => `${capital(spokenName(l.what))}: ${l.why}.`))];
     const few = limits.length ? [el("details", { class: "limits" }, el("summary", {}, "What could not be told"), el("ul", {}, ...limits.map((l) => el("li", {}, l))))] : [];
     if (!all.length && !whole) return;
-    if (!all.length) { this.node.replaceChildren(notice("Nothing changed notably, and no saving was found."), ...few); return; }
+    if (!all.length) { this.node.replaceChildren(notice(nothing(answers)), ...few); return; }
     this.node.replaceChildren(el("ul", { class: "finding-list" }, ...all.slice(0, shown).map(finding)),
       ...(all.length > shown ? [el("p", { class: "more" }, el("button", { class: "button", type: "button", onclick: () => this.show(answers, whole, all.length) }, `Show ${many(all.length - shown)} more`))] : []), ...(whole ? few : [el("p", { class: "wait" }, "Looking for more…")]));
   }
+}
+
+// nothing says why there is no finding: where changes cannot be told yet, that none were found would be too much said.
+export function nothing(answers) {
+  const short = answers.find((a) => a.limits?.some((l) => l.what === "changes"));
+  if (!short) return "Nothing changed notably, and no saving was found.";
+  const had = short.days === 0 ? "There is no whole day of data in this period" : short.days === 1 ? "There is one whole day of data in this period" : `There are ${many(short.days)} whole days of data in this period`;
+  return `${had}, too few to tell a change by: ${short.limits.find((l) => l.what === "changes").why.replace(/^.*?;\s*/, "")}. No saving was found.`;
 }
 
 function finding(f) {

@@ -37,11 +37,11 @@ export class Forecast {
     this.ahead.value = ahead;
   }
 
-  // rows are hours as they were; answer is that of /forecasts, or null when there is none.
-  show(rows, answer, empty) {
+  // rows are hours of a span as they were; answer is that of /forecasts, or null when there is none.
+  show(rows, answer, empty, span) {
     this.chart.spec.empty = empty;
     const h = joined(rows, answer?.points ?? []);
-    this.chart.show({ ...h, step: HOUR / 1000 }, h.times.length ? { from: h.times[0], to: h.times.at(-1) } : { from: 0, to: 1 });
+    this.chart.show({ ...h, step: HOUR / 1000 }, h.times.length ? { from: h.times[0], to: h.times.at(-1) } : { from: span.from / 1000, to: span.to / 1000 });
   }
 
   say(words, again) { this.words.replaceChildren(notice(words, again)); }

@@ -1,7 +1,9 @@
-// Cost by model, tenant or user: a table with bars. What has no price is never shown as 0.
+// Cost by model, tenant or user, the dearest first: a table with bars, running shares and days. What has no price is never shown as 0.
 import { el } from "../dom.js";
 import { count, many, percent, si, text } from "../format.js";
-import { perThousand } from "./series.js";
+import { spark } from "../spark.js";
+import { pareto, perThousand } from "./series.js";
+import { costTree } from "./tree.js";
 import { money, notice } from "./words.js";
 
 const nobody = { model: "no model named", tenant: "no tenant named", user_id: "no user named" };
@@ -23,27 +25,47 @@ export class Groups {
 
   // answer is that of /costs; more is whether it has pages behind it.
   show(by, answer) {
-    const { groups, total } = answer, rows = groups.slice(0, this.shown), most = Math.max(...groups.map((g) => g.cost_usd ?? 0), 0);
+    if (by === "tree") { this.node.replaceChildren(...costTree(answer)); return; }
+    const { groups, total } = answer, rows = groups.slice(0, this.shown), most = Math.max(...groups.map((g) => g.cost_usd ?? 0), 0), law = pareto(groups, total.cost_usd);
     if (!groups.length) { this.say("No requests in this period."); return; }
+    Object.assign(this, { by, answer });
     const left = groups.length - rows.length;
     const table = el("table", { class: "cost-table" },
-      el("thead", {}, el("tr", {}, ...["", "Cost", "Share", "Requests", "Per 1,000", "Tokens", "Unpriced"].map((t, i) => el("th", { scope: "col", class: classes[i] }, t || el("span", { class: "visually-hidden" }, by))))),
-      el("tbody", {}, ...rows.map((g) => this.#row(nameOf(by, g.key), g, total, most, g.key[by] === null))),
-      el("tfoot", {}, this.#row("Total", total, total, 0)));
-    this.node.replaceChildren(el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-labelledby": "groups-title" }, table),
+      el("thead", {}, el("tr", {}, ...["", "Days", "Cost", "Share", "Up to here", "Requests", "Per 1,000", "Tokens", "Unpriced"].map((t, i) => el("th", { scope: "col", class: classes[i] }, t || el("span", { class: "visually-hidden" }, by))))),
+      el("tbody", {}, ...rows.map((g, i) => this.#row(nameOf(by, g.key), g, total, most, law?.sums[i] ?? null, g.key[by]))),
+      el("tfoot", {}, this.#row("Total", total, total, 0, null)));
+    this.node.replaceChildren(el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-labelledby": "groups-title" }, table), ...this.#law(by, law),
       ...(left || answer.next_cursor ? [el("p", { class: "more" },
         ...(left ? [el("button", { class: "button", type: "button", onclick: () => { this.shown += Math.max(left > 90 ? 90 : left, 0); this.show(by, answer); this.node.querySelector("tbody tr:last-child")?.scrollIntoView({ block: "nearest" }); } }, `Show ${many(Math.min(left, 90))} more`)] : []),
         ...(!left && answer.next_cursor ? [el("span", { class: "unit" }, `These are the dearest ${many(groups.length)}; the CSV has all.`)] : []))] : []));
   }
 
-  #row(name, g, total, most, quiet = false) {
+  // days draws the cost of each day beside the groups: {times, groups of /costs by the same and day}.
+  days(by, times, groups) {
+    const of = new Map();
+    for (const g of groups) of.set(g.key[by], of.get(g.key[by]) ?? new Map()).get(g.key[by]).set(Date.parse(`${g.key.day}T00:00:00Z`), g.cost_usd);
+    this.lines = { by, of: (key) => of.has(key) && times.map((t) => of.get(key).get(t) ?? 0) };
+    if (by === this.by) this.show(by, this.answer);
+  }
+
+  #law(by, law) {
+    if (!law?.share || law.all < 3) return [];
+    const what = { model: "models", tenant: "tenants", user_id: "users" }[by];
+    return [el("p", { class: "method" }, `${many(law.few)} of ${many(law.all)} ${what} make ${text(percent(law.share))} of the cost.`)];
+  }
+
+  #row(name, g, total, most, upTo, key) {
+    const quiet = key === null, values = most && this.lines?.by === this.by ? this.lines.of(key) : null, line = spark(72, 20, { area: true });
+    if (values) line.show(values);
     const priced = g.cost_usd !== null, share = priced && total.cost_usd ? g.cost_usd / total.cost_usd : null, each = perThousand(g);
     const bar = el("span", { class: "bar-line", "aria-hidden": "true" }, el("span", { class: "bar-part" }));
     bar.firstChild.style.width = most ? `${(100 * (g.cost_usd ?? 0)) / most}%` : "0";
     return el("tr", {},
       el("th", { scope: "row", class: `name${quiet ? " quiet" : ""}`, title: name }, el("span", { class: "name-text" }, name), ...(most ? [bar] : [])),
+      el("td", { class: "days-cell" }, ...(most ? [line] : [])),
       el("td", { class: "money" }, priced ? money(g.cost_usd) : g.requests ? el("span", { class: "badge", "data-state": "warn" }, "not priced") : money(null)),
       el("td", { class: "wide-only" }, text(percent(share))),
+      el("td", { class: "wide-only upto" }, text(percent(upTo))),
       el("td", {}, text(count(g.requests))),
       el("td", { class: "wide-only" }, money(each)),
       el("td", { class: "wide-only" }, text(si(g.tokens?.total))),
@@ -51,4 +73,4 @@ export class Groups {
   }
 }
 
-const classes = ["name", "money", "wide-only", false, "wide-only", "wide-only", "unpriced"];
+const classes = ["name", "days-cell", "money", "wide-only", "wide-only", false, "wide-only", "wide-only", "unpriced"];

@@ -5,10 +5,12 @@ import { bytes } from "../format.js";
 import { away, interval, moment } from "../scheduler/times.js";
 import { button, field, sheet, toast } from "../ui.js";
 import { DAY, nameOfDay } from "./period.js";
+import { plans } from "./data.js";
 import { canWait, notice, whatFailed } from "./words.js";
 
 const page = 10, pollEvery = 1000, lookEvery = 3000;
 const names = { hourly_summary: "Hourly summary", daily_summary: "Daily summary", weekly_summary: "Weekly summary", monthly_summary: "Monthly summary", business_intelligence: "Business intelligence", monthly_business_intelligence: "Monthly business intelligence", capacity_analysis: "Capacity analysis", cost: "Cost", test: "Test" };
+const pace = { hourly_summary: "each day", daily_summary: "each day", weekly_summary: "each week", monthly_summary: "each month", business_intelligence: "each week", capacity_analysis: "each week" };
 const nameOf = (type) => names[type] ?? type;
 const states = { completed: "good", failed: "bad", running: undefined, queued: undefined };
 const over = (r) => r.status === "completed" || r.status === "failed";
@@ -19,6 +21,18 @@ export class Reports {
     Object.assign(this, { node, note, shown: page, turn: 0 });
     tools.append(button("Make a report", "play", () => this.#make(), "primary"));
     this.node.replaceChildren(el("p", { class: "wait" }, "Looking for reports…"));
+  }
+
+  // planned says which reports are made by themselves, and when the next ones are.
+  async planned(node) {
+    const got = await plans().catch(() => null);
+    if (!got) { node.replaceChildren(); return; }
+    const [{ states, delivery }, { dags }] = got, d = dags.find((x) => x.dag_id === "hxp_daily_aggregation");
+    const kinds = Object.keys(pace).filter((k) => states?.[k] && states[k] !== "disabled");
+    const when = !d || d.disabled ? "the daily run is switched off" : d.paused ? "the daily run is paused" : d.next_run ? `the next daily run is ${away(d.next_run, Date.now())}` : "no daily run is planned";
+    node.replaceChildren(el("p", {}, el("strong", {}, "Made by themselves"), el("span", { class: "unit", title: d?.next_run ? `${moment(d.next_run)}, cron ${d.cron}` : false }, ` ${when}`)),
+      el("ul", {}, ...kinds.map((k) => el("li", { class: "badge" }, `${names[k]}, ${pace[k]}`))),
+      el("p", { class: "unit" }, `${delivery?.enabled ? `Sent to recipients and by routes${delivery.mail ? "" : "; no mail server is set"}` : "Sent to nobody"}. Chosen in batch-processing-api.yaml: report_generation, report_distribution.`));
   }
 
   // load reads the list, and looks again while one of them is being made.

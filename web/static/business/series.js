@@ -55,6 +55,67 @@ export function expected(cost, next) {
   return next.p50.at(-1) === null ? null : { p50: sum("p50"), lo: sum("lo"), hi: sum("hi") };
 }
 
+// running adds up values; null as long as nothing is known, and again from the first gap on.
+export function running(values) {
+  let sum = 0, known = false, over = false;
+  return values.map((v, i) => {
+    if (v === null && known && values.slice(i).every((x) => x === null)) over = true;
+    if (v !== null) { known = true; sum += v; }
+    return known && !over ? sum : null;
+  });
+}
+
+// tokensByDay are the tokens of groups of /costs by day: read from a cache, read anew, written.
+export function tokensByDay(groups, days) {
+  const of = new Map(groups.map((g) => [Date.parse(`${g.key.day}T00:00:00Z`), g.tokens]));
+  const column = (value) => days.map((t) => (of.has(t) ? value(of.get(t)) : null));
+  return { fresh: column((k) => k.prompt - k.cached), cached: column((k) => k.cached), out: column((k) => k.completion) };
+}
+
+// pareto tells how many of the dearest groups make most of the total: {few, all, share, sums}, where sums are the running shares.
+export function pareto(groups, total, most = 0.8) {
+  if (!total) return null;
+  let sum = 0;
+  const priced = groups.filter((g) => g.cost_usd > 0), sums = priced.map((g) => (sum += g.cost_usd) / total), i = sums.findIndex((s) => s >= most);
+  return { few: i + 1, all: priced.length, share: i < 0 ? null : sums[i], sums };
+}
+
+// tree nests groups of /costs by the parts of their key, the dearest first; a part that no group has is left out.
+export function tree(groups, parts) {
+  const told = parts.filter((p) => groups.some((g) => g.key[p]));
+  const build = (some, [part, ...rest]) => {
+    if (!part) return [];
+    const by = Map.groupBy ? Map.groupBy(some, (g) => g.key[part]) : some.reduce((m, g) => m.set(g.key[part], [...(m.get(g.key[part]) ?? []), g]), new Map());
+    return [...by].map(([value, of]) => ({ part, value, ...added(of), children: build(of, rest) })).sort((a, b) => (b.cost_usd ?? -1) - (a.cost_usd ?? -1));
+  };
+  return build(groups, told);
+}
+
+function added(groups) {
+  const priced = groups.filter((g) => g.cost_usd !== null), sum = (f) => groups.reduce((all, g) => all + f(g), 0);
+  return { cost_usd: priced.length ? priced.reduce((all, g) => all + g.cost_usd, 0) : null, requests: sum((g) => g.requests), unpriced_requests: sum((g) => g.unpriced_requests) };
+}
+
+// wilson is the interval of a share, 95 %, that holds for small numbers too.
+export function wilson(good, n, z = 1.96) {
+  if (!n) return null;
+  const p = good / n, d = 1 + (z * z) / n, mid = p + (z * z) / (2 * n), half = z * Math.sqrt((p * (1 - p)) / n + (z * z) / (4 * n * n));
+  return { p, lo: Math.max(0, (mid - half) / d), hi: Math.min(1, (mid + half) / d) };
+}
+
+// scoreInterval holds a mean of n scores from 1 to 5 with 95 %, at its widest: scores of this mean cannot be more spread than (m−1)(5−m).
+export function scoreInterval(mean, n, z = 1.96) {
+  const half = z * Math.sqrt(((mean - 1) * (5 - mean)) / n);
+  return { lo: Math.max(1, mean - half), hi: Math.min(5, mean + half) };
+}
+
+// satisfactionByModel are the mean scores of hourly rows by model, with their numbers and intervals, those with most scores first.
+export function satisfactionByModel(rows) {
+  const by = new Map();
+  for (const r of rows) if (r.model !== "_all" && r.feedback_count) by.set(r.model, [...(by.get(r.model) ?? []), r]);
+  return [...by].map(([model, of]) => ({ model, ...satisfaction(of) })).filter((m) => m.ratings).map((m) => ({ ...m, ...scoreInterval(m.score, m.ratings) })).sort((a, b) => b.ratings - a.ratings);
+}
+
 // joined is one axis of hours with what was and what is foretold: {times (s), was, p50, lo, hi}. The forecast begins at the last known value.
 export function joined(rows, points) {
   const was = new Map(rows.map((r) => [Date.parse(r.timestamp), r.requests])), next = new Map(points.map((p) => [Date.parse(p.t), p]));

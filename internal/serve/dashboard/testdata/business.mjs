@@ -4,7 +4,7 @@ import { load } from "./load.mjs";
 
 const { addressOf, daysOf, label, months, periodOf } = await load("business/period.js");
 const series = await load("business/series.js");
-const { ranked } = await load("business/findings.js");
+const { nothing, ranked } = await load("business/findings.js");
 const words = await load("business/words.js");
 const at = (t) => Date.parse(t), now = at("2026-03-15T10:20:30Z"), DAY = 86400e3;
 const span = (p) => [p.from, p.to, p.end, p.before.from, p.before.to].map((t) => new Date(t).toISOString().slice(0, 16));
@@ -55,3 +55,22 @@ for (const [got, want] of [
 const finding = (text, more) => ({ text, ...more });
 assert.deepEqual(ranked([{ findings: [finding("saves little", { saving_usd_month: 4 }), finding("each week", {}), finding("old", { at: "2026-03-01T00:00:00Z" })] }, { findings: [finding("each week", {}), finding("saves", { saving_usd_month: 9 }), finding("new", { at: "2026-03-05T00:00:00Z" })] }]).map((f) => f.text),
   ["new", "old", "each week", "saves", "saves little"]);
+
+assert.deepEqual(series.running([null, 2, null, 3, null, null]), [null, 2, 2, 5, null, null]);
+const spent = (tenant, feature, model, cost_usd, requests = 1) => ({ key: { tenant, feature, model }, cost_usd, requests, unpriced_requests: cost_usd === null ? requests : 0 });
+const branches = series.tree([spent("a", null, "m", 1), spent("b", null, "m", 2), spent("b", null, "n", 3), spent("a", null, "n", null)], ["tenant", "feature", "model"]);
+assert.deepEqual(branches.map((b) => [b.value, b.cost_usd, b.requests, b.unpriced_requests, b.children.map((c) => [c.part, c.value, c.cost_usd])]), [["b", 5, 2, 0, [["model", "n", 3], ["model", "m", 2]]], ["a", 1, 2, 1, [["model", "m", 1], ["model", "n", null]]]]);
+assert.deepEqual(series.tree([], ["tenant"]), []);
+assert.deepEqual(series.pareto([{ cost_usd: 6 }, { cost_usd: 3 }, { cost_usd: 1 }, { cost_usd: null }], 10), { few: 2, all: 3, share: 0.9, sums: [0.6, 0.9, 1] });
+assert.equal(series.pareto([{ cost_usd: null }], null), null);
+const near = (got, want) => assert.ok(Math.abs(got - want) < 5e-4, `${got} is not ${want}`);
+const share = series.wilson(8, 10); // Wilson 1927: 0.490 to 0.943
+near(share.lo, 0.4902); near(share.hi, 0.9433);
+assert.equal(series.wilson(0, 0), null);
+assert.deepEqual(series.scoreInterval(5, 3), { lo: 5, hi: 5 });
+near(series.scoreInterval(3, 100).lo, 3 - 1.96 * 0.2);
+assert.deepEqual(series.satisfactionByModel([{ model: "_all", user_satisfaction: 3, feedback_count: 9 }, { model: "m", user_satisfaction: 5, feedback_count: 1 }, { model: "n", user_satisfaction: null, feedback_count: 0 }]), [{ model: "m", score: 5, ratings: 1, lo: 5, hi: 5 }]);
+assert.deepEqual(series.tokensByDay([{ key: { day: "2026-03-01" }, tokens: { prompt: 10, cached: 4, completion: 2 } }], [at("2026-03-01T00:00Z"), at("2026-03-02T00:00Z")]), { fresh: [6, null], cached: [4, null], out: [2, null] });
+const short = { what: "changes", why: "1 days; a change needs 10" };
+assert.equal(nothing([{ days: 1, limits: [short] }]), "There is one whole day of data in this period, too few to tell a change by: a change needs 10. No saving was found.");
+assert.equal(nothing([{ days: 30, limits: [] }]), "Nothing changed notably, and no saving was found.");

@@ -1,0 +1,44 @@
+// Tests of the system board's modules: pages of metrics, rates, facts.
+import assert from "node:assert/strict";
+import { load } from "./load.mjs";
+
+const { Meter, parse } = await load("system/metrics.js");
+const { Facts, overall } = await load("system/facts.js");
+
+const page = parse(`# HELP a_total what it is
+# TYPE a_total counter
+a_total{x="1",y="with \\"quotes\\", a comma and a }"} 5
+a_total{x="2"} 7.5e1
+b 0
+h_sum 3
+h_count 6
+h_bucket{le="+Inf"} 6
+`);
+assert.deepEqual(page.get("a_total"), [{ labels: { x: "1", y: 'with "quotes", a comma and a }' }, value: 5 }, { labels: { x: "2" }, value: 75 }]);
+assert.deepEqual([page.get("b")[0].value, page.get("h_bucket")[0].labels.le, page.get("nothing")], [0, "+Inf", undefined]);
+
+const m = new Meter();
+assert.deepEqual([m.value("a_total"), m.rate("a_total"), m.mean("h"), m.by("a_total", "x")], [null, null, null, {}]);
+m.take(100, [page]);
+assert.deepEqual([m.value("a_total"), m.value("a_total", { x: "2" }), m.value("c"), m.rate("a_total"), m.mean("h"), m.by("a_total", "x")], [80, 75, null, null, 0.5, { 1: 5, 2: 75 }]);
+m.take(110, [parse("a_total 180\nh_sum 5\nh_count 7")]);
+assert.deepEqual([m.rate("a_total"), m.mean("h")], [10, 2]);
+m.take(112, [parse("a_total 3")]);
+assert.equal(m.rate("a_total"), null); // it began anew
+for (let t = 113; t < 400; t++) m.take(t, [parse(`a_total ${t}`)]);
+assert.deepEqual([m.rate("a_total"), m.looks.length], [1, 61]);
+
+// nothing answers: everything is unknown, and nothing is 0
+const silent = { at: 1, pages: [], health: { a: null, b: null }, faults: {}, performance: null, topics: null, groups: null, streams: null, letters: null };
+for (const [name, v] of Object.entries(new Facts().take(silent))) if (typeof v === "number" && name !== "at") assert.fail(`${name} is ${v}`);
+assert.deepEqual(overall(silent.health), { state: "bad", words: "2 services do not answer" });
+assert.deepEqual(overall({ a: { status: "healthy" }, b: { status: "degraded" } }), { state: "warn", words: "1 degraded" });
+assert.deepEqual(overall({ a: { status: "unhealthy" }, b: { status: "degraded" } }).state, "bad");
+assert.deepEqual(overall({ a: { status: "healthy" } }).state, "good");
+
+const seen = new Facts().take({
+  ...silent, performance: { events_total: 0, watermark_lag_seconds: 7, events_per_second: 0, partitions: [{ topic: "t", partition: 1, offset: 5 }] },
+  groups: [{ id: "hxp-event-processing", members: [{ client_id: "one", assigned: { t: [1] } }], partitions: [] }, { id: "hxp-batch-processing", lag: 3, members: [], partitions: [{ topic: "t", partition: 1, lag: 3 }] }],
+});
+assert.deepEqual(seen.partitions, [{ topic: "t", partition: 1, offset: 5, owner: "one", lakeLag: 3 }]);
+assert.deepEqual([seen.watermarkLag, seen.lakeLag, seen.counted], [null, 3, 0]); // without an event there is no watermark

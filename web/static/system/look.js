@@ -1,0 +1,39 @@
+// One look at everything: what each service says of itself, all at the same time. What does not answer is null, and why stands in faults.
+import { ask, explain } from "../ask.js";
+import { parse } from "./metrics.js";
+
+export const services = ["kafka-api", "event-processing-api", "batch-processing-api", "data-streaming-api", "scheduler"];
+
+const most = 20; // groups that are looked at whole
+
+const questions = {
+  performance: "/analytics/performance", topics: "/topics?limit=1000", groups: "/consumer-groups?limit=1000", streams: "/streams/status", speed: "/streams/performance",
+  aggregation: "/aggregation/status", dags: "/dags", runs: "/runs?limit=50", rules: "/rules?limit=1000", letters: "/dead-letters/summary", scrapes: "/scrapes",
+};
+
+export async function look(signal) {
+  const faults = {}, out = { health: Object.fromEntries(services.map((s) => [s, null])), pages: [], faults };
+  const get = async (name, f) => { try { return await f(); } catch (e) { if (e.name === "AbortError") throw e; faults[name] = explain(e); return null; } };
+  await Promise.all([
+    ...Object.entries(questions).map(async ([name, path]) => { out[name] = await get(name, () => ask("GET", path, undefined, signal)); }),
+    ...services.map(async (s) => { out.health[s] = await get(s, () => health(s, signal)); }),
+    ...services.map(async (s) => { const page = await get(`${s} metrics`, () => metrics(s, signal)); if (page) out.pages.push(page); }),
+  ]);
+  if (out.groups) out.groups = await Promise.all(out.groups.groups.slice(0, most).map((g) => get("groups", () => ask("GET", `/consumer-groups/${encodeURIComponent(g.id)}`, undefined, signal)).then((whole) => whole ?? { ...g, members: [], partitions: [] })));
+  out.at = performance.now() / 1000;
+  return out;
+}
+
+// A service that is ill answers 503 with its report, and that report is what is wanted.
+async function health(service, signal) {
+  const res = await fetch(`/services/${service}/health`, { signal, cache: "no-store", headers: { Accept: "application/json" } });
+  const body = await res.json();
+  if (!body.checks) throw new Error(body.detail ?? `answers ${res.status}`);
+  return body;
+}
+
+async function metrics(service, signal) {
+  const res = await fetch(`/services/${service}/metrics`, { signal, cache: "no-store" });
+  if (!res.ok) throw new Error(`answers ${res.status}`);
+  return parse(await res.text());
+}
