@@ -1,22 +1,19 @@
-"""The three ways to what hxp knows: the live stream, the aggregates, and the raw events in the lake."""
+"""Three ways to what hxp knows: the live stream, the aggregates in SQL, and the raw events in the lake."""
+import contextlib
 import json
 import pathlib
-import urllib.parse
+import sqlite3
 import urllib.request
 
 import pandas as pd
 
-
-def ask(base, path, **query):
-    """An answer of one of the APIs."""
-    with urllib.request.urlopen(f"{base}{path}?{urllib.parse.urlencode(query)}", timeout=10) as r:
-        return json.load(r)
+COLUMNS = ["model", "requests", "error rate", "p95 ms", "tokens", "cost usd"]
 
 
 def live(base):
-    """The state of the live stream as of now: the snapshot that it begins with."""
-    with urllib.request.urlopen(f"{base}/stream/metrics", timeout=10) as r:
-        for line in r:
+    """What is going on: the state that the stream of data-streaming-api begins with."""
+    with urllib.request.urlopen(f"{base}/stream/metrics", timeout=10) as stream:
+        for line in stream:
             if line.startswith(b"data:"):
                 message = json.loads(line[5:])
                 if message["type"] == "snapshot":
@@ -25,30 +22,24 @@ def live(base):
 
 
 def models(state):
-    """The models of a live state, the busiest first."""
-    rows = [{"model": name, "requests": s["requests"], "error rate": s.get("error_rate"), "p95 ms": (s.get("latency_ms") or {}).get("p95"),
-             "tokens": s["tokens"]["total"], "cost usd": s.get("cost_usd")} for name, s in state["models"].items()]
-    return pd.DataFrame(rows, columns=["model", "requests", "error rate", "p95 ms", "tokens", "cost usd"]).sort_values("requests", ascending=False, ignore_index=True)
+    """The models of a live state as a table, the busiest first."""
+    rows = [(name, s["requests"], s.get("error_rate"), (s.get("latency_ms") or {}).get("p95"), s["tokens"]["total"], s.get("cost_usd")) for name, s in state["models"].items()]
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values("requests", ascending=False, ignore_index=True)
 
 
-def hours(base, start, end):
-    """The hourly rows of all models, page by page; the same rows as in the table hourly_aggregations of the database."""
-    rows, cursor = [], ""
-    while True:
-        page = ask(base, "/aggregations/hourly", **{"from": start, "to": end, "model": "*", "limit": 1000, "cursor": cursor})
-        rows += page["rows"]
-        cursor = page["next_cursor"]
-        if not cursor:
-            break
-    table = pd.DataFrame(rows)
-    if len(table):
-        table["timestamp"] = pd.to_datetime(table["timestamp"])
+def hours(database, since):
+    """Hours at rest, one row for each hour and model; those of all models together are called _all. database is the file of SQLite, opened
+    for reading alone. For PostgreSQL give pandas a connection of SQLAlchemy instead; table and columns are the same."""
+    query = "SELECT timestamp, model, requests, errors, latency_p95_ms, total_tokens, user_satisfaction, cost_usd FROM hourly_aggregations WHERE timestamp >= ? ORDER BY timestamp, model"
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        table = pd.read_sql_query(query, connection, params=[since])
+    table["timestamp"] = pd.to_datetime(table["timestamp"], utc=True, format="ISO8601")
     return table
 
 
-def lake(folder, topic="llm-requests"):
-    """Raw events. Rows that a compaction has not brought together yet may repeat, so each event counts once by its id."""
-    files = sorted(str(f) for f in pathlib.Path(folder, topic).glob("dt=*/hour=*/*.parquet"))
-    if not files:
-        return pd.DataFrame()
-    return pd.concat([pd.read_parquet(f, partitioning=None) for f in files]).drop_duplicates("event_id")
+def lake(folder, topic="llm-requests", files=200):
+    """Raw events of the newest files. Until an hour is compacted an event may lie in it twice, so each counts once by its id."""
+    paths = sorted(pathlib.Path(folder, topic).glob("dt=*/hour=*/*.parquet"), key=lambda p: p.stat().st_mtime)[-files:]
+    if not paths:
+        return pd.DataFrame({"event_id": [], "model": [], "duration_ms": [], "success": []})
+    return pd.concat([pd.read_parquet(p, partitioning=None) for p in paths]).drop_duplicates("event_id")

@@ -1,12 +1,13 @@
 // The business board: what it costs, what it is worth, what is ahead, and the documents about it.
 import { el, setText } from "./dom.js";
 import { Capacity } from "./business/capacity.js";
-import { accepted, budgets, capacity, costs, enough, findings, forecast, hourly, joins, newestHour } from "./business/data.js";
+import { accepted, budgets, capacity, costs, enough, findings, forecast, hourly, joins, newestHour, wholeHours } from "./business/data.js";
 import { CostByDay } from "./business/days.js";
 import { Figures } from "./business/figures.js";
 import { Findings } from "./business/findings.js";
 import { Forecast } from "./business/forecast.js";
 import { Groups } from "./business/groups.js";
+import { addMenus, keyboard } from "./business/menus.js";
 import { Month, Now } from "./business/now.js";
 import { DAY, HOUR, addressOf, daysOf, instant, label, months, nameOfMonth, periodOf } from "./business/period.js";
 import { Reports } from "./business/reports.js";
@@ -27,6 +28,7 @@ const longest = 720, spare = 26; // hours that can be foretold, and that the new
 
 const figures = new Figures(byId("figures")), costByDay = new CostByDay(byId("cost-days")), groups = new Groups(byId("groups")), changes = new Findings(byId("findings"));
 const requests = new Forecast(byId("forecast"), (chosen) => go(chosen)), plan = new Capacity(byId("capacity"), byId("capacity-note"));
+const stream = new Stream(() => "/stream?topics=metrics"); // before anything is asked: a browser opens six connections to a page's origin
 const now = new Now(byId("now")), month = new Month(byId("month-chart"), el("div", { class: "budgets" }));
 const tokens = new Tokens(byId("tokens")), funnel = new Funnel(byId("funnel")), satisfied = new Satisfaction(byId("satisfaction")), simulator = new Simulator(byId("simulator"));
 const reports = new Reports(byId("reports"), byId("reports-note"), byId("reports-tools"));
@@ -89,9 +91,10 @@ async function loadPeriod() {
   drawDays(mine, is.days, error, signal);
   tokens.show(value?.groups ?? [], value?.total, at, error ? whatFailed(error, "tokens") : "No requests in this period");
   welcome(mine, error ? null : value.total.requests, signal);
+  loadWorth(mine, is, signal);
   await Promise.all(others);
   if (signal.aborted) return;
-  loadWorth(mine, is, signal);
+  loadWorth(mine, is, signal); // again, with who accepted what
   loadFindings(mine, signal); // they read most, so they come last
 }
 
@@ -105,17 +108,21 @@ async function loadWorth(mine, is, signal) {
 }
 
 async function loadSimulator(mine, signal) {
-  const got = await settled(costs(mine, "model", signal));
+  const got = await settled(costs(wholeHours(mine), "model", signal));
   if (!signal.aborted) simulator.show(mine, got.value?.groups ?? []);
 }
 
-// loadMonth shows this month and today, whatever period is chosen.
+// loadMonth shows this month and today, whatever period is chosen, and draws again with each answer that comes.
 async function loadMonth() {
-  const t = Date.now(), span = periodOf(`?month=${nameOfMonth(t)}`, t), days = daysOf(span.from, span.end), left = Math.ceil((span.end - t) / HOUR);
-  const [spent, next, limits] = await Promise.all([settled(costs(span, "day")), foretold(left + spare), settled(budgets())]);
-  const by = byDay(spent.value?.groups ?? [], days), today = days.findIndex((d) => d <= t && t < d + DAY);
-  const sums = month.show({ days, cost: by.cost, points: next.value?.points, now: t, budgets: limits.value, empty: spent.error ? whatFailed(spent.error, "costs") : "Nothing was spent this month" });
-  now.spent({ today: by.cost[today], month: spent.value?.total.cost_usd ?? null, ...sums, lack: "too little data to foretell the rest" });
+  const t = Date.now(), span = periodOf(`?month=${nameOfMonth(t)}`, t), days = daysOf(span.from, span.end), today = days.findIndex((d) => d <= t && t < d + DAY), got = {};
+  const take = (name) => (answer) => {
+    got[name] = answer;
+    if (!got.spent) return;
+    const { value, error } = got.spent, cost = byDay(value?.groups ?? [], days).cost;
+    const sums = month.show({ days, cost, points: got.next?.value?.points, now: t, budgets: got.limits?.value, empty: error ? whatFailed(error, "costs") : "Nothing was spent this month" });
+    now.spent({ today: cost[today], month: value?.total.cost_usd ?? null, ...sums, lack: got.next ? "too little data to foretell the rest" : "" });
+  };
+  await Promise.all([settled(costs(span, "day")).then(take("spent")), foretold(Math.ceil((span.end - t) / HOUR) + spare).then(take("next")), settled(budgets()).then(take("limits"))]);
 }
 
 const settled = (promise) => promise.then((value) => ({ value }), (error) => ({ error }));
@@ -189,10 +196,10 @@ async function welcome(mine, n, signal) {
 function beat() {
   clearTimeout(timer);
   rows14 = undefined;
+  loadMonth();
   loadPeriod();
   loadForecast();
   loadCapacity();
-  loadMonth();
   reports.load();
   reports.planned(byId("reports-plan"));
   timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", again, { once: true }) : again()), every);
@@ -200,7 +207,8 @@ function beat() {
 
 function again() { read(); beat(); }
 
-const stream = new Stream(() => "/stream?topics=metrics");
+addMenus({ costByDay, month, tokens, requests, groups, funnel, satisfied }, () => period);
+keyboard(() => period, go);
 stream.addEventListener("state", ({ detail }) => { if (!document.hidden) now.live(detail.state); });
 for (const b of document.querySelectorAll("[data-days]")) b.addEventListener("click", () => go({ days: b.dataset.days }));
 for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => go({ by: b.dataset.by }));

@@ -1,5 +1,6 @@
 // The system board: one look at all services every few seconds, and everything on the page out of it. The dead letters look for themselves.
 import { setText } from "./dom.js";
+import { listen } from "./keys.js";
 import { button } from "./ui.js";
 import { Facts, overall } from "./system/facts.js";
 import { Figures } from "./system/figures.js";
@@ -34,5 +35,6 @@ function pulse() {
 
 byId("tools-system").append(button("Self-test", "check", selfTestSheet, "primary"), button("Configuration", "", settingsSheet));
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
+listen({ shift() {}, zoom() {}, pause() {}, set() {}, zone: "utc" }, null); // what is shown is now, so only the keys that all boards have work
 setInterval(pulse, 1000);
 beat();

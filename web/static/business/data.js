@@ -1,10 +1,28 @@
 // What the page asks of the batch API.
 import { ask, query } from "../ask.js";
-import { HOUR, instant } from "./period.js";
+import { HOUR, instant, nameOfDay } from "./period.js";
+import { joinedCosts } from "./series.js";
 
 const most = 1000; // items a page
 
-export const costs = ({ from, to }, by, signal, more = {}) => ask("GET", `/costs?${query({ from: instant(from), to: instant(to), group_by: by, limit: by ? most : null, ...more })}`, undefined, signal);
+const stored = ({ from, to }, by, signal, more = {}) => ask("GET", `/costs?${query({ from: instant(from), to: instant(to), group_by: by, limit: by ? most : null, ...more })}`, undefined, signal);
+const told = ["", "day", "model", "tenant", "model,day", "tenant,day"]; // what the windows keep apart as well
+
+// wholeHours is a span without the hour that runs, unless it lies in that hour alone. What reads it needs no raw events.
+export function wholeHours(span, now = Date.now()) {
+  const hour = Math.floor(now / HOUR) * HOUR;
+  return span.to <= hour || span.from >= hour ? span : { ...span, to: hour };
+}
+
+// costs tells what a span has cost. The hour that runs comes from the windows, which know it at once, the others from where they are stored.
+export async function costs(span, by, signal) {
+  const now = Date.now(), hour = Math.floor(now / HOUR) * HOUR;
+  if (span.to <= hour || !told.includes(by)) return stored(span, by, signal);
+  const from = Math.max(hour, span.from), seconds = Math.ceil((span.to - from) / 1000), group = by.split(",")[0];
+  const live = ask("GET", `/analytics?${query({ window: seconds, at: instant(from + seconds * 1000), group_by: ["model", "tenant"].includes(group) ? group : null, limit: most })}`, undefined, signal);
+  const [past, running] = await Promise.all([from > span.from ? stored({ ...span, to: from }, by, signal) : null, live.catch((e) => { if (e.name === "AbortError") throw e; return null; })]);
+  return running ? joinedCosts(past, running, by, nameOfDay(from)) : stored(span, by, signal);
+}
 
 // hourly reads the rows of hours, page by page.
 export async function hourly({ from, to }, model, signal) {
@@ -35,7 +53,7 @@ export async function findings({ from, to }, signal, show) {
   if (!told.length) throw all[0].reason;
 }
 
-export const accepted = ({ from, to }, signal) => ask("GET", `/costs/accepted?${query({ from: instant(from), to: instant(to) })}`, undefined, signal);
+export const accepted = (span, signal, { from, to } = wholeHours(span)) => ask("GET", `/costs/accepted?${query({ from: instant(from), to: instant(to) })}`, undefined, signal);
 export const budgets = (signal) => ask("GET", "/costs/budgets", undefined, signal);
 export const joins = (signal) => ask("GET", "/correlations?limit=1", undefined, signal);
 export const plans = () => Promise.all([ask("GET", "/reports/status"), ask("GET", "/dags")]);

@@ -36,12 +36,14 @@ export class Findings {
   }
 }
 
+const least = 10 * 24; // hours with data that a change is told from
+
 // nothing says why there is no finding: where changes cannot be told yet, that none were found would be too much said.
 export function nothing(answers) {
-  const short = answers.find((a) => a.limits?.some((l) => l.what === "changes"));
-  if (!short) return "Nothing changed notably, and no saving was found.";
-  const had = short.days === 0 ? "There is no whole day of data in this period" : short.days === 1 ? "There is one whole day of data in this period" : `There are ${many(short.days)} whole days of data in this period`;
-  return `${had}, too few to tell a change by: ${short.limits.find((l) => l.what === "changes").why.replace(/^.*?;\s*/, "")}. No saving was found.`;
+  const hours = Math.max(...answers.map((a) => a.hours_with_data ?? 0));
+  if (hours >= least) return "Nothing changed notably, and no saving was found.";
+  const had = hours === 0 ? "No hour of this period has data" : hours === 1 ? "One hour of this period has data" : `${many(hours)} hours of this period have data`;
+  return `${had}, too few to tell a change by: that takes ten days.${hours ? " No saving was found." : ""}`;
 }
 
 function finding(f) {

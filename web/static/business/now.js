@@ -65,7 +65,7 @@ export class Month {
     const spent = running(cost).map((v, i) => (i > today ? null : v)), sums = next && ahead(spent, next, today);
     this.chart.spec.empty = empty;
     this.chart.show({ times: at, step: DAY / 1000, spent, next: sums, budget: whole && at.map(() => whole.budget_usd) }, { from: days[0] / 1000, to: at.at(-1) });
-    this.list.replaceChildren(...(budgets?.budgets.length ? budgets.budgets.map(budget) : [el("p", { class: "hint-line" }, "No budget is set. ", el("code", {}, "costs.budgets"), " in batch-processing-api.yaml sets some.")]));
+    this.list.replaceChildren(...(!budgets ? [] : budgets.budgets.length ? budgets.budgets.map(budget) : [el("p", { class: "hint-line" }, "No budget is set. ", el("code", {}, "costs.budgets"), " in batch-processing-api.yaml sets some.")]));
     return { day: next && today >= 0 ? at1(next, today) : null, end: next ? expected(cost, next) : null };
   }
 }

@@ -53,7 +53,7 @@ function time(text, name) {
 // addressOf is the address of what is chosen.
 export function addressOf(search, changes) {
   const q = new URLSearchParams(search);
-  if ("days" in changes || "month" in changes) for (const name of ["days", "month", "from", "to"]) q.delete(name);
+  if ("days" in changes || "month" in changes || "from" in changes) for (const name of ["days", "month", "from", "to"]) q.delete(name);
   for (const [name, v] of Object.entries(changes)) v ? q.set(name, v) : q.delete(name);
   return `?${q}`;
 }

@@ -55,6 +55,25 @@ export function expected(cost, next) {
   return next.p50.at(-1) === null ? null : { p50: sum("p50"), lo: sum("lo"), hi: sum("hi") };
 }
 
+// joinedCosts adds an answer of the windows, of one day, to one of /costs (or to none): the total, and the groups of by, the dearest first.
+export function joinedCosts(past, live, by, day) {
+  const parts = by ? by.split(",") : [], lines = new Map((past?.groups ?? []).map((g) => [JSON.stringify(parts.map((p) => g.key[p])), g]));
+  const of = parts.some((p) => p !== "day") ? live.groups : parts.length ? [{ key: {}, stats: live.overall }] : [];
+  for (const g of of) {
+    if (!g.stats.requests) continue;
+    const key = Object.fromEntries(parts.map((p) => [p, p === "day" ? day : g.key[p]])), id = JSON.stringify(parts.map((p) => key[p]));
+    lines.set(id, plus(lines.get(id) ?? { key }, g.stats));
+  }
+  return { ...past, total: plus(past?.total, live.overall), groups: [...lines.values()].sort((a, b) => (b.cost_usd ?? -1) - (a.cost_usd ?? -1)), next_cursor: past?.next_cursor ?? null };
+}
+
+// plus adds two lines of numbers. A cost that neither tells stays null.
+function plus(a, b) {
+  const sum = (name, x = a, y = b) => (x?.[name] ?? 0) + (y?.[name] ?? 0), cost = a?.cost_usd ?? b.cost_usd ?? null;
+  return { ...(a?.key ? { key: a.key } : {}), cost_usd: cost === null ? null : sum("cost_usd"), ...Object.fromEntries(["requests", "errors", "unpriced_requests"].map((n) => [n, sum(n)])),
+    tokens: Object.fromEntries(["prompt", "completion", "total", "cached", "reasoning"].map((n) => [n, sum(n, a?.tokens, b.tokens)])) };
+}
+
 // running adds up values; null as long as nothing is known, and again from the first gap on.
 export function running(values) {
   let sum = 0, known = false, over = false;

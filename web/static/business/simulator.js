@@ -2,6 +2,7 @@
 import { ask } from "../ask.js";
 import { el, setText } from "../dom.js";
 import { many, percent, text } from "../format.js";
+import { wholeHours } from "./data.js";
 import { instant } from "./period.js";
 import { money, notice, whatFailed } from "./words.js";
 
@@ -23,7 +24,7 @@ export class Simulator {
   // groups are those of /costs by model in a period.
   show(period, groups) {
     const models = groups.filter((g) => g.key.model && g.requests).map((g) => g.key.model);
-    this.period = period;
+    this.period = wholeHours(period);
     if (models.length < 2) { this.names = ""; this.node.replaceChildren(notice("Two models with requests in the period are needed to compare.")); return; }
     if (models.join() !== this.names) {
       const [dear, cheap] = [this.from.value, this.to.value], priced = groups.filter((g) => g.key.model && g.cost_usd > 0 && !g.unpriced_requests).map((g) => [g.key.model, g.cost_usd / g.requests]).sort((a, b) => a[1] - b[1]);

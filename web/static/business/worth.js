@@ -21,6 +21,7 @@ export class Funnel {
   constructor(node) { this.node = node; }
 
   show(steps, joins) {
+    this.steps = steps;
     const most = Math.max(...steps.map((s) => s.n ?? 0)), known = steps.some((s) => s.n);
     if (!known) { this.node.replaceChildren(notice("No requests in this period.")); return; }
     this.node.replaceChildren(el("ol", { class: "funnel" }, ...steps.map((s, i) => {
@@ -49,7 +50,7 @@ export class Satisfaction {
 
   // rows are hours of all models; accepted is the answer of /costs/accepted, or null.
   show(rows, accepted) {
-    const models = satisfactionByModel(rows).slice(0, 12);
+    const models = this.models = satisfactionByModel(rows).slice(0, 12);
     if (!models.length) { this.say("Nobody has given a score in this period."); return; }
     place(models.map((m) => m.model));
     const of = new Map(accepted?.models.map((m) => [m.model, m]));

@@ -28,7 +28,7 @@ const ways = {
   "ingest-topics": { rate: (f) => each(f.written), notes: (f) => [{ words: `HTTP ${each(f.taken)}` }, ...some(f.throttled, "throttled/s"), ...some(f.held, "held", "bad")], about: "events written, by whatever way in" },
   "topics-stream": { rate: (f) => each(f.counted), notes: (f) => [{ words: `lag ${n(f.behind)}`, state: f.behind > 1e4 ? "warn" : "" }], about: "records counted" },
   "stream-windows": { rate: (f) => (typeof f.watermarkLag === "number" ? span(f.watermarkLag) : "–"), notes: (f) => [{ words: "watermark lag" }, ...some(f.future, "from the future")], about: "how far the watermark is behind the clock" },
-  "windows-screens": { rate: (f) => each(f.speed?.messages_per_second ?? null), notes: (f) => [{ words: `p99 ${text(ms(f.speed?.latency_ms?.p99 ?? null))}` }, ...some(f.streams?.conflated, "conflated", ""), ...some(f.streams?.dropped, "dropped", "bad")], about: "messages to clients" },
+  "windows-screens": { rate: (f) => each(f.speed?.messages_per_second ?? null), notes: (f) => [{ words: `p99 ${text(ms(f.speed?.messages_per_second ? f.speed.latency_ms.p99 : null))}` }, ...some(f.streams?.conflated, "conflated", ""), ...some(f.streams?.dropped, "dropped", "bad")], about: "messages to clients" },
   "ingest-dead": { down: true, rate: (f) => each(f.rejected), notes: () => [{ words: "refused" }], about: "events refused on the way in" },
   "topics-lake": { down: true, rate: (f) => each(f.lakeRows), notes: (f) => [{ words: `lag ${n(f.lakeLag)}` }], about: "events published as Parquet" },
   "windows-rules": { down: true, rate: (f) => text(ms(f.judging === null ? null : f.judging * 1000)), notes: () => [{ words: "a judgement" }], about: "time that one judgement of all rules takes" },

@@ -40,8 +40,8 @@ export const panels = {
   streams: (f) => [[f.streams, f.speed, f.faults.streams], () => (!f.streams ? silent(f, "streams") : [facts(
     ["Server-sent events", `${n(f.streams.sse.connected)} of ${n(f.streams.sse.limit)}, ${n(f.streams.sse.total)} since the start`],
     ["WebSocket", `${n(f.streams.websocket.connected)} of ${n(f.streams.websocket.limit)}, ${n(f.streams.websocket.total)} since the start`],
-    ["Ready to sent, p50 · p99", f.speed ? `${text(ms(f.speed.latency_ms.p50))} · ${text(ms(f.speed.latency_ms.p99))}` : "–"],
-    ["Encoding, p50 · p99", f.speed ? `${micro(f.speed.encode_us.p50)} · ${micro(f.speed.encode_us.p99)}` : "–"],
+    ["Ready to sent, p50 · p99", f.speed?.messages_per_second ? `${text(ms(f.speed.latency_ms.p50))} · ${text(ms(f.speed.latency_ms.p99))}` : "–"],
+    ["Encoding, p50 · p99", f.speed?.messages_per_second ? `${micro(f.speed.encode_us.p50)} · ${micro(f.speed.encode_us.p99)}` : "–"],
     ["Going out", f.speed ? `${text(si(f.speed.messages_per_second))} messages/s, ${bytes(Math.round(f.speed.bytes_per_second))}/s` : "–"],
     ["Ticks put together", n(f.streams.conflated)], ["Happenings dropped", n(f.streams.dropped)], ["Clients cut as too slow", n(f.streams.slow_clients_closed)]),
   table("Topics of the streams", ["Topic", "Readers", "A second"], f.streams.topics.map((t) => row(t.name, n(t.subscribers), text(si(t.rate_per_second)))), "No topic.")])],

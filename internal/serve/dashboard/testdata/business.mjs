@@ -71,6 +71,17 @@ assert.deepEqual(series.scoreInterval(5, 3), { lo: 5, hi: 5 });
 near(series.scoreInterval(3, 100).lo, 3 - 1.96 * 0.2);
 assert.deepEqual(series.satisfactionByModel([{ model: "_all", user_satisfaction: 3, feedback_count: 9 }, { model: "m", user_satisfaction: 5, feedback_count: 1 }, { model: "n", user_satisfaction: null, feedback_count: 0 }]), [{ model: "m", score: 5, ratings: 1, lo: 5, hi: 5 }]);
 assert.deepEqual(series.tokensByDay([{ key: { day: "2026-03-01" }, tokens: { prompt: 10, cached: 4, completion: 2 } }], [at("2026-03-01T00:00Z"), at("2026-03-02T00:00Z")]), { fresh: [6, null], cached: [4, null], out: [2, null] });
-const short = { what: "changes", why: "1 days; a change needs 10" };
-assert.equal(nothing([{ days: 1, limits: [short] }]), "There is one whole day of data in this period, too few to tell a change by: a change needs 10. No saving was found.");
-assert.equal(nothing([{ days: 30, limits: [] }]), "Nothing changed notably, and no saving was found.");
+assert.equal(nothing([{ hours_with_data: 24 }, { hours_with_data: 20 }]), "24 hours of this period have data, too few to tell a change by: that takes ten days. No saving was found.");
+assert.equal(nothing([{ hours_with_data: 0 }]), "No hour of this period has data, too few to tell a change by: that takes ten days.");
+assert.equal(nothing([{ hours_with_data: 700 }]), "Nothing changed notably, and no saving was found.");
+
+// the hour that runs, from the windows, joins what is stored
+const tokens = (n) => ({ prompt: n, completion: n, total: 2 * n, cached: 0, reasoning: 0 }), stats = (cost_usd, requests) => ({ cost_usd, requests, errors: 1, unpriced_requests: cost_usd === null ? requests : 0, tokens: tokens(requests) });
+const past = { total: { ...stats(5, 10) }, groups: [{ key: { model: "m" }, ...stats(4, 6) }, { key: { model: null }, ...stats(1, 4) }], next_cursor: null };
+const running = { overall: stats(2, 3), groups: [{ key: { model: "m" }, stats: stats(0.5, 1) }, { key: { model: "n" }, stats: stats(1.5, 1) }, { key: { model: "u" }, stats: stats(null, 1) }, { key: { model: "none" }, stats: stats(null, 0) }] };
+const both = series.joinedCosts(past, running, "model", "2026-03-02");
+assert.deepEqual([both.total.cost_usd, both.total.requests, both.total.tokens.total], [7, 13, 26]);
+assert.deepEqual(both.groups.map((g) => [g.key.model, g.cost_usd, g.requests, g.unpriced_requests]), [["m", 4.5, 7, 0], ["n", 1.5, 1, 0], [null, 1, 4, 0], ["u", null, 1, 1]]);
+assert.deepEqual(series.joinedCosts(null, running, "day", "2026-03-02").groups.map((g) => [g.key.day, g.cost_usd, g.requests]), [["2026-03-02", 2, 3]]);
+assert.deepEqual(series.joinedCosts(past, running, "model,day", "2026-03-02").groups.find((g) => g.key.model === "n").key, { model: "n", day: "2026-03-02" });
+assert.deepEqual(series.joinedCosts(null, { overall: stats(null, 0), groups: [] }, "", "2026-03-02"), { total: { ...stats(null, 0), errors: 1 }, groups: [], next_cursor: null });
