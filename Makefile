@@ -12,7 +12,7 @@ rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto go
 	math/big reflect net/http $(addprefix cel.dev/cel-go/,parser checker cel common/ast common/cost common/decls common/env common/stdlib) \
 	crypto/tls crypto/x509 database/sql encoding/asn1 encoding/xml image log mime net/netip net/url regexp text \
 	$(addprefix github.com/hxp-enterprise/hxp/,cmd internal/app internal/batch/airflow internal/batch/cost internal/batch/insight internal/batch/report internal/batch/retention \
-		internal/kit/conf internal/kit/httpx internal/serve/dashboard \
+		internal/kit/conf internal/kit/deliver internal/kit/httpx internal/serve/dashboard \
 		internal/alert internal/event/jsonschema internal/ingest/host internal/ingest/registry internal/ingest/scrape internal/ingest/simulate internal/store \
 		internal/stream/alerts internal/stream/ruleset)
 

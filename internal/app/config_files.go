@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/broker"
@@ -99,6 +100,7 @@ type DataStreamingFile struct {
 	Service     DataStreamingService     `yaml:"service" doc:"Where data-streaming-api listens."`
 	Kafka       bus.Config               `yaml:"kafka" doc:"The brokers, as in kafka-api.yaml."`
 	Serve       serve.Config             `yaml:"data_streaming" doc:"Streams to screens."`
+	Notify      notify.Config            `yaml:"notifications" doc:"The way out to people. Who hears of what is configured over the API, see docs/notifications.md."`
 	Dashboards  Dashboard                `yaml:"dashboards" doc:"Ports of the four dashboards."`
 	Performance DataStreamingPerformance `yaml:"performance" doc:"Resources of the process."`
 	Monitoring  Monitoring               `yaml:"monitoring" doc:"Systems around hxp, as in kafka-api.yaml."`

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/airflow"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
@@ -54,6 +55,7 @@ type settings struct {
 	ingest      ingest.Config
 	metrics     metricSources
 	serve       serve.Config
+	notify      notify.Config
 	scheduler   airflow.Config
 	rules       []ruleset.FileRule
 	prices      *cost.Document // of the price file; nil when none is named

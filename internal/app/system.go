@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/retention"
@@ -61,6 +62,7 @@ type system struct {
 	ingest    *ingest.API
 	scraper   *scrape.Scraper
 	hub       *live.Hub
+	notify    *notify.Service
 
 	mu   sync.Mutex
 	regs map[string]*telemetry.Registry // by service
@@ -76,7 +78,7 @@ func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream, "alert": s.buildAlert,
 		"alert-book": s.buildAlerts,
-		"batch":      s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload,
+		"batch":      s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}
@@ -390,7 +392,12 @@ func (s *system) buildBatchProcessingAPI(context.Context) (run.Service, error) {
 }
 
 func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
-	return s.server(DataStreamingAPI, "Live states and happenings for screens, over WebSocket and server-sent events.", s.busChecks(), s.hub.Mount)
+	checks := s.busChecks()
+	checks["notifications"] = s.notify.Check
+	return s.server(DataStreamingAPI, "Live states and happenings for screens, over WebSocket and server-sent events, and notifications of people.", checks, func(m *httpx.Mux) {
+		s.hub.Mount(m)
+		s.notify.Mount(m)
+	})
 }
 
 func (s *system) buildBoard(name string) (run.Service, error) {

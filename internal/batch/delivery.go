@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
-	"github.com/hxp-enterprise/hxp/internal/batch/deliver"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -296,7 +296,7 @@ func (c *courier) deliver(ctx context.Context, d *agg.Delivery) error {
 	case byMail:
 		return c.mail(ctx, d, &r, &doc)
 	case byWebhook:
-		secret, err := secretAt(c.secretOf(d.Target))
+		secret, err := deliver.Secret(c.secretOf(d.Target))
 		if err != nil {
 			return fmt.Errorf("webhook_secret: %w", err)
 		}
@@ -320,7 +320,7 @@ func (c *courier) mail(ctx context.Context, d *agg.Delivery, r *agg.Report, doc 
 	if cfg.Host == "" || !c.p.s.cfg.Reports.Email {
 		return errors.New("mail is not set up, or switched off: smtp_host, report_generation.email_enabled")
 	}
-	password, err := secretAt(cfg.Password)
+	password, err := deliver.Secret(cfg.Password)
 	if err != nil {
 		return fmt.Errorf("smtp_password: %w", err)
 	}

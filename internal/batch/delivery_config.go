@@ -3,14 +3,13 @@ package batch
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/hxp-enterprise/hxp/internal/batch/deliver"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 )
 
 // Mail is the section mail.
@@ -121,38 +120,4 @@ func (r *Route) Validate() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// maxSecret bounds what a file with a secret holds.
-const maxSecret = 4096
-
-// secretAt reads file:PATH or env:NAME. No error holds what was read.
-func secretAt(where string) (string, error) {
-	if where == "" {
-		return "", nil
-	}
-	if name, ok := strings.CutPrefix(where, "env:"); ok {
-		v, ok := os.LookupEnv(name)
-		if !ok || v == "" {
-			return "", fmt.Errorf("the environment has no %s", name)
-		}
-		return v, nil
-	}
-	path := strings.TrimPrefix(where, "file:")
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxSecret {
-		return "", fmt.Errorf("%s is no file of at most %d bytes", path, maxSecret)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimRight(string(b), "\r\n")
-	if secret == "" {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return secret, nil
 }

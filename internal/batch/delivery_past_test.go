@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
-	"github.com/hxp-enterprise/hxp/internal/batch/deliver"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 

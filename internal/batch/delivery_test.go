@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hxp-enterprise/hxp/internal/batch/deliver"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 )
 
 // postOffice takes mails as a script says: nil = taken.
@@ -232,12 +232,12 @@ func TestSecretAt(t *testing.T) {
 	}
 	t.Setenv("A_SECRET", "hunter3")
 	for where, want := range map[string]string{"file:" + file: "hunter2", "env:A_SECRET": "hunter3", "": ""} {
-		if got, err := secretAt(where); err != nil || got != want {
+		if got, err := deliver.Secret(where); err != nil || got != want {
 			t.Errorf("%s: %q, %v", where, got, err)
 		}
 	}
 	for _, where := range []string{"file:" + file + "x", "env:NO_SUCH_SECRET", "file:" + filepath.Dir(file)} {
-		if _, err := secretAt(where); err == nil {
+		if _, err := deliver.Secret(where); err == nil {
 			t.Errorf("%s is read", where)
 		}
 	}

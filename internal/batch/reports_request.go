@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hxp-enterprise/hxp/internal/batch/deliver"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +25,8 @@ type Server struct {
 	Username, Password string // none when Username is empty
 	Name               string // of this machine, for EHLO
 	Roots              *tls.Config
+	// Guard, where it is set, is asked with the address to which Host led, before the connection; see Hooks.Guard.
+	Guard func(network, address string, c syscall.RawConn) error
 }
 
 // Limits of a conversation.
@@ -71,7 +74,7 @@ type conversation struct {
 
 func (s *Server) dial(ctx context.Context) (*conversation, error) {
 	address := net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
-	d := net.Dialer{Timeout: connectLimit}
+	d := net.Dialer{Timeout: connectLimit, Control: s.Guard}
 	conn, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, later("%w", err)

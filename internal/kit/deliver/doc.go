@@ -1,4 +1,4 @@
-// Package deliver hands documents to people and programs: by SMTP, to a webhook, into a folder.
+// Package deliver hands documents and messages to people and programs: by SMTP, to an address of HTTP, into a folder.
 //
 // In come a finished document and where it goes; out comes what became of the try: it arrived, it may be tried again, it never will
 // arrive, or nobody knows since the line was cut behind the last byte.

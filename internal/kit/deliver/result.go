@@ -3,13 +3,16 @@ package deliver
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Failure is what became of a try that did not succeed.
 type Failure struct {
 	Err       error
-	Final     bool // it is of no use to try again
-	Uncertain bool // the line was cut behind the last byte: it may have arrived
+	Final     bool          // it is of no use to try again
+	Uncertain bool          // the line was cut behind the last byte: it may have arrived
+	Gone      bool          // nobody is there any more, and no further message should come
+	After     time.Duration // the other side asks not to be tried before
 }
 
 func (f *Failure) Error() string {

@@ -1,0 +1,234 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// reach is how far in the past the topic is read the first time: who begins to be told is not told of what was long ago.
+const reach = 10 * time.Minute
+
+// position is how far hxp-alerts was read.
+type position struct {
+	Topic string          `json:"topic"` // id
+	Next  map[int32]int64 `json:"next"`
+}
+
+// readAlerts takes in the decisions of hxp-alerts while this instance is the owner. Alerts and the position behind them are stored
+// together, so that none is lost and none counts twice.
+func (s *Service) readAlerts(ctx context.Context, fence int64) {
+	for ctx.Err() == nil {
+		err := s.readTopic(ctx, fence)
+		if ctx.Err() != nil || errors.Is(err, event.ErrNotOwner) {
+			return
+		}
+		s.log.Debug("hxp-alerts is read again", "reason", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (s *Service) readTopic(ctx context.Context, fence int64) error {
+	at, err := s.readFrom(ctx)
+	if err != nil {
+		return err
+	}
+	reader, err := s.o.Bus.NewReader(map[string]map[int32]int64{event.TopicAlerts: at.Next}, bus.ReaderOptions{MaxBytes: 4 << 20, MaxPartitionBytes: 1 << 20})
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	for looked := time.Now(); ; {
+		round, stop := context.WithTimeout(ctx, 5*time.Second)
+		fetch, err := reader.Poll(round)
+		stop()
+		if err != nil && (ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded)) {
+			return err
+		}
+		var alerts []core.Alert
+		moved := false
+		for _, b := range fetch {
+			for _, m := range b.Messages {
+				alerts = s.decision(alerts, m)
+			}
+			moved = moved || len(b.Messages) > 0
+			if b.Next > at.Next[b.Partition] {
+				at.Next[b.Partition] = b.Next
+			}
+			if gone, ok := errors.AsType[*bus.OutOfRangeError](b.Err); ok { // retention was here
+				at.Next[b.Partition] = gone.Start
+				moved = true
+			} else if b.Err != nil {
+				return b.Err
+			}
+		}
+		if moved {
+			if err := s.take(ctx, fence, alerts, core.Put(core.KindPosition, event.TopicAlerts, at)); errors.Is(err, errFull) {
+				s.log.Error("alerts of hxp are passed over, because too many are known", "most", mostAlerts)
+			} else if err != nil {
+				return err
+			}
+		}
+		if time.Since(looked) > time.Minute {
+			looked = time.Now()
+			if shapes, err := s.o.Bus.Shapes(ctx, event.TopicAlerts); err == nil && (shapes[event.TopicAlerts].ID != at.Topic || shapes[event.TopicAlerts].Partitions != len(at.Next)) {
+				return fmt.Errorf("%s has another shape", event.TopicAlerts)
+			}
+		}
+	}
+}
+
+// readFrom is where to go on: where the last owner stopped, a little in the past the first time, and at the start of what is new.
+func (s *Service) readFrom(ctx context.Context) (at position, err error) {
+	shapes, err := s.o.Bus.Shapes(ctx, event.TopicAlerts)
+	if err != nil {
+		return at, err
+	}
+	shape := shapes[event.TopicAlerts]
+	docs, _, err := s.o.Store.Notifications(ctx, 0)
+	if err != nil {
+		return at, err
+	}
+	for _, d := range docs {
+		if d.Kind == core.KindPosition && d.ID == event.TopicAlerts {
+			if err := json.Unmarshal(d.Body, &at); err != nil {
+				return at, err
+			}
+		}
+	}
+	bounds, err := s.o.Bus.Offsets(ctx, event.TopicAlerts)
+	if err != nil {
+		return at, err
+	}
+	first := at.Next == nil
+	if at.Topic != shape.ID {
+		at = position{Topic: shape.ID, Next: map[int32]int64{}}
+	}
+	var past map[string]map[int32]int64
+	if first {
+		if past, err = s.o.Bus.OffsetsAt(ctx, time.Now().Add(-reach), event.TopicAlerts); err != nil {
+			return at, err
+		}
+	}
+	for p := range int32(shape.Partitions) {
+		log, ok := bounds[event.TopicAlerts][p]
+		if !ok {
+			return at, fmt.Errorf("%s/%d has no leader now", event.TopicAlerts, p)
+		}
+		next, known := at.Next[p]
+		switch {
+		case first:
+			next = past[event.TopicAlerts][p]
+		case !known:
+			next = log.Start
+		}
+		at.Next[p] = min(max(next, log.Start), log.End)
+	}
+	return at, nil
+}
+
+// record is what a record of hxp-alerts says, as far as people are told.
+type record struct {
+	ID          string            `json:"id"`
+	Rule        string            `json:"rule"`
+	State       string            `json:"state"`
+	Severity    string            `json:"severity"`
+	Class       string            `json:"class"`
+	Key         json.RawMessage   `json:"key"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	StartsAt    time.Time         `json:"starts_at"`
+	EndsAt      *time.Time        `json:"ends_at"`
+	At          time.Time         `json:"at"`
+	Value       *float64          `json:"value"`
+	Threshold   *float64          `json:"threshold"`
+}
+
+const maxRecord = 256 << 10
+
+// decision adds the alert of a record, if it is one. A record that ends an episode counts for the alert that began with it, even where
+// its labels have changed meanwhile.
+func (s *Service) decision(alerts []core.Alert, m *bus.Message) []core.Alert {
+	a, ok, err := alertOf(m.Value, m.Timestamp, time.Now(), s.cfg.ExternalURL)
+	if err != nil {
+		s.metrics.unread.Inc()
+		s.log.Error("record of hxp-alerts cannot be read, passed over", "partition", m.Partition, "offset", m.Offset, "error", err)
+	}
+	if !ok {
+		return alerts
+	}
+	for _, before := range alerts {
+		if before.Episode == a.Episode {
+			a.Labels = before.Labels
+		}
+	}
+	s.look(func(e *core.Engine) {
+		if fp := e.Episode(a.Episode); fp != "" {
+			a.Labels = e.Alert(fp).Labels
+		}
+	})
+	return append(alerts, a)
+}
+
+// alertOf reads a record. What is only pending, or lapsed before it fired, is nothing to tell.
+func alertOf(value []byte, written, now time.Time, page string) (a core.Alert, ok bool, err error) {
+	if len(value) > maxRecord {
+		return a, false, fmt.Errorf("it has %d bytes; at most %d are read", len(value), maxRecord)
+	}
+	var r record
+	if err := json.Unmarshal(value, &r); err != nil {
+		return a, false, fmt.Errorf("it is no decision: %w", err)
+	}
+	switch {
+	case r.ID == "" || r.Rule == "" || r.StartsAt.IsZero():
+		return a, false, errors.New("it has no id, rule or starts_at")
+	case r.State != "firing" && r.State != "resolved":
+		return a, false, nil
+	}
+	labels := label.Set{}
+	maps.Copy(labels, r.Labels)
+	var key map[string]string
+	if json.Unmarshal(r.Key, &key) == nil {
+		maps.Copy(labels, key)
+	}
+	labels["alertname"], labels["severity"], labels["class"] = r.Rule, r.Severity, r.Class
+	annotations := label.Set{}
+	maps.Copy(annotations, r.Annotations)
+	for name, v := range map[string]*float64{"value": r.Value, "threshold": r.Threshold} {
+		if v != nil && annotations[name] == "" {
+			annotations[name] = strconv.FormatFloat(*v, 'g', 6, 64)
+		}
+	}
+	a = core.Alert{Labels: labels.WithoutEmpty(), Annotations: annotations.WithoutEmpty(), StartsAt: r.StartsAt.UTC(), UpdatedAt: now.UTC(), Since: now.UTC(), Source: core.FromHxp, Episode: r.ID, GeneratorURL: page}
+	for _, set := range []label.Set{a.Labels, a.Annotations} {
+		if name, err := set.Check(); err != nil {
+			return a, false, fmt.Errorf("label or annotation %.60q: %w", name, err)
+		}
+	}
+	if r.State == "resolved" {
+		end := r.At
+		if r.EndsAt != nil {
+			end = *r.EndsAt
+		}
+		if end.IsZero() {
+			end = written
+		}
+		a.EndsAt = end.UTC()
+		if end.After(now) {
+			a.EndsAt = now.UTC()
+		}
+	}
+	return a, true, nil
+}

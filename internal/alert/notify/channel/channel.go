@@ -1,0 +1,175 @@
+// Package channel tells receivers: it makes of a message what each kind of receiver understands, and hands it over.
+//
+// In come a way with its settings and what the message is about; out comes what became of the try, as internal/kit/deliver has it: it
+// arrived, may be tried again (and when the other side wants that), never will arrive, or nobody is there any more. Secrets are read for
+// each try, so that a new one counts at once, and stand in no error.
+//
+// Promised: texts are cut to what the other side takes, so that no length makes a message fail; only addresses are reached that are public
+// or allowed by HXP_WEBHOOK_ALLOW; redirects are refused; every try ends with its context.
+package channel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/tmpl"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
+)
+
+// Sender tells receivers. Safe for concurrent use.
+type Sender struct {
+	Hooks *deliver.Hooks
+	Log   *slog.Logger
+	Host  string // of this machine, for mail servers
+}
+
+// Message is one try.
+type Message struct {
+	ID   string    // the same at each try
+	At   time.Time // of this try
+	Made time.Time // of the message
+	Data *tmpl.Data
+}
+
+// mostShown bounds the alerts in texts; webhooks and PagerDuty get all of them.
+const mostShown = 25
+
+// shown is the message with the alerts that a person will read.
+func (m *Message) shown() *tmpl.Data {
+	if len(m.Data.Alerts) <= mostShown {
+		return m.Data
+	}
+	d := *m.Data
+	d.TruncatedAlerts = len(d.Alerts) - mostShown
+	d.Alerts = d.Alerts[:mostShown]
+	return &d
+}
+
+// Send makes one try. The error is a *deliver.Failure.
+func (s *Sender) Send(ctx context.Context, w *plan.Way, m *Message) error {
+	switch w.Channel {
+	case plan.ByWebhook:
+		return s.webhook(ctx, w, m)
+	case plan.ByEmail:
+		return s.email(ctx, w, m)
+	case plan.BySlack:
+		return s.secretly(ctx, w.Slack.URL, slackBody(w, m))
+	case plan.ByTeams:
+		return s.secretly(ctx, w.Teams.URL, teamsBody(w, m))
+	case plan.ByPagerDuty:
+		return s.pagerDuty(ctx, w, m)
+	case plan.ByDiscord:
+		return s.secretly(ctx, w.Discord.URL, discordBody(w, m))
+	case plan.ByTelegram:
+		return s.telegram(ctx, w, m)
+	}
+	s.Log.Info("notification", "receiver", w.Receiver, "status", m.Data.Status, "text", w.Text("text", m.shown()), "group", m.Data.GroupKey)
+	return nil
+}
+
+// secretly posts to an address that is a secret.
+func (s *Sender) secretly(ctx context.Context, where plan.Secret, body any) error {
+	address, err := where.Read()
+	if err != nil {
+		return &deliver.Failure{Err: err}
+	}
+	if err := deliver.CheckHook(address); err != nil {
+		return &deliver.Failure{Err: err, Final: true}
+	}
+	return s.post(ctx, address, body)
+}
+
+// post sends JSON.
+func (s *Sender) post(ctx context.Context, address string, body any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return &deliver.Failure{Err: err, Final: true}
+	}
+	a, err := s.Hooks.Send(ctx, address, jsonHeader(), text)
+	if err != nil {
+		return err
+	}
+	return verdict(a)
+}
+
+// verdict reads a status: 2xx is yes; 408, 425, 429 and 5xx are for later; 410 says that nobody is there any more; another one is no.
+func verdict(a *deliver.Answer) error {
+	c := a.Status
+	if c >= 200 && c < 300 {
+		return nil
+	}
+	f := &deliver.Failure{Err: statusError(a), After: after(a.Header.Get("Retry-After"), time.Now())}
+	f.Gone = c == http.StatusGone
+	f.Final = f.Gone || c < 500 && c != http.StatusRequestTimeout && c != http.StatusTooEarly && c != http.StatusTooManyRequests
+	return f
+}
+
+// statusError is the status with the beginning of what was said, without controls.
+func statusError(a *deliver.Answer) error {
+	said := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(string(a.Body), "?"))
+	if said = strings.TrimSpace(tmpl.Shorten(said, 200)); said != "" {
+		said = ": " + said
+	}
+	return errors.New("answered " + a.Text + said)
+}
+
+// after reads Retry-After: seconds, which some write with a point, or a date.
+func after(text string, now time.Time) time.Duration {
+	if text == "" {
+		return 0
+	}
+	if f, err := strconv.ParseFloat(text, 64); err == nil && f > 0 && f < 1e6 {
+		return time.Duration(f * float64(time.Second))
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
+}
+
+// color is that of a message: green when it is over, red and orange by the worst severity that fires.
+func color(d *tmpl.Data) (hex string, number int) {
+	switch worst(d) {
+	case "":
+		return "#2eb886", 0x2eb886
+	case "critical", "error", "page":
+		return "#d92d20", 0xd92d20
+	case "info":
+		return "#2f80ed", 0x2f80ed
+	}
+	return "#f79009", 0xf79009
+}
+
+// worst is the worst severity that fires, "" when nothing does.
+func worst(d *tmpl.Data) string {
+	order := []string{"info", "none", "warning", "error", "page", "critical"}
+	best := -1
+	for _, a := range d.Alerts {
+		if a.Status != tmpl.Firing {
+			continue
+		}
+		at := 2 // what says nothing is a warning
+		for i, name := range order {
+			if a.Labels["severity"] == name {
+				at = i
+			}
+		}
+		best = max(best, at)
+	}
+	if best < 0 {
+		return ""
+	}
+	return order[best]
+}

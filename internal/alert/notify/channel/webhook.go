@@ -1,0 +1,101 @@
+package channel
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
+)
+
+func (s *Sender) webhook(ctx context.Context, w *plan.Way, m *Message) error {
+	x := w.Webhook
+	address := x.URL
+	if strings.HasPrefix(address, "env:") || strings.HasPrefix(address, "file:") {
+		read, err := deliver.Secret(address)
+		if err != nil {
+			return &deliver.Failure{Err: err}
+		}
+		if address = read; deliver.CheckHook(address) != nil {
+			return &deliver.Failure{Err: deliver.CheckHook(address), Final: true}
+		}
+	}
+	d := *m.Data
+	if x.MaxAlerts > 0 && len(d.Alerts) > x.MaxAlerts {
+		d.TruncatedAlerts = len(d.Alerts) - x.MaxAlerts
+		d.Alerts = d.Alerts[:x.MaxAlerts]
+	}
+	body, err := json.Marshal(&d)
+	if err != nil {
+		return &deliver.Failure{Err: err, Final: true}
+	}
+	head := http.Header{"Content-Type": {"application/json"}, "User-Agent": {"hxp"}}
+	if err := sign(head, x.SigningSecret, m.ID, m.At, body); err != nil {
+		return &deliver.Failure{Err: fmt.Errorf("signing_secret: %w", err)}
+	}
+	if a := x.HTTP.Authorization; a.Credentials != "" {
+		secret, err := a.Credentials.Read()
+		if err != nil {
+			return &deliver.Failure{Err: fmt.Errorf("authorization: %w", err)}
+		}
+		kind := a.Type
+		if kind == "" {
+			kind = "Bearer"
+		}
+		head.Set("Authorization", kind+" "+secret)
+	}
+	a, err := s.Hooks.Send(ctx, address, head, body)
+	if err != nil {
+		return err
+	}
+	return verdict(a)
+}
+
+// sign adds the headers of Standard Webhooks. The id is the same at each try, so that the other side knows a message that comes twice.
+// Several secrets, with spaces between, are for changing one: the other side may know either.
+func sign(head http.Header, where plan.Secret, id string, at time.Time, body []byte) error {
+	stamp := strconv.FormatInt(at.Unix(), 10)
+	head["webhook-id"], head["webhook-timestamp"] = []string{id}, []string{stamp} // in lower case, as the standard writes them
+	if where == "" {
+		return nil
+	}
+	text, err := where.Read()
+	if err != nil {
+		return err
+	}
+	var signatures []string
+	for _, one := range strings.Fields(text) {
+		key, err := signingKey(one)
+		if err != nil {
+			return err
+		}
+		mac := hmac.New(sha256.New, key)
+		fmt.Fprintf(mac, "%s.%s.", id, stamp)
+		mac.Write(body)
+		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
+	head["webhook-signature"] = []string{strings.Join(signatures, " ")}
+	return nil
+}
+
+// signingKey reads a secret: whsec_ and base64, as the standard has it, or any other text as it is.
+func signingKey(text string) ([]byte, error) {
+	coded, ok := strings.CutPrefix(text, "whsec_")
+	if !ok {
+		return []byte(text), nil
+	}
+	key, err := base64.StdEncoding.DecodeString(coded)
+	if err != nil {
+		return nil, errors.New("what follows on whsec_ is no base64")
+	}
+	return key, nil
+}

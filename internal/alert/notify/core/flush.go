@@ -1,0 +1,291 @@
+package core
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/tmpl"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
+)
+
+// Decided is what follows from the state at a time: documents to be stored, and what the engine does once they are.
+type Decided struct {
+	Docs []event.Document
+	done []func()
+	undo []func()
+}
+
+// Empty says that no group was looked at.
+func (d *Decided) Empty() bool { return len(d.undo) == 0 }
+
+// Stored tells the engine that the documents are stored.
+func (d *Decided) Stored() {
+	for _, f := range d.done {
+		f()
+	}
+}
+
+// Failed tells it that they are not; it decides again soon.
+func (d *Decided) Failed() {
+	for _, f := range d.undo {
+		f()
+	}
+}
+
+// maxFlush bounds the groups that are decided upon at once.
+const maxFlush = 500
+
+// Decide looks at the groups whose time has come.
+func (e *Engine) Decide(now time.Time, externalURL string) *Decided {
+	d := &Decided{}
+	var due []*Group
+	for _, g := range e.groups {
+		if !g.next.After(now) || !g.rises.IsZero() && !g.rises.After(now) {
+			due = append(due, g)
+		}
+	}
+	if len(due) == 0 {
+		return d
+	}
+	sorting.By(due, func(a, b *Group) int { return a.next.Compare(b.next) })
+	f := flush{e: e, now: now, url: externalURL, inhibitor: e.inhibitor(now), d: d, left: map[label.Fingerprint]int{}}
+	for _, g := range due[:min(len(due), maxFlush)] {
+		f.group(g)
+	}
+	f.forget()
+	return d
+}
+
+// flush is one look at groups.
+type flush struct {
+	e         *Engine
+	now       time.Time
+	url       string
+	inhibitor *inhibitor
+	d         *Decided
+	left      map[label.Fingerprint]int // in how many groups an alert that is over has been told of
+}
+
+func (f *flush) put(d event.Document) { f.d.Docs = append(f.d.Docs, d) }
+
+func (f *flush) group(g *Group) {
+	e, next, rises, looked := f.e, g.next, g.rises, g.looked
+	regular := !g.next.After(f.now)
+	members := e.members(g)
+	visible := slices.DeleteFunc(slices.Clone(members), func(m member) bool {
+		return len(f.inhibitor.by(m.alert.Labels)) > 0 || len(e.silencedBy(m.alert.Labels, f.now)) > 0
+	})
+	held := false
+	if !g.Route.Quiet(f.now) {
+		if regular {
+			for _, w := range g.Route.Target.Ways {
+				held = f.tell(g, w, visible) || held
+			}
+		}
+		for i, s := range g.Route.Steps {
+			for _, w := range s.Target.Ways {
+				held = f.escalate(g, w, i, visible) || held
+			}
+		}
+	}
+	if regular {
+		g.next, g.looked = f.now.Add(g.Route.Interval), true
+	}
+	g.rises = e.nextRise(g, f.now)
+	f.d.undo = append(f.d.undo, func() { g.next, g.rises, g.looked = next, rises, looked })
+	if !regular || held {
+		return // what is over stays until it was told
+	}
+	for _, m := range members {
+		if m.alert.Resolved(f.now) {
+			f.left[m.fp]++
+			f.d.done = append(f.d.done, func() {
+				if a := e.alerts[m.fp]; a == nil || a.Resolved(f.now) { // it may fire anew meanwhile
+					e.leave(g, m.fp)
+				}
+			})
+		}
+	}
+}
+
+// members are the alerts of a group in a steady order.
+func (e *Engine) members(g *Group) []member {
+	out := make([]member, 0, len(g.members))
+	for fp := range g.members {
+		out = append(out, member{fp, e.alerts[fp]})
+	}
+	sorting.By(out, func(a, b member) int { return label.Compare(a.alert.Labels, b.alert.Labels) })
+	return out
+}
+
+// forget removes alerts that are over and were told of in all their groups.
+func (f *flush) forget() {
+	for _, fp := range slices.Sorted(maps.Keys(f.left)) {
+		if len(f.e.groupsOf(fp, f.e.alerts[fp])) > f.left[fp] {
+			continue
+		}
+		f.put(Remove(KindAlert, string(fp)))
+		if f.e.acks[fp] != nil {
+			f.put(Remove(KindAck, string(fp)))
+		}
+	}
+}
+
+// tell decides whether a way hears of a group. held says that its last message is still on its way.
+func (f *flush) tell(g *Group, w *plan.Way, visible []member) (held bool) {
+	e, key := f.e, saidKey(g, w, -1)
+	if e.pending[key] != "" {
+		return true
+	}
+	if e.off[w.ID] != nil {
+		return false
+	}
+	var firing, resolved []label.Fingerprint
+	for _, m := range visible {
+		if m.alert.Resolved(f.now) {
+			resolved = append(resolved, m.fp)
+		} else {
+			firing = append(firing, m.fp)
+		}
+	}
+	last := e.said[hashed(key)]
+	reason := needed(last, firing, resolved, w.SendResolved, f.now, g.Route.Repeat)
+	if reason == "" {
+		return false
+	}
+	if !w.SendResolved {
+		visible = slices.DeleteFunc(slices.Clone(visible), func(m member) bool { return m.alert.Resolved(f.now) })
+	}
+	f.say(g, w, key, reason, Said{Key: key, At: f.now, Firing: firing, Resolved: resolved}, visible)
+	return false
+}
+
+// needed is the reason for which something is to be said, "" when nothing is: Alertmanager's rule.
+func needed(last *Said, firing, resolved []label.Fingerprint, sendResolved bool, now time.Time, repeat time.Duration) string {
+	switch {
+	case last == nil:
+		if len(firing) > 0 {
+			return ForNews
+		}
+	case !subset(firing, last.Firing):
+		return ForNews
+	case len(firing) == 0: // also where no message follows, so that what is noted is right
+		if len(last.Firing) > 0 {
+			return ForNews
+		}
+	case sendResolved && !subset(resolved, last.Resolved):
+		return ForNews
+	case last.At.Before(now.Add(-repeat)):
+		return ForRepeat
+	}
+	return ""
+}
+
+func subset(a, of []label.Fingerprint) bool {
+	return !slices.ContainsFunc(a, func(fp label.Fingerprint) bool { return !slices.Contains(of, fp) })
+}
+
+// escalate decides whether a further receiver hears of alerts that nobody has acknowledged. It hears again as often as the route
+// repeats, and of the end once everything is over that it was told.
+func (f *flush) escalate(g *Group, w *plan.Way, step int, visible []member) (held bool) {
+	e, key := f.e, saidKey(g, w, step)
+	if e.pending[key] != "" {
+		return true
+	}
+	if e.off[w.ID] != nil {
+		return false
+	}
+	last, after := e.said[hashed(key)], g.Route.Steps[step].After
+	var due, over []member
+	known := func(fp label.Fingerprint) bool { return last != nil && slices.Contains(last.Firing, fp) }
+	still := false // something that was told fires on
+	for _, m := range visible {
+		switch {
+		case m.alert.Resolved(f.now):
+			if known(m.fp) {
+				over = append(over, m)
+			}
+		case e.acked(m.fp, m.alert):
+			still = still || known(m.fp)
+		case !m.alert.Since.Add(after).After(f.now):
+			due = append(due, m)
+		}
+	}
+	news := slices.ContainsFunc(due, func(m member) bool { return !known(m.fp) })
+	switch {
+	case len(due) > 0 && (news || last.At.Before(f.now.Add(-g.Route.Repeat))):
+		f.say(g, w, key, ForEscalation, Said{Key: key, At: f.now, Firing: names(due)}, due)
+	case len(due) == 0 && !still && len(over) > 0:
+		if w.SendResolved {
+			f.say(g, w, key, ForEscalation, Said{Key: key, At: f.now, Resolved: names(over)}, over)
+		} else {
+			f.put(Remove(KindSaid, hashed(key)))
+		}
+	}
+	return false
+}
+
+func names(ms []member) (out []label.Fingerprint) {
+	for _, m := range ms {
+		out = append(out, m.fp)
+	}
+	return out
+}
+
+// acked tells whether somebody has acknowledged this episode.
+func (e *Engine) acked(fp label.Fingerprint, a *Alert) bool {
+	k := e.acks[fp]
+	return k != nil && !k.At.Before(a.Since)
+}
+
+// nextRise is when an escalation of the group is due after a time.
+func (e *Engine) nextRise(g *Group, after time.Time) (next time.Time) {
+	for _, s := range g.Route.Steps {
+		for fp := range g.members {
+			a := e.alerts[fp]
+			if at := a.Since.Add(s.After); at.After(after) && (next.IsZero() || at.Before(next)) && !e.acked(fp, a) {
+				next = at
+			}
+		}
+	}
+	return next
+}
+
+// say makes a message, if there is anything in it, and notes what is said by it.
+func (f *flush) say(g *Group, w *plan.Way, key, reason string, said Said, of []member) {
+	f.put(Put(KindSaid, hashed(key), said))
+	if len(of) == 0 {
+		return
+	}
+	d := f.data(g, w, of)
+	m := Message{
+		ID: "msg_" + hashed(key+"|"+f.now.UTC().Format(time.RFC3339Nano)), Receiver: w.Receiver, Channel: w.Channel, Way: w.ID, Key: key, Reason: reason, State: Waiting,
+		CreatedAt: f.now, NextAt: f.now, Status: d.Status, GroupLabels: d.GroupLabels, Firing: len(d.With(tmpl.Firing)), Resolved: len(d.With(tmpl.Resolved)), Data: d,
+	}
+	m.Title = plan.Title(d)
+	f.put(Put(KindMessage, m.ID, m))
+}
+
+func (f *flush) data(g *Group, w *plan.Way, of []member) *tmpl.Data {
+	d := &tmpl.Data{Version: "4", GroupKey: g.Key, Status: tmpl.Resolved, Receiver: w.Receiver, GroupLabels: g.Labels, ExternalURL: f.url, Alerts: []tmpl.Alert{}}
+	var labels, annotations []label.Set
+	for _, m := range of {
+		a := tmpl.Alert{Status: tmpl.Firing, Labels: m.alert.Labels, Annotations: m.alert.Annotations, StartsAt: m.alert.StartsAt.UTC(), GeneratorURL: m.alert.GeneratorURL, Fingerprint: string(m.fp)}
+		if a.Annotations == nil {
+			a.Annotations = map[string]string{}
+		}
+		if m.alert.Resolved(f.now) {
+			a.Status, a.EndsAt = tmpl.Resolved, m.alert.EndsAt.UTC()
+		} else {
+			d.Status = tmpl.Firing
+		}
+		d.Alerts = append(d.Alerts, a)
+		labels, annotations = append(labels, m.alert.Labels), append(annotations, m.alert.Annotations)
+	}
+	d.CommonLabels, d.CommonAnnotations = label.Common(labels), label.Common(annotations)
+	return d
+}

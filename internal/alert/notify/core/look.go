@@ -1,0 +1,147 @@
+package core
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
+)
+
+// Seen is an alert as it stands at a time.
+type Seen struct {
+	Fingerprint label.Fingerprint
+	Alert       Alert
+	Receivers   []string
+	SilencedBy  []string
+	InhibitedBy []label.Fingerprint
+	Ack         *Ack
+	Group       []string // keys of its groups
+}
+
+// Suppressed tells whether it is kept from being told.
+func (s *Seen) Suppressed() bool { return len(s.SilencedBy)+len(s.InhibitedBy) > 0 }
+
+// Alerts are those that fire at a time, by their labels.
+func (e *Engine) Alerts(now time.Time) []Seen {
+	in := e.inhibitor(now)
+	out := []Seen{}
+	for fp, a := range e.alerts {
+		if !a.Resolved(now) {
+			out = append(out, e.seen(in, fp, a, now))
+		}
+	}
+	sorting.By(out, func(a, b Seen) int { return label.Compare(a.Alert.Labels, b.Alert.Labels) })
+	return out
+}
+
+func (e *Engine) seen(in *inhibitor, fp label.Fingerprint, a *Alert, now time.Time) Seen {
+	s := Seen{Fingerprint: fp, Alert: *a, SilencedBy: e.silencedBy(a.Labels, now), InhibitedBy: in.by(a.Labels)}
+	for _, r := range e.plan.Routes(a.Labels) {
+		s.Receivers = append(s.Receivers, r.Target.Name)
+		s.Group = append(s.Group, r.Key+":"+r.GroupLabels(a.Labels).String())
+	}
+	if e.acked(fp, a) {
+		s.Ack = e.acks[fp]
+	}
+	return s
+}
+
+// Gathered is a group as it stands at a time.
+type Gathered struct {
+	Receiver string
+	Labels   label.Set
+	Key      string
+	Alerts   []Seen
+}
+
+// Groups are the groups with the alerts in them that fire at a time.
+func (e *Engine) Groups(now time.Time) []Gathered {
+	in := e.inhibitor(now)
+	var out []Gathered
+	for _, g := range e.groups {
+		x := Gathered{Receiver: g.Route.Target.Name, Labels: g.Labels, Key: g.Key}
+		for _, m := range e.members(g) {
+			if !m.alert.Resolved(now) {
+				x.Alerts = append(x.Alerts, e.seen(in, m.fp, m.alert, now))
+			}
+		}
+		if x.Alerts != nil {
+			out = append(out, x)
+		}
+	}
+	sorting.By(out, func(a, b Gathered) int {
+		if c := label.Compare(a.Labels, b.Labels); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Receiver+a.Key, b.Receiver+b.Key)
+	})
+	return out
+}
+
+// Alert finds an alert, nil when it is not known.
+func (e *Engine) Alert(fp label.Fingerprint) *Alert { return e.alerts[fp] }
+
+// Count is how many alerts are known.
+func (e *Engine) Count() int { return len(e.alerts) }
+
+// Episode finds the alert of an episode of hxp-alerts, "" when none is known.
+func (e *Engine) Episode(id string) label.Fingerprint { return e.episodes[id] }
+
+// Silences are all that are kept: those that last longest first.
+func (e *Engine) Silences() []Silence {
+	out := []Silence{}
+	for _, s := range e.silences {
+		out = append(out, *s)
+	}
+	sorting.By(out, func(a, b Silence) int {
+		if c := b.EndsAt.Compare(a.EndsAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// Silence finds one, nil when there is none.
+func (e *Engine) Silence(id string) *Silence { return e.silences[id] }
+
+// Messages are those made since a time, the newest first.
+func (e *Engine) Messages(since time.Time) []Message {
+	out := []Message{}
+	for _, m := range e.messages {
+		if !m.CreatedAt.Before(since) {
+			out = append(out, *m)
+		}
+	}
+	sorting.By(out, func(a, b Message) int {
+		if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// Off says why a way is switched off, nil when it is not.
+func (e *Engine) Off(way string) *Off { return e.off[way] }
+
+// OffWays are the ways that are switched off.
+func (e *Engine) OffWays() (out []string) {
+	for way := range e.off {
+		out = append(out, way)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Pending is how many messages are on their way, and since when the oldest.
+func (e *Engine) Pending() (n int, since time.Time) {
+	for _, id := range e.pending {
+		if m := e.messages[id]; since.IsZero() || m.CreatedAt.Before(since) {
+			since = m.CreatedAt
+		}
+	}
+	return len(e.pending), since
+}

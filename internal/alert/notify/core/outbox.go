@@ -1,0 +1,150 @@
+package core
+
+import (
+	"errors"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
+)
+
+// The patience with a receiver that does not take a message.
+const (
+	firstGap   = time.Second     // before the second try; it doubles
+	longestGap = 5 * time.Minute //
+	mostAfter  = time.Hour       // that a receiver may ask for
+	giveUp     = 24 * time.Hour  // after the message was made
+	dayLong    = 24 * time.Hour
+)
+
+// Ready are messages to be tried at a time, the oldest first, within the limits of their receivers. take says whether one can be
+// tried now; each that it takes counts as a try.
+func (e *Engine) Ready(now time.Time, take func(*Message) bool) (out []Message) {
+	var due []*Message
+	for _, id := range e.pending {
+		if m := e.messages[id]; !m.NextAt.After(now) {
+			due = append(due, m)
+		}
+	}
+	sorting.By(due, func(a, b *Message) int {
+		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	for _, m := range due {
+		if e.room(m, now) && take(m) {
+			e.tries[m.Way] = append(e.tries[m.Way], now)
+			out = append(out, *m)
+		}
+	}
+	return out
+}
+
+// room tells whether the limits of the receiver leave room for a try. What has none is looked at again after a second.
+func (e *Engine) room(m *Message, now time.Time) bool {
+	tries, known := e.tries[m.Way]
+	if !known {
+		for _, old := range e.messages {
+			if old.Way == m.Way && old.State == Sent {
+				tries = append(tries, old.EndedAt)
+			}
+		}
+		sorting.By(tries, time.Time.Compare)
+	}
+	first, _ := slices.BinarySearchFunc(tries, now.Add(-dayLong), time.Time.Compare)
+	tries = tries[first:]
+	e.tries[m.Way] = tries
+	recent, _ := slices.BinarySearchFunc(tries, now.Add(-time.Minute), time.Time.Compare)
+	t := e.plan.Target(m.Receiver)
+	if t == nil || len(tries)-recent < t.PerMinute && (t.PerDay == 0 || len(tries) < t.PerDay) {
+		return true
+	}
+	m.NextAt = now.Add(time.Second)
+	return false
+}
+
+// Ended is what becomes of a message after a try: the documents to be stored.
+func (e *Engine) Ended(m Message, err error, now time.Time) []event.Document {
+	m.Attempts++
+	f, _ := errors.AsType[*deliver.Failure](err)
+	switch {
+	case err == nil:
+		m.State, m.EndedAt, m.Error, m.Data = Sent, now, "", nil
+		return []event.Document{Put(KindMessage, m.ID, m)}
+	case f != nil && (f.Final || f.Gone), now.Sub(m.CreatedAt) > giveUp:
+		m.State, m.EndedAt, m.Error, m.Data = Failed, now, err.Error(), nil
+		docs := []event.Document{Put(KindMessage, m.ID, m), Remove(KindSaid, hashed(m.Key))}
+		if f != nil && f.Gone {
+			docs = append(docs, Put(KindOff, m.Way, Off{now, err.Error()}))
+		}
+		return docs
+	}
+	gap := spread(m.ID, m.Attempts, min(firstGap<<min(m.Attempts-1, 20), longestGap))
+	if f != nil && f.Uncertain {
+		m.Uncertain++
+	}
+	if f != nil && f.After > 0 {
+		gap = max(gap, min(f.After, mostAfter)+spread(m.ID, m.Attempts, time.Second)/4)
+	}
+	m.NextAt, m.Error = now.Add(gap), err.Error()
+	return []event.Document{Put(KindMessage, m.ID, m)}
+}
+
+// spread moves a time by up to a quarter, so that many messages that failed together do not come together again. It is the same
+// for the same try.
+func spread(id string, attempt int, d time.Duration) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte{byte(attempt)})
+	_, _ = h.Write([]byte(id))
+	return d - d/4 + time.Duration(h.Sum32()%1024)*(d/2)/1024
+}
+
+// The times after which what has ended is forgotten.
+const (
+	keepMessages = 7 * 24 * time.Hour
+	mostMessages = 5000
+	keepSaid     = 5 * 24 * time.Hour
+	keepSilences = 5 * 24 * time.Hour
+)
+
+// Sweep removes what has ended long ago.
+func (e *Engine) Sweep(now time.Time) (docs []event.Document) {
+	var ended []*Message
+	for _, m := range e.messages {
+		if m.State != Waiting {
+			ended = append(ended, m)
+		}
+	}
+	sorting.By(ended, func(a, b *Message) int { return b.EndedAt.Compare(a.EndedAt) })
+	for i, m := range ended {
+		if i >= mostMessages || now.Sub(m.EndedAt) > keepMessages {
+			docs = append(docs, Remove(KindMessage, m.ID))
+		}
+	}
+	live := map[string]bool{}
+	for _, g := range e.groups {
+		live[g.Key] = true
+	}
+	for id, s := range e.said {
+		group, _, _ := strings.Cut(s.Key, "|")
+		if now.Sub(s.At) > keepSaid && !live[group] {
+			docs = append(docs, Remove(KindSaid, id))
+		}
+	}
+	for id, s := range e.silences {
+		if now.Sub(s.EndsAt) > keepSilences {
+			docs = append(docs, Remove(KindSilence, id))
+		}
+	}
+	for fp := range e.acks {
+		if e.alerts[fp] == nil {
+			docs = append(docs, Remove(KindAck, string(fp)))
+		}
+	}
+	return docs
+}

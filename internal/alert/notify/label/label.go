@@ -1,0 +1,123 @@
+// Package label has the labels that alerts carry, and the matchers that pick alerts by them, as Prometheus and its Alertmanager have
+// them: the same fingerprints, the same texts, the same meaning of an absent label, which is the empty value. It is pure.
+package label
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Set are labels by name. An empty value is as good as none.
+type Set map[string]string
+
+// Fingerprint names a set: equal sets have equal ones.
+type Fingerprint string
+
+// The constants of FNV-1a with 64 bits.
+const (
+	fnvOffset = 14695981039346656037
+	fnvPrime  = 1099511628211
+	separator = 0xff // it is in no UTF-8
+)
+
+// Fingerprint computes the fingerprint under which Prometheus knows the set.
+func (s Set) Fingerprint() Fingerprint {
+	sum := uint64(fnvOffset)
+	add := func(text string) {
+		for i := range len(text) {
+			sum = (sum ^ uint64(text[i])) * fnvPrime
+		}
+		sum = (sum ^ separator) * fnvPrime
+	}
+	if len(s) == 0 {
+		return Fingerprint(fmt.Sprintf("%016x", sum))
+	}
+	for _, name := range s.Names() {
+		add(name)
+		add(s[name])
+	}
+	return Fingerprint(fmt.Sprintf("%016x", sum))
+}
+
+// Names are the names in their order.
+func (s Set) Names() []string { return slices.Sorted(maps.Keys(s)) }
+
+// String writes the set as {a="b", c="d"}.
+func (s Set) String() string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, name := range s.Names() {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(name + "=" + strconv.Quote(s[name]))
+	}
+	return b.String() + "}"
+}
+
+// Compare orders sets by names and values.
+func Compare(a, b Set) int {
+	x, y := a.Names(), b.Names()
+	for i := range min(len(x), len(y)) {
+		if c := strings.Compare(x[i], y[i]); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a[x[i]], b[y[i]]); c != 0 {
+			return c
+		}
+	}
+	return len(x) - len(y)
+}
+
+// Common are the pairs that all sets have.
+func Common(sets []Set) Set {
+	if len(sets) == 0 {
+		return Set{}
+	}
+	out := maps.Clone(sets[0])
+	if out == nil {
+		return Set{}
+	}
+	for _, s := range sets[1:] {
+		maps.DeleteFunc(out, func(name, value string) bool { have, ok := s[name]; return !ok || have != value })
+	}
+	return out
+}
+
+// The limits of what strangers send.
+const (
+	MaxLabels = 64
+	MaxName   = 256
+	MaxValue  = 4 << 10
+)
+
+// Check says what is wrong with labels or annotations of a stranger, and at which name.
+func (s Set) Check() (name string, err error) {
+	if len(s) > MaxLabels {
+		return "", fmt.Errorf("there are %d; at most %d are taken", len(s), MaxLabels)
+	}
+	for _, name := range s.Names() {
+		switch value := s[name]; {
+		case name == "" || len(name) > MaxName || !utf8.ValidString(name):
+			return name, fmt.Errorf("a name has 1 to %d bytes of UTF-8", MaxName)
+		case len(value) > MaxValue || !utf8.ValidString(value):
+			return name, fmt.Errorf("a value has at most %d bytes of UTF-8", MaxValue)
+		}
+	}
+	return "", nil
+}
+
+// WithoutEmpty leaves out labels without a value.
+func (s Set) WithoutEmpty() Set {
+	out := make(Set, len(s))
+	for name, value := range s {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	return out
+}
