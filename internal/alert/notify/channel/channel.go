@@ -9,6 +9,7 @@
 package channel
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,7 +89,7 @@ func (s *Sender) secretly(ctx context.Context, where plan.Secret, body any) erro
 
 // post sends JSON.
 func (s *Sender) post(ctx context.Context, address string, body any) error {
-	text, err := json.Marshal(body)
+	text, err := plainJSON(body)
 	if err != nil {
 		return &deliver.Failure{Err: err, Final: true}
 	}
@@ -97,6 +98,15 @@ func (s *Sender) post(ctx context.Context, address string, body any) error {
 		return err
 	}
 	return verdict(a)
+}
+
+// plainJSON is JSON whose < and & stay as they are: escaped, a text would be longer than it was cut to.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 // verdict reads a status: 2xx is yes; 408, 425, 429 and 5xx are for later; 410 says that nobody is there any more; another one is no.

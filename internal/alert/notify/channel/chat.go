@@ -54,7 +54,7 @@ func slackEscape(s string) string {
 }
 
 // teamsText bounds texts so that the whole card stays below the 28 KB that Teams takes.
-const teamsText = 8 << 10
+const teamsText = 6 << 10
 
 // teamsBody is an adaptive card in the envelope that the Workflow "post to a channel when a webhook request is received" reads.
 func teamsBody(w *plan.Way, m *Message) object {
@@ -125,7 +125,7 @@ func (s *Sender) telegram(ctx context.Context, w *plan.Way, m *Message) error {
 		return &deliver.Failure{Err: errors.New("the token of the bot holds what no token does"), Final: true}
 	}
 	address := strings.TrimSuffix(w.Telegram.APIURL, "/") + "/bot" + url.PathEscape(token) + "/sendMessage"
-	text, err := json.Marshal(telegramBody(w, m))
+	text, err := plainJSON(telegramBody(w, m))
 	if err != nil {
 		return &deliver.Failure{Err: err, Final: true}
 	}

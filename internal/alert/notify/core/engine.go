@@ -34,11 +34,11 @@ type groupID struct {
 type Group struct {
 	Route   *plan.Node
 	Labels  label.Set
-	Key     string // as in messages
-	members map[label.Fingerprint]bool
-	next    time.Time // when it is looked at
-	rises   time.Time // when an escalation is due; zero = none
-	looked  bool      // it was looked at before
+	Key     string                          // as in messages
+	members map[label.Fingerprint]time.Time // since when
+	next    time.Time                       // when it is looked at
+	rises   time.Time                       // when an escalation is due; zero = none
+	looked  bool                            // it was looked at before
 }
 
 // member is an alert with its name.
@@ -164,7 +164,7 @@ func (e *Engine) join(fp label.Fingerprint, a *Alert) {
 		old := a.StartsAt.Add(r.Wait).Before(a.Since)
 		g := e.groups[id]
 		if g == nil {
-			g = &Group{Route: r, Labels: labels, Key: r.Key + ":" + id.labels, members: map[label.Fingerprint]bool{}, next: a.Since.Add(r.Wait)}
+			g = &Group{Route: r, Labels: labels, Key: r.Key + ":" + id.labels, members: map[label.Fingerprint]time.Time{}, next: a.Since.Add(r.Wait)}
 			if old {
 				g.next = a.Since
 			}
@@ -179,7 +179,10 @@ func (e *Engine) join(fp label.Fingerprint, a *Alert) {
 		if old && !g.looked && a.Since.Before(g.next) {
 			g.next = a.Since
 		}
-		g.members[fp] = true
+		if since, known := g.members[fp]; known && since.Equal(a.Since) {
+			continue
+		}
+		g.members[fp] = a.Since
 		for _, s := range r.Steps {
 			if at := a.Since.Add(s.After); g.rises.IsZero() || at.Before(g.rises) {
 				g.rises = at
@@ -191,7 +194,7 @@ func (e *Engine) join(fp label.Fingerprint, a *Alert) {
 // groupsOf are the groups in which an alert is.
 func (e *Engine) groupsOf(fp label.Fingerprint, a *Alert) (out []*Group) {
 	for _, r := range e.plan.Routes(a.Labels) {
-		if g := e.groups[groupID{r.Index, r.GroupLabels(a.Labels).String()}]; g != nil && g.members[fp] {
+		if g := e.groups[groupID{r.Index, r.GroupLabels(a.Labels).String()}]; g != nil && !g.members[fp].IsZero() {
 			out = append(out, g)
 		}
 	}
@@ -210,7 +213,7 @@ func (e *Engine) lastSaid(g *Group) (last time.Time) {
 
 // leave takes an alert out of a group. The empty group is forgotten.
 func (e *Engine) leave(g *Group, fp label.Fingerprint) {
-	if !g.members[fp] {
+	if _, known := g.members[fp]; !known {
 		return
 	}
 	if delete(g.members, fp); len(g.members) == 0 {

@@ -3,6 +3,7 @@ package core
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
@@ -51,7 +52,12 @@ func (e *Engine) Decide(now time.Time, externalURL string) *Decided {
 	if len(due) == 0 {
 		return d
 	}
-	sorting.By(due, func(a, b *Group) int { return a.next.Compare(b.next) })
+	sorting.By(due, func(a, b *Group) int {
+		if c := a.next.Compare(b.next); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
 	f := flush{e: e, now: now, url: externalURL, inhibitor: e.inhibitor(now), d: d, left: map[label.Fingerprint]int{}}
 	for _, g := range due[:min(len(due), maxFlush)] {
 		f.group(g)
@@ -141,7 +147,7 @@ func (f *flush) tell(g *Group, w *plan.Way, visible []member) (held bool) {
 	if e.pending[key] != "" {
 		return true
 	}
-	if e.off[w.ID] != nil {
+	if e.off[w.ID] != nil || len(visible) == 0 {
 		return false
 	}
 	var firing, resolved []label.Fingerprint

@@ -45,7 +45,7 @@ func (e *Engine) Ready(now time.Time, take func(*Message) bool) (out []Message) 
 	return out
 }
 
-// room tells whether the limits of the receiver leave room for a try. What has none is looked at again after a second.
+// room tells whether the limits of the receiver leave room for a try. What has none is looked at again when there is some.
 func (e *Engine) room(m *Message, now time.Time) bool {
 	tries, known := e.tries[m.Way]
 	if !known {
@@ -65,6 +65,11 @@ func (e *Engine) room(m *Message, now time.Time) bool {
 		return true
 	}
 	m.NextAt = now.Add(time.Second)
+	if t.PerDay > 0 && len(tries) >= t.PerDay {
+		m.NextAt = tries[len(tries)-t.PerDay].Add(dayLong + time.Millisecond)
+	} else if recent < len(tries) {
+		m.NextAt = tries[recent].Add(time.Minute + time.Millisecond)
+	}
 	return false
 }
 

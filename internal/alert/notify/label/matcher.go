@@ -64,7 +64,13 @@ func (m *Matcher) Op() string {
 	return "="
 }
 
-func (m Matcher) String() string { return m.Name + m.Op() + strconv.Quote(m.Value) }
+func (m Matcher) String() string {
+	name := m.Name
+	if strings.ContainsAny(name, "=!~,{}\" \t\r\n") || name != strings.TrimSpace(name) {
+		name = strconv.Quote(name)
+	}
+	return name + m.Op() + strconv.Quote(m.Value)
+}
 
 // Matchers are conditions that must all hold.
 type Matchers []Matcher
