@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/serve/past"
 	"github.com/hxp-enterprise/hxp/internal/store"
@@ -15,6 +16,7 @@ import (
 var (
 	_ past.Live   = livePanes{}
 	_ past.Stored = storedHours{}
+	_ past.Raw    = rawEvents{}
 )
 
 // livePanes is past.Live.
@@ -71,6 +73,69 @@ func (s storedHours) Cells(ctx context.Context, level, dimension string, values 
 			return fmt.Errorf("%s cell of %s %q: %w", level, dimension, p.Value, err)
 		}
 		fn(p.Start, p.Value, &c)
+	}
+	return nil
+}
+
+// rawEvents is past.Raw, where this process has the lake.
+type rawEvents struct{ *system }
+
+func (r rawEvents) files(ctx context.Context, from, to int64) ([]event.LakeFile, bool, error) {
+	r.mu.Lock()
+	l, db := r.lake, r.store
+	r.mu.Unlock()
+	if l == nil || db == nil {
+		return nil, false, nil
+	}
+	files, err := db.Files(ctx, event.LakeFilter{FromHour: from, ToHour: to, State: event.LakeLive})
+	return files, true, err
+}
+
+// Rows is part of past.Raw.
+func (r rawEvents) Rows(ctx context.Context, from, to int64) (n int64, ok bool, err error) {
+	files, ok, err := r.files(ctx, from, to)
+	for i := range files {
+		n += files[i].Rows
+	}
+	return n, ok, err
+}
+
+// Events is part of past.Raw.
+func (r rawEvents) Events(ctx context.Context, from, to int64, fn func(*event.Event)) error {
+	files, _, err := r.files(ctx, from, to)
+	if err != nil {
+		return err
+	}
+	seen := map[[2]uint64]bool{} // an hour that is not compacted yet may hold an event twice
+	for i := range files {
+		if err := r.file(ctx, files[i], seen, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r rawEvents) file(ctx context.Context, f event.LakeFile, seen map[[2]uint64]bool, fn func(*event.Event)) error {
+	reader, err := r.lake.OpenFile(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	var block event.LakeBlock
+	var row event.LakeRow
+	for n := range reader.Blocks() {
+		if err := reader.Read(ctx, n, event.AllLakeColumns, &block); err != nil {
+			return err
+		}
+		for i := range block.Rows {
+			if err := block.Row(i, &row); err != nil {
+				return err
+			}
+			if id := row.Event.Identity(); !seen[id] {
+				seen[id] = true
+				fn(&row.Event)
+			}
+		}
 	}
 	return nil
 }

@@ -406,7 +406,8 @@ func (s *system) buildBoard(name string) (run.Service, error) {
 	for _, service := range []string{KafkaAPI, EventProcessingAPI, BatchProcessingAPI, DataStreamingAPI, Scheduler} {
 		services[service] = s.passTo(service)
 	}
-	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Services: services, Range: past.New(livePanes{s.stream}, storedHours{s}, log), Log: log})
+	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Services: services,
+		Dimensions: s.set.stream.DimensionNames(), Range: past.New(livePanes{s.stream}, storedHours{s}, rawEvents{s}, log), Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -91,6 +91,15 @@ func (c *Config) sets() ([]set, error) {
 	return all, errors.Join(wrong...)
 }
 
+// DimensionNames are the configured sets of dimensions by name, alone or in pairs joined by +.
+func (c *Config) DimensionNames() (names []string) {
+	all, _ := c.sets() // Validate has refused what is wrong with them
+	for _, s := range all[1:] {
+		names = append(names, s.name)
+	}
+	return names
+}
+
 // Validate refuses dimensions that nobody knows.
 func (c *Config) Validate() error {
 	_, err := c.sets()

@@ -66,6 +66,7 @@ func TestEndToEnd(t *testing.T) {
 		{"replay of burstgpt", false, replayBurst},
 		{"replay of a trace", true, replayTrace},
 		{"metrics stream", false, metricsStream},
+		{"ranges", false, ranges},
 		{"dashboards", false, dashboards},
 		{"kills", true, func(t *testing.T, w *walk) { crash(t, w.instance, 3, w.name("kill"), w.hour()) }},
 		{"SIGTERM under load", true, terminate},

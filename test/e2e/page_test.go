@@ -42,6 +42,11 @@ type page struct {
 // lookAt opens a page in every view, one after another, and hands it to a person's work. What every page promises is looked at
 // behind it: nothing came from elsewhere, and the console is empty. begin starts what serves the page, or says where it is.
 func lookAt(t *testing.T, what, name string, begin func(t *testing.T) string, work func(p *page)) {
+	lookIn(t, views, what, name, begin, work)
+}
+
+// lookIn does so in windows of one's own.
+func lookIn(t *testing.T, views []view, what, name string, begin func(t *testing.T) string, work func(p *page)) {
 	browser := need(t, "HXP_REAL_CHROMIUM", what)
 	pictures := t.TempDir()
 	if kept := os.Getenv("HXP_PICTURES"); kept != "" {

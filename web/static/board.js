@@ -26,6 +26,8 @@ export class Board extends EventTarget {
     this.view = new View(() => this.stream.now, o.otherwise);
     this.bar = new TopBar(document.getElementById("bar"), this.view, { filters: o.filters ?? ["model", "tenant"], compare: o.compare, search: o.search, health: o.health, stream: this.stream });
     listen(this.view, this.bar);
+    this.config = fetch("/config.json").then((r) => r.json()); // what is told of the installation
+    this.config.then(({ dimensions }) => { this.bar.o.filters = [...new Set([...this.bar.o.filters, ...dimensions.filter((d) => !d.includes("+"))])]; }).catch(() => {});
     this.note = el("div", { class: "zoomed", role: "status", hidden: true });
     this.bar.stale.after(this.note);
     shared.brushed = ({ from, to, metric }) => { this.metric = metric; this.view.set({ from, to }); };

@@ -9,6 +9,7 @@ import { clock, percent, span as spanOf, text, zoneName } from "./format.js";
 import { loadMarks } from "./marks.js";
 import { figures } from "./operations/data.js";
 import { openModel } from "./operations/drawer.js";
+import { Hosts } from "./operations/hosts.js";
 import { Incidents } from "./operations/incidents.js";
 import { SLOs } from "./operations/slos.js";
 import { Strip } from "./operations/strip.js";
@@ -30,6 +31,7 @@ const { view, stream, bar } = board;
 const cards = new Cards($("cards")), table = new Table($("models"), (model) => openModel(model, view, marks.responses));
 const slos = new SLOs($("slos"), $("slos-note")), incidents = new Incidents($("incidents"), $("incidents-note"), () => watch()), strip = new Strip($("strip"), $("strip-head"));
 $("charts").append(...specs.map((spec) => board.add(new Chart(spec)).node));
+const hosts = new Hosts($("hosts"), (model) => openModel(model, view, marks.responses));
 new Tail($("tail"), board);
 let marks = { alerts: null, responses: null }, figure = null;
 
@@ -95,7 +97,7 @@ async function watch() {
   watching = setTimeout(watch, view.live ? 5000 : 30_000);
   if (document.hidden) return;
   const span = view.span();
-  const [found, objectives] = await Promise.all([loadMarks(span, view.filters.model), ask("GET", "/slo").catch(() => null)]);
+  const [found, objectives] = await Promise.all([loadMarks(span, view.filters.model), ask("GET", "/slo").catch(() => null), board.config.then(({ dimensions }) => { hosts.kept = dimensions; return hosts.refresh(view); }).catch(() => {})]);
   marks = found;
   incidents.show(marks);
   if (objectives === null) slos.say("Objectives cannot be asked for here.");
@@ -127,7 +129,7 @@ const example = `'{
   "data": {"model": "mixtral-8x7b", "duration_ms": 842, "ttft_ms": 131,
            "prompt_tokens": 412, "completion_tokens": 96, "success": true}
 }'`;
-fetch("/config.json").then((r) => r.json()).then(({ ingest }) => {
+board.config.then(({ ingest }) => {
   $("snippet").textContent = `curl ${ingest ?? `http://${location.hostname}:9099`}/events -H 'Content-Type: application/json' -d ${example}`;
 }).catch(() => { $("snippet").closest(".snippet").hidden = true; });
 $("copy").addEventListener("click", async () => {

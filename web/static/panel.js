@@ -1,4 +1,5 @@
 // The menu of a panel: what it shows as a table, a file, a picture, an address or a call, and what its numbers mean.
+import { csv } from "./csv.js";
 import { el, setText } from "./dom.js";
 import { isUTC, moment, text, zoneName } from "./format.js";
 import { css } from "./palette.js";
@@ -10,7 +11,7 @@ import { sheet, toast } from "./ui.js";
 export function addMenu(of) {
   const items = () => [
     of.table && ["View as table", () => openTable(of)],
-    of.table && ["Download CSV", () => save(`${slug(of.title)}.csv`, new Blob([csv(of)], { type: "text/csv" }))],
+    of.table && ["Download CSV", () => save(`${slug(of.title)}.csv`, new Blob([csv(of.table())], { type: "text/csv" }))],
     of.canvas && ["Download PNG", () => picture(of)],
     of.link && ["Copy link", () => copy(of.link(), "Link")],
     of.call && ["Copy API call", () => copy(of.call(), "API call")],
@@ -23,14 +24,6 @@ export function addMenu(of) {
 }
 
 const slug = (s) => s.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
-const stamp = (t) => new Date(t * 1000).toISOString().replace(".000Z", "Z");
-
-// RFC 4180. Times are UTC, whatever the page shows; what is not known is an empty cell.
-export function csv(of) {
-  const { names, columns, rows } = of.table(), cell = (v) => { const s = v === null || v === undefined ? "" : String(v); return /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s; };
-  const head = columns ?? ["time", ...names], lines = columns ? rows : rows.map(([t, ...v]) => [stamp(t), ...v]);
-  return [head, ...lines].map((l) => l.map(cell).join(",")).join("\r\n") + "\r\n";
-}
 
 function openTable(of) {
   const { names, columns, rows, formats, step } = of.table();

@@ -46,6 +46,7 @@ const figures = [
 // ---- what needs further questions
 
 let by = "model", slow = null;
+board.config.then(({ dimensions }) => { document.querySelector('[data-by="prompt_version"]').hidden = !dimensions.includes("prompt_version"); }).catch(() => {});
 for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => { by = b.dataset.by; for (const o of document.querySelectorAll("[data-by]")) o.setAttribute("aria-pressed", String(o === b)); compare(); });
 
 async function compare(signal) {

@@ -15,7 +15,7 @@ export function read(search, otherwise = 900) {
   const range = Number(q.get("range"));
   return {
     range: range >= shortest && range <= longest ? Math.round(range) : otherwise, from, to,
-    compare: q.get("compare") in comparisons ? q.get("compare") : "",
+    compare: Object.hasOwn(comparisons, q.get("compare") ?? "") ? q.get("compare") ?? "" : "",
     zone: q.get("zone") === "utc" ? "utc" : "local",
     filters: Object.fromEntries(dimensions.filter((d) => q.get(d)).map((d) => [d, q.get(d)])),
   };

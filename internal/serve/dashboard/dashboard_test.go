@@ -304,13 +304,14 @@ func TestAsks(t *testing.T) {
 // TestConfig: links lead to the host that the browser used, and only to boards that run.
 func TestConfig(t *testing.T) {
 	var v struct {
-		Boards []tab
-		Ingest string
+		Boards     []tab
+		Ingest     string
+		Dimensions []string
 	}
 	if err := json.Unmarshal(get(board(t, "business"), "/config.json").Body.Bytes(), &v); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.Boards) != 3 || v.Boards[0].URL != "http://localhost:8501" || !v.Boards[1].Current || v.Boards[1].URL != "/" || v.Ingest != "http://localhost:9099" {
+	if len(v.Boards) != 3 || v.Boards[0].URL != "http://localhost:8501" || !v.Boards[1].Current || v.Boards[1].URL != "/" || v.Ingest != "http://localhost:9099" || len(v.Dimensions) != 1 || v.Dimensions[0] != "model+tenant" {
 		t.Errorf("%+v", v)
 	}
 	for _, c := range [][3]string{{"http://127.0.0.1:1", "example:2", "http://example:1"}, {"http://0.0.0.0:1", "[::1]:2", "http://[::1]:1"}, {"http://a:1", "b", "http://b:1"}, {"", "b", ""}, {"http://a", "b:5", "http://b"}, {"http://a:1", "", "http://a:1"}} {
@@ -326,7 +327,7 @@ func TestModules(t *testing.T) {
 	if err != nil {
 		t.Skip("no node on this machine")
 	}
-	for _, name := range []string{"modules.mjs", "business.mjs", "system.mjs"} {
+	for _, name := range []string{"modules.mjs", "boards.mjs", "business.mjs", "system.mjs"} {
 		if out, err := exec.CommandContext(t.Context(), node, "testdata/"+name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}

@@ -19,6 +19,8 @@ import (
 type Config struct {
 	Environment string
 	Version     string
+	// Dimensions are those that the windows keep apart, alone or in pairs joined by +, beside the model and the tenant.
+	Dimensions []string
 	// Links gives the base URLs of the services by name ("operations", …, "kafka-api"). It is asked for each page, because
 	// ports may be free ones. The host in them is replaced by the one that the browser used.
 	Links func() map[string]string
@@ -193,10 +195,11 @@ func (h *handler) serveConfig(w http.ResponseWriter, r *http.Request) {
 	tabs, ingest := h.links(r)
 	w.Header().Set("Cache-Control", "no-store")
 	httpx.JSON(w, http.StatusOK, struct {
-		Product     string `json:"product"`
-		Version     string `json:"version"`
-		Environment string `json:"environment"`
-		Boards      []tab  `json:"boards"`
-		Ingest      string `json:"ingest,omitempty"`
-	}{"hxp", h.cfg.Version, h.cfg.Environment, tabs, ingest})
+		Product     string   `json:"product"`
+		Version     string   `json:"version"`
+		Environment string   `json:"environment"`
+		Boards      []tab    `json:"boards"`
+		Ingest      string   `json:"ingest,omitempty"`
+		Dimensions  []string `json:"dimensions"`
+	}{"hxp", h.cfg.Version, h.cfg.Environment, tabs, ingest, append([]string{"model+tenant"}, h.cfg.Dimensions...)})
 }

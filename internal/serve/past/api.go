@@ -148,7 +148,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		httpx.Unavailable(w, r, http.StatusServiceUnavailable, patience, "too many questions about long spans are being answered; ask again")
 		return
 	}
-	step, have := s.plan(ctx, q.from, q.to, q.step, q.points)
+	step, have := s.plan(ctx, &q.question, q.points)
 	q.question.from, q.question.to = align(q.from, q.to, step)
 	q.question.step = step
 	a, bad, err := s.answer(ctx, q.question, have)

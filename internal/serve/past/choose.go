@@ -12,6 +12,7 @@ const (
 	FromPanes = "panes"  // live windows
 	FromHours = "hourly" // stored hours
 	FromDays  = "daily"  // stored days
+	FromRaw   = "raw"    // raw events of the lake, where the panes no longer tell such steps apart
 	FromBoth  = "mixed"  // stored hours, and panes for the hours that are not stored as they are now
 )
 
@@ -34,8 +35,8 @@ func align(from, to, step int64) (int64, int64) {
 	return from, from + (to-from+step-1)/step*step
 }
 
-// stored says which hours and days the store has as they are now.
-type stored struct{ hours, days map[int64]bool }
+// stored says which hours and days the store has as they are now, and which hours are to be read from their raw events.
+type stored struct{ hours, days, raw map[int64]bool }
 
 // part is a span of one step that comes from one source.
 type part struct {
@@ -44,9 +45,12 @@ type part struct {
 }
 
 // parts says where a step comes from, in order: from the stored day when the step is one and it is stored, else hour by hour from the
-// store where it has them, and from panes in between. Neighbours from panes are one part.
+// store where it has them, and from panes in between; a step within an hour that is read raw comes from there. Neighbours from panes are one part.
 func (s stored) parts(from, step int64) (out []part) {
 	if step%hour != 0 || from%hour != 0 {
+		if s.raw[from-from%hour] {
+			return []part{{FromRaw, from, from + step}}
+		}
 		return []part{{FromPanes, from, from + step}}
 	}
 	for at := from; at < from+step; {

@@ -31,7 +31,7 @@ func TestAlign(t *testing.T) {
 
 // TestParts: every second of a step comes from exactly one source, and from the store wherever that has it.
 func TestParts(t *testing.T) {
-	have := stored{hours: map[int64]bool{0: true, hour: true, 25 * hour: true, 26 * hour: true}, days: map[int64]bool{0: true}}
+	have := stored{hours: map[int64]bool{0: true, hour: true, 25 * hour: true, 26 * hour: true}, days: map[int64]bool{0: true}, raw: map[int64]bool{4 * hour: true}}
 	for _, tc := range []struct {
 		from, step int64
 		want       []part
@@ -42,6 +42,8 @@ func TestParts(t *testing.T) {
 		{2 * hour, hour, []part{{FromPanes, 2 * hour, 3 * hour}}},
 		{0, 3 * hour, []part{{FromHours, 0, hour}, {FromHours, hour, 2 * hour}, {FromPanes, 2 * hour, 3 * hour}}},
 		{0, day, []part{{FromDays, 0, day}}},
+		{4*hour + 60, 60, []part{{FromRaw, 4*hour + 60, 4*hour + 120}}},
+		{4 * hour, 2 * hour, []part{{FromPanes, 4 * hour, 6 * hour}}},
 		{24 * hour, day, []part{{FromPanes, 24 * hour, 25 * hour}, {FromHours, 25 * hour, 26 * hour}, {FromHours, 26 * hour, 27 * hour}, {FromPanes, 27 * hour, 48 * hour}}},
 	} {
 		got := have.parts(tc.from, tc.step)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
@@ -34,6 +35,14 @@ type Stored interface {
 	Cells(ctx context.Context, level, dimension string, values []string, from, to int64, fn func(start int64, value string, c *agg.Cell)) error
 }
 
+// Raw reads events that are at rest.
+type Raw interface {
+	// Rows tells how many rows the hours in [from, to) have; not ok where this process has no lake.
+	Rows(ctx context.Context, from, to int64) (n int64, ok bool, err error)
+	// Events calls fn with each event of the hours in [from, to) once. The event is used again for the next call.
+	Events(ctx context.Context, from, to int64, fn func(*event.Event)) error
+}
+
 // question is what is asked for.
 type question struct {
 	from, to, step int64 // aligned
@@ -56,20 +65,28 @@ type answer struct {
 type Service struct {
 	Live   Live
 	Stored Stored
+	Raw    Raw
 	Now    func() time.Time
 	Log    *slog.Logger
 	slots  chan struct{}
 }
 
 // New makes a service.
-func New(live Live, stored Stored, log *slog.Logger) *Service {
-	return &Service{Live: live, Stored: stored, Now: time.Now, Log: log, slots: make(chan struct{}, atOnce)}
+func New(live Live, stored Stored, raw Raw, log *slog.Logger) *Service {
+	return &Service{Live: live, Stored: stored, Raw: raw, Now: time.Now, Log: log, slots: make(chan struct{}, atOnce)}
 }
 
-const atOnce = 3 // questions that are answered at once
+const (
+	atOnce  = 3         // questions that are answered at once
+	mostRaw = 1_000_000 // rows that one answer reads
+	finest  = 60        // seconds of a step that is read raw
+
+	longestRaw = 2 * day // span whose hours are looked at one by one
+)
 
 // plan chooses the step, and asks the store what it has.
-func (s *Service) plan(ctx context.Context, from, to, step, points int64) (int64, stored) {
+func (s *Service) plan(ctx context.Context, q *question, points int64) (int64, stored) {
+	from, to, step := q.from, q.to, q.step
 	hours, days, ok, err := s.Stored.Clean(ctx, from-from%day, to+day)
 	if err != nil {
 		s.Log.Warn("stored hours cannot be asked for, the panes answer alone", "err", err)
@@ -77,19 +94,49 @@ func (s *Service) plan(ctx context.Context, from, to, step, points int64) (int64
 	if err != nil || !ok {
 		hours, days = nil, nil
 	}
-	have := stored{hours, days}
+	have := stored{hours: hours, days: days}
 	have.ended(s.Now().Unix())
 	coarsest, _, _ := s.Live.About(from, to)
+	wanted := step
+	if wanted == 0 {
+		wanted = sizeOf(to-from, points, 1)
+	}
 	if step == 0 {
 		step = sizeOf(to-from, points, coarsest)
 	}
 	if step%coarsest != 0 {
 		step = (step + coarsest - 1) / coarsest * coarsest
 	}
-	if step < hour && s.lost(have, from, to) {
+	if wanted >= hour {
+		return step, have
+	}
+	wanted = max(wanted, finest)
+	lost := s.coarse(have, from, to, wanted)
+	switch {
+	case len(lost) == 0 && step < hour:
+	case len(lost) == 0: // panes of an hour, in a long span
+	case len(lost) > 0 && to-from <= longestRaw && hour%wanted == 0 && q.plain() && s.readable(ctx, lost):
+		step, have.raw = wanted, lost
+	default:
 		step = hour
 	}
 	return step, have
+}
+
+// readable tells whether the raw events of some hours are there and few enough.
+func (s *Service) readable(ctx context.Context, hours map[int64]bool) bool {
+	sum := int64(0)
+	for start := range hours {
+		n, ok, err := s.Raw.Rows(ctx, start, start+hour)
+		if err != nil {
+			s.Log.Warn("raw events cannot be asked for", "err", err)
+		}
+		if err != nil || !ok || n == 0 {
+			return false
+		}
+		sum += n
+	}
+	return sum <= mostRaw
 }
 
 // ended leaves out what is not over: the store has it only as it was.
@@ -106,17 +153,24 @@ func (s stored) ended(now int64) {
 	}
 }
 
-// lost tells whether an hour of the span is stored that the panes no longer have, so that nothing finer than an hour is known.
-func (s *Service) lost(have stored, from, to int64) bool {
-	for start := range have.hours {
-		if start >= to || start+hour <= from {
-			continue
+// coarse are the hours of a span of which the panes cannot tell steps of a size apart: they hold them as larger ones, or have lost an
+// hour that is stored.
+func (s *Service) coarse(have stored, from, to, step int64) map[int64]bool {
+	out := map[int64]bool{}
+	for start := from - from%hour; start < to; start += hour {
+		coarsest := int64(1)
+		if to-from <= longestRaw {
+			coarsest, _, _ = s.Live.About(start, start+hour)
 		}
-		if cells, bad := s.Live.Steps(start, start+hour, hour, nil, "", nil); len(bad) == 0 && cells[0][0].Events == 0 {
-			return true
+		if coarsest > 1 && step%coarsest != 0 {
+			out[start] = true
+		} else if have.hours[start] {
+			if cells, bad := s.Live.Steps(start, start+hour, hour, nil, "", nil); len(bad) == 0 && cells[0][0].Events == 0 {
+				out[start] = true
+			}
 		}
 	}
-	return false
+	return out
 }
 
 // answer fills in the cells.
@@ -132,7 +186,7 @@ func (s *Service) answer(ctx context.Context, q question, have stored) (*answer,
 			return nil, bad, nil
 		}
 		a.values = names
-		if len(have.hours) > 0 && q.step%hour == 0 {
+		if len(have.hours) > 0 && (q.step%hour == 0 || len(have.raw) > 0) {
 			more, err := s.Stored.Busiest(ctx, "hourly", q.by, q.from, q.to, q.most)
 			if err != nil {
 				return nil, nil, err
@@ -151,8 +205,28 @@ func (s *Service) answer(ctx context.Context, q question, have stored) (*answer,
 	if err := s.addStored(ctx, a, have, dimension); err != nil {
 		return nil, nil, err
 	}
+	if err := s.addRaw(ctx, a, have.raw); err != nil {
+		return nil, nil, err
+	}
 	a.rank()
 	return a, nil, nil
+}
+
+// fields are the dimensions that an event names plainly.
+var fields = map[string]event.Field{
+	"model": event.Model, "tenant": event.Tenant, "user_id": event.UserID, "session_id": event.SessionID, "operation": event.Operation, "endpoint": event.Endpoint,
+	"host": event.Host, "error_type": event.ErrorType, "finish_reason": event.FinishReason, "usage_source": event.UsageSource,
+}
+
+// plain tells whether raw events can answer a question.
+func (q *question) plain() bool {
+	for name := range q.filter {
+		if _, ok := fields[name]; !ok {
+			return false
+		}
+	}
+	_, ok := fields[q.by]
+	return ok || q.by == ""
 }
 
 // dimension is the one that stored cells are asked by, and whether they can answer at all: they are told apart by one dimension alone.
@@ -249,6 +323,35 @@ func (s *Service) addStored(ctx context.Context, a *answer, have stored, dimensi
 			if err != nil {
 				return fmt.Errorf("stored cells: %w", err)
 			}
+		}
+	}
+	return nil
+}
+
+// addRaw counts the events of the hours that are read raw.
+func (s *Service) addRaw(ctx context.Context, a *answer, hours map[int64]bool) error {
+	for start := range hours {
+		err := s.Raw.Events(ctx, start, start+hour, func(e *event.Event) {
+			at := e.Time / 1e6
+			if at < a.from || at >= a.to {
+				return
+			}
+			for dimension, wanted := range a.filter {
+				if e.Text(fields[dimension]) != wanted {
+					return
+				}
+			}
+			k := (at - a.from) / a.step
+			a.cells[0][k].Add(e, false)
+			if a.by == "" {
+				return
+			}
+			if i := slices.Index(a.values, e.Text(fields[a.by])); i >= 0 {
+				a.cells[i+1][k].Add(e, false)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("raw events: %w", err)
 		}
 	}
 	return nil

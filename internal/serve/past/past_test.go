@@ -126,8 +126,24 @@ func (h hours) Cells(_ context.Context, level, dimension string, values []string
 	return nil
 }
 
-func service(live Live, stored Stored) *Service {
-	s := New(live, stored, slog.New(slog.DiscardHandler))
+// events are raw ones, by hour.
+type events map[int64][]event.Event
+
+func (e events) Rows(_ context.Context, from, _ int64) (int64, bool, error) {
+	return int64(len(e[from])), e != nil, nil
+}
+
+func (e events) Events(_ context.Context, from, _ int64, fn func(*event.Event)) error {
+	for i := range e[from] {
+		fn(&e[from][i])
+	}
+	return nil
+}
+
+func service(live Live, stored Stored) *Service { return withRaw(live, stored, nil) }
+
+func withRaw(live Live, stored Stored, raw events) *Service {
+	s := New(live, stored, raw, slog.New(slog.DiscardHandler))
 	s.Now = func() time.Time { return noon.Add(26*time.Hour + 30*time.Minute) }
 	return s
 }
@@ -231,6 +247,36 @@ func TestLost(t *testing.T) {
 	live.coarsest = 3600
 	if v, _ := get(t, service(live, stored), "from=2026-03-01T03:10:00Z&to=2026-03-01T04:00:00Z&metric=requests&step=60"); v.Step != 3600 || v.From != seconds(3) {
 		t.Errorf("coarse panes: step %d from %d", v.Step, v.From)
+	}
+}
+
+// TestRaw: minutes that the panes no longer tell apart come from raw events, beside those that they do.
+func TestRaw(t *testing.T) {
+	live, stored := world()
+	raw := events{}
+	for i := range 7 {
+		var e event.Event
+		e.Kind, e.Time, e.HasTime = event.LLMRequest, seconds(0)*1e6+int64(i/3)*60e6, true
+		e.SetText(event.Model, []string{"b", "a"}[i%2])
+		raw[seconds(0)] = append(raw[seconds(0)], e)
+	}
+	v, w := get(t, withRaw(live, stored, raw), "from=2026-03-01T00:00:00Z&to=2026-03-01T04:00:00Z&step=60&metric=requests&group_by=model&group_metric=requests")
+	if w.Code != 200 || v.Step != 60 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if got := numbers(v.Series[0]); got[0] != 3 || got[1] != 3 || got[2] != 1 || got[90] != 2 || got[180] != 4 {
+		t.Errorf("requests: %v", got)
+	}
+	for _, l := range v.Series[1:] {
+		if *l.Key["model"] == "b" && numbers(l)[0] != 2 {
+			t.Errorf("model b: %v", numbers(l))
+		}
+	}
+	if len(v.Sources) != 2 || v.Sources[0] != (run{seconds(0), seconds(1), FromRaw}) || v.Sources[1].Source != FromPanes {
+		t.Errorf("sources: %v", v.Sources)
+	}
+	if v, _ = get(t, withRaw(live, stored, raw), "from=2026-03-01T00:00:00Z&to=2026-03-01T01:00:00Z&step=60&metric=requests&model=a"); numbers(v.Series[0])[0] != 1 {
+		t.Errorf("model a: %v", v.Series)
 	}
 }
 

@@ -1,0 +1,60 @@
+// Tests of what the boards share, as far as it needs no browser.
+import assert from "node:assert/strict";
+import { load } from "./load.mjs";
+
+const { read, write, ranges } = await load("view.js");
+const { csv } = await load("csv.js");
+const { exhaustion, rate, state } = await load("operations/budget.js");
+const { Frame, lifetime, rangeURL } = await load("frame.js");
+const { between, moment, setZone } = await load("format.js");
+
+// an address and what it says are one: whatever is read is written again, and what makes no sense is as if it were not there
+for (const [search, want] of [
+  ["", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {} }],
+  ["?range=3600&model=m&tenant=t%20t&compare=week&zone=utc", { range: 3600, from: null, to: null, compare: "week", zone: "utc", filters: { model: "m", tenant: "t t" } }],
+  ["?from=2026-03-01T10:00:00Z&to=2026-03-01T11:00:00Z&model=a%26b", { range: 900, from: 1772359200, to: 1772362800, compare: "", zone: "local", filters: { model: "a&b" } }],
+  ["?from=2026-03-01T10:00:00%2B02:00&to=2026-03-01T11:00:00Z", { range: 900, from: 1772352000, to: 1772362800, compare: "", zone: "local", filters: {} }],
+  ["?from=2026-03-01T10:00:00Z&to=2026-03-01T10:00:05Z", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {} }],
+  ["?from=2026-03-01T10:00:00Z", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {} }],
+  ["?from=yesterday&to=now&range=-1&compare=toString&zone=mars&colour=red", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {} }],
+  ["?from=1990-01-01T00:00:00Z&to=2026-01-01T00:00:00Z&range=1e99", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {} }],
+]) {
+  const view = read(search);
+  assert.deepEqual(view, want, search);
+  assert.deepEqual(read(`?${write(view, search)}`), want, `${search}, written and read`);
+}
+assert.equal(write(read("?model=m"), "?days=7&model=old"), "days=7&model=m&range=900");
+for (const [seconds] of ranges) assert.equal(read(`?range=${seconds}`).range, seconds);
+
+assert.equal(csv({ names: ["p50", 'a "b", c'], rows: [[1772359200, 1.5, null], [1772359260, 0, 3]] }), 'time,p50,"a ""b"", c"\r\n2026-03-01T10:00:00Z,1.5,\r\n2026-03-01T10:01:00Z,0,3\r\n');
+assert.equal(csv({ columns: ["a", "b"], rows: [["x\ny", undefined]] }), 'a,b\r\n"x\ny",\r\n');
+
+const slo = (remaining, ...burn) => ({ budget: { remaining_ratio: remaining }, burn });
+const page = { class: "page", long: "1h", short: "5m", rate: 2, short_rate: 4, holds: false }, ticket = { class: "ticket", long: "24h", short: "6h0m", rate: 0.5, short_rate: 1, holds: false };
+assert.equal(rate(slo(1, page, ticket), 3600), 2);
+assert.equal(rate(slo(1, page, ticket), 21_600), 1);
+assert.equal(rate(slo(1, page), 60), null);
+assert.equal(exhaustion(slo(0.5, page), 86_400), 21_600); // half of a day's budget at twice the pace
+assert.equal(exhaustion(slo(-0.1, page), 86_400), 0);
+assert.equal(exhaustion(slo(0.5, { ...page, rate: 0 }), 86_400), null);
+assert.equal(exhaustion(slo(0.5, { ...page, rate: null }, ticket), 86_400), 43_200); // the hour says nothing, so the six hours do
+for (const [s, want] of [[slo(1, page), "good"], [slo(0.2, page), "warn"], [slo(0, page), "bad"], [slo(0.9, { ...page, holds: true }), "bad"], [slo(0.9, { ...ticket, holds: true }), "warn"]]) assert.equal(state(s), want);
+
+const frame = new Frame({
+  from: 100, to: 130, step: 10, watermark: "2026-03-01T10:00:00Z", completeness: [1, 1, 0.5], sources: [],
+  series: [{ metric: "requests", key: {}, values: [0, 4, 6] }, { metric: "system.gpu_usage", key: {}, values: [null, 50, null] }, { metric: "requests", key: { model: "m" }, values: [0, 4, null] }, { metric: "requests", key: { model: null }, values: [0, 0, 6] }],
+});
+assert.deepEqual(frame.times, [100, 110, 120]);
+assert.deepEqual(frame.of("requests", 0.1), [0, 0.4, 0.6000000000000001]);
+assert.deepEqual(frame.of("absent"), [null, null, null]);
+assert.deepEqual(frame.gauge("gpu_usage"), [null, 50, null]);
+assert.deepEqual(frame.model("m", "requests"), [0, 4, 0]);
+assert.deepEqual(Object.keys(frame.models), ["m", ""]);
+assert.equal(frame.begins, 110);
+assert.equal(new Frame({ from: 0, to: 10, step: 10, completeness: [1], sources: [], series: [] }).begins, Infinity);
+assert.equal(rangeURL({ metrics: ["a", "b"], by: "model", groupMetrics: ["a"], points: 10 }, { from: "x", to: "y", model: "m" }), "/range?from=x&to=y&model=m&metric=a%2Cb&group_by=model&group_metric=a&points=10");
+assert.deepEqual([1, 15, 3600].map(lifetime), [5000, 7500, 60_000]);
+
+setZone("utc");
+const t = 1772359200, now = t + 3600; // 2026-03-01 10:00
+for (const [got, want] of [[moment(t, 1, now), "10:00:00"], [moment(t, 60, now), "10:00"], [moment(t - 86_400, 60, now), "28 Feb, 10:00"], [moment(t, 86_400, now), "1 Mar"], [moment(t - 400 * 86_400, 60, now), "25 Jan 2025, 10:00"], [between(t, t + 60, 60).replace(/^.*, (?=\d\d:)/, ""), "10:00 – 10:01"], [between(t, t + 86_400, 86_400).slice(0, 5), "1 Mar"]]) assert.equal(got, want);

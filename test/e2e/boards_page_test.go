@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// everywhere are the windows in which a board is looked at: a phone, a desk, a wall, by day and by night.
+var everywhere = []view{{"light", 360, 780}, {"dark", 360, 780}, {"light", 1280, 900}, {"dark", 1280, 900}, {"light", 3840, 2100}, {"dark", 3840, 2100}}
+
+// filledPerformance is true when every chart of the performance board shows something and the tables have rows.
+const filledPerformance = `[...document.querySelectorAll("#cards .n")].every((n) => /\d/.test(n.textContent))
+	&& document.querySelectorAll("#charts canvas").length >= 8 && document.querySelectorAll("#charts .is-empty").length === 0
+	&& document.querySelectorAll("#versus tbody tr").length >= 4 && document.querySelector("#slow tbody .link") !== null`
+
+// cut lists texts that their box or the window cuts off, but for those that end in dots on purpose.
+const cut = `[...document.querySelectorAll("h1, h2, h3, .card-value, .button, .pill, .figure, .badge, .slo-left, .unit, th, td")].filter((n) => {
+	const r = n.getBoundingClientRect(), style = getComputedStyle(n);
+	if (!r.width || !n.textContent.trim() || n.closest(".table-scroll, .visually-hidden, [hidden]")) return false;
+	return r.right > innerWidth + 1 || r.left < -1 || (style.overflow !== "visible" && style.textOverflow !== "ellipsis" && n.scrollWidth > n.clientWidth + 1);
+}).map((n) => n.tagName + " " + n.textContent.trim().slice(0, 40))`
+
+// exact sends requests of one minute that is over, of a model of its own, and returns an address that shows that minute alone.
+func (h *instance) exact(t *testing.T, n int) (query string) {
+	t.Helper()
+	start := time.Now().UTC().Truncate(time.Minute).Add(-10 * time.Minute)
+	rs := make([]request, n)
+	for i := range rs {
+		rs[i] = request{id: fmt.Sprint("exact-", i), model: "exact", at: start.Add(time.Duration(i) * time.Minute / time.Duration(n)), millis: int64(100 + i), prompt: 10, completion: 5, ok: i%10 > 0}
+	}
+	h.send(t, rs)
+	eventually(t, time.Minute, "the exact minute", func() bool {
+		var a struct{ Overall struct{ Requests int } }
+		h.get(t, "event-processing-api", "/analytics?window=60&model=exact&at="+stamp(start.Add(time.Minute)), &a)
+		return a.Overall.Requests == n
+	})
+	return fmt.Sprintf("/?from=%s&to=%s&model=exact&zone=utc", start.Format(time.RFC3339), start.Add(time.Minute).Format(time.RFC3339))
+}
+
+// tidy sees that nothing is cut off and, where axe-core is there, that it finds nothing serious.
+func (p *page) tidy() {
+	p.t.Helper()
+	if found, err := chromedp.Run(p.tab, chromedp.Evaluate[[]string](cut)); err != nil || len(found) > 0 {
+		p.t.Errorf("cut off: %v %v", found, err)
+	}
+	path := os.Getenv("HXP_REAL_AXE")
+	if path == "" {
+		return
+	}
+	axe, err := os.ReadFile(path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.do(string(axe) + `; axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"] }).then((r) => { window.found = r.violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => v.id + ": " + v.nodes[0].html.slice(0, 120)) }); true`)
+	p.shown("axe", `window.found !== undefined`)
+	if found, err := chromedp.Run(p.tab, chromedp.Evaluate[[]string](`window.found`)); err != nil || len(found) > 0 {
+		p.t.Errorf("axe-core: %v %v", found, err)
+	}
+}
+
+// key presses a key on the page.
+func (p *page) key(name string) {
+	p.t.Helper()
+	p.do(fmt.Sprintf(`document.activeElement.blur(), document.body.dispatchEvent(new KeyboardEvent("keydown", { key: %q, bubbles: true })), true`, name))
+}
+
+// TestRealBoards looks at the boards in every window: they fill themselves, a permanent link shows what the API says, the keys work.
+func TestRealBoards(t *testing.T) {
+	need(t, "HXP_REAL_CHROMIUM", "the boards in a browser")
+	h := start(t, "127.0.0.1:0", "--demo", "--rate", "100")
+	link := h.exact(t, 120)
+	lookIn(t, everywhere, "the operations board in a browser", "operations", func(*testing.T) string { return h.url("operations") }, func(p *page) {
+		p.shown("filled", filled+` && document.querySelectorAll("#slos .slo").length >= 4 && document.querySelector("#incidents .wait") === null`)
+		p.tidy()
+		p.open(h.url("operations") + link)
+		p.shown("exact", `document.querySelector("#models tbody tr td")?.textContent === "120" && document.querySelector("#cards .n").textContent === "2.00"
+			&& document.querySelectorAll("#cards .n")[1].textContent === "10.0" && document.getElementById("live").dataset.state === "paused" && location.search.includes("model=exact")`)
+		p.key("?")
+		p.shown("help", `document.querySelector("dialog[open] kbd") !== null`)
+		p.press("dialog", "✕")
+		p.key("[")
+		p.shown("earlier", `!location.search.includes("%3A00Z&to") && document.querySelector(".zoomed").hidden === false`)
+		p.key(" ")
+		p.shown("live", `location.search.includes("range=") && !location.search.includes("from=") && document.getElementById("live").dataset.state === "live"`)
+		p.do(`document.querySelector("#charts .plot").focus(), document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })), true`)
+		p.shown("table", `document.querySelectorAll("dialog[open] tbody tr").length > 0`)
+	})
+	lookIn(t, everywhere, "the performance board in a browser", "performance", func(*testing.T) string { return h.url("performance") }, func(p *page) {
+		p.shown("filled", filledPerformance)
+		p.tidy()
+		p.press(".heat", "First token")
+		p.shown("measure", `document.querySelector('.heat [aria-pressed="true"]').textContent === "First token" && document.querySelectorAll("#charts .is-empty").length === 0`)
+		p.open(h.url("performance") + link)
+		p.shown("exact", `document.querySelector("#versus tbody td")?.textContent === "120" && document.querySelectorAll("#versus tbody tr").length === 1`)
+	})
+}
