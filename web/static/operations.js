@@ -33,7 +33,8 @@ const slos = new SLOs($("slos"), $("slos-note")), incidents = new Incidents($("i
 $("charts").append(...specs.map((spec) => board.add(new Chart(spec)).node));
 const hosts = new Hosts($("hosts"), (model) => openModel(model, view, marks.responses));
 new Tail($("tail"), board);
-let marks = { alerts: null, responses: null }, figure = null;
+$("board").classList.remove("unready");
+let marks = {}, figure = null; // alerts and responses: undefined until they were asked for, null where nobody answers
 
 // streamed is the history that the stream carries, where that is all that is asked for.
 function streamed() {
@@ -85,6 +86,7 @@ function judge(live) {
   if (grave) bar.setHealth("bad", `${grave} critical`, "Alerts fire; the list is below");
   else if (share < 0.97) bar.setHealth("bad", "Numbers are behind", "Less than 97 % of what was written is counted");
   else if (firing.length) bar.setHealth("warn", `${firing.length} warning${firing.length > 1 ? "s" : ""}`, "Alerts fire; the list is below");
+  else if (marks.alerts === undefined) bar.setHealth("wait", "Looking…");
   else if (marks.alerts === null) bar.setHealth("wait", "Alerts unknown", "The service that knows alerts does not answer here");
   else bar.setHealth("good", "All well", "No alert fires, and the numbers are whole");
 }

@@ -43,6 +43,8 @@ const figures = [
   return { value, of };
 });
 
+$("board").classList.remove("unready");
+
 // ---- what needs further questions
 
 let by = "model", slow = null;

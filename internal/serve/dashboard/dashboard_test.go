@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"io"
@@ -319,6 +320,66 @@ func TestConfig(t *testing.T) {
 			t.Errorf("reach(%q, %q) is %q, not %q", c[0], c[1], got, c[2])
 		}
 	}
+}
+
+// TestSlim: comments and indentation go, what a program or a style sheet says stays.
+func TestSlim(t *testing.T) {
+	for _, c := range [][3]string{
+		{".js", "// a\nimport x from \"y\"; // b\n\n  // c\n  const s = `a\n  // kept\n    b`;\n  f(`${s}`);\n", "import x from \"y\"; // b\nconst s = `a\n  // kept\n    b`;\nf(`${s}`);\n"},
+		{".css", "/* a\n b */\n  .x { color: red; } /* c */\n", ".x { color: red; } \n"},
+		{".svg", "  <svg/>\n", "  <svg/>\n"},
+	} {
+		if got := string(slim(c[0], []byte(c[1]))); got != c[2] {
+			t.Errorf("%s: %q, not %q", c[0], got, c[2])
+		}
+	}
+	served, err := load(must(fs.Sub(web.FS, "static")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for name, f := range served.byPath {
+		ending := path.Ext(name)
+		if ending == ".js" && strings.Count(string(f.plain), "`")%2 != 0 {
+			t.Errorf("%s: a ` stands alone, so what is a template cannot be told", name)
+		}
+		if (ending == ".js" || ending == ".css") && !strings.HasPrefix(name, "scheduler") {
+			total += len(squeeze(f.plain))
+		}
+	}
+	if total > 150<<10 {
+		t.Errorf("scripts and styles of the boards are %d bytes compressed; 150 KiB is what they may be together", total)
+	}
+	t.Logf("scripts and styles of the boards are %d bytes compressed", total)
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return
+	}
+	modules := map[string]string{}
+	for name, f := range served.byPath {
+		if path.Ext(name) == ".js" {
+			modules[name] = string(f.plain)
+		}
+	}
+	body, err := json.Marshal(modules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := exec.CommandContext(t.Context(), node, "--no-warnings", "--experimental-vm-modules", "-e", parse)
+	check.Stdin = bytes.NewReader(body)
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("as it is served: %v\n%s", err, out)
+	}
+}
+
+// parse reads modules by name and says which of them are none.
+const parse = `const vm = require("vm"); let s = ""; process.stdin.on("data", (d) => (s += d)).on("end", () => { for (const [name, text] of Object.entries(JSON.parse(s))) { try { new vm.SourceTextModule(text) } catch (e) { console.log(name, String(e)); process.exitCode = 1 } } })`
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // TestModules runs the tests of the ES modules where Node.js is there.

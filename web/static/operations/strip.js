@@ -32,6 +32,6 @@ export class Strip {
       return b;
     });
     const dots = acts.map((r) => { const d = el("span", { class: "strip-dot", title: `${r.action} ${r.target}\n${moment(Date.parse(r.applied_at) / 1000)}` }); d.style.left = `${at(r.applied_at) * 100}%`; return d; });
-    this.node.replaceChildren(...bars, ...dots, ...(bars.length + dots.length ? [] : [el("span", { class: "strip-none" }, alerts === null ? "Alerts cannot be asked for here" : "No alert and no action in this range")]));
+    this.node.replaceChildren(...bars, ...dots, ...(bars.length + dots.length ? [] : [el("span", { class: "strip-none" }, alerts === undefined ? "…" : alerts === null ? "Alerts cannot be asked for here" : "No alert and no action in this range")]));
   }
 }

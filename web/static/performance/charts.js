@@ -4,7 +4,7 @@ import { color, css, named } from "../palette.js";
 import { ratio } from "../series.js";
 
 const percentOf100 = (v) => percent(v === null || v === undefined ? null : v / 100);
-const fan = ["p50", "p75", "p90", "p95", "p99", "p99.9"], shade = { p50: 1, p75: 0.85, p90: 0.7, p95: 0.6, p99: 0.45, "p99.9": 0.3 };
+const fan = ["p50", "p75", "p90", "p95", "p99", "p99.9"], shade = { p50: 1, p75: 0.85, p90: 0.7, p95: 0.6, p99: 0.55, "p99.9": 0.45 };
 
 // The opaque colour that lies so far between the surface and a colour, as hex.
 function faded(c, part) {

@@ -14,7 +14,7 @@ export const measures = { latency_ms: "Whole request", ttft_ms: "First token", t
 export function heatSpec(measure) {
   const line = (h, p, l) => ({ name: p, values: h.of(`${measure()}.${p}`), color: color(named[l]), width: 1.4 });
   return {
-    title: "Distribution of latency", unit: "requests by duration and time", metric: "latency_ms.p95", wide: true, log: true, format: ms, empty: "No durations in this range", gap: 1e9,
+    title: "Distribution of latency", unit: "requests by duration and time", metric: "latency_ms.p95", wide: true, log: true, format: ms, empty: "No durations in this range",
     explain: { what: "Each column is one step of time, each row a range of durations that grows by a fifth; the brighter, the more requests. A second band or a cloud above shows what a percentile hides. Drag over a part to come closer, and ask there what changed." },
     y: { splits: (u) => marks(u.scales.y.min, u.scales.y.max), filter: (u, all) => all, values: (u, all) => all.map((v) => tick(ms(v))), grid: { show: false } },
     filled: (h) => (h.bins?.edges.length ?? 0) > 1,
