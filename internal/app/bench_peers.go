@@ -144,7 +144,7 @@ func writeWindows(ctx context.Context, fast *stream.Service, b *bus.Bus, topic s
 	}
 	defer p.Close()
 	var failed error
-	eachWindow(fast, 0, 1<<36, func(start int64, model string, c *agg.Cell) {
+	eachWindow(fast, func(start int64, model string, c *agg.Cell) {
 		l := c.Latency.Stats()
 		w := peerWindow{Start: start * 1000, Model: model, Count: c.Requests, Errors: c.Errors, Prompt: c.Tokens.Prompt, Completion: c.Tokens.Completion}
 		if l.Count > 0 {
@@ -157,19 +157,14 @@ func writeWindows(ctx context.Context, fast *stream.Service, b *bus.Bus, topic s
 	return errors.Join(failed, p.Flush(ctx))
 }
 
-// eachWindow finds the windows numbered from from to below to that hold something, half by half, and calls fn with each model.
-func eachWindow(fast *stream.Service, from, to int64, fn func(start int64, model string, c *agg.Cell)) {
-	r := fast.Query(stream.Span{Start: from * peerSeconds, End: to * peerSeconds})
-	switch {
-	case len(r.Groups) == 0:
-	case to-from == 1:
-		_, models, _, _ := fast.Window(time.Unix(from*peerSeconds, 0), time.Unix(to*peerSeconds, 0))
-		for model, c := range models {
-			fn(from*peerSeconds, model, c)
+// eachWindow calls fn with each model of each window that holds something, by rising time.
+func eachWindow(fast *stream.Service, fn func(start int64, model string, c *agg.Cell)) {
+	for _, hour := range fast.Hours() {
+		for start := hour; start < hour+3600; start += peerSeconds {
+			_, models, _, _ := fast.Window(time.Unix(start, 0), time.Unix(start+peerSeconds, 0))
+			for model, c := range models {
+				fn(start, model, c)
+			}
 		}
-	default:
-		middle := from + (to-from)/2
-		eachWindow(fast, from, middle, fn)
-		eachWindow(fast, middle, to, fn)
 	}
 }

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -63,6 +65,19 @@ func (s *Service) covered(set int, span Span) float64 {
 		return 1
 	}
 	return min(1, float64(s.cells(set, span, named{which: byNone})[0].Events)/float64(all))
+}
+
+// Hours are the starts of the hours of event time that hold something, in seconds, rising.
+func (s *Service) Hours() []int64 {
+	hours := map[int64]struct{}{}
+	for _, l := range s.allLanes() {
+		l.mu.Lock()
+		for h := range l.ladders[0].hours {
+			hours[h] = struct{}{}
+		}
+		l.mu.Unlock()
+	}
+	return slices.Sorted(maps.Keys(hours))
 }
 
 // Window merges what is counted in [from, to), taken in whole seconds: of everything, and of each model that has requests.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,20 @@ func need(t *testing.T, variable, what string) string {
 		t.Skipf("!!! SKIPPED: %s is not set: %s was not tried", variable, what)
 	}
 	return value
+}
+
+// killCount is how many kills a test of real parts makes: as many as usual, or HXP_KILLS=200 for a record.
+func killCount(t *testing.T, usual int) int {
+	t.Helper()
+	text := os.Getenv("HXP_KILLS")
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("HXP_KILLS: %q is not a number of kills", text)
+	}
+	return n
 }
 
 // tool runs a stranger's program with input and returns what it wrote; it has a minute.
@@ -166,7 +181,7 @@ func TestRealConfluentPython(t *testing.T) {
 func TestRealCrash(t *testing.T) {
 	need(t, "", "")
 	h := start(t, "127.0.0.1:0")
-	crash(t, h, 30, "long", time.Now().UTC().Truncate(time.Hour).Add(-3*time.Hour))
+	crash(t, h, killCount(t, 15), "long", time.Now().UTC().Truncate(time.Hour).Add(-3*time.Hour))
 	if code := h.stop(t); code != 0 {
 		t.Errorf("exit %d after SIGTERM", code)
 	}

@@ -32,7 +32,7 @@ func TestRulesOverKills(t *testing.T) {
 
 func TestRealRulesOverKills(t *testing.T) {
 	need(t, "", "")
-	rulesOverKills(t, 30)
+	rulesOverKills(t, killCount(t, 12))
 }
 
 func rulesOverKills(t *testing.T, kills int) {

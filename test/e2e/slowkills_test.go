@@ -24,7 +24,7 @@ func TestKillsOfTheSlowPath(t *testing.T) {
 
 func TestRealKillsOfTheSlowPath(t *testing.T) {
 	need(t, "", "")
-	slowKills(t, 100)
+	slowKills(t, killCount(t, 25))
 }
 
 func slowKills(t *testing.T, kills int) {

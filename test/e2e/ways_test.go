@@ -30,7 +30,7 @@ func TestKillsWithEveryWayIn(t *testing.T) {
 
 func TestRealKillsWithEveryWayIn(t *testing.T) {
 	need(t, "", "")
-	everyWay(t, 20)
+	everyWay(t, killCount(t, 8))
 }
 
 // mostWritten bounds what is written besides the trace. Each replay begins again from the first row, and the windows know its
