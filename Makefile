@@ -5,12 +5,12 @@ export CGO_ENABLED = 0
 
 .PHONY: build run test test-real check bench bench-peers clean docs
 
-# Inlining costs more than two megabytes in libraries that no event passes through: SQL, S3, PDF, YAML, commands, metrics, shaking hands
-# in TLS, reading CEL and declaring its functions; and in what answers people.
+# Inlining costs more than two megabytes in libraries that no event passes through: SQL, S3, PDF, YAML, JSON by reflection, commands,
+# metrics, sockets, shaking hands in TLS, reading CEL and declaring its functions; and in what answers people.
 rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto golang.org/x/text codeberg.org github.com/jackc \
 	github.com/prometheus github.com/spf13 github.com/andybalholm github.com/tinylib go.yaml.in github.com/antlr4-go \
-	math/big reflect net/http $(addprefix cel.dev/cel-go/,parser checker cel common/ast common/cost common/decls common/env common/stdlib) \
-	crypto/tls crypto/x509 database/sql encoding/asn1 encoding/xml image log mime net/netip net/url regexp text \
+	math/big reflect net/http fmt os net crypto vendor/golang.org encoding/json $(addprefix cel.dev/cel-go/,parser checker cel common/ast common/cost common/decls common/env common/stdlib) \
+	database/sql encoding/asn1 encoding/xml image log mime regexp text \
 	$(addprefix github.com/hxp-enterprise/hxp/,cmd internal/app internal/batch/airflow internal/batch/cost internal/batch/insight internal/batch/report internal/batch/retention \
 		internal/kit/conf internal/kit/deliver internal/kit/httpx internal/serve/dashboard \
 		internal/alert internal/event/jsonschema internal/ingest/host internal/ingest/registry internal/ingest/scrape internal/ingest/simulate internal/store \
