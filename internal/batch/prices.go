@@ -81,7 +81,7 @@ func (s *Service) putPrices(w http.ResponseWriter, r *http.Request) {
 	if err := s.putInBook(r.Context(), fresh); err != nil {
 		s.log.Warn("prices were not put", "prices", len(fresh), "err", err)
 		w.Header().Set("Retry-After", "1")
-		httpx.Problem(w, r, http.StatusServiceUnavailable, "the brokers did not take all prices; put them again, what was taken of them changes nothing")
+		httpx.Problem(w, r, http.StatusServiceUnavailable, "the brokers did not take all prices, so none of them counts; put them again")
 		return
 	}
 	now := make([]*cost.Price, len(doc.Prices))
@@ -108,7 +108,11 @@ func refusePrices(w http.ResponseWriter, r *http.Request, err error) {
 	httpx.Problem(w, r, status, "the prices cannot be used; nothing is taken", errs...)
 }
 
-// putInBook puts prices into the book and returns when they count.
+// mostNotice bounds how long before they count prices are told, where brokers are slow.
+const mostNotice = 5 * time.Second
+
+// putInBook puts prices into the book and returns when they count. The more slowly the brokers take them, the longer before they count they are
+// told: who learns of a price after it counts has rated some requests without it, which others rate with it.
 func (s *Service) putInBook(ctx context.Context, prices []*cost.Price) error {
 	if len(prices) == 0 {
 		return nil
@@ -118,29 +122,49 @@ func (s *Service) putInBook(ctx context.Context, prices []*cost.Price) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, putWithin)
 	defer cancel()
-	known := s.now().Add(cost.Notice)
-	values, err := cost.Commands(prices, known)
+	values, err := cost.Offer(prices)
 	if err != nil {
 		return err
 	}
-	var last int64
+	var offsets []int64
+	var slowest time.Duration
+	put := func(value []byte) (offset int64, err error) {
+		began := s.now()
+		if offset, err = s.deps.Commands.Append(ctx, cost.Prefix, value); err == nil {
+			err = s.deps.Commands.WaitFor(ctx, offset)
+		}
+		slowest = max(slowest, s.now().Sub(began))
+		return offset, err
+	}
 	for _, v := range values {
-		if last, err = s.deps.Commands.Append(ctx, cost.Prefix, v); err != nil {
+		offset, err := put(v)
+		if err != nil {
 			return err
 		}
+		offsets = append(offsets, offset)
 	}
-	if err := s.deps.Commands.WaitFor(ctx, last); err != nil {
+	known := s.now().Add(min(max(cost.Notice, 4*slowest), mostNotice))
+	value, err := cost.Count(offsets, known)
+	if err != nil {
 		return err
 	}
+	if _, err := put(value); err != nil {
+		return err
+	}
+	return s.awaitPrices(ctx, known, len(prices))
+}
+
+// awaitPrices waits until prices count.
+func (s *Service) awaitPrices(ctx context.Context, known time.Time, prices int) error {
 	left := known.Sub(s.now())
 	if left < 0 {
-		s.log.Warn("prices took longer to put than others were told to wait; requests that arrived meanwhile may be rated without them", "prices", len(prices), "late", -left)
+		s.log.Warn("prices took longer to put than others were told to wait; requests that arrived meanwhile may be rated without them", "prices", prices, "late", -left)
 	}
 	t := time.NewTimer(left + time.Millisecond) // the times of records are whole milliseconds
 	defer t.Stop()
 	select {
 	case <-t.C:
-		s.log.Info("prices are put", "prices", len(prices), "known_from", known.UTC())
+		s.log.Info("prices are put", "prices", prices, "known_from", known.UTC())
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

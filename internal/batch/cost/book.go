@@ -25,11 +25,18 @@ const MaxVersions = 50_000
 
 // Book is all that was ever put: a state of the control log. Its methods may be called from any goroutine.
 type Book struct {
-	mu    sync.Mutex // guards what follows
-	next  *pages     // in the making
-	whole bool       // next is what counts
+	mu      sync.Mutex // guards what follows
+	next    *pages     // in the making
+	waiting []waiting  // in the order of the log
+	whole   bool       // next is what counts
 
 	now atomic.Pointer[pages] // what counts
+}
+
+// waiting are prices that do not count yet.
+type waiting struct {
+	offset int64
+	prices []*Price
 }
 
 // pages are the versions of each model, sorted as find wants them. They are shared and never changed.
@@ -50,7 +57,7 @@ func NewBook() *Book {
 func (b *Book) Reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.next, b.whole = &pages{models: map[string][]*Price{}}, false
+	b.next, b.waiting, b.whole = &pages{models: map[string][]*Price{}}, nil, false
 }
 
 // Settled says that the log was read.
@@ -62,13 +69,49 @@ func (b *Book) Settled() {
 }
 
 // Apply takes a command. A version that says what counts already changes nothing, so a command may come twice.
-func (b *Book) Apply(_ string, value []byte, _ int64) error {
-	prices, err := readCommand(value)
+func (b *Book) Apply(_ string, value []byte, offset int64) error {
+	c, prices, err := readCommand(value)
 	if err != nil {
 		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if c.Known == 0 {
+		b.wait(offset, prices)
+		return nil
+	}
+	for _, at := range c.Waiting {
+		i := slices.IndexFunc(b.waiting, func(w waiting) bool { return w.offset == at })
+		if i < 0 {
+			return fmt.Errorf("no prices wait at offset %d", at)
+		}
+		for _, p := range b.waiting[i].prices {
+			known := *p
+			known.Known = c.Known
+			prices = append(prices, &known)
+		}
+	}
+	if err := b.add(prices); err != nil {
+		return err
+	}
+	b.waiting = slices.DeleteFunc(b.waiting, func(w waiting) bool { return slices.Contains(c.Waiting, w.offset) })
+	return nil
+}
+
+// wait keeps prices until they count. Those that nobody ever counted, since whoever offered them died, leave when there are too many.
+func (b *Book) wait(offset int64, prices []*Price) {
+	b.waiting = append(b.waiting, waiting{offset, prices})
+	sum := 0
+	for i, w := range slices.Backward(b.waiting) {
+		if sum += len(w.prices); sum > MaxVersions {
+			b.waiting = slices.Delete(b.waiting, 0, i+1)
+			return
+		}
+	}
+}
+
+// add takes versions into the book.
+func (b *Book) add(prices []*Price) error {
 	old := b.next
 	next := &pages{models: maps.Clone(old.models), count: old.count}
 	for _, p := range prices {

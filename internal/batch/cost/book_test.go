@@ -28,13 +28,72 @@ func put(t interface {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values, err := Commands(doc.Prices, known)
+	values, err := Offer(doc.Prices)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range values {
-		if err := b.Apply(Prefix, v, 0); err != nil {
+	var offsets []int64
+	for i, v := range values {
+		if err := b.Apply(Prefix, v, int64(i)); err != nil {
 			t.Fatal(err)
+		}
+		offsets = append(offsets, int64(i))
+	}
+	value, err := Count(offsets, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Apply(Prefix, value, int64(len(values))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Prices of several records count together, once the last one names them; what names others changes nothing, and a record of an earlier build,
+// which counts at once, is read as it was.
+func TestPricesCountTogether(t *testing.T) {
+	price := func(model string) []*Price {
+		return []*Price{{Model: model, Effective: day(1).UnixMicro(), Rates: Rates{Input: new(Pico(1))}}}
+	}
+	b := NewBook()
+	apply := func(offset int64, value []byte, err error) error {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.Apply(Prefix, value, offset)
+	}
+	for i, model := range []string{"x", "y", "z"} {
+		values, err := Offer(price(model))
+		if err := apply(int64(7+i), values[0], err); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(b.Versions("", true)); n != 0 {
+		t.Errorf("%d prices count that only wait", n)
+	}
+	value, err := Count([]int64{7, 11}, day(2))
+	if err := apply(20, value, err); err == nil || len(b.Versions("", true)) != 0 {
+		t.Errorf("prices that nobody offered: %v, %d count", err, len(b.Versions("", true)))
+	}
+	value, err = Count([]int64{7, 8}, day(2))
+	if err := apply(21, value, err); err != nil {
+		t.Error(err)
+	}
+	for model, want := range map[string]int{"x": 1, "y": 1, "z": 0} {
+		if got := b.Versions(model, true); len(got) != want || want == 1 && !got[0].KnownFrom().Equal(day(2)) {
+			t.Errorf("%s: %v", model, got)
+		}
+	}
+	if err := apply(22, value, nil); err == nil {
+		t.Error("prices that count already count again")
+	}
+	old := fmt.Appendf(nil, `{"known_ms":%d,"prices":[{"model":"old","effective_from":"2026-01-01","input_cost_per_token":1e-6}]}`, day(3).UnixMilli())
+	if err := apply(23, old, nil); err != nil || len(b.Versions("old", false)) != 1 {
+		t.Errorf("%v, %v", err, b.Versions("old", false))
+	}
+	for _, bad := range []string{`{"waiting":[9]}`, `{"waiting":[9],"known_ms":1,"prices":[]}`, `{"known_ms":-1}`, `{"known_ms":99999999999999}`, `{`, `{}`} {
+		if b.Apply(Prefix, []byte(bad), 30) == nil {
+			t.Errorf("%s is taken", bad)
 		}
 	}
 }
@@ -216,13 +275,13 @@ func FuzzRead(f *testing.F) {
 			}
 			return
 		}
-		values, err := Commands(doc.Prices, day(2))
+		values, err := Offer(doc.Prices)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var back []*Price
 		for _, v := range values {
-			some, err := readCommand(v)
+			_, some, err := readCommand(v)
 			if err != nil {
 				t.Fatalf("%s: %v", v, err)
 			}

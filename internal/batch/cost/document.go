@@ -347,50 +347,6 @@ func (p *Price) Version() string {
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
-// command is what the control log carries.
-type command struct {
-	Known  int64           `json:"known_ms"`
-	Prices json.RawMessage `json:"prices"`
-}
-
-// perCommand bounds the size of a record of the control log.
-const perCommand = 200
-
-// Commands writes prices that count from known on as values of the control log, each to be appended under a key with Prefix.
-func Commands(prices []*Price, known time.Time) ([][]byte, error) {
-	var out [][]byte
-	for chunk := range slices.Chunk(prices, perCommand) {
-		list, err := json.Marshal(chunk)
-		if err != nil {
-			return nil, err
-		}
-		value, err := json.Marshal(command{known.UnixMilli(), list})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, value)
-	}
-	return out, nil
-}
-
-func readCommand(value []byte) ([]*Price, error) {
-	var c command
-	if err := json.Unmarshal(value, &c); err != nil {
-		return nil, err
-	}
-	if c.Known <= 0 || c.Known > 1<<43 { // the year 2248
-		return nil, fmt.Errorf("known_ms %d is no time", c.Known)
-	}
-	doc, err := Read(fmt.Appendf(nil, `{"prices":%s}`, c.Prices), time.Time{})
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range doc.Prices {
-		p.Known = c.Known
-	}
-	return doc.Prices, nil
-}
-
 func escape(name string) string {
 	if len(name) > 80 {
 		name = strings.ToValidUTF8(name[:80], "") + "…"
