@@ -64,6 +64,11 @@ func printPlan(cmd *cobra.Command, plan app.CapacityPlan) error {
 			fmt.Fprintf(out, "%s breaks at %.3g requests a second (%.3g to %.3g)\n", s.Model, s.Knee.Load, s.Knee.Lo, s.Knee.Hi)
 		}
 	}
+	for _, p := range plan.Phases {
+		if p.Knee != nil {
+			fmt.Fprintf(out, "%s: %s breaks at %.3g tokens a second (%.3g to %.3g), %.0f a request\n", p.Model, p.Phase, p.Knee.Load, p.Knee.Lo, p.Knee.Hi, p.Tokens)
+		}
+	}
 	for _, a := range plan.Alerts {
 		fmt.Fprintf(out, "%s: %s: %s\n", a.Severity, a.Model, a.Text)
 	}

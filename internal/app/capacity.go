@@ -5,55 +5,17 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
 )
 
-// Recommendation is how many machines are needed, as the batch service tells it.
-type Recommendation struct {
-	Model       string             `json:"model"`
-	Resource    string             `json:"resource"`
-	Current     int                `json:"current"`
-	Recommended int                `json:"recommended"`
-	Binding     string             `json:"binding_constraint"`
-	Formula     string             `json:"formula"`
-	Inputs      map[string]float64 `json:"inputs"`
-	Demand      float64            `json:"demand_per_hour"`
-	Carries     float64            `json:"carries_per_hour"`
-	Exhaustion  *struct {
-		Days float64 `json:"days"`
-		Lo   float64 `json:"lo"`
-		Hi   float64 `json:"hi"`
-	} `json:"exhaustion"`
-	Confidence float64  `json:"confidence"`
-	CostDelta  *float64 `json:"cost_delta_usd_month"`
-	Reason     string   `json:"reason"`
-}
-
-// Lacking is what needs more days of data.
-type Lacking struct {
-	What string `json:"what"`
-	Have int    `json:"have_days"`
-	Need int    `json:"need_days"`
-}
-
-// CapacityPlan is what a person wants to see of an analysis.
-type CapacityPlan struct {
-	DataDays        int              `json:"data_days"`
-	Recommendations []Recommendation `json:"scaling_recommendations"`
-	Saturation      []struct {
-		Model string `json:"model"`
-		Knee  *struct {
-			Load float64 `json:"load"`
-			Lo   float64 `json:"lo"`
-			Hi   float64 `json:"hi"`
-		} `json:"knee"`
-	} `json:"saturation"`
-	Alerts []struct {
-		Severity string `json:"severity"`
-		Model    string `json:"model"`
-		Text     string `json:"text"`
-	} `json:"alerts"`
-	Insufficient []Lacking `json:"insufficient_data"`
-}
+// What the batch service tells of capacity, as its documents read it.
+type (
+	// CapacityPlan is what a person wants to see of an analysis.
+	CapacityPlan = report.Analysis
+	// Lacking is what needs more days of data.
+	Lacking = report.Lacking
+)
 
 // Supposition is what would be if traffic grew or machines were lost.
 type Supposition struct {

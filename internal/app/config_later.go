@@ -9,6 +9,5 @@ type LaterBatch struct {
 
 // BusinessIntelligence is the rest of the section business_intelligence.
 type BusinessIntelligence struct {
-	Forecasting bool `yaml:"forecasting_enabled" env:"BUSINESS_INTELLIGENCE_FORECASTING_ENABLED" default:"true" doc:"Compute forecasts." later:"forecasts come with the insight release"`
-	Dashboards  bool `yaml:"dashboards_enabled" env:"BUSINESS_INTELLIGENCE_DASHBOARDS_ENABLED" default:"true" doc:"Show findings on the business dashboard." later:"the business dashboard comes with the live release"`
+	Dashboards bool `yaml:"dashboards_enabled" env:"BUSINESS_INTELLIGENCE_DASHBOARDS_ENABLED" default:"true" doc:"Show findings on the business dashboard." later:"the business dashboard comes with the live release"`
 }

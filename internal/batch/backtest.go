@@ -82,6 +82,9 @@ func (s *Service) postBacktest(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the backtest cannot be made: "+errs[0].Detail, errs...)
 		return
 	}
+	if s.forecastsOff(w, r) {
+		return
+	}
 	if !take(r.Context(), s.shelf.slots) {
 		return // nobody listens
 	}

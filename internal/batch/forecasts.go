@@ -203,13 +203,22 @@ func (set *forecastSet) of(model string, interval float64) (f metricForecast, ok
 
 func (s *Service) mountForecasts(m *httpx.Mux) {
 	refused := httpx.Answer("422", "A parameter cannot be used, or there are too few hours; errors says which.")
-	none := httpx.Answer("404", "No stored hour has this model.")
+	none, off := httpx.Answer("404", "No stored hour has this model."), httpx.Answer("409", "Forecasts are switched off.")
 	m.HandleFunc("GET /forecasts", s.getForecast, httpx.Doc("How the hours of a metric go on, with an interval and with how good that would have been in the past. Models add up to the total."),
 		httpx.Query("metric", "requests (default), errors, prompt_tokens, completion_tokens, total_tokens or cost_usd."), httpx.Query("model", "A model, _all for all together (default)."),
 		httpx.Query("horizon_hours", "Hours ahead, 1 to 720; 48 when not given."), httpx.Query("interval", "Share of the hours to come that lie between lo and hi; 0.95 when not given."),
-		httpx.Answer("200", "The forecast.", metricForecast{}), none, refused)
+		httpx.Answer("200", "The forecast.", metricForecast{}), none, off, refused)
 	m.HandleFunc("POST /forecasts/backtest", s.postBacktest, httpx.Doc("Forecasts days of the past from what lay before them and scores each. Body: {\"metric\", \"model\", \"horizon_hours\", \"interval\", \"origins\"}, all with defaults."),
-		httpx.Body("application/json"), httpx.Answer("200", "The scores of each origin and their means.", backtestJSON{}), none, refused)
+		httpx.Body("application/json"), httpx.Answer("200", "The scores of each origin and their means.", backtestJSON{}), none, off, refused)
+}
+
+// forecastsOff answers where nothing is forecast for those who ask.
+func (s *Service) forecastsOff(w http.ResponseWriter, r *http.Request) bool {
+	on := s.cfg.Intelligence.Forecasting
+	if !on {
+		httpx.Problem(w, r, http.StatusConflict, "disabled: forecasts are switched off; business_intelligence.forecasting_enabled switches them on")
+	}
+	return !on
 }
 
 // number reads a parameter within bounds.
@@ -235,7 +244,7 @@ func (s *Service) getForecast(w http.ResponseWriter, r *http.Request) {
 	}
 	ask := forecastQuestion{q.choice("metric", "requests", slices.Sorted(maps.Keys(forecastMetrics))...), int(hours)}
 	interval := q.number("interval", forecastInterval, 0.01, 0.999)
-	if q.refused(w, r) {
+	if q.refused(w, r) || s.forecastsOff(w, r) {
 		return
 	}
 	model := q.values.Get("model")

@@ -259,3 +259,18 @@ func FuzzBacktestRequest(f *testing.F) {
 		}
 	})
 }
+
+// A switch that is off answers, and takes nothing from what stands on forecasts.
+func TestForecastsAreSwitchedOff(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := begin(t, newWorld(), func(c *Config) { c.Intelligence.Forecasting = false })
+		for method, path := range map[string]string{"GET": "/forecasts", "POST": "/forecasts/backtest"} {
+			if a := r.call(method, path, ""); a.status != 409 || !strings.Contains(a.body, "forecasting_enabled") {
+				t.Errorf("%s %s: %d %s", method, path, a.status, a.body)
+			}
+		}
+		if a := r.call("GET", "/capacity/analysis", ""); a.status != 200 {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+}

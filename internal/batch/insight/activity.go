@@ -50,8 +50,11 @@ func (r *Report) Lost(all []Activity, total []float64) {
 			continue
 		}
 		f := Finding{Kind: "lost_" + a.Dimension, Subject: subject(a.Dimension, a.Value), Metric: "requests", At: r.day(last + 1), Before: new(round(sum / float64(last-first+1))), After: new(0.0)}
-		f.Text = fmt.Sprintf("%s has made no request since %s, %d days in a row; before it came on %d of %d days with %s requests a day, and was never away for more than %d.",
-			a.Value, f.At.Format(time.DateOnly), gap, came, last-first+1, short(*f.Before), longest)
+		f.Text = fmt.Sprintf("%s has made no request since %s, %d days in a row; before it came on %d of %d days with %s requests a day.",
+			a.Value, f.At.Format(time.DateOnly), gap, came, last-first+1, short(*f.Before))
+		if longest > 0 {
+			f.Text += fmt.Sprintf(" It was never away for more than %d.", longest)
+		}
 		f.Evidence = map[string]any{"last_active": r.day(last).Format(time.DateOnly), "days_silent": gap, "days_active": came, "days_observed": last - first + 1, "longest_silence_before": longest, "requests_before": sum}
 		r.test(f, p)
 	}

@@ -24,95 +24,6 @@ type Capacity struct {
 	Analysis json.RawMessage
 }
 
-// analysis is what a document shows of the answer. What is not in it yet stays empty.
-type analysis struct {
-	Period      Period `json:"period"`
-	DataDays    int    `json:"data_days"`
-	Utilization []struct {
-		Resource string   `json:"resource"`
-		Unit     string   `json:"unit"`
-		Mean     float64  `json:"mean"`
-		P95      float64  `json:"p95"`
-		Max      float64  `json:"max"`
-		Days     []dayUse `json:"days"`
-	} `json:"resource_utilization"`
-	Growth []struct {
-		Metric       string   `json:"metric"`
-		Model        string   `json:"model"`
-		PerDay       float64  `json:"per_day"`
-		PerDayBefore float64  `json:"per_day_before"`
-		WeekOverWeek *float64 `json:"week_over_week"`
-	} `json:"growth_trends"`
-	Forecasts       []forecast       `json:"capacity_forecasts"`
-	Recommendations []recommendation `json:"scaling_recommendations"`
-	Insufficient    []struct {
-		What string `json:"what"`
-		Have int    `json:"have_days"`
-		Need int    `json:"need_days"`
-	} `json:"insufficient_data"`
-	Phases []struct {
-		Model     string  `json:"model"`
-		Phase     string  `json:"phase"`
-		Objective float64 `json:"objective"`
-		Tokens    float64 `json:"tokens_per_request"`
-		Knee      *struct {
-			Load float64 `json:"load"`
-			Lo   float64 `json:"lo"`
-			Hi   float64 `json:"hi"`
-		} `json:"knee"`
-	} `json:"phases"`
-	Saturation []struct {
-		Model string `json:"model"`
-		Knee  *struct {
-			Load float64 `json:"load"`
-			Lo   float64 `json:"lo"`
-			Hi   float64 `json:"hi"`
-		} `json:"knee"`
-	} `json:"saturation"`
-}
-
-type dayUse struct {
-	Day  string  `json:"day"`
-	Mean float64 `json:"mean"`
-	Max  float64 `json:"max"`
-}
-
-type forecast struct {
-	Metric string `json:"metric"`
-	Model  string `json:"model"`
-	Points []struct {
-		T   time.Time `json:"t"`
-		P50 float64   `json:"p50"`
-		Lo  float64   `json:"lo"`
-		Hi  float64   `json:"hi"`
-	} `json:"points"`
-	Backtest *struct {
-		MASE     float64 `json:"mase"`
-		Coverage float64 `json:"coverage"`
-		Origins  int     `json:"origins"`
-	} `json:"backtest"`
-}
-
-type recommendation struct {
-	Model       string             `json:"model"`
-	Resource    string             `json:"resource"`
-	Current     *float64           `json:"current"`
-	Recommended *float64           `json:"recommended"`
-	Constraint  string             `json:"binding_constraint"`
-	Formula     string             `json:"formula"`
-	Inputs      map[string]float64 `json:"inputs"`
-	Demand      float64            `json:"demand_per_hour"`
-	Carries     float64            `json:"carries_per_hour"`
-	CostBasis   string             `json:"cost_basis"`
-	Exhaustion  *struct {
-		Days float64 `json:"days"`
-		Lo   float64 `json:"lo"`
-		Hi   float64 `json:"hi"`
-	} `json:"exhaustion"`
-	CostDelta *float64 `json:"cost_delta_usd_month"`
-	Reason    string   `json:"reason"`
-}
-
 // Completeness is the share of the period that the numbers cover.
 func (c *Capacity) Completeness() float64 { return c.Hours.Completeness() }
 
@@ -121,7 +32,7 @@ func (c *Capacity) Render(format string) ([]byte, error) {
 	if _, err := c.Period.Count("hourly"); err != nil {
 		return nil, fmt.Errorf("report: the period: %w", err)
 	}
-	var a analysis
+	var a Analysis
 	if err := json.Unmarshal(c.Analysis, &a); err != nil {
 		return nil, fmt.Errorf("report: the analysis: %w", err)
 	}
@@ -162,7 +73,7 @@ func (c *Capacity) json() ([]byte, error) {
 var capacityColumns = []string{"section", "model", "name", "time", "value", "lo", "hi", "previous", "unit", "text"}
 
 // csv has one line for each number of the analysis.
-func (a *analysis) csv() ([]byte, error) {
+func (a *Analysis) csv() ([]byte, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	w.UseCRLF = true
@@ -185,7 +96,7 @@ func (a *analysis) csv() ([]byte, error) {
 		}
 	}
 	for _, r := range a.Recommendations {
-		put("scaling_recommendations", r.Model, r.Resource, nil, r.Recommended, nil, nil, r.Current, nil, r.Reason)
+		put("scaling_recommendations", r.Model, r.Resource, nil, int64(r.Recommended), nil, nil, int64(r.Current), nil, r.Reason)
 	}
 	for _, l := range a.Insufficient {
 		put("insufficient_data", nil, l.What, nil, int64(l.Have), nil, nil, nil, "days", fmt.Sprintf("%d days are needed", l.Need))
@@ -197,7 +108,7 @@ func (a *analysis) csv() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (c *Capacity) document(a *analysis, table []byte) *document {
+func (c *Capacity) document(a *Analysis, table []byte) *document {
 	d := newDocument(CapacityReport, c.Period, c.Template)
 	d.attach(table)
 	d.lead = a.lead(d.style)
@@ -215,23 +126,23 @@ func (c *Capacity) document(a *analysis, table []byte) *document {
 }
 
 // lead says the most urgent thing first.
-func (a *analysis) lead(st *style) string {
-	first := (*recommendation)(nil)
+func (a *Analysis) lead(st *style) string {
+	first := (*Recommendation)(nil)
 	for i := range a.Recommendations {
 		r := &a.Recommendations[i]
 		if r.Exhaustion != nil && (first == nil || r.Exhaustion.Days < first.Exhaustion.Days) {
 			first = r
 		}
 	}
-	short := (*recommendation)(nil)
+	short := (*Recommendation)(nil)
 	for i := range a.Recommendations {
-		if r := &a.Recommendations[i]; short == nil && r.Current != nil && r.Recommended != nil && *r.Recommended > *r.Current {
+		if r := &a.Recommendations[i]; short == nil && r.Recommended > r.Current {
 			short = r
 		}
 	}
 	switch {
 	case short != nil:
-		return fmt.Sprintf("The load of the next week asks for %s %s for %s; there are %s.", st.digits(*short.Recommended, 4), strings.ToLower(spoken(short.Resource)), modelName(short.Model), st.digits(*short.Current, 4))
+		return fmt.Sprintf("The load of the next week asks for %s %s for %s; there are %s.", st.count(int64(short.Recommended)), strings.ToLower(spoken(short.Resource)), modelName(short.Model), st.count(int64(short.Current)))
 	case first != nil:
 		return fmt.Sprintf("%s of %s is exhausted in %s days if the load goes on as it does (%s to %s).", spoken(first.Resource), modelName(first.Model), st.digits(first.Exhaustion.Days, 2), st.digits(first.Exhaustion.Lo, 2), st.digits(first.Exhaustion.Hi, 2))
 	case len(a.Recommendations) > 0:
@@ -245,7 +156,7 @@ func (a *analysis) lead(st *style) string {
 }
 
 // headline are up to five numbers.
-func (a *analysis) headline(st *style) []Headline {
+func (a *Analysis) headline(st *style) []Headline {
 	var out []Headline
 	add := func(key, label, text, sentence string, v float64) {
 		if len(out) < 5 {
@@ -270,29 +181,27 @@ func (a *analysis) headline(st *style) []Headline {
 }
 
 // use writes how much of a resource is used.
-func (a *analysis) use(st *style, unit string, v float64) string {
+func (a *Analysis) use(st *style, unit string, v float64) string {
 	if unit == "ratio" {
 		v *= 100
 	}
 	return st.fixed(v, 1) + " %"
 }
 
-func (a *analysis) recommended(d *document) {
+func (a *Analysis) recommended(d *document) {
 	st := d.style
 	var list items
 	for _, r := range a.Recommendations {
 		x := item{title: spoken(r.Resource) + ", " + modelName(r.Model), text: r.Reason, tone: Neutral}
-		if r.Current != nil && r.Recommended != nil {
-			x.right = st.digits(*r.Current, 4) + " → " + st.digits(*r.Recommended, 4)
-			if *r.Recommended > *r.Current {
-				x.tone = Worse
-			}
+		x.right = st.count(int64(r.Current)) + " → " + st.count(int64(r.Recommended))
+		if r.Recommended > r.Current {
+			x.tone = Worse
 		}
 		if r.CostDelta != nil && *r.CostDelta != 0 {
 			x.text += " That is " + st.money(r.CostDelta) + " a month" + map[string]string{"self_hosted": ", at what the own GPUs cost", "machine_hour_usd": ", at the price of a machine"}[r.CostBasis] + "."
 		}
-		if r.Formula != "" && r.Recommended != nil {
-			x.text += " Reckoned: " + substituted(st, r.Formula, r.Inputs) + " = " + st.digits(*r.Recommended, 4) + "."
+		if r.Formula != "" {
+			x.text += " Reckoned: " + substituted(st, r.Formula, r.Inputs) + " = " + st.count(int64(r.Recommended)) + "."
 		}
 		list = append(list, x)
 	}
@@ -337,7 +246,7 @@ func modelName(model string) string {
 }
 
 // phased tells how many tokens a second each phase carries.
-func (a *analysis) phased(d *document) {
+func (a *Analysis) phased(d *document) {
 	st := d.style
 	t := &table{columns: []column{{head: "Model", left: true}, {head: "Phase", width: 20, left: true}, {head: "Tokens a request", width: 30}, {head: "breaks at tokens/s", width: 32}, {head: "from", width: 24}, {head: "to", width: 24}}}
 	for _, p := range a.Phases {
@@ -350,7 +259,7 @@ func (a *analysis) phased(d *document) {
 	}
 }
 
-func (a *analysis) utilized(d *document) {
+func (a *Analysis) utilized(d *document) {
 	st := d.style
 	t := &table{columns: []column{{head: "Resource", left: true}, {head: "Mean", width: 30}, {head: "95 of 100 hours", width: 34}, {head: "Highest", width: 30}}}
 	var pictures charts
@@ -370,7 +279,7 @@ func (a *analysis) utilized(d *document) {
 }
 
 // useChart shows the last ninety days of a resource.
-func (a *analysis) useChart(st *style, name, unit string, days []dayUse) *chart {
+func (a *Analysis) useChart(st *style, name, unit string, days []dayUse) *chart {
 	days = days[max(0, len(days)-90):]
 	c := &chart{style: st, title: spoken(name), level: "daily", most: 100, step: 25, full: true, write: func(v float64) string { return st.digits(v, 3) + " %" }}
 	means, most := series{"mean", st.accent, nil}, series{"highest", st.accent3, nil}
@@ -397,7 +306,7 @@ func (a *analysis) useChart(st *style, name, unit string, days []dayUse) *chart 
 	return c
 }
 
-func (a *analysis) growing(d *document) {
+func (a *Analysis) growing(d *document) {
 	st := d.style
 	t := &table{columns: []column{{head: "Model", left: true}, {head: "Measured", width: 34, left: true}, {head: "A day", width: 28}, {head: "Week before", width: 28}, {head: "Change", width: 26}}}
 	for _, g := range a.Growth[:min(len(a.Growth), mostModels)] {
@@ -408,7 +317,7 @@ func (a *analysis) growing(d *document) {
 	}
 }
 
-func (a *analysis) forecasts(d *document) {
+func (a *Analysis) forecasts(d *document) {
 	st := d.style
 	var pictures charts
 	for _, f := range a.Forecasts {
@@ -429,7 +338,7 @@ func (a *analysis) forecasts(d *document) {
 	}
 }
 
-func (a *analysis) lacking(d *document) {
+func (a *Analysis) lacking(d *document) {
 	var list facts
 	for _, l := range a.Insufficient {
 		list = append(list, [2]string{spoken(l.What), fmt.Sprintf("%d of %d days with data", l.Have, l.Need)})

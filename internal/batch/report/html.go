@@ -192,7 +192,7 @@ func (t *table) html(p *page) {
 		}
 		p.put(`</tr>`)
 	}
-	p.put(`<table width="100%" cellpadding="0" cellspacing="0" style="border-collapse:collapse;font-size:12px;font-variant-numeric:tabular-nums">`)
+	p.put(`<table width="100%" cellpadding="0" cellspacing="0" style="border-collapse:collapse;font-size:12px;font-variant-numeric:tabular-nums;margin-bottom:12px">`)
 	head := make([]cell, len(t.columns))
 	for i, c := range t.columns {
 		head[i] = text(c.head)

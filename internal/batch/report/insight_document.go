@@ -124,9 +124,20 @@ func limitsOf(all []Limit) []block {
 
 func shownItems(l items) items { return l[:min(len(l), mostItems)] }
 
+// changedMetrics are the metrics whose changes findings tell, for people.
+var changedMetrics = map[string]string{"latency_ms.p50": "Latency", "ttft_ms.p50": "Time to first token", "gpu_usage": "GPU usage", "kv_cache_usage": "KV cache usage"}
+
 // title of a finding: what, and of whom.
 func title(f *insight.Finding) string {
 	out := spoken(f.Kind)
+	if metric := changedMetrics[f.Metric]; metric != "" {
+		switch f.Kind {
+		case "level_shift":
+			out = metric + " at another level"
+		case "trend":
+			out = metric + " drifts"
+		}
+	}
 	for _, k := range sortedKeys(f.Subject) {
 		out += ", " + f.Subject[k]
 	}

@@ -1,0 +1,115 @@
+package report
+
+import "time"
+
+// Analysis is what readers take of the answer of GET /capacity/analysis: this document, and the command line. What is not in it yet stays empty.
+type Analysis struct {
+	Period          Period           `json:"period"`
+	DataDays        int              `json:"data_days"`
+	Utilization     []Utilization    `json:"resource_utilization"`
+	Growth          []Growth         `json:"growth_trends"`
+	Forecasts       []Forecast       `json:"capacity_forecasts"`
+	Recommendations []Recommendation `json:"scaling_recommendations"`
+	Saturation      []Saturation     `json:"saturation"`
+	Phases          []Phase          `json:"phases"`
+	Alerts          []Warning        `json:"alerts"`
+	Insufficient    []Lacking        `json:"insufficient_data"`
+}
+
+// Utilization is how much of a resource was in use.
+type Utilization struct {
+	Resource string   `json:"resource"`
+	Unit     string   `json:"unit"`
+	Mean     float64  `json:"mean"`
+	P95      float64  `json:"p95"`
+	Max      float64  `json:"max"`
+	Days     []dayUse `json:"days"`
+}
+
+type dayUse struct {
+	Day  string  `json:"day"`
+	Mean float64 `json:"mean"`
+	Max  float64 `json:"max"`
+}
+
+// Growth compares the last seven days with the seven before.
+type Growth struct {
+	Metric       string   `json:"metric"`
+	Model        string   `json:"model"`
+	PerDay       float64  `json:"per_day"`
+	PerDayBefore float64  `json:"per_day_before"`
+	WeekOverWeek *float64 `json:"week_over_week"`
+}
+
+// Forecast is how the hours of a metric go on.
+type Forecast struct {
+	Metric string `json:"metric"`
+	Model  string `json:"model"`
+	Points []struct {
+		T   time.Time `json:"t"`
+		P50 float64   `json:"p50"`
+		Lo  float64   `json:"lo"`
+		Hi  float64   `json:"hi"`
+	} `json:"points"`
+}
+
+// Recommendation is how many machines are needed.
+type Recommendation struct {
+	Model       string             `json:"model"`
+	Resource    string             `json:"resource"`
+	Current     int                `json:"current"`
+	Recommended int                `json:"recommended"`
+	Binding     string             `json:"binding_constraint"`
+	Formula     string             `json:"formula"`
+	Inputs      map[string]float64 `json:"inputs"`
+	Demand      float64            `json:"demand_per_hour"`
+	Carries     float64            `json:"carries_per_hour"`
+	Exhaustion  *Exhaustion        `json:"exhaustion"`
+	Confidence  float64            `json:"confidence"`
+	CostDelta   *float64           `json:"cost_delta_usd_month"`
+	CostBasis   string             `json:"cost_basis"`
+	Reason      string             `json:"reason"`
+}
+
+// Exhaustion is in how many days the load is too much.
+type Exhaustion struct {
+	Days float64 `json:"days"`
+	Lo   float64 `json:"lo"`
+	Hi   float64 `json:"hi"`
+}
+
+// Knee is the load at which an objective breaks.
+type Knee struct {
+	Load float64 `json:"load"`
+	Lo   float64 `json:"lo"`
+	Hi   float64 `json:"hi"`
+}
+
+// Saturation is where a model breaks, in requests a second.
+type Saturation struct {
+	Model string `json:"model"`
+	Knee  *Knee  `json:"knee"`
+}
+
+// Phase is where prefill or decode of a model breaks, in tokens a second.
+type Phase struct {
+	Model     string  `json:"model"`
+	Phase     string  `json:"phase"`
+	Objective float64 `json:"objective"`
+	Tokens    float64 `json:"tokens_per_request"`
+	Knee      *Knee   `json:"knee"`
+}
+
+// Warning is an alert of an analysis.
+type Warning struct {
+	Severity string `json:"severity"`
+	Model    string `json:"model"`
+	Text     string `json:"text"`
+}
+
+// Lacking is what needs more days of data.
+type Lacking struct {
+	What string `json:"what"`
+	Have int    `json:"have_days"`
+	Need int    `json:"need_days"`
+}
