@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -31,12 +32,21 @@ const (
 	keptLines    = 200_000    // of the tables that are kept for who asks again
 )
 
+// reading counts the raw events that one request reads. Its methods may be called from any goroutine.
+type reading struct{ rows atomic.Int64 }
+
+// take counts more; false when they are too many.
+func (r *reading) take(n int64) bool { return r.rows.Add(n) <= maxCostRows }
+
+// fits tells whether so many more would be taken.
+func (r *reading) fits(n int64) bool { return r.rows.Load()+n <= maxCostRows }
+
 // costQuery asks what requests within [from, to) cost, by parts.
 type costQuery struct {
 	from, to time.Time
 	by       []string
 	only     []string // values of the last part that are asked for; nil = all
-	rows     *int64   // raw events read so far, by all questions of one request; nil = this one alone
+	rows     *reading // what all questions of one request read together; nil = this one alone
 }
 
 // add counts requests under a key when they are asked for.
@@ -62,18 +72,20 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	}
 	table := cost.NewTable(q.by)
 	if q.rows == nil {
-		q.rows = new(int64)
+		q.rows = new(reading)
 	}
-	for _, h := range hours {
-		done, err := s.costOfCells(ctx, q, h, table)
+	err = inOrder(ctx, len(hours), s.cfg.Processing.Workers, func(ctx context.Context, i int) (*cost.Table, error) {
+		one := cost.NewTable(q.by)
+		done, err := s.costOfCells(ctx, q, hours[i], one)
 		if err == nil && !done {
-			err = s.costOfEvents(ctx, q, h.Hour, table)
+			err = s.costOfEvents(ctx, q, hours[i].Hour, one)
 		}
-		if err != nil {
-			return nil, err
-		}
+		return one, err
+	}, func(one *cost.Table) error { table.Merge(one); return nil })
+	if err != nil {
+		return nil, err
 	}
-	s.tables.keep(key, 1+table.Len(), table)
+	s.tables.keep(key, 1000+table.Len(), table) // so no more than two hundred, which are searched one by one
 	return table, nil
 }
 
@@ -113,7 +125,7 @@ func (s *Service) costOfCells(ctx context.Context, q *costQuery, h event.HourSta
 	if _, cut := cells[agg.Group{Dimension: dimension, Value: agg.Others}]; cut && slices.Contains(q.by, dimension) {
 		known := q.only != nil && !slices.ContainsFunc(q.only, func(v string) bool { return cells[agg.Group{Dimension: dimension, Value: v}] == nil })
 		files, _, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
-		if n := rowsOf(requestFiles(files)); err != nil || !known && n > 0 && *q.rows+n <= maxCostRows {
+		if n := rowsOf(requestFiles(files)); err != nil || !known && n > 0 && q.rows.fits(n) {
 			return false, err
 		}
 	}
@@ -196,7 +208,7 @@ func (s *Service) costOfEvents(ctx context.Context, q *costQuery, hour int64, ta
 	if files = requestFiles(files); len(files) == 0 {
 		return nil
 	}
-	if *q.rows += rowsOf(files); *q.rows > maxCostRows {
+	if !q.rows.take(rowsOf(files)) {
 		return tooMuch("group_by", "it takes more than %d raw events; ask for a shorter time, or group by one of model, tenant and endpoint (and hour, day, month), which stored hours tell", maxCostRows)
 	}
 	found, err := s.folder.spending(ctx, hour, files, q)

@@ -37,7 +37,7 @@ func (s *Service) getAccepted(w http.ResponseWriter, r *http.Request) {
 	if a.From, a.To = s.costTimes(q); q.refused(w, r) {
 		return
 	}
-	c, err := asking(r.Context(), s, func() (*contented, error) { return s.judged(r.Context(), a.From, a.To, new(int64)) })
+	c, err := asking(r.Context(), s, func() (*contented, error) { return s.judged(r.Context(), a.From, a.To, new(reading)) })
 	if err != nil {
 		s.fail(w, r, err)
 		return

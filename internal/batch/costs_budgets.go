@@ -43,7 +43,7 @@ const budgetDays = 84
 
 // standings tells how budgets stand at a moment. That of the end of a month belongs to the month. What they have in common is read once.
 func (s *Service) standings(ctx context.Context, budgets []cost.Budget, at time.Time) ([]cost.Standing, error) {
-	tables, rows := map[string]*cost.Table{}, int64(0)
+	tables, rows := map[string]*cost.Table{}, reading{}
 	out := make([]cost.Standing, 0, len(budgets))
 	for i := range budgets {
 		dimension, value := subjectOf(&budgets[i])

@@ -150,7 +150,7 @@ func (s *Service) use(ctx context.Context, from, to time.Time) ([]cost.Use, agg.
 	if err != nil {
 		return nil, agg.Gauge{}, err
 	}
-	by, all, rows := map[string]*cost.Use{}, new(agg.Cell), int64(0)
+	by, all, rows := map[string]*cost.Use{}, new(agg.Cell), reading{}
 	for _, h := range hours {
 		encoded, err := s.cellsOf(ctx, h, &rows)
 		if err != nil {

@@ -69,7 +69,7 @@ func (s *Service) reconcile(ctx context.Context, a *reconciliation) error {
 	if err != nil {
 		return err
 	}
-	rows := int64(0)
+	rows := reading{}
 	for _, h := range hours {
 		files, _, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
 		if err != nil {
@@ -79,7 +79,7 @@ func (s *Service) reconcile(ctx context.Context, a *reconciliation) error {
 			k, _ := event.KindOfTopic(f.Topic)
 			return k != event.SystemMetric
 		})
-		if rows += rowsOf(files); rows > maxCostRows {
+		if !rows.take(rowsOf(files)) {
 			return tooMuch("from", "it takes more than %d raw events; ask for a shorter time", maxCostRows)
 		}
 		one := reconciledHour{Hour: new(timeOf(h.Hour))}

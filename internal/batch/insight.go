@@ -122,7 +122,7 @@ func (s *Service) insights(ctx context.Context, kinds []string, from, to time.Ti
 	if l, ok := s.looks.look(key); ok {
 		return l, nil
 	}
-	rows := int64(0) // raw events that the whole question reads
+	rows := reading{}
 	o, err := s.outlook(ctx, hours, from, to, &rows, agg.ByModel, agg.ByTenant)
 	if err != nil {
 		return nil, err

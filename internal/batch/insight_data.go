@@ -95,7 +95,7 @@ func sumOf(xs []float64) (s float64) {
 
 // outlook reads the hours of whole days. rows counts the raw events that are read for hours that are behind; when they are too many, the
 // rest of those hours stands as it was aggregated before.
-func (s *Service) outlook(ctx context.Context, hours []event.HourState, from, to time.Time, rows *int64, dimensions ...string) (*outlook, error) {
+func (s *Service) outlook(ctx context.Context, hours []event.HourState, from, to time.Time, rows *reading, dimensions ...string) (*outlook, error) {
 	l := &outlook{from: from, days: int(to.Sub(from) / (24 * time.Hour)), by: map[string]map[string]*valueDays{}, cut: map[string]bool{}}
 	l.hourly = make([]float64, 24*l.days)
 	for _, d := range dimensions {
@@ -167,7 +167,7 @@ func (l *outlook) kept(dimension string, sum cells) map[string]bool {
 
 // cellsOf are the cells of an hour as they are now. What is behind its data is folded for it and not stored; rows counts the raw events
 // that a whole question reads, and when they are too many the question is refused.
-func (s *Service) cellsOf(ctx context.Context, h event.HourState, rows *int64) (map[agg.Group][]byte, error) {
+func (s *Service) cellsOf(ctx context.Context, h event.HourState, rows *reading) (map[agg.Group][]byte, error) {
 	if h.Version == h.Built {
 		encoded, _, err := s.deps.Periods.Cells(ctx, "hourly", h.Hour)
 		return encoded, err
@@ -177,10 +177,10 @@ func (s *Service) cellsOf(ctx context.Context, h event.HourState, rows *int64) (
 		return nil, err
 	}
 	n := rowsOf(files)
-	if *rows+n > maxCostRows {
+	if !rows.fits(n) {
 		return nil, tooMuch("from", "hours of this time that are not aggregated have more than %d raw events together; wait until they are, or ask for a shorter time", maxCostRows)
 	}
-	*rows += n
+	rows.take(n)
 	f, err := s.recount(ctx, h.Hour, 0)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ const mostHeavy = 10
 
 // people adds activity, cohorts, sessions, heavy users and satisfaction. What cannot be told is a limit of the answer and no refusal: the
 // findings of stored hours stand without it.
-func (s *Service) people(ctx context.Context, o *outlook, r *insight.Report, l *insightLook, sections map[string]any, rows *int64) error {
+func (s *Service) people(ctx context.Context, o *outlook, r *insight.Report, l *insightLook, sections map[string]any, rows *reading) error {
 	to := o.from.AddDate(0, 0, o.days)
 	table, err := s.costTable(ctx, &costQuery{from: o.from, to: to, by: []string{"user_id", "session_id", "day"}, rows: rows})
 	if no, ok := errors.AsType[*agg.Refusal](err); ok {
@@ -211,31 +212,27 @@ func (c *contented) liking(r *insight.Report, sections map[string]any) {
 }
 
 // judged reads what users said of the answers to requests within [from, to). rows counts the raw events that the whole question reads.
-func (s *Service) judged(ctx context.Context, from, to time.Time, rows *int64) (*contented, error) {
+func (s *Service) judged(ctx context.Context, from, to time.Time, rows *reading) (*contented, error) {
 	hours, err := s.deps.Hours.HourStates(ctx, from.Unix(), to.Unix())
 	if err != nil {
 		return nil, err
 	}
-	c := &contented{bands: make([]insight.Scores, len(latencyBands)), models: map[string]*judgedModel{}}
-	for i := range latencyBands {
-		c.bands[i].Name = latencyBands[i].name
-	}
-	for _, h := range hours {
-		files, base, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
+	c := newContented()
+	err = inOrder(ctx, len(hours), s.cfg.Processing.Workers, func(ctx context.Context, i int) (*contented, error) {
+		one := newContented()
+		files, base, _, err := s.deps.Hours.HourSnapshot(ctx, hours[i].Hour)
 		if err != nil {
 			return nil, err
 		}
 		if len(base) > 0 {
-			c.left++
+			one.left = 1
 		}
-		if *rows += rowsOf(files); *rows > maxCostRows {
+		if !rows.take(rowsOf(files)) {
 			return nil, tooMuch("from", "it takes more than %d raw events; ask for a shorter time", maxCostRows)
 		}
-		if err := s.folder.judgements(ctx, h.Hour, files, c); err != nil {
-			return nil, err
-		}
-	}
-	return c, nil
+		return one, s.folder.judgements(ctx, hours[i].Hour, files, one)
+	}, func(one *contented) error { c.merge(one); return nil })
+	return c, err
 }
 
 // contented is what users said of answers.
@@ -244,6 +241,29 @@ type contented struct {
 	models          map[string]*judgedModel
 	judged, matched int
 	left            int // hours of which raw events have left
+}
+
+func newContented() *contented {
+	c := &contented{bands: make([]insight.Scores, len(latencyBands)), models: map[string]*judgedModel{}}
+	for i := range latencyBands {
+		c.bands[i].Name = latencyBands[i].name
+	}
+	return c
+}
+
+// merge adds what was said in another hour.
+func (c *contented) merge(o *contented) {
+	c.judged, c.matched, c.left = c.judged+o.judged, c.matched+o.matched, c.left+o.left
+	for i := range c.bands {
+		c.bands[i].Merge(&o.bands[i])
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.models)) { // in order: which are kept apart must not hang on chance
+		if m := c.of(name); m != nil {
+			x := o.models[name]
+			m.Merge(&x.Scores)
+			m.judged, m.accepted, m.priced, m.cost = m.judged+x.judged, m.accepted+x.accepted, m.priced+x.priced, m.cost+x.cost
+		}
+	}
 }
 
 // judgedModel is what users said of the answers of one model.

@@ -16,6 +16,11 @@ func (s *Scores) Add(score float64) {
 	s.N, s.Sum, s.Squares = s.N+1, s.Sum+score, s.Squares+score*score
 }
 
+// Merge adds others.
+func (s *Scores) Merge(o *Scores) {
+	s.N, s.Sum, s.Squares = s.N+o.N, s.Sum+o.Sum, s.Squares+o.Squares
+}
+
 func (s *Scores) mean() float64 { return s.Sum / s.N }
 
 // variance is that of one judgement, and never quite nothing.
