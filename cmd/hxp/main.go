@@ -86,7 +86,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(airflowCommand(), upCommand(), runCommand(), replayCommand(), simulateCommand(), topicsCommand(), lakeCommand(), reportsCommand(), configCommand(), benchCommand(), versionCommand())
 	root.AddCommand(dagsCommand(), runsCommand(), retentionCommand(), anomaliesCommand(), rulesCommand(), sloCommand(), tapCommand(), schemasCommand())
 	root.AddCommand(alertsCommand(), deadLettersCommand())
-	root.AddCommand(responsesCommand(), forecastCommand(), capacityCommand())
+	root.AddCommand(responsesCommand(), notificationsCommand(), forecastCommand(), capacityCommand())
 	root.AddCommand(costsCommand())
 	for _, name := range app.Names {
 		root.AddCommand(serviceCommand(name))

@@ -77,7 +77,11 @@ func (a *Asked) Call(ctx context.Context, method, path string, body any) ([]byte
 // open sends a request and leaves the answer to be read.
 func (a *Asked) open(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var send io.Reader
-	if body != nil {
+	switch body := body.(type) {
+	case nil:
+	case []byte:
+		send = bytes.NewReader(body)
+	default:
 		text, err := json.Marshal(body)
 		if err != nil {
 			return nil, err
@@ -89,7 +93,7 @@ func (a *Asked) open(ctx context.Context, method, path string, body any) (*http.
 		return nil, err
 	}
 	maps.Copy(req.Header, a.header)
-	if body != nil {
+	if body != nil && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := a.client.Do(req)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
 	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 )
 
@@ -28,3 +29,6 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// ParseMatchers reads conditions on labels, such as severity="critical".
+func ParseMatchers(text string) (label.Matchers, error) { return label.Parse(text) }

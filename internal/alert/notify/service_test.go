@@ -1,0 +1,429 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+)
+
+// memory is a store in memory. fail says what becomes of the next writes: nil is stored, errLost is stored and the answer is lost.
+type memory struct {
+	mu       sync.Mutex
+	docs     map[string]event.Document
+	revision int64
+	owner    string
+	fence    int64
+	until    time.Time
+	fail     []error
+}
+
+var errAway, errLost = errors.New("away"), errors.New("the answer is lost")
+
+func newMemory() *memory { return &memory{docs: map[string]event.Document{}} }
+
+func (m *memory) SaveNotifications(_ context.Context, fence int64, docs []event.Document) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if fence != 0 && fence != m.fence {
+		return event.ErrNotOwner
+	}
+	var fail error
+	if len(m.fail) > 0 {
+		fail, m.fail = m.fail[0], m.fail[1:]
+	}
+	if fail != nil && !errors.Is(fail, errLost) {
+		return fail
+	}
+	m.revision++
+	for _, d := range docs {
+		d.Revision = m.revision
+		m.docs[d.Kind+"/"+d.ID] = d
+	}
+	return fail
+}
+
+func (m *memory) Notifications(_ context.Context, after int64) (docs []event.Document, upTo int64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.docs {
+		if d.Revision > after && (d.Body != nil || after > 0) {
+			docs = append(docs, d)
+		}
+	}
+	slices.SortFunc(docs, func(a, b event.Document) int { return int(a.Revision - b.Revision) })
+	return docs, m.revision, nil
+}
+
+func (m *memory) PurgeNotifications(context.Context, int64) error { return nil }
+
+func (m *memory) OwnNotifications(_ context.Context, owner string, term time.Duration) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if m.owner != owner && m.until.After(now) {
+		return 0, nil
+	}
+	if m.owner != owner {
+		m.fence++
+	}
+	m.owner, m.until = owner, now.Add(term)
+	return m.fence, nil
+}
+
+func (m *memory) LeaveNotifications(_ context.Context, owner string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.owner == owner {
+		m.until = time.Time{}
+	}
+	return nil
+}
+
+// told is a log that keeps the lines of console receivers.
+type told struct {
+	slog.Handler
+	mu    *sync.Mutex
+	lines *[]string
+}
+
+func newTold() told { return told{slog.DiscardHandler, &sync.Mutex{}, &[]string{}} }
+
+func (h told) Enabled(context.Context, slog.Level) bool { return true }
+func (h told) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h told) Handle(_ context.Context, r slog.Record) error {
+	if r.Message != "notification" {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "text" {
+			*h.lines = append(*h.lines, a.Value.String())
+		}
+		return true
+	})
+	return nil
+}
+
+func (h told) all() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(*h.lines)
+}
+
+// instance runs a service in a bubble; stop ends it, in good order.
+func instance(t *testing.T, store Store, log slog.Handler, dir string) (s *Service, mux *httpx.Mux, stop func()) {
+	t.Helper()
+	s, err := New(Config{}, Options{Store: store, DataDir: dir, Version: "test", Log: slog.New(log), Registry: telemetry.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux = httpx.NewMux(slog.New(slog.DiscardHandler), nil)
+	s.Mount(mux)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	<-s.Ready()
+	return s, mux, sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// ask answers a request of a client.
+func ask(t *testing.T, mux *httpx.Mux, method, path string, body any, want int) string {
+	t.Helper()
+	text, ok := body.(string)
+	if !ok && body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = string(b)
+	}
+	r := httptest.NewRequest(method, path, bytes.NewReader([]byte(text)))
+	if ok {
+		r.Header.Set("Content-Type", "application/yaml")
+	} else {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	if w.Code != want {
+		t.Errorf("%s %s: %d %s", method, path, w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+const quick = "route: {receiver: log, group_by: [alertname], group_wait: 1s, group_interval: 10s}\nreceivers: [{name: log, console_configs: [{}]}]\n"
+
+func posted(names ...string) []incoming {
+	var out []incoming
+	for _, name := range names {
+		out = append(out, incoming{Labels: map[string]string{"alertname": name}})
+	}
+	return out
+}
+
+// Two instances on one store know the same, and one of them speaks. When it ends the other one goes on at once, and what was said is
+// not said again.
+func TestInstances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, log := newMemory(), newTold()
+		_, one, stopOne := instance(t, store, log, t.TempDir())
+		defer stopOne()
+		_, two, stopTwo := instance(t, store, log, t.TempDir())
+		defer stopTwo()
+		ask(t, two, "PUT", "/notifications/config", quick, 200)
+		ask(t, two, "POST", "/api/v2/alerts", posted("A"), 200)
+		time.Sleep(3 * time.Second)
+		if got := log.all(); len(got) != 1 || !strings.Contains(got[0], "A") {
+			t.Fatalf("%q", got)
+		}
+		if a, b := ask(t, one, "GET", "/notifications", nil, 200), ask(t, two, "GET", "/notifications", nil, 200); a != b || !strings.Contains(a, `"status":"sent"`) {
+			t.Errorf("one knows %s\ntwo knows %s", a, b)
+		}
+		stopOne()
+		ask(t, two, "POST", "/api/v2/alerts", posted("A", "B"), 200)
+		time.Sleep(5 * time.Second)
+		if got := log.all(); len(got) != 2 || !strings.Contains(got[1], "B") {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// An owner that does not answer any more is replaced when its lease is over, and cannot store what it decides then.
+func TestTheLeaseIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, log := newMemory(), newTold()
+		if _, err := store.OwnNotifications(t.Context(), "somebody who hangs", term); err != nil {
+			t.Fatal(err)
+		}
+		_, mux, stop := instance(t, store, log, t.TempDir())
+		defer stop()
+		ask(t, mux, "PUT", "/notifications/config", quick, 200)
+		ask(t, mux, "POST", "/api/v2/alerts", posted("A"), 200)
+		time.Sleep(term / 2)
+		if got := log.all(); len(got) > 0 {
+			t.Fatalf("two speak: %q", got)
+		}
+		time.Sleep(term)
+		if got := log.all(); len(got) != 1 {
+			t.Errorf("%q", got)
+		}
+		if err := store.SaveNotifications(t.Context(), 1, nil); !errors.Is(err, event.ErrNotOwner) {
+			t.Errorf("the old owner writes: %v", err)
+		}
+	})
+}
+
+// Whatever fails in the store, and whether or not it was stored, each group is told of once.
+func TestTheStoreFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, log := newMemory(), newTold()
+		_, mux, stop := instance(t, store, log, t.TempDir())
+		defer stop()
+		ask(t, mux, "PUT", "/notifications/config", quick, 200)
+		want := 0
+		for i, fails := range [][]error{{errAway}, {errLost}, {errAway, errAway}, {nil, errAway}, {nil, errLost}, {errLost, errLost, errAway}} {
+			ask(t, mux, "POST", "/api/v2/alerts", posted(fmt.Sprint("K", i)), 200)
+			want++
+			store.mu.Lock()
+			store.fail = fails
+			store.mu.Unlock()
+			time.Sleep(8 * time.Second)
+		}
+		ids := map[string]int{}
+		var list messageList
+		if err := json.Unmarshal([]byte(ask(t, mux, "GET", "/notifications", nil, 200)), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range list.Notifications {
+			ids[n.GroupLabels["alertname"]]++
+			if n.Status != core.Sent {
+				t.Errorf("%+v", n)
+			}
+		}
+		if len(ids) != want || len(list.Notifications) != want {
+			t.Errorf("%v", ids)
+		}
+		// The note of a try that was not stored is stored later; the try is not made again.
+		if got := log.all(); len(got) != want {
+			t.Errorf("%d lines: %q", len(got), got)
+		}
+		store.mu.Lock()
+		store.fail = []error{errAway}
+		store.mu.Unlock()
+		ask(t, mux, "POST", "/api/v2/alerts", posted("X"), 503)
+	})
+}
+
+// A restart goes on where the last run ended, by the documents alone.
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, log, dir := newMemory(), newTold(), t.TempDir()
+		_, mux, stop := instance(t, store, log, dir)
+		ask(t, mux, "PUT", "/notifications/config", quick, 200)
+		shown := ask(t, mux, "GET", "/notifications/config", nil, 200)
+		ask(t, mux, "POST", "/notifications/silences", map[string]any{"matchers": []any{map[string]any{"name": "alertname", "value": "Hush", "isRegex": false}}, "startsAt": time.Now(), "endsAt": time.Now().Add(time.Hour), "createdBy": "t", "comment": "c"}, 201)
+		ask(t, mux, "POST", "/api/v2/alerts", posted("A", "Hush"), 200)
+		time.Sleep(2 * time.Second)
+		stop()
+		_, mux, stop = instance(t, store, log, dir)
+		defer stop()
+		if again := ask(t, mux, "GET", "/notifications/config", nil, 200); again != shown {
+			t.Errorf("%s, then %s", shown, again)
+		}
+		ask(t, mux, "POST", "/api/v2/alerts", posted("A", "Hush"), 200)
+		time.Sleep(20 * time.Second)
+		if got := log.all(); len(got) != 1 {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// What is refused is refused with its place, and changes nothing.
+func TestBadInput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		_, mux, stop := instance(t, store, slog.DiscardHandler, t.TempDir())
+		defer stop()
+		ask(t, mux, "PUT", "/notifications/config", quick, 200)
+		before := store.revision
+		for _, c := range []struct {
+			method, path string
+			body         any
+			status       int
+			want         string
+		}{
+			{"PUT", "/notifications/config", "route: [", 400, "neither YAML nor JSON"},
+			{"PUT", "/notifications/config", "route: {receiver: x}\nreceivers: []", 422, `"/route/receiver"`},
+			{"POST", "/api/v2/alerts", map[string]any{}, 400, "no list of alerts"},
+			{"POST", "/api/v2/alerts", []any{map[string]any{"labels": map[string]string{}}}, 400, `"/0/labels"`},
+			{"POST", "/api/v2/alerts", []any{map[string]any{"labels": map[string]string{"a": "b"}, "startsAt": "yesterday"}}, 400, `"/0/startsAt"`},
+			{"POST", "/api/v2/alerts", []any{map[string]any{"labels": map[string]string{"a": "b"}, "startsAt": "2026-01-02T00:00:00Z", "endsAt": "2026-01-01T00:00:00Z"}}, 400, `"/0/endsAt"`},
+			{"POST", "/webhooks/alertmanager", map[string]any{"version": "3"}, 400, "/version"},
+			{"POST", "/webhooks/alertmanager", map[string]any{"version": "4", "alerts": []any{map[string]any{"labels": map[string]string{"a": "b"}}}}, 400, `"/0/status"`},
+			{"POST", "/notifications/ack", map[string]any{"fingerprint": "ffffffffffffffff"}, 404, "no alert"},
+			{"POST", "/notifications/ack", map[string]any{"finger": "f"}, 422, "unknown_field"},
+			{"POST", "/notifications/test", map[string]any{"receiver": "nobody"}, 404, "nobody"},
+			{"POST", "/notifications/silences", map[string]any{"matchers": []any{}}, 422, "/matchers"},
+			{"POST", "/notifications/silences", map[string]any{"id": "x", "matchers": []any{map[string]any{"name": "a", "value": "b"}}, "startsAt": "2000-01-01T00:00:00Z", "endsAt": "2100-01-01T00:00:00Z", "createdBy": "t", "comment": "c"}, 404, "no silence"},
+			{"POST", "/notifications/silences", map[string]any{"matchers": []any{map[string]any{"name": "a", "value": ".*", "isRegex": true}}, "startsAt": "2000-01-01T00:00:00Z", "endsAt": "2100-01-01T00:00:00Z", "createdBy": "t", "comment": "c"}, 422, "silence everything"},
+			{"DELETE", "/notifications/silences/x", nil, 404, "no silence"},
+			{"GET", "/api/v2/silence/x", nil, 404, "no silence"},
+			{"GET", "/api/v2/alerts?filter=a", nil, 400, "?filter"},
+			{"GET", "/api/v2/alerts?active=maybe", nil, 400, "?active"},
+			{"GET", "/notifications?since=yesterday", nil, 400, "?since"},
+			{"GET", "/notifications?limit=0", nil, 400, "?limit"},
+		} {
+			if got := ask(t, mux, c.method, c.path, c.body, c.status); !strings.Contains(got, c.want) {
+				t.Errorf("%s %s: %s, want %s", c.method, c.path, got, c.want)
+			}
+		}
+		if store.revision > before+1 { // that this instance speaks is no document
+			t.Errorf("something was stored: %d, then %d", before, store.revision)
+		}
+	})
+}
+
+// What the rules of hxp decide becomes alerts: the end of an episode counts for the alert that began with it.
+func TestDecisionsOfRules(t *testing.T) {
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	read := func(text string) (core.Alert, bool, error) { return alertOf([]byte(text), now, now, "http://hxp") }
+	a, ok, err := read(`{"id":"e1","rule":"slow","state":"firing","severity":"critical","class":"page","key":{"model":"m1"},"labels":{"team":"a"},"annotations":{"summary":"s"},"starts_at":"2026-03-02T11:59:00Z","value":2.5,"threshold":1}`)
+	if want := `{alertname="slow", class="page", model="m1", severity="critical", team="a"}`; err != nil || !ok || a.Labels.String() != want || a.Annotations["value"] != "2.5" || a.Resolved(now) || a.Timeout {
+		t.Errorf("%+v %v %v", a, ok, err)
+	}
+	if a, ok, err := read(`{"id":"e1","rule":"slow","state":"resolved","severity":"critical","key":"run","starts_at":"2026-03-02T11:59:00Z","at":"2026-03-02T12:00:00Z"}`); err != nil || !ok || !a.Resolved(now) {
+		t.Errorf("%+v %v %v", a, ok, err)
+	}
+	for _, text := range []string{`{"id":"e1","rule":"slow","state":"pending","starts_at":"2026-03-02T11:59:00Z"}`, `{"id":"e1","rule":"slow","state":"lapsed","starts_at":"2026-03-02T11:59:00Z"}`} {
+		if _, ok, err := read(text); ok || err != nil {
+			t.Errorf("%s: %v %v", text, ok, err)
+		}
+	}
+	for _, text := range []string{"", "{}", "[]", `{"id":"e","rule":"r","state":"firing"}`, `{"id":"e","rule":"` + strings.Repeat("x", 5000) + `","state":"firing","starts_at":"2026-03-02T11:59:00Z"}`} {
+		if _, ok, err := read(text); ok || err == nil {
+			t.Errorf("%.60s: %v %v", text, ok, err)
+		}
+	}
+}
+
+// An Alertmanager hears of what fires at once and again each minute with an end that lies ahead, of an end at once, and of nothing that
+// came from elsewhere.
+func TestForward(t *testing.T) {
+	var got [][]postable
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var list []postable
+		if err := json.NewDecoder(r.Body).Decode(&list); err != nil || r.URL.Path != "/api/v2/alerts" {
+			t.Errorf("%s: %v", r.URL, err)
+		}
+		got = append(got, list)
+	}))
+	defer s.Close()
+	now := time.Now()
+	told := map[label.Fingerprint]*outgoing{}
+	seen := func(source string) []core.Seen {
+		a := core.Alert{Labels: map[string]string{"alertname": "A"}, StartsAt: now, Source: source}
+		return []core.Seen{{Fingerprint: a.Labels.Fingerprint(), Alert: a}}
+	}
+	gatherOutgoing(seen(core.FromAPI), told, now)
+	if len(told) != 0 {
+		t.Error("what came from others goes in a circle")
+	}
+	gatherOutgoing(seen(core.FromHxp), told, now)
+	for _, o := range told {
+		if err := post(t.Context(), http.DefaultClient, s.URL, []*outgoing{o}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gatherOutgoing(nil, told, now.Add(time.Second))
+	for _, o := range told {
+		if err := post(t.Context(), http.DefaultClient, s.URL, []*outgoing{o}, now.Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(got) != 2 || !got[0][0].EndsAt.Equal(now.Add(forwardAhead).UTC()) || !got[1][0].EndsAt.Equal(now.Add(time.Second).UTC()) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// However a body looks, it is answered, and an alert that is taken has labels and ends after it begins.
+func FuzzPostedAlerts(f *testing.F) {
+	f.Add([]byte(`[{"labels":{"alertname":"A"},"startsAt":"2026-01-01T00:00:00Z"}]`))
+	f.Add([]byte(`[{"labels":{"a":""},"endsAt":"0001-01-01T00:00:00Z"}]`))
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var list []incoming
+		if json.Unmarshal(body, &list) != nil {
+			return
+		}
+		for i := range list {
+			if a, at, err := list[i].read(now, core.FromAPI, time.Minute); err == nil && (len(a.Labels) == 0 || a.EndsAt.Before(a.StartsAt)) {
+				t.Errorf("%s: %+v", body, a)
+			} else if err != nil && at == "" {
+				t.Errorf("%s: %v, but where?", body, err)
+			}
+		}
+	})
+}
