@@ -87,11 +87,11 @@ func postAlerts(t *testing.T, h *instance, killed <-chan struct{}, names ...stri
 }
 
 // Each message is made once, wherever hxp is killed: while alerts come, before anything of them is sent, while a receiver has a message
-// and has not answered, and when it has. HXP_TEST_KILLS sets how often.
+// and has not answered, and when it has. HXP_KILLS sets how often.
 func TestNotificationsOverKills(t *testing.T) {
 	t.Parallel()
 	kills := 8
-	if text := os.Getenv("HXP_TEST_KILLS"); text != "" {
+	if text := os.Getenv("HXP_KILLS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			t.Fatal(err)

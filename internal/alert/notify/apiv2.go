@@ -113,8 +113,8 @@ func (s *Service) postAlerts(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var list []incoming
-	if err := json.Unmarshal(body, &list); err != nil {
-		httpx.Problem(w, r, http.StatusBadRequest, "the body is no list of alerts: "+clip(err.Error()))
+	if err := json.Unmarshal(body, &list); err != nil || list == nil {
+		httpx.Problem(w, r, http.StatusBadRequest, "the body is no list of alerts"+why(err))
 		return
 	}
 	alive := s.resolveTimeout()
@@ -133,8 +133,8 @@ func (s *Service) postWebhook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var in webhookIn
-	if err := json.Unmarshal(body, &in); err != nil {
-		httpx.Problem(w, r, http.StatusBadRequest, "the body is no webhook of an Alertmanager: "+clip(err.Error()))
+	if err := json.Unmarshal(body, &in); err != nil || in.Alerts == nil {
+		httpx.Problem(w, r, http.StatusBadRequest, "the body is no webhook of an Alertmanager"+why(err))
 		return
 	}
 	if in.Version != "4" {
@@ -386,6 +386,14 @@ func (s *Service) getSilenceV2(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	httpx.JSON(w, http.StatusOK, found[0])
+}
+
+// why is the cause of an error, "" when there is none.
+func why(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + clip(err.Error())
 }
 
 func clip(s string) string {
