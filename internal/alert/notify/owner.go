@@ -266,8 +266,10 @@ func (l *speaker) store(ctx context.Context) error {
 			docs = append(docs, e.Ended(t.message, t.err, now)...)
 		}
 	})
-	if err := l.s.save(ctx, l.fence, docs...); err != nil {
-		return err
+	if len(docs) > 0 {
+		if err := l.s.save(ctx, l.fence, docs...); err != nil {
+			return err
+		}
 	}
 	for _, t := range l.unstored {
 		l.s.metrics.tried(&t, now)

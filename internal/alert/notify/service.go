@@ -122,7 +122,7 @@ func (s *Service) follow(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.trouble = err; err != nil {
+	if s.trouble = err; err != nil { // at a stop too, when nobody asks any more
 		return err
 	}
 	if seen == 0 {
@@ -164,7 +164,7 @@ func (s *Service) save(ctx context.Context, fence int64, docs ...event.Document)
 	if err := s.o.Store.SaveNotifications(limited, fence, docs); err != nil {
 		return err
 	}
-	err := s.follow(ctx)
+	err := s.follow(context.WithoutCancel(ctx)) // it is stored, whoever still waits for that
 	s.stir()
 	return err
 }

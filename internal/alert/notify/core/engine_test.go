@@ -166,6 +166,25 @@ func TestTriesAgain(t *testing.T) {
 	}
 }
 
+// What becomes of a try counts only while the message is as it was when the try began.
+func TestTriesOfAFormerOwner(t *testing.T) {
+	w := newWorld(t, receivers(usual))
+	w.fire("A")
+	w.now = begin.Add(10 * sec)
+	d := w.e.Decide(w.now, "")
+	w.store(d.Docs...)
+	d.Stored()
+	m := w.e.Messages(begin)[0]
+	docs := w.e.Ended(m, nil, w.now)
+	if len(docs) != 1 {
+		t.Fatalf("%v", docs)
+	}
+	w.store(docs...)
+	if again := w.e.Ended(m, errors.New("the line was cut"), w.now); again != nil {
+		t.Errorf("a message that was sent is to be sent again: %s", again[0].Body)
+	}
+}
+
 func TestWhatWasRefusedWasNotSaid(t *testing.T) {
 	w := newWorld(t, receivers(usual))
 	w.refuse["ops/console/0"] = []error{&deliver.Failure{Err: errors.New("no"), Final: true}}

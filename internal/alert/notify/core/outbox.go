@@ -73,8 +73,12 @@ func (e *Engine) room(m *Message, now time.Time) bool {
 	return false
 }
 
-// Ended is what becomes of a message after a try: the documents to be stored.
+// Ended is what becomes of a message after a try: the documents to be stored. There are none where another owner has made a try
+// meanwhile, and knows better.
 func (e *Engine) Ended(m Message, err error, now time.Time) []event.Document {
+	if have := e.messages[m.ID]; have == nil || have.State != Waiting || have.Attempts != m.Attempts {
+		return nil
+	}
 	m.Attempts++
 	f, _ := errors.AsType[*deliver.Failure](err)
 	switch {
