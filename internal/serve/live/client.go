@@ -286,7 +286,7 @@ func (c *client) hear(buf []delivery, horizon uint64, l *listening, now time.Tim
 		if k.told.After(c.since) && now.Sub(k.told) > maxLag {
 			return buf, horizon, &tooSlow{fmt.Sprintf("you are %s behind in %s", now.Sub(k.told).Round(time.Second), s.topic.Name)}
 		}
-		bytes += k.bytes
+		bytes += k.size
 		buf = append(buf, delivery{seq: k.first, topic: s.topic, chunk: k, to: l, after: at})
 	}
 	return buf, horizon, nil

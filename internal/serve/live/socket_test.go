@@ -253,7 +253,7 @@ func TestSlowSocket(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{WebSocketMax: 10, WriteTimeout: time.Minute})
+		r := start(t, Config{WebSocketMax: 10, WriteTimeout: time.Minute, Heartbeat: time.Hour}) // silence is no matter here
 		slow := r.talk("/ws?topics=news")
 		slow.must("hello")
 		for i := range 40 {

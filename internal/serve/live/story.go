@@ -5,13 +5,15 @@ import (
 	"sort"
 	"sync"
 	"time"
+
+	"github.com/klauspost/compress/s2"
 )
 
 const (
 	keepStory  = 2 * time.Minute // what happened is kept for those who come back, as far as there is room
 	roomCapped = 96 << 20        // bytes of a capped topic
 	room       = 8 << 20         // bytes of another topic
-	chunkBytes = 16 << 10        // a chunk is cut when it has so many
+	chunkBytes = 32 << 10        // a chunk is cut when it has so many
 	overhead   = 96              // bytes of a happening beside its data
 )
 
@@ -44,18 +46,21 @@ func newStory(t *Topic) *story {
 	return s
 }
 
-// chunk is a row of happenings with numbers that follow one another. It never changes after it was told.
+// chunk is a row of happenings with numbers that follow one another. What it says never changes after it was told.
 type chunk struct {
 	topic, epoch string
 	first, last  uint64
 	told         time.Time
-	happenings   []Happening
 	over         map[string]int // what no client could get in that second, by model
-	bytes        int
+	size         int            // of what it says, in bytes
+	bytes        int            // that it takes; Hub.mu guards it
 
-	mu    sync.Mutex
-	views map[viewKey]*view
-	cold  bool // most clients have it: its frames are not kept any more
+	mu         sync.Mutex
+	happenings []Happening // a slice that is never changed; without data when that is packed
+	views      map[viewKey]*view
+	cold       bool   // most clients have it: its frames are not kept any more, and its data is packed
+	packed     []byte // the data of all happenings, in a row
+	sizes      []int  // of it
 }
 
 type viewKey struct {
@@ -113,7 +118,7 @@ func (s *story) tell(epoch string, seq uint64, now time.Time, happenings []Happe
 		if len(k.happenings) == 0 {
 			seq++ // so that a client can pass it
 		}
-		k.last = seq
+		k.last, k.bytes = seq, k.size
 		s.chunks = append(s.chunks, k)
 		s.bytes += k.bytes
 	}
@@ -128,7 +133,7 @@ func (s *story) tell(epoch string, seq uint64, now time.Time, happenings []Happe
 		}
 		seq++
 		k.happenings = append(k.happenings, h)
-		if k.bytes += len(h.Data) + overhead; k.bytes >= chunkBytes {
+		if k.size += len(h.Data) + overhead; k.size >= chunkBytes {
 			closeChunk()
 			open()
 		}
@@ -139,8 +144,8 @@ func (s *story) tell(epoch string, seq uint64, now time.Time, happenings []Happe
 	return seq
 }
 
-// fresh is how many of the newest chunks share the frames that were made of them.
-const fresh = 64
+// fresh is how many of the newest chunks share the frames that were made of them, and are not packed.
+const fresh = 32
 
 // trim lets go of what is too old or too much, and of the frames of what most clients have.
 func (s *story) trim(now time.Time) {
@@ -156,7 +161,10 @@ func (s *story) trim(now time.Time) {
 	}
 	s.chunks = slices.Delete(s.chunks, 0, n)
 	for s.cold = max(s.cold-n, 0); s.cold < len(s.chunks)-fresh; s.cold++ {
-		s.chunks[s.cold].cool()
+		k := s.chunks[s.cold]
+		size := k.cool()
+		s.bytes += size - k.bytes
+		k.bytes = size
 	}
 }
 
@@ -193,15 +201,44 @@ func (k *chunk) shared(key viewKey) *view {
 	return v
 }
 
-func (k *chunk) cool() {
+// cool lets go of the frames and packs the data. It returns how much the chunk takes then.
+func (k *chunk) cool() (bytes int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	row := make([]byte, 0, k.size)
+	bare := slices.Clone(k.happenings)
+	sizes := make([]int, len(bare))
+	for i := range bare {
+		row, sizes[i], bare[i].Data = append(row, bare[i].Data...), len(bare[i].Data), nil
+	}
 	k.views, k.cold = nil, true
+	k.happenings, k.sizes, k.packed = bare, sizes, slices.Clip(s2.Encode(nil, row))
+	return len(k.packed) + len(bare)*overhead
+}
+
+// whole returns the happenings with their data.
+func (k *chunk) whole() []Happening {
+	k.mu.Lock()
+	happenings, packed, sizes := k.happenings, k.packed, k.sizes
+	k.mu.Unlock()
+	if packed == nil {
+		return happenings
+	}
+	row, err := s2.Decode(nil, packed)
+	if err != nil {
+		panic(err) // it was packed in this process
+	}
+	happenings = slices.Clone(happenings)
+	for i, n := range sizes {
+		happenings[i].Data, row = row[:n:n], row[n:]
+	}
+	return happenings
 }
 
 func (v *view) make(k *chunk, w wire, f Filter) {
-	for i := range k.happenings {
-		h := &k.happenings[i]
+	happenings := k.whole()
+	for i := range happenings {
+		h := &happenings[i]
 		if !f.match(h) {
 			continue
 		}

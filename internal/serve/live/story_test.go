@@ -322,3 +322,39 @@ func TestBuckets(t *testing.T) {
 		}
 	})
 }
+
+// TestKeptAtFullPace: five thousand events a second of some models are kept for a minute and more, and what is packed is told as it was.
+func TestKeptAtFullPace(t *testing.T) {
+	s, seq := newStory(&Topic{Name: "flood", Capped: true}), uint64(0)
+	now := time.Unix(1_700_000_000, 0)
+	text := func(i int) string {
+		return fmt.Sprintf(`{"event_id":"01J9Z8Q4T0-%d","event_type":"llm_request","timestamp":"2026-03-01T12:00:00.%06dZ","source":"gateway","data":{"model":"m-%d","request_id":"01J9Z8Q4T0-%d","user_id":"user-%d","tenant":"team-%d","operation":"chat.completion.stream","duration_ms":%d,"ttft_ms":%d,"prompt_tokens":%d,"completion_tokens":%d,"success":true}}`,
+			i, i*7919%1_000_000, i%8, i, i*31%500, i%6, 200+i*104729%3000, 20+i*15485863%400, 100+i%1700, 20+i%480)
+	}
+	const perTick, ticks = 250, 20 // a second
+	for i := 0; i < 65*perTick*ticks; i += perTick {
+		var told []Happening
+		for n := i; n < i+perTick; n++ {
+			told = append(told, Happening{Time: now, Model: "m-" + strconv.Itoa(n%8), Data: json.RawMessage(text(n))})
+		}
+		seq = s.tell("epoch", seq, now, told)
+		now = now.Add(time.Second / ticks)
+	}
+	if kept := now.Sub(s.chunks[0].told); kept < time.Minute || s.bytes > roomCapped {
+		t.Errorf("%v are kept in %d bytes", kept, s.bytes)
+	}
+	sum := 0
+	for _, k := range s.chunks {
+		sum += k.bytes
+	}
+	if sum != s.bytes {
+		t.Errorf("the chunks have %d bytes, not %d", sum, s.bytes)
+	}
+	for _, k := range []*chunk{s.chunks[0], s.chunks[len(s.chunks)/2], s.chunks[len(s.chunks)-1]} {
+		for i, h := range k.whole() {
+			if n := int(k.first) + i - 1; string(h.Data) != text(n) || h.Model != "m-"+strconv.Itoa(n%8) {
+				t.Fatalf("%d is %s", n, h.Data)
+			}
+		}
+	}
+}
