@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -37,13 +38,14 @@ func TestDocuments(t *testing.T) {
 			got["openapi/"+service+".json"] = fetchDocument(t, urls[service]+"/openapi.json")
 		}
 		got["asyncapi.json"] = fetchDocument(t, urls[KafkaAPI]+"/asyncapi.json")
+		got["asyncapi-streams.json"] = fetchDocument(t, urls[DataStreamingAPI]+"/asyncapi.json")
 	}); err != nil {
 		t.Fatal(err)
 	}
 	openapi, asyncapi := metaSchema(t, "openapi-3.1.json.gz"), metaSchema(t, "asyncapi-3.0.0.json.gz")
 	for name, text := range got {
 		meta := openapi
-		if name == "asyncapi.json" {
+		if strings.HasPrefix(name, "asyncapi") {
 			meta = asyncapi
 		}
 		tree, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
@@ -68,7 +70,7 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("%s is not what is served; run `make docs` (%v)", file, err)
 		}
 	}
-	if len(got) != 6 {
+	if len(got) != 7 {
 		t.Errorf("%d documents", len(got))
 	}
 }

@@ -19,7 +19,9 @@ import (
 // buildLive makes the hub with everything that can be listened to.
 func (s *system) buildLive(context.Context) (run.Service, error) {
 	metrics := serve.NewMetrics(s.stream, time.Duration(s.set.stream.WindowSeconds)*time.Second)
-	s.hub = live.New(s.set.serve.Live(), s.log.With("service", DataStreamingAPI), metrics.Topic(),
+	cfg := s.set.serve.Live()
+	cfg.Version = Version
+	s.hub = live.New(cfg, s.log.With("service", DataStreamingAPI), metrics.Topic(),
 		serve.Follow(s.bus, "events", true, serve.Events(s.set.stream.Events, s.records()), inputTopics()...),
 		serve.Follow(s.bus, "alerts", false, serve.EachRecord(tellAlert), event.TopicAlerts),
 		serve.Follow(s.bus, "correlations", true, serve.EachRecord(tellCorrelations), event.TopicCorrelations),

@@ -20,6 +20,7 @@ func (h *Hub) Mount(m *httpx.Mux) {
 		httpx.Answer("101", "a WebSocket: each text frame is a message, see asyncapi.json"), httpx.Answer("426", "not a WebSocket handshake, or not of version 13"))
 	m.HandleFunc("GET /ws", h.Socket, append(options, httpx.Doc("Live states and happenings over WebSocket."), h.topicsQuery())...)
 	m.HandleFunc("GET /ws/metrics", func(w http.ResponseWriter, r *http.Request) { h.serveSocket(w, r, metricsTopic) }, append(options, httpx.Doc("The topic metrics alone, until the client subscribes to more."))...)
+	m.HandleFunc("GET /asyncapi.json", h.serveAsyncAPI, httpx.Doc("The messages of the streams as AsyncAPI 3."), httpx.Answer("200", "the document", httpx.Schema{"type": "object"}))
 	m.HandleFunc("GET /streams/status", func(w http.ResponseWriter, _ *http.Request) { httpx.JSON(w, http.StatusOK, h.Status()) },
 		httpx.Doc("Who is connected, to what, and what was held back."), httpx.Answer("200", "the streams", Status{}))
 	m.HandleFunc("GET /streams/performance", func(w http.ResponseWriter, _ *http.Request) { httpx.JSON(w, http.StatusOK, h.Performance()) },

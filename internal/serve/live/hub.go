@@ -20,6 +20,7 @@ type Config struct {
 	SSEMax         int           // connections; more are answered 503
 	UpdateInterval time.Duration // between updates where a client asks for none
 	PerAddress     int           // connections of each transport that one address may have; more are answered 503
+	Version        string        // of the program, for its document
 	Heartbeat      time.Duration // between pings and comments; 0 = 15 s
 	WriteTimeout   time.Duration // for one frame; 0 = 5 s
 }

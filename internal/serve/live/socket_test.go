@@ -2,6 +2,7 @@ package live
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -13,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/hxp-enterprise/hxp/internal/serve/live/ws"
 )
@@ -222,6 +225,67 @@ func TestSilentSocket(t *testing.T) {
 		}
 		if took := time.Since(began); took != 15*time.Second+patience || c.seen != 1 {
 			t.Errorf("cut after %v and %d pings", took, c.seen)
+		}
+	})
+}
+
+// TestMessagesAreAsDescribed holds what is sent to the schemas of the document.
+func TestMessagesAreAsDescribed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{WebSocketMax: 10})
+		schemas := map[string]*jsonschema.Schema{}
+		for _, m := range messages(r.hub.names()) {
+			text, err := json.Marshal(m.schema)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tree, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := jsonschema.NewCompiler()
+			if err := c.AddResource("file:///"+m.name, tree); err != nil {
+				t.Fatal(err)
+			}
+			if schemas[m.name], err = c.Compile("file:///" + m.name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := r.talk("/ws?topics=metrics,news&interval_ms=250&since=0ldepoch.1")
+		wanted := map[string]bool{"hello": true, "reset": true, "snapshot": true, "update": true, "event": true, "error": true, "pong": true}
+		time.AfterFunc(time.Second, func() {
+			r.set(map[string]any{"n": 1})
+			r.hub.Tell("news", happen("", 1, 1)...)
+			c.put(ws.Text, `{"type":"ping"}`)
+			c.put(ws.Text, `{"type":"jump"}`)
+		})
+		for len(wanted) > 0 {
+			_, payload, err := c.frame()
+			if err != nil {
+				t.Fatalf("%v still to come: %v", wanted, err)
+			}
+			tree, err := jsonschema.UnmarshalJSON(bytes.NewReader(payload))
+			if err != nil {
+				t.Fatal(err)
+			}
+			kind, _ := tree.(map[string]any)["type"].(string)
+			if schemas[kind] == nil {
+				t.Fatalf("%s is not described", payload)
+			}
+			if err := schemas[kind].Validate(tree); err != nil {
+				t.Errorf("%s: %v", payload, err)
+			}
+			delete(wanted, kind)
+		}
+		for _, text := range []string{`{"type":"ping"}`, `{"type":"unsubscribe","topics":["news"]}`, `{"type":"subscribe","topics":["news"],"filter":{"model":"m"},"interval_ms":300}`} {
+			tree, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			kind := tree.(map[string]any)["type"].(string)
+			if _, fault := decodeCommand([]byte(text)); fault != nil || schemas[kind].Validate(tree) != nil {
+				t.Errorf("%s: %v", text, fault)
+			}
 		}
 	})
 }
