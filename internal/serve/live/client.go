@@ -370,7 +370,7 @@ func (r *round) run(c *client, out line) (err error) {
 	if err := out.send(r.frames...); err != nil {
 		return err
 	}
-	c.hub.handed(time.Now(), r)
+	c.handed(time.Now(), r)
 	return nil
 }
 
@@ -419,17 +419,20 @@ func (l *listening) confess(frames [][]byte, w wire, h *Hub, k *chunk, missed in
 	return append(frames, note(w, k.topic, h.trouble(k.topic, codeDropped, fmt.Sprintf("more than %d %s in a second: the rest of this second is left out; ask for one model", PerSecond, k.topic))))
 }
 
-// handed measures what was handed to the socket of a client.
-func (h *Hub) handed(now time.Time, r *round) {
-	messages, bytes := 0, 0
+// handed measures what was handed to the socket. What was there before the client came had no way to be quicker.
+func (c *client) handed(now time.Time, r *round) {
+	h, messages, bytes := c.hub, 0, 0
 	for i := range r.deliveries {
 		d := &r.deliveries[i]
-		if d.tick != nil {
-			messages++
-			h.latency.add(now, now.Sub(d.tick.due))
-		}
 		messages += len(d.items)
-		h.latency.addItems(now, d.items)
+		switch {
+		case d.tick != nil:
+			if messages++; !d.tick.t.Before(c.since) {
+				h.latency.add(now, now.Sub(d.tick.due))
+			}
+		case d.chunk != nil && !d.chunk.told.Before(c.since):
+			h.latency.addItems(now, d.items)
+		}
 	}
 	for _, f := range r.frames {
 		bytes += len(f)

@@ -15,6 +15,7 @@ const (
 	room       = 8 << 20         // bytes of another topic
 	chunkBytes = 32 << 10        // a chunk is cut when it has so many
 	overhead   = 96              // bytes of a happening beside its data
+	foreign    = 5 * time.Minute // before it is told: what bears an older time was given it by a writer
 )
 
 // story is what happened in a topic, as far as it is kept. Hub.mu guards it.
@@ -246,13 +247,21 @@ func (v *view) make(k *chunk, w wire, f Filter) {
 		v.frames = m.appendFrame(v.frames, w, func(b []byte) []byte {
 			return append(append(append(b, `,"data":`...), h.Data...), '}')
 		})
-		v.items = append(v.items, item{m.seq, len(v.frames), h.Time})
+		v.items = append(v.items, item{m.seq, len(v.frames), k.written(h)})
 	}
 	for model, n := range k.over {
 		if f.Model == "" || f.Model == model {
 			v.over += n
 		}
 	}
+}
+
+// written is when a happening was written, as far as can be known: a writer who names a time of his own choice does not say.
+func (k *chunk) written(h *Happening) time.Time {
+	if age := k.told.Sub(h.Time); age < 0 || age > foreign {
+		return k.told
+	}
+	return h.Time
 }
 
 // part returns the frames of items i to n.

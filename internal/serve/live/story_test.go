@@ -358,3 +358,30 @@ func TestKeptAtFullPace(t *testing.T) {
 		}
 	}
 }
+
+// TestLatency runs from the write of a happening to its frame; what a client missed before it came does not count.
+func TestLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{SSEMax: 10})
+		c := r.open("/stream?topics=news", "")
+		c.must("hello")
+		h := happen("", 1, 3)
+		h[0].Time, h[1].Time, h[2].Time = time.Now().Add(-40*time.Millisecond), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+		r.hub.Tell("news", h...)
+		first := c.must("news")
+		for range 2 {
+			c.must("news")
+		}
+		synctest.Wait()
+		if p := r.hub.Performance().Latency; p.Max != 40 || p.P50 != 0 || p.P99 != 40 {
+			t.Errorf("%+v", p)
+		}
+		c.close()
+		time.Sleep(90 * time.Second)
+		r.open("/stream?topics=news", first.ID).must("news")
+		synctest.Wait()
+		if p := r.hub.Performance().Latency; p != (Quantiles{}) {
+			t.Errorf("what was missed counts: %+v", p)
+		}
+	})
+}
