@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -116,6 +118,53 @@ func TestFollowers(t *testing.T) {
 		}
 		h.follows(t, python, "../../examples/python/follow.py", "URL", "events")
 	})
+}
+
+// TestWhatHappensIsTold: a joined request and an alert are on the stream when they are in their topics.
+func TestWhatHappensIsTold(t *testing.T) {
+	h := start(t, "127.0.0.1:0")
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	req, err := http.NewRequestWithContext(ctx, "GET", h.url("data-streaming-api")+"/stream?topics=health,correlations,alerts", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	now, body := time.Now().UTC().Format(time.RFC3339Nano), []byte(nil)
+	for i, data := range []string{`"llm_request","data":{"model":"told","request_id":"told-1","success":true}`, `"user_feedback","data":{"request_id":"told-1","satisfaction_score":4}`,
+		`"business_event","data":{"request_id":"told-1","business_event_type":"order","value_usd":3}`} {
+		kind, data, _ := strings.Cut(data, ",")
+		body = fmt.Appendf(body, `{"event_id":"told-%d","event_type":%s,"timestamp":%q,"source":"e2e",%s}`+"\n", i, kind, now, data)
+	}
+	for i := range 60 {
+		body = fmt.Appendf(body, `{"event_id":"burst-%d","event_type":"llm_request","timestamp":%q,"source":"e2e","data":{"model":"broken","request_id":"burst-%d","success":false,"status_code":500}}`+"\n", i, now, i)
+	}
+	if code, _ := h.post(t, body, map[string]string{"Content-Type": "application/x-ndjson"}); code != 202 {
+		t.Fatalf("the events were answered %d", code)
+	}
+	wanted := map[string][]string{
+		"health": {`"type":"snapshot"`, `"status":"healthy"`}, "correlations": {`"type":"event"`, `"request_id":"told-1"`, `"status":"complete"`, `"model":"told"`},
+		"alerts": {`"type":"event"`, `"state":"firing"`, `"model":"broken"`},
+	}
+	in := bufio.NewScanner(resp.Body)
+	for in.Buffer(nil, 4<<20); len(wanted) > 0 && in.Scan(); {
+		text, data := strings.CutPrefix(in.Text(), "data: ")
+		if !data {
+			continue
+		}
+		for topic, parts := range wanted {
+			if strings.Contains(text, `"topic":"`+topic+`"`) && !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(text, p) }) {
+				delete(wanted, topic)
+			}
+		}
+	}
+	if len(wanted) > 0 {
+		t.Errorf("not told: %v, %v", wanted, in.Err())
+	}
 }
 
 // TestRealFollowers reads the stream with clients that others wrote.
