@@ -51,7 +51,7 @@ func (s *system) liveHealth() *httpx.Health {
 }
 
 // tellAlert tells a decision as GET /alerts shows the alert. What lapsed is none.
-func tellAlert(out []live.Happening, m *bus.Message) []live.Happening {
+func tellAlert(out []live.Happening, m *bus.Message, _ serve.Room) []live.Happening {
 	a, err := alerts.Decode(m.Value)
 	if err != nil || a.Lapsed() {
 		return out
@@ -68,17 +68,19 @@ func tellAlert(out []live.Happening, m *bus.Message) []live.Happening {
 }
 
 // tellCorrelations tells joined requests as GET /correlations shows them.
-func tellCorrelations(out []live.Happening, m *bus.Message) []live.Happening {
+func tellCorrelations(out []live.Happening, m *bus.Message, room serve.Room) []live.Happening {
 	_ = stream.ReadJoined(m.Value, func(model string, v *stream.JoinedView) { // what cannot be read is the stream's to complain of
-		if data, err := json.Marshal(v); err == nil {
-			out = append(out, live.Happening{Time: m.Timestamp, Model: model, Data: data})
+		h := live.Happening{Time: m.Timestamp, Model: model}
+		if room(model) {
+			h.Data, _ = json.Marshal(v) // made of texts and numbers
 		}
+		out = append(out, h)
 	})
 	return out
 }
 
 // tellResponse tells a record of the audit log as it was written.
-func tellResponse(out []live.Happening, m *bus.Message) []live.Happening {
+func tellResponse(out []live.Happening, m *bus.Message, _ serve.Room) []live.Happening {
 	var r struct {
 		What  string `json:"what"`
 		Order struct {

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
-	"github.com/hxp-enterprise/hxp/internal/serve/live"
+	"github.com/hxp-enterprise/hxp/internal/serve"
 )
 
 // TestTellers: what a stranger wrote to the topics of decisions and of the audit log is passed over, and what is told is on one line.
@@ -14,7 +14,7 @@ func TestTellers(t *testing.T) {
 		"starts_at":"2026-03-01T12:00:00Z","window":{"start":"2026-03-01T11:59:00Z","end":"2026-03-01T12:00:00Z"},"value":1,"threshold":0}`
 	for _, c := range []struct {
 		name  string
-		tell  func([]live.Happening, *bus.Message) []live.Happening
+		tell  serve.EachRecord
 		value string
 		model string
 		told  int
@@ -30,7 +30,7 @@ func TestTellers(t *testing.T) {
 		{"no joined requests", tellCorrelations, "HXPC\x01short", "", 0},
 		{"nothing", tellCorrelations, "", "", 0},
 	} {
-		got := c.tell(nil, &bus.Message{Value: []byte(c.value)})
+		got := c.tell(nil, &bus.Message{Value: []byte(c.value)}, func(string) bool { return true })
 		if len(got) != c.told || len(got) > 0 && (got[0].Model != c.model || strings.Contains(string(got[0].Data), "\n")) {
 			t.Errorf("%s: %+v", c.name, got)
 		}

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -11,9 +12,13 @@ import (
 
 // Teller reads happenings out of the records of topics. One goroutine at a time uses it.
 type Teller interface {
-	// Read appends what a batch of records says. It waits for what it needs, and fails only when ctx ends.
-	Read(ctx context.Context, out []live.Happening, batch []*bus.Message) ([]live.Happening, error)
+	// Read appends what a batch of records says, without the data of those for which there is no room (see live.Feed.Room). It waits
+	// for what it needs, and fails only when ctx ends.
+	Read(ctx context.Context, out []live.Happening, batch []*bus.Message, room Room) ([]live.Happening, error)
 }
+
+// Room tells whether a client could get one more happening of a model.
+type Room = func(model string) bool
 
 // Follow makes a topic of happenings that are read from topics of the bus, while somebody listens.
 func Follow(b *bus.Bus, name string, capped bool, t Teller, topics ...string) live.Topic {
@@ -28,13 +33,21 @@ type follower struct {
 	teller Teller
 }
 
+// piece is how many records are told together: what there is room for is known anew after each.
+const piece = 200
+
 // Take is part of bus.Follower.
 func (f *follower) Take(ctx context.Context, batch []*bus.Message) error {
-	happenings, err := f.teller.Read(ctx, make([]live.Happening, 0, len(batch)), batch)
-	if len(happenings) > 0 {
-		f.Tell(happenings...)
+	for records := range slices.Chunk(batch, piece) {
+		happenings, err := f.teller.Read(ctx, make([]live.Happening, 0, len(records)), records, f.Room)
+		if len(happenings) > 0 {
+			f.Tell(happenings...)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // Lost is part of bus.Follower.
@@ -43,12 +56,12 @@ func (f *follower) Lost(topic string, _ int32) {
 }
 
 // EachRecord is a Teller that looks at one record after the other.
-type EachRecord func(out []live.Happening, m *bus.Message) []live.Happening
+type EachRecord func(out []live.Happening, m *bus.Message, room Room) []live.Happening
 
 // Read is part of Teller.
-func (e EachRecord) Read(_ context.Context, out []live.Happening, batch []*bus.Message) ([]live.Happening, error) {
+func (e EachRecord) Read(_ context.Context, out []live.Happening, batch []*bus.Message, room Room) ([]live.Happening, error) {
 	for _, m := range batch {
-		out = e(out, m)
+		out = e(out, m, room)
 	}
 	return out, nil
 }
@@ -73,7 +86,7 @@ func Events(limits event.Limits, s Schemas) Teller {
 }
 
 // Read is part of Teller.
-func (e *events) Read(ctx context.Context, out []live.Happening, batch []*bus.Message) ([]live.Happening, error) {
+func (e *events) Read(ctx context.Context, out []live.Happening, batch []*bus.Message, room Room) ([]live.Happening, error) {
 	if err := e.schemas.Prepare(ctx, batch); err != nil {
 		return out, err
 	}
@@ -81,8 +94,11 @@ func (e *events) Read(ctx context.Context, out []live.Happening, batch []*bus.Me
 		if e.decoder.Decode(m.Value, bus.EventHeaders(m), &e.event) != nil {
 			continue
 		}
-		data := event.AppendJSON(make([]byte, 0, len(m.Value)+64), &e.event)
-		out = append(out, live.Happening{Time: m.Timestamp, Model: strings.Clone(e.event.Text(event.Model)), Data: data})
+		h := live.Happening{Time: m.Timestamp, Model: strings.Clone(e.event.Text(event.Model))}
+		if room(h.Model) {
+			h.Data = event.AppendJSON(make([]byte, 0, len(m.Value)+64), &e.event)
+		}
+		out = append(out, h)
 	}
 	return out, nil
 }

@@ -93,6 +93,11 @@ type pace struct {
 // maxPaced bounds the models that are counted; those beyond count as one.
 const maxPaced = 1024
 
+// room tells whether another happening of a model would be taken now.
+func (p *pace) room(second int64, model string) bool {
+	return p.second != second || p.all < PerSecond || p.models[model] < PerSecond
+}
+
 // take tells whether a happening is among the first PerSecond of its second, or of its model in that second.
 func (p *pace) take(second int64, model string) bool {
 	if p.second != second || p.models == nil {
@@ -125,7 +130,7 @@ func (s *story) tell(epoch string, seq uint64, now time.Time, happenings []Happe
 	}
 	open()
 	for _, h := range happenings {
-		if s.topic.Capped && !s.pace.take(now.Unix(), h.Model) {
+		if s.topic.Capped && (h.Data == nil || !s.pace.take(now.Unix(), h.Model)) {
 			if k.over == nil {
 				k.over = map[string]int{}
 			}

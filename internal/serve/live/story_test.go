@@ -256,6 +256,47 @@ func TestFeed(t *testing.T) {
 	})
 }
 
+// TestRoom: a feed is told when no client could get more of a model, and what it leaves out then is counted.
+func TestRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ask := make(chan struct{})
+		var before, loud, rare, later bool
+		h := New(Config{SSEMax: 10}, slog.New(slog.DiscardHandler), Topic{Name: "fed", Capped: true, Feed: func(ctx context.Context, f *Feed) error {
+			f.Begun()
+			<-ask
+			before = f.Room("loud")
+			f.Tell(happen("loud", 0, PerSecond)...)
+			loud, rare = f.Room("loud"), f.Room("rare")
+			f.Tell(Happening{Time: time.Now(), Model: "loud"})
+			f.Tell(happen("rare", PerSecond, 1)...)
+			time.Sleep(time.Second)
+			later = f.Room("loud")
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		r := &rig{t: t, wire: newCable(), hub: h}
+		r.run()
+		c, of := r.open("/stream?topics=fed", ""), r.open("/stream?topics=fed&model=rare", "")
+		c.must("hello")
+		close(ask)
+		for i := range PerSecond {
+			if m := c.must("fed"); number(t, m) != i {
+				t.Fatalf("%d came as %+v", i, m)
+			}
+		}
+		if m := c.must("fed"); m.Data.Code != codeDropped {
+			t.Errorf("then came %+v", m)
+		}
+		if m := of.must("fed"); number(t, m) != PerSecond {
+			t.Errorf("of the rare model came %+v", m)
+		}
+		time.Sleep(2 * time.Second)
+		if !before || loud || !rare || !later || h.Status().Dropped != 2 {
+			t.Errorf("room: %t %t %t %t; %d dropped", before, loud, rare, later, h.Status().Dropped)
+		}
+	})
+}
+
 // TestFallenBehind: who takes too long for what happens is cut, and the others are not disturbed.
 func TestFallenBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -33,7 +33,7 @@ type State struct {
 type Happening struct {
 	Time  time.Time       // when it was written where it is kept
 	Model string          // that it names, for filters; "" = none
-	Data  json.RawMessage // an object on one line; the hub keeps it
+	Data  json.RawMessage // an object on one line; the hub keeps it. nil = see Feed.Room
 }
 
 // Filter narrows what a subscriber sees. It is comparable: equal filters share their bytes.
