@@ -63,6 +63,28 @@ func TestStartTellsOfWhatTheJournalHas(t *testing.T) {
 	s.end(t)
 }
 
+// The windows have a snapshot and the rules have no state, as when a lane was handed over right after the first start and everybody is
+// killed then: what the journal has of before is seen.
+func TestStartWithoutAStateOfTheRules(t *testing.T) {
+	b, dir, rules := bustest.New(t), t.TempDir(), newRules(t, single+heap)
+	s := judging(t, b, dir, rules)
+	produce(t, b, failures(0, 15, "a"))
+	until(t, b, "single", rule.Firing, 15)
+	s.end(t)
+	if err := os.RemoveAll(filepath.Join(dir, "_state", "rules")); err != nil {
+		t.Fatal(err)
+	}
+	s = judging(t, b, dir, rules)
+	produce(t, b, failures(15, 10, "a"))
+	all := until(t, b, "heap", rule.Firing, 1)
+	s.end(t)
+	if n := count(decisions(t, b), "single", rule.Firing); n != 25 {
+		t.Errorf("%d single events were told of, want 25: %+v", n, all)
+	}
+}
+
+const heap = "- {name: heap, type: threshold, metric: errors, op: '>', value: 20, window: 1h, keep_firing_for: 1h, group_by: [model]}\n"
+
 const blip = "- {name: blip, type: sequence, steps: [data.success == false], within: 1s, keep_firing_for: 1s, group_by: [model]}\n"
 
 // Two episodes of one key begin and end. A restart merges both events before the first episode is over for it, so the second one

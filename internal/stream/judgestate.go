@@ -120,7 +120,7 @@ func (j *judge) load(data []byte) error {
 }
 
 // begin takes up what was before: the newest state, what hxp-alerts says since, and what the journal has up to where the
-// lanes begin.
+// lanes begin. Without a state, as when all that there was before was killed in its first second, that is all that the journal has.
 func (j *judge) begin(ctx context.Context, journal bus.Shape, lanes []*lane, logs map[int32]bus.Range) error {
 	j.restore()
 	if err := j.readAlerts(ctx); err != nil {
@@ -128,6 +128,9 @@ func (j *judge) begin(ctx context.Context, journal bus.Shape, lanes []*lane, log
 	}
 	j.alerts.early = early{left: j.alerts.opened(), last: j.alerts.latest()}
 	j.telling, _ = j.duties.wants(tellerNumber)
+	if j.places.journal == "" {
+		j.places.journal = journal.ID
+	}
 	if j.places.journal != journal.ID {
 		return nil
 	}
@@ -251,7 +254,7 @@ func (j *judge) readJournal(ctx context.Context, partition int32, from, to int64
 // no state: the journal has it. Before the engine has come past what hxp-alerts said at the start, the state of before is the
 // better one: with it that is read again.
 func (j *judge) save(last bool) {
-	if !j.taken || !j.telling || len(j.backlog.units) > 0 || !last && time.Since(j.saver.last) < j.cfg.SnapshotEvery || !j.alerts.settled() || j.places.journal == "" {
+	if !j.taken || !j.telling || len(j.backlog.units) > 0 || !last && time.Since(j.saver.last) < j.cfg.SnapshotEvery || !j.alerts.settled() || len(j.places.parts) == 0 {
 		return
 	}
 	data, err := j.encode()

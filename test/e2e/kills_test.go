@@ -49,7 +49,7 @@ func TestOnKafkaInstancesOverKills(t *testing.T) {
 	s.counted(hour, rs)
 	s.told(tag, &alarm, false)
 	s.joined(want)
-	acts.agrees(t, s.others[0], &alarm)
+	acts.agrees(t, s.others[0], tag, &alarm)
 }
 
 // strike kills one instance, or both, and lets them start again. It tells how many kills that were.
@@ -148,12 +148,12 @@ func (l *ledger) config(t *testing.T) string {
 
 // agrees wants the account of the changes and the ledger to say the same: each was made once, and none that nobody asked for. A rail
 // may have stood in the way of some; the account says which, or that nothing follows from alerts that are a minute old.
-func (l *ledger) agrees(t *testing.T, o *instance, a *alarms) {
+func (l *ledger) agrees(t *testing.T, o *instance, tag string, a *alarms) {
 	t.Helper()
 	var applied map[string]int
 	var ended map[string]int
 	eventually(t, 2*time.Minute, "nothing is under way any more", func() (over bool) {
-		applied, ended, over = o.account(t)
+		applied, ended, over = o.account(t, tag+"-window")
 		return over
 	})
 	l.mu.Lock()
@@ -178,9 +178,9 @@ func (l *ledger) agrees(t *testing.T, o *instance, a *alarms) {
 	}
 }
 
-// account counts the changes that responses have made, by user, and responses by what became of them. It is over when no more will
-// become of any: what is in place stays so for the time of the test.
-func (h *instance) account(t *testing.T) (applied, ended map[string]int, over bool) {
+// account counts the changes that responses to a rule have made, by user, and responses by what became of them. It is over when no more
+// will become of any: what is in place stays so for the time of the test.
+func (h *instance) account(t *testing.T, rule string) (applied, ended map[string]int, over bool) {
 	t.Helper()
 	applied, ended, over = map[string]int{}, map[string]int{}, true
 	for cursor := ""; ; {
@@ -192,7 +192,7 @@ func (h *instance) account(t *testing.T) (applied, ended map[string]int, over bo
 			}
 			Next *string `json:"next_cursor"`
 		}
-		h.get(t, "event-processing-api", "/responses?limit=1000"+cursor, &page)
+		h.get(t, "event-processing-api", "/responses?limit=1000&rule="+rule+cursor, &page)
 		for _, r := range page.Responses {
 			if r.AppliedAt != nil {
 				applied[r.Key["user_id"]]++
