@@ -207,9 +207,12 @@ func (f *folder) clock(at, broker int64) (late bool) {
 	return late
 }
 
-// ancient is 1 when an event is older than the watermark by more than a day: a clock that is wrong, or an old trace.
+// ancientAfter is how late an event is that comes from a clock that is wrong, or from an old trace.
+const ancientAfter = 24 * time.Hour
+
+// ancient is 1 when an event is ancient by the watermark.
 func ancient(at, watermark int64) int64 {
-	if watermark-at > (24 * time.Hour).Microseconds() {
+	if watermark-at > ancientAfter.Microseconds() {
 		return 1
 	}
 	return 0

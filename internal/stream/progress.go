@@ -77,11 +77,24 @@ func watermark(ps []progress, disorder time.Duration, now time.Time) int64 {
 	return low
 }
 
-// written leaves out the partitions to which nothing was ever written. All that there is of them has been seen, so they say nothing
-// about how far that is; but a first record may come to them and be of any time, so that for what is to be final they count until
-// they are idle.
-func written(ps []progress) []progress {
-	return slices.DeleteFunc(ps, func(p progress) bool { return p.High == 0 && p.Watermark == noWatermark && !p.Idle })
+// current are the partitions that tell how far that is which comes now. Those to which nothing was ever written do not, for all that
+// there is of them has been seen; nor do those that hold nothing but ancient events, such as an old trace, unless there are no others.
+// What is to be final is another matter: whatever comes to them next may be of any time, so there they count until they are idle.
+func current(ps []progress) []progress {
+	var now, old []progress
+	for _, p := range ps {
+		switch {
+		case !p.Idle && p.High == 0 && p.Watermark == noWatermark:
+		case !p.Idle && p.Watermark != noWatermark && p.Arrival-p.Watermark > ancientAfter.Microseconds():
+			old = append(old, p)
+		default:
+			now = append(now, p)
+		}
+	}
+	if len(now) == 0 {
+		return old
+	}
+	return now
 }
 
 // sortedSources lists sources by topic and partition.

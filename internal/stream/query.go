@@ -45,7 +45,7 @@ func (s *Service) about(want Span, sets ...int) Result {
 	r := Result{Span: span, Widened: span != want}
 	parts := s.partitions()
 	now := time.Now()
-	if seen := watermark(written(known(parts)), s.cfg.Disorder, now); seen != noWatermark {
+	if seen := watermark(current(known(parts)), s.cfg.Disorder, now); seen != noWatermark {
 		r.Watermark = time.UnixMicro(seen).UTC()
 	}
 	r.Completeness = completeness(parts)
@@ -110,7 +110,7 @@ func known[K comparable, V any](m map[K]V) []V {
 
 // lag is how far the watermark is behind the clock; 0 when nothing was seen.
 func (s *Service) lag() time.Duration {
-	low := watermark(written(known(s.partitions())), s.cfg.Disorder, time.Now())
+	low := watermark(current(known(s.partitions())), s.cfg.Disorder, time.Now())
 	if low == noWatermark {
 		return 0
 	}

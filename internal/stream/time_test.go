@@ -67,13 +67,33 @@ func TestFirstRecordsOfAnEmptyPartition(t *testing.T) {
 		if res := r.Query(span); res.Final || !res.Watermark.Equal(micros(now).Add(-c.Disorder)) {
 			t.Errorf("watermark %v, final %v before the other partition has begun", res.Watermark, res.Final)
 		}
-		w.put(feedback0, at(trace, "b"), at(trace.Add(time.Second), "c"))
+		w.put(feedback0, at(trace, "b"), at(trace.Add(time.Second), "c")) // a day old
 		r.settle()
 		if p := r.of(feedback0); p.Tally.Late != 0 || p.Tally.Events != 2 {
 			t.Errorf("%+v, want no late event", p.Tally)
 		}
-		if res := r.Query(span); res.Final || !res.Watermark.Equal(micros(trace).Add(time.Second-c.Disorder)) {
-			t.Errorf("watermark %v, final %v while the other partition is a day behind", res.Watermark, res.Final)
+		if res := r.Query(span); res.Final || !res.Watermark.Equal(micros(now).Add(-c.Disorder)) {
+			t.Errorf("watermark %v, final %v while the other partition holds nothing but an old trace", res.Watermark, res.Final)
+		}
+		w.put(feedback0, at(trace.Add(time.Hour), "d")) // less than a day: it is one to wait for
+		r.settle()
+		if res := r.Query(span); !res.Final || !res.Watermark.Equal(micros(trace).Add(time.Hour-c.Disorder)) {
+			t.Errorf("watermark %v, final %v while the other partition is 23 hours behind, and past the window", res.Watermark, res.Final)
+		}
+		r.stop()
+	})
+}
+
+// Where there is nothing but an old trace, it says how far that is.
+func TestWatermarkOfATrace(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		trace := time.Now().Add(-1000 * time.Hour)
+		w.put(requests0, at(trace.Add(time.Hour), "a"))
+		w.put(feedback0, at(trace, "b"))
+		r.settle()
+		if res := r.Query(Span{0, 1}); !res.Watermark.Equal(micros(trace).Add(-r.Service.cfg.Disorder)) {
+			t.Errorf("watermark %v, want that of the partition that is behind", res.Watermark)
 		}
 		r.stop()
 	})

@@ -110,7 +110,7 @@ func newSquall(t *testing.T, broker string, instances int, seed uint64, args ...
 	for range instances {
 		o := prepare(t, home.url("kafka"), args...)
 		o.services, o.lake, o.keys = []string{"run", "event-processing-api"}, share, home.keys
-		o.env = append(o.env, "EVENT_CORRELATION_WINDOW_SIZE=3", "EVENT_PROCESSING_GROUP_SESSION_TIMEOUT=6s")
+		o.env = append(o.env, "EVENT_CORRELATION_WINDOW_SIZE=3", "EVENT_CORRELATION_BYTES=536870912", "EVENT_PROCESSING_GROUP_SESSION_TIMEOUT=6s") // a long run forgets nothing
 		o.up(t)
 		s.others = append(s.others, o)
 	}
