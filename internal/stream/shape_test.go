@@ -18,16 +18,17 @@ import (
 // operator does to topics what any client may do.
 type operator struct {
 	*kadm.Client
-	t *testing.T
+	t   *testing.T
+	raw *kgo.Client
 }
 
 func newOperator(t *testing.T, addr string) operator {
-	c, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.MetadataMinAge(10*time.Millisecond))
+	c, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.MetadataMinAge(10*time.Millisecond), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return operator{kadm.NewClient(c), t}
+	return operator{kadm.NewClient(c), t, c}
 }
 
 func (o operator) delete(topic string) {
@@ -38,7 +39,8 @@ func (o operator) delete(topic string) {
 	}
 }
 
-// shorten deletes everything before an offset of every partition of a topic; -1 = all that is there.
+// shorten deletes everything before an offset of every partition of a topic; -1 = all that is there. The broker of the tests keeps what
+// was written last, so that is a record that says nothing.
 func (o operator) shorten(topic string, before int64) {
 	o.t.Helper()
 	ends, err := o.ListEndOffsets(o.t.Context(), topic)
@@ -48,12 +50,19 @@ func (o operator) shorten(topic string, before int64) {
 	var at kadm.Offsets
 	ends.Each(func(e kadm.ListedOffset) {
 		if before < 0 {
+			if err := o.raw.ProduceSync(o.t.Context(), &kgo.Record{Topic: topic, Partition: e.Partition, Value: []byte("nothing")}).FirstErr(); err != nil {
+				o.t.Fatal(err)
+			}
 			at.AddOffset(topic, e.Partition, e.Offset, -1)
 		} else {
 			at.AddOffset(topic, e.Partition, min(before, e.Offset), -1)
 		}
 	})
-	if _, err := o.DeleteRecords(o.t.Context(), at); err != nil {
+	deleted, err := o.DeleteRecords(o.t.Context(), at)
+	if err == nil {
+		err = deleted.Error()
+	}
+	if err != nil {
 		o.t.Fatal(err)
 	}
 }
