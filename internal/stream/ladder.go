@@ -38,7 +38,7 @@ func (l *ladder) add(start int64, v values, cell *agg.Cell, now int64) {
 // insert puts a cell at one resolution.
 func (l *ladder) insert(start int64, level int, w who, cell *agg.Cell, arrived int64) {
 	n := l.reach(start, level, arrived, groups{{who: w}})
-	n.margins = nil
+	n.margins = margins{}
 	if n.own.take(w, cell) {
 		l.cells[level]++
 	}
@@ -107,16 +107,14 @@ func (l *ladder) whole(n *node) {
 	}
 	l.summed -= len(n.sums)
 	l.cells[0] -= len(n.own) - 1
-	n.own, n.margins, n.sums, n.sizes = l.one(n.own), nil, nil, nil
+	n.own, n.margins, n.sums, n.sizes = l.one(n.own), margins{}, nil, nil
 }
 
 // one is the sum of some groups, as a group.
 func (l *ladder) one(own groups) groups {
-	sum := new(agg.Cell)
-	for i := range own {
-		sum.Merge(own[i].cell)
-	}
-	return groups{{who: l.others(), size: sizeOf(sum), cell: sum}}
+	sum := own.total()
+	sum.who = l.others()
+	return groups{sum}
 }
 
 // others is the group of what is not told apart.
@@ -130,11 +128,11 @@ func (l *ladder) others() who {
 // collapse moves the groups of n to the node above it, whose sums, and those further above, stay what they are.
 func (l *ladder) collapse(n *node) {
 	l.cells[n.level] -= len(n.own)
-	own, margins := n.own, n.margins
+	own, below := n.own, n.margins
 	if n.merged {
 		l.merged--
 	}
-	n.own, n.margins, n.sizes, n.merged = nil, nil, nil, false
+	n.own, n.margins, n.sizes, n.merged = nil, margins{}, nil, false
 	for i := range own {
 		n.changed(own[i].who, l)
 	}
@@ -142,10 +140,10 @@ func (l *ladder) collapse(n *node) {
 		above := l.reach(n.start, n.level-1, n.arrived, nil)
 		if above.merged {
 			l.summed -= len(above.sums)
-			own, margins, above.sums, above.sizes = l.one(own), nil, nil, nil
+			own, below, above.sums, above.sizes = l.one(own), margins{}, nil, nil
 		}
 		l.cells[above.level] -= len(above.own)
-		above.absorb(own, margins)
+		above.absorb(own, below)
 		l.cells[above.level] += len(above.own)
 	}
 	l.prune(l.hours[floor(n.start, spans[0])], n)
@@ -291,8 +289,8 @@ func (l *ladder) settle(now int64) {
 	for level := finest; level >= 0; level-- {
 		queue := l.queues[level]
 		for i := len(queue) - 1; i >= 0 && made < settledAtOnce; i-- {
-			if n := queue[i]; n.margins == nil && n.arrived+restAfter <= now {
-				n.addUp(&l.keys)
+			if n := queue[i]; !n.margins.whole(l.keys.pairs) && n.arrived+restAfter <= now {
+				n.settle(&l.keys)
 				made += len(n.own)
 			}
 		}

@@ -20,7 +20,7 @@ type node struct {
 	own     groups
 	merged  bool    // of an hour: its groups were too many and are not told apart any more
 	kids    []*node // by start
-	margins groups  // of own: sums by one value alone, and of all; nil when they must be made anew
+	margins margins // of own
 	// sums are cells of own and kids merged, of what somebody has asked for; nil = there is nothing. What changes is left out until
 	// it is asked for again, so that what arrives costs the same whoever asks.
 	sums map[who]*agg.Cell
@@ -218,31 +218,66 @@ func (n *node) held(w who, k *keys) *agg.Cell {
 	if w.whole() {
 		return n.own.cell(w)
 	}
-	n.addUp(k)
-	return n.margins.cell(w)
+	return n.addUp(w&byWhich, k).cell(w)
 }
 
-// addUp makes the sums of own by one value alone, and of all. A sum of one cell is that cell.
-func (n *node) addUp(k *keys) {
-	if n.margins != nil || len(n.own) == 0 {
-		return
+// margins are sums of groups by the first value alone, by the second, and of all; each is nil when it must be made anew.
+type margins [3]groups
+
+// of is the sums of a kind.
+func (m *margins) of(which who) *groups { return &m[which/byFirst-1] }
+
+// whole tells whether sums of all kinds are there.
+func (m *margins) whole(pairs bool) bool {
+	return *m.of(byNone) != nil && (!pairs || *m.of(byFirst) != nil && *m.of(bySecond) != nil)
+}
+
+// addUp makes the sums of own of a kind, if they are not there. A sum of one cell is that cell. What came last is asked for before it
+// is at rest, so nothing is made that nobody asks for.
+func (n *node) addUp(which who, k *keys) groups {
+	made := n.margins.of(which)
+	if *made != nil || len(n.own) == 0 {
+		return *made
+	}
+	if first := *n.margins.of(byFirst); which == byNone && first != nil {
+		*made = groups{first.total()}
+		return *made
 	}
 	at := map[who]int{}
 	for _, g := range n.own {
-		for _, w := range k.margins(g.who) {
-			i, known := at[w]
-			if !known {
-				at[w] = len(n.margins)
-				n.margins = append(n.margins, group{w, true, g.size, g.cell})
-				continue
-			}
-			m := &n.margins[i]
-			m.keep()
-			m.size.add(g.size)
-			m.cell.Merge(g.cell)
+		w := k.parts[g.who][which/byFirst%3]
+		i, known := at[w]
+		if !known {
+			at[w] = len(*made)
+			*made = append(*made, group{w, true, g.size, g.cell})
+			continue
 		}
+		m := &(*made)[i]
+		m.keep()
+		m.size.add(g.size)
+		m.cell.Merge(g.cell)
 	}
-	slices.SortFunc(n.margins, func(a, b group) int { return int(a.who) - int(b.who) })
+	slices.SortFunc(*made, func(a, b group) int { return int(a.who) - int(b.who) })
+	return *made
+}
+
+// total is the sum of all groups.
+func (g groups) total() group {
+	all := group{who: byNone, cell: new(agg.Cell)}
+	for i := range g {
+		all.size.add(g[i].size)
+		all.cell.Merge(g[i].cell)
+	}
+	return all
+}
+
+// settle makes all sums of own.
+func (n *node) settle(k *keys) {
+	if k.pairs {
+		n.addUp(byFirst, k)
+		n.addUp(bySecond, k)
+	}
+	n.addUp(byNone, k)
 }
 
 // keep gives a group a cell of its own.
@@ -253,19 +288,20 @@ func (g *group) keep() {
 }
 
 // absorb takes the groups of a node below, and its sums where both have them.
-func (n *node) absorb(own, margins groups) {
-	if margins == nil || n.margins == nil && len(n.own) > 0 {
-		n.margins = nil
-		n.own.takeAll(own)
-		return
-	}
-	for _, sums := range []groups{n.margins, margins} { // what they were lent changes, or is taken
-		for i := range sums {
-			sums[i].keep()
+func (n *node) absorb(own groups, below margins) {
+	for kind := range n.margins {
+		if below[kind] == nil || n.margins[kind] == nil && len(n.own) > 0 {
+			n.margins[kind] = nil
+			continue
 		}
+		for _, sums := range [...]groups{n.margins[kind], below[kind]} { // what they were lent changes, or is taken
+			for i := range sums {
+				sums[i].keep()
+			}
+		}
+		n.margins[kind].takeAll(below[kind])
 	}
 	n.own.takeAll(own)
-	n.margins.takeAll(margins)
 }
 
 // changed leaves out the sums in which a group takes part.
