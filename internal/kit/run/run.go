@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -55,8 +56,11 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// stillStopping is how long a stop may take before the log names who is awaited.
-const stillStopping = 5 * time.Second
+// How long a stop, or a start, may take before the log names who is awaited.
+const (
+	stillStopping = 5 * time.Second
+	stillStarting = 10 * time.Second
+)
 
 // unit is a Unit while it is supervised.
 type unit struct {
@@ -99,16 +103,42 @@ func Supervise(ctx context.Context, log *slog.Logger, units []Unit, ready func()
 	return s.result(all)
 }
 
-// awaitReady waits until all units are ready; false when a stop came first.
+// awaitReady waits until all units are ready, and says from time to time which of them hold up the others; false when a stop came first.
 func (s *supervisor) awaitReady(all []*unit) bool {
+	tick := time.NewTicker(stillStarting)
+	defer tick.Stop()
 	for _, u := range all {
-		select {
-		case <-u.ready:
-		case <-s.stopping.Done():
-			return false
+		for waiting := true; waiting; {
+			select {
+			case <-u.ready:
+				waiting = false
+			case <-tick.C:
+				s.log.Warn("still starting", "waiting_for", strings.Join(starting(all), ", "))
+			case <-s.stopping.Done():
+				return false
+			}
 		}
 	}
 	return s.stopping.Err() == nil
+}
+
+// starting names the units that are not ready although all that they need is.
+func starting(all []*unit) []string {
+	waits := func(u *unit) bool {
+		select {
+		case <-u.ready:
+			return false
+		default:
+			return true
+		}
+	}
+	var names []string
+	for _, u := range all {
+		if waits(u) && !slices.ContainsFunc(u.needs, waits) {
+			names = append(names, u.Name)
+		}
+	}
+	return names
 }
 
 // awaitEnd waits until all units have ended and says from time to time whom it waits for.

@@ -235,6 +235,19 @@ func TestSlowStopIsSaid(t *testing.T) {
 	})
 }
 
+func TestSlowStartIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d diary
+		var out strings.Builder
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := Supervise(ctx, slog.New(slog.NewTextHandler(&out, nil)), []Unit{d.part("a", 0, 0), d.part("b", 25*time.Second, 0, "a"), d.part("c", 0, 0, "b")}, nil)
+		if err != nil || strings.Count(out.String(), "\n") != 2 || strings.Count(out.String(), "waiting_for=b\n") != 2 {
+			t.Errorf("err %v, log %s", err, out.String())
+		}
+	})
+}
+
 func TestMistakesAreFoundBeforeStart(t *testing.T) {
 	never := Func(func(context.Context) error { panic("started") })
 	for _, c := range []struct {
