@@ -202,10 +202,12 @@ func TestEpisodeThatIsOverStaysSo(t *testing.T) {
 	for _, d := range told {
 		silent.hear(says(t, d))
 	}
-	decided(silent)
+	if decided(silent); silent.unsaid.n != 0 {
+		t.Errorf("%d are unsaid, which nobody is to be told", silent.unsaid.n)
+	}
 	silent.takeOver()
-	if silent.alerts.acked(); len(said.all) != 0 || silent.unsaid.n != 0 {
-		t.Errorf("the next teller told %s, %d are unsaid", said.story(), silent.unsaid.n)
+	if silent.alerts.acked(); len(said.all) != 0 {
+		t.Errorf("the next teller told %s", said.story())
 	}
 }
 

@@ -45,7 +45,7 @@ func TestOnKafkaInstancesOverKills(t *testing.T) {
 	}
 	quiet()
 	rs := l.end(t)
-	t.Logf("%d events, %d users, %d requests to join; %v", len(rs), len(alarm.users), len(want), s.did)
+	t.Logf("%d events, %d users, %d requests to join; %v; the slowest start took %v", len(rs), len(alarm.users), len(want), s.did, s.slow)
 	s.counted(hour, rs)
 	s.told(tag, &alarm, false)
 	s.joined(want)
@@ -73,13 +73,13 @@ func (s *squall) strike() (kills int) {
 		o.launch(s.t)
 		pause(time.Second)
 		o.kill()
-		o.up(s.t)
+		s.up(o)
 		kills = 2
 	default:
 		s.did["while it works"]++
 		o.kill()
 		pause(1500 * time.Millisecond)
-		o.up(s.t)
+		s.up(o)
 		kills = 1
 	}
 	pause(2500 * time.Millisecond)

@@ -90,7 +90,15 @@ type squall struct {
 	others []*instance // fast paths that share its state folder
 	asleep *instance
 	did    map[string]int
-	first  []string // what is to be done before chance decides
+	first  []string      // what is to be done before chance decides
+	slow   time.Duration // the slowest start
+}
+
+// up starts an instance again.
+func (s *squall) up(o *instance) {
+	began := time.Now()
+	o.up(s.t)
+	s.slow = max(s.slow, time.Since(began))
 }
 
 // newSquall starts the way in, and instances of the fast path over its broker that share their state; args are further services and flags
@@ -141,7 +149,7 @@ func storm(t *testing.T, broker string, long time.Duration) {
 	s.wake()
 	quiet()
 	rs := l.end(t)
-	t.Logf("%d events, %d users, %d requests to join; %v", len(rs), len(alarm.users), len(want), s.did)
+	t.Logf("%d events, %d users, %d requests to join; %v; the slowest start took %v", len(rs), len(alarm.users), len(want), s.did, s.slow)
 	s.counted(hour, rs)
 	s.told(tag, &alarm, true)
 	s.joined(want)
@@ -194,12 +202,12 @@ func (s *squall) step() {
 	case what == "kill":
 		o.kill()
 		time.Sleep(time.Duration(s.rnd.IntN(1500)) * time.Millisecond)
-		o.up(s.t)
+		s.up(o)
 	default:
 		if code := o.stop(s.t); code != 0 {
 			s.t.Errorf("exit %d after SIGTERM", code)
 		}
-		o.up(s.t)
+		s.up(o)
 	}
 	s.did[what]++
 	time.Sleep(time.Duration(s.rnd.IntN(2500)) * time.Millisecond)
