@@ -41,11 +41,16 @@ func (h *instance) exact(t *testing.T, n int) (query string) {
 	return fmt.Sprintf("/?from=%s&to=%s&model=exact&zone=utc", start.Format(time.RFC3339), start.Add(time.Minute).Format(time.RFC3339))
 }
 
-// tidy sees that nothing is cut off and, where axe-core is there, that it finds nothing serious.
+// tidy sees that nothing is cut off, that nothing moved while the board filled itself, and, where axe-core is there, that it finds nothing serious.
 func (p *page) tidy() {
 	p.t.Helper()
 	if found, err := chromedp.Run(p.tab, chromedp.Evaluate[[]string](cut)); err != nil || len(found) > 0 {
 		p.t.Errorf("cut off: %v %v", found, err)
+	}
+	p.do(`window.moved = 0, new PerformanceObserver((l) => { for (const e of l.getEntries()) window.moved += e.value; window.looked = true }).observe({ type: "layout-shift", buffered: true }), setTimeout(() => { window.looked = true }, 300), true`)
+	p.shown("still", `window.looked === true`)
+	if moved, err := chromedp.Run(p.tab, chromedp.Evaluate[float64](`window.moved`)); err != nil || moved > 0.05 {
+		p.t.Errorf("the layout shifts by %v (%v)", moved, err)
 	}
 	path := os.Getenv("HXP_REAL_AXE")
 	if path == "" {

@@ -1,7 +1,7 @@
 // What the charts of the operations board show.
 import { amount, ms, percent, score, si } from "./format.js";
 import { OTHER, color, modelColor, modelName, named } from "./palette.js";
-import { ratio, stack, trailing } from "./series.js";
+import { perSecond, ratio, stack, trailing } from "./series.js";
 
 // The models of a history, the busiest first, what is left over last.
 export function order(history) {
@@ -17,8 +17,8 @@ export const specs = [
     title: "Requests", unit: "per second, by model", metric: "requests", wide: true, format: si, needsSome: true, empty: "No requests in this range",
     explain: { what: "Requests that began in each step, divided by its length. Models lie on each other, the busiest on top; what is beyond the busiest is told as one." },
     lines(h, off) {
-      const models = order(h), rows = models.map((m) => h.model(m, "requests", 1 / h.step));
-      const shown = rows.map((r, i) => (off?.has(modelName(models[i])) ? r.map(() => 0) : r));
+      const models = order(h), rows = models.map((m) => perSecond(h, h.model(m, "requests")));
+      const shown = rows.map((r, i) => (off?.has(modelName(models[i])) ? r.map((v) => (v === null ? null : 0)) : r));
       const sums = stack(shown);
       return models.map((m, i) => ({ name: modelName(m), color: modelColor(m), values: sums[i], shown: rows[i], stacked: true, width: 1.4 }));
     },
@@ -49,8 +49,8 @@ export const specs = [
     title: "Tokens", unit: "per second", metric: "tokens.total", format: si, needsSome: true, empty: "No tokens in this range",
     explain: { what: "Tokens of the requests that began in each step, divided by its length." },
     lines: (h) => [
-      { name: "prompt", color: color(named.violet), values: h.of("tokens.prompt", 1 / h.step), area: true },
-      { name: "completion", color: color(named.green), values: h.of("tokens.completion", 1 / h.step), area: true },
+      { name: "prompt", color: color(named.violet), values: perSecond(h, h.of("tokens.prompt")), area: true },
+      { name: "completion", color: color(named.green), values: perSecond(h, h.of("tokens.completion")), area: true },
     ],
   },
   {

@@ -35,6 +35,14 @@ export class History {
 
 const index = (names = []) => Object.fromEntries(names.map((n, i) => [n, i]));
 
+// A count of each step as a rate per second. Of a step that runs, only what has passed counts; of one that has hardly begun nothing is known.
+export function perSecond(h, values) {
+  return values.map((v, i) => {
+    const passed = h.watermark ? Math.min(1, (h.watermark - h.times[i]) / h.step) : 1;
+    return v === null || passed < 0.1 ? null : v / (h.step * passed);
+  });
+}
+
 // The ratio of two columns, null where the second is 0.
 export const ratio = (a, b, scale = 1) => a.map((v, i) => (b[i] ? (v ?? 0) / b[i] * scale : null));
 
@@ -49,7 +57,7 @@ export function stack(rows) {
   const sums = rows.map(() => null);
   let below = null;
   for (let i = rows.length - 1; i >= 0; i--) {
-    below = sums[i] = rows[i].map((v, k) => (v ?? 0) + (below?.[k] ?? 0));
+    below = sums[i] = rows[i].map((v, k) => (v === null && (below?.[k] ?? null) === null ? null : (v ?? 0) + (below?.[k] ?? 0)));
   }
   return sums;
 }

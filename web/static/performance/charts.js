@@ -1,7 +1,7 @@
 // What the charts of the performance board show.
 import { amount, ms, percent, si } from "../format.js";
 import { color, css, named } from "../palette.js";
-import { ratio } from "../series.js";
+import { perSecond, ratio } from "../series.js";
 
 const percentOf100 = (v) => percent(v === null || v === undefined ? null : v / 100);
 const fan = ["p50", "p75", "p90", "p95", "p99", "p99.9"], shade = { p50: 1, p75: 0.85, p90: 0.7, p95: 0.6, p99: 0.55, "p99.9": 0.45 };
@@ -36,7 +36,7 @@ export const specs = [
   {
     title: "Throughput", unit: "tokens per second", metric: "tokens.total", format: si, needsSome: true, empty: "No tokens in this range",
     explain: { what: "Prompt tokens that were read (prefill) and answer tokens that were written (decode), per second." },
-    lines: (h) => [{ name: "prefill", color: color(named.violet), values: h.of("tokens.prompt", 1 / h.step), area: true }, { name: "decode", color: color(named.green), values: h.of("tokens.completion", 1 / h.step), area: true }],
+    lines: (h) => [{ name: "prefill", color: color(named.violet), values: perSecond(h, h.of("tokens.prompt")), area: true }, { name: "decode", color: color(named.green), values: perSecond(h, h.of("tokens.completion")), area: true }],
   },
   {
     title: "Prompt cache", unit: "share of prompt tokens", format: percent, needsSome: true, empty: "No cached tokens in this range",

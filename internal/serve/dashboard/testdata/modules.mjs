@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { load } from "./load.mjs";
 
 const { merge } = await load("patch.js");
-const { History, coarse, ratio, stack, trailing } = await load("series.js");
+const { History, coarse, perSecond, ratio, stack, trailing } = await load("series.js");
 const format = await load("format.js");
 const times = await load("scheduler/times.js");
 
@@ -26,6 +26,9 @@ assert.deepEqual(h.model("m", "requests"), [0, 0, 4]);
 assert.deepEqual(h.model("absent", "requests", 1, null), [null, null, null]);
 assert.deepEqual(new History({ step: 5, columns: [], points: {} }).times, []);
 assert.deepEqual(stack([[1, 2], [10, null], [100, 3]]), [[111, 5], [110, 3], [100, 3]]);
+assert.deepEqual(stack([[1, null], [10, null]]), [[11, null], [10, null]]);
+assert.deepEqual(perSecond({ times: [0, 10, 20, 30], step: 10, watermark: 25 }, [10, null, 10, 10]), [1, null, 2, null]); // half of the third step has passed
+assert.deepEqual(perSecond({ times: [0, 10], step: 10 }, [10, 5]), [1, 0.5]);
 assert.deepEqual(ratio([1, 0, 5], [2, 0, null]), [0.5, null, null]);
 assert.deepEqual(trailing([1, 2, null, 4], 2), [1, 3, 2, 4]);
 assert.deepEqual(coarse([9, 1, 3, null, 5], 2), [2, 5]);
