@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -132,7 +134,7 @@ func (t *selfTest) health(ctx context.Context, name string) (string, error) {
 	}
 	switch text := few(bad); h.Status {
 	case httpx.Healthy:
-		return fmt.Sprintf("healthy, %d checks", len(h.Checks)), nil
+		return fmt.Sprintf("healthy; checks: %s", strings.Join(slices.Sorted(maps.Keys(h.Checks)), ", ")), nil
 	case httpx.Degraded:
 		return "", someoneShouldLook(text)
 	default:

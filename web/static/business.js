@@ -1,7 +1,7 @@
 // The business board: what it costs, what it is worth, what is ahead, and the documents about it.
 import { el, setText } from "./dom.js";
 import { Capacity } from "./business/capacity.js";
-import { accepted, budgets, capacity, costs, enough, findings, forecast, hourly, joins, newestHour, wholeHours } from "./business/data.js";
+import { accepted, budgets, capacity, costs, enough, findings, forecast, hourly, joins, newestHour, own, wholeHours } from "./business/data.js";
 import { CostByDay } from "./business/days.js";
 import { Figures } from "./business/figures.js";
 import { Findings } from "./business/findings.js";
@@ -11,6 +11,7 @@ import { addMenus, keyboard } from "./business/menus.js";
 import { Month, Now } from "./business/now.js";
 import { DAY, HOUR, addressOf, daysOf, instant, label, months, nameOfMonth, periodOf } from "./business/period.js";
 import { Reports } from "./business/reports.js";
+import { Own } from "./business/own.js";
 import { byDay } from "./business/series.js";
 import { Simulator } from "./business/simulator.js";
 import { Tokens } from "./business/tokens.js";
@@ -31,6 +32,7 @@ const requests = new Forecast(byId("forecast"), (chosen) => go(chosen)), plan = 
 const stream = new Stream(() => "/stream?topics=metrics"); // before anything is asked: a browser opens six connections to a page's origin
 const now = new Now(byId("now")), month = new Month(byId("month-chart"), el("div", { class: "budgets" }));
 const tokens = new Tokens(byId("tokens")), funnel = new Funnel(byId("funnel")), satisfied = new Satisfaction(byId("satisfaction")), simulator = new Simulator(byId("simulator"));
+const gpus = new Own(byId("own-panel"), byId("own"));
 const reports = new Reports(byId("reports"), byId("reports-note"), byId("reports-tools"));
 let period, running = new AbortController(), timer;
 
@@ -95,6 +97,7 @@ async function loadPeriod() {
   await Promise.all(others);
   if (signal.aborted) return;
   loadWorth(mine, is, signal); // again, with who accepted what
+  settled(own(mine, signal)).then(({ value }) => { if (!signal.aborted) gpus.show(value ?? null); });
   loadFindings(mine, signal); // they read most, so they come last
 }
 

@@ -7,6 +7,7 @@ import { Figures } from "./system/figures.js";
 import "./system/letters.js";
 import { look } from "./system/look.js";
 import { PipelineMap } from "./system/map.js";
+import { addMenus } from "./system/menus.js";
 import { makePanels } from "./system/parts.js";
 import { selfTestSheet } from "./system/selftest.js";
 import { settingsSheet } from "./system/settings.js";
@@ -33,6 +34,7 @@ function pulse() {
   setText(byId("age"), heard ? `seen ${Math.round(age)}\u2009s ago` : "");
 }
 
+addMenus();
 byId("tools-system").append(button("Self-test", "check", selfTestSheet, "primary"), button("Configuration", "", settingsSheet));
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
 listen({ shift() {}, zoom() {}, pause() {}, set() {}, zone: "utc" }, null); // what is shown is now, so only the keys that all boards have work

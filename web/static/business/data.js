@@ -54,6 +54,7 @@ export async function findings({ from, to }, signal, show) {
 }
 
 export const accepted = (span, signal, { from, to } = wholeHours(span)) => ask("GET", `/costs/accepted?${query({ from: instant(from), to: instant(to) })}`, undefined, signal);
+export const own = (span, signal, { from, to } = wholeHours(span)) => ask("GET", `/costs/self-hosted?${query({ from: instant(from), to: instant(to) })}`, undefined, signal);
 export const budgets = (signal) => ask("GET", "/costs/budgets", undefined, signal);
 export const joins = (signal) => ask("GET", "/correlations?limit=1", undefined, signal);
 export const plans = () => Promise.all([ask("GET", "/reports/status"), ask("GET", "/dags")]);

@@ -61,10 +61,12 @@ export class Month {
   // days are the starts of all days of the month, cost what each has cost; points the hourly forecast; budgets the answer of /costs/budgets.
   show({ days, cost, points, now, budgets, empty }) {
     const today = days.findIndex((t) => t <= now && now < t + DAY), next = points?.length ? dayForecast(points, days, now, cost[today] ?? 0) : null;
-    const whole = budgets?.budgets.find((b) => !b.model && !b.tenant), at = days.map((t) => t / 1000 + DAY / 1000);
-    const spent = running(cost).map((v, i) => (i > today ? null : v)), sums = next && ahead(spent, next, today);
+    const whole = budgets?.budgets.find((b) => !b.model && !b.tenant), at = [days[0], ...days.map((t) => t + DAY)].map((t) => t / 1000);
+    const spent = running(cost).map((v, i) => (i > today ? null : v)), sums = next && ahead(spent, next, today), first = spent.findIndex((v) => v !== null);
+    const line = [null, ...spent];
+    if (first >= 0) line[first] = 0; // the sum begins where the first cost does
     this.chart.spec.empty = empty;
-    this.chart.show({ times: at, step: DAY / 1000, spent, next: sums, budget: whole && at.map(() => whole.budget_usd) }, { from: days[0] / 1000, to: at.at(-1) });
+    this.chart.show({ times: at, step: DAY / 1000, spent: line, next: sums && Object.fromEntries(Object.entries(sums).map(([k, v]) => [k, [null, ...v]])), budget: whole && at.map(() => whole.budget_usd) }, { from: at[0], to: at.at(-1) });
     this.list.replaceChildren(...(!budgets ? [] : budgets.budgets.length ? budgets.budgets.map(budget) : [el("p", { class: "hint-line" }, "No budget is set. ", el("code", {}, "costs.budgets"), " in batch-processing-api.yaml sets some.")]));
     return { day: next && today >= 0 ? at1(next, today) : null, end: next ? expected(cost, next) : null };
   }

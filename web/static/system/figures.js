@@ -9,7 +9,7 @@ const size = (n) => (typeof n !== "number" ? [null, ""] : n >= 1e9 ? [(n / 1e9).
 
 const cards = [
   { name: "Events written", note: () => "per second, all ways in", format: si, of: (f) => f.written },
-  { name: "Watermark lag", note: () => "until windows are complete", format: late, of: (f) => f.watermarkLag, alarm: (v) => (v > 60 ? "warn" : "") },
+  { name: "Watermark lag", note: () => "behind the clock", format: late, of: (f) => f.watermarkLag, alarm: (v) => (v > 60 ? "warn" : "") },
   { name: "Not counted yet", note: () => "records, by the windows", format: count, of: (f) => f.behind, alarm: (v) => (v > 1e5 ? "bad" : v > 1e4 ? "warn" : "") },
   { name: "Processing p99", note: () => "from write to window", format: ms, of: (f) => f.processing },
   { name: "Dead letters", note: () => "open", format: count, of: (f) => f.open, alarm: (v) => (v > 0 ? "warn" : "") },

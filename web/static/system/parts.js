@@ -48,10 +48,11 @@ export const panels = {
 
   scheduler: (f) => [[f.dags, f.runs, f.aggregation, f.faults.dags, minute()], () => (!f.dags ? silent(f, "dags") : table("DAGs", ["DAG", "State", "Last run", "Took", "Next"], f.dags.dags.map((d) => dag(d, f)), "There is no DAG."))],
 
-  rules: (f) => [[f.ruleGroups, f.judging, f.rules, f.decided, f.inPlace], () => [facts(
+  rules: (f) => [[f.ruleGroups, f.judging, f.rules, f.decided, f.inPlace, f.stopped, f.pending, f.told, f.untold, f.waysOff, f.droppedWork], () => [facts(
     ["Rules", f.rules ? `${n(f.rules.rules.filter((r) => r.enabled).length)} on, ${n(f.rules.rules.filter((r) => !r.enabled).length)} off` : "–"],
     ["Time of a judgement", f.judging === null ? "–" : micro(f.judging * 1e6)], ["Groups kept apart", n(f.ruleGroups)], ["Memory", bytes(f.meter.value("rules_bytes"))],
-    ["Clock of the rules", f.rulesLag === null ? "–" : `${span(f.rulesLag)} behind`], ["Dropped or not written", n(f.droppedWork)], ["Changes in place", n(f.inPlace)]), decisions(f)]],
+    ["Clock of the rules", f.rulesLag === null ? "–" : `${span(f.rulesLag)} behind`], ["Dropped or not written", n(f.droppedWork)], ["Changes in place", n(f.inPlace)], ["Kill switch", f.stopped === null ? "–" : f.stopped ? badge("on", "warn") : "off"],
+    ["Messages to people", f.pending === null ? "–" : `${n(f.pending)} waiting${f.pending ? `, the oldest for ${long(f.oldest)}` : ""}, ${n(f.told)} sent, ${n(f.untold)} failed`], ["Receivers that are gone", n(f.waysOff)]), decisions(f)]],
 
   storage: (f) => [[f.lakeLag, f.buffered, f.loose, f.brokerBytes, f.batches, f.connections, f.kept, f.health["batch-processing-api"], f.aggregation, minute()], () => facts(
     ["Broker", f.brokerBytes === null ? (f.kept ? `${bytes(f.kept)} in topics` : "not ours") : `${bytes(f.brokerBytes)} on disk, ${n(f.batches)} batches in memory`],
