@@ -19,14 +19,18 @@ let looks = 0, heard = 0, timer;
 
 async function beat() {
   clearTimeout(timer);
-  const seen = await look();
-  const f = facts.take(seen), { state, words } = overall(f.health);
+  const seen = await look(looks ? null : (some) => { if (!heard) show(facts.take(some), [figures, map]); });
   heard = performance.now();
-  for (const part of [figures, map, ...panels]) part.show(f);
-  byId("overall").dataset.state = state === "good" ? "live" : state;
-  setText(byId("overall-text"), words);
+  show(facts.take(seen), [figures, map, ...panels]);
   pulse();
   timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", beat, { once: true }) : beat()), ++looks < 3 ? soon : every);
+}
+
+function show(f, parts) {
+  const { state, words } = overall(f.health);
+  for (const part of parts) part.show(f);
+  byId("overall").dataset.state = state === "good" ? "live" : state;
+  setText(byId("overall-text"), words);
 }
 
 function pulse() {

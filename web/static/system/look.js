@@ -7,19 +7,22 @@ export const services = ["kafka-api", "event-processing-api", "batch-processing-
 const most = 20; // groups that are looked at whole
 
 const questions = {
-  performance: "/analytics/performance", topics: "/topics?limit=1000", groups: "/consumer-groups?limit=1000", streams: "/streams/status", speed: "/streams/performance",
-  aggregation: "/aggregation/status", dags: "/dags", runs: "/runs?limit=50", rules: "/rules?limit=1000", letters: "/dead-letters/summary", scrapes: "/scrapes",
+  performance: "/analytics/performance", topics: "/topics?limit=1000", groupList: "/consumer-groups?limit=1000", streams: "/streams/status", speed: "/streams/performance",
+  aggregation: "/aggregation/status", dags: "/dags", runs: "/runs?limit=50", rules: "/rules?limit=1000", letters: "/dead-letters/summary",
 };
 
-export async function look(signal) {
-  const faults = {}, out = { health: Object.fromEntries(services.map((s) => [s, null])), pages: [], faults };
+// look hands on what has come as soon as that is enough for the key figures and the map.
+export async function look(early, signal) {
+  const faults = {}, out = { health: Object.fromEntries(services.map((s) => [s, null])), pages: [], faults, groups: null, ...Object.fromEntries(Object.keys(questions).map((q) => [q, null])) };
   const get = async (name, f) => { try { return await f(); } catch (e) { if (e.name === "AbortError") throw e; faults[name] = explain(e); return null; } };
+  const asked = Object.fromEntries(Object.entries(questions).map(([name, path]) => [name, get(name, () => ask("GET", path, undefined, signal)).then((a) => { out[name] = a; })]));
+  const healths = services.map(async (s) => { out.health[s] = await get(s, () => health(s, signal)); });
+  Promise.all([asked.performance, asked.topics, asked.streams, asked.letters, ...healths]).then(() => { if (early) early(out); });
   await Promise.all([
-    ...Object.entries(questions).map(async ([name, path]) => { out[name] = await get(name, () => ask("GET", path, undefined, signal)); }),
-    ...services.map(async (s) => { out.health[s] = await get(s, () => health(s, signal)); }),
+    ...Object.values(asked), ...healths,
     ...services.map(async (s) => { const page = await get(`${s} metrics`, () => metrics(s, signal)); if (page) out.pages.push(page); }),
   ]);
-  if (out.groups) out.groups = await Promise.all(out.groups.groups.slice(0, most).map((g) => get("groups", () => ask("GET", `/consumer-groups/${encodeURIComponent(g.id)}`, undefined, signal)).then((whole) => whole ?? { ...g, members: [], partitions: [] })));
+  if (out.groupList) out.groups = await Promise.all(out.groupList.groups.slice(0, most).map((g) => get("groups", () => ask("GET", `/consumer-groups/${encodeURIComponent(g.id)}`, undefined, signal)).then((whole) => whole ?? { ...g, members: [], partitions: [] })));
   out.at = performance.now() / 1000;
   return out;
 }

@@ -33,7 +33,7 @@ export const panels = {
 
   partitions: (f) => [[f.partitions, f.faults.performance, tens()], () => (!f.partitions ? silent(f, "performance") : table("Partitions", ["Partition", "Read by", "Offset", "Lag", "Watermark", "Lake behind", "Late", "Counted again"], f.partitions.map(partition), "No partition is read yet."))],
 
-  groups: (f) => [[f.groups, f.faults.groups], () => (!f.groups ? silent(f, "groups") : table("Consumer groups", ["Group", "State", "Members", "Lag"], f.groups.map((g) => row(g.id, badge(g.state, /stable/i.test(g.state) ? "good" : undefined), n(g.members.length), alarm(n(g.lag), g.lag > 1e4 ? "warn" : ""))), "No group has ever read here."))],
+  groups: (f) => [[f.groups, f.faults.groupList], () => (!f.groups ? silent(f, "groupList") : table("Consumer groups", ["Group", "State", "Members", "Lag"], f.groups.map((g) => row(g.id, badge(g.state, /stable/i.test(g.state) ? "good" : undefined), n(g.members.length), alarm(n(g.lag), g.lag > 1e4 ? "warn" : ""))), "No group has ever read here."))],
 
   topics: (f) => [[f.topics, f.faults.topics], () => (!f.topics ? silent(f, "topics") : table("Topics", ["Topic", "Messages", "A second", "Size", "Kept for", "Room used"], [...f.topics.topics].sort((a, b) => a.internal - b.internal || (b.bytes ?? 0) - (a.bytes ?? 0)).map(topic), "There is no topic."))],
 

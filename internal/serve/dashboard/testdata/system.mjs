@@ -13,20 +13,24 @@ b 0
 h_sum 3
 h_count 6
 h_bucket{le="+Inf"} 6
-`);
+`, ["a_total", "b", "h_sum", "h_count", "h_bucket"]);
 assert.deepEqual(page.get("a_total"), [{ labels: { x: "1", y: 'with "quotes", a comma and a }' }, value: 5 }, { labels: { x: "2" }, value: 75 }]);
 assert.deepEqual([page.get("b")[0].value, page.get("h_bucket")[0].labels.le, page.get("nothing")], [0, "+Inf", undefined]);
 
-const m = new Meter();
+const names = ["a_total", "c", "h_sum", "h_count"], m = new Meter(names), some = (text) => parse(text, names);
 assert.deepEqual([m.value("a_total"), m.rate("a_total"), m.mean("h"), m.by("a_total", "x")], [null, null, null, {}]);
 m.take(100, [page]);
 assert.deepEqual([m.value("a_total"), m.value("a_total", { x: "2" }), m.value("c"), m.rate("a_total"), m.mean("h"), m.by("a_total", "x")], [80, 75, null, null, 0.5, { 1: 5, 2: 75 }]);
-m.take(110, [parse("a_total 180\nh_sum 5\nh_count 7")]);
+m.take(110, [some("a_total 180\nh_sum 5\nh_count 7")]);
 assert.deepEqual([m.rate("a_total"), m.mean("h")], [10, 2]);
-m.take(112, [parse("a_total 3")]);
+m.take(112, [some("a_total 3")]);
 assert.equal(m.rate("a_total"), null); // it began anew
-for (let t = 113; t < 400; t++) m.take(t, [parse(`a_total ${t}`)]);
+for (let t = 113; t < 400; t++) m.take(t, [some(`a_total ${t}`)]);
 assert.deepEqual([m.rate("a_total"), m.looks.length], [1, 61]);
+
+assert.throws(() => m.value("d_total"), /d_total is not read/);
+m.take(500, []); // nobody answered: what was known stays
+assert.equal(m.value("a_total"), 399);
 
 // nothing answers: everything is unknown, and nothing is 0
 const silent = { at: 1, pages: [], health: { a: null, b: null }, faults: {}, performance: null, topics: null, groups: null, streams: null, letters: null };
