@@ -14,7 +14,7 @@ import (
 func (s *Store) SaveNotifications(ctx context.Context, fence int64, docs []event.Document) error {
 	err := s.update(ctx, func(tx *sql.Tx) error {
 		// The row of the owner is changed first: writers queue there, so that revisions become visible in their order.
-		n, err := changed(tx.ExecContext(ctx, "UPDATE notification_owner SET revision = revision + 1 WHERE id = 1 AND (? = 0 OR fence = ?)", fence, fence))
+		n, err := changed(tx.ExecContext(ctx, "UPDATE notification_owner SET revision = revision + 1 WHERE id = 1 AND (CAST(? AS BIGINT) = 0 OR fence = ?)", fence, fence))
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (s *Store) Notifications(ctx context.Context, after int64) (docs []event.Do
 			}
 			docs = append(docs, d)
 			return nil
-		}, "SELECT kind, id, revision, body FROM notification_documents WHERE revision > ? AND (body IS NOT NULL OR ? > 0) ORDER BY revision, kind, id", after, after)
+		}, "SELECT kind, id, revision, body FROM notification_documents WHERE revision > ? AND (body IS NOT NULL OR CAST(? AS BIGINT) > 0) ORDER BY revision, kind, id", after, after)
 	})
 	if err != nil {
 		return nil, 0, fmt.Errorf("store: notifications: %w", err)
