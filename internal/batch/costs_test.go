@@ -169,7 +169,7 @@ func TestCostAnswers(t *testing.T) {
 				t.Errorf("%s %s: %d %s; want %d with %q", tc.method, tc.path, rec.Code, rec.Body, tc.status, tc.has)
 			}
 		}
-		w.prices.fail = true
+		w.prices.fail.Store(true)
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, httptest.NewRequest("PUT", "/prices", strings.NewReader(`{"prices":[{"model":"b","effective_from":"2026-01-01","input_cost_per_request":1}]}`)))
 		if rec.Code != 503 || rec.Header().Get("Retry-After") == "" {

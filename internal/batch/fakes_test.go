@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -333,12 +334,12 @@ func (w *world) saved(hour int64) (out []savedHour) {
 // priceLog is a control log that is applied at once.
 type priceLog struct {
 	book *cost.Book
-	fail bool
+	fail atomic.Bool
 	next int64
 }
 
 func (l *priceLog) Append(_ context.Context, key string, value []byte) (int64, error) {
-	if l.fail {
+	if l.fail.Load() {
 		return 0, errors.New("no broker is there")
 	}
 	l.next++

@@ -22,7 +22,7 @@ func TestPriceFile(t *testing.T) {
 	}
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
-		w.prices.fail = true
+		w.prices.fail.Store(true)
 		r := begin(t, w, nil)
 		input := func() string {
 			for _, p := range w.prices.book.Versions("small", false) {
@@ -44,7 +44,7 @@ func TestPriceFile(t *testing.T) {
 		if put(); input() != "" {
 			t.Errorf("put without a broker: %s", input())
 		}
-		w.prices.fail = false
+		w.prices.fail.Store(false)
 		time.Sleep(putFileEvery + time.Second)
 		synctest.Wait()
 		const want = "0.00000015"
