@@ -9,7 +9,8 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-// SaveNotifications stores documents of notifications in one transaction: what has no body is removed. With a fence that is not 0 the
+// SaveNotifications stores documents of notifications in one transaction: what has no body is removed, and where it names a revision
+// only if nobody has changed it since. With a fence that is not 0 the
 // caller writes as the owner, and nothing is stored when it is not (event.ErrNotOwner).
 func (s *Store) SaveNotifications(ctx context.Context, fence int64, docs []event.Document) error {
 	err := s.update(ctx, func(tx *sql.Tx) error {
@@ -26,6 +27,12 @@ func (s *Store) SaveNotifications(ctx context.Context, fence int64, docs []event
 			return err
 		}
 		for _, d := range docs {
+			if d.Body == nil && d.Revision > 0 {
+				if _, err := tx.ExecContext(ctx, "UPDATE notification_documents SET revision = ?, body = NULL WHERE kind = ? AND id = ? AND revision = ?", revision, d.Kind, d.ID, d.Revision); err != nil {
+					return err
+				}
+				continue
+			}
 			if _, err := tx.ExecContext(ctx, `INSERT INTO notification_documents (kind, id, revision, body) VALUES (?, ?, ?, ?)
 				ON CONFLICT (kind, id) DO UPDATE SET revision = excluded.revision, body = excluded.body`, d.Kind, d.ID, revision, d.Body); err != nil {
 				return err

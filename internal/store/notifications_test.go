@@ -61,6 +61,29 @@ func TestNotificationDocuments(t *testing.T) {
 	read(first, "silence/s=x alert/b=2")
 }
 
+// A removal that names a revision does nothing to a document that somebody has changed since.
+func TestNotificationsRemovedAsTheyWere(t *testing.T) {
+	s, ctx := open(t), t.Context()
+	save := func(docs ...event.Document) (upTo int64) {
+		t.Helper()
+		if err := s.SaveNotifications(ctx, 0, docs); err != nil {
+			t.Fatal(err)
+		}
+		_, upTo, err := s.Notifications(ctx, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return upTo
+	}
+	seen := save(doc("alert", "a", "over"), doc("alert", "b", "over"))
+	save(doc("alert", "a", "fires"))
+	save(event.Document{Kind: "alert", ID: "a", Revision: seen}, event.Document{Kind: "alert", ID: "b", Revision: seen}, event.Document{Kind: "alert", ID: "c", Revision: seen})
+	docs, _, err := s.Notifications(ctx, seen)
+	if got, want := told(docs), "alert/a=fires alert/b="; err != nil || got != want {
+		t.Errorf("%q %v, want %q", got, err, want)
+	}
+}
+
 // One instance is the owner; another one takes over when its time is up, and what the first then writes is refused.
 func TestNotificationOwner(t *testing.T) {
 	s, ctx, now := open(t), t.Context(), noon

@@ -26,7 +26,8 @@ import (
 
 // Store keeps the documents. Each method is one transaction.
 type Store interface {
-	// SaveNotifications stores documents; with a fence that is not 0 only while it is that of the owner (event.ErrNotOwner).
+	// SaveNotifications stores documents, and removes those without a body; one that names a revision only if it last changed in that.
+	// With a fence that is not 0 it does so only while that is the fence of the owner (event.ErrNotOwner).
 	SaveNotifications(ctx context.Context, fence int64, docs []event.Document) error
 	// Notifications are the documents that changed after a revision, in their order, and the revision up to which that is everything.
 	Notifications(ctx context.Context, after int64) (docs []event.Document, upTo int64, err error)

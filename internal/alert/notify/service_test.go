@@ -53,6 +53,9 @@ func (m *memory) SaveNotifications(_ context.Context, fence int64, docs []event.
 	}
 	m.revision++
 	for _, d := range docs {
+		if d.Revision > 0 && d.Revision != m.docs[d.Kind+"/"+d.ID].Revision {
+			continue
+		}
 		d.Revision = m.revision
 		m.docs[d.Kind+"/"+d.ID] = d
 	}

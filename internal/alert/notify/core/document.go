@@ -35,6 +35,8 @@ type Alert struct {
 	GeneratorURL string    `json:"generatorURL,omitempty"`
 	Source       string    `json:"source"`            // FromHxp, FromAPI or FromWebhook
 	Episode      string    `json:"episode,omitempty"` // its id in hxp-alerts
+
+	revision int64 // in which it last changed
 }
 
 // The sources of alerts.
@@ -73,6 +75,8 @@ type Ack struct {
 	By      string    `json:"by"`
 	Comment string    `json:"comment,omitempty"`
 	At      time.Time `json:"at"`
+
+	revision int64 // in which it last changed
 }
 
 // Said is what a receiver knows of a group.
@@ -140,6 +144,11 @@ func Put(kind, id string, v any) event.Document {
 
 // Remove is a document that removes another.
 func Remove(kind, id string) event.Document { return event.Document{Kind: kind, ID: id} }
+
+// removeAs removes a document that anybody may write, unless somebody has done so since the revision that was looked at.
+func removeAs(revision int64, kind, id string) event.Document {
+	return event.Document{Kind: kind, ID: id, Revision: revision}
+}
 
 // hashed is a short name of a long one.
 func hashed(text string) string {

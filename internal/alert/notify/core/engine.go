@@ -76,11 +76,11 @@ func (e *Engine) Apply(d event.Document) error {
 		e.plan = p
 		e.Regroup()
 	case KindAlert:
-		err = e.applyAlert(label.Fingerprint(d.ID), d.Body)
+		err = e.applyAlert(label.Fingerprint(d.ID), d)
 	case KindSilence:
 		err = apply(e.silences, d.ID, d.Body, func(s *Silence) error { _, err := s.Check(); return err })
 	case KindAck:
-		err = apply(e.acks, label.Fingerprint(d.ID), d.Body, nil)
+		err = apply(e.acks, label.Fingerprint(d.ID), d.Body, func(k *Ack) error { k.revision = d.Revision; return nil })
 	case KindOff:
 		err = apply(e.off, d.ID, d.Body, nil)
 	case KindSaid:
@@ -110,12 +110,12 @@ func apply[K comparable, V any](to map[K]*V, id K, body []byte, check func(*V) e
 	return nil
 }
 
-func (e *Engine) applyAlert(fp label.Fingerprint, body []byte) error {
+func (e *Engine) applyAlert(fp label.Fingerprint, d event.Document) error {
 	old := e.alerts[fp]
 	if old != nil && old.Episode != "" {
 		delete(e.episodes, old.Episode)
 	}
-	if err := apply(e.alerts, fp, body, nil); err != nil {
+	if err := apply(e.alerts, fp, d.Body, func(a *Alert) error { a.revision = d.Revision; return nil }); err != nil {
 		return err
 	}
 	a := e.alerts[fp]

@@ -128,15 +128,15 @@ func (e *Engine) members(g *Group) []member {
 	return out
 }
 
-// forget removes alerts that are over and were told of in all their groups.
+// forget removes alerts that are over and were told of in all their groups. One that fires anew before this is stored stays.
 func (f *flush) forget() {
 	for _, fp := range slices.Sorted(maps.Keys(f.left)) {
 		if len(f.e.groupsOf(fp, f.e.alerts[fp])) > f.left[fp] {
 			continue
 		}
-		f.put(Remove(KindAlert, string(fp)))
-		if f.e.acks[fp] != nil {
-			f.put(Remove(KindAck, string(fp)))
+		f.put(removeAs(f.e.alerts[fp].revision, KindAlert, string(fp)))
+		if k := f.e.acks[fp]; k != nil {
+			f.put(removeAs(k.revision, KindAck, string(fp)))
 		}
 	}
 }

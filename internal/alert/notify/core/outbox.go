@@ -150,9 +150,9 @@ func (e *Engine) Sweep(now time.Time) (docs []event.Document) {
 			docs = append(docs, Remove(KindSilence, id))
 		}
 	}
-	for fp := range e.acks {
+	for fp, k := range e.acks {
 		if e.alerts[fp] == nil {
-			docs = append(docs, Remove(KindAck, string(fp)))
+			docs = append(docs, removeAs(k.revision, KindAck, string(fp)))
 		}
 	}
 	return docs
