@@ -48,6 +48,8 @@ type speaker struct {
 	unstored []tried
 	tries    sync.WaitGroup
 	owning   context.CancelFunc // ends what runs only while this instance owns
+	sending  context.Context    // of its tries
+	cut      context.CancelFunc // ends them, when another instance makes them
 	helpers  sync.WaitGroup
 }
 
@@ -82,7 +84,7 @@ func (l *speaker) turn(ctx, sending context.Context) time.Duration {
 		}
 		return followTime
 	}
-	l.own(ctx)
+	l.own(ctx, sending)
 	if l.fence == 0 {
 		return followTime
 	}
@@ -94,7 +96,7 @@ func (l *speaker) turn(ctx, sending context.Context) time.Duration {
 		l.lost(ctx, err)
 		return followTime
 	}
-	l.send(sending)
+	l.send()
 	l.sweep(ctx)
 	wait := min(followTime, time.Until(l.renew))
 	l.s.look(func(e *core.Engine) {
@@ -108,7 +110,7 @@ func (l *speaker) turn(ctx, sending context.Context) time.Duration {
 func (l *speaker) underWay(id string) bool { _, flies := l.flying[id]; return flies }
 
 // own takes or keeps the lease.
-func (l *speaker) own(ctx context.Context) {
+func (l *speaker) own(ctx, sending context.Context) {
 	now := time.Now()
 	if now.Before(l.renew) && (l.fence == 0 || now.Before(l.until)) {
 		return
@@ -136,9 +138,15 @@ func (l *speaker) own(ctx context.Context) {
 	if fence == 0 || fence == l.fence {
 		return
 	}
+	// What the last owner stored before the fence was taken may be newer than what was read; nothing of it comes after.
+	if err := l.s.follow(ctx); err != nil {
+		l.renew = time.Time{}
+		return
+	}
 	l.fence = fence
 	l.s.look(func(e *core.Engine) { e.Regroup() })
 	l.s.setOwner(true)
+	l.sending, l.cut = context.WithCancel(sending)
 	l.s.log.Info("this instance speaks for all", "fence", fence)
 	owning, end := context.WithCancel(ctx)
 	l.owning = end
@@ -155,10 +163,7 @@ func (l *speaker) yield() {
 	if l.fence == 0 {
 		return
 	}
-	l.fence = 0
-	l.owning()
-	l.helpers.Wait()
-	l.s.setOwner(false)
+	l.yieldQuietly()
 	l.s.log.Info("another instance speaks for all now")
 }
 
@@ -204,8 +209,11 @@ func (l *speaker) decide(ctx context.Context) error {
 	}
 }
 
-// send starts tries.
-func (l *speaker) send(ctx context.Context) {
+// send starts tries, while it is sure that nobody else does.
+func (l *speaker) send() {
+	if !time.Now().Before(l.until) {
+		return
+	}
 	var ready []core.Message
 	ways := map[string]*plan.Way{}
 	off := map[string]*core.Off{}
@@ -222,11 +230,12 @@ func (l *speaker) send(ctx context.Context) {
 			ways[m.Way], off[m.Way] = e.Plan().Way(m.Way), e.Off(m.Way)
 		}
 	})
+	sending := l.sending
 	for _, m := range ready {
 		way, off := ways[m.Way], off[m.Way]
 		l.tries.Go(func() {
 			began := time.Now()
-			err := l.s.try(ctx, way, off, &m)
+			err := l.s.try(sending, way, off, &m)
 			l.ended <- tried{m, err, time.Since(began)}
 		})
 	}
@@ -351,6 +360,7 @@ func (l *speaker) leave(cut context.CancelFunc) {
 
 func (l *speaker) yieldQuietly() {
 	l.fence = 0
+	l.cut()
 	l.owning()
 	l.helpers.Wait()
 	l.s.setOwner(false)

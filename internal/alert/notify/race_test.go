@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
 // between is a store that lets a test do something just before a call goes through.
@@ -64,6 +66,70 @@ func TestAnAlertFiresAnewWhileItIsForgotten(t *testing.T) {
 		}
 		if got := log.all(); len(got) != 3 {
 			t.Errorf("not told that it fires, is over and fires: %q", got)
+		}
+	})
+}
+
+// Who takes over knows what the last owner stored until then, and says nothing of it again.
+func TestWhoTakesOverKnowsWhatWasSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, log := newMemory(), newTold()
+		_, one, stopOne := instance(t, store, log, t.TempDir())
+		defer stopOne()
+		ask(t, one, "PUT", "/notifications/config", quick, 200)
+		var two *Service
+		made, asked := make(chan struct{}), false
+		behind := &between{memory: store, own: func() { // it has to wait for the lease, and the other one speaks meanwhile
+			if asked {
+				return
+			}
+			asked = true
+			<-made
+			ask(t, one, "POST", "/api/v2/alerts", posted("A"), 200)
+			if err := two.follow(t.Context()); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(3 * time.Second)
+			stopOne()
+		}}
+		two, _, stopTwo := instance(t, behind, log, t.TempDir())
+		defer stopTwo()
+		close(made)
+		time.Sleep(time.Minute)
+		if got := log.all(); !asked || len(got) != 1 {
+			t.Errorf("%q", got)
+		}
+		two.mu.Lock()
+		defer two.mu.Unlock()
+		if !two.owner {
+			t.Error("nobody took over")
+		}
+	})
+}
+
+// Nothing is sent once the lease may be over, and what is under way ends with it.
+func TestSendingNeedsTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{}, Options{Store: newMemory(), Log: slog.New(slog.DiscardHandler), Registry: telemetry.NewRegistry()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		if err := s.engine.Apply(core.Put(core.KindMessage, "m", core.Message{ID: "m", Way: "w", Key: "k", State: core.Waiting, CreatedAt: now, NextAt: now})); err != nil {
+			t.Fatal(err)
+		}
+		sending, cut := context.WithCancel(t.Context())
+		l := &speaker{s: s, fence: 1, until: now, flying: map[string]string{}, byWay: map[string]int{}, ended: make(chan tried, mostTries), owning: func() {}, sending: sending, cut: cut}
+		if l.send(); len(l.flying) > 0 {
+			t.Error("a try without the lease")
+		}
+		l.until = now.Add(time.Second)
+		if l.send(); len(l.flying) != 1 {
+			t.Error("no try with it")
+		}
+		l.tries.Wait()
+		if l.yield(); sending.Err() == nil {
+			t.Error("tries go on when another instance makes them")
 		}
 	})
 }
