@@ -185,6 +185,25 @@ func TestTriesOfAFormerOwner(t *testing.T) {
 	}
 }
 
+// A message that arrived is not sent again because another owner failed with it meanwhile; a failure of before then changes nothing.
+func TestATryOfAFormerOwnerThatArrived(t *testing.T) {
+	w := newWorld(t, receivers(usual))
+	w.fire("A")
+	w.now = begin.Add(10 * sec)
+	d := w.e.Decide(w.now, "")
+	w.store(d.Docs...)
+	d.Stored()
+	first := w.e.Messages(begin)[0]
+	w.store(w.e.Ended(first, errors.New("away"), w.now)...)
+	if stale := w.e.Ended(first, errors.New("the line was cut"), w.now); stale != nil {
+		t.Errorf("a stale failure counts: %s", stale[0].Body)
+	}
+	w.store(w.e.Ended(first, nil, w.now)...)
+	if m := w.e.Messages(begin)[0]; m.State != Sent || m.Attempts != 2 || m.Error != "" {
+		t.Errorf("%+v", m)
+	}
+}
+
 func TestWhatWasRefusedWasNotSaid(t *testing.T) {
 	w := newWorld(t, receivers(usual))
 	w.refuse["ops/console/0"] = []error{&deliver.Failure{Err: errors.New("no"), Final: true}}

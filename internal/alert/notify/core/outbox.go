@@ -73,12 +73,14 @@ func (e *Engine) room(m *Message, now time.Time) bool {
 	return false
 }
 
-// Ended is what becomes of a message after a try: the documents to be stored. There are none where another owner has made a try
-// meanwhile, and knows better.
+// Ended is what becomes of a message after a try: the documents to be stored. Where another owner has made a try meanwhile, a failure
+// says nothing new; that it arrived does as long as it still waits.
 func (e *Engine) Ended(m Message, err error, now time.Time) []event.Document {
-	if have := e.messages[m.ID]; have == nil || have.State != Waiting || have.Attempts != m.Attempts {
+	have := e.messages[m.ID]
+	if have == nil || have.State != Waiting || err != nil && have.Attempts != m.Attempts {
 		return nil
 	}
+	m = *have
 	m.Attempts++
 	f, _ := errors.AsType[*deliver.Failure](err)
 	switch {
