@@ -197,6 +197,10 @@ func alertOf(value []byte, written, now time.Time, page string) (a core.Alert, o
 	case r.State != "firing" && r.State != "resolved":
 		return a, false, nil
 	}
+	started, err := core.UTC(r.StartsAt)
+	if err != nil {
+		return a, false, fmt.Errorf("starts_at: %w", err)
+	}
 	labels := label.Set{}
 	maps.Copy(labels, r.Labels)
 	var key map[string]string
@@ -211,7 +215,7 @@ func alertOf(value []byte, written, now time.Time, page string) (a core.Alert, o
 			annotations[name] = strconv.FormatFloat(*v, 'g', 6, 64)
 		}
 	}
-	a = core.Alert{Labels: labels.WithoutEmpty(), Annotations: annotations.WithoutEmpty(), StartsAt: r.StartsAt.UTC(), UpdatedAt: now.UTC(), Since: now.UTC(), Source: core.FromHxp, Episode: r.ID, GeneratorURL: page}
+	a = core.Alert{Labels: labels.WithoutEmpty(), Annotations: annotations.WithoutEmpty(), StartsAt: started, UpdatedAt: now.UTC(), Since: now.UTC(), Source: core.FromHxp, Episode: r.ID, GeneratorURL: page}
 	for _, set := range []label.Set{a.Labels, a.Annotations} {
 		if name, err := set.Check(); err != nil {
 			return a, false, fmt.Errorf("label or annotation %.60q: %w", name, err)
@@ -225,9 +229,11 @@ func alertOf(value []byte, written, now time.Time, page string) (a core.Alert, o
 		if end.IsZero() {
 			end = written
 		}
-		a.EndsAt = end.UTC()
 		if end.After(now) {
-			a.EndsAt = now.UTC()
+			end = now
+		}
+		if a.EndsAt, err = core.UTC(end); err != nil {
+			return a, false, fmt.Errorf("ends_at: %w", err)
 		}
 	}
 	return a, true, nil

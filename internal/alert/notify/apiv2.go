@@ -81,11 +81,14 @@ func (in *incoming) read(now time.Time, source string, alive time.Duration) (cor
 			continue
 		}
 		at, err := time.Parse(time.RFC3339, t.text)
-		if err != nil || at.Year() > 9999 {
+		if err == nil {
+			at, err = core.UTC(at)
+		}
+		if err != nil {
 			return a, t.name, fmt.Errorf("%.40q is no time by RFC 3339", t.text)
 		}
 		if at.Year() > 1 { // the zero time is none
-			*t.to = at.UTC()
+			*t.to = at
 		}
 	}
 	switch {

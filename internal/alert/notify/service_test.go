@@ -324,6 +324,7 @@ func TestBadInput(t *testing.T) {
 			{"POST", "/api/v2/alerts", []any{map[string]any{"labels": map[string]string{}}}, 400, `"/0/labels"`},
 			{"POST", "/api/v2/alerts", []any{map[string]any{"labels": map[string]string{"a": "b"}, "startsAt": "yesterday"}}, 400, `"/0/startsAt"`},
 			{"POST", "/api/v2/alerts", []any{map[string]any{"labels": map[string]string{"a": "b"}, "startsAt": "2026-01-02T00:00:00Z", "endsAt": "2026-01-01T00:00:00Z"}}, 400, `"/0/endsAt"`},
+			{"POST", "/api/v2/alerts", []any{map[string]any{"labels": map[string]string{"a": "b"}, "startsAt": "9999-12-31T23:59:59-12:00", "endsAt": "9999-12-31T23:59:59-12:00"}}, 400, `"/0/startsAt"`},
 			{"POST", "/api/v2/alerts", json.RawMessage("null"), 400, "no list of alerts"},
 			{"POST", "/webhooks/alertmanager", map[string]any{"version": "3", "alerts": []any{}}, 400, "/version"},
 			{"POST", "/webhooks/alertmanager", map[string]any{"version": "4"}, 400, "no webhook"},
@@ -367,7 +368,7 @@ func TestDecisionsOfRules(t *testing.T) {
 			t.Errorf("%s: %v %v", text, ok, err)
 		}
 	}
-	for _, text := range []string{"", "{}", "[]", `{"id":"e","rule":"r","state":"firing"}`, `{"id":"e","rule":"` + strings.Repeat("x", 5000) + `","state":"firing","starts_at":"2026-03-02T11:59:00Z"}`} {
+	for _, text := range []string{`{"id":"e","rule":"r","state":"firing","starts_at":"9999-12-31T23:59:59-12:00"}`, `{"id":"e","rule":"r","state":"resolved","starts_at":"2026-03-02T11:59:00Z","ends_at":"0000-01-01T00:00:00+12:00"}`, "", "{}", "[]", `{"id":"e","rule":"r","state":"firing"}`, `{"id":"e","rule":"` + strings.Repeat("x", 5000) + `","state":"firing","starts_at":"2026-03-02T11:59:00Z"}`} {
 		if _, ok, err := read(text); ok || err == nil {
 			t.Errorf("%.60s: %v %v", text, ok, err)
 		}
@@ -417,6 +418,7 @@ func TestForward(t *testing.T) {
 func FuzzPostedAlerts(f *testing.F) {
 	f.Add([]byte(`[{"labels":{"alertname":"A"},"startsAt":"2026-01-01T00:00:00Z"}]`))
 	f.Add([]byte(`[{"labels":{"a":""},"endsAt":"0001-01-01T00:00:00Z"}]`))
+	f.Add([]byte(`[{"labels":{"a":"b"},"startsAt":"9999-12-31T23:59:59-12:00","endsAt":"9999-12-31T23:59:59-12:00"}]`))
 	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var list []incoming
@@ -424,10 +426,14 @@ func FuzzPostedAlerts(f *testing.F) {
 			return
 		}
 		for i := range list {
-			if a, at, err := list[i].read(now, core.FromAPI, time.Minute); err == nil && (len(a.Labels) == 0 || a.EndsAt.Before(a.StartsAt)) {
+			a, at, err := list[i].read(now, core.FromAPI, time.Minute)
+			if err == nil && (len(a.Labels) == 0 || a.EndsAt.Before(a.StartsAt)) {
 				t.Errorf("%s: %+v", body, a)
 			} else if err != nil && at == "" {
 				t.Errorf("%s: %v, but where?", body, err)
+			}
+			if err == nil {
+				core.Put(core.KindAlert, "f", a) // panics at what no document can say
 			}
 		}
 	})

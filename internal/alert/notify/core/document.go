@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
@@ -140,6 +141,14 @@ func Put(kind, id string, v any) event.Document {
 		panic("core: " + err.Error()) // plain structs
 	}
 	return event.Document{Kind: kind, ID: id, Body: body}
+}
+
+// UTC is a time in UTC. Near the ends of the calendar there may be none that can be written in a document.
+func UTC(t time.Time) (time.Time, error) {
+	if t = t.UTC(); t.Year() < 0 || t.Year() > 9999 {
+		return t, errors.New("in UTC it lies outside the years 0 to 9999")
+	}
+	return t, nil
 }
 
 // Remove is a document that removes another.
