@@ -51,35 +51,8 @@ func (s *Service) readTopic(ctx context.Context, fence int64) error {
 	}
 	defer reader.Close()
 	for looked := time.Now(); ; {
-		round, stop := context.WithTimeout(ctx, 5*time.Second)
-		fetch, err := reader.Poll(round)
-		stop()
-		if err != nil && (ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded)) {
+		if err := s.readOn(ctx, fence, reader, &at); err != nil {
 			return err
-		}
-		var alerts []core.Alert
-		moved := false
-		for _, b := range fetch {
-			for _, m := range b.Messages {
-				alerts = s.decision(alerts, m)
-			}
-			moved = moved || len(b.Messages) > 0
-			if b.Next > at.Next[b.Partition] {
-				at.Next[b.Partition] = b.Next
-			}
-			if gone, ok := errors.AsType[*bus.OutOfRangeError](b.Err); ok { // retention was here
-				at.Next[b.Partition] = gone.Start
-				moved = true
-			} else if b.Err != nil {
-				return b.Err
-			}
-		}
-		if moved {
-			if err := s.take(ctx, fence, alerts, core.Put(core.KindPosition, event.TopicAlerts, at)); errors.Is(err, errFull) {
-				s.log.Error("alerts of hxp are passed over, because too many are known", "most", mostAlerts)
-			} else if err != nil {
-				return err
-			}
 		}
 		if time.Since(looked) > time.Minute {
 			looked = time.Now()
@@ -88,6 +61,54 @@ func (s *Service) readTopic(ctx context.Context, fence int64) error {
 			}
 		}
 	}
+}
+
+// readOn takes in what comes next.
+func (s *Service) readOn(ctx context.Context, fence int64, reader *bus.Reader, at *position) error {
+	round, stop := context.WithTimeout(ctx, 5*time.Second)
+	fetch, err := reader.Poll(round)
+	stop()
+	if err != nil && (ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded)) {
+		return err
+	}
+	var alerts []core.Alert
+	moved := false
+	for i := range fetch {
+		b := &fetch[i]
+		for _, m := range b.Messages {
+			alerts = s.decision(alerts, m)
+		}
+		moved = moved || len(b.Messages) > 0
+		if b.Next > at.Next[b.Partition] {
+			at.Next[b.Partition] = b.Next
+		}
+		if gone, ok := errors.AsType[*bus.OutOfRangeError](b.Err); ok {
+			if err := s.passOver(reader, gone, at); err != nil {
+				return err
+			}
+			moved = true
+		} else if b.Err != nil {
+			return b.Err
+		}
+	}
+	if !moved {
+		return nil
+	}
+	if err := s.take(ctx, fence, alerts, core.Put(core.KindPosition, event.TopicAlerts, at)); !errors.Is(err, errFull) {
+		return err
+	}
+	s.log.Error("alerts of hxp are passed over, because too many are known", "most", mostAlerts)
+	return nil
+}
+
+// passOver goes on behind records that were removed before they were read, or at the end of a log that was cut. Without it the reader
+// leaves the partition alone.
+func (s *Service) passOver(reader *bus.Reader, gone *bus.OutOfRangeError, at *position) error {
+	next := min(max(gone.Offset, gone.Start), gone.End)
+	s.metrics.gone.Add(float64(max(next-gone.Offset, 0)))
+	s.log.Error("hxp-alerts goes on elsewhere: records were removed before they were read, or the log was cut", "partition", gone.Partition, "offset", gone.Offset, "start", gone.Start, "end", gone.End)
+	at.Next[gone.Partition] = next
+	return reader.Seek(gone.Topic, gone.Partition, next)
 }
 
 // readFrom is where to go on: where the last owner stopped, a little in the past the first time, and at the start of what is new.

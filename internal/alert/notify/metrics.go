@@ -21,6 +21,7 @@ type metrics struct {
 	delay     telemetry.Histogram
 	taken     telemetry.Counter
 	unread    telemetry.Counter
+	gone      telemetry.Counter
 	forwarded *telemetry.CounterVec
 }
 
@@ -31,6 +32,7 @@ func newMetrics(reg *telemetry.Registry, s *Service) *metrics {
 		delay:     reg.Histogram("hxp_notifications_delay_seconds", "From the decision that somebody is told to when he was.", []float64{.01, .05, .1, .5, 1, 5, 15, 60, 300, 3600}),
 		taken:     reg.Counter("hxp_notifications_alerts_received_total", "Alerts that came, the repeated ones included."),
 		unread:    reg.Counter("hxp_notifications_unreadable_alerts_total", "Records of hxp-alerts that cannot be read."),
+		gone:      reg.Counter("hxp_notifications_missed_alerts_total", "Records of hxp-alerts that were removed before they were read."),
 		forwarded: reg.CounterVec("hxp_notifications_forwarded_total", "Posts of alerts to Alertmanagers, by their end: sent, failed.", "result"),
 	}
 	for _, c := range plan.Channels {

@@ -1,0 +1,66 @@
+package notify
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+)
+
+// idle is a service that does only what it is told.
+func idle(t *testing.T, store Store, b *bus.Bus) *Service {
+	t.Helper()
+	s, err := New(Config{}, Options{Store: store, Bus: b, Log: slog.New(slog.DiscardHandler), Registry: telemetry.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A partition of which records were removed before they were read, or which was cut behind what was read, is read on.
+func TestDecisionsThatAreGone(t *testing.T) {
+	b := bustest.New(t, event.Topic{Name: event.TopicAlerts, Partitions: 2, Retention: time.Hour})
+	out, err := b.NewProducer(bus.ProducerOptions{ManualPartition: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	var all []*bus.Message
+	for i := range 5 {
+		all = append(all, &bus.Message{Topic: event.TopicAlerts, Value: fmt.Appendf(nil, `{"id":"e%d","rule":"r%d","state":"firing","starts_at":"2026-03-02T11:59:00Z"}`, i, i)})
+	}
+	if err := out.Send(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.DeleteRecords(t.Context(), event.TopicAlerts, map[int32]int64{0: 3}); err != nil {
+		t.Fatal(err)
+	}
+	s := idle(t, newMemory(), b)
+	at := position{Next: map[int32]int64{0: 0, 1: 7}} // 1 has nothing
+	reader, err := b.NewReader(map[string]map[int32]int64{event.TopicAlerts: at.Next}, bus.ReaderOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	known := func() (n int) { s.look(func(e *core.Engine) { n = e.Count() }); return n }
+	for range 10 { // each waits for news for some seconds
+		if known() == 2 && at.Next[1] == 0 {
+			break
+		}
+		if err := s.readOn(t.Context(), 0, reader, &at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if known() != 2 || at.Next[0] != 5 || at.Next[1] != 0 {
+		t.Errorf("%d alerts, position %v", known(), at.Next)
+	}
+	if n, _ := reader.Position(event.TopicAlerts, 1); n != 0 {
+		t.Errorf("the empty partition is read from %d", n)
+	}
+}
