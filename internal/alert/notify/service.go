@@ -158,7 +158,15 @@ func (s *Service) news(d event.Document) {
 	}
 }
 
-// save stores documents of somebody's command, and takes them in.
+// behind says that the state could not be read from the store when somebody looked last.
+func (s *Service) behind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble != nil
+}
+
+// save stores documents, and takes them in. Where only the latter fails, an owner hears of it, because it must not decide from an old
+// state; to all others what they asked for is done.
 func (s *Service) save(ctx context.Context, fence int64, docs ...event.Document) error {
 	limited, stop := context.WithTimeout(ctx, storeLimit)
 	defer stop()
@@ -167,6 +175,10 @@ func (s *Service) save(ctx context.Context, fence int64, docs ...event.Document)
 	}
 	err := s.follow(context.WithoutCancel(ctx)) // it is stored, whoever still waits for that
 	s.stir()
+	if err != nil && fence == 0 {
+		s.log.Warn("notifications are stored, but cannot be read from the store", "error", err)
+		return nil
+	}
 	return err
 }
 
@@ -179,6 +191,11 @@ var errFull = errors.New("there are more alerts than are kept")
 func (s *Service) take(ctx context.Context, fence int64, in []core.Alert, more ...event.Document) error {
 	s.taking.Lock()
 	defer s.taking.Unlock()
+	if s.behind() { // what is merged with an old state may be lost
+		if err := s.follow(ctx); err != nil {
+			return err
+		}
+	}
 	now, docs, full := time.Now(), more, false
 	s.look(func(e *core.Engine) {
 		batch := map[label.Fingerprint]core.Alert{}

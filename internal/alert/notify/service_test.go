@@ -32,6 +32,7 @@ type memory struct {
 	fence    int64
 	until    time.Time
 	fail     []error
+	unread   []error // what becomes of the next reads
 }
 
 var errAway, errLost = errors.New("away"), errors.New("the answer is lost")
@@ -65,6 +66,11 @@ func (m *memory) SaveNotifications(_ context.Context, fence int64, docs []event.
 func (m *memory) Notifications(_ context.Context, after int64) (docs []event.Document, upTo int64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if len(m.unread) > 0 {
+		if err, m.unread = m.unread[0], m.unread[1:]; err != nil {
+			return nil, 0, err
+		}
+	}
 	for _, d := range m.docs {
 		if d.Revision > after && (d.Body != nil || after > 0) {
 			docs = append(docs, d)
@@ -278,6 +284,32 @@ func TestTheStoreFails(t *testing.T) {
 		store.mu.Unlock()
 		ask(t, mux, "POST", "/api/v2/alerts", posted("X"), 503)
 	})
+}
+
+// What is stored was taken, although it could not be read again; what comes next is merged with it all the same.
+func TestWhatIsStoredIsTaken(t *testing.T) {
+	store := newMemory()
+	s := idle(t, store, nil)
+	mux := httpx.NewMux(slog.New(slog.DiscardHandler), nil)
+	s.Mount(mux)
+	store.unread = []error{errAway}
+	ask(t, mux, "POST", "/api/v2/alerts", posted("A"), 200)
+	store.unread = []error{errAway}
+	ask(t, mux, "POST", "/api/v2/alerts", posted("B"), 503)
+	ask(t, mux, "POST", "/webhooks/alertmanager", map[string]any{"version": "4", "alerts": []any{map[string]any{"labels": map[string]string{"alertname": "A"}, "status": "resolved"}}}, 200)
+	s.look(func(e *core.Engine) {
+		if a := e.Alert(label.Set{"alertname": "A"}.Fingerprint()); e.Count() != 1 || a == nil || !a.Resolved(time.Now()) {
+			t.Errorf("%d alerts, %+v", e.Count(), a)
+		}
+	})
+	store.unread = []error{errAway}
+	if err := s.save(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+	store.fence, store.unread = 7, []error{errAway}
+	if err := s.save(t.Context(), 7); !errors.Is(err, errAway) {
+		t.Errorf("an owner does not hear of it: %v", err)
+	}
 }
 
 // A restart goes on where the last run ended, by the documents alone.
