@@ -179,8 +179,7 @@ type record struct {
 
 const maxRecord = 256 << 10
 
-// decision adds the alert of a record, if it is one. A record that ends an episode counts for the alert that began with it, even where
-// its labels have changed meanwhile.
+// decision adds the alert of a record, if it is one.
 func (s *Service) decision(alerts []core.Alert, m *bus.Message) []core.Alert {
 	a, ok, err := alertOf(m.Value, m.Timestamp, time.Now(), s.cfg.ExternalURL)
 	if err != nil {
@@ -190,16 +189,6 @@ func (s *Service) decision(alerts []core.Alert, m *bus.Message) []core.Alert {
 	if !ok {
 		return alerts
 	}
-	for _, before := range alerts {
-		if before.Episode == a.Episode {
-			a.Labels = before.Labels
-		}
-	}
-	s.look(func(e *core.Engine) {
-		if fp := e.Episode(a.Episode); fp != "" {
-			a.Labels = e.Alert(fp).Labels
-		}
-	})
 	return append(alerts, a)
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/channel"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
-	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -196,33 +195,11 @@ func (s *Service) take(ctx context.Context, fence int64, in []core.Alert, more .
 			return err
 		}
 	}
-	now, docs, full := time.Now(), more, false
+	docs, full := more, false
 	s.look(func(e *core.Engine) {
-		batch := map[label.Fingerprint]core.Alert{}
-		var order []label.Fingerprint
-		for _, a := range in {
-			fp := a.Labels.Fingerprint()
-			have, seen := batch[fp]
-			if old := e.Alert(fp); !seen && old != nil {
-				have, seen = *old, true
-			}
-			switch {
-			case seen:
-				a = have.Merge(a, now)
-			case a.Resolved(now): // it was never told of
-				continue
-			case e.Count()+len(batch) >= mostAlerts:
-				full = true
-				continue
-			}
-			if _, twice := batch[fp]; !twice {
-				order = append(order, fp)
-			}
-			batch[fp] = a
-		}
-		for _, fp := range order {
-			docs = append(docs, core.Put(core.KindAlert, string(fp), batch[fp]))
-		}
+		var taken []core.Doc
+		taken, full = e.Take(in, mostAlerts, time.Now())
+		docs = append(docs, taken...)
 	})
 	s.metrics.taken.Add(float64(len(in)))
 	if len(docs) > 0 {

@@ -21,6 +21,7 @@ const (
 	KindSaid     = "said"
 	KindMessage  = "message"
 	KindOff      = "off"
+	KindOver     = "over"     // an episode of hxp-alerts has ended
 	KindPosition = "position" // how far a source was read; the engine passes it by
 )
 
@@ -51,18 +52,20 @@ const (
 func (a *Alert) Resolved(now time.Time) bool { return !a.EndsAt.IsZero() && !a.EndsAt.After(now) }
 
 // Merge makes one of what is known of an alert and what came now, as Alertmanager does: the newer one counts, the earlier start stays,
-// and an end that somebody named wins over one that was only assumed.
+// and an end that somebody named wins over one that was only assumed. An episode of hxp ends when hxp says so: what others say of it may
+// be what they heard from hxp.
 func (a *Alert) Merge(newer Alert, now time.Time) Alert {
-	if a.Resolved(now) && !newer.Resolved(now) {
+	fires, another := !newer.Resolved(now), newer.Episode != a.Episode
+	switch {
+	case fires && (a.Resolved(now) || another && newer.Episode != ""):
 		return newer // another episode
+	case another:
+		return *a
 	}
 	out := newer
 	out.Since = a.Since
 	if a.StartsAt.Before(out.StartsAt) {
 		out.StartsAt = a.StartsAt
-	}
-	if out.Episode == "" {
-		out.Episode = a.Episode
 	}
 	switch {
 	case newer.Resolved(now) && a.Resolved(now) && a.EndsAt.After(newer.EndsAt), !newer.Resolved(now) && !a.Timeout && a.EndsAt.After(newer.EndsAt):

@@ -21,6 +21,7 @@ type Engine struct {
 	messages map[string]*Message
 	pending  map[string]string // message on its way, by key of what is said
 	episodes map[string]label.Fingerprint
+	over     map[string]*Over // episodes that have ended, by document
 	groups   map[groupID]*Group
 	tries    map[string][]time.Time // of ways, within the last day
 }
@@ -58,6 +59,7 @@ func New(p *plan.Plan) *Engine {
 func (e *Engine) Reset() {
 	e.alerts, e.silences, e.acks, e.said = map[label.Fingerprint]*Alert{}, map[string]*Silence{}, map[label.Fingerprint]*Ack{}, map[string]*Said{}
 	e.off, e.messages, e.pending, e.episodes = map[string]*Off{}, map[string]*Message{}, map[string]string{}, map[string]label.Fingerprint{}
+	e.over = map[string]*Over{}
 	e.groups, e.tries = map[groupID]*Group{}, map[string][]time.Time{}
 }
 
@@ -85,6 +87,8 @@ func (e *Engine) Apply(d event.Document) error {
 		err = apply(e.off, d.ID, d.Body, nil)
 	case KindSaid:
 		err = apply(e.said, d.ID, d.Body, nil)
+	case KindOver:
+		err = apply(e.over, d.ID, d.Body, nil)
 	case KindMessage:
 		err = e.applyMessage(d.ID, d.Body)
 	}

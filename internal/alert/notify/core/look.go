@@ -86,9 +86,6 @@ func (e *Engine) Alert(fp label.Fingerprint) *Alert { return e.alerts[fp] }
 // Count is how many alerts are known.
 func (e *Engine) Count() int { return len(e.alerts) }
 
-// Episode finds the alert of an episode of hxp-alerts, "" when none is known.
-func (e *Engine) Episode(id string) label.Fingerprint { return e.episodes[id] }
-
 // Silences are all that are kept: those that last longest first.
 func (e *Engine) Silences() []Silence {
 	out := []Silence{}

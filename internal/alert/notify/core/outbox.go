@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -121,6 +122,8 @@ const (
 	mostMessages = 5000
 	keepSaid     = 5 * 24 * time.Hour
 	keepSilences = 5 * 24 * time.Hour
+	keepOver     = 2 * 24 * time.Hour // hxp tells of ends for a day
+	mostOver     = 20_000
 )
 
 // Sweep removes what has ended long ago.
@@ -135,6 +138,13 @@ func (e *Engine) Sweep(now time.Time) (docs []event.Document) {
 	for i, m := range ended {
 		if i >= mostMessages || now.Sub(m.EndedAt) > keepMessages {
 			docs = append(docs, Remove(KindMessage, m.ID))
+		}
+	}
+	over := slices.Collect(maps.Keys(e.over))
+	sorting.By(over, func(a, b string) int { return e.over[b].At.Compare(e.over[a].At) })
+	for i, id := range over {
+		if i >= mostOver || now.Sub(e.over[id].At) > keepOver {
+			docs = append(docs, Remove(KindOver, id))
 		}
 	}
 	live := map[string]bool{}
