@@ -59,18 +59,41 @@ func (s Set) String() string {
 	return b.String() + "}"
 }
 
-// Compare orders sets by names and values.
+// Compare orders sets by their names and values, in the order of the names. Sorts of all alerts go through it, so it sorts nothing: the
+// first name that the sets do not share decides.
 func Compare(a, b Set) int {
-	x, y := a.Names(), b.Names()
-	for i := range min(len(x), len(y)) {
-		if c := strings.Compare(x[i], y[i]); c != 0 {
-			return c
-		}
-		if c := strings.Compare(a[x[i]], b[y[i]]); c != 0 {
-			return c
+	first, differ := "", false
+	look := func(s, other Set) {
+		for name, value := range s {
+			if v, ok := other[name]; (!ok || v != value) && (!differ || name < first) {
+				first, differ = name, true
+			}
 		}
 	}
-	return len(x) - len(y)
+	look(a, b)
+	look(b, a)
+	if !differ {
+		return 0
+	}
+	x, inA := a[first]
+	y, inB := b[first]
+	switch {
+	case inA && inB:
+		return strings.Compare(x, y)
+	case inA:
+		return without(b, first)
+	}
+	return -without(a, first)
+}
+
+// without compares a set that has a name with one that has none: the latter comes first where it ends there.
+func without(s Set, name string) int {
+	for other := range s {
+		if other > name {
+			return -1
+		}
+	}
+	return 1
 }
 
 // Common are the pairs that all sets have.

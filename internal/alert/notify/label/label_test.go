@@ -1,6 +1,7 @@
 package label
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,6 +41,36 @@ func TestMatchers(t *testing.T) {
 		if again, err := Parse(ms.String()); err != nil || !again.Equal(ms) {
 			t.Errorf("%s is written as %s, which is read as %v, %v", text, ms.String(), again, err)
 		}
+	}
+}
+
+// The order is that of the sorted pairs, of all sets there are of three names and two values, and none is sorted for it.
+func TestCompare(t *testing.T) {
+	var sets []Set
+	for i := range 27 {
+		s := Set{}
+		for name, digit := range map[string]int{"a": i % 3, "b": i / 3 % 3, "c": i / 9} {
+			if digit > 0 {
+				s[name] = strconv.Itoa(digit)
+			}
+		}
+		sets = append(sets, s)
+	}
+	pairs := func(s Set) (out []string) {
+		for _, name := range s.Names() {
+			out = append(out, name, s[name])
+		}
+		return out
+	}
+	for _, a := range sets {
+		for _, b := range sets {
+			if got, want := Compare(a, b), slices.Compare(pairs(a), pairs(b)); got != want {
+				t.Errorf("%v and %v: %d, want %d", a, b, got, want)
+			}
+		}
+	}
+	if n := testing.AllocsPerRun(10, func() { Compare(sets[25], sets[26]) }); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 
