@@ -41,9 +41,14 @@ func (s *Service) readAlerts(ctx context.Context, fence int64) {
 }
 
 func (s *Service) readTopic(ctx context.Context, fence int64) error {
-	at, err := s.readFrom(ctx)
+	at, jumped, err := s.readFrom(ctx)
 	if err != nil {
 		return err
+	}
+	if jumped { // counted once
+		if err := s.save(ctx, fence, core.Put(core.KindPosition, event.TopicAlerts, at)); err != nil {
+			return err
+		}
 	}
 	reader, err := s.o.Bus.NewReader(map[string]map[int32]int64{event.TopicAlerts: at.Next}, bus.ReaderOptions{MaxBytes: 4 << 20, MaxPartitionBytes: 1 << 20})
 	if err != nil {
@@ -83,7 +88,8 @@ func (s *Service) readOn(ctx context.Context, fence int64, reader *bus.Reader, a
 			at.Next[b.Partition] = b.Next
 		}
 		if gone, ok := errors.AsType[*bus.OutOfRangeError](b.Err); ok {
-			if err := s.passOver(reader, gone, at); err != nil {
+			at.Next[b.Partition] = s.passOver(b.Partition, gone.Offset, gone.Start, gone.End)
+			if err := reader.Seek(b.Topic, b.Partition, at.Next[b.Partition]); err != nil { // the reader left the partition alone
 				return err
 			}
 			moved = true
@@ -101,37 +107,38 @@ func (s *Service) readOn(ctx context.Context, fence int64, reader *bus.Reader, a
 	return nil
 }
 
-// passOver goes on behind records that were removed before they were read, or at the end of a log that was cut. Without it the reader
-// leaves the partition alone.
-func (s *Service) passOver(reader *bus.Reader, gone *bus.OutOfRangeError, at *position) error {
-	next := min(max(gone.Offset, gone.Start), gone.End)
-	s.metrics.gone.Add(float64(max(next-gone.Offset, 0)))
-	s.log.Error("hxp-alerts goes on elsewhere: records were removed before they were read, or the log was cut", "partition", gone.Partition, "offset", gone.Offset, "start", gone.Start, "end", gone.End)
-	at.Next[gone.Partition] = next
-	return reader.Seek(gone.Topic, gone.Partition, next)
+// passOver is where a partition goes on of which records were removed before they were read, or whose log was cut.
+func (s *Service) passOver(partition int32, offset, start, end int64) (next int64) {
+	next = min(max(offset, start), end)
+	if next != offset {
+		s.metrics.gone.Add(float64(max(next-offset, 0)))
+		s.log.Error("hxp-alerts goes on elsewhere: records were removed before they were read, or the log was cut", "partition", partition, "offset", offset, "start", start, "end", end)
+	}
+	return next
 }
 
-// readFrom is where to go on: where the last owner stopped, a little in the past the first time, and at the start of what is new.
-func (s *Service) readFrom(ctx context.Context) (at position, err error) {
+// readFrom is where to go on: where the last owner stopped, a little in the past the first time, and at the start of what is new. jumped says that
+// there it cannot go on.
+func (s *Service) readFrom(ctx context.Context) (at position, jumped bool, err error) {
 	shapes, err := s.o.Bus.Shapes(ctx, event.TopicAlerts)
 	if err != nil {
-		return at, err
+		return at, false, err
 	}
 	shape := shapes[event.TopicAlerts]
 	docs, _, err := s.o.Store.Notifications(ctx, 0)
 	if err != nil {
-		return at, err
+		return at, false, err
 	}
 	for _, d := range docs {
 		if d.Kind == core.KindPosition && d.ID == event.TopicAlerts {
 			if err := json.Unmarshal(d.Body, &at); err != nil {
-				return at, err
+				return at, false, err
 			}
 		}
 	}
 	bounds, err := s.o.Bus.Offsets(ctx, event.TopicAlerts)
 	if err != nil {
-		return at, err
+		return at, false, err
 	}
 	first := at.Next == nil
 	if at.Topic != shape.ID {
@@ -140,24 +147,26 @@ func (s *Service) readFrom(ctx context.Context) (at position, err error) {
 	var past map[string]map[int32]int64
 	if first {
 		if past, err = s.o.Bus.OffsetsAt(ctx, time.Now().Add(-reach), event.TopicAlerts); err != nil {
-			return at, err
+			return at, false, err
 		}
 	}
 	for p := range int32(shape.Partitions) {
 		log, ok := bounds[event.TopicAlerts][p]
 		if !ok {
-			return at, fmt.Errorf("%s/%d has no leader now", event.TopicAlerts, p)
+			return at, false, fmt.Errorf("%s/%d has no leader now", event.TopicAlerts, p)
 		}
 		next, known := at.Next[p]
 		switch {
 		case first:
-			next = past[event.TopicAlerts][p]
+			at.Next[p] = min(max(past[event.TopicAlerts][p], log.Start), log.End)
 		case !known:
-			next = log.Start
+			at.Next[p] = log.Start
+		default:
+			at.Next[p] = s.passOver(p, next, log.Start, log.End)
+			jumped = jumped || at.Next[p] != next
 		}
-		at.Next[p] = min(max(next, log.Start), log.End)
 	}
-	return at, nil
+	return at, jumped, nil
 }
 
 // record is what a record of hxp-alerts says, as far as people are told.

@@ -63,4 +63,17 @@ func TestDecisionsThatAreGone(t *testing.T) {
 	if n, _ := reader.Position(event.TopicAlerts, 1); n != 0 {
 		t.Errorf("the empty partition is read from %d", n)
 	}
+	shapes, err := b.Shapes(t.Context(), event.TopicAlerts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.save(t.Context(), 0, core.Put(core.KindPosition, event.TopicAlerts, position{Topic: shapes[event.TopicAlerts].ID, Next: map[int32]int64{0: 1, 1: 7}})); err != nil {
+		t.Fatal(err)
+	}
+	if at, jumped, err := s.readFrom(t.Context()); err != nil || !jumped || at.Next[0] != 3 || at.Next[1] != 0 {
+		t.Errorf("after a restart: %v %v %v", at, jumped, err)
+	}
+	if n, _ := s.o.Registry.Sum("hxp_notifications_missed_alerts_total"); n != 3+2 {
+		t.Errorf("%v records missed", n)
+	}
 }
