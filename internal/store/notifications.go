@@ -47,12 +47,18 @@ func (s *Store) SaveNotifications(ctx context.Context, fence int64, docs []event
 }
 
 // Notifications returns the documents that changed after a revision, in the order of their changes, and the revision up to which that
-// is everything. From 0 on, what was removed is left out.
+// is everything. From 0 on, what was removed is left out. An upTo below after says that this cannot be told any more, because removed
+// documents were forgotten since: read from 0 on.
 func (s *Store) Notifications(ctx context.Context, after int64) (docs []event.Document, upTo int64, err error) {
 	err = s.view(ctx, func(tx *sql.Tx) error {
 		docs = nil
-		if err := tx.QueryRowContext(ctx, "SELECT revision FROM notification_owner WHERE id = 1").Scan(&upTo); err != nil || upTo == after {
+		var purged int64
+		if err := tx.QueryRowContext(ctx, "SELECT revision, purged FROM notification_owner WHERE id = 1").Scan(&upTo, &purged); err != nil || upTo == after {
 			return err
+		}
+		if after > 0 && after < purged {
+			upTo = 0
+			return nil
 		}
 		return each(ctx, tx, func(rows *sql.Rows) error {
 			var d event.Document
@@ -69,9 +75,18 @@ func (s *Store) Notifications(ctx context.Context, after int64) (docs []event.Do
 	return docs, upTo, nil
 }
 
-// PurgeNotifications forgets that documents were removed, where every instance has seen it: those removed before a revision.
+// PurgeNotifications forgets that documents were removed before a revision. Who has not seen it by then reads from 0 on.
 func (s *Store) PurgeNotifications(ctx context.Context, before int64) error {
-	_, err := s.write.ExecContext(ctx, "DELETE FROM notification_documents WHERE body IS NULL AND revision < ?", before)
+	err := s.update(ctx, func(tx *sql.Tx) error {
+		// The row of the owner first, as writers do.
+		n, err := changed(tx.ExecContext(ctx, `UPDATE notification_owner SET purged = ? WHERE id = 1 AND purged < ?
+			AND EXISTS (SELECT 1 FROM notification_documents WHERE body IS NULL AND revision < ?)`, before-1, before-1, before))
+		if err != nil || n == 0 {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM notification_documents WHERE body IS NULL AND revision < ?", before)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("store: purge notifications: %w", err)
 	}

@@ -58,7 +58,13 @@ func TestNotificationDocuments(t *testing.T) {
 	if err := s.PurgeNotifications(ctx, now+1); err != nil {
 		t.Fatal(err)
 	}
-	read(first, "silence/s=x alert/b=2")
+	// Who did not see that a was removed cannot learn it any more, and begins anew. Who did goes on.
+	if upTo := read(first, ""); upTo >= first {
+		t.Errorf("up to %d after %d, where a removed document is forgotten", upTo, first)
+	}
+	read(0, "silence/s=x alert/b=2")
+	save(doc("alert", "b", ""))
+	read(now, "alert/b=")
 }
 
 // A removal that names a revision does nothing to a document that somebody has changed since.

@@ -323,7 +323,7 @@ func (l *speaker) sweep(ctx context.Context) {
 			return
 		}
 	}
-	// Every instance looks each second, so after a minute all have seen what was removed.
+	// Every instance looks each second, so after a minute all have seen what was removed; one that could not look reads everything anew.
 	if err := l.s.o.Store.PurgeNotifications(ctx, l.purge); err != nil && ctx.Err() == nil {
 		l.s.log.Warn("removed documents of notifications cannot be forgotten", "error", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -17,8 +18,9 @@ import (
 // between is a store that lets a test do something just before a call goes through.
 type between struct {
 	*memory
-	save func(docs []event.Document)
-	own  func()
+	purged int64
+	save   func(docs []event.Document)
+	own    func()
 }
 
 func (b *between) SaveNotifications(ctx context.Context, fence int64, docs []event.Document) error {
@@ -26,6 +28,13 @@ func (b *between) SaveNotifications(ctx context.Context, fence int64, docs []eve
 		b.save(docs)
 	}
 	return b.memory.SaveNotifications(ctx, fence, docs)
+}
+
+func (b *between) Notifications(ctx context.Context, after int64) ([]event.Document, int64, error) {
+	if after > 0 && after < b.purged {
+		return nil, 0, nil
+	}
+	return b.memory.Notifications(ctx, after)
 }
 
 func (b *between) OwnNotifications(ctx context.Context, owner string, term time.Duration) (int64, error) {
@@ -132,4 +141,40 @@ func TestSendingNeedsTheLease(t *testing.T) {
 			t.Error("tries go on when another instance makes them")
 		}
 	})
+}
+
+// An instance that was away until what it missed is forgotten keeps nothing of what was removed meanwhile.
+func TestAwayUntilItIsForgotten(t *testing.T) {
+	store := &between{memory: newMemory()}
+	s, err := New(Config{}, Options{Store: store, Log: slog.New(slog.DiscardHandler), Registry: telemetry.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	alert := func(name string) event.Document {
+		a := core.Alert{Labels: map[string]string{"alertname": name}, StartsAt: now, UpdatedAt: now, Since: now, Source: core.FromAPI}
+		return core.Put(core.KindAlert, string(a.Labels.Fingerprint()), a)
+	}
+	save := func(docs ...event.Document) {
+		t.Helper()
+		if err := store.memory.SaveNotifications(t.Context(), 0, docs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(alert("A"), alert("B"))
+	if err := s.follow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	save(core.Remove(core.KindAlert, alert("A").ID))
+	delete(store.docs, core.KindAlert+"/"+alert("A").ID)
+	store.purged = store.revision
+	save(alert("C"))
+	if err := s.follow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"A": false, "B": true, "C": true} {
+		if got := s.engine.Alert(label.Fingerprint(alert(name).ID)) != nil; got != want {
+			t.Errorf("%s is known: %v", name, got)
+		}
+	}
 }

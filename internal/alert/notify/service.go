@@ -28,7 +28,8 @@ type Store interface {
 	// SaveNotifications stores documents, and removes those without a body; one that names a revision only if it last changed in that.
 	// With a fence that is not 0 it does so only while that is the fence of the owner (event.ErrNotOwner).
 	SaveNotifications(ctx context.Context, fence int64, docs []event.Document) error
-	// Notifications are the documents that changed after a revision, in their order, and the revision up to which that is everything.
+	// Notifications are the documents that changed after a revision, in their order, and the revision up to which that is everything. One
+	// below after says that removed documents were forgotten since, so that everything is to be read anew, from 0 on.
 	Notifications(ctx context.Context, after int64) (docs []event.Document, upTo int64, err error)
 	// PurgeNotifications forgets that documents were removed before a revision.
 	PurgeNotifications(ctx context.Context, before int64) error
@@ -116,7 +117,7 @@ func (s *Service) follow(ctx context.Context) error {
 	seen := s.seen
 	s.mu.Unlock()
 	docs, upTo, err := s.o.Store.Notifications(ctx, seen)
-	if err == nil && upTo < seen { // another database than before
+	if err == nil && upTo < seen { // it was away for long, or this is another database than before
 		seen = 0
 		docs, upTo, err = s.o.Store.Notifications(ctx, 0)
 	}

@@ -9,12 +9,14 @@ CREATE TABLE notification_documents (
     PRIMARY KEY (kind, id)
 );
 CREATE INDEX notification_documents_by_revision ON notification_documents (revision);
--- One row: the last revision, and which instance speaks for all until when. The fence grows with each owner.
+-- One row: the last revision, the one up to which removed documents are forgotten, and which instance speaks for all until when. The
+-- fence grows with each owner.
 CREATE TABLE notification_owner (
     id       INTEGER NOT NULL PRIMARY KEY,
     revision INTEGER NOT NULL,
+    purged   INTEGER NOT NULL,
     owner    TEXT    NOT NULL,
     fence    INTEGER NOT NULL,
     until    INTEGER NOT NULL
 );
-INSERT INTO notification_owner (id, revision, owner, fence, until) VALUES (1, 0, '', 0, 0);
+INSERT INTO notification_owner (id, revision, purged, owner, fence, until) VALUES (1, 0, 0, '', 0, 0);
