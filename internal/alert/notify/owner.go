@@ -21,7 +21,7 @@ const (
 	sweepEvery = time.Minute
 	tryLimit   = time.Minute
 	stopLimit  = 5 * time.Second // that tries get when the service stops
-	mostTries  = 16              // at once
+	mostTries  = 16              // at once, beside the one that every way may always make
 	mostOfWay  = 4
 )
 
@@ -100,14 +100,20 @@ func (l *speaker) turn(ctx, sending context.Context) time.Duration {
 	l.sweep(ctx)
 	wait := min(followTime, time.Until(l.renew))
 	l.s.look(func(e *core.Engine) {
-		if next := e.Next(l.underWay); !next.IsZero() {
+		if next := e.Next(l.free); !next.IsZero() { // for the others a try has to end, which wakes the loop
 			wait = min(wait, time.Until(next))
 		}
 	})
 	return max(wait, 10*time.Millisecond)
 }
 
-func (l *speaker) underWay(id string) bool { _, flies := l.flying[id]; return flies }
+// free tells whether a message is not under way and can be: ways that do not answer leave room for the others.
+func (l *speaker) free(m *core.Message) bool {
+	if _, flies := l.flying[m.ID]; flies {
+		return false
+	}
+	return l.byWay[m.Way] == 0 || l.byWay[m.Way] < mostOfWay && len(l.flying) < mostTries
+}
 
 // own takes or keeps the lease.
 func (l *speaker) own(ctx, sending context.Context) {
@@ -219,7 +225,7 @@ func (l *speaker) send() {
 	off := map[string]*core.Off{}
 	l.s.look(func(e *core.Engine) {
 		ready = e.Ready(time.Now(), func(m *core.Message) bool {
-			if l.underWay(m.ID) || len(l.flying) >= mostTries || l.byWay[m.Way] >= mostOfWay {
+			if !l.free(m) {
 				return false
 			}
 			l.flying[m.ID] = m.Way

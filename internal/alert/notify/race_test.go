@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -177,4 +178,37 @@ func TestAwayUntilItIsForgotten(t *testing.T) {
 			t.Errorf("%s is known: %v", name, got)
 		}
 	}
+}
+
+// However many tries hang, a way that has none is tried at once, and the loop does not wake for what has to wait for them.
+func TestHangingReceiversHoldUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{}, Options{Store: newMemory(), Log: slog.New(slog.DiscardHandler), Registry: telemetry.NewRegistry()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		wait := func(way string, n int, age time.Duration) {
+			for i := range n {
+				id := fmt.Sprint(way, i)
+				if err := s.engine.Apply(core.Put(core.KindMessage, id, core.Message{ID: id, Way: way, Key: id, State: core.Waiting, CreatedAt: now.Add(-age), NextAt: now.Add(-age)})); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		const hanging = mostTries / mostOfWay
+		for i := range hanging {
+			wait(fmt.Sprint("hangs", i, "/"), mostOfWay+1, time.Minute)
+		}
+		wait("well", 1, time.Second)
+		l := &speaker{s: s, fence: 1, until: now.Add(term), flying: map[string]string{}, byWay: map[string]int{}, ended: make(chan tried, 2*mostTries), sending: t.Context()}
+		l.send()
+		l.tries.Wait()
+		if l.byWay["well"] != 1 || len(l.flying) != mostTries+1 {
+			t.Errorf("under way: %v", l.byWay)
+		}
+		if next := s.engine.Next(l.free); !next.IsZero() {
+			t.Errorf("the loop wakes %s ago for what cannot be sent", now.Sub(next))
+		}
+	})
 }

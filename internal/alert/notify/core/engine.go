@@ -233,8 +233,8 @@ func saidKey(g *Group, w *plan.Way, step int) string {
 	return g.Key + "|" + w.ID
 }
 
-// Next is when the engine has something to decide, or to send that is not under way.
-func (e *Engine) Next(underWay func(id string) bool) (next time.Time) {
+// Next is when the engine has something to decide, or to send that can be sent.
+func (e *Engine) Next(free func(*Message) bool) (next time.Time) {
 	sooner := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
@@ -245,8 +245,8 @@ func (e *Engine) Next(underWay func(id string) bool) (next time.Time) {
 		sooner(g.rises)
 	}
 	for _, id := range e.pending {
-		if !underWay(id) {
-			sooner(e.messages[id].NextAt)
+		if m := e.messages[id]; free(m) {
+			sooner(m.NextAt)
 		}
 	}
 	return next

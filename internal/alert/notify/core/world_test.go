@@ -114,7 +114,7 @@ func (w *world) silence(id string, d time.Duration, matcher string) {
 func (w *world) until(d time.Duration) {
 	end := begin.Add(d)
 	for range 10_000 {
-		next := w.e.Next(func(string) bool { return false })
+		next := w.e.Next(func(*Message) bool { return true })
 		if next.IsZero() || next.After(end) {
 			w.now = end
 			return
