@@ -23,7 +23,7 @@ type Engine struct {
 	episodes map[string]label.Fingerprint
 	over     map[string]*Over // episodes that have ended, by document
 	groups   map[groupID]*Group
-	tries    map[string][]time.Time // of ways, within the last day
+	tries    map[string][]try // of ways, within the last day, in their order
 }
 
 type groupID struct {
@@ -60,7 +60,7 @@ func (e *Engine) Reset() {
 	e.alerts, e.silences, e.acks, e.said = map[label.Fingerprint]*Alert{}, map[string]*Silence{}, map[label.Fingerprint]*Ack{}, map[string]*Said{}
 	e.off, e.messages, e.pending, e.episodes = map[string]*Off{}, map[string]*Message{}, map[string]string{}, map[string]label.Fingerprint{}
 	e.over = map[string]*Over{}
-	e.groups, e.tries = map[groupID]*Group{}, map[string][]time.Time{}
+	e.groups, e.tries = map[groupID]*Group{}, map[string][]try{}
 }
 
 // Plan is the configuration.

@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,6 +244,27 @@ func TestLimits(t *testing.T) {
 	w.until(25 * time.Hour)
 	if len(w.told) < 9 {
 		t.Fatalf("what had no room is lost: %q", w.told)
+	}
+}
+
+// Tries that a receiver refused for a while leave its day to what arrives; those that may have arrived do not.
+func TestFailuresAndTheLimitOfADay(t *testing.T) {
+	for _, c := range []struct {
+		uncertain bool
+		arrive    int
+	}{{false, 5}, {true, 2}} {
+		w := newWorld(t, `{"route":{"receiver":"ops","group_by":["..."],"group_wait":"0s","group_interval":"5m"},"receivers":[{"name":"ops","console_configs":[{}],"limits":{"per_minute":20,"per_day":5}}]}`)
+		for range 3 {
+			w.refuse["ops/console/0"] = append(w.refuse["ops/console/0"], &deliver.Failure{Err: errors.New("503"), Uncertain: c.uncertain})
+		}
+		for i := range 9 {
+			w.fire(fmt.Sprintf("A i=%d", i))
+		}
+		w.until(time.Hour)
+		arrived := slices.DeleteFunc(w.told, func(line string) bool { return strings.HasSuffix(line, "refused") })
+		if len(arrived) != c.arrive {
+			t.Errorf("uncertain %v: %q", c.uncertain, arrived)
+		}
 	}
 }
 

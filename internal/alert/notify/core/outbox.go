@@ -22,6 +22,14 @@ const (
 	dayLong    = 24 * time.Hour
 )
 
+// try is a try of a message, as the limits of its receiver count it.
+type try struct {
+	at      time.Time
+	message string
+	attempt int
+	failed  bool // for certain: nothing arrived
+}
+
 // Ready are messages to be tried at a time, the oldest first, within the limits of their receivers. take says whether one can be
 // tried now; each that it takes counts as a try.
 func (e *Engine) Ready(now time.Time, take func(*Message) bool) (out []Message) {
@@ -39,44 +47,66 @@ func (e *Engine) Ready(now time.Time, take func(*Message) bool) (out []Message) 
 	})
 	for _, m := range due {
 		if e.room(m, now) && take(m) {
-			e.tries[m.Way] = append(e.tries[m.Way], now)
+			e.tries[m.Way] = append(e.tries[m.Way], try{at: now, message: m.ID, attempt: m.Attempts})
 			out = append(out, *m)
 		}
 	}
 	return out
 }
 
-// room tells whether the limits of the receiver leave room for a try. What has none is looked at again when there is some.
+// room tells whether the limits of the receiver leave room for a try. What has none is looked at again when there is some. Each try
+// counts for the minute, as it is a load; for the day those count that arrived, or may have.
 func (e *Engine) room(m *Message, now time.Time) bool {
 	tries, known := e.tries[m.Way]
 	if !known {
 		for _, old := range e.messages {
 			if old.Way == m.Way && old.State == Sent {
-				tries = append(tries, old.EndedAt)
+				tries = append(tries, try{at: old.EndedAt})
 			}
 		}
-		sorting.By(tries, time.Time.Compare)
+		sorting.By(tries, func(a, b try) int { return a.at.Compare(b.at) })
 	}
-	first, _ := slices.BinarySearchFunc(tries, now.Add(-dayLong), time.Time.Compare)
-	tries = tries[first:]
+	since := func(at time.Time) int {
+		i, _ := slices.BinarySearchFunc(tries, at, func(t try, at time.Time) int { return t.at.Compare(at) })
+		return i
+	}
+	tries = tries[since(now.Add(-dayLong)):]
 	e.tries[m.Way] = tries
-	recent, _ := slices.BinarySearchFunc(tries, now.Add(-time.Minute), time.Time.Compare)
+	recent := since(now.Add(-time.Minute))
+	var day []time.Time
+	for _, t := range tries {
+		if !t.failed {
+			day = append(day, t.at)
+		}
+	}
 	t := e.plan.Target(m.Receiver)
-	if t == nil || len(tries)-recent < t.PerMinute && (t.PerDay == 0 || len(tries) < t.PerDay) {
+	if t == nil || len(tries)-recent < t.PerMinute && (t.PerDay == 0 || len(day) < t.PerDay) {
 		return true
 	}
 	m.NextAt = now.Add(time.Second)
-	if t.PerDay > 0 && len(tries) >= t.PerDay {
-		m.NextAt = tries[len(tries)-t.PerDay].Add(dayLong + time.Millisecond)
+	if t.PerDay > 0 && len(day) >= t.PerDay {
+		m.NextAt = day[len(day)-t.PerDay].Add(dayLong + time.Millisecond)
 	} else if recent < len(tries) {
-		m.NextAt = tries[recent].Add(time.Minute + time.Millisecond)
+		m.NextAt = tries[recent].at.Add(time.Minute + time.Millisecond)
 	}
 	return false
+}
+
+// failed notes that a try did not arrive for certain.
+func (e *Engine) failed(m *Message) {
+	for i, t := range e.tries[m.Way] {
+		if t.message == m.ID && t.attempt == m.Attempts {
+			e.tries[m.Way][i].failed = true
+		}
+	}
 }
 
 // Ended is what becomes of a message after a try: the documents to be stored. Where another owner has made a try meanwhile, a failure
 // says nothing new; that it arrived does as long as it still waits.
 func (e *Engine) Ended(m Message, err error, now time.Time) []event.Document {
+	if err != nil && !deliver.Uncertain(err) {
+		e.failed(&m)
+	}
 	have := e.messages[m.ID]
 	if have == nil || have.State != Waiting || err != nil && have.Attempts != m.Attempts {
 		return nil
