@@ -60,11 +60,6 @@ func TestPostFailures(t *testing.T) {
 	if err := NewHooks(nil).Post(t.Context(), s.URL, "", aDocument()); err == nil || !strings.Contains(err.Error(), "HXP_WEBHOOK_ALLOW") {
 		t.Errorf("this machine: %v", err)
 	}
-	for address, ok := range map[string]bool{"8.8.8.8:443": true, "10.0.0.1:443": false, "169.254.169.254:80": false, "100.64.0.1:80": false, "[::1]:80": false, "[::ffff:10.0.0.1]:80": false, "[fe80::1%eth0]:80": false, "[2606:4700::1]:443": true, "0.0.0.0:80": false} {
-		if err := reachable(address, nil); (err == nil) != ok {
-			t.Errorf("%s: %v", address, err)
-		}
-	}
 }
 
 // A folder gets the file whole; one that is not there is not made, and no file leaves it.
