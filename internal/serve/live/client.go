@@ -125,6 +125,7 @@ func (c *client) listen(s *story, f Filter, since position) (reset string) {
 	}
 	c.stories[s.topic] = l
 	s.clients[c] = struct{}{}
+	c.hub.want(s) // it may have ended since the client waited for it
 	return reset
 }
 

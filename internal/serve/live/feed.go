@@ -138,6 +138,16 @@ func (h *Hub) idle(s *story, now time.Time) bool {
 	return true
 }
 
+// want asks for the feed of a story where it is not at work, and keeps it from ending soon: who waits to listen counts as a listener.
+// The caller holds Hub.mu.
+func (h *Hub) want(s *story) {
+	s.left = time.Now()
+	if !s.running {
+		s.running = true
+		s.wanted <- struct{}{} // has room: it is asked once for each time that it stopped
+	}
+}
+
 // await asks for the feeds of topics and waits until they have begun, for a while: a broker that is away keeps nobody from the rest.
 func (h *Hub) await(ctx context.Context, topics []*Topic) {
 	ctx, stop := context.WithTimeout(ctx, feedStart)
@@ -148,10 +158,7 @@ func (h *Hub) await(ctx context.Context, topics []*Topic) {
 			continue
 		}
 		h.mu.Lock()
-		if !s.running {
-			s.running, s.left = true, time.Now()
-			s.wanted <- struct{}{} // has room: it is asked once for each time that it stopped
-		}
+		h.want(s)
 		begun := s.begun
 		h.mu.Unlock()
 		select {

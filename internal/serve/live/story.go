@@ -22,7 +22,7 @@ const (
 type story struct {
 	topic   *Topic
 	clients map[*client]struct{}
-	left    time.Time // when the last client left
+	left    time.Time // when the last client left, or one asked for it
 
 	chunks []*chunk // the newest last
 	cold   int      // chunks that are

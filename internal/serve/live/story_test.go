@@ -256,6 +256,68 @@ func TestFeed(t *testing.T) {
 	})
 }
 
+// TestFeedOutlivesAWaitingClient: who comes shortly before a feed would end for want of listeners, and has to wait for another one, is told.
+func TestFeedOutlivesAWaitingClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := make(chan int)
+		fed := Topic{Name: "fed", Feed: func(ctx context.Context, f *Feed) error {
+			for f.Begun(); ; {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case n := <-source:
+					f.Tell(happen("", n, 1)...)
+				}
+			}
+		}}
+		late := Topic{Name: "late", Feed: func(ctx context.Context, _ *Feed) error { <-ctx.Done(); return ctx.Err() }}
+		h := New(Config{SSEMax: 10}, slog.New(slog.DiscardHandler), fed, late)
+		r := &rig{t: t, wire: newCable(), hub: h}
+		r.run()
+		c := r.open("/stream?topics=fed", "")
+		c.must("hello")
+		c.close()
+		time.Sleep(linger - time.Second)
+		c = r.open("/stream?topics=fed,late", "") // waits longer for the second than the first would run
+		c.must("hello")
+		synctest.Wait()
+		select {
+		case source <- 1:
+		default:
+			t.Fatal("the feed has ended under a client")
+		}
+		if m := c.must("fed"); number(t, m) != 1 {
+			t.Errorf("then came %+v", m)
+		}
+	})
+}
+
+// TestListeningStartsAFeed, also for a client whose way here took longer than the feed ran.
+func TestListeningStartsAFeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		h := New(Config{SSEMax: 10}, slog.New(slog.DiscardHandler), Topic{Name: "fed", Feed: func(ctx context.Context, f *Feed) error {
+			runs++
+			f.Begun()
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		r := &rig{t: t, wire: newCable(), hub: h}
+		r.run()
+		h.await(t.Context(), h.topics)
+		time.Sleep(2 * linger) // the feed ends
+		c := h.newClient(sse, "")
+		if _, err := c.subscribe(wish{topics: h.topics}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if runs != 2 {
+			t.Errorf("the feed ran %d times, not 2", runs)
+		}
+		c.leave()
+	})
+}
+
 // TestRoom: a feed is told when no client could get more of a model, and what it leaves out then is counted.
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
