@@ -368,10 +368,14 @@ func (r *round) run(c *client, out line) (err error) {
 	if len(r.frames) == 0 {
 		return nil
 	}
+	bytes := 0
+	for _, f := range r.frames { // before: sending may change the frames
+		bytes += len(f)
+	}
 	if err := out.send(r.frames...); err != nil {
 		return err
 	}
-	c.handed(time.Now(), r)
+	c.handed(time.Now(), r, bytes)
 	return nil
 }
 
@@ -421,8 +425,8 @@ func (l *listening) confess(frames [][]byte, w wire, h *Hub, k *chunk, missed in
 }
 
 // handed measures what was handed to the socket. What was there before the client came had no way to be quicker.
-func (c *client) handed(now time.Time, r *round) {
-	h, messages, bytes := c.hub, 0, 0
+func (c *client) handed(now time.Time, r *round, bytes int) {
+	h, messages := c.hub, 0
 	for i := range r.deliveries {
 		d := &r.deliveries[i]
 		messages += len(d.items)
@@ -434,9 +438,6 @@ func (c *client) handed(now time.Time, r *round) {
 		case d.chunk != nil && !d.chunk.told.Before(c.since):
 			h.latency.addItems(now, d.items)
 		}
-	}
-	for _, f := range r.frames {
-		bytes += len(f)
 	}
 	h.messages.add(now, int64(messages))
 	h.bytes.add(now, int64(bytes))

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -413,6 +415,39 @@ func TestQuantilesAreNearTheTruth(t *testing.T) {
 		if q := s.quantiles(now.Add(2*time.Minute), time.Millisecond); q != (Quantiles{}) {
 			t.Fatalf("after two minutes %+v", q)
 		}
+	})
+}
+
+// discards is a way to a client that takes frames as a socket does, and keeps their size.
+type discards struct{ bytes int64 }
+
+func (d *discards) send(frames ...[]byte) (err error) {
+	b := net.Buffers(frames)
+	d.bytes, err = b.WriteTo(io.Discard)
+	return err
+}
+func (*discards) beat() error { return nil }
+func (*discards) bye(error)   {}
+
+// TestBytesAreCounted also where a round has several frames, which sending them may take apart.
+func TestBytesAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{})
+		c := r.hub.newClient(socket, "")
+		if _, err := c.subscribe(wish{topics: []*Topic{r.hub.stories["news"].topic}}); err != nil {
+			t.Fatal(err)
+		}
+		r.hub.Tell("news", happen("", 0, 1)...)
+		r.hub.Tell("news", happen("", 1, 1)...)
+		var out discards
+		if err := new(round).run(c, &out); err != nil || out.bytes == 0 {
+			t.Fatal(out.bytes, err)
+		}
+		time.Sleep(time.Second)
+		if got, want := r.hub.Performance().Bytes, float64(out.bytes)/meterSpan; got != want {
+			t.Errorf("%v bytes a second, not %v", got, want)
+		}
+		c.leave()
 	})
 }
 
