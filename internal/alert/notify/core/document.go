@@ -131,7 +131,8 @@ type Message struct {
 	GroupLabels map[string]string `json:"groupLabels"`
 	Firing      int               `json:"firing"`
 	Resolved    int               `json:"resolved"`
-	Data        *tmpl.Data        `json:"data,omitempty"` // until it has ended
+	Data        *tmpl.Data        `json:"data,omitempty"`   // until it has ended
+	Before      *Said             `json:"before,omitempty"` // what was said before it, until then
 }
 
 // Doc is a document of the store.

@@ -24,6 +24,7 @@ type Engine struct {
 	over     map[string]*Over // episodes that have ended, by document
 	groups   map[groupID]*Group
 	tries    map[string][]try // of ways, within the last day, in their order
+	unheard  map[string]bool  // messages made here since this instance speaks: nothing arrived and none is being tried, for certain
 }
 
 type groupID struct {
@@ -60,7 +61,7 @@ func (e *Engine) Reset() {
 	e.alerts, e.silences, e.acks, e.said = map[label.Fingerprint]*Alert{}, map[string]*Silence{}, map[label.Fingerprint]*Ack{}, map[string]*Said{}
 	e.off, e.messages, e.pending, e.episodes = map[string]*Off{}, map[string]*Message{}, map[string]string{}, map[string]label.Fingerprint{}
 	e.over = map[string]*Over{}
-	e.groups, e.tries = map[groupID]*Group{}, map[string][]try{}
+	e.groups, e.tries, e.unheard = map[groupID]*Group{}, map[string][]try{}, map[string]bool{}
 }
 
 // Plan is the configuration.
@@ -147,13 +148,15 @@ func (e *Engine) applyMessage(id string, body []byte) error {
 	}
 	if m := e.messages[id]; m != nil && m.State == Waiting {
 		e.pending[m.Key] = id
+	} else {
+		delete(e.unheard, id)
 	}
 	return nil
 }
 
 // Regroup gathers all alerts anew, as after another configuration, or when this instance begins to speak.
 func (e *Engine) Regroup() {
-	e.groups = map[groupID]*Group{}
+	e.groups, e.unheard = map[groupID]*Group{}, map[string]bool{}
 	for fp, a := range e.alerts {
 		e.join(fp, a)
 	}

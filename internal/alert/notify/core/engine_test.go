@@ -268,6 +268,44 @@ func TestFailuresAndTheLimitOfADay(t *testing.T) {
 	}
 }
 
+// What fires no more, or is silenced, before a message of it arrived is not told as if it did; what was told before is told the end of.
+func TestOvertakenMessages(t *testing.T) {
+	for name, c := range map[string]struct {
+		before bool
+		then   func(w *world)
+		want   string
+	}{
+		"over":                {false, func(w *world) { w.resolve("A x=1") }, ""},
+		"silenced":            {false, func(w *world) { w.silence("s", time.Hour, `alertname="A"`) }, ""},
+		"over, known before":  {true, func(w *world) { w.resolve("A x=1", "A x=2") }, "-A -A"},
+		"over, perhaps known": {false, func(w *world) { w.restart(); w.resolve("A x=1") }, "A; -A"},
+		"still fires":         {false, func(*world) {}, "A"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, receivers(usual))
+			if c.before {
+				w.fire("A x=2")
+				w.until(20 * sec)
+				w.told = nil
+			}
+			for range 9 {
+				w.refuse["ops/console/0"] = append(w.refuse["ops/console/0"], &deliver.Failure{Err: errors.New("503")})
+			}
+			w.fire("A x=1")
+			w.until(2 * minute)
+			c.then(w)
+			w.until(50 * minute)
+			arrived := slices.DeleteFunc(w.told, func(line string) bool { return strings.HasSuffix(line, "refused") })
+			for i, line := range arrived {
+				_, arrived[i], _ = strings.Cut(line, "ops: ")
+			}
+			if got := strings.Join(arrived, "; "); got != c.want {
+				t.Errorf("told %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 // Whatever is forgotten at a restart, everybody knows the same in the end, and nothing is told twice.
 func TestRestartsChangeNothing(t *testing.T) {
 	script := func(w *world, restart func()) {

@@ -144,12 +144,6 @@ func (f *flush) forget() {
 // tell decides whether a way hears of a group. held says that its last message is still on its way.
 func (f *flush) tell(g *Group, w *plan.Way, visible []member) (held bool) {
 	e, key := f.e, saidKey(g, w, -1)
-	if e.pending[key] != "" {
-		return true
-	}
-	if e.off[w.ID] != nil || len(visible) == 0 {
-		return false
-	}
 	var firing, resolved []label.Fingerprint
 	for _, m := range visible {
 		if m.alert.Resolved(f.now) {
@@ -159,6 +153,15 @@ func (f *flush) tell(g *Group, w *plan.Way, visible []member) (held bool) {
 		}
 	}
 	last := e.said[hashed(key)]
+	if m := e.messages[e.pending[key]]; m != nil {
+		if !e.unheard[m.ID] || last == nil || subset(last.Firing, firing) {
+			return true
+		}
+		last = f.drop(m)
+	}
+	if e.off[w.ID] != nil || len(visible) == 0 {
+		return false
+	}
 	reason := needed(last, firing, resolved, w.SendResolved, f.now, g.Route.Repeat)
 	if reason == "" {
 		return false
@@ -166,8 +169,22 @@ func (f *flush) tell(g *Group, w *plan.Way, visible []member) (held bool) {
 	if !w.SendResolved {
 		visible = slices.DeleteFunc(slices.Clone(visible), func(m member) bool { return m.alert.Resolved(f.now) })
 	}
-	f.say(g, w, key, reason, Said{Key: key, At: f.now, Firing: firing, Resolved: resolved}, visible)
+	f.say(g, w, key, reason, Said{Key: key, At: f.now, Firing: firing, Resolved: resolved}, visible, last)
 	return false
+}
+
+// drop ends a message that was overtaken before it arrived: something in it fires no more, or is silenced. It returns what was said
+// before. Where it may have arrived, as after a restart, it is not dropped, for then the end has to be told too.
+func (f *flush) drop(m *Message) (before *Said) {
+	dropped := *m
+	dropped.State, dropped.EndedAt, dropped.Error, dropped.Data, dropped.Before = Failed, f.now, "what it says was over before it arrived", nil, nil
+	f.put(Put(KindMessage, m.ID, dropped))
+	if m.Before == nil {
+		f.put(Remove(KindSaid, hashed(m.Key)))
+	} else {
+		f.put(Put(KindSaid, hashed(m.Key), m.Before))
+	}
+	return m.Before
 }
 
 // needed is the reason for which something is to be said, "" when nothing is: Alertmanager's rule.
@@ -224,10 +241,10 @@ func (f *flush) escalate(g *Group, w *plan.Way, step int, visible []member) (hel
 	news := slices.ContainsFunc(due, func(m member) bool { return !known(m.fp) })
 	switch {
 	case len(due) > 0 && (news || last.At.Before(f.now.Add(-g.Route.Repeat))):
-		f.say(g, w, key, ForEscalation, Said{Key: key, At: f.now, Firing: names(due)}, due)
+		f.say(g, w, key, ForEscalation, Said{Key: key, At: f.now, Firing: names(due)}, due, nil)
 	case len(due) == 0 && !still && len(over) > 0:
 		if w.SendResolved {
-			f.say(g, w, key, ForEscalation, Said{Key: key, At: f.now, Resolved: names(over)}, over)
+			f.say(g, w, key, ForEscalation, Said{Key: key, At: f.now, Resolved: names(over)}, over, nil)
 		} else {
 			f.put(Remove(KindSaid, hashed(key)))
 		}
@@ -262,7 +279,7 @@ func (e *Engine) nextRise(g *Group, after time.Time) (next time.Time) {
 }
 
 // say makes a message, if there is anything in it, and notes what is said by it.
-func (f *flush) say(g *Group, w *plan.Way, key, reason string, said Said, of []member) {
+func (f *flush) say(g *Group, w *plan.Way, key, reason string, said Said, of []member, before *Said) {
 	f.put(Put(KindSaid, hashed(key), said))
 	if len(of) == 0 {
 		return
@@ -270,10 +287,11 @@ func (f *flush) say(g *Group, w *plan.Way, key, reason string, said Said, of []m
 	d := f.data(g, w, of)
 	m := Message{
 		ID: "msg_" + hashed(key+"|"+f.now.UTC().Format(time.RFC3339Nano)), Receiver: w.Receiver, Channel: w.Channel, Way: w.ID, Key: key, Reason: reason, State: Waiting,
-		CreatedAt: f.now, NextAt: f.now, Status: d.Status, GroupLabels: d.GroupLabels, Firing: len(d.With(tmpl.Firing)), Resolved: len(d.With(tmpl.Resolved)), Data: d,
+		CreatedAt: f.now, NextAt: f.now, Status: d.Status, GroupLabels: d.GroupLabels, Firing: len(d.With(tmpl.Firing)), Resolved: len(d.With(tmpl.Resolved)), Data: d, Before: before,
 	}
 	m.Title = plan.Title(d)
 	f.put(Put(KindMessage, m.ID, m))
+	f.d.done = append(f.d.done, func() { f.e.unheard[m.ID] = true })
 }
 
 func (f *flush) data(g *Group, w *plan.Way, of []member) *tmpl.Data {

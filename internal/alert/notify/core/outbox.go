@@ -48,6 +48,9 @@ func (e *Engine) Ready(now time.Time, take func(*Message) bool) (out []Message) 
 	for _, m := range due {
 		if e.room(m, now) && take(m) {
 			e.tries[m.Way] = append(e.tries[m.Way], try{at: now, message: m.ID, attempt: m.Attempts})
+			if e.unheard[m.ID] {
+				e.unheard[m.ID] = false
+			}
 			out = append(out, *m)
 		}
 	}
@@ -99,6 +102,9 @@ func (e *Engine) failed(m *Message) {
 			e.tries[m.Way][i].failed = true
 		}
 	}
+	if _, ours := e.unheard[m.ID]; ours && m.Uncertain == 0 {
+		e.unheard[m.ID] = true
+	}
 }
 
 // Ended is what becomes of a message after a try: the documents to be stored. Where another owner has made a try meanwhile, a failure
@@ -116,10 +122,10 @@ func (e *Engine) Ended(m Message, err error, now time.Time) []event.Document {
 	f, _ := errors.AsType[*deliver.Failure](err)
 	switch {
 	case err == nil:
-		m.State, m.EndedAt, m.Error, m.Data = Sent, now, "", nil
+		m.State, m.EndedAt, m.Error, m.Data, m.Before = Sent, now, "", nil, nil
 		return []event.Document{Put(KindMessage, m.ID, m)}
 	case f != nil && (f.Final || f.Gone), now.Sub(m.CreatedAt) > giveUp:
-		m.State, m.EndedAt, m.Error, m.Data = Failed, now, err.Error(), nil
+		m.State, m.EndedAt, m.Error, m.Data, m.Before = Failed, now, err.Error(), nil, nil
 		docs := []event.Document{Put(KindMessage, m.ID, m), Remove(KindSaid, hashed(m.Key))}
 		if f != nil && f.Gone {
 			docs = append(docs, Put(KindOff, m.Way, Off{now, err.Error()}))
