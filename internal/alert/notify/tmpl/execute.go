@@ -353,10 +353,23 @@ func replaced(pattern, by, in string) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reReplaceAll: %w", err)
 	}
+	if mostReplaced(re, by, in) > 16*maxOutput {
+		return nil, errOutput
+	}
 	if out := re.ReplaceAllString(in, by); len(out) <= maxOutput {
 		return out, nil
 	}
 	return nil, errOutput
+}
+
+// mostReplaced is how many bytes a replacement makes at most: each match becomes the text with itself in place of each reference. It is
+// reckoned before, because a short template could fill the memory.
+func mostReplaced(re *regexp.Regexp, by, in string) int {
+	references, most := strings.Count(by, "$"), len(in)
+	for _, m := range re.FindAllStringIndex(in, -1) {
+		most += len(by) + references*(m[1]-m[0])
+	}
+	return most
 }
 
 func titled(s string) string {
