@@ -133,19 +133,16 @@ func (c *client) listen(s *story, f Filter, since position) (reset string) {
 func (c *client) watch(t *Topic, w wish) (reset string, err error) {
 	h := c.hub
 	key := channelKey{t, w.filter, w.interval}
-	if s := c.states[t]; s != nil {
-		if s.channel.channelKey == key {
-			return "", nil
-		}
-		s.leave()
+	old := c.states[t]
+	if old != nil && old.channel.channelKey == key {
+		return "", nil
 	}
-	ch := h.channels[key]
+	ch := h.open(key)
 	if ch == nil {
-		if len(h.channels) >= maxChannels {
-			return "", errFull
-		}
-		ch = &channel{channelKey: key, subscribers: map[*subscription]struct{}{}}
-		h.channels[key] = ch
+		return "", errFull
+	}
+	if old != nil {
+		old.leave()
 	}
 	s := &subscription{channel: ch, client: c}
 	reset = h.lost(w.since)

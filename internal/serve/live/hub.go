@@ -187,6 +187,29 @@ func (h *Hub) publish(ctx context.Context, now time.Time) (next time.Time) {
 	return next
 }
 
+// open returns the channel of a key, and makes it where there is none. One that nobody listens to any more gives way, the one left longest
+// ago first; nil = somebody listens to each. The caller holds Hub.mu.
+func (h *Hub) open(key channelKey) *channel {
+	if c := h.channels[key]; c != nil {
+		return c
+	}
+	if len(h.channels) >= maxChannels {
+		var oldest *channel
+		for _, c := range h.channels {
+			if len(c.subscribers) == 0 && (oldest == nil || c.left.Before(oldest.left)) {
+				oldest = c
+			}
+		}
+		if oldest == nil {
+			return nil
+		}
+		delete(h.channels, oldest.channelKey)
+	}
+	c := &channel{channelKey: key, subscribers: map[*subscription]struct{}{}}
+	h.channels[key] = c
+	return c
+}
+
 // advance makes the next tick of c. Only Run's goroutine calls it, so c.current does not move in between.
 func (h *Hub) advance(ctx context.Context, c *channel, now time.Time) {
 	state, err := c.topic.State(ctx, now, c.filter)

@@ -348,6 +348,45 @@ func TestFiltersAndIntervals(t *testing.T) {
 	})
 }
 
+// TestManyFilters: streams that a client has left give way to new ones; one that finds no room keeps what it has.
+func TestManyFilters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{SSEMax: 10})
+		metrics := r.hub.topics[0]
+		ask := func(c *client, model int) error {
+			_, err := c.subscribe(wish{topics: []*Topic{metrics}, filter: Filter{Model: strconv.Itoa(model)}, interval: time.Second})
+			return err
+		}
+		wanderer, other := r.hub.newClient(socket, ""), r.hub.newClient(socket, "")
+		for i := range maxChannels + 10 {
+			if err := ask(wanderer, i); err != nil {
+				t.Fatalf("filter %d: %v", i, err)
+			}
+		}
+		if err := ask(other, -1); err != nil {
+			t.Errorf("another client: %v", err)
+		}
+		clients := []*client{wanderer, other}
+		for i := range maxChannels - 2 {
+			c := r.hub.newClient(socket, "")
+			if clients = append(clients, c); ask(c, 10_000+i) != nil {
+				t.Fatalf("client %d has no room", i)
+			}
+		}
+		if err := ask(other, -2); !errors.Is(err, errFull) {
+			t.Errorf("over the limit: %v", err)
+		}
+		r.hub.mu.Lock()
+		if _, hears := other.states[metrics].channel.subscribers[other.states[metrics]]; !hears || len(r.hub.channels) != maxChannels {
+			t.Errorf("it hears what it heard: %t; there are %d channels", hears, len(r.hub.channels))
+		}
+		r.hub.mu.Unlock()
+		for _, c := range clients {
+			c.leave()
+		}
+	})
+}
+
 func TestHeartbeatOnAQuietStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{SSEMax: 10})

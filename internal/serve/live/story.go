@@ -52,7 +52,8 @@ type chunk struct {
 	topic, epoch string
 	first, last  uint64
 	told         time.Time
-	over         map[string]int // what no client could get in that second, by model
+	over         map[string]int // what no client could get in that second, by model; those beyond maxPaced count as ""
+	overSize     int            // of that map, in bytes
 	size         int            // of what it says, in bytes
 	bytes        int            // that it takes; Hub.mu guards it
 
@@ -124,17 +125,14 @@ func (s *story) tell(epoch string, seq uint64, now time.Time, happenings []Happe
 		if len(k.happenings) == 0 {
 			seq++ // so that a client can pass it
 		}
-		k.last, k.bytes = seq, k.size
+		k.last, k.bytes = seq, k.size+k.overSize
 		s.chunks = append(s.chunks, k)
 		s.bytes += k.bytes
 	}
 	open()
 	for _, h := range happenings {
 		if s.topic.Capped && (h.Data == nil || !s.pace.take(now.Unix(), h.Model)) {
-			if k.over == nil {
-				k.over = map[string]int{}
-			}
-			k.over[h.Model]++
+			k.leaveOut(h.Model)
 			continue
 		}
 		seq++
@@ -148,6 +146,22 @@ func (s *story) tell(epoch string, seq uint64, now time.Time, happenings []Happe
 	s.last = seq
 	s.trim(now)
 	return seq
+}
+
+// leaveOut counts what no client could get.
+func (k *chunk) leaveOut(model string) {
+	_, known := k.over[model]
+	if !known && len(k.over) >= maxPaced {
+		model = ""
+		_, known = k.over[model]
+	}
+	if k.over == nil {
+		k.over = map[string]int{}
+	}
+	if !known {
+		k.overSize += len(model) + overhead
+	}
+	k.over[model]++
 }
 
 // fresh is how many of the newest chunks share the frames that were made of them, and are not packed.
@@ -219,7 +233,7 @@ func (k *chunk) cool() (bytes int) {
 	}
 	k.views, k.cold = nil, true
 	k.happenings, k.sizes, k.packed = bare, sizes, slices.Clip(s2.Encode(nil, row))
-	return len(k.packed) + len(bare)*overhead
+	return len(k.packed) + len(bare)*overhead + k.overSize
 }
 
 // whole returns the happenings with their data.

@@ -320,6 +320,26 @@ func TestListeningStartsAFeed(t *testing.T) {
 	})
 }
 
+// TestWhatIsLeftOutIsBounded: models that a stranger makes up are counted together beyond a number, and take from the room of the topic.
+func TestWhatIsLeftOutIsBounded(t *testing.T) {
+	s := newStory(&Topic{Name: "flood", Capped: true})
+	var out []Happening
+	for i := range 3 * maxPaced {
+		out = append(out, Happening{Model: strconv.Itoa(i)})
+	}
+	s.tell("e", 0, time.Unix(1, 0), out)
+	k, total, size := s.chunks[0], 0, 0
+	for model, n := range k.over {
+		total, size = total+n, size+len(model)+overhead
+	}
+	if len(k.over) != maxPaced+1 || k.over[""] != 2*maxPaced || total != len(out) || s.bytes != size {
+		t.Errorf("%d models, %d of them together, %d in all, %d bytes of %d", len(k.over), k.over[""], total, s.bytes, size)
+	}
+	if k.cool() < size {
+		t.Error("it is not counted in a cold chunk")
+	}
+}
+
 // TestRoom: a feed is told when no client could get more of a model, and what it leaves out then is counted.
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
