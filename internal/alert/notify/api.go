@@ -31,11 +31,11 @@ func (s *Service) Mount(m *httpx.Mux) {
 	m.HandleFunc("GET /notifications", s.getMessages, httpx.Doc("Lists messages to receivers, those on their way and those that have ended, the newest first."),
 		httpx.Query("since", "RFC 3339: only those made at this time or later"), httpx.Query("state", "only these", httpx.OneOf("", core.Waiting, core.Sent, core.Failed)), httpx.Query("receiver", "only to this one"),
 		httpx.Query("limit", "how many at most, 500 by default"), httpx.Answer("200", "the messages", messageList{}), unread)
-	m.HandleFunc("GET /notifications/config", s.getConfig, httpx.Doc("Shows the configuration: routes, receivers and templates in Alertmanager's vocabulary. Secrets are named by where they are."), httpx.Answer("200", "the configuration", httpx.Schema{"type": "object"}))
+	m.HandleFunc("GET /notifications/config", s.getConfig, httpx.Doc("Shows the configuration: routes, receivers and templates in Alertmanager's vocabulary. Secrets are named by where they are, and queries of addresses are not shown."), httpx.Answer("200", "the configuration", httpx.Schema{"type": "object"}))
 	m.HandleFunc("PUT /notifications/config", s.putConfig, httpx.Doc("Replaces the configuration, or refuses it as a whole. Receivers that were switched off are switched on."), httpx.BodyAs("application/json", httpx.Schema{"type": "object"}), httpx.BodyAs("application/yaml", httpx.Schema{"type": "string"}),
 		httpx.Answer("200", "the configuration as it is now", httpx.Schema{"type": "object"}), httpx.Answer("415", "it is neither JSON nor YAML"), unread, large, wrong, away)
 	m.HandleFunc("POST /notifications/test", s.test, httpx.Doc("Sends a message made up for it to a receiver, at once and past all limits, or only shows its texts."), httpx.BodyOf(testOrder{}),
-		httpx.Answer("200", "it arrived in every way, or the texts", testOutcome{}), httpx.Answer("404", "there is no such receiver"), unread, large, httpx.Answer("422", "one of the ways did not take it, or something in the order is wrong"))
+		httpx.Answer("200", "it arrived in every way, or the texts", testOutcome{}), httpx.Answer("404", "there is no such receiver"), httpx.Answer("429", "too many tests in this minute, see Retry-After"), unread, large, httpx.Answer("422", "one of the ways did not take it, or something in the order is wrong"))
 	m.HandleFunc("GET /notifications/silences", s.getSilences, httpx.Doc("Lists silences, those that last longest first."), httpx.Answer("200", "the silences", silenceList{}))
 	m.HandleFunc("POST /notifications/silences", s.postSilence, httpx.Doc("Makes a silence, or with an id changes one, as POST /api/v2/silences."), httpx.BodyOf(core.Silence{}), httpx.Answer("201", "the silence", silence{}), unread, large, httpx.Answer("404", "there is no silence with this id"), wrong, away)
 	m.HandleFunc("DELETE /notifications/silences/{id}", s.endSilence(http.StatusNoContent), httpx.Doc("Ends a silence."), httpx.Answer("204", "it has ended"), httpx.Answer("404", "there is no such silence"), away)
@@ -128,7 +128,7 @@ func (s *Service) getMessages(w http.ResponseWriter, r *http.Request) {
 
 func (s *Service) getConfig(w http.ResponseWriter, _ *http.Request) {
 	var document json.RawMessage
-	s.look(func(e *core.Engine) { document = e.Plan().Document() })
+	s.look(func(e *core.Engine) { document = e.Plan().Shown() })
 	httpx.JSON(w, http.StatusOK, document)
 }
 
@@ -255,6 +255,12 @@ func (s *Service) test(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no receiver %.80q; GET /notifications/config lists them", order.Receiver), httpx.FieldError{Pointer: "/receiver", Code: "unknown", Detail: "there is no such receiver"})
 		return
 	}
+	if !order.Preview {
+		if wait := s.tests.take(time.Now()); wait > 0 {
+			httpx.Unavailable(w, r, http.StatusTooManyRequests, wait, fmt.Sprintf("%d tests were sent in this minute, which is the limit", testsPerMinute))
+			return
+		}
+	}
 	out := s.testAll(r.Context(), target, madeUp(&order, labels, annotations, s.cfg.ExternalURL, time.Now()), order.Preview)
 	var errs []httpx.FieldError
 	for _, x := range out.Results {
@@ -277,6 +283,30 @@ func madeUp(o *testOrder, labels, annotations label.Set, page string, now time.T
 	}
 	group := label.Set{"alertname": labels["alertname"]}
 	return &tmpl.Data{Version: "4", GroupKey: "{}/{test=\"true\"}:" + group.String(), Status: o.Status, Receiver: o.Receiver, GroupLabels: group, CommonLabels: labels, CommonAnnotations: annotations, ExternalURL: page, Alerts: []tmpl.Alert{a}}
+}
+
+// testsPerMinute bounds tests, because no limit of a receiver does, and each of them can be sent to where somebody else is.
+const testsPerMinute = 30
+
+// testPace counts the tests of a minute.
+type testPace struct {
+	mu     sync.Mutex
+	minute time.Time
+	made   int
+}
+
+// take counts a test, or tells how long to wait for the next one.
+func (p *testPace) take(now time.Time) (wait time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if minute := now.Truncate(time.Minute); !minute.Equal(p.minute) {
+		p.minute, p.made = minute, 0
+	}
+	if p.made >= testsPerMinute {
+		return p.minute.Add(time.Minute).Sub(now)
+	}
+	p.made++
+	return 0
 }
 
 // testLimit bounds a test: a person waits.

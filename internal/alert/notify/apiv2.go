@@ -353,7 +353,7 @@ type originalConfig struct {
 
 func (s *Service) getStatus(w http.ResponseWriter, _ *http.Request) {
 	out := statusV2{Cluster: clusterStatus{"disabled", []struct{}{}}, Uptime: s.began.UTC(), VersionInfo: map[string]string{"version": s.o.Version, "branch": "", "buildDate": "", "buildUser": "", "goVersion": "", "revision": ""}}
-	s.look(func(e *core.Engine) { out.Config.Original = string(e.Plan().Document()) })
+	s.look(func(e *core.Engine) { out.Config.Original = string(e.Plan().Shown()) })
 	httpx.JSON(w, http.StatusOK, out)
 }
 

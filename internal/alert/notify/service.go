@@ -59,6 +59,7 @@ type Service struct {
 	sender  *channel.Sender
 	metrics *metrics
 	began   time.Time
+	tests   testPace
 
 	ready chan struct{}
 	once  sync.Once

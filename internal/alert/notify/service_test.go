@@ -336,6 +336,44 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// Neither answer shows what may be a secret, and after a restart the receiver is told at the whole address.
+func TestQueriesAreNotShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, dir := newMemory(), t.TempDir()
+		_, mux, stop := instance(t, store, slog.DiscardHandler, dir)
+		put := ask(t, mux, "PUT", "/notifications/config", "route: {receiver: a}\nreceivers: [{name: a, webhook_configs: [{url: 'https://w.example/hook?token=hush'}]}]\n", 200)
+		stop()
+		s, mux, stop := instance(t, store, slog.DiscardHandler, dir)
+		defer stop()
+		for _, shown := range []string{put, ask(t, mux, "GET", "/notifications/config", nil, 200), ask(t, mux, "GET", "/api/v2/status", nil, 200)} {
+			if strings.Contains(shown, "hush") || !strings.Contains(shown, "https://w.example/hook?***") {
+				t.Error(shown)
+			}
+		}
+		s.look(func(e *core.Engine) {
+			if got := e.Plan().Target("a").Ways[0].Webhook.URL; got != "https://w.example/hook?token=hush" {
+				t.Errorf("told at %s", got)
+			}
+		})
+	})
+}
+
+// Tests go past the limits of receivers, so they have one of their own; to look at the texts is free.
+func TestTestsAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, mux, stop := instance(t, newMemory(), slog.DiscardHandler, t.TempDir())
+		defer stop()
+		order := map[string]any{"receiver": "console"}
+		for range testsPerMinute {
+			ask(t, mux, "POST", "/notifications/test", order, 200)
+		}
+		ask(t, mux, "POST", "/notifications/test", order, 429)
+		ask(t, mux, "POST", "/notifications/test", map[string]any{"receiver": "console", "preview": true}, 200)
+		time.Sleep(time.Minute)
+		ask(t, mux, "POST", "/notifications/test", order, 200)
+	})
+}
+
 // What is refused is refused with its place, and changes nothing.
 func TestBadInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

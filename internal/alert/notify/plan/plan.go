@@ -21,6 +21,7 @@ type Plan struct {
 	Root           *Node
 	Inhibits       []InhibitRule
 	document       []byte
+	shown          []byte
 	targets        map[string]*Target
 	names          []string // of the targets, as they stand in the document
 }
@@ -77,8 +78,11 @@ func (p *Plan) Target(name string) *Target { return p.targets[name] }
 // Names are the names of the receivers.
 func (p *Plan) Names() []string { return p.names }
 
-// Document is what was configured, as JSON, without secrets.
+// Document is what was configured, as JSON, to be kept.
 func (p *Plan) Document() []byte { return p.document }
+
+// Shown is the document for people: of addresses it does not show the query, in which there may be a secret.
+func (p *Plan) Shown() []byte { return p.shown }
 
 // Way finds a way by its id.
 func (p *Plan) Way(id string) *Way {
@@ -177,7 +181,11 @@ func Parse(document []byte) (*Plan, []conf.DocumentFault) {
 	if r.faults != nil {
 		return nil, r.faults
 	}
-	if r.plan.document, err = json.Marshal(c); err != nil {
+	if r.plan.document, err = json.Marshal(c); err == nil {
+		mask(c)
+		r.plan.shown, err = json.Marshal(c)
+	}
+	if err != nil {
 		return nil, []conf.DocumentFault{{Detail: "it cannot be written as JSON: " + err.Error()}}
 	}
 	return r.plan, nil

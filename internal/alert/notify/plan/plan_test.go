@@ -82,6 +82,32 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// What may be a secret in an address is kept and used, and not shown; what is shown instead of it is refused.
+func TestAddressesAreShownWithoutTheirQuery(t *testing.T) {
+	text := `{"global": {"pagerduty_url": "https://p.example/q?key=k0", "telegram_api_url": "https://t.example?key=k1"}, "route": {"receiver": "a"}, "receivers": [{"name": "a",
+		"webhook_configs": [{"url": "https://w.example/hook?token=k2"}, {"url": "https://w.example/open"}, {"url": "env:WHERE"}],
+		"pagerduty_configs": [{"routing_key": "env:K", "url": "https://p.example/own?key=k3"}], "telegram_configs": [{"chat_id": "1", "bot_token": "env:T", "api_url": "https://t.example/own?key=k4"}]}]}`
+	p := mustParse(t, text)
+	shown := string(p.Shown())
+	for _, secret := range []string{"=k0", "=k1", "=k2", "=k3", "=k4"} {
+		if strings.Contains(shown, secret) || !strings.Contains(string(p.Document()), secret) {
+			t.Errorf("%s: kept as %s, shown as %s", secret, p.Document(), shown)
+		}
+	}
+	for _, part := range []string{`"https://w.example/hook?***"`, `"https://w.example/open"`, `"env:WHERE"`} {
+		if !strings.Contains(shown, part) {
+			t.Errorf("%s does not show %s", shown, part)
+		}
+	}
+	if got := p.Target("a").Ways[0].Webhook.URL; got != "https://w.example/hook?token=k2" {
+		t.Errorf("told at %s", got)
+	}
+	_, faults := Parse([]byte(shown))
+	if len(faults) == 0 || faults[0].Pointer != "/receivers/0/webhook_configs/0/url" {
+		t.Errorf("what is shown was put: %v", faults)
+	}
+}
+
 // What GET shows can be put, and shows the same.
 func TestDocumentCanBePutAgain(t *testing.T) {
 	p := mustParse(t, sample)

@@ -177,8 +177,11 @@ func (r *reader) secret(s *Secret, file *string, at, name string, needed bool) {
 }
 
 func (r *reader) address(text, at string) {
-	if err := deliver.CheckHook(text); err != nil {
+	switch err := deliver.CheckHook(text); {
+	case err != nil:
 		r.wrong(at, "%v", err)
+	case strings.HasSuffix(text, hidden):
+		r.wrong(at, "%s stands for what is not shown; write the address in full, or where it is", hidden)
 	}
 }
 
