@@ -375,6 +375,7 @@ func TestRoom(t *testing.T) {
 			t.Errorf("of the rare model came %+v", m)
 		}
 		time.Sleep(2 * time.Second)
+		synctest.Wait() // the feed has written its answers
 		if !before || loud || !rare || !later || h.Status().Dropped != 2 {
 			t.Errorf("room: %t %t %t %t; %d dropped", before, loud, rare, later, h.Status().Dropped)
 		}
