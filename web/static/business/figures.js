@@ -9,7 +9,7 @@ import { change } from "./words.js";
 // better: which way is good. note: what stands below the number. known: whether the answer for it is there.
 const priced = (s) => Boolean(s.total), rated = (s) => Boolean(s.rated);
 const cards = [
-  { name: "Cost", known: priced, format: usd, of: (s) => s.total?.cost_usd, line: (s) => s.days?.cost, note: (s) => (s.total?.unpriced_requests ? "of priced requests" : "") },
+  { name: "Cost", known: priced, format: usd, of: (s) => s.total?.cost_usd, line: (s) => s.days?.cost, note: (s) => (s.total?.unpriced_requests ? "priced ones" : "") },
   { name: "Requests", known: priced, format: count, of: (s) => s.total?.requests, line: (s) => s.days?.requests },
   { name: "Cost per 1,000 requests", known: priced, format: usd, better: "down", of: (s) => s.total && perThousand(s.total), line: (s) => s.days?.perThousand },
   { name: "Per accepted answer", known: (s) => Boolean(s.accepted), format: usd, better: "down", of: (s) => perAccepted(s.accepted), note: (s) => (!s.accepted ? "" : s.accepted.judged ? `${many(s.accepted.judged)} judged` : "nothing was judged") },

@@ -44,6 +44,6 @@ export class SLOs {
     r.bar.setAttribute("aria-valuenow", String(Math.round(Math.max(0, Math.min(1, left)) * 100)));
     setText(r.burn, `burns ${burn(3600)} · ${burn(21_600)}`);
     r.burn.title = "Over the last hour and the last six; 1× spends the budget exactly over its window";
-    setText(r.end, gone === null ? "" : gone === 0 ? "" : gone > 30 * 86_400 ? "lasts" : `gone in ${span(gone)}`);
+    setText(r.end, gone === null ? "" : gone < 1 ? "" : gone > 30 * 86_400 ? "lasts" : `gone in ${span(gone)}`);
   }
 }
