@@ -28,6 +28,9 @@ for (const [seconds] of ranges) assert.equal(read(`?range=${seconds}`).range, se
 
 assert.equal(csv({ names: ["p50", 'a "b", c'], rows: [[1772359200, 1.5, null], [1772359260, 0, 3]] }), 'time,p50,"a ""b"", c"\r\n2026-03-01T10:00:00Z,1.5,\r\n2026-03-01T10:01:00Z,0,3\r\n');
 assert.equal(csv({ columns: ["a", "b"], rows: [["x\ny", undefined]] }), 'a,b\r\n"x\ny",\r\n');
+// what a stranger named is never a formula, in a head neither; a number stays one
+assert.equal(csv({ columns: ["+a", "b"], rows: [['=HYPERLINK("x")', -1.5], ["@a", "-1"], ["\t=1", "\r=1"], ["|a", "%a"], ["a=b", "\n=1"]] }), `'+a,b\r\n"'=HYPERLINK(""x"")",-1.5\r\n'@a,'-1\r\n'\t=1,"'\r=1"\r\n'|a,'%a\r\na=b,"'\n=1"\r\n`);
+assert.equal(csv({ names: ["=1"], rows: [[1772359200, -2]] }), "time,'=1\r\n2026-03-01T10:00:00Z,-2\r\n");
 
 const slo = (remaining, ...burn) => ({ budget: { remaining_ratio: remaining }, burn });
 const page = { class: "page", long: "1h", short: "5m", rate: 2, short_rate: 4, holds: false }, ticket = { class: "ticket", long: "24h", short: "6h0m", rate: 0.5, short_rate: 1, holds: false };
