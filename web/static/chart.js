@@ -4,6 +4,7 @@ import uPlot from "./vendor/uplot/uPlot.js";
 import { el, setText } from "./dom.js";
 import { between, clock, day, isUTC, minute, text, tick } from "./format.js";
 import { css, mix } from "./palette.js";
+import { placed } from "./series.js";
 import { hideTip, showTip } from "./tooltip.js";
 
 const sync = uPlot.sync("hxp");
@@ -74,10 +75,9 @@ export class Chart {
   // The lines of the time before, drawn under those of now at the same place.
   #before() {
     if (!this.earlier) return [];
-    const { history, offset } = this.earlier, place = new Map(history.times.map((t, i) => [Math.round((t + offset) / this.history.step), i]));
+    const { history, offset } = this.earlier, place = placed(this.history, history, offset), moved = (values) => place.map((i) => values[i] ?? null);
     return this.spec.lines(history, this.off).filter((l) => !l.bars).map((l) => ({
-      name: `${l.name}, before`, color: l.color, values: this.history.times.map((t) => l.values[place.get(Math.round(t / this.history.step))] ?? null),
-      shown: l.shown && this.history.times.map((t) => l.shown[place.get(Math.round(t / this.history.step))] ?? null), format: l.format, dash: [2, 3], width: 1, before: true,
+      name: `${l.name}, before`, color: l.color, values: moved(l.values), shown: l.shown && moved(l.shown), format: l.format, dash: [2, 3], width: 1, before: true,
     }));
   }
 

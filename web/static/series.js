@@ -43,6 +43,9 @@ export function perSecond(h, values) {
   });
 }
 
+// For each step of h, which one lay so many seconds before it. The steps of earlier may be longer: then one stands for several.
+export const placed = (h, earlier, offset) => h.times.map((t) => Math.floor((t + h.step / 2 - offset - earlier.times[0]) / earlier.step));
+
 // The ratio of two columns, null where the second is 0.
 export const ratio = (a, b, scale = 1) => a.map((v, i) => (b[i] ? (v ?? 0) / b[i] * scale : null));
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { load } from "./load.mjs";
 
 const { merge } = await load("patch.js");
-const { History, coarse, perSecond, ratio, stack, trailing } = await load("series.js");
+const { History, coarse, perSecond, placed, ratio, stack, trailing } = await load("series.js");
 const format = await load("format.js");
 const times = await load("scheduler/times.js");
 
@@ -29,6 +29,11 @@ assert.deepEqual(stack([[1, 2], [10, null], [100, 3]]), [[111, 5], [110, 3], [10
 assert.deepEqual(stack([[1, null], [10, null]]), [[11, null], [10, null]]);
 assert.deepEqual(perSecond({ times: [0, 10, 20, 30], step: 10, watermark: 25 }, [10, null, 10, 10]), [1, null, 2, null]); // half of the third step has passed
 assert.deepEqual(perSecond({ times: [0, 10], step: 10 }, [10, 5]), [1, 0.5]);
+const at = (step, ...times) => ({ step, times });
+assert.deepEqual(placed(at(20, 1000, 1020, 1040, 1060), at(60, 300, 360), 700), [0, 0, 0, 1]); // where only longer steps are left, each is drawn for its whole length
+assert.deepEqual(placed(at(5, 100, 105, 110), at(5, 45, 50, 55), 50), [1, 2, 3]); // what was before has ended: nothing lies at 3
+assert.deepEqual(placed(at(5, 100, 105), at(5, 93, 98), 6.999), [0, 1]); // steps that do not meet: the one that covers most
+assert.deepEqual(placed(at(5, 100), at(5), 50), [NaN]);
 assert.deepEqual(ratio([1, 0, 5], [2, 0, null]), [0.5, null, null]);
 assert.deepEqual(trailing([1, 2, null, 4], 2), [1, 3, 2, 4]);
 assert.deepEqual(coarse([9, 1, 3, null, 5], 2), [2, 5]);
