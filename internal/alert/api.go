@@ -24,7 +24,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 	}
 	wrong, away := httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "the audit log cannot be written or read now, see Retry-After")
 	m.HandleFunc("GET /responses", s.getResponses, httpx.Doc("Lists what was done about alerts, or is proposed, the newest first."),
-		httpx.Query("state", "only these", httpx.OneOf(states...)), httpx.Query("rule", "only of this rule"), httpx.Paging(),
+		httpx.Query("state", "only these", httpx.OneOf(states...)), httpx.Query("rule", "only of this rule"), httpx.Query("until", "RFC 3339: only what was proposed before this time"), httpx.Paging(),
 		httpx.Answer("200", "the responses", responseList{}), wrong)
 	m.HandleFunc("GET /responses/{id}", s.getResponse, httpx.Doc("Shows a response."), httpx.Answer("200", "the response", Response{}), httpx.Answer("404", "there is no such response"))
 	for verb, doc := range map[string]string{"approve": "Lets a proposal be carried out. The rails are asked again at that moment.", "dismiss": "Ends a proposal.", "revert": "Takes back a change that is in place."} {
@@ -121,6 +121,13 @@ func (s *Service) getResponses(w http.ResponseWriter, r *http.Request) {
 	if q.Has("state") && !slices.Contains(respond.States, state) {
 		bad = append(bad, httpx.FieldError{Pointer: "?state", Code: "invalid", Detail: fmt.Sprintf("state=%q: give one of %v", clip(string(state)), respond.States)})
 	}
+	until := time.Time{}
+	if v := q.Get("until"); v != "" {
+		var err error
+		if until, err = time.Parse(time.RFC3339, v); err != nil {
+			bad = append(bad, httpx.FieldError{Pointer: "?until", Code: "invalid", Detail: fmt.Sprintf("until=%q: give a time as RFC 3339, e.g. 2026-03-01T10:00:00Z", clip(v))})
+		}
+	}
 	if len(bad) > 0 {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)
 		return
@@ -129,7 +136,8 @@ func (s *Service) getResponses(w http.ResponseWriter, r *http.Request) {
 	s.machine.Look(func(b *respond.Book) {
 		for _, x := range slices.Backward(b.All()) {
 			switch {
-			case before > 0 && int64(x.Seq) >= before, state != "" && x.State != state, q.Get("rule") != "" && x.Order.Rule != q.Get("rule"):
+			case before > 0 && int64(x.Seq) >= before, state != "" && x.State != state, q.Get("rule") != "" && x.Order.Rule != q.Get("rule"),
+				!until.IsZero() && !x.ProposedAt.Before(until):
 				continue
 			case len(out.Responses) == limit:
 				out.Next = cursor(before)

@@ -98,8 +98,7 @@ async function watch() {
   clearTimeout(watching);
   watching = setTimeout(watch, view.live ? 5000 : 30_000);
   if (document.hidden) return;
-  const span = view.span();
-  const [found, objectives] = await Promise.all([loadMarks(span, view.filters.model), ask("GET", "/slo").catch(() => null), board.config.then(({ dimensions }) => { hosts.kept = dimensions; return hosts.refresh(view); }).catch(() => {})]);
+  const [found, objectives] = await Promise.all([loadMarks(view), ask("GET", "/slo").catch(() => null), board.config.then(({ dimensions }) => { hosts.kept = dimensions; return hosts.refresh(view); }).catch(() => {})]);
   marks = found;
   incidents.show(marks);
   if (objectives === null) slos.say("Objectives cannot be asked for here.");

@@ -70,7 +70,7 @@ async function slowOnes(signal) {
 
 board.addEventListener("frame", async () => {
   const { signal } = board.running;
-  await Promise.all([compare(signal), slowOnes(signal), loadMarks(view.span(), view.filters.model)]);
+  await Promise.all([compare(signal), slowOnes(signal), loadMarks(view)]);
   board.draw();
 });
 

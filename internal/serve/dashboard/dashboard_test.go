@@ -388,7 +388,7 @@ func TestModules(t *testing.T) {
 	if err != nil {
 		t.Skip("no node on this machine")
 	}
-	for _, name := range []string{"modules.mjs", "boards.mjs", "business.mjs", "system.mjs"} {
+	for _, name := range []string{"modules.mjs", "boards.mjs", "business.mjs", "system.mjs", "page.mjs"} {
 		if out, err := exec.CommandContext(t.Context(), node, "testdata/"+name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}

@@ -39,6 +39,7 @@ func (b *Book) mountAnomalies(m *httpx.Mux, ofRule func(rule string) (metric str
 		httpx.Doc("Lists what was not as usual, newest first: what the detectors found in the live numbers of models, and the alerts of the rules of type anomaly that count now."), httpx.Paging(),
 		httpx.Query("metric", "only those of this metric, such as latency_ms.p50", httpx.Text(0, maxID)), httpx.Query("model", "only those of this model", httpx.Text(0, maxID)),
 		httpx.Query("state", "pending, firing, resolved, or several of them separated by commas"), httpx.Query("since", "RFC 3339: only those that began at this time or later"),
+		httpx.Query("until", "RFC 3339: only those that began before this time"),
 		httpx.Answer("200", "the anomalies", anomalies{}))
 }
 

@@ -3,6 +3,7 @@ package alerts
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ func (b *Book) Mount(m *httpx.Mux, anomaly func(rule string) (metric string, ok 
 	m.HandleFunc("GET /alerts", b.getAlerts, httpx.Doc("Lists alerts, those that began last first: one for each rule, key and episode. What retention removed from hxp-alerts is gone."), httpx.Paging(),
 		httpx.Query("state", "pending, firing, resolved, or several of them separated by commas"), httpx.Query("rule", "only alerts of this rule", httpx.Text(0, maxID)),
 		httpx.Query("severity", "info, warning, critical, or several of them separated by commas"), httpx.Query("since", "RFC 3339: only alerts that began at this time or later"),
+		httpx.Query("until", "RFC 3339: only alerts that began before this time"),
 		httpx.Answer("200", "the alerts", answer{}))
 	m.HandleFunc("GET /alerts/{id}", b.getAlert, httpx.Doc("Shows one alert."), httpx.Answer("200", "the alert", Alert{}), httpx.Answer("404", "there is no such alert"))
 }
@@ -84,12 +86,15 @@ func wanted(r *http.Request, page httpx.Page) (w Wanted, bad *httpx.FieldError) 
 	if w.Severities, bad = words(r, "severity", severities); bad != nil {
 		return w, bad
 	}
-	if s := q.Get("since"); s != "" {
-		t, err := time.Parse(time.RFC3339, s)
-		if err != nil {
-			return w, &httpx.FieldError{Pointer: "?since", Code: "invalid", Detail: fmt.Sprintf("since=%.40q: give a time as RFC 3339, e.g. 2026-03-01T10:00:00Z", s)}
-		}
-		w.Since = t
+	if w.Since, bad = moment(q, "since"); bad != nil {
+		return w, bad
+	}
+	until, bad := moment(q, "until")
+	if bad != nil {
+		return w, bad
+	}
+	if !until.IsZero() {
+		w.Before = &Mark{StartsAt: until}
 	}
 	if page.After != "" {
 		at, id, ok := strings.Cut(page.After, " ")
@@ -97,9 +102,24 @@ func wanted(r *http.Request, page httpx.Page) (w Wanted, bad *httpx.FieldError) 
 		if !ok || err != nil {
 			return w, &httpx.FieldError{Pointer: "?cursor", Code: "not_a_cursor", Detail: "cursor: it was not given by this list"}
 		}
-		w.Before = &Mark{time.UnixMicro(micros), id}
+		if at := time.UnixMicro(micros); until.IsZero() || at.Before(until) {
+			w.Before = &Mark{at, id}
+		}
 	}
 	return w, nil
+}
+
+// moment reads a parameter that is a time; zero when it is absent.
+func moment(q url.Values, name string) (time.Time, *httpx.FieldError) {
+	s := q.Get(name)
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, &httpx.FieldError{Pointer: "?" + name, Code: "invalid", Detail: fmt.Sprintf("%s=%.40q: give a time as RFC 3339, e.g. 2026-03-01T10:00:00Z", name, s)}
+	}
+	return t, nil
 }
 
 // words reads a parameter of words separated by commas; nil when it is absent.

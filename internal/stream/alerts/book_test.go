@@ -129,6 +129,7 @@ func TestList(t *testing.T) {
 	for query, want := range map[string]string{
 		"": "5 4 3 2 1", "state=firing": "5 3 2", "state=pending,resolved": "4 1", "severity=critical": "5 2", "rule=busy&limit=2": "5 4", "rule=idle": "",
 		"since=" + since: "5 4 3", "since=" + since + "&state=firing": "5 3",
+		"until=" + since: "2 1", "until=" + since + "&state=firing": "2", "since=" + since + "&until=" + since: "",
 	} {
 		var a answer
 		get(t, b, "/alerts?"+query, 200, &a)
@@ -151,7 +152,8 @@ func TestList(t *testing.T) {
 	}
 	get(t, b, "/anomalies?since=yesterday", 400, nil)
 	var all []string
-	for path := "/alerts?limit=2"; ; {
+	later := "&until=" + time.UnixMicro(begin+1e9).UTC().Format(time.RFC3339)
+	for path := "/alerts?limit=2" + later; ; {
 		var a answer
 		get(t, b, path, 200, &a)
 		for _, x := range a.Alerts {
@@ -160,12 +162,12 @@ func TestList(t *testing.T) {
 		if a.Next == nil {
 			break
 		}
-		path = "/alerts?limit=2&cursor=" + *a.Next
+		path = "/alerts?limit=2&cursor=" + *a.Next + later
 	}
 	if got := strings.Join(all, " "); got != "e5 e4 e3 e2 e1" {
 		t.Errorf("page by page: %s", got)
 	}
-	for _, bad := range []string{"state=lapsed", "severity=odd", "since=yesterday", "limit=0", "cursor=YQ"} {
+	for _, bad := range []string{"state=lapsed", "severity=odd", "since=yesterday", "until=now", "limit=0", "cursor=YQ"} {
 		get(t, b, "/alerts?"+bad, 400, nil)
 	}
 	var one map[string]any

@@ -16,7 +16,7 @@ export class Strip {
     });
   }
 
-  show({ alerts, responses }, span) {
+  show({ alerts, responses, more }, span) {
     const length = span.to - span.from, at = (t) => (Date.parse(t) / 1000 - span.from) / length;
     const shown = (alerts ?? []).filter((a) => a.state !== "pending" && at(a.starts_at) <= 1 && (!a.ends_at || at(a.ends_at) >= 0)).slice(0, most), acts = (responses ?? []).filter((r) => r.applied_at && at(r.applied_at) >= 0 && at(r.applied_at) <= 1).slice(0, most);
     Object.assign(this, { shown, acts });
@@ -32,6 +32,6 @@ export class Strip {
       return b;
     });
     const dots = acts.map((r) => { const d = el("span", { class: "strip-dot", title: `${r.action} ${r.target}\n${moment(Date.parse(r.applied_at) / 1000)}` }); d.style.left = `${at(r.applied_at) * 100}%`; return d; });
-    this.node.replaceChildren(...bars, ...dots, ...(bars.length + dots.length ? [] : [el("span", { class: "strip-none" }, alerts === undefined ? "…" : alerts === null ? "Alerts cannot be asked for here" : "No alert and no action in this range")]));
+    this.node.replaceChildren(...bars, ...dots, ...(bars.length + dots.length ? [] : [el("span", { class: "strip-none" }, alerts === undefined ? "…" : alerts === null || responses === null ? "Alerts and actions cannot be asked for here" : more ? "More alerts and actions than can be told; choose a shorter range" : "No alert and no action in this range")]));
   }
 }
