@@ -303,7 +303,7 @@ func (s *Service) addStored(ctx context.Context, a *answer, have stored, dimensi
 	wanted := map[string]map[int64]bool{} // starts, by level
 	for at := a.from; at < a.to; at += a.step {
 		for _, p := range have.parts(at, a.step) {
-			if p.source != FromPanes {
+			if p.source == FromHours || p.source == FromDays {
 				if wanted[p.source] == nil {
 					wanted[p.source] = map[int64]bool{}
 				}

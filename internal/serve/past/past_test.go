@@ -108,13 +108,21 @@ func (h hours) Clean(context.Context, int64, int64) (hs, days map[int64]bool, ok
 	return hs, days, true, h.err
 }
 
-func (h hours) Busiest(context.Context, string, string, int64, int64, int) ([]string, error) {
-	return []string{"b"}, nil
+// refuse is what the store says to a level or a dimension that it does not keep.
+func (h hours) refuse(level, dimension string) error {
+	if level != FromHours && level != FromDays || !slices.Contains(agg.Dimensions, dimension) {
+		return errors.New("asked for " + level + " by " + dimension)
+	}
+	return nil
+}
+
+func (h hours) Busiest(_ context.Context, level, dimension string, _, _ int64, _ int) ([]string, error) {
+	return []string{"b"}, h.refuse(level, dimension)
 }
 
 func (h hours) Cells(_ context.Context, level, dimension string, values []string, from, to int64, fn func(int64, string, *agg.Cell)) error {
-	if dimension != agg.ByModel {
-		return errors.New("asked for " + dimension)
+	if err := h.refuse(level, dimension); err != nil || dimension != agg.ByModel {
+		return err
 	}
 	for at, models := range h.cells[level] {
 		for name, c := range models {
