@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -178,24 +180,23 @@ func (s *Service) answer(ctx context.Context, q question, have stored) (*answer,
 	a := &answer{question: q}
 	dimension, storable := q.dimension()
 	if !storable {
-		have = stored{}
+		have.hours, have.days = nil, nil
 	}
 	if q.by != "" {
 		names, bad := s.Live.Busiest(q.from, q.to, q.filter, q.by, q.most)
 		if len(bad) > 0 {
 			return nil, bad, nil
 		}
-		a.values = names
-		if len(have.hours) > 0 && (q.step%hour == 0 || len(have.raw) > 0) {
-			more, err := s.Stored.Busiest(ctx, "hourly", q.by, q.from, q.to, q.most)
-			if err != nil {
-				return nil, nil, err
-			}
+		more, err := s.busiest(ctx, &q, have)
+		if err != nil {
+			return nil, nil, err
+		}
+		if a.values = names; len(have.hours) > 0 && q.step%hour == 0 {
 			a.values = slices.DeleteFunc(a.values, func(v string) bool { return v == "" }) // the store does not keep it apart
-			for _, v := range more {
-				if !slices.Contains(a.values, v) {
-					a.values = append(a.values, v)
-				}
+		}
+		for _, v := range more {
+			if !slices.Contains(a.values, v) {
+				a.values = append(a.values, v)
 			}
 		}
 	}
@@ -210,6 +211,38 @@ func (s *Service) answer(ctx context.Context, q question, have stored) (*answer,
 	}
 	a.rank()
 	return a, nil, nil
+}
+
+// busiest names values of which the panes may not know: those with the most requests in stored hours, or in those that are read raw.
+func (s *Service) busiest(ctx context.Context, q *question, have stored) ([]string, error) {
+	if v, only := q.filter[q.by]; only {
+		return []string{v}, nil
+	}
+	raw := slices.Sorted(maps.Keys(have.raw))
+	unstored := func(start int64) bool { return !have.hours[start] }
+	if len(have.hours) > 0 && (q.step%hour == 0 || len(raw) > 0 && !slices.ContainsFunc(raw, unstored)) {
+		return s.Stored.Busiest(ctx, "hourly", q.by, q.from, q.to, q.most)
+	}
+	return s.busiestRaw(ctx, q, raw)
+}
+
+// busiestRaw counts the requests of each value in hours that are read raw.
+func (s *Service) busiestRaw(ctx context.Context, q *question, hours []int64) ([]string, error) {
+	requests := map[string]int{}
+	for _, start := range hours {
+		err := s.Raw.Events(ctx, start, start+hour, func(e *event.Event) {
+			if q.lets(e) && e.Kind == event.LLMRequest {
+				requests[strings.Clone(e.Text(fields[q.by]))]++
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("raw events: %w", err)
+		}
+	}
+	names := slices.SortedFunc(maps.Keys(requests), func(a, b string) int {
+		return cmp.Or(cmp.Compare(requests[b], requests[a]), cmp.Compare(a, b))
+	})
+	return names[:min(len(names), q.most)], nil
 }
 
 // fields are the dimensions that an event names plainly.
@@ -328,20 +361,25 @@ func (s *Service) addStored(ctx context.Context, a *answer, have stored, dimensi
 	return nil
 }
 
+// lets tells whether a raw event takes part.
+func (q *question) lets(e *event.Event) bool {
+	for dimension, wanted := range q.filter {
+		if e.Text(fields[dimension]) != wanted {
+			return false
+		}
+	}
+	at := e.Time / 1e6
+	return q.from <= at && at < q.to
+}
+
 // addRaw counts the events of the hours that are read raw.
 func (s *Service) addRaw(ctx context.Context, a *answer, hours map[int64]bool) error {
 	for start := range hours {
 		err := s.Raw.Events(ctx, start, start+hour, func(e *event.Event) {
-			at := e.Time / 1e6
-			if at < a.from || at >= a.to {
+			if !a.lets(e) {
 				return
 			}
-			for dimension, wanted := range a.filter {
-				if e.Text(fields[dimension]) != wanted {
-					return
-				}
-			}
-			k := (at - a.from) / a.step
+			k := (e.Time/1e6 - a.from) / a.step
 			a.cells[0][k].Add(e, false)
 			if a.by == "" {
 				return

@@ -57,7 +57,7 @@ func (p panes) Busiest(from, to int64, filter map[string]string, by string, most
 	var names []string
 	for at, models := range p.at {
 		for name := range models {
-			if at >= from && at < to && !slices.Contains(names, name) {
+			if at >= from && at < to && !slices.Contains(names, name) && (filter["model"] == "" || filter["model"] == name) {
 				names = append(names, name)
 			}
 		}
@@ -282,6 +282,19 @@ func TestRaw(t *testing.T) {
 	}
 	if len(v.Sources) != 2 || v.Sources[0] != (run{seconds(0), seconds(1), FromRaw}) || v.Sources[1].Source != FromPanes {
 		t.Errorf("sources: %v", v.Sources)
+	}
+	for i := range raw[seconds(0)] {
+		raw[seconds(0)][i].SetText(event.Tenant, []string{"t", "u", "u"}[i%3])
+	}
+	if v, _ = get(t, withRaw(live, stored, raw), "from=2026-03-01T00:00:00Z&to=2026-03-01T01:00:00Z&step=60&metric=requests&model=b&tenant=u"); v.Sources[0].Source != FromRaw || !slices.Equal(numbers(v.Series[0])[:3], []float64{1, 1, 0}) {
+		t.Errorf("two dimensions: %v, %v", v.Sources, v.Series)
+	}
+	v, _ = get(t, withRaw(live, stored, raw), "from=2026-03-01T00:00:00Z&to=2026-03-01T01:00:00Z&step=60&tenant=t&group_by=model&group_metric=requests")
+	if len(v.Series) != 2 || *v.Series[0].Key["model"] != "b" || !slices.Equal(numbers(v.Series[0])[:3], []float64{1, 0, 1}) || numbers(v.Series[1])[1] != 1 {
+		t.Errorf("models of a tenant: %+v", v.Series)
+	}
+	if v, _ = get(t, withRaw(live, stored, raw), span+"step=3600&model=b&group_by=model&group_metric=requests"); len(v.Series) != 1 {
+		t.Errorf("more than the model that is asked for: %+v", v.Series)
 	}
 	if v, _ = get(t, withRaw(live, stored, raw), "from=2026-03-01T00:00:00Z&to=2026-03-01T01:00:00Z&step=60&metric=requests&model=a"); numbers(v.Series[0])[0] != 1 {
 		t.Errorf("model a: %v", v.Series)
