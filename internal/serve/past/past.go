@@ -89,15 +89,6 @@ const (
 // plan chooses the step, and asks the store what it has.
 func (s *Service) plan(ctx context.Context, q *question, points int64) (int64, stored) {
 	from, to, step := q.from, q.to, q.step
-	hours, days, ok, err := s.Stored.Clean(ctx, from-from%day, to+day)
-	if err != nil {
-		s.Log.Warn("stored hours cannot be asked for, the panes answer alone", "err", err)
-	}
-	if err != nil || !ok {
-		hours, days = nil, nil
-	}
-	have := stored{hours: hours, days: days}
-	have.ended(s.Now().Unix())
 	coarsest, _, _ := s.Live.About(from, to)
 	wanted := step
 	if wanted == 0 {
@@ -109,6 +100,7 @@ func (s *Service) plan(ctx context.Context, q *question, points int64) (int64, s
 	if step%coarsest != 0 {
 		step = (step + coarsest - 1) / coarsest * coarsest
 	}
+	have := s.stored(ctx, from, to, step)
 	if wanted >= hour {
 		return step, have
 	}
@@ -123,6 +115,22 @@ func (s *Service) plan(ctx context.Context, q *question, points int64) (int64, s
 		step = hour
 	}
 	return step, have
+}
+
+// stored asks the store what it has of whole days around steps of a size, or of an hour, that hold a span.
+func (s *Service) stored(ctx context.Context, from, to, step int64) stored {
+	from, to = align(from, to, max(step, hour))
+	from, to = align(from, to, day)
+	hours, days, ok, err := s.Stored.Clean(ctx, from, to)
+	if err != nil {
+		s.Log.Warn("stored hours cannot be asked for, the panes answer alone", "err", err)
+	}
+	if err != nil || !ok {
+		return stored{}
+	}
+	have := stored{hours: hours, days: days}
+	have.ended(s.Now().Unix())
+	return have
 }
 
 // readable tells whether the raw events of some hours are there and few enough.

@@ -97,13 +97,17 @@ type hours struct {
 	err   error
 }
 
-func (h hours) Clean(context.Context, int64, int64) (hs, days map[int64]bool, ok bool, err error) {
+func (h hours) Clean(_ context.Context, from, to int64) (hs, days map[int64]bool, ok bool, err error) {
 	hs, days = map[int64]bool{}, map[int64]bool{}
 	for at := range h.cells[FromHours] {
-		hs[at] = true
+		if at >= from && at < to {
+			hs[at] = true
+		}
 	}
 	for at := range h.cells[FromDays] {
-		days[at] = true
+		if at >= from && at < to {
+			days[at] = true
+		}
 	}
 	return hs, days, true, h.err
 }
@@ -298,6 +302,22 @@ func TestRaw(t *testing.T) {
 	}
 	if v, _ = get(t, withRaw(live, stored, raw), "from=2026-03-01T00:00:00Z&to=2026-03-01T01:00:00Z&step=60&metric=requests&model=a"); numbers(v.Series[0])[0] != 1 {
 		t.Errorf("model a: %v", v.Series)
+	}
+}
+
+// TestLargeSteps: steps of several days begin before the span, and the store tells of all of them.
+func TestLargeSteps(t *testing.T) {
+	one, days := cell("a", 1, 100), map[int64]map[string]*agg.Cell{}
+	for k := range 60 {
+		days[seconds(float64(-24*k))] = map[string]*agg.Cell{agg.AllModels: one}
+	}
+	s := service(panes{}, hours{cells: map[string]map[int64]map[string]*agg.Cell{FromDays: days}})
+	v, w := get(t, s, "from=2026-01-20T00:00:00Z&to=2026-03-01T00:00:00Z&points=10&metric=requests")
+	if w.Code != 200 || v.Step != 5*day {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if !slices.Equal(numbers(v.Series[0]), []float64{5, 5, 5, 5, 5, 5, 5, 5, 4}) { // the last day runs
+		t.Errorf("%v from %v", numbers(v.Series[0]), v.Sources)
 	}
 }
 
