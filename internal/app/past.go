@@ -23,8 +23,13 @@ var (
 type livePanes struct{ *stream.Service }
 
 // About is part of past.Live.
-func (p livePanes) About(from, to int64) (int64, time.Time, float64) {
-	return p.Service.About(stream.Span{Start: from, End: to})
+func (p livePanes) About(from, to int64, filter map[string]string, by string) (int64, time.Time, float64) {
+	return p.Service.About(stream.Span{Start: from, End: to}, filter, by)
+}
+
+// Events is part of past.Live.
+func (p livePanes) Events(from, to int64) map[int64]uint64 {
+	return p.Service.Events(stream.Span{Start: from, End: to})
 }
 
 // Busiest is part of past.Live.
@@ -33,7 +38,7 @@ func (p livePanes) Busiest(from, to int64, filter map[string]string, by string, 
 }
 
 // Steps is part of past.Live.
-func (p livePanes) Steps(from, to, step int64, filter map[string]string, by string, values []string) ([][]*agg.Cell, []httpx.FieldError) {
+func (p livePanes) Steps(from, to, step int64, filter map[string]string, by string, values []string) ([][]*agg.Cell, []float64, []httpx.FieldError) {
 	return p.Service.Steps(stream.Span{Start: from, End: to}, step, filter, by, values)
 }
 
@@ -54,6 +59,11 @@ func (s storedHours) Clean(ctx context.Context, from, to int64) (hours, days map
 	}
 	hours, days, err = db.Clean(ctx, from, to)
 	return hours, days, true, err
+}
+
+// Events is part of past.Stored.
+func (s storedHours) Events(ctx context.Context, from, to int64) (map[int64]uint64, error) {
+	return s.db().HourEvents(ctx, from, to)
 }
 
 // Busiest is part of past.Stored.

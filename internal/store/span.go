@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
 // PlacedCell is a stored cell with the start of its period, seconds since the epoch.
@@ -70,8 +71,37 @@ func (s *Store) Busiest(ctx context.Context, level, dimension string, from, to t
 	return out, rows.Err()
 }
 
+// HourEvents tells how many events each hour with data that starts in [from, to) has at least: those that its aggregate was made from,
+// or one where there is none, or none any more.
+func (s *Store) HourEvents(ctx context.Context, from, to int64) (map[int64]uint64, error) {
+	states, err := s.HourStates(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	out := map[int64]uint64{}
+	for _, h := range states {
+		out[h.Hour] = 1
+	}
+	rows, err := s.read.QueryContext(ctx, "SELECT timestamp, events FROM hourly_aggregations WHERE timestamp >= ? AND timestamp < ? AND model = ?",
+		s.dialect.stamp(time.Unix(from, 0)), s.dialect.stamp(time.Unix(to, 0)), agg.AllModels)
+	if err != nil {
+		return nil, fmt.Errorf("store: events of hours: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var start stamp
+		var n int64
+		if err := rows.Scan(&start, &n); err != nil {
+			return nil, fmt.Errorf("store: events of hours: %w", err)
+		}
+		out[time.Time(start).Unix()] = uint64(max(0, n))
+	}
+	return out, rows.Err()
+}
+
 // Clean returns the hours with data that start in [from, to) and whose aggregate was made from everything that is there, and the days
-// of which that holds and that were merged from all of their hours as they are now.
+// of which that holds and that were merged from all of their hours as they are now. Hours that have left their day, or what came to
+// them later, are not among them.
 func (s *Store) Clean(ctx context.Context, from, to int64) (hours, days map[int64]bool, err error) {
 	states, err := s.HourStates(ctx, from, to)
 	if err != nil {
@@ -94,6 +124,15 @@ func (s *Store) Clean(ctx context.Context, from, to int64) (hours, days map[int6
 			spoilt[h.Hour-h.Hour%day] = true
 		}
 		days[h.Hour-h.Hour%day] = true
+	}
+	left, err := s.RetiredBetween(ctx, event.ClassAggregated, from-from%day, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range left {
+		for hour := left[i].Start; hour < left[i].End; hour += hourSeconds {
+			delete(hours, hour)
+		}
 	}
 	for start := range days {
 		if spoilt[start] {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
 // A day is clean while each of its hours with data is made from all of it, and merged as it is now.
@@ -43,6 +44,53 @@ func TestClean(t *testing.T) {
 	clean([]int64{aDay + 3600}, nil)
 	saveHour(t, s, aDay, version(aDay), 2)
 	clean([]int64{aDay, aDay + 3600}, nil) // the day has merged another build
+}
+
+// An hour whose cells have left is not clean, nor is it when late events have made it of themselves alone; its day is. It is known to hold something.
+func TestCleanWithoutHours(t *testing.T) {
+	s := open(t)
+	on(s, time.Unix(anHour, 0).UTC())
+	const day = anHour - anHour%daySeconds
+	known := func(wantHours, wantDays []int64, least uint64) {
+		t.Helper()
+		hours, days, err := s.Clean(t.Context(), day, day+daySeconds)
+		if err != nil || !slices.Equal(slices.Sorted(maps.Keys(hours)), wantHours) || !slices.Equal(slices.Sorted(maps.Keys(days)), wantDays) {
+			t.Errorf("hours %v, days %v, want %v and %v (%v)", hours, days, wantHours, wantDays, err)
+		}
+		if n, err := s.HourEvents(t.Context(), day, day+daySeconds); err != nil || !maps.Equal(n, map[int64]uint64{anHour: least}) {
+			t.Errorf("%v, want %d (%v)", n, least, err)
+		}
+	}
+	save := func(version int64, n int) {
+		t.Helper()
+		all := row(agg.AllModels, int64(n))
+		all.Events = int64(n)
+		a := models(nil, all)
+		a.Cells = cellOf(n)
+		if _, err := s.SaveHour(t.Context(), anHour, version, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := fileOf(t, s, 0, anHour)
+	known(nil, nil, 1)
+	save(1, 7)
+	if _, err := s.SavePeriod(t.Context(), "daily", day, day+daySeconds, map[int64]int64{anHour: 1}, agg.Aggregate{Cells: cellOf(7)}); err != nil {
+		t.Fatal(err)
+	}
+	known([]int64{anHour}, []int64{day}, 7)
+	if err := retire(t, s, "p", true, f); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.BuryFiles(t.Context(), time.Unix(anHour+1, 0), 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RetireDay(t.Context(), event.Retired{Class: event.ClassAggregated, Plan: "p", Path: "hourly/day", Start: day, End: day + daySeconds}, map[int64]int64{anHour: 1}); err != nil {
+		t.Fatal(err)
+	}
+	known(nil, []int64{day}, 1)
+	fileOf(t, s, 1, anHour)
+	save(2, 2)
+	known(nil, nil, 2)
 }
 
 func TestCellsWithin(t *testing.T) {

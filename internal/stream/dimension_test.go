@@ -297,6 +297,20 @@ func TestDimensionsComeAndGo(t *testing.T) {
 		if a := r.analytics(query); a.Completeness != .25 || len(a.Groups) != 1 || a.Groups[0].Stats.Requests != 10 {
 			t.Errorf("complete to %v, groups %+v; want a quarter, and 10 requests", a.Completeness, a.Groups)
 		}
+		whole := func(by string) (float64, uint64) {
+			span := Span{now.Unix() - 300, now.Unix()}
+			cells, told, bad := r.Steps(span, 300, nil, by, nil)
+			if len(bad) > 0 || len(told) != 1 {
+				t.Fatal(bad, told)
+			}
+			return told[0], cells[0][0].Events
+		}
+		if share, n := whole("endpoint"); share != .25 || n != 10 {
+			t.Errorf("of steps by endpoint %v is told with %d events; want a quarter, and 10", share, n)
+		}
+		if share, n := whole(""); share != 1 || n != 40 {
+			t.Errorf("of steps %v is told with %d events; want all 40", share, n)
+		}
 		if a := r.analytics("window=300&group_by=model&at=" + rfc(now)); a.Completeness != 1 || a.Overall.Requests != 40 {
 			t.Errorf("of models: complete to %v, %d requests", a.Completeness, a.Overall.Requests)
 		}

@@ -90,6 +90,20 @@ func (k *keys) find(v values, which who) (w who, known bool) {
 	return which | w, known
 }
 
+// hides tells whether what counts in a group may belong to another one, for which others stand there.
+func (k *keys) hides(w who, g named) bool {
+	first, second := k.names[w][0], k.names[w][1]
+	switch g.which {
+	case byNone:
+		return false
+	case byFirst:
+		return first == otherName
+	case bySecond:
+		return second == otherName
+	}
+	return (first == otherName || first == g.values[0]) && (!k.pairs || second == otherName || second == g.values[1])
+}
+
 // groups is how many groups there are of a kind.
 func (k *keys) groups(which who) int {
 	switch which {

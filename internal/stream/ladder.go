@@ -118,11 +118,35 @@ func (l *ladder) one(own groups) groups {
 }
 
 // others is the group of what is not told apart.
-func (l *ladder) others() who {
+func (l *ladder) others() who { return l.keys.id(l.otherValues()) }
+
+func (l *ladder) otherValues() values {
 	if !l.keys.pairs {
-		return l.keys.id(values{otherName})
+		return values{otherName}
 	}
-	return l.keys.id(others)
+	return others
+}
+
+// untold counts the events within [from, to), whose edges widen has moved, that may belong to a group and are not told apart, and all:
+// hours whose groups are one, and, of a group that the ladder does not know, all that counts under others in its place.
+func (l *ladder) untold(from, to int64, g named) (untold, all uint64) {
+	_, known := l.keys.find(g.values, g.which)
+	l.sizes(from, to, func(w who, x size) {
+		all += x.events
+		if !known && l.keys.hides(w, g) {
+			untold += x.events
+		}
+	})
+	one, is := l.keys.ids[l.otherValues()]
+	if !known || !is {
+		return untold, all
+	}
+	l.visit(from, to, func(n *node) {
+		if n.level == 0 && len(n.own) == 1 && n.own[0].who == one {
+			untold += n.own[0].size.events
+		}
+	})
+	return untold, all
 }
 
 // collapse moves the groups of n to the node above it, whose sums, and those further above, stay what they are.

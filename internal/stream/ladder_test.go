@@ -179,6 +179,21 @@ func TestHoursAreBounded(t *testing.T) {
 			l.age(now + h + keep[1])
 			l.age(now + h + keep[1]) // a call does a bounded piece
 		}
+		for _, c := range []struct {
+			hour, untold int64
+			of           named
+		}{
+			{0, models, named{values{"m1"}, byFirst}}, {0, models, named{values{"stranger"}, byFirst}}, {0, models, named{which: byNone}},
+			{hours - 1, 0, named{values{"m1"}, byFirst}}, {hours - 1, 0, named{values{"stranger"}, byFirst}},
+		} {
+			if !pairs && c.of.which == byFirst {
+				c.of.which = 0
+			}
+			from := first + c.hour*spans[0]
+			if untold, all := l.untold(from, from+spans[0], c.of); untold != uint64(c.untold) || all != models {
+				t.Errorf("hour %d, %v: %d of %d are not told apart, want %d of %d", c.hour, c.of, untold, all, c.untold, models)
+			}
+		}
 		if l.cells[0] > l.limit {
 			t.Errorf("%d groups, %d may be", l.cells[0], l.limit)
 		}
@@ -214,6 +229,27 @@ func TestHoursAreBounded(t *testing.T) {
 		}
 		if len(l.hours) != 0 || l.merged != 0 || l.cells[0] != 0 {
 			t.Errorf("%d hours are left of long ago, %d of them merged, %d groups", len(l.hours), l.merged, l.cells[0])
+		}
+	}
+}
+
+// What is not known under its own name may be among others, alone or with the other value; what is known is not.
+func TestHidden(t *testing.T) {
+	l := newLadder(1000, true)
+	for _, v := range []values{{"a", "t"}, {otherName, "t"}, {"a", otherName}, {otherName, otherName}, {"b", "u"}} {
+		c := new(agg.Cell)
+		c.Add(request(7200, "m"), false)
+		l.add(7200, v, c, 0)
+	}
+	for _, c := range []struct {
+		of   named
+		want uint64
+	}{
+		{named{values{"a", "t"}, 0}, 0}, {named{values{"a", "u"}, 0}, 2}, {named{values{"x", "t"}, 0}, 2}, {named{values{"x", "y"}, 0}, 1},
+		{named{values{"x"}, byFirst}, 2}, {named{values{"a"}, byFirst}, 0}, {named{values{"", "y"}, bySecond}, 2}, {named{which: byNone}, 0},
+	} {
+		if untold, all := l.untold(7200, 7201, c.of); untold != c.want || all != 5 {
+			t.Errorf("%v: %d of %d, want %d of 5", c.of, untold, all, c.want)
 		}
 	}
 }

@@ -33,15 +33,7 @@ func (s *Service) Query(want Span) Result {
 
 // about widens a span to the edges of what the panes of some sets can tell apart, and says what is known of it.
 func (s *Service) about(want Span, sets ...int) Result {
-	lanes, span := s.allLanes(), want
-	for was := (Span{}); was != span; {
-		was = span
-		for _, l := range lanes {
-			for _, set := range sets {
-				span.Start, span.End = l.widen(set, span.Start, span.End)
-			}
-		}
-	}
+	span := s.widen(want, sets...)
 	r := Result{Span: span, Widened: span != want}
 	parts := s.partitions()
 	now := time.Now()
@@ -52,6 +44,20 @@ func (s *Service) about(want Span, sets ...int) Result {
 	low := watermark(known(parts), s.cfg.Disorder, now)
 	r.Final = low != noWatermark && low-s.cfg.Lateness.Microseconds() >= span.End*1e6
 	return r
+}
+
+// widen grows a span to the edges of what the panes of some sets can tell apart.
+func (s *Service) widen(span Span, sets ...int) Span {
+	lanes := s.allLanes()
+	for was := (Span{}); was != span; {
+		was = span
+		for _, l := range lanes {
+			for _, set := range sets {
+				span.Start, span.End = l.widen(set, span.Start, span.End)
+			}
+		}
+	}
+	return span
 }
 
 // covered is the share of what counts in a span that a set knows of: what counted before its dimensions were configured is not told

@@ -7,12 +7,16 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-// About tells how finely the panes of a span can be told apart, in seconds, up to when everything has been seen (zero: nothing yet),
-// and the share of what was written that is counted.
-func (s *Service) About(span Span) (coarsest int64, watermark time.Time, completeness float64) {
+// About tells how finely the panes of a span that answer a question can be told apart, in seconds, up to when everything has been seen
+// (zero: nothing yet), and the share of what was written that is counted. A question that nothing answers is as one about everything.
+func (s *Service) About(span Span, filter map[string]string, by string) (coarsest int64, watermark time.Time, completeness float64) {
+	set := 0
+	if q, bad := s.steady(filter, by); len(bad) == 0 {
+		set = q.set
+	}
 	coarsest = 1
 	for _, l := range s.allLanes() {
-		coarsest = max(coarsest, l.coarsest(0, span.Start, span.End))
+		coarsest = max(coarsest, l.coarsest(set, span.Start, span.End))
 	}
 	r := s.about(span, 0)
 	return coarsest, r.Watermark, r.Completeness
@@ -36,10 +40,11 @@ func (s *Service) Busiest(span Span, filter map[string]string, by string, most i
 
 // Steps merges what is counted in each step of a span, whose edges the panes must be able to tell apart: of everything that passes
 // a filter, and of some values of a dimension. The cells belong to the caller: first those of everything, then those of each value.
-func (s *Service) Steps(span Span, step int64, filter map[string]string, by string, values []string) ([][]*agg.Cell, []httpx.FieldError) {
+// Told is, by step, the share of what counts in it that is told apart as the question needs it.
+func (s *Service) Steps(span Span, step int64, filter map[string]string, by string, values []string) (cells [][]*agg.Cell, told []float64, bad []httpx.FieldError) {
 	q, bad := s.steady(filter, by)
 	if len(bad) > 0 {
-		return nil, bad
+		return nil, nil, bad
 	}
 	st := &s.sets[q.set]
 	groups := []named{{q.filter.values(st), st.which(q.filter.names())}}
@@ -48,13 +53,54 @@ func (s *Service) Steps(span Span, step int64, filter map[string]string, by stri
 		g.values[st.place(by)] = v
 		groups = append(groups, g)
 	}
-	out := make([][]*agg.Cell, len(groups))
+	cells = make([][]*agg.Cell, len(groups))
 	for at := span.Start; at < span.End; at += step {
-		for i, c := range s.cells(q.set, Span{at, min(at+step, span.End)}, groups...) {
-			out[i] = append(out[i], c)
+		within := Span{at, min(at+step, span.End)}
+		for i, c := range s.cells(q.set, within, groups...) {
+			cells[i] = append(cells[i], c)
 		}
+		told = append(told, s.told(&q, within, groups[0]))
 	}
-	return out, nil
+	return cells, told, nil
+}
+
+// told is the share of what counts in a span that a set tells apart as a question needs it. That is nothing when a pane reaches beyond
+// the span, and not what counted before the dimensions of the set were configured, nor what counts under others and may belong to what
+// the filter lets through.
+func (s *Service) told(q *question, span Span, let named) float64 {
+	if s.widen(span, q.set) != span {
+		return 0
+	}
+	share := s.covered(q.set, s.widen(span, 0, q.set))
+	if len(q.needs()) == 0 {
+		return share
+	}
+	var untold, all uint64
+	for _, l := range s.allLanes() {
+		l.mu.Lock()
+		u, n := l.ladders[q.set].untold(span.Start, span.End, let)
+		l.mu.Unlock()
+		untold, all = untold+u, all+n
+	}
+	if all > 0 {
+		share *= 1 - float64(untold)/float64(all)
+	}
+	return share
+}
+
+// Events tells how many events the panes hold of each hour within a span, by its start.
+func (s *Service) Events(span Span) map[int64]uint64 {
+	out := map[int64]uint64{}
+	for _, l := range s.allLanes() {
+		l.mu.Lock()
+		for start := range l.ladders[0].hours {
+			if span.Start <= start && start < span.End {
+				l.ladders[0].sizes(start, start+spans[0], func(_ who, x size) { out[start] += x.events })
+			}
+		}
+		l.mu.Unlock()
+	}
+	return out
 }
 
 // steady is a question without a window, for the set that can answer it.

@@ -227,6 +227,9 @@ func (q *request) shown(a *answer) shown {
 func (a *answer) line(m *metric, key map[string]*string, cells []*agg.Cell) line {
 	l := line{m.name, key, make([]*float64, len(cells))}
 	for k, c := range cells {
+		if c.Events == 0 && a.completeness[k] == 0 {
+			continue // whatever happened, nothing is known of it
+		}
 		if x, ok := m.of(c, float64(a.step)); ok {
 			l.Values[k] = &x
 		}

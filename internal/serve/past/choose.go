@@ -35,8 +35,20 @@ func align(from, to, step int64) (int64, int64) {
 	return from, from + (to-from+step-1)/step*step
 }
 
-// stored says which hours and days the store has as they are now, and which hours are to be read from their raw events.
-type stored struct{ hours, days, raw map[int64]bool }
+// stored says which hours and days the store has as they are now, which hours are to be read from their raw events, and how many events
+// hours have: at least, as the store knows, and in the panes.
+type stored struct {
+	hours, days, raw map[int64]bool
+	least, panes     map[int64]uint64
+}
+
+// held is the share of what an hour is known to have that the panes hold.
+func (s stored) held(hour int64) float64 {
+	if s.least[hour] == 0 {
+		return 1
+	}
+	return min(1, float64(s.panes[hour])/float64(s.least[hour]))
+}
 
 // part is a span of one step that comes from one source.
 type part struct {

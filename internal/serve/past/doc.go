@@ -5,7 +5,8 @@
 // distributed in each step.
 //
 // Promised: a step that lies on whole hours says what GET /aggregations says of them, as soon as these were made from everything that is
-// there; every other step says what GET /analytics says of it. Each step names its source and how complete it is. Nothing that is not known is 0.
+// there; every other step says what GET /analytics says of it. Each step names its source and how complete it is, as the watermark, the
+// events that the store knows of and the windows of the question's dimensions tell. Nothing that is not known is 0.
 //
 // On failure: without a store, or when it does not answer, the panes answer alone. A question that waits too long is refused with 503.
 package past

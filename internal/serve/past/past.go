@@ -18,19 +18,24 @@ import (
 
 // Live tells what the panes know. Spans are in whole seconds since the epoch, half-open.
 type Live interface {
-	// About tells how finely the panes of a span can be told apart, in seconds, up to when everything has been seen, and the share of
-	// what was written that is counted.
-	About(from, to int64) (coarsest int64, watermark time.Time, completeness float64)
+	// About tells how finely the panes of a span that answer a question can be told apart, in seconds, up to when everything has been
+	// seen, and the share of what was written that is counted.
+	About(from, to int64, filter map[string]string, by string) (coarsest int64, watermark time.Time, completeness float64)
 	// Busiest names the values of a dimension with the most requests, at most so many; "" stands for what names none.
 	Busiest(from, to int64, filter map[string]string, by string, most int) ([]string, []httpx.FieldError)
-	// Steps merges each step: of everything that passes the filter, then of each value.
-	Steps(from, to, step int64, filter map[string]string, by string, values []string) ([][]*agg.Cell, []httpx.FieldError)
+	// Events tells how many events there are of each hour that starts in [from, to).
+	Events(from, to int64) map[int64]uint64
+	// Steps merges each step: of everything that passes the filter, then of each value. Told is, by step, the share of what is there
+	// that the panes tell apart as the question needs it.
+	Steps(from, to, step int64, filter map[string]string, by string, values []string) (cells [][]*agg.Cell, told []float64, bad []httpx.FieldError)
 }
 
 // Stored tells what the store has. Ok is false where there is no store.
 type Stored interface {
 	// Clean returns the hours and days in [from, to) that are stored as they are now.
 	Clean(ctx context.Context, from, to int64) (hours, days map[int64]bool, ok bool, err error)
+	// Events tells how many events each hour with data in [from, to) has at least.
+	Events(ctx context.Context, from, to int64) (map[int64]uint64, error)
 	// Busiest names the values of a dimension with the most requests.
 	Busiest(ctx context.Context, level, dimension string, from, to int64, most int) ([]string, error)
 	// Cells calls fn with the cells of some values of a dimension for the periods that start in [from, to).
@@ -89,7 +94,7 @@ const (
 // plan chooses the step, and asks the store what it has.
 func (s *Service) plan(ctx context.Context, q *question, points int64) (int64, stored) {
 	from, to, step := q.from, q.to, q.step
-	coarsest, _, _ := s.Live.About(from, to)
+	coarsest, _, _ := s.Live.About(from, to, q.filter, q.by)
 	wanted := step
 	if wanted == 0 {
 		wanted = sizeOf(to-from, points, 1)
@@ -101,18 +106,18 @@ func (s *Service) plan(ctx context.Context, q *question, points int64) (int64, s
 		step = (step + coarsest - 1) / coarsest * coarsest
 	}
 	have := s.stored(ctx, from, to, step)
-	if wanted >= hour {
+	if wanted >= hour && step%hour == 0 {
 		return step, have
 	}
 	wanted = max(wanted, finest)
-	lost := s.coarse(have, from, to, wanted)
+	lost := s.coarse(have, q, wanted)
 	switch {
 	case len(lost) == 0 && step < hour:
 	case len(lost) == 0: // panes of an hour, in a long span
 	case len(lost) > 0 && to-from <= longestRaw && hour%wanted == 0 && q.plain() && s.readable(ctx, lost):
 		step, have.raw = wanted, lost
 	default:
-		step = hour
+		step = (step + hour - 1) / hour * hour
 	}
 	return step, have
 }
@@ -128,7 +133,11 @@ func (s *Service) stored(ctx context.Context, from, to, step int64) stored {
 	if err != nil || !ok {
 		return stored{}
 	}
-	have := stored{hours: hours, days: days}
+	least, err := s.Stored.Events(ctx, from, to)
+	if err != nil {
+		s.Log.Warn("stored hours cannot be asked for their events", "err", err)
+	}
+	have := stored{hours: hours, days: days, least: least, panes: s.Live.Events(from, to)}
 	have.ended(s.Now().Unix())
 	return have
 }
@@ -164,20 +173,17 @@ func (s stored) ended(now int64) {
 }
 
 // coarse are the hours of a span of which the panes cannot tell steps of a size apart: they hold them as larger ones, or have lost an
-// hour that is stored.
-func (s *Service) coarse(have stored, from, to, step int64) map[int64]bool {
+// hour with data.
+func (s *Service) coarse(have stored, q *question, step int64) map[int64]bool {
+	from, to := q.from, q.to
 	out := map[int64]bool{}
 	for start := from - from%hour; start < to; start += hour {
 		coarsest := int64(1)
 		if to-from <= longestRaw {
-			coarsest, _, _ = s.Live.About(start, start+hour)
+			coarsest, _, _ = s.Live.About(start, start+hour, q.filter, q.by)
 		}
-		if coarsest > 1 && step%coarsest != 0 {
+		if coarsest > 1 && step%coarsest != 0 || have.held(start) == 0 {
 			out[start] = true
-		} else if have.hours[start] {
-			if cells, bad := s.Live.Steps(start, start+hour, hour, nil, "", nil); len(bad) == 0 && cells[0][0].Events == 0 {
-				out[start] = true
-			}
 		}
 	}
 	return out
@@ -188,7 +194,7 @@ func (s *Service) answer(ctx context.Context, q question, have stored) (*answer,
 	a := &answer{question: q}
 	dimension, storable := q.dimension()
 	if !storable {
-		have.hours, have.days = nil, nil
+		have.hours, have.days = nil, nil // the store tells no such cells apart
 	}
 	if q.by != "" {
 		names, bad := s.Live.Busiest(q.from, q.to, q.filter, q.by, q.most)
@@ -292,7 +298,7 @@ func (q *question) dimension() (string, bool) {
 
 // gather merges what comes from panes, and says of each step where it comes from and how complete it is.
 func (s *Service) gather(ctx context.Context, a *answer, have stored) ([]httpx.FieldError, error) {
-	_, watermark, completeness := s.Live.About(a.from, a.to)
+	_, watermark, completeness := s.Live.About(a.from, a.to, a.filter, a.by)
 	a.watermark = watermark
 	mark := math.Inf(-1)
 	if !watermark.IsZero() {
@@ -310,7 +316,7 @@ func (s *Service) gather(ctx context.Context, a *answer, have stored) ([]httpx.F
 				known += float64(p.to - p.from)
 				continue
 			}
-			cells, bad := s.Live.Steps(p.from, p.to, p.to-p.from, a.filter, a.by, a.values)
+			cells, told, bad := s.Live.Steps(p.from, p.to, p.to-p.from, a.filter, a.by, a.values)
 			if len(bad) > 0 {
 				return bad, nil
 			}
@@ -318,7 +324,10 @@ func (s *Service) gather(ctx context.Context, a *answer, have stored) ([]httpx.F
 				a.cells[i][k].Merge(cells[i][0])
 			}
 			blank[p] = cells[0][0].Events == 0
-			known += complete(p.from, p.to, mark, completeness) * float64(p.to-p.from)
+			for start := p.from - p.from%hour; start < p.to; start += hour {
+				from, to := max(start, p.from), min(start+hour, p.to)
+				known += told[0] * have.held(start) * complete(from, to, mark, completeness) * float64(to-from)
+			}
 		}
 		a.completeness[k] = known / float64(a.step)
 		a.sources[k] = sourceOf(parts, func(p part) bool { return blank[p] })

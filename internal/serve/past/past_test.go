@@ -44,13 +44,21 @@ func cell(model string, n int, ms int64) *agg.Cell {
 type panes struct {
 	at       map[int64]map[string]*agg.Cell
 	coarsest int64
+	hosts    int64   // coarsest of those by host
+	told     float64 // of what is asked by host
 }
 
-func (p panes) About(int64, int64) (int64, time.Time, float64) {
+func (p panes) About(_, _ int64, filter map[string]string, by string) (int64, time.Time, float64) {
+	if by == "host" {
+		return max(p.hosts, 1), noon.Add(26*time.Hour + 15*time.Minute), 1
+	}
 	return max(p.coarsest, 1), noon.Add(26*time.Hour + 15*time.Minute), 1
 }
 
 func (p panes) Busiest(from, to int64, filter map[string]string, by string, most int) ([]string, []httpx.FieldError) {
+	if by == "host" {
+		return []string{"h"}, nil
+	}
 	if by != "model" {
 		return nil, []httpx.FieldError{{Pointer: "?group_by", Detail: by + " is not kept apart"}}
 	}
@@ -66,7 +74,8 @@ func (p panes) Busiest(from, to int64, filter map[string]string, by string, most
 	return names[:min(most, len(names))], nil
 }
 
-func (p panes) Steps(from, to, step int64, filter map[string]string, by string, values []string) ([][]*agg.Cell, []httpx.FieldError) {
+func (p panes) Steps(from, to, step int64, filter map[string]string, by string, values []string) ([][]*agg.Cell, []float64, []httpx.FieldError) {
+	var told []float64
 	out := make([][]*agg.Cell, 1+len(values))
 	for start := from; start < to; start += step {
 		sums := make([]*agg.Cell, len(out))
@@ -87,14 +96,45 @@ func (p panes) Steps(from, to, step int64, filter map[string]string, by string, 
 		for i := range out {
 			out[i] = append(out[i], sums[i])
 		}
+		if told = append(told, 1); by == "host" {
+			told[len(told)-1] = p.told
+		}
 	}
-	return out, nil
+	return out, told, nil
+}
+
+func (p panes) Events(from, to int64) map[int64]uint64 {
+	out := map[int64]uint64{}
+	for at, models := range p.at {
+		for _, c := range models {
+			if at >= from && at < to {
+				out[at-at%hour] += c.Events
+			}
+		}
+	}
+	return out
 }
 
 // hours holds cells by level, start and model.
 type hours struct {
 	cells map[string]map[int64]map[string]*agg.Cell
+	dirty map[int64]uint64 // events of hours that are not stored as they are now
 	err   error
+}
+
+func (h hours) Events(_ context.Context, from, to int64) (map[int64]uint64, error) {
+	out := map[int64]uint64{}
+	for at, values := range h.cells[FromHours] {
+		if at >= from && at < to {
+			out[at] = values[agg.AllModels].Events
+		}
+	}
+	for at, n := range h.dirty {
+		if at >= from && at < to {
+			out[at] = n
+		}
+	}
+	return out, nil
 }
 
 func (h hours) Clean(_ context.Context, from, to int64) (hs, days map[int64]bool, ok bool, err error) {
@@ -302,6 +342,42 @@ func TestRaw(t *testing.T) {
 	}
 	if v, _ = get(t, withRaw(live, stored, raw), "from=2026-03-01T00:00:00Z&to=2026-03-01T01:00:00Z&step=60&metric=requests&model=a"); numbers(v.Series[0])[0] != 1 {
 		t.Errorf("model a: %v", v.Series)
+	}
+}
+
+// TestUnknown: what the panes have lost and nothing else tells is absent and not complete.
+func TestUnknown(t *testing.T) {
+	live, stored := world()
+	stored.dirty = map[int64]uint64{seconds(5): 10}
+	for query, want := range map[string]struct{ requests, completeness float64 }{
+		"from=2026-03-01T05:00:00Z&to=2026-03-01T06:00:00Z&step=3600":                  {-1, 0},     // it is behind
+		"from=2026-03-01T05:00:00Z&to=2026-03-01T06:00:00Z&step=60":                    {-1, 0},     // and so is every minute of it
+		"from=2026-03-01T00:00:00Z&to=2026-03-01T01:00:00Z&step=3600&model=b&tenant=t": {-1, 0},     // the store cannot say it
+		"from=2026-03-01T01:00:00Z&to=2026-03-01T02:00:00Z&step=3600&model=a&tenant=t": {2, 2. / 3}, // the panes hold two of three
+		"from=2026-03-01T00:00:00Z&to=2026-03-01T02:00:00Z&step=7200&model=a&tenant=t": {2, 1. / 3}, // and none of the hour before
+		"from=2026-03-01T00:00:00Z&to=2026-03-01T01:30:00Z&step=5400":                  {10, 1},     // hours that are stored
+		"from=2026-03-01T04:30:00Z&to=2026-03-01T06:00:00Z&step=5400":                  {0, 1. / 2}, // 4 to 6
+		"from=2026-03-02T03:00:00Z&to=2026-03-02T04:00:00Z&step=3600":                  {-1, 0},     // the future
+		"from=2026-03-01T07:00:00Z&to=2026-03-01T08:00:00Z&step=3600":                  {0, 1},      // nothing happened
+	} {
+		v, w := get(t, service(live, stored), query+"&metric=requests")
+		if w.Code != 200 || numbers(v.Series[0])[0] != want.requests || v.Completeness[0] != want.completeness {
+			t.Errorf("%s: %d %s; want %v", query, w.Code, w.Body, want)
+		}
+	}
+}
+
+// TestToldApart: steps and completeness are those of the panes that answer.
+func TestToldApart(t *testing.T) {
+	live := panes{at: map[int64]map[string]*agg.Cell{seconds(1): {"a": cell("a", 4, 100)}}, hosts: hour, told: 0.25}
+	const query = "from=2026-03-01T01:00:00Z&to=2026-03-01T02:00:00Z&step=60&metric=requests&group_by=host&group_metric=requests"
+	v, w := get(t, service(live, hours{}), query)
+	if w.Code != 200 || v.Step != hour || v.Completeness[0] != 0.25 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	live.told = 0
+	if v, _ = get(t, service(live, hours{}), query); v.Completeness[0] != 0 || numbers(v.Series[1])[0] != -1 {
+		t.Errorf("nothing is told apart: %+v", v)
 	}
 }
 
