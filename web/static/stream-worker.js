@@ -25,9 +25,9 @@ function join(port, url) {
 
 addEventListener("connect", ({ ports: [port] }) => {
   port.onmessage = ({ data }) => {
-    heard.set(port, performance.now());
-    if (data.open) join(port, data.open);
-    else if (data.close) { leave(port); heard.delete(port); }
+    const url = data.open ?? (heard.has(port) ? null : data.stay); // one that slept was taken for gone, and comes back
+    if (url) join(port, url);
+    if (data.close) { leave(port); heard.delete(port); } else heard.set(port, performance.now());
   };
 });
 setInterval(() => { for (const [port, at] of heard) if (performance.now() - at > SILENT) { leave(port); heard.delete(port); } }, 30_000);

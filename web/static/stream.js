@@ -46,7 +46,7 @@ export class Stream extends EventTarget {
       worker.onerror = () => { this.alone = true; this.port = null; if (this.opened) this.open(); }; // modules in workers are not known there
       this.port = worker.port;
       this.port.onmessage = ({ data }) => { if (this.opened && data.url === this.shown) this.#take(data); };
-      setInterval(() => { if (this.opened) this.port?.postMessage({}); }, 30_000);
+      setInterval(() => { if (this.opened) this.port?.postMessage({ stay: this.shown }); }, 30_000);
     } catch { this.alone = true; }
     return this.port;
   }

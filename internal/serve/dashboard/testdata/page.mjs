@@ -48,3 +48,34 @@ assert.deepEqual([m.alerts, m.responses, m.more], [null, [], false]);
 const asked = serve([], []);
 await loadMarks(view(now - 60, now, false));
 assert.ok(asked.length === 3 && !asked.some((u) => u.includes("until")), asked.join("\n")); // what is live has no end
+
+// ---- the connection that pages share
+
+const opened = [];
+globalThis.EventSource = class { constructor(url) { this.url = url; this.on = {}; opened.push(this); } addEventListener(name, f) { this.on[name] = f; } close() { this.closed = true; } };
+let clock = 0, sweep;
+globalThis.setInterval = (f) => { sweep = f; };
+performance.now = () => clock;
+await load("stream-worker.js");
+const page = () => { const told = [], port = { told, postMessage: (m) => told.push(m) }; heard.connect({ ports: [port] }); port.say = (data) => port.onmessage({ data }); return port; };
+const tell = (data) => opened.at(-1).on.metrics({ data: JSON.stringify({ type: "snapshot", topic: "metrics", data }) });
+const awake = page(), asleep = page();
+for (const p of [awake, asleep]) p.say({ open: "/stream" });
+tell(1);
+assert.deepEqual([opened.length, asleep.told.length], [1, 3]);
+clock = 200_000;
+awake.say({ stay: "/stream" });
+sweep();
+tell(2);
+assert.deepEqual([awake.told.length, asleep.told.length], [3, 3]); // it was silent for too long
+asleep.say({ stay: "/stream" });
+tell(3);
+assert.deepEqual([opened.length, awake.told.length], [1, 4]);
+assert.deepEqual(asleep.told.slice(3).map((m) => m.text && JSON.parse(m.text).data), [2, undefined, 3]); // what it missed, and what comes
+clock = 400_000;
+sweep();
+assert.ok(opened[0].closed); // nobody is left
+awake.say({ stay: "/stream" });
+assert.equal(opened.length, 2);
+awake.say({ close: true });
+assert.ok(opened[1].closed);
