@@ -88,7 +88,10 @@ func (s storedHours) Cells(ctx context.Context, level, dimension string, values 
 }
 
 // rawEvents is past.Raw, where this process has the lake.
-type rawEvents struct{ *system }
+type rawEvents struct {
+	*system
+	one chan struct{} // held by who reads an hour: what it has seen of one takes tens of MB
+}
 
 func (r rawEvents) files(ctx context.Context, from, to int64) ([]event.LakeFile, bool, error) {
 	r.mu.Lock()
@@ -112,6 +115,12 @@ func (r rawEvents) Rows(ctx context.Context, from, to int64) (n int64, ok bool, 
 
 // Events is part of past.Raw.
 func (r rawEvents) Events(ctx context.Context, from, to int64, fn func(*event.Event)) error {
+	select {
+	case r.one <- struct{}{}:
+		defer func() { <-r.one }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	files, _, err := r.files(ctx, from, to)
 	if err != nil {
 		return err

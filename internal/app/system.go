@@ -407,7 +407,7 @@ func (s *system) buildBoard(name string) (run.Service, error) {
 		services[service] = s.passTo(service)
 	}
 	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Services: services,
-		Dimensions: s.set.stream.DimensionNames(), Range: past.New(livePanes{s.stream}, storedHours{s}, rawEvents{s}, log), Log: log})
+		Dimensions: s.set.stream.DimensionNames(), Range: past.New(livePanes{s.stream}, storedHours{s}, rawEvents{s, make(chan struct{}, 1)}, log), Log: log})
 	if err != nil {
 		return nil, err
 	}

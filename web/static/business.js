@@ -93,17 +93,20 @@ async function loadPeriod() {
   drawDays(mine, is.days, error, signal);
   tokens.show(value?.groups ?? [], value?.total, at, error ? whatFailed(error, "tokens") : "No requests in this period");
   welcome(mine, error ? null : value.total.requests, signal);
-  loadWorth(mine, is, signal);
+  const worth = askWorth(mine, signal);
+  loadWorth(mine, is, signal, worth);
   await Promise.all(others);
   if (signal.aborted) return;
-  loadWorth(mine, is, signal); // again, with who accepted what
+  loadWorth(mine, is, signal, worth); // again, with who accepted what
   settled(own(mine, signal)).then(({ value }) => { if (!signal.aborted) gpus.show(value ?? null); });
   loadFindings(mine, signal); // they read most, so they come last
 }
 
+const askWorth = (mine, signal) => Promise.all([settled(joins(signal)), settled(hourly(mine, "*", signal))]);
+
 // loadWorth draws the funnel and the satisfaction of models from what is there, and what is asked for them alone.
-async function loadWorth(mine, is, signal) {
-  const [joined, rows] = await Promise.all([settled(joins(signal)), settled(hourly(mine, "*", signal))]);
+async function loadWorth(mine, is, signal, worth = askWorth(mine, signal)) {
+  const [joined, rows] = await worth;
   if (signal.aborted) return;
   funnel.show(funnelOf(is.total, is.accepted, is.rows), joined.value);
   if (rows.error) satisfied.say(whatFailed(rows.error, "satisfaction"), canWait(rows.error) ? () => loadWorth(mine, is, signal) : null);

@@ -106,3 +106,6 @@ export function span(seconds) {
   if (seconds < 172_000) return `${fixed(seconds / 3600, 1)}\u2009h`;
   return `${fixed(seconds / 86400, 0)}\u2009days`;
 }
+
+// A part of an address as text; what is no text there stays as it is.
+export const unescaped = (s) => { try { return decodeURIComponent(s); } catch { return s; } };

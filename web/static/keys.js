@@ -20,11 +20,11 @@ export function listen(view, bar) {
     if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest?.("input, select, textarea, dialog, .popover")) return;
     if (e.key === " " && e.target.closest?.("button, a, summary, [tabindex], pre")) return; // they have a use for it
     const boards = [...document.querySelectorAll(".tabs a")];
-    const act = acts[e.key] ?? (/^[1-4]$/.test(e.key) && boards[e.key - 1] ? () => { location.href = `${boards[e.key - 1].href}${location.search}`; } : null);
+    const act = acts[e.key] ?? (/^[1-4]$/.test(e.key) && boards[e.key - 1] ? () => boards[e.key - 1].click() : null);
     if (!act) return;
     e.preventDefault();
     act();
   });
   // other boards are opened on the same span of time
-  document.querySelector(".tabs")?.addEventListener("click", (e) => { const a = e.target.closest("a"); if (a && location.search) a.search = location.search; });
+  document.querySelector(".tabs")?.addEventListener("click", (e) => { const a = e.target.closest("a"); if (a) a.search = location.search; });
 }

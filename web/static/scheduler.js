@@ -6,6 +6,7 @@ import { listView } from "./scheduler/list.js";
 import { crumbs, toast } from "./scheduler/parts.js";
 import { runView } from "./scheduler/run.js";
 import { el } from "./dom.js";
+import { unescaped } from "./format.js";
 
 const routes = [
   [/^\/?$/, () => listView()],
@@ -21,7 +22,7 @@ function find(hash) {
   const path = hash.replace(/^#/, "");
   for (const [pattern, make] of routes) {
     const m = pattern.exec(path);
-    if (m) return make(...m.slice(1).map(decodeURIComponent));
+    if (m) return make(...m.slice(1).map(unescaped));
   }
   return { node: el("section", { class: "planned" }, el("h2", {}, "There is no such page"), el("p", {}, el("a", { href: "#/" }, "All DAGs"))), title: "Not found", refresh: async () => {} };
 }

@@ -5,6 +5,9 @@ import { clock, ms, text } from "../format.js";
 import { record } from "../request.js";
 import { button, sheet } from "../ui.js";
 
+// concerns tells whether a response was for a model: by what fired, or by what was to be changed. A model may begin as another does.
+export const concerns = (r, model) => [r.key?.model, r.target, ...Object.values(r.with ?? {})].includes(model);
+
 export async function openModel(model, view, responses) {
   const filter = button("Show this model alone", "", () => { box.close(); view.filter("model", model); });
   const body = el("div", { class: "drawer" }, el("p", { class: "wait" }, "Looking…"));
@@ -12,7 +15,7 @@ export async function openModel(model, view, responses) {
   box.classList.add("wide-sheet");
   try {
     const a = await ask("GET", `/correlations?${query({ model, limit: 1000 })}`), failed = a.correlations.filter((c) => c.request?.success === false).slice(0, 50);
-    const done = (responses ?? []).filter((r) => r.key?.model === model || r.target?.includes(model)).slice(0, 20);
+    const done = (responses ?? []).filter((r) => concerns(r, model)).slice(0, 20);
     body.replaceChildren(
       el("h3", {}, `Failures among its newest ${a.correlations.length} requests`), failed.length ? el("ul", { class: "plain-list" }, ...failed.map((c) => line(c, c.request.error_type ?? c.request.status_code ?? "failed"))) : el("p", { class: "hint" }, "None."),
       el("h3", {}, "Actions"), done.length ? el("ul", { class: "plain-list" }, ...done.map((r) => el("li", {}, el("time", {}, clock(Date.parse(r.updated_at) / 1000)), ` ${r.action} ${r.target}: ${r.state}`))) : el("p", { class: "hint" }, "Nothing was done about this model."));

@@ -1,7 +1,7 @@
 // The dead letters: what was refused and why, and the way to send it again.
 import { ask, explain, query } from "../ask.js";
 import { el, setText } from "../dom.js";
-import { bytes, many } from "../format.js";
+import { bytes, many, unescaped } from "../format.js";
 import { button, toast } from "../ui.js";
 import { openLetter } from "./letter.js";
 import { redriveSheet } from "./redrive.js";
@@ -154,6 +154,6 @@ function choose(name, value) {
 byId("topic").addEventListener("change", (e) => choose("topic", e.target.value));
 byId("age-of-letters").addEventListener("change", (e) => choose("age", e.target.value));
 for (const b of document.querySelectorAll("[data-letters]")) b.addEventListener("click", () => choose("state", b.dataset.letters));
-const named = decodeURIComponent(location.hash.slice(1)); // a link to a letter
+const named = unescaped(location.hash.slice(1)); // a link to a letter
 if (named && !document.getElementById(named)) openLetter(named, beat);
 beat();

@@ -79,3 +79,26 @@ awake.say({ stay: "/stream" });
 assert.equal(opened.length, 2);
 awake.say({ close: true });
 assert.ok(opened[1].closed);
+
+// ---- keys and tabs
+
+const { listen } = await load("keys.js");
+const tab = (href) => ({ href, search: "", clicks: 0, click() { this.clicks++; }, closest() { return this; } }), tabs = [tab("http://localhost:1/"), tab("http://localhost:2/")];
+globalThis.location = { search: "?a" };
+globalThis.document = { querySelectorAll: () => tabs, querySelector: () => ({ addEventListener: (_, f) => { heard.tab = f; } }) };
+listen({}, null);
+const key = (k) => heard.keydown({ key: k, target: {}, preventDefault() {} });
+key("2");
+key("4"); // there is no such board
+assert.deepEqual(tabs.map((a) => a.clicks), [0, 1]); // the tab itself knows the way, once
+heard.tab({ target: tabs[1] });
+assert.equal(tabs[1].search, "?a");
+location.search = "";
+heard.tab({ target: tabs[1] });
+assert.equal(tabs[1].search, ""); // and nothing of what was shown before
+
+const { concerns } = await load("operations/drawer.js");
+for (const [r, want] of [[{ key: { model: "gpt-4" } }, true], [{ key: { model: "gpt-4o" }, target: "gpt-4o", with: { model: "gpt-4o" } }, false], [{ key: {}, target: "gpt-4" }, true], [{ target: "router", with: { to: "gpt-4" } }, true], [{ target: "router" }, false]]) assert.equal(concerns(r, "gpt-4"), want);
+
+const { unescaped } = await load("format.js");
+assert.deepEqual(["a%20b", "%E0", "%", ""].map(unescaped), ["a b", "%E0", "%", ""]);
