@@ -9,12 +9,12 @@ import { addMenu, copy } from "./panel.js";
 import { Stream } from "./stream.js";
 import { TopBar } from "./topbar.js";
 import { explain as reason, query } from "./ask.js";
-import { View } from "./view.js";
+import { View, offered } from "./view.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Board extends EventTarget {
-  // o: {wish?: what GET /range is asked for, topics?, otherwise?: seconds shown at first, filters?, compare?, search?, health?, ready(board)?: a frame that the
+  // o: {wish?: what GET /range is asked for, topics?, otherwise?: seconds shown at first, compare?, search?, health?, ready(board)?: a frame that the
   // stream already gives instead of asking, or null}. Dispatches "frame" when numbers came and "tick" when time or view moved on.
   constructor(o) {
     super();
@@ -24,15 +24,15 @@ export class Board extends EventTarget {
     this.topics = new Set(o.topics ?? ["metrics"]);
     this.stream = new Stream(() => `/stream?${query({ topics: [...this.topics].join(), model: this.view?.filters.model ?? new URLSearchParams(location.search).get("model") })}`);
     this.view = new View(() => this.stream.now, o.otherwise);
-    this.bar = new TopBar(document.getElementById("bar"), this.view, { filters: o.filters ?? ["model", "tenant"], compare: o.compare, search: o.search, health: o.health, stream: this.stream });
+    this.bar = new TopBar(document.getElementById("bar"), this.view, { filters: ["model", "tenant"], compare: o.compare, search: o.search, health: o.health, stream: this.stream });
     listen(this.view, this.bar);
     this.config = fetch("/config.json").then((r) => r.json()); // what is told of the installation
-    this.config.then(({ dimensions }) => { this.bar.o.filters = [...new Set([...this.bar.o.filters, ...dimensions.filter((d) => !d.includes("+"))])]; }).catch(() => {});
+    this.config.then(({ dimensions }) => { this.kept = dimensions; this.#offer(); }).catch(() => {});
     this.note = el("div", { class: "zoomed", role: "status", hidden: true });
     this.bar.stale.after(this.note);
     shared.brushed = ({ from, to, metric }) => { this.metric = metric; this.view.set({ from, to }); };
     this.view.addEventListener("change", ({ detail }) => {
-      if (detail.includes("filters")) this.stream.open();
+      if (detail.includes("filters")) { this.stream.open(); this.#offer(); }
       if (!detail.includes("zone")) this.refresh();
       this.#note();
       this.draw();
@@ -41,6 +41,12 @@ export class Board extends EventTarget {
     document.addEventListener("visibilitychange", () => { if (!document.hidden) { this.refresh(); this.draw(); } });
     document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
     this.#note();
+  }
+
+  // Offers only filters that the windows can answer together with what is asked for anyway.
+  #offer() {
+    const { o, bar, kept, view } = this;
+    if (kept) bar.o.filters = offered(kept, [...Object.keys(view.filters), ...(o.wish?.by ? [o.wish.by] : [])]);
   }
 
   // add puts a chart with its menu under the board's care.
@@ -66,26 +72,30 @@ export class Board extends EventTarget {
   async refresh() {
     clearTimeout(this.again);
     this.running?.abort();
-    const { signal } = this.running = new AbortController(), { view } = this;
+    const { signal } = this.running = new AbortController(), { view } = this, key = JSON.stringify(view.filters);
     if (document.hidden || !this.o.wish) return;
     try {
       const ready = this.o.ready?.(this) ?? null;
       this.#streamed = ready !== null;
       if (!ready) this.frame = await load(this.o.wish, view, { signal });
+      this.narrowed = key;
       const offset = view.offset;
       this.earlier = offset ? { offset, history: await load({ ...this.o.wish, step: (ready ?? this.frame).step, points: undefined }, view, { before: offset, signal }) } : null;
       this.failed("");
       this.dispatchEvent(new Event("frame"));
     } catch (e) {
       if (e.name === "AbortError") return;
-      this.failed(reason(e));
+      this.failed(reason(e), key !== this.narrowed);
     }
     this.draw();
     if (view.live) this.again = setTimeout(() => this.refresh(), this.#streamed ? 15_000 : lifetime(this.frame?.step ?? 5));
   }
   #streamed = false;
 
-  failed(text) {
+  // Tells what went wrong. Numbers of other filters than those that are chosen are not shown under them.
+  failed(text, other = false) {
+    if (other) this.frame = this.earlier = null;
+    for (const n of document.querySelectorAll("#cards, #charts, #board > .stack")) n.classList.toggle("unready", other);
     this.problem ??= (() => { const n = el("p", { class: "notice", role: "alert", hidden: true }); this.note.after(n); return n; })();
     this.problem.hidden = !text;
     setText(this.problem, text && `This span cannot be shown now: ${text}`);

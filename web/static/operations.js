@@ -1,5 +1,5 @@
 // The operations board: is the service well right now, or was it then?
-import { ask } from "./ask.js";
+import { ask, explain } from "./ask.js";
 import { Board } from "./board.js";
 import { Cards } from "./cards.js";
 import { Chart } from "./chart.js";
@@ -51,13 +51,18 @@ function streamed() {
 board.addEventListener("frame", async () => {
   if (board.frame instanceof History) { figure = null; return; }
   const { signal } = board.running;
-  figure = await figures(view, signal).catch(() => null);
+  try { figure = await figures(view, signal); } catch (e) {
+    if (e.name === "AbortError") return;
+    figure = null;
+    board.failed(explain(e));
+  }
   board.draw();
 });
 
 board.addEventListener("tick", () => {
   const { frame } = board, live = stream.state.metrics, state = frame instanceof History ? live : figure;
   if (live) welcome(live);
+  for (const id of ["cards", "models"]) $(id).classList.toggle("unready", !frame || !state); // never those of other filters
   if (!frame || !state) return;
   place(Object.keys(state.models).concat(Object.keys(frame.models)));
   const span = board.span;

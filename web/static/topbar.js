@@ -117,6 +117,7 @@ export class TopBar {
       };
       input.addEventListener("input", fill);
       input.addEventListener("keydown", (e) => { if (e.key === "Enter") { e.preventDefault(); choose(input.value.trim()); } });
+      if (!name) return el("p", { class: "hint" }, "No further dimension is kept apart together with these filters.");
       fill();
       return el("div", { class: "filter-box" }, tabs, el("div", { class: "field" }, input), list);
     });

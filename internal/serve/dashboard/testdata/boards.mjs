@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { load } from "./load.mjs";
 
-const { read, write, ranges } = await load("view.js");
+const { offered, read, write, ranges } = await load("view.js");
 const { csv } = await load("csv.js");
 const { exhaustion, rate, state } = await load("operations/budget.js");
 const { Frame, lifetime, rangeURL } = await load("frame.js");
@@ -24,6 +24,11 @@ for (const [search, want] of [
   assert.deepEqual(read(`?${write(view, search)}`), want, `${search}, written and read`);
 }
 assert.equal(write(read("?model=m"), "?days=7&model=old"), "days=7&model=m&range=900");
+// a filter is offered where the windows keep it apart from what is asked for anyway
+for (const [kept, using, want] of [
+  [[], [], []], [["model+tenant"], [], ["model", "tenant"]], [["model+tenant"], ["model"], ["model", "tenant"]], [["model+tenant", "host", "user_id"], ["model"], ["model", "tenant"]], [["model+tenant", "host"], [], ["model", "tenant", "host"]],
+  [["model+tenant", "model+host", "tenant+user_id"], ["model"], ["model", "tenant", "host"]], [["model+tenant", "model+host"], ["host", "model"], ["model", "host"]], [["model+tenant", "host"], ["host", "model"], []],
+]) assert.deepEqual(offered(kept, using), want);
 for (const [seconds] of ranges) assert.equal(read(`?range=${seconds}`).range, seconds);
 
 assert.equal(csv({ names: ["p50", 'a "b", c'], rows: [[1772359200, 1.5, null], [1772359260, 0, 3]] }), 'time,p50,"a ""b"", c"\r\n2026-03-01T10:00:00Z,1.5,\r\n2026-03-01T10:01:00Z,0,3\r\n');
