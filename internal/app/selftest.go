@@ -1,10 +1,13 @@
 package app
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -23,6 +26,7 @@ type selfTest struct {
 	reach    func(service string) string // base URL
 	services []string                    // whose health is asked
 	limit    time.Duration               // for everything
+	reply    time.Duration               // for the health of a service: one that hangs leaves time for the rest
 	pause    time.Duration               // between two looks at what has not come yet
 
 	running sync.Mutex
@@ -51,7 +55,7 @@ type SelfTest struct {
 
 func newSelfTest(reach func(string) string) *selfTest {
 	return &selfTest{
-		reach: reach, limit: 20 * time.Second, pause: 20 * time.Millisecond,
+		reach: reach, limit: 20 * time.Second, reply: 5 * time.Second, pause: 20 * time.Millisecond,
 		services: []string{KafkaAPI, EventProcessingAPI, BatchProcessingAPI, DataStreamingAPI, Scheduler},
 	}
 }
@@ -118,7 +122,12 @@ func (t *selfTest) healths(ctx context.Context) []Step {
 }
 
 func (t *selfTest) health(ctx context.Context, name string) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, t.reply, fmt.Errorf("%s has not told its health within %s", name, t.reply))
+	defer cancel()
 	_, answer, err := t.service(name).ask(ctx, http.MethodGet, "/health", nil)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -219,7 +228,7 @@ type partitionSeen struct {
 	Offset    int64
 }
 
-// streamed reads the first message of a live stream, which is made from the windows when somebody asks.
+// streamed reads a live stream until it has told a state and then what changed in it, which is something with every second.
 func (t *selfTest) streamed(ctx context.Context, _ *place) (string, error) {
 	resp, err := t.service(DataStreamingAPI).open(ctx, http.MethodGet, "/stream/metrics", nil)
 	if err != nil {
@@ -229,17 +238,19 @@ func (t *selfTest) streamed(ctx context.Context, _ *place) (string, error) {
 	if resp.StatusCode == http.StatusServiceUnavailable {
 		return "", someoneShouldLook("all streams are taken, so none could be looked at")
 	}
-	var seen strings.Builder
-	part := make([]byte, 4096)
-	for !strings.Contains(seen.String(), `"snapshot"`) {
-		n, err := resp.Body.Read(part)
-		seen.Write(part[:n])
-		if err != nil && !strings.Contains(seen.String(), `"snapshot"`) {
-			return "", fmt.Errorf("the stream ended before it told a state: %w", err)
-		}
-		if seen.Len() > 1<<20 {
-			return "", errors.New("the stream tells no state in its first MiB")
+	lines, state := bufio.NewScanner(resp.Body), false
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
+		switch line := lines.Text(); {
+		case strings.Contains(line, `"type":"snapshot"`):
+			state = true
+		case state && strings.Contains(line, `"type":"update"`):
+			return "a state came, and what changed in it", nil
 		}
 	}
-	return "a state came", nil
+	err = cmp.Or(context.Cause(ctx), lines.Err(), io.EOF)
+	if state {
+		return "", fmt.Errorf("the stream told a state and did not go on: %w", err)
+	}
+	return "", fmt.Errorf("the stream ended before it told a state: %w", err)
 }

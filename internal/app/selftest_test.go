@@ -18,6 +18,8 @@ type town struct {
 	other   bool              // another message lies where the event should
 	lost    func()            // the windows never come to it, and this ends the waiting
 	full    bool              // no stream is left
+	still   bool              // the stream tells a state and no more
+	hung    string            // service that does not answer
 	looks   int
 	arrived string
 }
@@ -31,6 +33,10 @@ func (o *town) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch path {
 	case "health":
+		if service == o.hung {
+			<-r.Context().Done()
+			return
+		}
 		if text := o.sick[service]; text != "" {
 			answer(503, "%s", text)
 			return
@@ -60,7 +66,11 @@ func (o *town) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer(503, `{}`)
 			return
 		}
-		answer(200, "event: metrics\ndata: {\"type\":\"snapshot\"}\n\n")
+		text := "event: metrics\ndata: {\"type\":\"snapshot\"}\n\n"
+		if !o.still {
+			text += "event: metrics\ndata: {\"type\":\"update\"}\n\n"
+		}
+		answer(200, "%s", text)
 	default:
 		answer(404, `{"detail":"no such path %s"}`, path)
 	}
@@ -75,12 +85,14 @@ func TestSelfTest(t *testing.T) {
 		status string
 		last   string // what the last step says
 	}{
-		{"all is well", town{}, passed, "a state came"},
-		{"a service is degraded", town{sick: map[string]string{BatchProcessingAPI: `{"status":"degraded","checks":{"lake":{"status":"degraded","detail":"it is slow"}}}`}}, degraded, "a state came"},
-		{"a service is unhealthy", town{sick: map[string]string{KafkaAPI: `{"status":"unhealthy","checks":{"broker":{"status":"unhealthy","detail":"gone"}}}`}}, failed, "a state came"},
-		{"a service answers nonsense", town{sick: map[string]string{Scheduler: `<html>`}}, failed, "a state came"},
+		{"all is well", town{}, passed, "a state came, and what changed in it"},
+		{"a service is degraded", town{sick: map[string]string{BatchProcessingAPI: `{"status":"degraded","checks":{"lake":{"status":"degraded","detail":"it is slow"}}}`}}, degraded, "a state came, and what changed in it"},
+		{"a service is unhealthy", town{sick: map[string]string{KafkaAPI: `{"status":"unhealthy","checks":{"broker":{"status":"unhealthy","detail":"gone"}}}`}}, failed, "a state came, and what changed in it"},
+		{"a service answers nonsense", town{sick: map[string]string{Scheduler: `<html>`}}, failed, "a state came, and what changed in it"},
 		{"another message lies there", town{other: true}, failed, "another message lies at partition 2, offset 41 of system-metrics"},
 		{"the windows do not come to it", town{lost: enough}, failed, "the windows have not come to offset 41"},
+		{"the stream stands still", town{still: true}, failed, "the stream told a state and did not go on"},
+		{"a service hangs", town{hung: Scheduler}, failed, "a state came, and what changed in it"},
 		{"no stream is left", town{full: true}, degraded, "all streams are taken"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -88,6 +100,9 @@ func TestSelfTest(t *testing.T) {
 			defer srv.Close()
 			test := newSelfTest(func(service string) string { return srv.URL + "/" + service })
 			test.pause = time.Millisecond
+			if tc.town.hung != "" {
+				test.reply = 50 * time.Millisecond
+			}
 			ctx := t.Context()
 			if tc.town.lost != nil {
 				ctx = waiting
@@ -100,6 +115,9 @@ func TestSelfTest(t *testing.T) {
 			}
 			if last := got.Steps[len(got.Steps)-1]; got.Status != tc.status || !strings.Contains(last.Detail, tc.last) {
 				t.Errorf("%s: %+v", got.Status, got.Steps)
+			}
+			if says := "scheduler has not told its health within 50ms"; tc.town.hung != "" && got.Steps[4].Detail != says {
+				t.Errorf("%+v; want %s", got.Steps[4], says)
 			}
 			if !strings.Contains(tc.town.arrived, `"hxp-self-test"`) || strings.Contains(tc.town.arrived, "llm_request") {
 				t.Errorf("what was sent: %s", tc.town.arrived)
