@@ -375,6 +375,9 @@ func TestToldApart(t *testing.T) {
 	if w.Code != 200 || v.Step != hour || v.Completeness[0] != 0.25 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+	if v, w = get(t, service(live, hours{}), "from=2026-02-26T00:00:00Z&to=2026-03-02T00:00:00Z&step=1800&group_by=host&group_metric=requests"); w.Code != 200 || v.Step != hour {
+		t.Errorf("of a longer span: %d %s", w.Code, w.Body)
+	}
 	live.told = 0
 	if v, _ = get(t, service(live, hours{}), query); v.Completeness[0] != 0 || numbers(v.Series[1])[0] != -1 {
 		t.Errorf("nothing is told apart: %+v", v)
