@@ -46,7 +46,7 @@ bench: build ## the figures of the closing notes: payload and machine are printe
 	./bin/hxp bench actions --duration 20s
 	./bin/hxp bench batch --duration 20s
 	./bin/hxp bench tap --duration 20s
-	./bin/hxp bench streams --duration 24s
+	./bin/hxp bench streaming --duration 24s
 
 bench-peers: build ## the aggregation of an hour beside DuckDB, which is installed from PyPI, on the same files; windows of a topic of Apache Kafka
 	tools/real/batch-peers

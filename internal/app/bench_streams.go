@@ -31,7 +31,7 @@ const (
 	crowd         = 10_000
 )
 
-// benchStreams measures how long after its acknowledgement an event is with those who listen, and what very many listeners cost. The
+// benchStreams measures how long after its acknowledgement an event is with those who listen (frame_ms), and what very many listeners cost. The
 // server is a process of its own; clients and producer are this one, on the same machine.
 func benchStreams(ctx context.Context, s *system, d time.Duration) (map[string]any, error) {
 	srv, err := startServer(ctx, s.set.dataDir)
@@ -39,7 +39,7 @@ func benchStreams(ctx context.Context, s *system, d time.Duration) (map[string]a
 		return nil, err
 	}
 	defer srv.kill()
-	out := map[string]any{"clients": map[string]int{"websocket": streamSockets, "sse": streamSSE}, "events_per_second": streamRate}
+	out := map[string]any{"ws_clients": streamSockets, "sse_clients": streamSSE}
 	for _, phase := range []struct {
 		name, query string
 		slow        int
@@ -48,8 +48,12 @@ func benchStreams(ctx context.Context, s *system, d time.Duration) (map[string]a
 		{"one_model_each_beside_slow_clients", "model=bench-%d", streamSlow},
 		{"all_events", "all=%d", 0}, // as much as a client may get
 	} {
-		if out[phase.name], err = srv.happenings(ctx, phase.query, phase.slow, d/4); err != nil {
+		got, err := srv.happenings(ctx, phase.query, phase.slow, d/4)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", phase.name, err)
+		}
+		if out[phase.name] = got; out["frame_ms"] == nil { // the first is what is asked for
+			out["frame_ms"], out["events_per_second"] = got["frame_ms"], got["events_per_second"]
 		}
 	}
 	out["crowd"], err = srv.crowd(ctx, d/4)
@@ -160,8 +164,9 @@ func (b *benchServer) happenings(ctx context.Context, query string, slow int, d 
 		clients.Go(l.run)
 	}
 	var sent int
+	var rate float64
 	cores, err := b.cost(func() (err error) {
-		sent, err = b.produce(ctx, clock, d)
+		sent, rate, err = b.produce(ctx, clock, d)
 		return err
 	})
 	if err != nil {
@@ -176,7 +181,7 @@ func (b *benchServer) happenings(ctx context.Context, query string, slow int, d 
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"acknowledged_to_read_ms": delays.spread(), "events": sent, "deliveries_per_second": float64(delays.total) / d.Seconds(), "server_cores": cores,
+	return map[string]any{"frame_ms": delays.spread(), "events": sent, "events_per_second": rate, "deliveries_per_second": float64(delays.total) / d.Seconds(), "server_cores": cores,
 		"dropped": status["dropped"], "slow_clients_closed": status["slow_clients_closed"]}, nil
 }
 
@@ -189,19 +194,18 @@ func (b *benchServer) status() (s map[string]any, err error) {
 	return s, json.NewDecoder(resp.Body).Decode(&s)
 }
 
-// produce sends events at streamRate for a time.
-func (b *benchServer) produce(ctx context.Context, clock *ackClock, d time.Duration) (sent int, err error) {
+// produce sends events at streamRate for a time; what was late is made up for. It returns the rate that was reached.
+func (b *benchServer) produce(ctx context.Context, clock *ackClock, d time.Duration) (sent int, rate float64, err error) {
 	client := benchClient(8)
 	defer client.CloseIdleConnections()
 	var wg sync.WaitGroup
 	var failed atomic.Pointer[error]
-	tick := time.NewTicker(time.Second * streamBatch / streamRate)
-	defer tick.Stop()
-	for began := time.Now(); time.Since(began) < d && failed.Load() == nil && sent+streamBatch <= len(clock.acked); sent += streamBatch {
+	began := time.Now()
+	for ; time.Since(began) < d && failed.Load() == nil && sent+streamBatch <= len(clock.acked); sent += streamBatch {
 		select {
 		case <-ctx.Done():
-			return sent, ctx.Err()
-		case <-tick.C:
+			return sent, 0, ctx.Err()
+		case <-time.After(time.Until(began.Add(time.Duration(sent) * time.Second / streamRate))):
 		}
 		first := sent
 		wg.Go(func() {
@@ -212,11 +216,12 @@ func (b *benchServer) produce(ctx context.Context, clock *ackClock, d time.Durat
 			clock.ack(first, streamBatch)
 		})
 	}
+	rate = float64(sent) / time.Since(began).Seconds()
 	wg.Wait()
 	if e := failed.Load(); e != nil {
-		return sent, *e
+		return sent, 0, *e
 	}
-	return sent, nil
+	return sent, rate, nil
 }
 
 // body makes events n to n+count of the round.
