@@ -353,7 +353,7 @@ var capacityTerms = append([]Term{
 	{"Use", "Mean of the samples of all machines in an hour; the mean, the 95th percentile (nearest rank) and the highest of them."},
 	{"Growth", "Mean of the last seven whole days ÷ mean of the seven before − 1."},
 	{"Forecast", "Expected value of each hour, and an interval that held in the backtest of the series itself."},
-	{"Exhaustion", "Days until the forecast load is more than what the machines carried while they met their objective."},
+	{"Exhaustion", "Days until the trend of the daily peaks is more than what the machines carried while they met their objective."},
 }, slices.DeleteFunc(slices.Clone(Definitions), func(t Term) bool {
 	return !slices.Contains([]string{"CPU, memory, GPU", "Late events", "Completeness"}, t.Name)
 })...)
