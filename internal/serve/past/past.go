@@ -205,7 +205,7 @@ func (s *Service) answer(ctx context.Context, q question, have stored) (*answer,
 		if err != nil {
 			return nil, nil, err
 		}
-		if a.values = names; len(have.hours) > 0 && q.step%hour == 0 {
+		if a.values = names; len(have.hours)+len(have.days) > 0 && q.step%hour == 0 {
 			a.values = slices.DeleteFunc(a.values, func(v string) bool { return v == "" }) // the store does not keep it apart
 		}
 		for _, v := range more {
@@ -234,10 +234,21 @@ func (s *Service) busiest(ctx context.Context, q *question, have stored) ([]stri
 	}
 	raw := slices.Sorted(maps.Keys(have.raw))
 	unstored := func(start int64) bool { return !have.hours[start] }
-	if len(have.hours) > 0 && (q.step%hour == 0 || len(raw) > 0 && !slices.ContainsFunc(raw, unstored)) {
-		return s.Stored.Busiest(ctx, "hourly", q.by, q.from, q.to, q.most)
+	if q.step%hour != 0 && (len(raw) == 0 || slices.ContainsFunc(raw, unstored)) {
+		return s.busiestRaw(ctx, q, raw)
 	}
-	return s.busiestRaw(ctx, q, raw)
+	var names []string
+	for level, starts := range map[string]map[int64]bool{FromHours: have.hours, FromDays: have.days} { // a day may be left without its hours
+		if len(starts) == 0 {
+			continue
+		}
+		more, err := s.Stored.Busiest(ctx, level, q.by, q.from, q.to, q.most)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, more...)
+	}
+	return names, nil
 }
 
 // busiestRaw counts the requests of each value in hours that are read raw.

@@ -388,14 +388,14 @@ func TestToldApart(t *testing.T) {
 func TestLargeSteps(t *testing.T) {
 	one, days := cell("a", 1, 100), map[int64]map[string]*agg.Cell{}
 	for k := range 60 {
-		days[seconds(float64(-24*k))] = map[string]*agg.Cell{agg.AllModels: one}
+		days[seconds(float64(-24*k))] = map[string]*agg.Cell{agg.AllModels: one, "b": one}
 	}
 	s := service(panes{}, hours{cells: map[string]map[int64]map[string]*agg.Cell{FromDays: days}})
-	v, w := get(t, s, "from=2026-01-20T00:00:00Z&to=2026-03-01T00:00:00Z&points=10&metric=requests")
+	v, w := get(t, s, "from=2026-01-20T00:00:00Z&to=2026-03-01T00:00:00Z&points=10&metric=requests&group_by=model&group_metric=requests")
 	if w.Code != 200 || v.Step != 5*day {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
-	if !slices.Equal(numbers(v.Series[0]), []float64{5, 5, 5, 5, 5, 5, 5, 5, 4}) { // the last day runs
+	if !slices.Equal(numbers(v.Series[0]), []float64{5, 5, 5, 5, 5, 5, 5, 5, 4}) || len(v.Series) != 2 || numbers(v.Series[1])[0] != 5 { // the last day runs
 		t.Errorf("%v from %v", numbers(v.Series[0]), v.Sources)
 	}
 }
