@@ -33,7 +33,7 @@ export class Board extends EventTarget {
     shared.brushed = ({ from, to, metric }) => { this.metric = metric; this.view.set({ from, to }); };
     this.view.addEventListener("change", ({ detail }) => {
       if (detail.includes("filters")) { this.stream.open(); this.#offer(); }
-      if (!detail.includes("zone")) this.refresh();
+      if (detail.some((what) => what !== "zone")) this.refresh(); // the way back changes everything at once
       this.#note();
       this.draw();
     });
