@@ -135,7 +135,7 @@ func TestMailOverARestart(t *testing.T) {
 		next := withMail(t, w, refusing, nil)
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		time.Sleep(24 * time.Hour)
+		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		if len(refusing.mails) != 1 || refusing.mails[0] != office.mails[0] {
 			t.Errorf("%d tries after the start", len(refusing.mails))
@@ -153,7 +153,7 @@ func TestDueReportsAreSent(t *testing.T) {
 		w, office, folder := newWorld(), &postOffice{}, t.TempDir()
 		r := withMail(t, w, office, func(c *Config) {
 			c.Mail.Recipients = []string{"all@example.org"}
-			c.Routes.Routes = []Route{{Reports: []string{"daily_summary"}, Recipients: []string{"late@example.org"}, Schedule: "0 7 * * *"}, {Reports: []string{"hourly_summary"}, Formats: []string{"csv", "json"}, Folder: folder}}
+			c.Routes.Routes = []Route{{Reports: []string{"daily_summary"}, Recipients: []string{"late@example.org"}, Schedule: "30 2 * * *"}, {Reports: []string{"hourly_summary"}, Formats: []string{"csv", "json"}, Folder: folder}}
 		})
 		day := time.Date(2026, 4, 10, 0, 0, 0, 0, time.UTC)
 		w.publish(day.Unix()+7*3600, request("1", "m", 0))
@@ -168,7 +168,7 @@ func TestDueReportsAreSent(t *testing.T) {
 		if len(files) != 2 {
 			t.Errorf("in the folder: %v", files)
 		}
-		time.Sleep(24 * time.Hour)
+		time.Sleep(time.Hour) // it is two at night; a day of it is forty thousand looks into the store
 		synctest.Wait()
 		if len(office.to) != 2 || office.to[1] != "late@example.org" {
 			t.Errorf("in all: %v", office.to)
