@@ -95,7 +95,7 @@ export class Board extends EventTarget {
   // Tells what went wrong. Numbers of other filters than those that are chosen are not shown under them.
   failed(text, other = false) {
     if (other) this.frame = this.earlier = null;
-    for (const n of document.querySelectorAll("#cards, #charts, #board > .stack")) n.classList.toggle("unready", other);
+    for (const n of document.querySelectorAll("#cards, #charts, #board > .stack")) n.classList.toggle("withheld", other);
     this.problem ??= (() => { const n = el("p", { class: "notice", role: "alert", hidden: true }); this.note.after(n); return n; })();
     this.problem.hidden = !text;
     setText(this.problem, text && `This span cannot be shown now: ${text}`);

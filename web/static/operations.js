@@ -62,7 +62,7 @@ board.addEventListener("frame", async () => {
 board.addEventListener("tick", () => {
   const { frame } = board, live = stream.state.metrics, state = frame instanceof History ? live : figure;
   if (live) welcome(live);
-  for (const id of ["cards", "models"]) $(id).classList.toggle("unready", !frame || !state); // never those of other filters
+  for (const id of ["cards", "models"]) $(id).classList.toggle("withheld", !frame || !state); // never those of other filters
   if (!frame || !state) return;
   place(Object.keys(state.models).concat(Object.keys(frame.models)));
   const span = board.span;
