@@ -1,25 +1,19 @@
 package notify
 
 import (
-	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"mime"
 	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/hxp-enterprise/hxp/internal/alert/notify/channel"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
-	"github.com/hxp-enterprise/hxp/internal/alert/notify/tmpl"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
@@ -205,141 +199,6 @@ func from(r *http.Request) string {
 	return host
 }
 
-type testOrder struct {
-	Receiver    string            `json:"receiver"`
-	Preview     bool              `json:"preview,omitempty"`     // only show the texts
-	Labels      map[string]string `json:"labels,omitempty"`      // of the alert that is made up
-	Annotations map[string]string `json:"annotations,omitempty"` //
-	Status      string            `json:"status,omitempty"`      // firing or resolved
-}
-
-// tested is what became of a test in one way.
-type tested struct {
-	Way     string            `json:"way"`
-	Channel string            `json:"channel"`
-	Sent    bool              `json:"sent"`
-	Error   string            `json:"error,omitempty"`
-	Texts   map[string]string `json:"texts,omitempty"`
-}
-
-type testOutcome struct {
-	Results []tested `json:"results"`
-}
-
-func (s *Service) test(w http.ResponseWriter, r *http.Request) {
-	var order testOrder
-	if bad := httpx.DecodeBody(w, r, maxOrder, &order, httpx.Strict); bad != nil {
-		bad.Answer(w, r)
-		return
-	}
-	labels := label.Set{"alertname": "HxpTest", "severity": "info"}
-	maps.Copy(labels, order.Labels)
-	annotations := label.Set{"summary": "a test of the receiver " + order.Receiver}
-	maps.Copy(annotations, order.Annotations)
-	for at, set := range map[string]label.Set{"/labels": labels, "/annotations": annotations} {
-		if _, err := set.Check(); err != nil {
-			httpx.Wrong(at, "wrong", err.Error()).Answer(w, r)
-			return
-		}
-	}
-	if order.Status == "" {
-		order.Status = tmpl.Firing
-	}
-	if order.Status != tmpl.Firing && order.Status != tmpl.Resolved {
-		httpx.Wrong("/status", "unknown", "it is firing or resolved").Answer(w, r)
-		return
-	}
-	var target *plan.Target
-	s.look(func(e *core.Engine) { target = e.Plan().Target(order.Receiver) })
-	if target == nil {
-		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no receiver %.80q; GET /notifications/config lists them", order.Receiver), httpx.FieldError{Pointer: "/receiver", Code: "unknown", Detail: "there is no such receiver"})
-		return
-	}
-	if !order.Preview {
-		if wait := s.tests.take(time.Now()); wait > 0 {
-			httpx.Unavailable(w, r, http.StatusTooManyRequests, wait, fmt.Sprintf("%d tests were sent in this minute, which is the limit", testsPerMinute))
-			return
-		}
-	}
-	out := s.testAll(r.Context(), target, madeUp(&order, labels, annotations, s.cfg.ExternalURL, time.Now()), order.Preview)
-	var errs []httpx.FieldError
-	for _, x := range out.Results {
-		if x.Error != "" {
-			errs = append(errs, httpx.FieldError{Code: "not_taken", Detail: x.Way + ": " + x.Error})
-		}
-	}
-	if errs != nil {
-		httpx.Problem(w, r, http.StatusUnprocessableEntity, fmt.Sprintf("%d of %d ways did not take it; the first: %s", len(errs), len(out.Results), errs[0].Detail), errs...)
-		return
-	}
-	httpx.JSON(w, http.StatusOK, out)
-}
-
-// madeUp is the message of a test.
-func madeUp(o *testOrder, labels, annotations label.Set, page string, now time.Time) *tmpl.Data {
-	a := tmpl.Alert{Status: o.Status, Labels: labels, Annotations: annotations, StartsAt: now.UTC(), GeneratorURL: page, Fingerprint: string(labels.Fingerprint())}
-	if o.Status == tmpl.Resolved {
-		a.StartsAt, a.EndsAt = now.Add(-time.Minute).UTC(), now.UTC()
-	}
-	group := label.Set{"alertname": labels["alertname"]}
-	return &tmpl.Data{Version: "4", GroupKey: "{}/{test=\"true\"}:" + group.String(), Status: o.Status, Receiver: o.Receiver, GroupLabels: group, CommonLabels: labels, CommonAnnotations: annotations, ExternalURL: page, Alerts: []tmpl.Alert{a}}
-}
-
-// testsPerMinute bounds tests, because no limit of a receiver does, and each of them can be sent to where somebody else is.
-const testsPerMinute = 30
-
-// testPace counts the tests of a minute.
-type testPace struct {
-	mu     sync.Mutex
-	minute time.Time
-	made   int
-}
-
-// take counts a test, or tells how long to wait for the next one.
-func (p *testPace) take(now time.Time) (wait time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if minute := now.Truncate(time.Minute); !minute.Equal(p.minute) {
-		p.minute, p.made = minute, 0
-	}
-	if p.made >= testsPerMinute {
-		return p.minute.Add(time.Minute).Sub(now)
-	}
-	p.made++
-	return 0
-}
-
-// testLimit bounds a test: a person waits.
-const testLimit = 20 * time.Second
-
-func (s *Service) testAll(ctx context.Context, t *plan.Target, d *tmpl.Data, preview bool) testOutcome {
-	ctx, stop := context.WithTimeout(ctx, testLimit)
-	defer stop()
-	out := testOutcome{Results: make([]tested, len(t.Ways))}
-	var wg sync.WaitGroup
-	gate := make(chan struct{}, mostOfWay)
-	for i, way := range t.Ways {
-		x := &out.Results[i]
-		*x = tested{Way: way.ID, Channel: way.Channel}
-		if preview {
-			x.Texts = way.Texts(d)
-			continue
-		}
-		wg.Go(func() {
-			gate <- struct{}{}
-			defer func() { <-gate }()
-			now := time.Now()
-			if err := s.sender.Send(ctx, way, &channel.Message{ID: "msg_test" + rand.Text(), At: now, Made: now, Data: d}); err != nil {
-				x.Error = err.Error()
-			} else {
-				x.Sent = true
-			}
-		})
-	}
-	wg.Wait()
-	return out
-}
-
 type ackOrder struct {
 	Fingerprint string `json:"fingerprint"`
 	By          string `json:"by,omitempty"`
@@ -373,151 +232,4 @@ func (s *Service) ack(w http.ResponseWriter, r *http.Request) {
 		s.log.Info("alert acknowledged", "fingerprint", order.Fingerprint, "by", a.By)
 		httpx.JSON(w, http.StatusOK, a)
 	}
-}
-
-// silence is a silence in the shape of API v2.
-type silence struct {
-	core.Silence
-	Status silenceStatus `json:"status"`
-}
-
-type silenceStatus struct {
-	State string `json:"state"`
-}
-
-type silenceList struct {
-	Silences []silence `json:"silences"`
-}
-
-func (s *Service) silences(match func(*core.Silence) bool) []silence {
-	out, now := []silence{}, time.Now()
-	s.look(func(e *core.Engine) {
-		for _, x := range e.Silences() {
-			if match == nil || match(&x) {
-				out = append(out, silence{x, silenceStatus{x.State(now)}})
-			}
-		}
-	})
-	return out
-}
-
-func (s *Service) getSilences(w http.ResponseWriter, _ *http.Request) {
-	httpx.JSON(w, http.StatusOK, silenceList{s.silences(nil)})
-}
-
-func (s *Service) postSilence(w http.ResponseWriter, r *http.Request) {
-	if made, ok := s.makeSilence(w, r); ok {
-		httpx.JSON(w, http.StatusCreated, silence{*made, silenceStatus{made.State(time.Now())}})
-	}
-}
-
-// mostSilences bounds what is kept.
-const mostSilences = 5000
-
-// makeSilence makes a silence, or changes one. As in Alertmanager, a change of what it matches, or of the start of one that has begun,
-// ends it and makes another.
-func (s *Service) makeSilence(w http.ResponseWriter, r *http.Request) (*core.Silence, bool) {
-	var in core.Silence
-	if bad := httpx.DecodeBody(w, r, maxOrder, &in, httpx.Lenient); bad != nil {
-		bad.Status = min(bad.Status, http.StatusUnprocessableEntity)
-		bad.Answer(w, r)
-		return nil, false
-	}
-	now := time.Now().UTC()
-	if at, err := in.Check(); err != nil {
-		httpx.Wrong("/"+at, "wrong", err.Error()).Answer(w, r)
-		return nil, false
-	}
-	if !in.EndsAt.After(now) {
-		httpx.Wrong("/endsAt", "in_the_past", "it must lie in the future").Answer(w, r)
-		return nil, false
-	}
-	var old *core.Silence
-	count := 0
-	s.look(func(e *core.Engine) {
-		if x := e.Silence(in.ID); x != nil {
-			old = new(*x)
-		}
-		count = len(e.Silences())
-	})
-	switch {
-	case in.ID != "" && old == nil:
-		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no silence %.80q", in.ID))
-		return nil, false
-	case old == nil && count >= mostSilences:
-		httpx.Wrong("", "too_many", fmt.Sprintf("there are %d silences; no more are kept", mostSilences)).Answer(w, r)
-		return nil, false
-	}
-	in.UpdatedAt = now
-	var docs []core.Doc
-	if old != nil && !changes(old, &in, now) {
-		docs = append(docs, ended(old, now)...)
-		old = nil
-	}
-	if old == nil {
-		in.ID = newID()
-		if in.StartsAt.Before(now) {
-			in.StartsAt = now
-		}
-	}
-	if !s.saved(w, r, append(docs, core.Put(core.KindSilence, in.ID, in))...) {
-		return nil, false
-	}
-	s.log.Info("silence made", "id", in.ID, "by", in.CreatedBy, "until", in.EndsAt, "matchers", in.Conditions().String())
-	return &in, true
-}
-
-// changes tells whether a silence can become the other one.
-func changes(old, to *core.Silence, now time.Time) bool {
-	switch state := old.State(now); {
-	case state == core.SilenceExpired, !old.Conditions().Equal(to.Conditions()):
-		return false
-	case state == core.SilenceActive:
-		return to.StartsAt.Equal(old.StartsAt)
-	}
-	return true
-}
-
-// ended is a silence that ends now. One that has not begun never does.
-func ended(x *core.Silence, now time.Time) []core.Doc {
-	if x.State(now) == core.SilenceExpired {
-		return nil
-	}
-	out := *x
-	out.EndsAt, out.UpdatedAt = now, now
-	if out.StartsAt.After(now) {
-		out.StartsAt = now.Add(-time.Microsecond)
-	}
-	return []core.Doc{core.Put(core.KindSilence, out.ID, out)}
-}
-
-func (s *Service) endSilence(status int) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		now := time.Now().UTC()
-		var found *core.Silence
-		s.look(func(e *core.Engine) {
-			if x := e.Silence(r.PathValue("id")); x != nil {
-				found = new(*x)
-			}
-		})
-		if found == nil {
-			httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no silence %.80q; GET /notifications/silences lists them", r.PathValue("id")))
-			return
-		}
-		if docs := ended(found, now); docs != nil {
-			if !s.saved(w, r, docs...) {
-				return
-			}
-			s.log.Info("silence ended", "id", found.ID, "by", from(r))
-		}
-		w.WriteHeader(status)
-	}
-}
-
-// newID is a random UUID, as Alertmanager names silences.
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
