@@ -25,7 +25,7 @@ export class Simulator {
   show(period, groups) {
     const models = groups.filter((g) => g.key.model && g.requests).map((g) => g.key.model);
     this.period = wholeHours(period);
-    if (models.length < 2) { this.names = ""; this.node.replaceChildren(notice("Two models with requests in the period are needed to compare.")); return; }
+    if (models.length < 2) { this.names = ""; this.node.replaceChildren(notice("Two models with requests in stored hours of the period are needed.")); return; }
     if (models.join() !== this.names) {
       const [dear, cheap] = [this.from.value, this.to.value], priced = groups.filter((g) => g.key.model && g.cost_usd > 0 && !g.unpriced_requests).map((g) => [g.key.model, g.cost_usd / g.requests]).sort((a, b) => a[1] - b[1]);
       for (const s of [this.from, this.to]) s.replaceChildren(...models.map((m) => el("option", { value: m }, m)));

@@ -51,7 +51,7 @@ export class Satisfaction {
   // rows are hours of all models; accepted is the answer of /costs/accepted, or null.
   show(rows, accepted) {
     const models = this.models = satisfactionByModel(rows).slice(0, 12);
-    if (!models.length) { this.say("Nobody has given a score in this period."); return; }
+    if (!models.length) { this.say("No stored hour of this period has a score yet."); return; }
     place(models.map((m) => m.model));
     const of = new Map(accepted?.models.map((m) => [m.model, m]));
     this.node.replaceChildren(el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Satisfaction by model" }, el("table", { class: "score-table" },
