@@ -2,9 +2,6 @@ package target
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 )
 
 // webhook tells somebody else to act. Which phases it is called for says how much the other side can: with check, verify and revert it
@@ -67,12 +65,12 @@ func (w *webhook) post(ctx context.Context, phase, key string, o *respond.Order,
 	if err != nil {
 		return nil, err
 	}
-	id, at := key+"-"+phase, strconv.FormatInt(time.Now().Unix(), 10)
-	headers := map[string]string{"webhook-id": id, "webhook-timestamp": at}
+	id, at := key+"-"+phase, time.Now()
+	headers := map[string]string{"webhook-id": id, "webhook-timestamp": strconv.FormatInt(at.Unix(), 10)}
 	if w.token != "" {
-		mac := hmac.New(sha256.New, []byte(w.token))
-		fmt.Fprintf(mac, "%s.%s.%s", id, at, body)
-		headers["webhook-signature"] = "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+		if headers["webhook-signature"], err = deliver.Signature(w.token, id, at, body); err != nil {
+			return nil, fmt.Errorf("the token of the webhook: %w", err)
+		}
 	}
 	text, err := w.send(ctx, http.MethodPost, "", id, body, headers)
 	if err != nil {

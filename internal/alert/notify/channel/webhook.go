@@ -2,11 +2,7 @@ package channel
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -61,41 +57,19 @@ func (s *Sender) webhook(ctx context.Context, w *plan.Way, m *Message) error {
 }
 
 // sign adds the headers of Standard Webhooks. The id is the same at each try, so that the other side knows a message that comes twice.
-// Several secrets, with spaces between, are for changing one: the other side may know either.
 func sign(head http.Header, where plan.Secret, id string, at time.Time, body []byte) error {
-	stamp := strconv.FormatInt(at.Unix(), 10)
-	head["webhook-id"], head["webhook-timestamp"] = []string{id}, []string{stamp} // in lower case, as the standard writes them
+	head["webhook-id"], head["webhook-timestamp"] = []string{id}, []string{strconv.FormatInt(at.Unix(), 10)} // in lower case, as the standard writes them
 	if where == "" {
 		return nil
 	}
-	text, err := where.Read()
+	secrets, err := where.Read()
 	if err != nil {
 		return err
 	}
-	var signatures []string
-	for _, one := range strings.Fields(text) {
-		key, err := signingKey(one)
-		if err != nil {
-			return err
-		}
-		mac := hmac.New(sha256.New, key)
-		fmt.Fprintf(mac, "%s.%s.", id, stamp)
-		mac.Write(body)
-		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	}
-	head["webhook-signature"] = []string{strings.Join(signatures, " ")}
-	return nil
-}
-
-// signingKey reads a secret: whsec_ and base64, as the standard has it, or any other text as it is.
-func signingKey(text string) ([]byte, error) {
-	coded, ok := strings.CutPrefix(text, "whsec_")
-	if !ok {
-		return []byte(text), nil
-	}
-	key, err := base64.StdEncoding.DecodeString(coded)
+	signature, err := deliver.Signature(secrets, id, at, body)
 	if err != nil {
-		return nil, errors.New("what follows on whsec_ is no base64")
+		return err
 	}
-	return key, nil
+	head["webhook-signature"] = []string{signature}
+	return nil
 }
