@@ -29,6 +29,7 @@ type partitionAnswer struct {
 	Lost      int64      `json:"lost,omitempty"`
 	GapReason string     `json:"gap_reason,omitempty"`
 	Again     int64      `json:"counting_again,omitempty"`
+	Unseen    int64      `json:"counted_elsewhere,omitempty"` // by another instance, whose windows this one does not hold
 	Blind     int64      `json:"identities_unknown,omitempty"`
 }
 
@@ -106,7 +107,7 @@ func (s *Service) getPerformance(w http.ResponseWriter, _ *http.Request) {
 		a.DeadLetters += t.DeadLetters
 		a.Duplicates += t.Duplicates
 		failed += t.DeadLetters
-		pa := partitionAnswer{Topic: src.Topic, Partition: src.Partition, Offset: p.Counted, End: p.High, Lag: max(p.High-p.Counted, 0), Idle: p.Idle, Late: t.Late, Lost: p.Lost, GapReason: p.GapReason, Again: p.Again, Blind: p.Blind}
+		pa := partitionAnswer{Topic: src.Topic, Partition: src.Partition, Offset: p.Counted, End: p.High, Lag: max(p.High-p.Counted, 0), Idle: p.Idle, Late: t.Late, Lost: p.Lost, GapReason: p.GapReason, Again: p.Again, Unseen: p.Unseen, Blind: p.Blind}
 		if low := watermark([]progress{p}, s.cfg.Disorder, now); low != noWatermark {
 			pa.Watermark = new(time.UnixMicro(low).UTC())
 		}
