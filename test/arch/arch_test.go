@@ -55,6 +55,7 @@ var homes = map[string][]string{
 	"google.golang.org/protobuf":         {"internal/ingest"},
 	"github.com/andybalholm/brotli":      {"internal/ingest/tap"},
 	"cel.dev/cel-go":                     {"internal/event/expr"},
+	"github.com/evanw/esbuild":           {"web/minify"},
 }
 
 type pkg struct {

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
@@ -44,9 +43,6 @@ func load(folder fs.FS) (*files, error) {
 		if err != nil {
 			return err
 		}
-		if !strings.HasPrefix(name, "vendor/") {
-			data = slim(path.Ext(name), data)
-		}
 		sum := sha256.Sum256(data)
 		one := &file{kind: kind, plain: data, tag: hex.EncodeToString(sum[:8])}
 		if small := squeeze(data); len(small) < len(data) {
@@ -56,33 +52,6 @@ func load(folder fs.FS) (*files, error) {
 		return nil
 	})
 	return f, err
-}
-
-var remark = regexp.MustCompile(`(?s)/\*.*?\*/`)
-
-// slim leaves out what only readers of our scripts and style sheets need: lines that are a comment, and indentation. A line of a template that
-// goes over several stays as it is. So nothing has to be built, and a browser still loads a tenth less.
-func slim(ending string, data []byte) []byte {
-	if ending == ".css" {
-		data = remark.ReplaceAll(data, nil)
-	}
-	if ending != ".css" && ending != ".js" {
-		return data
-	}
-	out, within := make([]byte, 0, len(data)), false // a template
-	for line := range bytes.Lines(data) {
-		bare := bytes.TrimLeft(line, " ")
-		switch {
-		case within:
-			out = append(out, line...)
-		case len(bytes.TrimSpace(bare)) == 0 || ending == ".js" && bytes.HasPrefix(bare, []byte("//")):
-			continue
-		default:
-			out = append(out, bare...)
-		}
-		within = within != (ending == ".js" && bytes.Count(line, []byte("`"))%2 == 1)
-	}
-	return out
 }
 
 func squeeze(data []byte) []byte {
