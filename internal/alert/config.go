@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
@@ -39,6 +40,16 @@ func (c Config) Validate() error {
 		return fmt.Errorf("targets: %w", err)
 	}
 	return nil
+}
+
+// CheckAction says why a rule of a mode must not ask a target for an action. A target that is not configured here may be so elsewhere;
+// while it is not, what is asked of it is refused.
+func (c Config) CheckAction(mode, action, name string) error {
+	i := slices.IndexFunc(c.Targets, func(t target.Config) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return c.Targets[i].CheckAction(mode, action)
 }
 
 func (c Config) limits() respond.Limits {

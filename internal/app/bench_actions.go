@@ -135,6 +135,11 @@ func newAskedSystem() (*askedSystem, error) {
 		default:
 		}
 	})
+	mux.HandleFunc("DELETE /{target}/{id}", func(_ http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.made[r.PathValue("target")], r.PathValue("id"))
+	})
 	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = a.server.Serve(l) }() // ends with close
 	return a, nil
@@ -150,7 +155,7 @@ func (a *askedSystem) config() alert.Config {
 		FlapCycles: 3, FlapWindow: time.Hour, FlapFreeze: time.Hour,
 	}
 	for _, name := range []string{"event", "window"} {
-		c.Targets = append(c.Targets, target.Config{Name: name, Type: "http", URL: a.url, Check: "GET /" + name + "/{id}", Field: "applied", Apply: "POST /" + name + "/{id}"})
+		c.Targets = append(c.Targets, target.Config{Name: name, Type: "http", URL: a.url, Check: "GET /" + name + "/{id}", Field: "applied", Apply: "POST /" + name + "/{id}", Revert: "DELETE /" + name + "/{id}"})
 	}
 	return c
 }

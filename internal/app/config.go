@@ -2,12 +2,15 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 	"github.com/hxp-enterprise/hxp/internal/stream/ruleset"
 )
 
@@ -75,8 +78,27 @@ func (c *Config) readRules(services string) (faults []conf.Fault) {
 		where, what := f.In(f.File)
 		faults = append(faults, conf.Fault{Where: where, Message: what})
 	}
+	vet := vetRule(c.EventProcessing.Responses)
+	for i := range rules {
+		for _, f := range vet(&rules[i].Rule) {
+			where, what := f.In(rules[i].File)
+			faults = append(faults, conf.Fault{Where: where, Message: what})
+		}
+	}
 	c.rules = rules
 	return faults
+}
+
+// vetRule tells which actions of a rule the targets of the configuration must not take.
+func vetRule(responses alert.Config) func(*rule.Rule) []rule.Fault {
+	return func(r *rule.Rule) (faults []rule.Fault) {
+		for i, a := range r.Actions {
+			if err := responses.CheckAction(r.Mode, a.Type, a.Target); err != nil {
+				faults = append(faults, rule.Fault{Pointer: fmt.Sprintf("/actions/%d", i), Line: r.Line, Detail: fmt.Sprintf("rule %s: %v", r.Name, err)})
+			}
+		}
+		return faults
+	}
 }
 
 // readPrices reads the price file.

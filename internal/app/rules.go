@@ -32,7 +32,7 @@ func TestRules(ctx context.Context, cfg *Config, files []RuleFile, asJSON bool, 
 	rules, _ := ruleset.New(cfg.rules).Current()
 	good := true
 	if len(files) > 0 {
-		rules, good = ReadRules(files, faults)
+		rules, good = cfg.readRuleFiles(files, faults)
 	}
 	results := []rule.Result{}
 	for i := range rules {
@@ -94,6 +94,25 @@ func ReadRules(files []RuleFile, out io.Writer) (all []rule.Rule, good bool) {
 			good = false
 			where, what := fault.In(f.Name)
 			fmt.Fprintf(out, "%s: %s\n", where, what)
+		}
+		all = append(all, rules...)
+	}
+	return all, good
+}
+
+// readRuleFiles reads files of rules as those of the configuration are: their actions must fit its targets.
+func (c *Config) readRuleFiles(files []RuleFile, out io.Writer) (all []rule.Rule, good bool) {
+	good = true
+	vet := vetRule(c.EventProcessing.Responses)
+	for _, f := range files {
+		rules, ok := ReadRules([]RuleFile{f}, out)
+		good = good && ok
+		for i := range rules {
+			for _, fault := range vet(&rules[i]) {
+				good = false
+				where, what := fault.In(f.Name)
+				fmt.Fprintf(out, "%s: %s\n", where, what)
+			}
 		}
 		all = append(all, rules...)
 	}

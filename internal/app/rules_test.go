@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -58,5 +60,52 @@ func TestRulesThatFail(t *testing.T) {
 	}
 	if json.Unmarshal([]byte(out), &got) != nil || got.Rules != 1 || got.Failed != 1 || len(got.Results) != 1 || len(got.Results[0].Failed) != 1 || !errors.Is(err, ErrRules) {
 		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+// A rule that would change something by itself and for ever is refused where it is loaded: at the start, by rules test, and where it is put.
+func TestRulesMustFitTheTargets(t *testing.T) {
+	const targets = `responses:
+  targets:
+    - {name: hook, type: webhook, url: "http://127.0.0.1:1", phases: [apply]}
+    - {name: pool, type: http, url: "http://127.0.0.1:1", check: GET /pool, apply: POST /pool, revert: DELETE /pool}
+`
+	ask := func(mode, action, target string) string {
+		return strings.Replace(silentRule, "tests:", "mode: "+mode+"\nactions:\n  - type: "+action+"\n    target: "+target+"\ntests:", 1)
+	}
+	for _, c := range []struct {
+		mode, action, target string
+		fits                 bool
+	}{
+		{"auto", "scale", "hook", false}, {"auto", "fallback_model", "hook", false}, {"auto", "webhook", "hook", true}, {"auto", "incident", "hook", true},
+		{"propose", "scale", "hook", true}, {"observe", "scale", "hook", true}, {"auto", "scale", "pool", true}, {"auto", "scale", "elsewhere", true},
+	} {
+		dir := configDir(t, map[string]string{"event-processing-api": targets})
+		if err := os.Mkdir(filepath.Join(dir, "rules"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		text := ask(c.mode, c.action, c.target)
+		if err := os.WriteFile(filepath.Join(dir, "rules", "mine.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, _, err := LoadConfig(LoadOptions{ConfigDir: dir})
+		says := "mine.yaml:1: /actions/0: rule silent: target \"hook\": " + c.action + " lasts, and its target cannot take it back"
+		if (err == nil) != c.fits || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s %s on %s: %v", c.mode, c.action, c.target, err)
+		}
+		if c.fits {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, "rules", "mine.yaml")); err != nil {
+			t.Fatal(err)
+		}
+		if cfg, _, err = LoadConfig(LoadOptions{ConfigDir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		var out, faults bytes.Buffer
+		err = TestRules(t.Context(), cfg, []RuleFile{{Name: "mine.yaml", Text: []byte(text)}}, false, &out, &faults)
+		if !errors.Is(err, ErrRules) || !strings.Contains(faults.String(), says) {
+			t.Errorf("rules test of %s on %s: %v, %s", c.action, c.target, err, faults.String())
+		}
 	}
 }

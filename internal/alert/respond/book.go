@@ -269,7 +269,7 @@ func (r *Response) allows(rec *Record) bool {
 		return r.State == Approved && unclaimed || r.State == Applied && r.Phase == Verifying && unclaimed
 	case WhatApplied:
 		return r.Phase == Applying && r.Owner == rec.Owner
-	case WhatVerified:
+	case WhatVerified, WhatUnverified:
 		return r.Phase == Verifying && r.Owner == rec.Owner
 	case WhatRenewed:
 		return r.InPlace() && r.Phase == Idle
@@ -310,6 +310,8 @@ func (r *Response) take(rec *Record) {
 		r.LeaseUntil, r.ClaimUntil = rec.Until, rec.ClaimUntil
 	case WhatVerified:
 		r.State, r.Phase = Verified, Idle
+	case WhatUnverified:
+		r.Phase = Idle
 	case WhatRenewed:
 		r.LeaseUntil = rec.Until
 	case WhatReverting:

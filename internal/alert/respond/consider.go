@@ -128,6 +128,9 @@ func (m *Machine) begin(rec *Record, o *Order, now time.Time) {
 	default:
 		rec.Reason = "the rule proposes it"
 	}
+	if rec.What == WhatProposed && !OneOff(o.Action) && !m.target(o.Target).Reverts(o) {
+		rec.Reason += "; nothing takes it back, because the target has no revert"
+	}
 }
 
 // unfit tells of an order that no target can carry out.
@@ -135,7 +138,11 @@ func (m *Machine) unfit(o *Order) *Refusal {
 	if m.o.Targets[o.Target] == nil {
 		return refuse(RailTarget, "no target is called %q; targets are set in services/event-processing-api.yaml", o.Target)
 	}
-	if err := m.target(o.Target).Can(o); err != nil {
+	t := m.target(o.Target)
+	if err := t.Can(o); err != nil {
+		return refuse(RailTarget, "%s", err)
+	}
+	if err := CheckMode(o.Mode, o.Action, t.Reverts(o)); err != nil {
 		return refuse(RailTarget, "%s", err)
 	}
 	return nil
@@ -148,6 +155,7 @@ func (t missing) err() error {
 	return fmt.Errorf("target %q is configured no more; put it back into services/event-processing-api.yaml", t.name)
 }
 func (t missing) Aim(*Order) string                             { return "" }
+func (t missing) Reverts(*Order) bool                           { return false }
 func (t missing) Can(*Order) error                              { return t.err() }
 func (t missing) Check(context.Context, *Order) (*Sight, error) { return nil, t.err() }
 func (t missing) Apply(context.Context, string, *Order, *Sight) ([]byte, error) {

@@ -33,6 +33,12 @@ func (g guarded) Aim(o *Order) (aim string) {
 	return g.target.Aim(o)
 }
 
+func (g guarded) Reverts(o *Order) (can bool) {
+	var err error // what cannot say that it takes back is not trusted to
+	defer g.rescue("reverts", &err)
+	return g.target.Reverts(o)
+}
+
 func (g guarded) Check(ctx context.Context, o *Order) (s *Sight, err error) {
 	defer g.rescue("check", &err)
 	return g.target.Check(ctx, o)

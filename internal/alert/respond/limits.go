@@ -1,6 +1,9 @@
 package respond
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Rail is one of the bounds that hold for every response. No rule can switch one off.
 type Rail string
@@ -49,6 +52,18 @@ const claimGrace = 5 * time.Second
 
 // claim is how long a claim keeps others away: for one call of the target, and one more to see what became of it.
 func (l Limits) claim() time.Duration { return 2*l.Deadline + claimGrace }
+
+// OneOff tells of actions that leave nothing behind: they tell somebody, and there is nothing to take back.
+func OneOff(action string) bool { return action == "incident" || action == "webhook" }
+
+// CheckMode refuses what would be changed by itself and stay for ever: in mode auto a lasting change needs a lease that ends, and so
+// a target that can take it back.
+func CheckMode(mode, action string, reverts bool) error {
+	if mode != "auto" || reverts || OneOff(action) {
+		return nil
+	}
+	return fmt.Errorf("%s lasts, and its target cannot take it back, so it must not happen by itself; give the target a revert, or the rule mode: propose", action)
+}
 
 // Actions are what a rule can ask for.
 var Actions = []string{"cool_down", "drain", "shift_weights", "fallback_model", "cap", "pause_batch", "scale", "restart", "incident", "webhook"}

@@ -23,17 +23,22 @@ type Target interface {
 	Can(o *Order) error
 	// Aim names what an order is about there, by the texts that make a difference to the target and no others. It asks nobody.
 	Aim(o *Order) string
+	// Reverts tells whether Revert can take back what an order does. It asks nobody.
+	Reverts(o *Order) bool
 	// Check looks at the target and changes nothing. An error says that it is not as it must be.
 	Check(ctx context.Context, o *Order) (*Sight, error)
 	// Apply makes the change that follows from what Check saw, and tells what is new as JSON. After an error nobody knows what is in
 	// place.
 	Apply(ctx context.Context, key string, o *Order, s *Sight) (after []byte, err error)
-	// Verify says why the change is not in place or does not do what it shall.
+	// Verify says why the change is not in place or does not do what it shall; ErrUnverified when the target cannot be asked.
 	Verify(ctx context.Context, key string, o *Order, s *Sight) error
 	// Revert makes the target as it was, unless somebody else has changed it meanwhile: then the note says so and it is left alone.
 	// It may be called again after an error.
 	Revert(ctx context.Context, key string, o *Order, before, after []byte) (note string, err error)
 }
+
+// ErrUnverified says that nobody can tell whether a change does what it shall.
+var ErrUnverified = errors.New("the target cannot be asked whether the change does what it shall")
 
 // Observer is told what happens, for metrics. Its methods must be quick.
 type Observer interface {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,9 +146,10 @@ func TestRails(t *testing.T) {
 			a.Actions[0].Target = "moon"
 			w.tell(a)
 		}},
-		"the target cannot":    {RailTarget, func(w *world) { w.target.cannot = errors.New("no"); w.fire("r", "e01") }},
-		"the same is in place": {RailSingleFlight, func(w *world) { w.fire("r", "e01"); w.fire("other", "e01") }},
-		"not again so soon":    {RailCooldown, func(w *world) { w.cycle("r", "e01"); w.pass(4 * time.Minute); w.fire("r", "e01") }},
+		"it would stay for ever": {RailTarget, func(w *world) { w.target.forever = true; w.fire("r", "e01") }},
+		"the target cannot":      {RailTarget, func(w *world) { w.target.cannot = errors.New("no"); w.fire("r", "e01") }},
+		"the same is in place":   {RailSingleFlight, func(w *world) { w.fire("r", "e01"); w.fire("other", "e01") }},
+		"not again so soon":      {RailCooldown, func(w *world) { w.cycle("r", "e01"); w.pass(4 * time.Minute); w.fire("r", "e01") }},
 		"too many at once": {RailBudget, func(w *world) {
 			for i := range 4 {
 				w.cycle("r"+fmt.Sprint(i), "e01")
@@ -494,5 +496,41 @@ func TestFloodOfAlerts(t *testing.T) {
 		if w.refused[RailKillSwitch] < 9000 {
 			t.Errorf("refusals counted: %v", w.refused)
 		}
+	})
+}
+
+// What only tells somebody has nothing to be taken back, and a person may approve what stays; the proposal says that it does.
+func TestWhatHasNoRevert(t *testing.T) {
+	inWorld(t, 1, nil, func(w *world) {
+		w.target.forever, w.target.once = true, true
+		a := w.alertOf("r", "e01", "firing")
+		a.Actions[0].Type = "webhook"
+		w.tell(a)
+		w.is(Applied)
+		a = w.alertOf("other", "e02", "firing")
+		a.Mode = "propose"
+		w.tell(a)
+		if r := w.is(Proposed); !strings.Contains(r.Reason, "nothing takes it back") {
+			t.Errorf("the proposal says %q", r.Reason)
+		}
+		w.intact()
+	})
+}
+
+// What nobody can verify is not called verified. It has its lease all the same.
+func TestUnverifiedChange(t *testing.T) {
+	inWorld(t, 2, nil, func(w *world) {
+		w.target.blind = true
+		w.fire("r", "e01")
+		w.pass(10 * time.Second)
+		if r := w.is(Applied); r.Phase != Idle || !r.InPlace() || !strings.Contains(r.Reason, "cannot be asked") {
+			t.Errorf("phase %q, in place %v, reason %q", r.Phase, r.InPlace(), r.Reason)
+		}
+		w.pass(time.Hour)
+		w.is(Applied) // its lease is renewed
+		w.resolve("r", "e01")
+		w.pass(3 * time.Minute)
+		w.is(Reverted)
+		w.intact()
 	})
 }

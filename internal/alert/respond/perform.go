@@ -182,8 +182,8 @@ func (m *Machine) record(ctx context.Context, r *Response, rec Record) bool {
 func (m *Machine) perform(ctx context.Context, r *Response, t Target) {
 	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
 	defer stop()
-	if err := t.Can(&r.Order); err != nil { // it was approved under another configuration
-		m.refuse(ctx, r, refuse(RailTarget, "%s", err))
+	if no := m.unfit(&r.Order); no != nil { // it was approved under another configuration
+		m.refuse(ctx, r, no)
 		return
 	}
 	s, err := t.Check(limit, &r.Order)
@@ -330,6 +330,8 @@ func (m *Machine) verify(ctx context.Context, r *Response, t Target, s *Sight) {
 	case ctx.Err() != nil:
 	case err == nil:
 		m.record(ctx, r, Record{What: WhatVerified, Reason: "the target says so"})
+	case errors.Is(err, ErrUnverified):
+		m.record(ctx, r, Record{What: WhatUnverified, Reason: "it was made, and stays applied: " + err.Error()})
 	case r.InPlace():
 		m.revert(ctx, r, t, "verification failed: "+err.Error())
 	default:

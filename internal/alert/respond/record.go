@@ -20,11 +20,12 @@ const (
 	WhatDismissed  What = "dismissed"
 	WhatExpired    What = "expired"
 	WhatRefused    What = "refused"
-	WhatClaimed    What = "claimed"   // somebody is about to act; only one claim of a response counts, the first in the log
-	WhatApplied    What = "applied"   // the change is in place
-	WhatVerified   What = "verified"  // and does what it shall
-	WhatRenewed    What = "renewed"   // its lease goes on
-	WhatReverting  What = "reverting" // somebody is about to take it back
+	WhatClaimed    What = "claimed"    // somebody is about to act; only one claim of a response counts, the first in the log
+	WhatApplied    What = "applied"    // the change is in place
+	WhatVerified   What = "verified"   // and does what it shall
+	WhatUnverified What = "unverified" // and nobody can tell whether it does; the state stays applied
+	WhatRenewed    What = "renewed"    // its lease goes on
+	WhatReverting  What = "reverting"  // somebody is about to take it back
 	WhatReverted   What = "reverted"
 	WhatFailed     What = "failed"
 	WhatPassedOver What = "passed_over" // an alert that nothing may follow from: too old, or replayed

@@ -87,7 +87,7 @@ func (u *usage) note(r *Response, rec *Record, l Limits) {
 	case WhatReverted:
 		u.strike(&r.Order, rec.At, l)
 		u.cycle(r.Order.Rule, rec.At)
-	case WhatVerified, WhatFailed:
+	case WhatVerified, WhatUnverified, WhatFailed:
 		if !r.InPlace() {
 			u.strike(&r.Order, rec.At, l)
 		}

@@ -72,6 +72,8 @@ type fakeTarget struct {
 	once           bool // what it does cannot be taken back
 	again          bool // cannot tell what is in place, and may be asked again
 	cannot         error
+	forever        bool // it has no revert
+	blind          bool // nobody can tell whether it does what it shall
 }
 
 func newFakeTarget(endpoints int) *fakeTarget {
@@ -85,6 +87,8 @@ func newFakeTarget(endpoints int) *fakeTarget {
 func (t *fakeTarget) Aim(o *Order) string { return o.With["endpoint"] }
 
 func (t *fakeTarget) Can(*Order) error { return t.cannot }
+
+func (t *fakeTarget) Reverts(*Order) bool { return !t.forever }
 
 func (t *fakeTarget) Check(ctx context.Context, o *Order) (*Sight, error) {
 	t.mu.Lock()
@@ -130,6 +134,9 @@ func (t *fakeTarget) Verify(context.Context, string, *Order, *Sight) error {
 	defer t.mu.Unlock()
 	if t.failVerify {
 		return errors.New("the errors go on")
+	}
+	if t.blind {
+		return fmt.Errorf("%w: it never is", ErrUnverified)
 	}
 	return nil
 }

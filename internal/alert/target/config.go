@@ -135,6 +135,25 @@ func New(list []Config) (map[string]respond.Target, error) {
 	return out, errors.Join(errs...)
 }
 
+// reverts tells whether the target can take back what it does.
+func (c Config) reverts() bool {
+	switch c.Type {
+	case "http":
+		return c.Revert != ""
+	case "webhook":
+		return slices.Contains(c.Phases, "revert")
+	}
+	return true
+}
+
+// CheckAction says why a rule of a mode must not ask the target for an action.
+func (c Config) CheckAction(mode, action string) error {
+	if err := respond.CheckMode(mode, action, c.reverts()); err != nil {
+		return fmt.Errorf("target %q: %w", c.Name, err)
+	}
+	return nil
+}
+
 func (c Config) open() (respond.Target, error) {
 	caller, err := newCaller(c)
 	if err != nil {
@@ -148,7 +167,7 @@ func (c Config) open() (respond.Target, error) {
 	case "http":
 		return newGeneric(c, caller)
 	case "webhook":
-		return &webhook{caller, c.Phases, c.Actions}, nil
+		return &webhook{caller, c}, nil
 	case "incident":
 		return &incident{caller}, nil
 	}

@@ -34,10 +34,13 @@ func (g *generic) Can(o *respond.Order) error {
 		}
 	}
 	if takesEndpoint(o) {
-		return g.canTake(o, g.c.Revert != "", "revert")
+		return g.canTake(o, g.c.reverts(), "revert")
 	}
 	return nil
 }
+
+// Reverts is part of respond.Target.
+func (g *generic) Reverts(*respond.Order) bool { return g.c.reverts() }
 
 // Aim is part of respond.Target. The paths say what a call is about.
 func (g *generic) Aim(o *respond.Order) string {
@@ -104,7 +107,7 @@ func (g *generic) Check(ctx context.Context, o *respond.Order) (*respond.Sight, 
 	if err != nil {
 		return nil, err
 	}
-	s := &respond.Sight{Before: state(map[string]any{g.c.Field: is}), InPlace: is, Lasting: g.c.Revert != ""}
+	s := &respond.Sight{Before: state(map[string]any{g.c.Field: is}), InPlace: is, Lasting: g.c.reverts()}
 	if takesEndpoint(o) {
 		s.Takes, s.Group = o.With["endpoint"], g.configured(ctx)
 	}

@@ -22,6 +22,9 @@ func (i *incident) Can(o *respond.Order) error {
 	return nil
 }
 
+// Reverts is part of respond.Target: the incident is resolved.
+func (i *incident) Reverts(*respond.Order) bool { return true }
+
 // Aim is part of respond.Target. An incident is about an alert, and nothing of the action is used.
 func (i *incident) Aim(o *respond.Order) string {
 	return fmt.Sprintf("%q %q", o.Rule, map[string]string(o.Key))
@@ -65,8 +68,10 @@ func (i *incident) Apply(ctx context.Context, key string, o *respond.Order, _ *r
 	return state(map[string]any{"dedup_key": key}), i.event(ctx, "trigger", key, o)
 }
 
-// Verify is part of respond.Target.
-func (i *incident) Verify(context.Context, string, *respond.Order, *respond.Sight) error { return nil }
+// Verify is part of respond.Target. The service took the event, and has no question for what became of it.
+func (i *incident) Verify(context.Context, string, *respond.Order, *respond.Sight) error {
+	return fmt.Errorf("%w: an incident service only takes events", respond.ErrUnverified)
+}
 
 // Revert is part of respond.Target.
 func (i *incident) Revert(ctx context.Context, key string, o *respond.Order, _, _ []byte) (string, error) {

@@ -67,6 +67,9 @@ func (l *litellm) Can(o *respond.Order) error {
 	return err
 }
 
+// Reverts is part of respond.Target.
+func (l *litellm) Reverts(*respond.Order) bool { return true }
+
 // Aim is part of respond.Target.
 func (l *litellm) Aim(o *respond.Order) string {
 	switch {

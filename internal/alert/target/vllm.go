@@ -23,6 +23,9 @@ func (v *vllmRouter) Can(o *respond.Order) error {
 	return needs(o, "endpoint")
 }
 
+// Reverts is part of respond.Target.
+func (v *vllmRouter) Reverts(*respond.Order) bool { return true }
+
 // Aim is part of respond.Target.
 func (v *vllmRouter) Aim(o *respond.Order) string { return aim(o, "endpoint") }
 

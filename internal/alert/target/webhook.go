@@ -18,8 +18,7 @@ import (
 // is a target like the others, without them it is told once.
 type webhook struct {
 	*caller
-	phases  []string
-	actions []string
+	c Config
 }
 
 // hookCall is the body of a call.
@@ -38,18 +37,21 @@ type hookAnswer struct {
 	State   json.RawMessage `json:"state"`
 }
 
-func (w *webhook) has(phase string) bool { return slices.Contains(w.phases, phase) }
+func (w *webhook) has(phase string) bool { return slices.Contains(w.c.Phases, phase) }
 
 // Can is part of respond.Target.
 func (w *webhook) Can(o *respond.Order) error {
-	if len(w.actions) > 0 && !slices.Contains(w.actions, o.Action) {
-		return cannot(o, "webhook", w.actions...)
+	if len(w.c.Actions) > 0 && !slices.Contains(w.c.Actions, o.Action) {
+		return cannot(o, "webhook", w.c.Actions...)
 	}
 	if takesEndpoint(o) {
-		return w.canTake(o, w.has("revert"), "the phase revert")
+		return w.canTake(o, w.c.reverts(), "the phase revert")
 	}
 	return nil
 }
+
+// Reverts is part of respond.Target.
+func (w *webhook) Reverts(*respond.Order) bool { return w.c.reverts() }
 
 // Aim is part of respond.Target. What the other side reads is not known; what has an endpoint is about that.
 func (w *webhook) Aim(o *respond.Order) string {
@@ -88,14 +90,11 @@ func (w *webhook) post(ctx context.Context, phase, key string, o *respond.Order,
 
 // Check is part of respond.Target.
 func (w *webhook) Check(ctx context.Context, o *respond.Order) (*respond.Sight, error) {
-	s := &respond.Sight{Lasting: w.has("revert"), Blind: true}
+	s := &respond.Sight{Lasting: w.c.reverts(), Blind: true}
 	if w.has("check") {
-		a, err := w.post(ctx, "check", "", o, nil)
+		a, err := w.look(ctx, o)
 		if err != nil {
 			return nil, err
-		}
-		if a.InPlace == nil {
-			return nil, errors.New("the webhook answers to check without in_place")
 		}
 		s.InPlace, s.Blind, s.Before = *a.InPlace, false, state(map[string]any{"in_place": *a.InPlace})
 		if len(a.State) > 0 {
@@ -108,6 +107,15 @@ func (w *webhook) Check(ctx context.Context, o *respond.Order) (*respond.Sight, 
 	return s, nil
 }
 
+// look asks whether the change is in place.
+func (w *webhook) look(ctx context.Context, o *respond.Order) (*hookAnswer, error) {
+	a, err := w.post(ctx, "check", "", o, nil)
+	if err == nil && a.InPlace == nil {
+		err = errors.New("the webhook answers to check without in_place")
+	}
+	return a, err
+}
+
 // Apply is part of respond.Target.
 func (w *webhook) Apply(ctx context.Context, key string, o *respond.Order, s *respond.Sight) ([]byte, error) {
 	a, err := w.post(ctx, "apply", key, o, s.Before)
@@ -117,13 +125,20 @@ func (w *webhook) Apply(ctx context.Context, key string, o *respond.Order, s *re
 	return a.State, nil
 }
 
-// Verify is part of respond.Target.
+// Verify is part of respond.Target. A webhook that only hears of changes cannot tell what became of them.
 func (w *webhook) Verify(ctx context.Context, key string, o *respond.Order, s *respond.Sight) error {
-	if !w.has("verify") {
-		return nil
+	switch {
+	case w.has("verify"):
+		_, err := w.post(ctx, "verify", key, o, s.Before)
+		return err
+	case w.has("check"):
+		a, err := w.look(ctx, o)
+		if err == nil && !*a.InPlace {
+			err = errors.New("the webhook says that it is not in place")
+		}
+		return err
 	}
-	_, err := w.post(ctx, "verify", key, o, s.Before)
-	return err
+	return fmt.Errorf("%w: the webhook has neither the phase verify nor check", respond.ErrUnverified)
 }
 
 // Revert is part of respond.Target.

@@ -26,7 +26,8 @@ type Commands interface {
 type API struct {
 	Set      *Set
 	Commands Commands
-	Timeout  time.Duration // of a command
+	Vet      func(*rule.Rule) []rule.Fault // what is wrong with a rule beside what it says itself; nil = nothing
+	Timeout  time.Duration                 // of a command
 	Log      *slog.Logger
 	Past     *Past // nil = no dry runs
 

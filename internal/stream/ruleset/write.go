@@ -99,6 +99,9 @@ func (a *API) putRule(w http.ResponseWriter, r *http.Request) {
 	}
 	name := r.PathValue("name")
 	x, faults := rule.DecodeOne(body, name)
+	if len(faults) == 0 && a.Vet != nil {
+		faults = a.Vet(x)
+	}
 	if len(faults) > 0 {
 		refuse(w, r, faults)
 		return
