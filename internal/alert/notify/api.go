@@ -25,8 +25,8 @@ func (s *Service) Mount(m *httpx.Mux) {
 	m.HandleFunc("GET /notifications", s.getMessages, httpx.Doc("Lists messages to receivers, those on their way and those that have ended, the newest first."),
 		httpx.Query("since", "RFC 3339: only those made at this time or later"), httpx.Query("state", "only these", httpx.OneOf("", core.Waiting, core.Sent, core.Failed)), httpx.Query("receiver", "only to this one"),
 		httpx.Query("limit", "how many at most, 500 by default"), httpx.Answer("200", "the messages", messageList{}), unread)
-	m.HandleFunc("GET /notifications/config", s.getConfig, httpx.Doc("Shows the configuration: routes, receivers and templates in Alertmanager's vocabulary. Secrets are named by where they are, and queries of addresses are not shown."), httpx.Answer("200", "the configuration", httpx.Schema{"type": "object"}))
-	m.HandleFunc("PUT /notifications/config", s.putConfig, httpx.Doc("Replaces the configuration, or refuses it as a whole. Receivers that were switched off are switched on."), httpx.BodyAs("application/json", httpx.Schema{"type": "object"}), httpx.BodyAs("application/yaml", httpx.Schema{"type": "string"}),
+	m.HandleFunc("GET /notifications/config", s.getConfig, httpx.Doc("Shows the configuration: routes, receivers and templates in Alertmanager's vocabulary. Secrets are named by where they are; of addresses neither path nor query is shown."), httpx.Answer("200", "the configuration", httpx.Schema{"type": "object"}))
+	m.HandleFunc("PUT /notifications/config", s.putConfig, httpx.Doc("Replaces the configuration, or refuses it as a whole. An address written as it is shown stays as it is. Receivers that were switched off are switched on."), httpx.BodyAs("application/json", httpx.Schema{"type": "object"}), httpx.BodyAs("application/yaml", httpx.Schema{"type": "string"}),
 		httpx.Answer("200", "the configuration as it is now", httpx.Schema{"type": "object"}), httpx.Answer("415", "it is neither JSON nor YAML"), unread, large, wrong, away)
 	m.HandleFunc("POST /notifications/test", s.test, httpx.Doc("Sends a message made up for it to a receiver, at once and past all limits, or only shows its texts."), httpx.BodyOf(testOrder{}),
 		httpx.Answer("200", "it arrived in every way, or the texts", testOutcome{}), httpx.Answer("404", "there is no such receiver"), httpx.Answer("429", "too many tests in this minute, see Retry-After"), unread, large, httpx.Answer("422", "one of the ways did not take it, or something in the order is wrong"))
@@ -140,7 +140,12 @@ func (s *Service) putConfig(w http.ResponseWriter, r *http.Request) {
 		fault.Answer(w, r)
 		return
 	}
-	p, faults := plan.Parse(body)
+	var was *plan.Plan
+	s.look(func(e *core.Engine) { was = e.Plan() })
+	p, faults := was.Change(body)
+	if faults == nil {
+		faults = p.Refused(s.sender.Vault.Check)
+	}
 	if faults != nil {
 		refuseConfig(w, r, faults)
 		return

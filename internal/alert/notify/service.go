@@ -82,7 +82,7 @@ func New(cfg Config, o Options) (*Service, error) {
 	}
 	host, _ := os.Hostname()
 	s := &Service{cfg: cfg, o: o, log: o.Log.With("service", "notifications"), began: time.Now(), ready: make(chan struct{}), wake: make(chan struct{}, 1), engine: core.New(p)}
-	s.sender = &channel.Sender{Hooks: deliver.NewHooks(o.Allow), Log: s.log, Host: host}
+	s.sender = &channel.Sender{Hooks: deliver.NewHooks(o.Allow), Vault: &deliver.Vault{Names: cfg.SecretNames, Folder: cfg.SecretFolder}, Log: s.log, Host: host}
 	s.metrics = newMetrics(o.Registry, s)
 	return s, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
@@ -140,7 +141,7 @@ func (h told) all() []string {
 // instance runs a service in a bubble; stop ends it, in good order.
 func instance(t *testing.T, store Store, log slog.Handler, dir string) (s *Service, mux *httpx.Mux, stop func()) {
 	t.Helper()
-	s, err := New(Config{}, Options{Store: store, DataDir: dir, Version: "test", Log: slog.New(log), Registry: telemetry.NewRegistry()})
+	s, err := New(Config{SecretNames: []string{"HXP_NOTIFY_*"}}, Options{Store: store, DataDir: dir, Version: "test", Log: slog.New(log), Registry: telemetry.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +338,7 @@ func TestRestart(t *testing.T) {
 }
 
 // Neither answer shows what may be a secret, and after a restart the receiver is told at the whole address.
-func TestQueriesAreNotShown(t *testing.T) {
+func TestAddressesAreNotShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, dir := newMemory(), t.TempDir()
 		_, mux, stop := instance(t, store, slog.DiscardHandler, dir)
@@ -346,15 +347,46 @@ func TestQueriesAreNotShown(t *testing.T) {
 		s, mux, stop := instance(t, store, slog.DiscardHandler, dir)
 		defer stop()
 		for _, shown := range []string{put, ask(t, mux, "GET", "/notifications/config", nil, 200), ask(t, mux, "GET", "/api/v2/status", nil, 200)} {
-			if strings.Contains(shown, "hush") || !strings.Contains(shown, "https://w.example/hook?***") {
+			if strings.Contains(shown, "hush") || !strings.Contains(shown, "https://w.example/***") {
 				t.Error(shown)
 			}
 		}
+		ask(t, mux, "PUT", "/notifications/config", ask(t, mux, "GET", "/notifications/config", nil, 200), 200)
 		s.look(func(e *core.Engine) {
 			if got := e.Plan().Target("a").Ways[0].Webhook.URL; got != "https://w.example/hook?token=hush" {
 				t.Errorf("told at %s", got)
 			}
 		})
+	})
+}
+
+// Who may put the configuration reads neither variables nor files by it, also where it was put before that was refused.
+func TestSecretsOfOthersAreRefused(t *testing.T) {
+	t.Setenv("HXP_NOTIFY_KEY", "ours")
+	t.Setenv("SQL_DATABASE_PASSWORD", "theirs")
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		conf := func(where string) string {
+			return "route: {receiver: a}\nreceivers: [{name: a, webhook_configs: [{url: 'https://127.0.0.1/', http_config: {authorization: {credentials: '" + where + "'}}}]}]\n"
+		}
+		s, mux, stop := instance(t, store, slog.DiscardHandler, t.TempDir())
+		defer stop()
+		ask(t, mux, "PUT", "/notifications/config", conf("env:HXP_NOTIFY_KEY"), 200)
+		for _, where := range []string{"env:SQL_DATABASE_PASSWORD", "env:PATH", "file:/etc/hostname"} {
+			if answer := ask(t, mux, "PUT", "/notifications/config", conf(where), 422); !strings.Contains(answer, "/receivers/0/webhook_configs/0/http_config/authorization/credentials") {
+				t.Error(answer)
+			}
+		}
+		old, faults := plan.Parse([]byte(conf("env:SQL_DATABASE_PASSWORD")))
+		if faults != nil {
+			t.Fatal(faults)
+		}
+		if err := s.save(t.Context(), 0, core.Put(core.KindConfig, "current", json.RawMessage(old.Document()))); err != nil {
+			t.Fatal(err)
+		}
+		if answer := ask(t, mux, "POST", "/notifications/test", map[string]any{"receiver": "a"}, 422); !strings.Contains(answer, "is not set apart") || strings.Contains(answer, "theirs") {
+			t.Error(answer)
+		}
 	})
 }
 

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 )
@@ -26,12 +27,29 @@ func Secret(where string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxSecret {
-		return "", fmt.Errorf("%s is no file of at most %d bytes", path, maxSecret)
+	if !info.Mode().IsRegular() {
+		return "", errNoSecret(path)
 	}
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return "", err
+	}
+	defer f.Close()
+	return secretIn(f, path)
+}
+
+func errNoSecret(path string) error {
+	return fmt.Errorf("%s is no file of at most %d bytes", path, maxSecret)
+}
+
+// secretIn reads an open file.
+func secretIn(f io.Reader, path string) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", err
+	}
+	if len(b) > maxSecret {
+		return "", errNoSecret(path)
 	}
 	secret := strings.TrimRight(string(b), "\r\n")
 	if secret == "" {

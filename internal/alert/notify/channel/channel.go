@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ import (
 // Sender tells receivers. Safe for concurrent use.
 type Sender struct {
 	Hooks *deliver.Hooks
+	Vault *deliver.Vault
 	Log   *slog.Logger
 	Host  string // of this machine, for mail servers
 }
@@ -77,18 +79,18 @@ func (s *Sender) Send(ctx context.Context, w *plan.Way, m *Message) error {
 
 // secretly posts to an address that is a secret.
 func (s *Sender) secretly(ctx context.Context, where plan.Secret, body any) error {
-	address, err := where.Read()
+	address, err := s.Vault.Read(string(where))
 	if err != nil {
 		return &deliver.Failure{Err: err}
 	}
 	if err := deliver.CheckHook(address); err != nil {
 		return &deliver.Failure{Err: err, Final: true}
 	}
-	return s.post(ctx, address, body)
+	return s.post(ctx, address, body, "")
 }
 
-// post sends JSON.
-func (s *Sender) post(ctx context.Context, address string, body any) error {
+// post sends JSON; secret stands in it.
+func (s *Sender) post(ctx context.Context, address string, body any, secret string) error {
 	text, err := plainJSON(body)
 	if err != nil {
 		return &deliver.Failure{Err: err, Final: true}
@@ -97,7 +99,7 @@ func (s *Sender) post(ctx context.Context, address string, body any) error {
 	if err != nil {
 		return err
 	}
-	return verdict(a)
+	return verdict(a, address, secret)
 }
 
 // plainJSON is JSON whose < and & stay as they are: escaped, a text would be longer than it was cut to.
@@ -110,29 +112,44 @@ func plainJSON(v any) ([]byte, error) {
 }
 
 // verdict reads a status: 2xx is yes; 408, 425, 429 and 5xx are for later; 410 says that nobody is there any more; another one is no.
-func verdict(a *deliver.Answer) error {
+// The error holds neither the address nor the secret, though the other side may repeat them.
+func verdict(a *deliver.Answer, address, secret string) error {
 	c := a.Status
 	if c >= 200 && c < 300 {
 		return nil
 	}
-	f := &deliver.Failure{Err: statusError(a), After: after(a.Header.Get("Retry-After"), time.Now())}
+	f := &deliver.Failure{Err: statusError(a, address, secret), After: after(a.Header.Get("Retry-After"), time.Now())}
 	f.Gone = c == http.StatusGone
 	f.Final = f.Gone || c < 500 && c != http.StatusRequestTimeout && c != http.StatusTooEarly && c != http.StatusTooManyRequests
 	return f
 }
 
-// statusError is the status with the beginning of what was said, without controls.
-func statusError(a *deliver.Answer) error {
+// statusError is the status with the beginning of what was said, without controls and secrets.
+func statusError(a *deliver.Answer, address, secret string) error {
 	said := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(string(a.Body), "?"))
+	}, strings.ToValidUTF8(hushed(string(a.Body), address, secret), "?"))
 	if said = strings.TrimSpace(tmpl.Shorten(said, 200)); said != "" {
 		said = ": " + said
 	}
-	return errors.New("answered " + a.Text + said)
+	return errors.New("answered " + hushed(a.Text, address, secret) + said)
+}
+
+// hushed is a text without a secret, and without what lies behind the host in an address.
+func hushed(text, address, secret string) string {
+	all := strings.Fields(secret)
+	if u, err := url.Parse(address); err == nil {
+		all = append(all, strings.Trim(u.RequestURI(), "/?"), strings.Trim(u.Path, "/"), u.RawQuery)
+	}
+	for _, s := range all {
+		if len(s) > 3 { // shorter ones stand everywhere
+			text = strings.ReplaceAll(text, s, "***")
+		}
+	}
+	return text
 }
 
 // after reads Retry-After: seconds, which some write with a point, or a date.

@@ -61,7 +61,7 @@ func message(alerts int) *Message {
 }
 
 func sender(t *testing.T) *Sender {
-	return &Sender{Hooks: deliver.NewHooks([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}), Log: slog.New(slog.DiscardHandler), Host: "here"}
+	return &Sender{Hooks: deliver.NewHooks([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}), Vault: &deliver.Vault{Names: []string{"TEST_*"}}, Log: slog.New(slog.DiscardHandler), Host: "here"}
 }
 
 // ways makes a receiver of each kind that posts to the sink.
@@ -233,10 +233,30 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// The other side may repeat what it was sent: no error does.
+func TestEchoes(t *testing.T) {
+	s := newSink(t)
+	all := ways(t, s.URL)
+	s.answer = func(w http.ResponseWriter) {
+		r := s.got[len(s.got)-1]
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, strings.Repeat("x", 190)+r.URL.RequestURI()+" "+r.Header.Get("Authorization")+" "+string(s.bodies[len(s.bodies)-1]))
+	}
+	for channel, w := range all {
+		if channel == plan.ByEmail || channel == plan.ByConsole {
+			continue
+		}
+		err := sender(t).Send(t.Context(), w, message(1))
+		if err == nil || !strings.Contains(err.Error(), "502") || strings.Contains(err.Error(), "hook") || strings.Contains(err.Error(), "the-k") {
+			t.Errorf("%s: %v", channel, err)
+		}
+	}
+}
+
 // Neither private addresses nor those to which a redirect leads are reached, and no error shows a secret address.
 func TestGuard(t *testing.T) {
 	s := newSink(t)
-	guarded := &Sender{Hooks: deliver.NewHooks(nil), Log: slog.New(slog.DiscardHandler)}
+	guarded := &Sender{Hooks: deliver.NewHooks(nil), Vault: &deliver.Vault{Names: []string{"TEST_*"}}, Log: slog.New(slog.DiscardHandler)}
 	for channel, w := range ways(t, s.URL) {
 		err := guarded.Send(t.Context(), w, message(1))
 		if err == nil || !strings.Contains(err.Error(), "HXP_WEBHOOK_ALLOW") || strings.Contains(err.Error(), "/hook") || strings.Contains(err.Error(), "the-key") {

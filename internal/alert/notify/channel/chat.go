@@ -117,7 +117,7 @@ func telegramBody(w *plan.Way, m *Message) object {
 
 // telegram calls sendMessage. Telegram says in the body how long to wait.
 func (s *Sender) telegram(ctx context.Context, w *plan.Way, m *Message) error {
-	token, err := w.Telegram.Token.Read()
+	token, err := s.Vault.Read(string(w.Telegram.Token))
 	if err != nil {
 		return &deliver.Failure{Err: err}
 	}
@@ -133,7 +133,7 @@ func (s *Sender) telegram(ctx context.Context, w *plan.Way, m *Message) error {
 	if err != nil {
 		return err
 	}
-	err = verdict(a)
+	err = verdict(a, address, token)
 	var said struct {
 		Parameters struct {
 			After int `json:"retry_after"`

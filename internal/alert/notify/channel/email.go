@@ -26,7 +26,7 @@ func (s *Sender) email(ctx context.Context, w *plan.Way, m *Message) error {
 		server.Name = s.Host
 	}
 	if x.Username != "" {
-		password, err := x.Password.Read()
+		password, err := s.Vault.Read(string(x.Password))
 		if err != nil {
 			return &deliver.Failure{Err: err}
 		}

@@ -96,9 +96,9 @@ func pagerSeverity(w *plan.Way, d *tmpl.Data) string {
 }
 
 func (s *Sender) pagerDuty(ctx context.Context, w *plan.Way, m *Message) error {
-	key, err := w.PagerDuty.Key.Read()
+	key, err := s.Vault.Read(string(w.PagerDuty.Key))
 	if err != nil {
 		return &deliver.Failure{Err: err}
 	}
-	return s.post(ctx, w.PagerDuty.URL, pagerBody(w, m, key))
+	return s.post(ctx, w.PagerDuty.URL, pagerBody(w, m, key), key)
 }

@@ -17,7 +17,7 @@ func (s *Sender) webhook(ctx context.Context, w *plan.Way, m *Message) error {
 	x := w.Webhook
 	address := x.URL
 	if strings.HasPrefix(address, "env:") || strings.HasPrefix(address, "file:") {
-		read, err := deliver.Secret(address)
+		read, err := s.Vault.Read(address)
 		if err != nil {
 			return &deliver.Failure{Err: err}
 		}
@@ -35,12 +35,12 @@ func (s *Sender) webhook(ctx context.Context, w *plan.Way, m *Message) error {
 		return &deliver.Failure{Err: err, Final: true}
 	}
 	head := http.Header{"Content-Type": {"application/json"}, "User-Agent": {"hxp"}}
-	if err := sign(head, x.SigningSecret, m.ID, m.At, body); err != nil {
+	if err := s.sign(head, x.SigningSecret, m.ID, m.At, body); err != nil {
 		return &deliver.Failure{Err: fmt.Errorf("signing_secret: %w", err)}
 	}
+	secret := ""
 	if a := x.HTTP.Authorization; a.Credentials != "" {
-		secret, err := a.Credentials.Read()
-		if err != nil {
+		if secret, err = s.Vault.Read(string(a.Credentials)); err != nil {
 			return &deliver.Failure{Err: fmt.Errorf("authorization: %w", err)}
 		}
 		kind := a.Type
@@ -53,16 +53,16 @@ func (s *Sender) webhook(ctx context.Context, w *plan.Way, m *Message) error {
 	if err != nil {
 		return err
 	}
-	return verdict(a)
+	return verdict(a, address, secret)
 }
 
 // sign adds the headers of Standard Webhooks. The id is the same at each try, so that the other side knows a message that comes twice.
-func sign(head http.Header, where plan.Secret, id string, at time.Time, body []byte) error {
+func (s *Sender) sign(head http.Header, where plan.Secret, id string, at time.Time, body []byte) error {
 	head["webhook-id"], head["webhook-timestamp"] = []string{id}, []string{strconv.FormatInt(at.Unix(), 10)} // in lower case, as the standard writes them
 	if where == "" {
 		return nil
 	}
-	secrets, err := where.Read()
+	secrets, err := s.Vault.Read(string(where))
 	if err != nil {
 		return err
 	}

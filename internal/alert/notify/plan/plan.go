@@ -22,6 +22,8 @@ type Plan struct {
 	Inhibits       []InhibitRule
 	document       []byte
 	shown          []byte
+	secrets        []named
+	global         Global // as it was written
 	targets        map[string]*Target
 	names          []string // of the targets, as they stand in the document
 }
@@ -81,8 +83,28 @@ func (p *Plan) Names() []string { return p.names }
 // Document is what was configured, as JSON, to be kept.
 func (p *Plan) Document() []byte { return p.document }
 
-// Shown is the document for people: of addresses it does not show the query, in which there may be a secret.
+// Shown is the document for people: of addresses it does not show path and query, in which there may be a secret.
 func (p *Plan) Shown() []byte { return p.shown }
+
+// named is a place in the document that says where a secret is.
+type named struct{ at, where string }
+
+// note keeps where a secret is that the document names.
+func (p *Plan) note(where, at string) {
+	if where != "" && !written(where) {
+		p.secrets = append(p.secrets, named{at, where})
+	}
+}
+
+// Refused are the places of the document that name secrets which a check refuses.
+func (p *Plan) Refused(check func(where string) error) (faults []conf.DocumentFault) {
+	for _, s := range p.secrets {
+		if err := check(s.where); err != nil {
+			faults = append(faults, conf.DocumentFault{Pointer: s.at, Detail: err.Error()})
+		}
+	}
+	return faults
+}
 
 // Way finds a way by its id.
 func (p *Plan) Way(id string) *Way {
@@ -146,6 +168,7 @@ func (r *Node) Quiet(now time.Time) bool {
 type reader struct {
 	config *Config
 	plan   *Plan
+	was    *Plan // before the change
 	faults []conf.DocumentFault
 	times  map[string][]span
 	texts  tmpl.Set
@@ -159,12 +182,15 @@ func (r *reader) wrong(at, format string, args ...any) {
 }
 
 // Parse reads a document. Either the plan is there, or what is wrong.
-func Parse(document []byte) (*Plan, []conf.DocumentFault) {
+func Parse(document []byte) (*Plan, []conf.DocumentFault) { return (&Plan{}).Change(document) }
+
+// Change reads a document that takes the place of the plan: addresses in it may be written as Shown shows those of the plan.
+func (p *Plan) Change(document []byte) (*Plan, []conf.DocumentFault) {
 	c := &Config{}
 	if faults := conf.Decode(document, c); faults != nil {
 		return nil, faults
 	}
-	r := &reader{config: c, plan: &Plan{targets: map[string]*Target{}}, times: map[string][]span{}}
+	r := &reader{config: c, was: p, plan: &Plan{targets: map[string]*Target{}}, times: map[string][]span{}}
 	r.global()
 	r.intervals("/time_intervals", c.Times)
 	r.intervals("/mute_time_intervals", c.MuteTimes)
@@ -202,6 +228,16 @@ func (r *reader) global() {
 			r.wrong("/global/"+name, "%v", err)
 		}
 	}
+	r.plan.note(string(g.SMTPPassword), "/global/smtp_auth_password")
+	r.plan.note(string(g.SlackURL), "/global/slack_api_url")
+	r.plan.note(string(g.TelegramToken), "/global/telegram_bot_token")
+	if g.PagerDutyURL != "" {
+		r.address(&g.PagerDutyURL, r.was.global.PagerDutyURL, "/global/pagerduty_url")
+	}
+	if g.TelegramURL != "" {
+		r.address(&g.TelegramURL, r.was.global.TelegramURL, "/global/telegram_api_url")
+	}
+	r.plan.global = *g
 }
 
 func (r *reader) intervals(at string, list []NamedTimes) {

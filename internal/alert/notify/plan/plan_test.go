@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,19 +84,20 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// What may be a secret in an address is kept and used, and not shown; what is shown instead of it is refused.
-func TestAddressesAreShownWithoutTheirQuery(t *testing.T) {
+// What may be a secret in an address is kept and used, and not shown. What is shown instead of it stands for it where the plan is
+// changed, and for nothing elsewhere.
+func TestAddressesAreShownAsTheirHost(t *testing.T) {
 	text := `{"global": {"pagerduty_url": "https://p.example/q?key=k0", "telegram_api_url": "https://t.example?key=k1"}, "route": {"receiver": "a"}, "receivers": [{"name": "a",
-		"webhook_configs": [{"url": "https://w.example/hook?token=k2"}, {"url": "https://w.example/open"}, {"url": "env:WHERE"}],
+		"webhook_configs": [{"url": "https://w.example/hook?token=k2"}, {"url": "https://w.example/k5/in/the/path"}, {"url": "https://w.example/"}, {"url": "env:WHERE"}],
 		"pagerduty_configs": [{"routing_key": "env:K", "url": "https://p.example/own?key=k3"}], "telegram_configs": [{"chat_id": "1", "bot_token": "env:T", "api_url": "https://t.example/own?key=k4"}]}]}`
 	p := mustParse(t, text)
 	shown := string(p.Shown())
-	for _, secret := range []string{"=k0", "=k1", "=k2", "=k3", "=k4"} {
+	for _, secret := range []string{"=k0", "=k1", "=k2", "=k3", "=k4", "k5/in"} {
 		if strings.Contains(shown, secret) || !strings.Contains(string(p.Document()), secret) {
 			t.Errorf("%s: kept as %s, shown as %s", secret, p.Document(), shown)
 		}
 	}
-	for _, part := range []string{`"https://w.example/hook?***"`, `"https://w.example/open"`, `"env:WHERE"`} {
+	for _, part := range []string{`"https://w.example/***"`, `"https://w.example/"`, `"env:WHERE"`} {
 		if !strings.Contains(shown, part) {
 			t.Errorf("%s does not show %s", shown, part)
 		}
@@ -103,8 +106,36 @@ func TestAddressesAreShownWithoutTheirQuery(t *testing.T) {
 		t.Errorf("told at %s", got)
 	}
 	_, faults := Parse([]byte(shown))
-	if len(faults) == 0 || faults[0].Pointer != "/receivers/0/webhook_configs/0/url" {
+	if len(faults) == 0 || faults[0].Pointer != "/global/pagerduty_url" {
 		t.Errorf("what is shown was put: %v", faults)
+	}
+	again, faults := p.Change([]byte(shown))
+	if faults != nil || string(again.Document()) != string(p.Document()) {
+		t.Errorf("what is shown is not the same plan: %v %s", faults, again.Document())
+	}
+	for _, other := range []string{strings.Replace(shown, "https://w.example/***", "https://evil.example/***", 1), strings.Replace(shown, "https://w.example/***", "http://w.example/***", 1), strings.ReplaceAll(shown, `"a"`, `"b"`)} {
+		if _, faults := p.Change([]byte(other)); len(faults) == 0 || faults[0].Pointer != "/receivers/0/webhook_configs/0/url" {
+			t.Errorf("what is not shown went elsewhere: %v", faults)
+		}
+	}
+}
+
+// Each place where a secret can be named is looked at.
+func TestRefusedNames(t *testing.T) {
+	p := mustParse(t, `{"global": {"smtp_auth_password": "env:A", "slack_api_url": "env:B", "telegram_bot_token_file": "/c"}, "route": {"receiver": "r"}, "receivers": [{"name": "r",
+		"webhook_configs": [{"url": "env:D", "signing_secret": "env:E", "http_config": {"authorization": {"credentials_file": "/f"}}}, {"url": "https://w.example/x"}, {"url_file": "/g"}],
+		"slack_configs": [{"api_url": "env:H"}, {}], "msteamsv2_configs": [{"webhook_url_file": "/i"}], "pagerduty_configs": [{"routing_key": "env:J"}], "discord_configs": [{"webhook_url": "env:K"}],
+		"telegram_configs": [{"bot_token": "env:L", "chat_id": "1"}], "email_configs": [{"to": "a@example.org,b@example.org", "from": "h@example.org", "smarthost": "m.example:25", "auth_username": "u", "auth_password": "env:M"}]}]}`)
+	var asked []string
+	faults := p.Refused(func(where string) error { asked = append(asked, where); return errors.New("no") })
+	slices.Sort(asked)
+	if got := strings.Join(asked, " "); got != "env:A env:B env:D env:E env:H env:J env:K env:L env:M file:/c file:/f file:/g file:/i" || len(faults) != len(asked) {
+		t.Errorf("%s, %v", got, faults)
+	}
+	for _, f := range faults {
+		if f.Detail != "no" || !strings.HasPrefix(f.Pointer, "/global/") && !strings.HasPrefix(f.Pointer, "/receivers/0/") {
+			t.Errorf("%+v", f)
+		}
 	}
 }
 

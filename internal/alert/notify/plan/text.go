@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 )
 
 // Duration is a span of time as Prometheus writes it: 1h30m, 45s, 2d.
@@ -79,9 +77,6 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	*s = Secret(where)
 	return nil
 }
-
-// Read gets the secret. No error holds it.
-func (s Secret) Read() (string, error) { return deliver.Secret(string(s)) }
 
 // fromFile takes over what Alertmanager writes as X_file.
 func (s *Secret) fromFile(file *string) error {

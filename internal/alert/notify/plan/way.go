@@ -174,15 +174,7 @@ func (r *reader) secret(s *Secret, file *string, at, name string, needed bool) {
 	if needed && *s == "" {
 		r.wrong(at+"/"+name, "it is missing; say where it is, env:NAME or file:PATH")
 	}
-}
-
-func (r *reader) address(text, at string) {
-	switch err := deliver.CheckHook(text); {
-	case err != nil:
-		r.wrong(at, "%v", err)
-	case strings.HasSuffix(text, hidden):
-		r.wrong(at, "%s stands for what is not shown; write the address in full, or where it is", hidden)
-	}
+	r.plan.note(string(*s), at+"/"+name)
 }
 
 func (r *reader) webhook(x *Webhook, t *Target, n int, at string) {
@@ -196,9 +188,15 @@ func (r *reader) webhook(x *Webhook, t *Target, n int, at string) {
 	case url != "":
 		r.wrong(at+"/url_file", "the address is named twice; leave one of the two out")
 	}
-	if !strings.HasPrefix(x.URL, "file:") && !strings.HasPrefix(x.URL, "env:") {
-		r.address(x.URL, at+"/url")
+	w, known := t.add(ByWebhook, n, x.SendResolved, true), ""
+	if was := r.was.Way(w.ID); was != nil {
+		known = was.Webhook.URL
 	}
+	if written(x.URL) {
+		r.address(&x.URL, known, at+"/url")
+	}
+	r.plan.note(x.URL, at+"/url")
+	r.plan.note(string(x.SigningSecret), at+"/signing_secret")
 	if x.MaxAlerts < 0 {
 		r.wrong(at+"/max_alerts", "it is a number of alerts; 0 is for all")
 	}
@@ -207,7 +205,7 @@ func (r *reader) webhook(x *Webhook, t *Target, n int, at string) {
 	if strings.ContainsFunc(a.Type, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		r.wrong(at+"/http_config/authorization/type", "it is one word, such as Bearer")
 	}
-	t.add(ByWebhook, n, x.SendResolved, true).Webhook = x
+	w.Webhook = x
 }
 
 // email makes a way for each address, so that one that is refused does not make the others get the message twice.
@@ -262,10 +260,15 @@ func (r *reader) slack(x *Slack, t *Target, n int, at string) {
 
 func (r *reader) pagerDuty(x *PagerDuty, t *Target, n int, at string) {
 	r.secret(&x.Key, &x.KeyFile, at, "routing_key", true)
+	w, known := t.add(ByPagerDuty, n, x.SendResolved, true), ""
+	if was := r.was.Way(w.ID); was != nil {
+		known = was.PagerDuty.URL
+	}
+	if x.URL != "" {
+		r.address(&x.URL, known, at+"/url")
+	}
 	full := *x
 	full.URL = cmp.Or(x.URL, r.config.Global.PagerDutyURL, "https://events.pagerduty.com/v2/enqueue")
-	r.address(full.URL, at+"/url")
-	w := t.add(ByPagerDuty, n, x.SendResolved, true)
 	w.PagerDuty = &full
 	for _, f := range [][3]string{{"description", x.Description, "title"}, {"severity", x.Severity, ""}, {"source", x.Source, ""}, {"class", x.Class, ""}, {"component", x.Component, ""}, {"group", x.Group, ""}} {
 		r.text(w, f[0], f[1], f[2], at)
@@ -280,13 +283,18 @@ func (r *reader) pagerDuty(x *PagerDuty, t *Target, n int, at string) {
 
 func (r *reader) telegram(x *Telegram, t *Target, n int, at string) {
 	r.secret(&x.Token, &x.TokenFile, at, "bot_token", r.config.Global.TelegramToken == "")
+	w, known := t.add(ByTelegram, n, x.SendResolved, true), ""
+	if was := r.was.Way(w.ID); was != nil {
+		known = was.Telegram.APIURL
+	}
+	if x.APIURL != "" {
+		r.address(&x.APIURL, known, at+"/api_url")
+	}
 	full := *x
 	full.Token, full.APIURL = cmp.Or(x.Token, r.config.Global.TelegramToken), cmp.Or(x.APIURL, r.config.Global.TelegramURL, "https://api.telegram.org")
-	r.address(full.APIURL, at+"/api_url")
 	if x.Chat == "" {
 		r.wrong(at+"/chat_id", "say in which chat: its number, or @NAME of a channel")
 	}
-	w := t.add(ByTelegram, n, x.SendResolved, true)
 	w.Telegram = &full
 	r.text(w, "message", x.Message, "lines", at)
 }
