@@ -244,6 +244,14 @@ func (c *call) tokens(r *Request) {
 	}
 	t := &c.told
 	r.PromptTokens, r.CompletionTokens, r.CachedTokens, r.ReasoningTokens = known(t.prompt), known(t.completion), known(t.cached), known(t.reasoning)
+	for _, part := range []struct {
+		to *int64
+		n  int64
+	}{{&r.CacheCreationTokens, t.cacheWrite}, {&r.CacheCreation1hTokens, t.written1h}, {&r.PromptAudioTokens, t.audioIn}, {&r.PromptImageTokens, t.imageIn}, {&r.CompletionAudioTokens, t.audioOut}, {&r.CompletionImageTokens, t.imageOut}} {
+		if n := known(part.n); n != nil {
+			*part.to = *n
+		}
+	}
 	switch {
 	case c.since > 0:
 		r.UsageSource = "estimated"

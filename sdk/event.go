@@ -32,27 +32,36 @@ type Event struct {
 
 // Request is the data of an llm_request. What is zero or nil is unknown and left out.
 type Request struct {
-	Model            string   `json:"model,omitempty"`
-	RequestID        string   `json:"request_id,omitempty"`
-	UserID           string   `json:"user_id,omitempty"`
-	SessionID        string   `json:"session_id,omitempty"`
-	Tenant           string   `json:"tenant,omitempty"`
-	Operation        string   `json:"operation,omitempty"` // chat, completion, response, embedding, rerank
-	Endpoint         string   `json:"endpoint,omitempty"`  // path that was called
-	ErrorType        string   `json:"error_type,omitempty"`
-	FinishReason     string   `json:"finish_reason,omitempty"` // stop, length, tool_calls …
-	UsageSource      string   `json:"usage_source,omitempty"`  // reported, estimated, none
-	Duration         Millis   `json:"duration_ms,omitzero"`
-	TTFT             Millis   `json:"ttft_ms,omitzero"`            // time to the first token of a stream
-	TPOT             Millis   `json:"tpot_ms,omitzero"`            // time for each further token
-	PromptTokens     *int64   `json:"prompt_tokens,omitempty"`     // with CachedTokens
-	CompletionTokens *int64   `json:"completion_tokens,omitempty"` // with ReasoningTokens
-	CachedTokens     *int64   `json:"cached_tokens,omitempty"`
-	ReasoningTokens  *int64   `json:"reasoning_tokens,omitempty"`
-	StatusCode       int      `json:"status_code,omitzero"`
-	Success          *bool    `json:"success,omitempty"`
-	Streaming        *bool    `json:"streaming,omitempty"`
-	CostUSD          *float64 `json:"cost_usd,omitempty"`
+	Model            string `json:"model,omitempty"`
+	RequestID        string `json:"request_id,omitempty"`
+	UserID           string `json:"user_id,omitempty"`
+	SessionID        string `json:"session_id,omitempty"`
+	Tenant           string `json:"tenant,omitempty"`
+	Operation        string `json:"operation,omitempty"` // chat, completion, response, embedding, rerank
+	Endpoint         string `json:"endpoint,omitempty"`  // path that was called
+	ErrorType        string `json:"error_type,omitempty"`
+	FinishReason     string `json:"finish_reason,omitempty"` // stop, length, tool_calls …
+	UsageSource      string `json:"usage_source,omitempty"`  // reported, estimated, none
+	Duration         Millis `json:"duration_ms,omitzero"`
+	TTFT             Millis `json:"ttft_ms,omitzero"`            // time to the first token of a stream
+	TPOT             Millis `json:"tpot_ms,omitzero"`            // time for each further token
+	PromptTokens     *int64 `json:"prompt_tokens,omitempty"`     // with CachedTokens
+	CompletionTokens *int64 `json:"completion_tokens,omitempty"` // with ReasoningTokens
+	CachedTokens     *int64 `json:"cached_tokens,omitempty"`
+	ReasoningTokens  *int64 `json:"reasoning_tokens,omitempty"`
+
+	// Parts of the tokens that may have a price of their own; 0 = none.
+	CacheCreationTokens   int64 `json:"cache_creation_tokens,omitzero"`    // of the prompt: written to a cache
+	CacheCreation1hTokens int64 `json:"cache_creation_1h_tokens,omitzero"` // of these: to be kept for an hour
+	PromptAudioTokens     int64 `json:"prompt_audio_tokens,omitzero"`
+	PromptImageTokens     int64 `json:"prompt_image_tokens,omitzero"`
+	CompletionAudioTokens int64 `json:"completion_audio_tokens,omitzero"`
+	CompletionImageTokens int64 `json:"completion_image_tokens,omitzero"`
+
+	StatusCode int      `json:"status_code,omitzero"`
+	Success    *bool    `json:"success,omitempty"`
+	Streaming  *bool    `json:"streaming,omitempty"`
+	CostUSD    *float64 `json:"cost_usd,omitempty"`
 }
 
 // Feedback is the data of a user_feedback.

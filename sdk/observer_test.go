@@ -104,13 +104,15 @@ var exchanges = []exchange{
 			`data: {"type":"response.completed","response":{"status":"completed","model":"m-2","output":"` + strings.Repeat("secret ", 5000) + `","usage":{"input_tokens":5,"output_tokens":3000}}}` + "\n\n", nil,
 		map[string]any{"model": "m-2", "prompt_tokens": 5.0, "completion_tokens": 3000.0, "usage_source": "reported", "finish_reason": "stop", "success": true}},
 	{"messages", "/v1/messages", `{"model":"c","metadata":{"user_id":"u-9"}}`, 200, "application/json",
-		`{"type":"message","model":"c-1","content":[{"type":"text","text":"secret"}],"stop_reason":"end_turn","usage":{"input_tokens":5,"cache_creation_input_tokens":2,"cache_read_input_tokens":3,"output_tokens":7}}`, nil,
-		map[string]any{"operation": "chat", "user_id": "u-9", "prompt_tokens": 10.0, "cached_tokens": 3.0, "completion_tokens": 7.0, "finish_reason": "stop"}},
+		`{"type":"message","model":"c-1","content":[{"type":"text","text":"secret"}],"stop_reason":"end_turn","usage":{"input_tokens":5,"cache_creation_input_tokens":2,"cache_creation":{"ephemeral_5m_input_tokens":1,"ephemeral_1h_input_tokens":1},"cache_read_input_tokens":3,"output_tokens":7}}`, nil,
+		map[string]any{"cache_creation_tokens": 2.0, "cache_creation_1h_tokens": 1.0, "operation": "chat", "user_id": "u-9", "prompt_tokens": 10.0, "cached_tokens": 3.0, "completion_tokens": 7.0, "finish_reason": "stop"}},
 	{"messages stream", "/v1/messages", `{"stream":true}`, 200, sse,
 		"event: message_start\ndata: " + `{"type":"message_start","message":{"model":"c-1","usage":{"input_tokens":5,"output_tokens":1}}}` + "\n\n" +
 			`data: {"type":"content_block_delta","delta":{"type":"text_delta","text":"sec"}}` + "\n\n" +
 			`data: {"type":"message_delta","delta":{"stop_reason":"max_tokens"},"usage":{"output_tokens":7}}` + "\n\n" + `data: {"type":"message_stop"}` + "\n\n", nil,
 		map[string]any{"model": "c-1", "prompt_tokens": 5.0, "completion_tokens": 7.0, "finish_reason": "length", "usage_source": "reported", "success": true}},
+	{"audio", "/v1/chat/completions", `{"model":"a"}`, 200, "application/json", `{"model":"a-1","choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":8,"prompt_tokens_details":{"audio_tokens":4},"completion_tokens_details":{"audio_tokens":6}}}`, nil,
+		map[string]any{"prompt_tokens": 9.0, "prompt_audio_tokens": 4.0, "completion_audio_tokens": 6.0, "cache_creation_tokens": nil}},
 	{"embeddings", "/v1/embeddings", `{"model":"e"}`, 200, "application/json", `{"data":[{"embedding":[0.1,-2e-3]}],"model":"e-1","usage":{"prompt_tokens":6,"total_tokens":6}}`, nil,
 		map[string]any{"operation": "embedding", "prompt_tokens": 6.0, "completion_tokens": nil, "model": "e-1", "success": true}},
 	{"rerank", "/v2/rerank", `{"model":"r"}`, 200, "application/json", `{"results":[{"index":0,"relevance_score":0.5}],"usage":{"total_tokens":12}}`, nil,

@@ -45,7 +45,10 @@ type told struct {
 	prompt, completion       int64
 	total, cached, reasoning int64
 	cacheRead, cacheWrite    int64 // Anthropic's, which its prompt tokens leave out
-	inclusive                bool  // the prompt tokens are OpenAI's, which have them in: gateways tell both of Anthropic's models
+	written1h                int64 // of cacheWrite: for more than an hour
+	audioIn, audioOut        int64
+	imageIn, imageOut        int64
+	inclusive                bool // the prompt tokens are OpenAI's, which have them in: gateways tell both of Anthropic's models
 }
 
 func newTold() told {
@@ -82,6 +85,16 @@ func (t *told) number(path []byte) *int64 {
 		return &t.cacheRead
 	case "usage.cache_creation_input_tokens":
 		return &t.cacheWrite
+	case "usage.cache_creation.ephemeral_1h_input_tokens":
+		return &t.written1h
+	case "usage.prompt_tokens_details.audio_tokens", "usage.input_tokens_details.audio_tokens":
+		return &t.audioIn
+	case "usage.completion_tokens_details.audio_tokens", "usage.output_tokens_details.audio_tokens":
+		return &t.audioOut
+	case "usage.input_tokens_details.image_tokens":
+		return &t.imageIn
+	case "usage.output_tokens_details.image_tokens":
+		return &t.imageOut
 	}
 	return nil
 }

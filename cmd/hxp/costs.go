@@ -293,7 +293,7 @@ func pricesList() *cobra.Command {
 				return printJSON(cmd, map[string]any{"prices": all})
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "MODEL\tEFFECTIVE FROM\tKNOWN FROM\tINPUT\tOUTPUT\tCACHED")
+			fmt.Fprintln(w, "MODEL\tEFFECTIVE FROM\tKNOWN FROM\tINPUT\tOUTPUT\tCACHED\tWRITTEN")
 			shown := func(v any) string {
 				if v == nil {
 					return "-"
@@ -301,7 +301,7 @@ func pricesList() *cobra.Command {
 				return fmt.Sprint(v)
 			}
 			for _, p := range all {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p["model"], p["effective_from"], shown(p["known_from"]), shown(p["input_cost_per_token"]), shown(p["output_cost_per_token"]), shown(p["cache_read_input_token_cost"]))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p["model"], p["effective_from"], shown(p["known_from"]), shown(p["input_cost_per_token"]), shown(p["output_cost_per_token"]), shown(p["cache_read_input_token_cost"]), shown(p["cache_creation_input_token_cost"]))
 			}
 			return w.Flush()
 		}}

@@ -16,7 +16,10 @@ import (
 var priceDoc = httpx.Schema{"type": "object", "required": []string{"model", "effective_from"}, "properties": map[string]any{
 	"model": httpx.Schema{"type": "string"}, "effective_from": httpx.Time(), "known_from": httpx.Time(), "version": httpx.Schema{"type": "string"},
 	"input_cost_per_token": httpx.Schema{"type": "number"}, "output_cost_per_token": httpx.Schema{"type": "number"}, "cache_read_input_token_cost": httpx.Schema{"type": "number"},
-	"output_cost_per_reasoning_token": httpx.Schema{"type": "number"}, "input_cost_per_request": httpx.Schema{"type": "number"}}}
+	"output_cost_per_reasoning_token": httpx.Schema{"type": "number"}, "input_cost_per_request": httpx.Schema{"type": "number"},
+	"cache_creation_input_token_cost": httpx.Schema{"type": "number"}, "cache_creation_input_token_cost_above_1hr": httpx.Schema{"type": "number"},
+	"input_cost_per_audio_token": httpx.Schema{"type": "number"}, "output_cost_per_audio_token": httpx.Schema{"type": "number"},
+	"input_cost_per_image_token": httpx.Schema{"type": "number"}, "output_cost_per_image_token": httpx.Schema{"type": "number"}}}
 
 var pricesDoc = httpx.Schema{"type": "object", "required": []string{"prices"}, "properties": map[string]any{"prices": httpx.Schema{"type": "array", "items": priceDoc}}}
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 )
 
 // The prices of the file are put as soon as the brokers take them, what is there already changes nothing, and the file put again wins over what
@@ -26,7 +28,7 @@ func TestPriceFile(t *testing.T) {
 		r := begin(t, w, nil)
 		input := func() string {
 			for _, p := range w.prices.book.Versions("small", false) {
-				return p.Input.String()
+				return p.Rates[cost.Input].String()
 			}
 			return ""
 		}

@@ -133,7 +133,7 @@ func TestBookRemembers(t *testing.T) {
 			t.Errorf("%s: %d, want %d", tc.name, got, tc.want)
 		}
 	}
-	if now, all := b.Versions("", false), b.Versions("m", true); len(now) != 3 || len(all) != 4 || *now[2].Input != 4000 {
+	if now, all := b.Versions("", false), b.Versions("m", true); len(now) != 3 || len(all) != 4 || *now[2].Rates[Input] != 4000 {
 		t.Errorf("%d prices count and %d versions are told: %v", len(now), len(all), now)
 	}
 }
@@ -241,7 +241,7 @@ func TestReadFaults(t *testing.T) {
 
 func TestReadLiteLLM(t *testing.T) {
 	doc, err := Read([]byte(`{"sample_spec":{"input_cost_per_token":0,"mode":"one of chat"},"gpt":{"input_cost_per_token":2.5e-06,"output_cost_per_token":1e-05,"litellm_provider":"openai",
-		"cache_creation_input_token_cost":1e-6,"supports_vision":true},"image-1":{"output_cost_per_image":0.02},"tiered":{"input_cost_per_token":1e-6,"output_cost_per_token":null,"input_cost_per_token_above_200k_tokens":2e-6}}`), day(1))
+		"cache_creation_input_token_cost":1e-6,"output_cost_per_token_batches":1e-6,"supports_vision":true},"image-1":{"output_cost_per_image":0.02},"tiered":{"input_cost_per_token":1e-6,"output_cost_per_token":null,"input_cost_per_token_above_200k_tokens":2e-6}}`), day(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,12 +249,12 @@ func TestReadLiteLLM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `[{"effective_from":"2026-01-01T00:00:00Z","input_cost_per_token":0.0000025,"model":"gpt","output_cost_per_token":0.00001},` +
+	const want = `[{"cache_creation_input_token_cost":0.000001,"effective_from":"2026-01-01T00:00:00Z","input_cost_per_token":0.0000025,"model":"gpt","output_cost_per_token":0.00001},` +
 		`{"effective_from":"2026-01-01T00:00:00Z","input_cost_per_token":0.000001,"input_cost_per_token_above_200k_tokens":0.000002,"model":"tiered"}]`
 	if string(text) != want {
 		t.Errorf("%s\nwant\n%s", text, want)
 	}
-	if len(doc.Warnings) != 1 || !strings.Contains(doc.Warnings[0], "cache_creation_input_token_cost") {
+	if len(doc.Warnings) != 1 || !strings.Contains(doc.Warnings[0], "output_cost_per_token_batches") {
 		t.Errorf("warnings %v", doc.Warnings)
 	}
 }
@@ -262,6 +262,7 @@ func TestReadLiteLLM(t *testing.T) {
 // FuzzRead: no text of strangers breaks the reader, and what it takes survives the control log.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"prices":[{"model":"m","effective_from":"2026-01-01","input_cost_per_token":1e-6,"output_cost_per_token_above_128k_tokens":2e-7,"input_cost_per_request":0.1}]}`), true)
+	f.Add([]byte(`{"m":{"cache_creation_input_token_cost_above_1hr_above_200k_tokens":6e-6,"output_cost_per_audio_token":1e-5}}`), false)
 	f.Add([]byte(`{"m":{"input_cost_per_token":0.1e-1,"output_cost_per_token":null,"x_batches":1}}`), true)
 	f.Fuzz(func(t *testing.T, text []byte, list bool) {
 		from := day(1)

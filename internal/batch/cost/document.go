@@ -226,16 +226,20 @@ func (r *reader) price(at, model string, from time.Time, fields map[string]json.
 		return
 	}
 	sorting.By(p.Tiers, func(a, b Tier) int { return cmp.Compare(a.Above, b.Above) })
-	switch {
-	case p.Input == nil && p.Output == nil && p.Request == nil:
+	if p.Rates == (Rates{}) && p.Request == nil {
 		r.fault(at, "required", "no price: give input_cost_per_token and output_cost_per_token, 0 for what is free")
-	case p.Cached != nil && p.Input == nil:
-		r.fault(at+"/cache_read_input_token_cost", "required", "a price of cached tokens needs input_cost_per_token, which the others cost")
-	case p.Reasoning != nil && p.Output == nil:
-		r.fault(at+"/output_cost_per_reasoning_token", "required", "a price of reasoning tokens needs output_cost_per_token, which the others cost")
+	}
+	for _, b := range beside {
+		if part, all := b[0], b[1]; p.Rates[part] != nil && p.Rates[all] == nil {
+			r.fault(at+"/"+rateNames[part], "required", "a price of a part of the tokens needs %s, which the others cost", rateNames[all])
+		}
 	}
 	r.doc.Prices = append(r.doc.Prices, p)
 }
+
+// beside are the parts that are never all there is, with what the others are. Audio and images may be: models that draw have no other price
+// for what they answer.
+var beside = [][2]Sort{{Cached, Input}, {Written, Input}, {Written1h, Input}, {Reasoning, Output}}
 
 func (r *reader) field(at string, p *Price, name string, raw json.RawMessage) {
 	to, known := p.rate(name)
@@ -261,7 +265,7 @@ func (r *reader) field(at string, p *Price, name string, raw json.RawMessage) {
 	case otherCosts.MatchString(name), r.theirs && strings.Contains(name, "cost"):
 		r.unused[name]++
 	case strings.Contains(name, "cost"):
-		r.fault(at+"/"+escape(name), "unknown_field", "no price that is known; input_cost_per_token, output_cost_per_token, cache_read_input_token_cost, output_cost_per_reasoning_token (each also with _above_128k_tokens and the like) and input_cost_per_request are")
+		r.fault(at+"/"+escape(name), "unknown_field", "no price that is known; %s (each also with _above_128k_tokens and the like) and input_cost_per_request are", strings.Join(rateNames[:], ", "))
 	}
 }
 
@@ -289,16 +293,10 @@ func (p *Price) rate(name string) (to **Pico, known bool) {
 		}
 		rates = &p.Tiers[i].Rates
 	}
-	switch name {
-	case "input_cost_per_token":
-		return &rates.Input, true
-	case "output_cost_per_token":
-		return &rates.Output, true
-	case "cache_read_input_token_cost":
-		return &rates.Cached, true
-	case "output_cost_per_reasoning_token":
-		return &rates.Reasoning, true
-	case "input_cost_per_request":
+	if i := slices.Index(rateNames[:], name); i >= 0 {
+		return &rates[i], true
+	}
+	if name == "input_cost_per_request" {
 		return &p.Request, true
 	}
 	return nil, false
@@ -308,9 +306,9 @@ func (p *Price) rate(name string) (to **Pico, known bool) {
 func (p *Price) fields() map[string]Pico {
 	out := map[string]Pico{}
 	put := func(r *Rates, suffix string) {
-		for name, v := range map[string]*Pico{"input_cost_per_token": r.Input, "output_cost_per_token": r.Output, "cache_read_input_token_cost": r.Cached, "output_cost_per_reasoning_token": r.Reasoning} {
+		for i, v := range r {
 			if v != nil {
-				out[name+suffix] = *v
+				out[rateNames[i]+suffix] = *v
 			}
 		}
 	}

@@ -8,10 +8,47 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-// Rates are the prices of one token, by what the token is. nil is a price that is not told.
-type Rates struct {
-	Input, Output, Cached, Reasoning *Pico
+// Sort is a sort of token that may have a price of its own.
+type Sort uint8
+
+// The sorts: the tokens of the prompt and of the answer, and parts of either.
+const (
+	Input Sort = iota
+	Output
+	Cached    // of the prompt: read from a cache
+	Written   // of the prompt: written to a cache
+	Written1h // of Written: to be kept for more than an hour
+	AudioIn
+	ImageIn
+	Reasoning // of the answer
+	AudioOut
+	ImageOut
+	sorts
+)
+
+// rateNames are the names of the prices, which are LiteLLM's.
+var rateNames = [sorts]string{
+	Input: "input_cost_per_token", Output: "output_cost_per_token", Cached: "cache_read_input_token_cost", Reasoning: "output_cost_per_reasoning_token",
+	Written: "cache_creation_input_token_cost", Written1h: "cache_creation_input_token_cost_above_1hr", AudioIn: "input_cost_per_audio_token",
+	ImageIn: "input_cost_per_image_token", AudioOut: "output_cost_per_audio_token", ImageOut: "output_cost_per_image_token",
 }
+
+// countNames are the counts of parts that the catalogue of events has no field for. They stand among the data that it does not know
+// (event.Extra), and what does not stand there is none.
+var countNames = [sorts]string{
+	Written: "cache_creation_tokens", Written1h: "cache_creation_1h_tokens", AudioIn: "prompt_audio_tokens", ImageIn: "prompt_image_tokens",
+	AudioOut: "completion_audio_tokens", ImageOut: "completion_image_tokens",
+}
+
+// The parts of prompt and answer, in the order in which they take from the whole where their counts are more than that: audio that came
+// from a cache is cached.
+var (
+	partsOfPrompt = []Sort{Cached, Written1h, Written, AudioIn, ImageIn}
+	partsOfAnswer = []Sort{Reasoning, AudioOut, ImageOut}
+)
+
+// Rates are the prices of one token, by what the token is. nil is a price that is not told.
+type Rates [sorts]*Pico
 
 // Tier is what a request costs whose prompt has more than Above tokens.
 type Tier struct {
@@ -38,7 +75,9 @@ func (p *Price) merged(prompt int64) Rates {
 		if prompt <= t.Above {
 			break
 		}
-		r = Rates{cmp.Or(t.Input, r.Input), cmp.Or(t.Output, r.Output), cmp.Or(t.Cached, r.Cached), cmp.Or(t.Reasoning, r.Reasoning)}
+		for i := range r {
+			r[i] = cmp.Or(t.Rates[i], r[i])
+		}
 	}
 	return r
 }
@@ -48,42 +87,64 @@ const maxCost = 1_000_000 * 1_000_000_000
 
 // Cost is what a request costs in nano-USD. ok is false when the event does not tell what the price needs to know.
 func (p *Price) Cost(e *event.Event) (nano int64, ok bool) {
-	prompt, answer := e.Int(event.PromptTokens), e.Int(event.CompletionTokens)
-	rates := p.merged(prompt)
-	var s sum
-	if p.Request != nil {
-		s.add(1, *p.Request)
-	}
-	if !charge(&s, rates.Input, rates.Cached, prompt, e.Int(event.CachedTokens), e.Has(event.PromptTokens)) {
+	n := [sorts]int64{Input: e.Int(event.PromptTokens), Output: e.Int(event.CompletionTokens), Cached: e.Int(event.CachedTokens), Reasoning: e.Int(event.ReasoningTokens)}
+	rates := p.merged(n[Input])
+	if len(e.Extra) > 0 && rates.count() && !event.CountMembers(e.Extra, countNames[:], n[:]) {
 		return 0, false
+	}
+	if n[Written] = max(n[Written], n[Written1h]); rates[Written1h] != nil { // else they cost what the others do
+		n[Written] -= n[Written1h]
 	}
 	// A request that failed may well end without an answer, and then nobody tells its length.
-	told := e.Has(event.CompletionTokens) || e.Has(event.Success) && !e.Bool(event.Success)
-	if !charge(&s, rates.Output, rates.Reasoning, answer, e.Int(event.ReasoningTokens), told) {
-		return 0, false
-	}
-	return s.nano(maxCost)
+	answered := e.Has(event.CompletionTokens) || e.Has(event.Success) && !e.Bool(event.Success)
+	return p.cost(1, &rates, &n, e.Has(event.PromptTokens), answered, maxCost)
 }
 
-// charge adds tokens, of which some may have a price of their own. A price that is not told is a price of no tokens: it is enough
-// where there are none. Nothing can be said of tokens that are not told unless they are free.
-func charge(s *sum, price, ofPart *Pico, tokens, part int64, told bool) bool {
-	part = min(part, tokens)
-	if price == nil && ofPart == nil {
-		return told && tokens == 0 || !told // an embedding has no answer and no price for one
+// cost is what some requests cost that took so many tokens of each sort; prompt and answer say which of the two are told.
+func (p *Price) cost(requests int64, rates *Rates, n *[sorts]int64, prompt, answer bool, most int64) (nano int64, ok bool) {
+	var s sum
+	if p.Request != nil {
+		s.add(requests, *p.Request)
 	}
-	if price == nil {
-		return false
+	if !charge(&s, rates, n, Input, partsOfPrompt, prompt) || !charge(&s, rates, n, Output, partsOfAnswer, answer) {
+		return 0, false
 	}
-	if !told {
+	return s.nano(most)
+}
+
+// count tells whether there is a price for what countNames count.
+func (r *Rates) count() bool {
+	for i, name := range countNames {
+		if name != "" && r[i] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// charge adds tokens, of which parts may have a price of their own. A price that is not told is a price of no tokens: it is enough
+// where there are none, so an embedding needs no price for an answer. Nothing can be said of tokens that are not told unless they are free.
+func charge(s *sum, rates *Rates, n *[sorts]int64, all Sort, parts []Sort, told bool) bool {
+	left := n[all]
+	for _, part := range parts {
+		if price := rates[part]; price != nil {
+			of := min(n[part], left)
+			if !told && n[part] > 0 && *price > 0 { // a part of what nobody told
+				return false
+			}
+			s.add(of, *price)
+			left -= of
+		}
+	}
+	switch price := rates[all]; {
+	case price == nil:
+		return left == 0
+	case !told:
 		return *price == 0
+	default:
+		s.add(left, *price)
+		return true
 	}
-	if ofPart == nil {
-		ofPart = price
-	}
-	s.add(tokens-part, *price)
-	s.add(part, *ofPart)
-	return true
 }
 
 // same tells whether two versions say the same of requests, whenever they were put.
@@ -93,7 +154,7 @@ func (p *Price) same(o *Price) bool {
 }
 
 func (r Rates) same(o Rates) bool {
-	return equal(r.Input, o.Input) && equal(r.Output, o.Output) && equal(r.Cached, o.Cached) && equal(r.Reasoning, o.Reasoning)
+	return slices.EqualFunc(r[:], o[:], equal)
 }
 
 func equal(a, b *Pico) bool { return a == b || a != nil && b != nil && *a == *b }

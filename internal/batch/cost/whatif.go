@@ -78,19 +78,14 @@ func WhatIf(m Move, from, other *agg.Usage, to *Price, hours int64) (*Outcome, e
 	return o, nil
 }
 
-// bulk is what the tokens of many requests cost by a price, without its tiers, which ask for the length of each.
+// bulk is what the tokens of many requests cost by a price, as far as sums of them tell: without its tiers, which ask for the length of each
+// request, and without what only single requests tell (countNames), which costs what the others do.
 func bulk(p *Price, u *agg.Usage) (nano int64, ok bool) {
 	if p == nil {
 		return 0, false
 	}
-	var s sum
-	if p.Request != nil {
-		s.add(int64(u.Requests), *p.Request)
-	}
-	if !charge(&s, p.Input, p.Cached, u.Tokens.Prompt, u.Tokens.Cached, true) || !charge(&s, p.Output, p.Reasoning, u.Tokens.Completion, u.Tokens.Reasoning, true) {
-		return 0, false
-	}
-	return s.nano(1 << 62)
+	n := [sorts]int64{Input: u.Tokens.Prompt, Output: u.Tokens.Completion, Cached: u.Tokens.Cached, Reasoning: u.Tokens.Reasoning}
+	return p.cost(int64(u.Requests), &p.Rates, &n, true, true, 1<<62)
 }
 
 // nearest is n·a/b, halves to even; n may be negative.

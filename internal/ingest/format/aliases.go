@@ -50,6 +50,9 @@ var requestAliases = []struct {
 // cacheWrites are the tokens that were written to a cache. No field holds them; they are kept under their own name.
 var cacheWrites = []string{"gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation_input_tokens", "llm.token_count.prompt_details.cache_write"}
 
+// partsOfTokens are other counts that no field holds, with the names that they are kept under.
+var partsOfTokens = map[string]string{"llm.token_count.prompt_details.audio": "prompt_audio_tokens", "llm.token_count.completion_details.audio": "completion_audio_tokens"}
+
 // providers name who served.
 var providers = []string{"gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"}
 

@@ -124,7 +124,16 @@ func (it *Items) generation(trace, o []byte) {
 			}
 		}
 	}
-	settleUsage(&e, 0)
+	var rest object
+	written := int64(0)
+	for _, name := range []string{"input_cache_creation", "cache_creation_input_tokens"} {
+		if n, ok := integer(at(o, "usageDetails", name)); ok && written == 0 {
+			written = n
+			rest.addCount("cache_creation_tokens", n)
+		}
+	}
+	e.Extra = rest.text
+	settleUsage(&e, written)
 	if cost, ok := float(member(o, "totalCost")); ok && finite(cost) {
 		e.SetInt(event.Cost, scaled(cost, float64(dollars)))
 	}

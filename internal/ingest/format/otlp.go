@@ -300,6 +300,13 @@ func (o *object) addText(name, s string) {
 	}
 }
 
+// addCount adds a count; 0 is as good as none.
+func (o *object) addCount(name string, n int64) {
+	if n > 0 {
+		o.add(name, strconv.AppendInt(nil, n, 10))
+	}
+}
+
 // attributesText writes attributes in the order of their keys, and makes an id of them: the same set gives the same text and id.
 // Attributes that hold what is never stored, or anything, are left out of the text; they still tell two sets apart.
 func attributesText(attrs []attr, scratch []attr) (labels []byte, id string, sorted []attr) {

@@ -130,9 +130,13 @@ func (t *traces) attributes(s *span) {
 			continue
 		}
 		if slices.Contains(cacheWrites, string(a.key)) {
-			if n, ok := a.value.float(); ok && n > 0 && finite(n) && t.rest.text == nil {
+			if n, ok := a.value.float(); ok && n > 0 && finite(n) && t.written == 0 {
 				t.written = scaled(n, 1)
-				t.rest.add("cache_creation_tokens", strconv.AppendFloat(nil, math.Round(n), 'f', 0, 64))
+				t.rest.addCount("cache_creation_tokens", t.written)
+			}
+		} else if name, known := partsOfTokens[string(a.key)]; known {
+			if n, ok := a.value.float(); ok && n > 0 && finite(n) {
+				t.rest.addCount(name, scaled(n, 1))
 			}
 		}
 	}

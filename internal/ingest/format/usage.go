@@ -1,7 +1,6 @@
 package format
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -24,6 +23,18 @@ var usageFields = []usageField{
 
 // cacheWritten are the places of the tokens that were written to a cache.
 var cacheWritten = [][]string{{"cache_creation_input_tokens"}, {"cacheWriteInputTokens"}, {"prompt_tokens_details", "cache_write_tokens"}, {"input_tokens_details", "cache_write_tokens"}}
+
+// partsOfUsage are the places of counts that no field holds: what has a price of its own. They are kept under their own names.
+var partsOfUsage = []struct {
+	name  string
+	paths [][]string
+}{
+	{"cache_creation_1h_tokens", [][]string{{"cache_creation", "ephemeral_1h_input_tokens"}, {"prompt_tokens_details", "cache_creation_token_details", "ephemeral_1h_input_tokens"}}},
+	{"prompt_audio_tokens", [][]string{{"prompt_tokens_details", "audio_tokens"}, {"input_tokens_details", "audio_tokens"}}},
+	{"prompt_image_tokens", [][]string{{"prompt_tokens_details", "image_tokens"}, {"input_tokens_details", "image_tokens"}}},
+	{"completion_audio_tokens", [][]string{{"completion_tokens_details", "audio_tokens"}, {"output_tokens_details", "audio_tokens"}}},
+	{"completion_image_tokens", [][]string{{"completion_tokens_details", "image_tokens"}, {"output_tokens_details", "image_tokens"}}},
+}
 
 // readUsage takes the token counts of a usage object over; it tells whether there were any. What is given by one usage is not
 // overwritten by the next.
@@ -48,8 +59,10 @@ func readUsage(e *event.Event, rest *object, usage []byte) (found bool, bad *eve
 		return false, bad
 	}
 	written, _, _ := countAt(usage, cacheWritten)
-	if written > 0 {
-		rest.add("cache_creation_tokens", strconv.AppendInt(nil, written, 10))
+	rest.addCount("cache_creation_tokens", written)
+	for _, p := range partsOfUsage {
+		n, _, _ := countAt(usage, p.paths)
+		rest.addCount(p.name, n)
 	}
 	cached, prompt := e.Int(event.CachedTokens), e.Int(event.PromptTokens)
 	native := member(usage, "prompt_tokens") == nil && member(usage, "input_tokens_details") == nil && member(usage, "promptTokenCount") == nil
