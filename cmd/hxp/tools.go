@@ -148,6 +148,7 @@ func benchCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "folder to work in, which keeps what was made; a temporary one when absent")
 	cmd.Flags().StringVar(&o.Kafka, "kafka", "", "peers: broker, host:port, on whose topic llm-requests hxp has not counted yet")
 	cmd.Flags().Int64Var(&o.Fill, "fill", 0, "peers: fill the topic with so many events instead")
+	cmd.Flags().BoolVar(&o.Unjoined, "unjoined", false, "peers: windows alone, as its peers have them; requests are not joined")
 	cmd.Flags().StringVar(&o.Out, "out", "", "peers: topic that takes the windows; none are written when absent")
 	cmd.Flags().Bool("json", false, "on one line")
 	return cmd

@@ -49,6 +49,7 @@ type BenchOptions struct {
 	Kafka    string // of "peers": the broker
 	Out      string // of "peers": the topic for the windows
 	Fill     int64  // of "peers": events to fill the topic with, instead of counting
+	Unjoined bool   // of "peers": windows alone, as its peers have them; requests are not joined
 }
 
 type bench func(ctx context.Context, s *system, o BenchOptions) (map[string]any, error)

@@ -18,7 +18,7 @@ var ErrNoKafka = errors.New("--kafka HOST:PORT must name a broker whose topic ll
 
 // benchPeers does what stream processors are compared by: it counts the requests that topic llm-requests of a Kafka holds, and
 // writes what windows of ten seconds come to by model. All the fast path does is done: nothing counts twice, joins are made, the
-// journal is written. With o.Fill it fills the topic instead. Where hxp has counted already it would go on instead of beginning anew, so that is refused.
+// journal is written. Its peers join nothing, so o.Unjoined switches joining off, as EVENT_CORRELATION_ENABLED does. With o.Fill it fills the topic instead. Where hxp has counted already it would go on instead of beginning anew, so that is refused.
 func benchPeers(ctx context.Context, s *system, o BenchOptions) (map[string]any, error) {
 	b, err := bus.Connect(ctx, bus.Config{Bootstrap: []string{o.Kafka}}, s.log)
 	if err != nil {
@@ -48,6 +48,7 @@ func benchPeers(ctx context.Context, s *system, o BenchOptions) (map[string]any,
 	if total == 0 {
 		return nil, errors.New("topic llm-requests is empty: fill it first, for example by --fill 5000000")
 	}
+	s.set.stream.Correlation = !o.Unjoined
 	return s.count(ctx, b, total, func(fast *stream.Service) error {
 		if got := requests(fast); got != total {
 			return fmt.Errorf("the windows count %d requests, the topic holds %d records", got, total)

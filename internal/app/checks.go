@@ -89,6 +89,9 @@ func (s *system) checkWindows(context.Context) httpx.Check {
 	if reasons := s.stream.Problems(); len(reasons) > 0 {
 		return httpx.Check{Status: httpx.Degraded, Detail: strings.Join(reasons, "; ")}
 	}
+	if !s.set.stream.Correlation {
+		return httpx.Check{Status: httpx.Healthy, Detail: "windows are exact; requests are not joined, EVENT_CORRELATION_ENABLED is false"}
+	}
 	return httpx.Check{Status: httpx.Healthy, Detail: "windows are exact"}
 }
 

@@ -85,7 +85,7 @@ func (f *folder) read(m *bus.Message, r *reading) {
 
 // address finds out where the event is joined, if anywhere.
 func (r *reading) address(j *joins) {
-	if j == nil || !join.Joins(r.event.Kind) {
+	if j == nil || j.of == 0 || !join.Joins(r.event.Kind) {
 		return
 	}
 	id := r.event.Text(event.RequestID)

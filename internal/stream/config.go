@@ -21,6 +21,7 @@ type Config struct {
 	// How many values a further dimension tells apart.
 	DimensionValues int `yaml:"dimension_values" env:"EVENT_PROCESSING_DIMENSION_VALUES" default:"1000" min:"1" max:"100000" doc:"distinct values of a further dimension, or pairs of two, told apart by a lane; the rest count under __other__"`
 	// A request is joined with its feedback and its business events.
+	Correlation       bool          `yaml:"correlation" env:"EVENT_CORRELATION_ENABLED" default:"true" doc:"join requests as they come; all instances alike. false: no record goes to hxp-correlations, and GET /correlations knows a request by its id alone, out of the hours at rest. What is not joined while it is off is not joined later"`
 	CorrelationWindow time.Duration `yaml:"correlation_window_size" env:"EVENT_CORRELATION_WINDOW_SIZE" default:"60" unit:"s" min:"1" max:"86400" doc:"how long the parts of a request are awaited after the first one; later parts are added while memory lasts"`
 	CorrelationBytes  int64         `yaml:"correlation_bytes" env:"EVENT_CORRELATION_BYTES" default:"67108864" min:"1048576" doc:"memory for requests that are being joined, or were and may get later parts; beyond, the oldest are closed early and forgotten"`
 	CorrelationParts  int           `yaml:"correlation_parts" env:"EVENT_CORRELATION_PARTS" default:"64" min:"3" max:"1024" doc:"most parts of one request; more are counted and left out"`

@@ -22,6 +22,7 @@ type correlationsAnswer struct {
 	Correlations  []*join.View      `json:"correlations"`
 	Patterns      []pattern         `json:"patterns"` // of rules of type sequence
 	Stored        *searched         `json:"stored,omitempty"`
+	Note          string            `json:"note,omitempty"`
 	NextCursor    *string           `json:"next_cursor"`
 }
 
@@ -111,6 +112,9 @@ func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside
 		return
 	}
 	a := correlationsAnswer{WindowSeconds: s.cfg.CorrelationWindow.Seconds(), Correlations: []*join.View{}, Patterns: s.patterns(beside.Alerts, &q)}
+	if !s.cfg.Correlation {
+		a.Note = noteUnjoined
+	}
 	if t := s.joinStats(); t.Closed > 0 {
 		a.Completeness.Live = new(float64(t.CompleteLive) / float64(t.Closed))
 		a.Completeness.Stub = new(float64(t.CompleteLive+t.CompleteStub) / float64(t.Closed))
@@ -138,6 +142,8 @@ func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside
 	}
 	httpx.JSON(w, http.StatusOK, a)
 }
+
+const noteUnjoined = "requests are not joined as they come, because event_processing.correlation is off; one that is asked for by request_id is joined out of the hours at rest"
 
 // addStored shows what the hours at rest have of the request that was asked for.
 func (a *correlationsAnswer) addStored(v *join.View, look *searched) {
@@ -248,5 +254,5 @@ func mountCorrelations(s *Service, m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /correlations", func(w http.ResponseWriter, r *http.Request) { s.getCorrelations(w, r, beside) },
 		httpx.Doc("Requests joined with their feedback and business events, newest first; on the first page also the patterns: what rules of type sequence saw, of the same model or request."), httpx.Paging(),
 		httpx.Query("request_id", "only this request; when memory does not know it, it is joined out of the hours at rest that begin since then, or in the last day, and stored says how much of them was looked through"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
-		httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match; completeness.batch is null, because nobody counts what only the hours can join"), httpx.Answer("422", "a parameter is wrong"))
+		httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match; completeness.batch is null, because nobody counts what only the hours can join; note when event_processing.correlation is off, which leaves the list empty"), httpx.Answer("422", "a parameter is wrong"))
 }

@@ -16,7 +16,7 @@ import (
 // folds, so that questions see whole batches; a lane beyond the last join number has no table and only puts parts aside.
 type joins struct {
 	number  int32
-	of      int       // join numbers there are
+	of      int       // join numbers there are; 0 = nothing is joined
 	program [16]byte  // of this time as the owner: its own records need not be read back
 	written bus.Shape // of hxp-correlations
 

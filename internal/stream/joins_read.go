@@ -117,7 +117,7 @@ func (n *session) readJoined(r *bus.Reader) error {
 			} else if b.Err != nil {
 				return fmt.Errorf("%w: %s/%d: %w", errLayout, b.Topic, b.Partition, b.Err)
 			}
-			for p := int(b.Partition); p < n.layout.joinNumbers(); p += n.layout.joined.Partitions {
+			for p := int(b.Partition); p < n.joinNumbers(); p += n.layout.joined.Partitions {
 				if err := n.ask(n.lanes[p], func() { n.lanes[p].readBack(b) }); err != nil {
 					return err
 				}
@@ -128,8 +128,11 @@ func (n *session) readJoined(r *bus.Reader) error {
 
 // startJoined begins to read hxp-correlations and returns when the lanes know what it held.
 func (n *session) startJoined() error {
+	if n.joinNumbers() == 0 {
+		return nil
+	}
 	from := map[int32]int64{}
-	for _, l := range n.lanes[:n.layout.joinNumbers()] {
+	for _, l := range n.lanes[:n.joinNumbers()] {
 		p := l.joins.partition()
 		if at, known := from[p]; !known || l.joins.next < at {
 			from[p] = l.joins.next

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func testConfig() Config {
 	return Config{WindowSeconds: 300, Lateness: 5 * time.Minute, Disorder: 2 * time.Second, Future: 5 * time.Minute, Idle: 10 * time.Second,
 		FilterBytes: 1 << 20, LadderCells: 10_000, MaxModels: 100, MaxTenants: 100, SnapshotEvery: 300 * time.Millisecond, SnapshotBytes: 1 << 20,
-		CorrelationWindow: time.Minute, CorrelationBytes: 8 << 20, CorrelationParts: 64}
+		Correlation: true, CorrelationWindow: time.Minute, CorrelationBytes: 8 << 20, CorrelationParts: 64}
 }
 
 // running is a service under test with the means to stop it.

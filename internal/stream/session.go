@@ -103,7 +103,7 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 	for p := range int32(n.layout.journal.Partitions) {
 		l := newLane(p, &n.cfg, n.log, n.metrics)
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
-		l.joins = newJoins(p, n.layout.joinNumbers(), n.layout.joined, newProgram(), &n.cfg, n.log)
+		l.joins = newJoins(p, n.joinNumbers(), n.layout.joined, newProgram(), &n.cfg, n.log)
 		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
 		l.unread, l.prices = n.input.leave, n.opts.Prices
 		l.judge, l.arrived = n.judge, n.arrived
@@ -127,6 +127,14 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 	}
 	n.input.lanes = n.lanes
 	return nil
+}
+
+// joinNumbers is how many lanes join.
+func (n *session) joinNumbers() int {
+	if !n.cfg.Correlation {
+		return 0
+	}
+	return n.layout.joinNumbers()
 }
 
 // begin starts the lanes and the readers.
