@@ -63,7 +63,7 @@ export class Board extends EventTarget {
   get span() {
     const { view, frame } = this, s = view.span();
     if (view.from !== null) return s;
-    const step = frame?.step ?? 5, end = this.#streamed ? s.to - step : s.to, to = calm.matches ? Math.floor(end / step) * step : Math.floor(end);
+    const step = frame?.step ?? 5, end = this.#streamed ? s.to - step : s.to, by = calm.matches ? step : Math.max(1, Math.floor(view.range / 1800)), to = Math.floor(end / by) * by; // about half a pixel at a time
     const begins = view.range <= 900 ? Math.min(frame?.begins ?? -Infinity, to - Math.min(60, view.range)) - step : -Infinity; // a new installation is no empty picture with a rim
     return { from: Math.max(to - view.range, begins), to };
   }
@@ -110,7 +110,9 @@ export class Board extends EventTarget {
       if (ready) { this.frame = ready; this.#streamed = true; }
       this.dispatchEvent(new Event("tick"));
       if (!this.frame) return;
-      const span = this.span;
+      const span = this.span, what = [this.frame, this.earlier, span.from, span.to, shared.flags];
+      if (what.every((w, i) => w === this.drawn?.[i])) return; // a second moves nothing in a picture of a day
+      this.drawn = what;
       for (const c of this.charts) c.show(this.frame, span, this.earlier);
     });
   }

@@ -43,6 +43,7 @@ export class Chart {
     this.head = el("header", { class: "panel-head" }, el("h2", {}, spec.title), el("span", { class: "unit" }, spec.unit), this.at);
     this.node = el("section", { class: `panel chart${spec.wide ? " wide" : ""}`, "aria-label": spec.title }, this.head, this.box, this.legend);
     new ResizeObserver(() => this.#resize()).observe(this.box);
+    new IntersectionObserver((seen) => { this.unseen = !seen.at(-1).isIntersecting; if (!this.unseen) this.#catchUp(); }, { rootMargin: "200px" }).observe(this.box);
     const again = () => { this.#drop(); if (this.history) this.show(this.history, this.range, this.earlier); };
     addEventListener("themechange", again);
     addEventListener("zonechange", again);
@@ -51,8 +52,17 @@ export class Chart {
   get x() { return this.spec.x ?? live; }
 
   // Draws the history between range.from and range.to, unix seconds. earlier is what it is compared with, {history, offset in seconds}.
+  // One that is out of sight, and has been drawn once, waits until it is looked at.
   show(history, range, earlier = null) {
     Object.assign(this, { history, range, earlier });
+    this.waits = Boolean(this.unseen && this.plot);
+    if (!this.waits) this.#draw();
+  }
+
+  #catchUp() { if (this.waits) { this.waits = false; this.#draw(); } }
+
+  #draw() {
+    const { history, range } = this;
     const lines = this.spec.lines(history, this.off).concat(this.#before());
     const same = this.plot && lines.length === this.lines.length && lines.every((l, i) => l.name === this.lines[i].name && l.color === this.lines[i].color && !l.band === !this.lines[i].band);
     this.lines = lines;
@@ -224,6 +234,7 @@ export class Chart {
 
   // What the picture shows as a table: a head and rows, times in seconds.
   table() {
+    this.#catchUp();
     const names = this.lines.map((l) => l.name), rows = this.history?.times.map((t, i) => [t, ...this.lines.map((l) => (l.shown ?? l.values)[i] ?? null)]).filter(([t]) => t >= this.range.from - this.history.step && t < this.range.to) ?? [];
     return { names, rows, formats: this.lines.map((l) => l.format ?? this.spec.format), step: this.history?.step ?? 1 };
   }

@@ -23,7 +23,13 @@ export function place(models) {
 export const modelColor = (m) => (m === OTHER || !places.has(m) ? grey() : color(places.get(m)));
 export const modelName = (m) => (m === OTHER ? "other models" : m === "" ? "no model named" : m);
 
-export function css(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
+// The value of a variable of the style sheets. It is looked up once for each theme: a look makes the browser lay out what was just written.
+const known = new Map();
+export function css(name) {
+  const key = `${theme()} ${name}`;
+  if (!known.has(key)) known.set(key, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return known.get(key);
+}
 
 // The opaque colour that part of a over the page's surface gives.
 export function mix(a, part) {

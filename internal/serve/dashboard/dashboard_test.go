@@ -123,6 +123,9 @@ func TestPages(t *testing.T) {
 			}
 			size += len(squeeze(f.Body.Bytes()))
 			for _, m := range imports.FindAllStringSubmatch(f.Body.String(), -1) {
+				if module := path.Join(path.Dir(url), m[1]); !strings.Contains(page, `rel="modulepreload" href="`+module+`"`) && path.Base(url) != "stream-worker.js" {
+					t.Errorf("%s: %s is not asked for with the page", b.Name, module)
+				}
 				todo = append(todo, path.Join(path.Dir(url), m[1]))
 			}
 		}
@@ -150,12 +153,12 @@ func TestFill(t *testing.T) {
 	const bad = `"><script>&'`
 	const safe = "&#34;&gt;&lt;script&gt;&amp;&#39;"
 	l := layout{`<p title="{{environment}}">{{title}} {{version}}</p>{{tabs}}{{content}}`, `{{question}}{{operations}}`}
-	page, err := l.render(Board{Title: bad, Question: bad}, []tab{{Name: "operations", Title: bad, URL: bad, Current: true}}, bad, bad)
+	page, err := l.render(Board{Title: bad, Question: bad}, nil, []tab{{Name: "operations", Title: bad, URL: bad, Current: true}}, bad, bad)
 	want := `<p title="` + safe + `">` + safe + " " + safe + `</p><a href="` + safe + `" aria-current="page">` + safe + "</a>\n      " + safe + safe
 	if err != nil || string(page) != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, page, want)
 	}
-	if _, err := (layout{"{{nothing}}", ""}).render(Board{}, nil, "", ""); err == nil || !strings.Contains(err.Error(), "{{nothing}}") {
+	if _, err := (layout{"{{nothing}}", ""}).render(Board{}, nil, nil, "", ""); err == nil || !strings.Contains(err.Error(), "{{nothing}}") {
 		t.Error(err)
 	}
 }

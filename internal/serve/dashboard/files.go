@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -52,6 +53,26 @@ func load(folder fs.FS) (*files, error) {
 		return nil
 	})
 	return f, err
+}
+
+var imported = regexp.MustCompile(`\b(?:from|import)\s*"(\.{1,2}/[^"]+)"`)
+
+// modules are what a script imports, directly or not, in the order in which they are found.
+func (f *files) modules(script string) (found []string) {
+	seen := map[string]bool{script: true}
+	for todo := []string{script}; len(todo) > 0; todo = todo[1:] {
+		one := f.byPath[todo[0]]
+		if one == nil {
+			continue
+		}
+		for _, m := range imported.FindAllSubmatch(one.plain, -1) {
+			if name := path.Join(path.Dir(todo[0]), string(m[1])); !seen[name] {
+				seen[name] = true
+				found, todo = append(found, name), append(todo, name)
+			}
+		}
+	}
+	return found
 }
 
 func squeeze(data []byte) []byte {

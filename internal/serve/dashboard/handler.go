@@ -40,6 +40,8 @@ type handler struct {
 	board Board
 	page  layout
 	files *files
+	// modules are what the script of the board imports.
+	modules []string
 }
 
 // New makes the handler of a board. hub is what its streams come from.
@@ -99,7 +101,7 @@ func MountScheduler(mux *httpx.Mux, cfg Config) error {
 func newHandler(board Board, cfg Config) (*handler, error) {
 	page, err := loadLayout(web.FS, board.page)
 	if err == nil {
-		_, err = page.render(board, nil, "", "") // a hole without a value shows now
+		_, err = page.render(board, nil, nil, "", "") // a hole without a value shows now
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
@@ -112,6 +114,7 @@ func newHandler(board Board, cfg Config) (*handler, error) {
 	if h.files, err = load(static); err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
+	h.modules = h.files.modules(board.Script)
 	return h, nil
 }
 
@@ -181,7 +184,7 @@ func reach(base, host string) string {
 
 func (h *handler) serveBoard(w http.ResponseWriter, r *http.Request) {
 	tabs, _ := h.links(r)
-	page, err := h.page.render(h.board, tabs, h.cfg.Environment, h.cfg.Version)
+	page, err := h.page.render(h.board, h.modules, tabs, h.cfg.Environment, h.cfg.Version)
 	if err != nil {
 		httpx.Problem(w, r, http.StatusInternalServerError, "the page could not be made: "+err.Error())
 		return

@@ -42,7 +42,8 @@ func loadLayout(pages fs.FS, content string) (layout, error) {
 }
 
 // render makes the page of a board.
-func (l layout) render(b Board, tabs []tab, environment, version string) (markup, error) {
+// modules are what its script imports, directly or not.
+func (l layout) render(b Board, modules []string, tabs []tab, environment, version string) (markup, error) {
 	content, err := fill(l.content, map[string]markup{
 		"title": text(b.Title), "question": text(b.Question), "operations": text(urlOf(tabs, "operations")),
 	})
@@ -50,9 +51,18 @@ func (l layout) render(b Board, tabs []tab, environment, version string) (markup
 		return "", err
 	}
 	return fill(l.frame, map[string]markup{
-		"board": text(b.Name), "title": text(b.Title), "script": text(b.Script), "style": styleOf(b), "tabs": links(tabs),
+		"board": text(b.Name), "title": text(b.Title), "script": text(b.Script), "style": styleOf(b), "preload": preloads(modules), "tabs": links(tabs),
 		"environment": text(environment), "version": text(version), "content": content, "foot": footOf(b),
 	})
+}
+
+// preloads let a browser ask for all modules at once, rather than for each when the one that imports it has come.
+func preloads(modules []string) markup {
+	var b strings.Builder
+	for _, m := range modules {
+		fmt.Fprintf(&b, "<link rel=\"modulepreload\" href=\"/static/%s\">\n", text(m))
+	}
+	return markup(b.String())
 }
 
 func styleOf(b Board) markup {
