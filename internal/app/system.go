@@ -64,6 +64,8 @@ type system struct {
 	hub       *live.Hub
 	notify    *notify.Service
 
+	past *past.Service
+
 	mu   sync.Mutex
 	regs map[string]*telemetry.Registry // by service
 	urls map[string]string              // service → base URL; "kafka" → host:port
@@ -376,6 +378,7 @@ func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
 		s.stream.Mount(m, stream.Beside{Alerts: s.alerts, Stored: atRest{s}})
 		rules.Mount(m)
 		s.alerts.Mount(m, s.rules.Anomaly)
+		s.anyRange().Mount(m)
 		if s.alert != nil {
 			s.alert.Mount(m)
 		}
@@ -407,11 +410,21 @@ func (s *system) buildBoard(name string) (run.Service, error) {
 		services[service] = s.passTo(service)
 	}
 	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Services: services,
-		Dimensions: s.set.stream.DimensionNames(), Range: past.New(livePanes{s.stream}, storedHours{s}, rawEvents{s, make(chan struct{}, 1)}, log), Log: log})
+		Dimensions: s.set.stream.DimensionNames(), Range: s.anyRange(), Log: log})
 	if err != nil {
 		return nil, err
 	}
 	return s.listen(name, h)
+}
+
+// anyRange answers for any span of time. There is one in a process, so that its bounds hold for all who ask it.
+func (s *system) anyRange() *past.Service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.past == nil {
+		s.past = past.New(livePanes{s.stream}, storedHours{s}, rawEvents{s, make(chan struct{}, 1)}, s.log.With("part", "range"))
+	}
+	return s.past
 }
 
 // self answers what the boards ask of the process that serves them.

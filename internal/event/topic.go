@@ -23,6 +23,7 @@ const (
 	TopicAlerts       = "hxp-alerts"
 	TopicResponses    = "hxp-responses"
 	TopicLate         = "hxp-late"
+	TopicDeployments  = "hxp-deployments"
 	TopicDeadLetters  = "hxp-dead-letters"
 	TopicControl      = "hxp-control"
 )
@@ -43,6 +44,7 @@ var Topics = []Topic{
 	{Name: TopicAlerts, Retention: 90 * day, Internal: true},
 	{Name: TopicResponses, Partitions: 1, Internal: true},
 	{Name: TopicLate, Retention: 7 * day, Internal: true},
+	{Name: TopicDeployments, Partitions: 1, Retention: 400 * day, Internal: true},
 	{Name: TopicDeadLetters, Retention: 30 * day, Internal: true},
 	ControlTopic,
 }

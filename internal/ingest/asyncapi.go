@@ -20,6 +20,7 @@ var topicDocs = map[string]string{
 	event.TopicAlerts:       "Decisions of rules.",
 	event.TopicResponses:    "Audit of what was done.",
 	event.TopicLate:         "Copies of events that came more than the lateness after the watermark.",
+	event.TopicDeployments:  "What was put to work: deployments that events tell of, and models and versions of prompts seen for the first time.",
 	event.TopicDeadLetters:  "What was refused, whole: the value is the original, headers say where it was read, when, and why.",
 	event.TopicControl:      "Commands that every instance applies in order: schemas registered, routes put. One partition, kept for ever.",
 }

@@ -37,6 +37,7 @@ func (s *Service) Mount(m *httpx.Mux, beside Beside) {
 		httpx.Query("a", "START/END as RFC 3339, or the end of a window"), httpx.Query("b", "likewise"), httpx.Query("metric", "e.g. requests"),
 		httpx.Query("window", "seconds, for spans given by their end"), httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Answer("200", "contributions, largest first"), wrong)
 	mountCorrelations(s, m, beside)
+	s.deployments.Mount(m)
 	s.mountObjectives(m)
 	m.HandleFunc("GET /analytics/performance", s.getPerformance, httpx.Doc("How fast and how complete the fast path is."))
 }

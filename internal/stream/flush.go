@@ -59,7 +59,7 @@ func (l *lane) quiet(f *folder, now time.Time) bool {
 	return !f.idle && f.src.Topic != event.TopicJoins && f.next >= f.high && f.next >= f.foldFrom && now.Sub(f.moved) >= l.cfg.Idle
 }
 
-// send writes the dead letters and late events of w, and the unit itself once they are acknowledged.
+// send writes the dead letters, late events and deployments of w, and the unit itself once they are acknowledged.
 func (l *lane) send(ctx context.Context, f *folder, w *work) {
 	f.sent, w.failed = time.Now(), false
 	side := w.side
@@ -80,7 +80,7 @@ func (l *lane) send(ctx context.Context, f *folder, w *work) {
 			if err != nil {
 				w.side = append(w.side, m)
 				w.failed = true
-				l.log.Warn("dead letter, late event or part to be joined not written, trying again", "topic", m.Topic, "error", err)
+				l.log.Warn("dead letter, late event, deployment or part to be joined not written, trying again", "topic", m.Topic, "error", err)
 			}
 			if w.wait == 0 && !w.failed && f.pending == w {
 				l.sendUnit(ctx, w)

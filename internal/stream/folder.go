@@ -7,6 +7,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/deployments"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
@@ -20,9 +21,10 @@ type folder struct {
 	ev      *event.Event
 	filter  *filter
 	names   *names
-	prices  event.Prices        // nil = none
-	joins   *joins              // nil = its events are not joined
-	rules   func() *rule.Folder // of its lane; nil = no rules look at its events
+	prices  event.Prices         // nil = none
+	joins   *joins               // nil = its events are not joined
+	rules   func() *rule.Folder  // of its lane; nil = no rules look at its events
+	lookout *deployments.Lookout // of its lane; nil = what is new is not told
 
 	next     int64 // offset of the next record
 	foldFrom int64 // records below are counted already: they are read for their identities alone
@@ -55,7 +57,7 @@ type work struct {
 	spanAt   int64
 	rules    *rule.Folder // that folds its events; nil until there is one, and without rules
 	partials *rule.Partials
-	side     []*bus.Message // dead letters and late events, to be written before the unit
+	side     []*bus.Message // dead letters, late events and deployments, to be written before the unit
 	wait     int            // of those, not yet acknowledged
 	values   [][]byte       // the encoded unit, kept until it counts, to be sent again when the broker refused it
 	parts    int            // of those, not yet acknowledged
@@ -172,6 +174,7 @@ func (f *folder) count(m *bus.Message, broker int64) {
 	if !late {
 		f.open.fold(f, m)
 	}
+	f.tellDeployment(m)
 	t.Events++
 	if e.Kind == event.LLMRequest && e.Has(event.Success) && !e.Bool(event.Success) {
 		t.Errors++

@@ -10,6 +10,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/deployments"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
@@ -41,6 +42,7 @@ type lane struct {
 	names     *names
 	joins     *joins // nil = this lane joins nothing
 	judge     *judge // nil = no rules are run
+	lookout   *deployments.Lookout
 	arrived   *arrivals
 	rules     *rule.Folder
 	drained   <-chan struct{} // closed when the lane may not wait any longer

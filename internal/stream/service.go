@@ -12,6 +12,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+	"github.com/hxp-enterprise/hxp/internal/stream/deployments"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
@@ -58,7 +59,8 @@ type Service struct {
 	boards  []*board
 	wrong   error // with the settings
 
-	searches *searches // of the hours at rest
+	searches    *searches // of the hours at rest
+	deployments *deployments.Book
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -75,7 +77,7 @@ type Service struct {
 
 // New makes a service that reads and writes through b.
 func New(cfg Config, b *bus.Bus, opts Options) *Service {
-	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now(), duties: newDuties(), searches: newSearches()}
+	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now(), duties: newDuties(), searches: newSearches(), deployments: deployments.NewBook()}
 	s.sets, s.wrong = cfg.sets()
 	for i := range s.sets {
 		s.boards = append(s.boards, newBoard(&s.sets[i]))
@@ -110,6 +112,7 @@ func (s *Service) Run(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	watcher.Go(func() { s.watchAnomalies(watching) })
 	watcher.Go(func() { s.attend(watching) })
+	watcher.Go(func() { s.followDeployments(watching) })
 	defer watcher.Wait()
 	defer stop()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
@@ -134,6 +137,15 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case <-time.After(pause):
 		}
+	}
+}
+
+// followDeployments reads their topic into the book until ctx ends.
+func (s *Service) followDeployments(ctx context.Context) {
+	tail := s.bus.NewTail(event.TopicDeployments, s.deployments, s.log)
+	s.deployments.Follow(tail)
+	if err := tail.Run(ctx); err != nil {
+		s.log.Debug("deployments are followed no more", "reason", err) // the bus is closed
 	}
 }
 

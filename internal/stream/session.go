@@ -9,6 +9,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/deployments"
 )
 
 // session is the time during which the topics keep their shape. It restores the lanes, reads the journal, then the input.
@@ -107,6 +108,7 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
 		l.unread, l.prices = n.input.leave, n.opts.Prices
 		l.judge, l.arrived = n.judge, n.arrived
+		l.lookout = deployments.NewLookout(n.deployments)
 		n.lanes = append(n.lanes, l)
 	}
 	logs, err := restoreAll(n.lanes, func() (bounds, error) {

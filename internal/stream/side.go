@@ -5,6 +5,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/deployments"
 )
 
 // bury puts a record that is no valid event aside, whole and with the reason, to be written to the dead letters before the
@@ -40,6 +41,22 @@ func (f *folder) copyLate(m *bus.Message) *bus.Message {
 		{Key: "offset", Value: strconv.AppendInt(nil, m.Offset, 10)},
 	}
 	return &bus.Message{Topic: event.TopicLate, Key: []byte(f.place(m)), Value: m.Value, Headers: append(place, m.Headers...)}
+}
+
+// tellDeployment puts aside what an event says of something new that was put to work.
+func (f *folder) tellDeployment(m *bus.Message) {
+	e, d := f.ev, (*deployments.Deployment)(nil)
+	switch e.Kind {
+	case event.LLMRequest:
+		if f.lookout != nil {
+			d = f.lookout.New(e, f.place(m), noted(e, `"prompt_version"`))
+		}
+	case event.BusinessEvent:
+		d = deployments.Of(e, f.place(m), func(name string) string { return noted(e, `"`+name+`"`) })
+	}
+	if d != nil {
+		f.open.side = append(f.open.side, &bus.Message{Topic: event.TopicDeployments, Key: []byte(d.ID), Value: d.Record()})
+	}
 }
 
 func (f *folder) place(m *bus.Message) string {

@@ -1,10 +1,12 @@
 package stream
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/deployments"
 )
 
 // A late CloudEvent in binary mode is nothing without its headers.
@@ -20,5 +22,30 @@ func TestLateCopyCanBeRead(t *testing.T) {
 	}
 	if h := late.Headers; string(h[0].Value) != "llm-requests" || string(h[1].Value) != "1" || string(h[2].Value) != "7" || string(late.Key) != "id:1:7" {
 		t.Errorf("its place is lost: %q %v", late.Key, h)
+	}
+}
+
+// A deployment that an event tells of goes to its topic with the event's time and texts; an order does not.
+func TestDeploymentIsTold(t *testing.T) {
+	for kind, want := range map[string]string{"deploy": "Deploy m 7 smaller batches", "order": ""} {
+		value := `{"event_type":"business_event","timestamp":"2026-03-01T10:00:00Z","data":{"business_event_type":"` + kind + `","model":"m","version":"7"},"metadata":{"text":"smaller batches"}}`
+		m := &bus.Message{Topic: "business-events", Offset: 7, Value: []byte(value)}
+		f := &folder{src: source{Topic: "business-events", TopicID: "id"}, ev: new(event.Event), open: newWork(source{}, 0)}
+		var d event.Decoder
+		if bad := d.Decode(m.Value, nil, f.ev); bad != nil {
+			t.Fatal(bad)
+		}
+		f.tellDeployment(m)
+		got := ""
+		for _, m := range f.open.side {
+			d, err := deployments.Decode(m.Value)
+			if err != nil || m.Topic != event.TopicDeployments || string(m.Key) != "id:0:7" || d.At.Unix() != 1772359200 {
+				t.Fatalf("%v %+v %+v", err, m, d)
+			}
+			got += strings.Join([]string{d.Title, d.Model, d.Version, d.Text}, " ")
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", kind, got, want)
+		}
 	}
 }

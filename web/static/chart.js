@@ -291,18 +291,21 @@ function hatch(u, history) {
   ctx.restore();
 }
 
-const flagColors = { bad: "--bad", warn: "--warn", act: "--accent" };
+const flagColors = { bad: "--bad", warn: "--warn", act: "--accent", deploy: "--text" };
 
-// Flags of alerts and actions: a thin line, and a mark at its head.
+// Flags of alerts, actions and deployments: a thin line, and a mark at its head, of another form for each.
 function flag(u, range) {
-  const { ctx, bbox } = u, size = 4 * devicePixelRatio;
+  const { ctx, bbox } = u, size = 4 * devicePixelRatio, roomy = bbox.width > 480 * devicePixelRatio;
+  let free = -Infinity; // where the next name may begin
   ctx.save();
+  ctx.font = `${10.5 * devicePixelRatio}px ${css("--sans")}`;
+  ctx.textBaseline = "top";
   for (const f of shared.flags) {
     if (f.at < range.from || f.at > range.to) continue;
     const x = Math.round(u.valToPos(f.at, "x", true)) + 0.5;
     ctx.strokeStyle = ctx.fillStyle = css(flagColors[f.kind]);
     ctx.globalAlpha = 0.55;
-    ctx.setLineDash(f.kind === "act" ? [2 * devicePixelRatio, 3 * devicePixelRatio] : []);
+    ctx.setLineDash((f.kind === "act" ? [2, 3] : f.kind === "deploy" ? [6, 3] : []).map((n) => n * devicePixelRatio));
     ctx.lineWidth = devicePixelRatio;
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
@@ -311,8 +314,13 @@ function flag(u, range) {
     ctx.globalAlpha = 1;
     ctx.beginPath();
     if (f.kind === "act") ctx.arc(x, bbox.top, size * 0.8, 0, 7);
+    else if (f.kind === "deploy") { ctx.moveTo(x, bbox.top + size); ctx.lineTo(x + size, bbox.top); ctx.lineTo(x, bbox.top - size); ctx.lineTo(x - size, bbox.top); } // a diamond
     else { ctx.moveTo(x - size, bbox.top - size); ctx.lineTo(x + size, bbox.top - size); ctx.lineTo(x, bbox.top + size); }
     ctx.fill();
+    if (f.name && roomy) { // on the side that has room
+      const wide = ctx.measureText(f.name).width + 2 * size, left = x + wide < bbox.left + bbox.width ? x + size : x - wide + size;
+      if (left > free) { ctx.fillText(f.name, left, bbox.top + size); free = left + wide; }
+    }
   }
   ctx.restore();
 }

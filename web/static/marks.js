@@ -1,22 +1,41 @@
-// Alerts and actions as flags on the charts and as what is under way.
+// Alerts, actions and deployments as flags on the charts and as what is under way.
 import { ask, query } from "./ask.js";
 import { shared } from "./chart.js";
 
 const serious = (severity) => (severity === "critical" || severity === "page" ? "bad" : "warn");
 export const about = (key = {}) => Object.values(key).filter(Boolean).join(", ");
 
-// loadMarks asks for what fires now and for the alerts and responses of what a view shows, puts flags on the charts and returns both lists, the newest
-// first. What a service does not answer is null, so that nobody takes it for none; more tells that there are more than was asked for.
-export async function loadMarks(view) {
-  const span = view.span(), past = view.from !== null, at = (t) => new Date(t * 1000).toISOString(), since = at(span.from - 86_400), until = past ? at(span.to) : null, limit = past ? 1000 : 200;
-  const get = (name, q) => ask("GET", `/${name}?${query(q)}`).catch(() => null);
-  const [a, firing, r, open] = await Promise.all([get("alerts", { since, until, limit }), get("alerts", { state: "firing", limit }), get("responses", { until, limit }), past ? get("responses", { limit: 100 }) : { responses: [] }]);
-  const join = (name, by, ...got) => (got.includes(null) ? null : [...new Map(got.flatMap((x) => x[name]).filter((x) => !view.filters.model || !x.key?.model || x.key.model === view.filters.model).map((x) => [x.id, x])).values()].sort((x, y) => (x[by] < y[by] ? 1 : -1)));
-  const alerts = join("alerts", "starts_at", a, firing), responses = join("responses", "proposed_at", r, open);
-  const cut = (page, name, by) => Boolean(page?.next_cursor) && page[name].at(-1)[by] > at(span.from);
-  shared.flags = [
-    ...(alerts ?? []).filter((x) => x.state !== "pending").map((x) => ({ at: Date.parse(x.starts_at) / 1000, kind: serious(x.severity), title: x.rule, text: [about(x.key), x.annotations?.summary].filter(Boolean).join(" · "), alert: x })),
-    ...(responses ?? []).filter((x) => x.applied_at).map((x) => ({ at: Date.parse(x.applied_at) / 1000, kind: "act", title: x.action, text: x.target, response: x })),
-  ].filter((f) => f.at >= span.from - 3600).sort((x, y) => x.at - y.at);
-  return { alerts, responses, more: cut(a, "alerts", "starts_at") || cut(r, "responses", "proposed_at") };
+// read reads a list page by page, so many of them at most, and says whether there is more. What a service does not answer is null, so that nobody
+// takes it for none.
+async function read(name, q, pages = 1) {
+  const list = [];
+  for (let n = 0, cursor; n < pages; n++) {
+    const a = await ask("GET", `/${name}?${query({ ...q, cursor })}`).catch(() => null);
+    if (!a && !n) return null;
+    list.push(...(a?.[name] ?? []));
+    cursor = a?.next_cursor;
+    if (!cursor) return { list, more: !a };
+  }
+  return { list, more: true };
 }
+
+// loadMarks asks for what fires now, the alerts that were on at some time of what a view shows, and the responses and deployments of that time, puts
+// flags on the charts and returns the lists, the newest first. more tells that there are more than were read.
+export async function loadMarks(view) {
+  const span = view.span(), past = view.from !== null, at = (t) => new Date(t * 1000).toISOString(), since = at(span.from), until = past ? at(span.to) : null, [limit, pages] = past ? [1000, 5] : [200, 1];
+  const [a, firing, r, open, d] = await Promise.all([
+    read("alerts", { on_since: since, until, limit }, pages), read("alerts", { state: "firing", limit }), read("responses", { until, limit }), past ? read("responses", { limit: 100 }) : { list: [] },
+    read("deployments", { since, until, model: view.filters.model, limit }, pages),
+  ]);
+  const join = (by, ...got) => (got.includes(null) ? null : [...new Map(got.flatMap((x) => x.list).filter((x) => !view.filters.model || !x.key?.model || x.key.model === view.filters.model).map((x) => [x.id, x])).values()].sort((x, y) => (x[by] < y[by] ? 1 : -1)));
+  const alerts = join("starts_at", a, firing), responses = join("proposed_at", r, open), deployments = d && d.list;
+  shared.flags = [
+    ...(alerts ?? []).filter((x) => x.state !== "pending").map((x) => ({ at: Date.parse(x.starts_at) / 1000, kind: serious(x.severity), title: x.rule, text: [about(x.key), x.annotations?.summary].filter(Boolean).join(" · ") })),
+    ...(responses ?? []).filter((x) => x.applied_at).map((x) => ({ at: Date.parse(x.applied_at) / 1000, kind: "act", title: x.action, text: x.target })),
+    ...(deployments ?? []).map((x) => ({ at: Date.parse(x.at) / 1000, kind: "deploy", title: x.title, text: words(x), name: (x.version || x.model || x.title).slice(0, 24) })),
+  ].filter((f) => f.at >= span.from - 3600).sort((x, y) => x.at - y.at);
+  return { alerts, responses, deployments, more: Boolean(a?.more || d?.more || r?.more && Date.parse(r.list.at(-1).proposed_at) / 1000 > span.from) };
+}
+
+// words say what was put to work.
+export const words = (d) => [[d.model, d.version].filter(Boolean).join(" "), d.text].filter(Boolean).join(" · ");

@@ -27,7 +27,7 @@ var Boards = []Board{
 	{
 		Name: "operations", Title: "Operations", Question: "Is the service well right now?", Script: "operations.js", Style: "operations.css", page: "operations.html",
 		asks: []asked{{"event-processing-api", []string{
-			"GET /analytics", "GET /analytics/compare", "GET /analytics/performance", "GET /slo", "GET /alerts", "GET /alerts/{id}", "GET /anomalies", "GET /correlations",
+			"GET /analytics", "GET /analytics/compare", "GET /analytics/performance", "GET /slo", "GET /deployments", "GET /alerts", "GET /alerts/{id}", "GET /anomalies", "GET /correlations",
 			"GET /responses", "GET /responses/audit", "GET /responses/{id}", "POST /responses/{id}/approve", "POST /responses/{id}/dismiss", "POST /responses/{id}/revert",
 		}}},
 	},
@@ -37,12 +37,12 @@ var Boards = []Board{
 		asks: []asked{{"batch-processing-api", []string{
 			"GET /costs", "GET /costs/accepted", "GET /costs/budgets", "GET /costs/self-hosted", "POST /costs/whatif", "GET /forecasts", "GET /dags", "GET /capacity/analysis", "GET /aggregation/status", "GET /aggregations/{level}", "GET /business-intelligence/{kind}",
 			"GET /reports/{path...}", "POST /reports/generate", "DELETE /reports/{id}",
-		}}, {"event-processing-api", []string{"GET /analytics", "GET /correlations"}}},
+		}}, {"event-processing-api", []string{"GET /analytics", "GET /correlations", "GET /deployments", "GET /alerts", "GET /responses"}}},
 	},
 	{
 		Name: "performance", Title: "Performance", Question: "Where does the time go?", Script: "performance.js", Style: "performance.css", page: "performance.html",
 		asks: []asked{
-			{"event-processing-api", []string{"GET /analytics", "GET /analytics/compare", "GET /analytics/performance", "GET /alerts", "GET /responses", "GET /correlations"}},
+			{"event-processing-api", []string{"GET /analytics", "GET /analytics/compare", "GET /analytics/performance", "GET /deployments", "GET /alerts", "GET /responses", "GET /correlations"}},
 			{"batch-processing-api", []string{"GET /capacity/analysis"}},
 		},
 	},

@@ -132,6 +132,21 @@ func clip(s string) string {
 	return s
 }
 
+// Mount adds GET /range to the mux of an API.
+func (s *Service) Mount(m *httpx.Mux) {
+	options := []httpx.Option{
+		httpx.Doc("Numbers of any span of time by step, from live windows, stored hours and days, or raw events, as each step needs. It says of each step where it comes from and how complete it is."),
+		httpx.Query("from", "RFC 3339; an hour before to when absent"), httpx.Query("to", "RFC 3339; now when absent. At most 400 days after from"),
+		httpx.Query("points", "most steps of the answer, from which the step follows; 300 by default", httpx.Whole(10, mostPoints)), httpx.Query("step", "seconds of a step that is wished; it is larger where nothing tells such steps apart", httpx.Whole(1, 7*day)),
+		httpx.Query("metric", "names separated by commas, e.g. requests,latency_ms.p95"), httpx.Query("group_by", "a dimension, whose busiest values are told one by one"), httpx.Query("group_metric", "names of the metrics of each value"),
+		httpx.Query("limit", "most values that are told one by one; 8 by default", httpx.Whole(1, mostGroups)), httpx.Query("bins", "the measure whose distribution is told by step", httpx.OneOf("latency_ms", "ttft_ms", "tpot_ms")),
+	}
+	for _, name := range filters {
+		options = append(options, httpx.Query(name, "only this "+name))
+	}
+	m.Handle("GET /range", s, append(options, httpx.Answer("200", "the numbers", shown{}), httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "too many such questions are being answered, or this one takes too long"))...)
+}
+
 // ServeHTTP answers GET /range.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := parse(r.URL.Query(), s.Now())

@@ -22,7 +22,7 @@ func (b *Book) Mount(m *httpx.Mux, anomaly func(rule string) (metric string, ok 
 	m.HandleFunc("GET /alerts", b.getAlerts, httpx.Doc("Lists alerts, those that began last first: one for each rule, key and episode. What retention removed from hxp-alerts is gone."), httpx.Paging(),
 		httpx.Query("state", "pending, firing, resolved, or several of them separated by commas"), httpx.Query("rule", "only alerts of this rule", httpx.Text(0, maxID)),
 		httpx.Query("severity", "info, warning, critical, or several of them separated by commas"), httpx.Query("since", "RFC 3339: only alerts that began at this time or later"),
-		httpx.Query("until", "RFC 3339: only alerts that began before this time"),
+		httpx.Query("until", "RFC 3339: only alerts that began before this time"), httpx.Query("on_since", "RFC 3339: only alerts that were on at this time or later, whenever they began"),
 		httpx.Answer("200", "the alerts", answer{}))
 	m.HandleFunc("GET /alerts/{id}", b.getAlert, httpx.Doc("Shows one alert."), httpx.Answer("200", "the alert", Alert{}), httpx.Answer("404", "there is no such alert"))
 }
@@ -87,6 +87,9 @@ func wanted(r *http.Request, page httpx.Page) (w Wanted, bad *httpx.FieldError) 
 		return w, bad
 	}
 	if w.Since, bad = moment(q, "since"); bad != nil {
+		return w, bad
+	}
+	if w.On, bad = moment(q, "on_since"); bad != nil {
 		return w, bad
 	}
 	until, bad := moment(q, "until")

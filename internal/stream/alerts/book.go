@@ -225,6 +225,7 @@ type Wanted struct {
 	Rule       string
 	Match      func(*Alert) bool // nil = all
 	Since      time.Time         // that began at this time or later
+	On         time.Time         // that were on at this time or later
 	Before     *Mark             // only older ones
 }
 
@@ -235,7 +236,7 @@ type Mark struct {
 }
 
 func (w *Wanted) take(a *Alert) bool {
-	return (w.States == nil || slices.Contains(w.States, a.State)) && (w.Severities == nil || slices.Contains(w.Severities, a.Severity)) && (w.Rule == "" || w.Rule == a.Rule) && (w.Match == nil || w.Match(a))
+	return (w.States == nil || slices.Contains(w.States, a.State)) && (w.Severities == nil || slices.Contains(w.Severities, a.Severity)) && (w.Rule == "" || w.Rule == a.Rule) && (a.EndsAt == nil || !a.EndsAt.Before(w.On)) && (w.Match == nil || w.Match(a))
 }
 
 // List returns the newest alerts that are wanted, at most limit, and whether there are more. They are shared: do not change them.

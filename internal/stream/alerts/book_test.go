@@ -130,6 +130,7 @@ func TestList(t *testing.T) {
 		"": "5 4 3 2 1", "state=firing": "5 3 2", "state=pending,resolved": "4 1", "severity=critical": "5 2", "rule=busy&limit=2": "5 4", "rule=idle": "",
 		"since=" + since: "5 4 3", "since=" + since + "&state=firing": "5 3",
 		"until=" + since: "2 1", "until=" + since + "&state=firing": "2", "since=" + since + "&until=" + since: "",
+		"on_since=" + time.UnixMicro(begin+65e6).UTC().Format(time.RFC3339): "5 3 2 1", "on_since=" + time.UnixMicro(begin+64e6).UTC().Format(time.RFC3339): "5 4 3 2 1",
 	} {
 		var a answer
 		get(t, b, "/alerts?"+query, 200, &a)
@@ -167,7 +168,7 @@ func TestList(t *testing.T) {
 	if got := strings.Join(all, " "); got != "e5 e4 e3 e2 e1" {
 		t.Errorf("page by page: %s", got)
 	}
-	for _, bad := range []string{"state=lapsed", "severity=odd", "since=yesterday", "until=now", "limit=0", "cursor=YQ"} {
+	for _, bad := range []string{"state=lapsed", "severity=odd", "since=yesterday", "until=now", "on_since=now", "limit=0", "cursor=YQ"} {
 		get(t, b, "/alerts?"+bad, 400, nil)
 	}
 	var one map[string]any

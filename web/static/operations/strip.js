@@ -1,26 +1,26 @@
-// Alerts and actions on one line of time.
+// Alerts, actions and deployments on one line of time.
 import { el } from "../dom.js";
 import { moment } from "../format.js";
-import { about } from "../marks.js";
+import { about, words } from "../marks.js";
 import { addMenu } from "../panel.js";
 
 const most = 60;
 
 export class Strip {
   constructor(node, head) {
-    Object.assign(this, { node, drawn: "", shown: [], acts: [] });
+    Object.assign(this, { node, drawn: "", shown: [], acts: [], works: [] });
     const time = (t) => (t ? moment(Date.parse(t) / 1000) : "");
     addMenu({
-      title: "Alerts and actions", unit: "of this range", head, explain: { what: "Bars are alerts from their beginning to their end, red where they are critical. Dots are changes that were made. The same stand as flags on every chart.", fresh: "What happens is told at once; the rest is asked for every five seconds." },
-      table: () => ({ columns: ["what", "name", "whose", "severity or state", "from", "to"], rows: [...this.shown.map((a) => ["alert", a.rule, about(a.key), a.severity, time(a.starts_at), a.ends_at ? time(a.ends_at) : "still firing"]), ...this.acts.map((r) => ["action", r.action, r.target, r.state, time(r.applied_at), ""])] }),
+      title: "Alerts and changes", unit: "of this range", head, explain: { what: "Bars are alerts from their beginning to their end, red where they are critical. Dots are actions that were taken. Diamonds are deployments: business events that tell of one, and models and prompt versions that were seen for the first time. The same stand as flags on every chart.", fresh: "What happens is told at once; the rest is asked for every five seconds." },
+      table: () => ({ columns: ["what", "name", "whose", "severity or state", "from", "to"], rows: [...this.shown.map((a) => ["alert", a.rule, about(a.key), a.severity, time(a.starts_at), a.ends_at ? time(a.ends_at) : "still firing"]), ...this.acts.map((r) => ["action", r.action, r.target, r.state, time(r.applied_at), ""]), ...this.works.map((d) => ["deployment", d.title, words(d), d.source, time(d.at), ""])] }),
     });
   }
 
-  show({ alerts, responses, more }, span) {
+  show({ alerts, responses, deployments, more }, span) {
     const length = span.to - span.from, at = (t) => (Date.parse(t) / 1000 - span.from) / length;
-    const shown = (alerts ?? []).filter((a) => a.state !== "pending" && at(a.starts_at) <= 1 && (!a.ends_at || at(a.ends_at) >= 0)).slice(0, most), acts = (responses ?? []).filter((r) => r.applied_at && at(r.applied_at) >= 0 && at(r.applied_at) <= 1).slice(0, most);
-    Object.assign(this, { shown, acts });
-    const key = JSON.stringify([shown.map((a) => [a.id, a.state]), acts.map((r) => [r.id, r.state]), Math.round(span.from / length * 200)]);
+    const shown = (alerts ?? []).filter((a) => a.state !== "pending" && at(a.starts_at) <= 1 && (!a.ends_at || at(a.ends_at) >= 0)).slice(0, most), acts = (responses ?? []).filter((r) => r.applied_at && at(r.applied_at) >= 0 && at(r.applied_at) <= 1).slice(0, most), works = (deployments ?? []).filter((d) => at(d.at) >= 0 && at(d.at) <= 1).slice(0, most);
+    Object.assign(this, { shown, acts, works });
+    const key = JSON.stringify([shown.map((a) => [a.id, a.state]), acts.map((r) => [r.id, r.state]), works.map((d) => d.id), alerts === null, Math.round(span.from / length * 200)]);
     if (key === this.drawn) return;
     this.drawn = key;
     const bars = shown.map((a, i) => {
@@ -31,7 +31,8 @@ export class Strip {
       b.style.top = `${4 + (i % 3) * 8}px`;
       return b;
     });
-    const dots = acts.map((r) => { const d = el("span", { class: "strip-dot", title: `${r.action} ${r.target}\n${moment(Date.parse(r.applied_at) / 1000)}` }); d.style.left = `${at(r.applied_at) * 100}%`; return d; });
-    this.node.replaceChildren(...bars, ...dots, ...(bars.length + dots.length ? [] : [el("span", { class: "strip-none" }, alerts === undefined ? "…" : alerts === null || responses === null ? "Alerts and actions cannot be asked for here" : more ? "More alerts and actions than can be told; choose a shorter range" : "No alert and no action in this range")]));
+    const dot = (kind, t, what) => { const d = el("span", { class: `strip-dot ${kind}`, title: `${what}\n${moment(Date.parse(t) / 1000)}` }); d.style.left = `${at(t) * 100}%`; return d; };
+    const dots = [...acts.map((r) => dot("act", r.applied_at, `${r.action} ${r.target}`)), ...works.map((d) => dot("deploy", d.at, [d.title, words(d)].filter(Boolean).join(": ")))];
+    this.node.replaceChildren(...bars, ...dots, ...(bars.length + dots.length ? [] : [el("span", { class: "strip-none" }, alerts === undefined ? "…" : alerts === null || responses === null ? "Alerts and actions cannot be asked for here" : more ? "More alerts and actions than can be told; choose a shorter range" : "No alert and no change in this range")]));
   }
 }

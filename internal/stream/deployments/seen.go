@@ -1,0 +1,137 @@
+package deployments
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// Kind says how a deployment is known.
+type Kind string
+
+// The kinds.
+const (
+	Told   Kind = "event"          // a business event says so
+	Model  Kind = "model"          // requests name a model for the first time
+	Prompt Kind = "prompt_version" // requests of a model name a version of its prompt for the first time
+)
+
+// Deployment is something that was put to work. It is a record of hxp-deployments as well.
+type Deployment struct {
+	ID      string    `json:"id"` // of the place of the event
+	At      time.Time `json:"at"` // as the event says
+	Kind    Kind      `json:"kind"`
+	Title   string    `json:"title"`
+	Text    string    `json:"text"`
+	Model   string    `json:"model"`
+	Version string    `json:"version"`
+	Source  string    `json:"source"`
+}
+
+// types are the business events that tell of a deployment.
+var types = []string{"deploy", "deployment", "release", "rollout", "rollback"}
+
+// maxText is the length to which texts of strangers are kept, in characters.
+const maxText = 500
+
+// Of tells of the deployment that a business event reports, nil when it reports none. text reads what the catalogue does not know of it.
+func Of(e *event.Event, id string, text func(name string) string) *Deployment {
+	kind := e.Text(event.BusinessEventType)
+	if e.Kind != event.BusinessEvent || !slices.ContainsFunc(types, func(t string) bool { return strings.EqualFold(t, kind) }) {
+		return nil
+	}
+	first := func(names ...string) string {
+		for _, name := range names {
+			if v := text(name); v != "" {
+				return clip(v)
+			}
+		}
+		return ""
+	}
+	return &Deployment{
+		ID: id, At: time.UnixMicro(e.Time).UTC(), Kind: Told, Title: strings.ToUpper(kind[:1]) + strings.ToLower(kind[1:]), Text: first("text", "message", "summary", "description"),
+		Model: clip(e.Text(event.Model)), Version: first("version", "model_version", "prompt_version"), Source: clip(e.Source),
+	}
+}
+
+// version is what is told apart: a model, and a version of its prompt where requests name one.
+type version struct{ model, prompt string }
+
+// Lookout tells which versions are new to a book. One goroutine uses it.
+type Lookout struct {
+	book *Book
+	last version // most requests are of the version of the one before
+	seen map[version]bool
+}
+
+// NewLookout makes one.
+func NewLookout(b *Book) *Lookout { return &Lookout{book: b, seen: map[version]bool{}} }
+
+// New tells of the version that a request names, nil when it is known, or when it is not certain yet what is known.
+func (l *Lookout) New(e *event.Event, id, prompt string) *Deployment {
+	v := version{e.Text(event.Model), prompt}
+	if v == l.last || v.model == "" || l.seen[v] || len(l.seen) >= maxVersions {
+		return nil
+	}
+	of, sure := l.book.unknown(v)
+	if !sure {
+		return nil
+	}
+	v = version{strings.Clone(v.model), strings.Clone(v.prompt)}
+	l.seen[v], l.last = true, v
+	if of == "" {
+		return nil
+	}
+	l.seen[version{v.model, ""}] = true
+	d := &Deployment{ID: id, At: time.UnixMicro(e.Time).UTC(), Kind: of, Title: "New model", Model: clip(v.model), Version: clip(v.prompt), Source: clip(e.Source)}
+	if of == Prompt {
+		d.Title = "New prompt version"
+	}
+	return d
+}
+
+// Record is the value that hxp-deployments gets.
+func (d *Deployment) Record() []byte {
+	text, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // made of texts and a time that an event may have
+	}
+	return text
+}
+
+// Decode reads a record.
+func Decode(value []byte) (*Deployment, error) {
+	const most = 16 << 10
+	if len(value) > most {
+		return nil, fmt.Errorf("it has %d bytes; a deployment has at most %d", len(value), most)
+	}
+	d := &Deployment{}
+	if err := json.Unmarshal(value, d); err != nil {
+		return nil, fmt.Errorf("it is no deployment: %w", err)
+	}
+	d.At = d.At.UTC()
+	switch {
+	case d.ID == "" || len(d.ID) > 256:
+		return nil, errors.New("it has no id of 1 to 256 bytes")
+	case d.Kind != Told && d.Kind != Model && d.Kind != Prompt:
+		return nil, fmt.Errorf("its kind is %.40q", d.Kind)
+	case d.At.Year() < 1970 || d.At.Year() > 9999:
+		return nil, errors.New("its time is none")
+	}
+	return d, nil
+}
+
+func clip(s string) string {
+	n := 0
+	for i := range s {
+		if n++; n > maxText {
+			return s[:i] + "…"
+		}
+	}
+	return strings.Clone(s)
+}
