@@ -6,48 +6,54 @@ const heard = {}; // what was last listened to, by name of the event
 globalThis.addEventListener = (name, f) => { heard[name] = f; };
 globalThis.matchMedia = () => ({ matches: false, addEventListener() {} });
 
-// ---- alerts and actions of a span
+// ---- alerts, actions and deployments of a span
 
 const { loadMarks } = await load("marks.js");
 const { shared } = await load("chart.js");
 const time = (t) => new Date(t * 1000).toISOString().replace(".000Z", "Z");
 
-// A service with alerts and responses by time of their beginning; it answers as event-processing-api does.
-function serve(alerts, responses) {
-  const asked = [];
+// A service with lists by name; it answers as event-processing-api does, page by page. A list that is null is not to be had.
+function serve(lists) {
+  const asked = [], of = { alerts: "starts_at", responses: "proposed_at", deployments: "at" };
   globalThis.fetch = async (url) => {
-    const { pathname, searchParams: q } = new URL(url, "http://localhost"), name = pathname.slice(1), by = name === "alerts" ? "starts_at" : "proposed_at", all = name === "alerts" ? alerts : responses;
+    const { pathname, searchParams: q } = new URL(url, "http://localhost"), name = pathname.slice(1), by = of[name], list = name in lists ? lists[name] : [], t = (s) => Date.parse(s), begin = Number(q.get("cursor") ?? 0), end = begin + Number(q.get("limit"));
     asked.push(url);
-    const fit = all?.filter((x) => (!q.get("state") || x.state === q.get("state")) && (!q.get("since") || Date.parse(x[by]) >= Date.parse(q.get("since"))) && (!q.get("until") || Date.parse(x[by]) < Date.parse(q.get("until")))).sort((x, y) => Date.parse(y[by]) - Date.parse(x[by]));
-    const page = fit?.slice(0, Number(q.get("limit")));
-    return { ok: Boolean(all), status: all ? 200 : 503, headers: new Map(), json: async () => (all ? { [name]: page, next_cursor: fit.length > page.length ? "more" : null } : {}) };
+    const fit = list?.filter((x) => (!q.get("state") || x.state === q.get("state")) && (!q.get("since") || t(x[by]) >= t(q.get("since"))) && (!q.get("until") || t(x[by]) < t(q.get("until"))) && (!q.get("on_since") || !x.ends_at || t(x.ends_at) >= t(q.get("on_since")))).sort((x, y) => t(y[by]) - t(x[by]));
+    return { ok: Boolean(list), status: list ? 200 : 503, headers: new Map(), json: async () => (list ? { [name]: fit.slice(begin, end), next_cursor: fit.length > end ? String(end) : null } : {}) };
   };
   return asked;
 }
 const now = 1_772_359_200, then = now - 21 * 86_400, ids = (list) => list.map((x) => x.id);
 const view = (from, to, fixed = true, filters = {}) => ({ from: fixed ? from : null, filters, span: () => ({ from, to }) });
-const alert = (id, t, state = "resolved", key = {}) => ({ id, rule: "r", state, key, starts_at: time(t), severity: "critical" });
+const alert = (id, t, state = "resolved", key = {}, end = t + 600) => ({ id, rule: "r", state, key, starts_at: time(t), ends_at: state === "resolved" ? time(end) : null, severity: "critical" });
 const response = (id, t) => ({ id, action: "a", target: "t", state: "applied", proposed_at: time(t), applied_at: time(t + 5) });
+const deployment = (id, t, of = {}) => ({ id, at: time(t), kind: "event", title: "Release", text: "", model: "", version: "", ...of });
 
 const later = Array.from({ length: 1500 }, (_, i) => alert(`later ${i}`, now - i)), acts = Array.from({ length: 150 }, (_, i) => response(`done ${i}`, now - i));
-serve([...later, alert("then", then + 60), alert("that day", then - 7200), alert("long before", then - 90_000), alert("fires since", then - 90_000, "firing")], [...acts, response("act", then + 120)]);
+serve({
+  alerts: [...later, alert("then", then + 60), alert("days before", then - 90_000, "resolved", {}, then + 30), alert("over before", then - 7200), alert("fires since", then - 90_001, "firing")],
+  responses: [...acts, response("act", then + 120)], deployments: [deployment("later", now), deployment("put", then + 30, { model: "m", version: "v2", text: "faster" }), deployment("before", then - 1)],
+});
 let m = await loadMarks(view(then, then + 3600));
-assert.deepEqual([ids(m.alerts), m.responses.at(-1).id, m.responses.length, m.more], [["then", "that day", "fires since"], "act", 101, false]); // however much came later
-assert.deepEqual(shared.flags.map((f) => f.at - then).slice(0, 2), [60, 125]);
+assert.deepEqual([ids(m.alerts), m.responses.at(-1).id, m.responses.length, ids(m.deployments), m.more], [["then", "days before", "fires since"], "act", 101, ["put"], false]); // however much came later, whenever it began
+assert.deepEqual(shared.flags.slice(0, 3).map((f) => [f.at - then, f.kind, f.title, f.text, f.name]), [[30, "deploy", "Release", "m v2 · faster", "v2"], [60, "bad", "r", "", undefined], [125, "act", "a", "t", undefined]]);
 
-m = await loadMarks(view(now - 900, now + 1, false));
+m = await loadMarks(view(now - 1600, now + 1));
+assert.deepEqual([m.alerts.length, m.more], [1501, false]); // page by page
+m = await loadMarks(view(now - 300, now + 1, false));
 assert.deepEqual([m.alerts.length, m.responses.length, m.more], [201, 151, true]); // of 900 alerts the newest, and the one that fires
+serve({ responses: acts });
 m = await loadMarks(view(now - 100, now + 1, false));
 assert.equal(m.more, false); // what is left out lies before the range
 
-serve([alert("a", then + 1, "resolved", { model: "m" }), alert("b", then + 2, "resolved", { model: "n" }), alert("c", then + 3)], []);
+serve({ alerts: [alert("a", then + 1, "resolved", { model: "m" }), alert("b", then + 2, "resolved", { model: "n" }), alert("c", then + 3)] });
 assert.deepEqual(ids((await loadMarks(view(then, then + 60, true, { model: "m" }))).alerts), ["c", "a"]);
-serve(null, []);
+serve({ alerts: null });
 m = await loadMarks(view(then, then + 60));
-assert.deepEqual([m.alerts, m.responses, m.more], [null, [], false]);
-const asked = serve([], []);
+assert.deepEqual([m.alerts, m.responses, m.deployments, m.more], [null, [], [], false]);
+const asked = serve({});
 await loadMarks(view(now - 60, now, false));
-assert.ok(asked.length === 3 && !asked.some((u) => u.includes("until")), asked.join("\n")); // what is live has no end
+assert.ok(asked.length === 4 && !asked.some((u) => u.includes("until")), asked.join("\n")); // what is live has no end
 
 // ---- the connection that pages share
 
