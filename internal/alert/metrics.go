@@ -59,7 +59,7 @@ func (m *metrics) Moved(r *respond.Response, rec *respond.Record) {
 		return
 	}
 	switch rec.What {
-	case respond.WhatClaimed, respond.WhatUnverified, respond.WhatRenewed, respond.WhatReverting: // no new state
+	case respond.WhatClaimed, respond.WhatUnverified, respond.WhatStepping, respond.WhatWaiting, respond.WhatRenewed, respond.WhatReverting: // no new state
 	default:
 		m.moved.WithLabelValues(string(r.State), known(r.Order.Action)).Inc()
 	}

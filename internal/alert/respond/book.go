@@ -34,6 +34,8 @@ const (
 	Applying  Phase = "applying"
 	Verifying Phase = "verifying"
 	Reverting Phase = "reverting"
+	Waiting   Phase = "waiting"  // a change of several steps goes on; others may take it back
+	Stepping  Phase = "stepping" // its next call is being made
 )
 
 // Response is what became of an order.
@@ -50,6 +52,9 @@ type Response struct {
 	ClaimedAt, AppliedAt  time.Time
 	ExpiresAt             time.Time // of a proposal or an approval that nobody has acted on
 	LeaseUntil            time.Time // of a change that is in place; zero = there is nothing to take back
+	Step                  string    // of a change that goes in steps, the last one that was begun
+	StepAt                time.Time // when it was
+	Passing               bool      // it has done its work when it is verified
 	Owner                 string
 	ClaimUntil            time.Time
 	Takes                 string
@@ -270,11 +275,15 @@ func (r *Response) allows(rec *Record) bool {
 	case WhatApplied:
 		return r.Phase == Applying && r.Owner == rec.Owner
 	case WhatVerified, WhatUnverified:
-		return r.Phase == Verifying && r.Owner == rec.Owner
+		return (r.Phase == Verifying || r.Phase == Waiting) && r.Owner == rec.Owner
+	case WhatStepping:
+		return r.Phase == Waiting && r.Owner == rec.Owner
+	case WhatWaiting:
+		return (r.Phase == Waiting || r.Phase == Stepping) && (unclaimed || r.Owner == rec.Owner)
 	case WhatRenewed:
 		return r.InPlace() && r.Phase == Idle
 	case WhatReverting:
-		return r.InPlace() && (unclaimed || r.Owner == rec.Owner)
+		return r.InPlace() && (unclaimed || r.Owner == rec.Owner || r.Phase == Waiting)
 	case WhatReverted:
 		return r.Phase == Reverting && r.Owner == rec.Owner
 	case WhatFailed:
@@ -308,6 +317,13 @@ func (r *Response) take(rec *Record) {
 	case WhatApplied:
 		r.State, r.Phase, r.AppliedAt, r.After = Applied, Verifying, rec.At, rec.After
 		r.LeaseUntil, r.ClaimUntil = rec.Until, rec.ClaimUntil
+		if rec.Step != "" {
+			r.Phase, r.Step, r.StepAt, r.Passing = Waiting, rec.Step, rec.At, rec.Passing
+		}
+	case WhatStepping:
+		r.Phase, r.Step, r.StepAt, r.ClaimUntil = Stepping, rec.Step, rec.At, rec.ClaimUntil
+	case WhatWaiting:
+		r.Phase, r.Owner, r.ClaimUntil = Waiting, rec.Owner, rec.ClaimUntil
 	case WhatVerified:
 		r.State, r.Phase = Verified, Idle
 	case WhatUnverified:

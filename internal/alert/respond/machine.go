@@ -211,7 +211,7 @@ func (m *Machine) Revert(ctx context.Context, id, who, reason string) error {
 		switch {
 		case !r.InPlace():
 			return nil, fmt.Errorf("%w: it is %s, so there is nothing to take back", ErrState, r.State)
-		case m.running[id] && !mine || r.Phase != Idle && !now.After(r.ClaimUntil):
+		case r.Phase != Waiting && (m.running[id] && !mine || r.Phase != Idle && !now.After(r.ClaimUntil)):
 			return nil, fmt.Errorf("%w: it is being changed at this moment", ErrState)
 		}
 		m.running[id], mine = true, true

@@ -38,8 +38,12 @@ func (m *Machine) due(ctx context.Context, r *Response, now time.Time) func() {
 		m.running[id] = true
 		return func() { m.launch(id, f) }
 	}
-	switch {
-	case m.running[id] || claimed:
+	switch mine := r.Owner == m.o.Owner; {
+	case m.running[id]:
+		return nil
+	case r.Phase == Waiting && (mine || !claimed), r.Phase == Stepping && !claimed:
+		return m.dueWaiting(ctx, r, now, start)
+	case claimed:
 		return nil
 	case r.Phase == Applying || r.Phase == Verifying:
 		return start(m.resume)
@@ -81,11 +85,15 @@ func (m *Machine) dueInPlace(ctx context.Context, r *Response, now time.Time, st
 		return nil
 	case r.State == Failed:
 		return start(m.revertFor("the last attempt to take it back failed"))
-	case over >= l.Recovery:
+	case r.Passing && r.State == Verified:
+		return start(m.revertFor("it has done its work"))
+	case !r.Passing && over >= l.Recovery:
 		return start(m.revertFor(fmt.Sprintf("the alert is over since %s", over.Round(time.Second))))
+	case !now.Before(r.LeaseUntil) && r.Phase == Waiting:
+		return start(m.revertFor("its lease is over, and it is not done: " + r.Reason))
 	case !now.Before(r.LeaseUntil):
 		return start(m.revertFor("its lease is over"))
-	case firing && r.LeaseUntil.Sub(now) <= lease/2 && m.alive(r, now):
+	case r.Phase == Idle && firing && r.LeaseUntil.Sub(now) <= lease/2 && m.alive(r, now):
 		return func() { m.renew(ctx, r.ID, lease) }
 	}
 	return nil
@@ -282,7 +290,9 @@ func (m *Machine) applied(ctx context.Context, r *Response, t Target, s *Sight, 
 	if m.o.Observer != nil {
 		m.o.Observer.Acted(r.Order.CausedAt, r.AppliedAt)
 	}
-	m.verify(ctx, r, t, s)
+	if r.Phase == Verifying { // a change that goes in steps is looked after by and by
+		m.verify(ctx, r, t, s)
+	}
 }
 
 func (m *Machine) noteApplied(ctx context.Context, r *Response, s *Sight, after []byte, why string) bool {
@@ -294,6 +304,7 @@ func (m *Machine) noteApplied(ctx context.Context, r *Response, s *Sight, after 
 	}
 	if s.Lasting {
 		rec.Until = now.Add(r.lease(l))
+		rec.Step, rec.Passing = m.begins(&r.Order)
 	}
 	return m.record(ctx, r, rec)
 }

@@ -108,7 +108,7 @@ func (b *Book) sameAim(o *Order) *Response {
 // busy finds another response that is changing the target now.
 func (b *Book) busy(r *Response) *Response {
 	i := slices.IndexFunc(b.open, func(x *Response) bool {
-		return x != r && x.Order.Target == r.Order.Target && x.Phase != Idle
+		return x != r && x.Order.Target == r.Order.Target && x.Phase != Idle && x.Phase != Waiting
 	})
 	if i < 0 {
 		return nil

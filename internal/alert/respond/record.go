@@ -24,6 +24,8 @@ const (
 	WhatApplied    What = "applied"    // the change is in place
 	WhatVerified   What = "verified"   // and does what it shall
 	WhatUnverified What = "unverified" // and nobody can tell whether it does; the state stays applied
+	WhatStepping   What = "stepping"   // the next call of a change is about to be made
+	WhatWaiting    What = "waiting"    // a change goes on, and its owner looks after it
 	WhatRenewed    What = "renewed"    // its lease goes on
 	WhatReverting  What = "reverting"  // somebody is about to take it back
 	WhatReverted   What = "reverted"
@@ -47,6 +49,8 @@ type Record struct {
 	Until    time.Time `json:"until,omitzero"`  // end of a proposal, of an approval, or of a lease
 
 	ClaimUntil time.Time       `json:"claim_until,omitzero"` // until then only the owner acts
+	Step       string          `json:"step,omitempty"`       // that a change has come to
+	Passing    bool            `json:"passing,omitempty"`    // the change is taken back when it is verified
 	Takes      string          `json:"takes,omitempty"`      // endpoint that the change takes out of its group
 	Before     json.RawMessage `json:"before,omitempty"`     // what a claim found, for taking it back
 	After      json.RawMessage `json:"after,omitempty"`
