@@ -52,7 +52,8 @@ func said(fields httpx.Schema, required ...string) httpx.Schema {
 type Response struct {
 	ID         string            `json:"id"`
 	State      string            `json:"state"`
-	Phase      *string           `json:"phase"` // applying, verifying or reverting, while somebody is at it
+	Phase      *string           `json:"phase"` // applying, verifying, reverting, waiting or stepping, while somebody is at it
+	Step       *string           `json:"step"`  // of a change that goes in steps, the last one that was begun
 	Rule       string            `json:"rule"`
 	Action     string            `json:"action"`
 	Target     string            `json:"target"`
@@ -87,7 +88,7 @@ type responseList struct {
 func shown(r *respond.Response) Response {
 	o := &r.Order
 	out := Response{
-		ID: r.ID, State: string(r.State), Phase: orNull(string(r.Phase)), Rule: o.Rule, Action: o.Action, Target: o.Target, Reason: r.Reason, Rail: orNull(string(r.Rail)),
+		ID: r.ID, State: string(r.State), Phase: orNull(string(r.Phase)), Step: orNull(r.Step), Rule: o.Rule, Action: o.Action, Target: o.Target, Reason: r.Reason, Rail: orNull(string(r.Rail)),
 		ProposedAt: r.ProposedAt, UpdatedAt: r.UpdatedAt, AppliedAt: orNull(r.AppliedAt), InPlace: r.InPlace(), Automatic: r.Automatic, Alert: o.Alert, Severity: o.Severity, Mode: o.Mode,
 		Key: map[string]string{}, With: map[string]string{}, Endpoint: orNull(r.Takes), Value: orNull(o.Value), Threshold: orNull(o.Threshold),
 		RequestIDs: append([]string{}, o.RequestIDs...), CausedAt: orNull(o.CausedAt), Before: r.Before, After: r.After,

@@ -24,6 +24,7 @@ type Stepwise interface {
 
 // At is the place of a change among its steps.
 type At struct {
+	ID     string // of the response
 	Step   string
 	For    time.Duration // since the step began
 	Before []byte        // what Check saw
@@ -97,7 +98,7 @@ func (m *Machine) await(ctx context.Context, r *Response, t Target) {
 	}
 	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
 	defer stop()
-	p, err := s.Await(limit, &r.Order, At{r.Step, time.Since(r.StepAt), r.Before})
+	p, err := s.Await(limit, &r.Order, At{r.ID, r.Step, time.Since(r.StepAt), r.Before})
 	switch half := m.o.Limits.claim() / 2; {
 	case ctx.Err() != nil:
 	case err != nil:
@@ -106,7 +107,7 @@ func (m *Machine) await(ctx context.Context, r *Response, t Target) {
 		m.record(ctx, r, Record{What: WhatVerified, Reason: p.Note})
 	case p.Next != "":
 		m.makeStep(ctx, r, t, s, p)
-	case time.Until(r.ClaimUntil) < half:
+	case time.Until(r.ClaimUntil) < half, r.Reason == "" && p.Note != "":
 		m.wait(ctx, r, p.Note)
 	}
 }

@@ -105,13 +105,13 @@ func (c *caller) send(ctx context.Context, method, path, key string, body []byte
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	for _, headers := range []map[string]string{c.headers, more} {
 		for name, v := range headers {
 			req.Header.Set(name, v)
 		}
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
 	}
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)

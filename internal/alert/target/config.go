@@ -1,5 +1,5 @@
-// Package target speaks to the systems that responses change: LiteLLM, the vLLM router, anything with an HTTP API, webhooks, and
-// incident services.
+// Package target speaks to the systems that responses change: LiteLLM, the vLLM router, anything with an HTTP API, webhooks,
+// incident services, workers that are restarted, and numbers of replicas.
 //
 // In come orders that name a configured target; out go HTTP requests to the addresses of the configuration and to no others:
 // redirects are refused, no proxy is asked, answers are read up to a megabyte, and every call ends with its context. Each target
@@ -15,6 +15,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
 )
@@ -22,23 +23,35 @@ import (
 // Config is one element of responses.targets.
 type Config struct {
 	Name      string            `yaml:"name" doc:"Name by which rules know the target."`
-	Type      string            `yaml:"type" enum:"litellm,vllm_router,http,webhook,incident" doc:"What speaks there: the LiteLLM proxy, the router of vLLM's production stack, any HTTP API by calls of one's own, a webhook, or an incident service that understands PagerDuty's Events API v2."`
+	Type      string            `yaml:"type" enum:"litellm,vllm_router,http,webhook,incident,replicas" doc:"What speaks there: the LiteLLM proxy, the router of vLLM's production stack, any HTTP API by calls of one's own, a webhook, an incident service that understands PagerDuty's Events API v2, or what keeps a number of replicas as JSON (Kubernetes)."`
 	URL       string            `yaml:"url" doc:"http or https address, without a query. Nothing else is ever asked, and redirects are refused."`
 	TokenEnv  string            `yaml:"token_env" doc:"Environment variable whose text is sent as Authorization: Bearer; for incident it is the routing key, for webhook the signing secret."`
 	Headers   map[string]string `yaml:"headers" doc:"Further headers; env:NAME takes the value from the environment."`
 	Endpoints map[string]string `yaml:"endpoints" doc:"The group that the target serves with: names as the target has them (LiteLLM model ids, vLLM engine ids) with the address of their health, which answers 2xx while they work. Without one an endpoint is not taken out, and does not count as working (vllm_router asks the engines)."`
 	Actions   []string          `yaml:"actions" doc:"http and webhook: the actions that it can do; all when empty."`
 	Phases    []string          `yaml:"phases" default:"apply" enum:"check,apply,verify,revert" doc:"webhook: what it is called for. Without revert its changes are not taken back, and none that names an endpoint is made."`
-	Check     string            `yaml:"check" doc:"http: METHOD /path that tells the state as a JSON object, such as GET /admin/{endpoint}; {NAME} is a text of the action."`
+	Check     string            `yaml:"check" doc:"http and replicas: METHOD /path that tells the state as a JSON object, such as GET /admin/{endpoint}; {NAME} is a text of the action."`
 	Field     string            `yaml:"field" default:"applied" doc:"http: the field of that object which is true while the change is in place."`
-	Apply     string            `yaml:"apply" doc:"http: METHOD /path that makes the change."`
+	Apply     string            `yaml:"apply" doc:"http and replicas: METHOD /path that makes the change."`
 	Revert    string            `yaml:"revert" doc:"http: METHOD /path that takes it back; without one there is nothing to take back, and no endpoint is taken out."`
+
+	RestartURL      string            `yaml:"restart_url" doc:"litellm, vllm_router and http: webhook that restarts a worker; it makes the action restart possible, which drains the worker first and puts it back when it is well."`
+	RestartTokenEnv string            `yaml:"restart_token_env" doc:"Environment variable with the signing secret of that webhook."`
+	RestartVerify   bool              `yaml:"restart_verify" default:"false" doc:"Ask the webhook with the phase verify whether the worker was restarted, where its metrics have no process_start_time_seconds."`
+	Metrics         map[string]string `yaml:"metrics" doc:"Addresses of the metrics of endpoints in Prometheus' text format, which tell whether requests run there; a restart needs them."`
+	BusyMetrics     []string          `yaml:"busy_metrics" default:"vllm:num_requests_running,vllm:num_requests_waiting" doc:"Gauges there whose sum is the number of requests that run or wait."`
+	IdleWithin      time.Duration     `yaml:"idle_within" default:"2m" min:"1s" max:"30m" doc:"How long a drained worker is given to end its requests; after that it is put back and not restarted."`
+
+	Wanted      string `yaml:"wanted" default:"spec.replicas" doc:"replicas: where the document of check has the number that is asked for, keys with dots between; apply is sent a document with that number alone (PATCH: as a JSON merge patch)."`
+	Ready       string `yaml:"ready" default:"status.readyReplicas" doc:"replicas: where it has the number of those that are ready."`
+	MaxReplicas int    `yaml:"max_replicas" default:"0" min:"0" max:"1000" doc:"replicas: the most that hxp may ask for."`
 }
 
 // MaxTargets bounds the list, maxEndpoints a group.
 const (
 	MaxTargets   = 200
 	maxEndpoints = 1000
+	maxReplicas  = 1000
 )
 
 // Validate reports what is wrong with one target.
@@ -62,15 +75,48 @@ func (c Config) Validate() error {
 			wrong("endpoints: %s: %w", name, err)
 		}
 	}
+	errs = append(errs, c.checkRestart()...)
 	for _, a := range c.Actions {
 		if !slices.Contains(respond.Actions, a) {
 			wrong("actions: %q is none of %s", a, strings.Join(respond.Actions, ", "))
 		}
 	}
-	if c.Type == "http" {
+	switch c.Type {
+	case "http":
 		errs = append(errs, c.checkCalls()...)
+	case "replicas":
+		errs = append(errs, c.checkCalls()...)
+		if c.MaxReplicas < 1 {
+			wrong("max_replicas: say how many replicas there may be at most")
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkRestart reports what is wrong with what the action restart needs.
+func (c Config) checkRestart() (errs []error) {
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(c.Metrics) > maxEndpoints {
+		wrong("metrics: more than %d", maxEndpoints)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Metrics)) {
+		if err := address(c.Metrics[name]); err != nil {
+			wrong("metrics: %s: %w", name, err)
+		}
+	}
+	if c.RestartURL == "" {
+		return errs
+	}
+	if err := address(c.RestartURL); err != nil {
+		wrong("restart_url: %w", err)
+	}
+	if !slices.Contains([]string{"litellm", "vllm_router", "http"}, c.Type) {
+		wrong("restart_url: a target of type %s cannot drain; litellm, vllm_router and http can", c.Type)
+	}
+	if c.Type == "http" && c.Revert == "" {
+		wrong("restart_url: a worker that is drained must be put back; give the target a revert")
+	}
+	return errs
 }
 
 // checkCalls reports what is wrong with the calls of a target of type http.
@@ -148,13 +194,25 @@ func (c Config) reverts() bool {
 
 // CheckAction says why a rule of a mode must not ask the target for an action.
 func (c Config) CheckAction(mode, action string) error {
-	if err := respond.CheckMode(mode, action, c.reverts()); err != nil {
+	err := respond.CheckMode(mode, action, c.reverts())
+	if action == "restart" && c.RestartURL == "" {
+		err = errBareRestart
+	}
+	if err != nil {
 		return fmt.Errorf("target %q: %w", c.Name, err)
 	}
 	return nil
 }
 
 func (c Config) open() (respond.Target, error) {
+	t, err := c.openPlain()
+	if err != nil || c.RestartURL == "" {
+		return t, err
+	}
+	return newRestarter(t, c)
+}
+
+func (c Config) openPlain() (respond.Target, error) {
 	caller, err := newCaller(c)
 	if err != nil {
 		return nil, err
@@ -170,6 +228,8 @@ func (c Config) open() (respond.Target, error) {
 		return &webhook{caller, c}, nil
 	case "incident":
 		return &incident{caller}, nil
+	case "replicas":
+		return &replicas{caller, c}, errors.Join(c.checkCalls()...)
 	}
 	return nil, fmt.Errorf("there is no type %q", c.Type)
 }

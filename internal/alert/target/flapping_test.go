@@ -59,6 +59,23 @@ func (l *auditLog) count(what respond.What) (n int) {
 	return n
 }
 
+// startMachine lets a machine of its own respond to alerts with some targets.
+func startMachine(targets map[string]respond.Target) (log *auditLog, stop func()) {
+	log = &auditLog{}
+	log.machine = respond.New(respond.Options{
+		Limits: respond.Limits{
+			Automatic: true, ApprovalExpiry: 15 * time.Minute, Lease: 10 * time.Minute, MaxLease: time.Hour, Recovery: 5 * time.Second, Cooldown: 10 * time.Second, MaxCooldown: 6 * time.Hour,
+			MaxLag: time.Minute, Deadline: 30 * time.Second, Settle: time.Second, ActionBurst: 3, ActionRefill: 10 * time.Minute, GlobalBurst: 10, GlobalRefill: 3 * time.Minute, Blast: 0.1,
+			FlapCycles: 3, FlapWindow: time.Hour, FlapFreeze: time.Hour,
+		},
+		Owner: "one", Journal: log, Targets: targets, Kill: func() string { return "" }, Lag: func() (time.Duration, bool) { return 0, true }, Observer: quiet{}, Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { log.machine.Run(ctx); close(done) }()
+	return log, func() { cancel(); <-done }
+}
+
 // quiet is an observer that looks away.
 type quiet struct{}
 
@@ -139,19 +156,8 @@ func TestFlappingTrafficAtLiteLLM(t *testing.T) {
 			t.Fatal(err)
 		}
 		targets["gpu"].(*litellm).client.Transport = inMemory{p}
-		log := &auditLog{}
-		log.machine = respond.New(respond.Options{
-			Limits: respond.Limits{
-				Automatic: true, ApprovalExpiry: 15 * time.Minute, Lease: 10 * time.Minute, MaxLease: time.Hour, Recovery: 5 * time.Second, Cooldown: 10 * time.Second, MaxCooldown: 6 * time.Hour,
-				MaxLag: time.Minute, Deadline: 30 * time.Second, Settle: time.Second, ActionBurst: 3, ActionRefill: 10 * time.Minute, GlobalBurst: 10, GlobalRefill: 3 * time.Minute, Blast: 0.1,
-				FlapCycles: 3, FlapWindow: time.Hour, FlapFreeze: time.Hour,
-			},
-			Owner: "one", Journal: log, Targets: targets, Kill: func() string { return "" }, Lag: func() (time.Duration, bool) { return 0, true }, Observer: quiet{}, Log: slog.New(slog.DiscardHandler),
-		})
-		ctx, stop := context.WithCancel(context.Background())
-		done := make(chan struct{})
-		go func() { log.machine.Run(ctx); close(done) }()
-		defer func() { stop(); <-done }()
+		log, stop := startMachine(targets)
+		defer stop()
 		begin := time.Now()
 		play := func(from time.Time, live bool) (alerts int) {
 			f := newFlapper(t)
@@ -161,7 +167,7 @@ func TestFlappingTrafficAtLiteLLM(t *testing.T) {
 				}
 				for _, a := range f.second(t, from.Add(time.Duration(s)*time.Second), s, s >= 600) {
 					alerts++
-					if err := log.machine.Handle(ctx, a); err != nil {
+					if err := log.machine.Handle(context.Background(), a); err != nil {
 						t.Fatal(err)
 					}
 				}

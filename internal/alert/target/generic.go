@@ -28,6 +28,9 @@ func (g *generic) Can(o *respond.Order) error {
 	if len(g.c.Actions) > 0 && !slices.Contains(g.c.Actions, o.Action) {
 		return cannot(o, "http", g.c.Actions...)
 	}
+	if o.Action == "restart" {
+		return errBareRestart
+	}
 	for _, call := range []string{g.c.Check, g.c.Apply, g.c.Revert} {
 		if err := needs(o, names(call)...); err != nil {
 			return err

@@ -22,6 +22,12 @@ func TestLastingActionsNeedARevert(t *testing.T) {
 	for _, action := range respond.Actions {
 		once := action == "incident" || action == "webhook"
 		for _, c := range endless {
+			if action == "restart" {
+				if err := c.CheckAction("propose", action); !errors.Is(err, errBareRestart) {
+					t.Errorf("a bare restart: %v", err)
+				}
+				continue
+			}
 			if err := c.CheckAction("auto", action); (err == nil) != once || err != nil && !strings.Contains(err.Error(), `target "a": `+action+" lasts") {
 				t.Errorf("%s without a revert: %v", action, err)
 			}
@@ -30,6 +36,7 @@ func TestLastingActionsNeedARevert(t *testing.T) {
 			}
 		}
 		for _, c := range bounded {
+			c.RestartURL = "http://y"
 			if err := c.CheckAction("auto", action); err != nil {
 				t.Errorf("%s of %s: %v", action, c.Type, err)
 			}

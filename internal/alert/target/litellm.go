@@ -50,6 +50,9 @@ func newLiteLLM(c *caller) *litellm {
 
 // Can is part of respond.Target.
 func (l *litellm) Can(o *respond.Order) error {
+	if o.Action == "restart" {
+		return errBareRestart
+	}
 	c, ok := l.changes[o.Action]
 	if !ok {
 		return cannot(o, "litellm", "cool_down", "drain", "shift_weights", "fallback_model", "cap", "pause_batch")

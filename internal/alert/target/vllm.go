@@ -17,6 +17,9 @@ type vllmRouter struct{ *caller }
 
 // Can is part of respond.Target.
 func (v *vllmRouter) Can(o *respond.Order) error {
+	if o.Action == "restart" {
+		return errBareRestart
+	}
 	if o.Action != "cool_down" && o.Action != "drain" {
 		return cannot(o, "vllm_router", "cool_down", "drain")
 	}

@@ -37,6 +37,13 @@ type hookAnswer struct {
 	State   json.RawMessage `json:"state"`
 }
 
+// hookNo is a webhook that understood and says no.
+type hookNo struct{ phase, detail string }
+
+func (e *hookNo) Error() string {
+	return fmt.Sprintf("the webhook says no to %s: %s", e.phase, e.detail)
+}
+
 func (w *webhook) has(phase string) bool { return slices.Contains(w.c.Phases, phase) }
 
 // Can is part of respond.Target.
@@ -44,11 +51,17 @@ func (w *webhook) Can(o *respond.Order) error {
 	if len(w.c.Actions) > 0 && !slices.Contains(w.c.Actions, o.Action) {
 		return cannot(o, "webhook", w.c.Actions...)
 	}
+	if o.Action == "restart" {
+		return errBareRestart
+	}
 	if takesEndpoint(o) {
 		return w.canTake(o, w.c.reverts(), "the phase revert")
 	}
 	return nil
 }
+
+// errBareRestart is about targets that would restart what serves requests.
+var errBareRestart = errors.New("a restart without a drain ends requests that run; set restart_url of the target that drains (litellm, vllm_router, http): hxp drains, waits until nothing runs, has it restarted, and puts it back")
 
 // Reverts is part of respond.Target.
 func (w *webhook) Reverts(*respond.Order) bool { return w.c.reverts() }
@@ -83,7 +96,7 @@ func (w *webhook) post(ctx context.Context, phase, key string, o *respond.Order,
 		return nil, fmt.Errorf("the webhook answers to check with something else than expected: %w", err)
 	}
 	if a.OK != nil && !*a.OK {
-		return nil, fmt.Errorf("the webhook says no to %s: %s", phase, clip(a.Detail))
+		return nil, &hookNo{phase, clip(a.Detail)}
 	}
 	return a, nil
 }
