@@ -69,6 +69,13 @@ func printPlan(cmd *cobra.Command, plan app.CapacityPlan) error {
 			fmt.Fprintf(out, "%s: %s breaks at %.3g tokens a second (%.3g to %.3g), %.0f a request\n", p.Model, p.Phase, p.Knee.Load, p.Knee.Lo, p.Knee.Hi, p.Tokens)
 		}
 	}
+	if l := plan.Law; l != nil {
+		fmt.Fprintf(out, "scaling: contention %.3g, coherency %.3g, fit %.2f", l.Sigma, l.Kappa, l.Fit)
+		if l.Most != nil {
+			fmt.Fprintf(out, "; beyond %.0f machines more carry less", *l.Most)
+		}
+		fmt.Fprintln(out)
+	}
 	for _, a := range plan.Alerts {
 		fmt.Fprintf(out, "%s: %s: %s\n", a.Severity, a.Model, a.Text)
 	}
@@ -116,7 +123,11 @@ func printSupposition(cmd *cobra.Command, s app.Supposition) error {
 			if o.Use != nil {
 				use = strconv.FormatFloat(100**o.Use, 'f', 0, 64) + " %"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.0f\t%.0f\t%s\t%s\n", o.Model, o.Verdict, o.Left, o.Missing, o.Demand, o.Carries, use, o.Binding)
+			missing := strconv.Itoa(o.Missing)
+			if o.Beyond {
+				missing = "no number helps"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%.0f\t%.0f\t%s\t%s\n", o.Model, o.Verdict, o.Left, missing, o.Demand, o.Carries, use, o.Binding)
 		}
 	}); err != nil {
 		return err

@@ -30,6 +30,7 @@ type Supposition struct {
 		Use     *float64 `json:"use"`
 		Verdict string   `json:"verdict"`
 		Missing int      `json:"machines_missing"`
+		Beyond  bool     `json:"unreachable"`
 		Binding string   `json:"binding_constraint"`
 		Text    string   `json:"text"`
 	} `json:"outcomes"`

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
-	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
@@ -43,7 +42,7 @@ type analysis struct {
 	Recommendations []recommendation `json:"scaling_recommendations"`
 	Saturation      []saturation     `json:"saturation"`
 	Phases          []phase          `json:"phases"`
-	ScalingLaw      *capacity.USL    `json:"scaling_law"` // null unless three numbers of machines were seen
+	ScalingLaw      *scalingLaw      `json:"scaling_law"` // of all machines; null unless an objective broke on three different numbers of them
 	Alerts          []capacityAlert  `json:"alerts"`
 	Insufficient    []lacking        `json:"insufficient_data"`
 }
@@ -92,8 +91,14 @@ type lacking struct {
 	Need int    `json:"need_days"`
 }
 
-// resources are the gauges that are shown, with their unit.
-var resources = []struct{ name, unit string }{{"cpu_usage", "percent"}, {"memory_usage", "percent"}, {"gpu_usage", "percent"}, {"gpu_memory_usage", "percent"}, {"kv_cache_usage", "ratio"}}
+// resource is a gauge of machines that is shown.
+type resource struct {
+	name, unit string
+	limit      float64 // of what there is; 0 = it has no end, such as a queue
+}
+
+var resources = []resource{{"cpu_usage", "percent", 100}, {"memory_usage", "percent", 100}, {"gpu_usage", "percent", 100}, {"gpu_memory_usage", "percent", 100}, {"kv_cache_usage", "ratio", 1},
+	{gaugeRunning, "requests", 0}, {gaugeWaiting, "requests", 0}}
 
 // analyse looks at hours, oldest first, that end at end, and at what was scanned of their raw events. It reads no clock: now is only
 // written down. The error is that of ctx.
@@ -138,8 +143,8 @@ func analyse(ctx context.Context, cfg *Planning, pools []cost.Pool, hours []hour
 			a.Insufficient = append(a.Insufficient, lacking{lackingMachines, 0, needMachines})
 		}
 		if recommends {
-			a.Recommendations = c.recommendations(made)
-			a.ScalingLaw = sc.scalingLaw()
+			c.law = sc.law(cfg.TTFT)
+			a.ScalingLaw, a.Recommendations = c.law, c.recommendations(made)
 		}
 	}
 	if cfg.Alerts {

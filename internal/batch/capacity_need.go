@@ -34,15 +34,6 @@ const (
 	gaugeWaiting = "requests_waiting"
 )
 
-// gaugesKept are the gauges that an analysis looks at.
-var gaugesKept = func() []string {
-	names := []string{gaugeRunning, gaugeWaiting}
-	for _, r := range resources {
-		names = append(names, r.name)
-	}
-	return names
-}()
-
 // recommendation is how many machines the load of the next week asks for. Formula is an expression over the names in Inputs whose value is
 // Recommended.
 type recommendation struct {
@@ -60,8 +51,10 @@ type recommendation struct {
 	Confidence  float64              `json:"confidence"`       // 0–1, from days of data, fit of the constraint and coverage of the forecast
 	CostDelta   *float64             `json:"cost_delta_usd_month"`
 	CostBasis   string               `json:"cost_basis,omitempty"` // machine_hour_usd, or self_hosted: what the pools cost an hour, by the machines that there are
+	Law         *capacity.USL        `json:"scaling_law"`          // that it counts with; null where machines are taken to carry alike
 	Reason      string               `json:"reason"`
 	policy      capacity.Policy
+	short       bool // no useful number of machines carries the demand
 }
 
 // course gathers what a plan stands on.
@@ -74,6 +67,7 @@ type course struct {
 	phases     []phase
 	pools      []cost.Pool
 	days       int
+	law        *scalingLaw // of all machines
 	demand     history
 }
 
@@ -121,7 +115,7 @@ func (c *course) recommendations(made []metricForecast) []recommendation {
 		default:
 			current, constraints = c.sc.currentOf(f.Model), c.objectives(f.Model)
 		}
-		if r, ok := c.recommend(f, current, constraints); ok {
+		if r, ok := c.recommend(f, current, constraints, c.lawOf(f.Model)); ok {
 			out = append(out, r)
 		}
 	}
@@ -132,21 +126,38 @@ func (c *course) recommendations(made []metricForecast) []recommendation {
 func (c *course) shared(current int) (out []capacity.Constraint) {
 	hours := c.hours[max(0, len(c.hours)-lineHours):]
 	for _, r := range resources {
-		var load, use []float64
-		for _, h := range hours {
-			if g := h.gauge[r.name]; g.Count > 0 {
-				load, use = append(load, float64(requestsOf(h, agg.AllModels))), append(use, g.Mean())
-			}
+		if r.limit == 0 {
+			continue
 		}
-		limit := 100.0
-		if r.unit == "ratio" {
-			limit = 1
-		}
-		if l, ok := capacity.FitLine(load, use); ok && l.Idle < limit {
-			out = append(out, capacity.Usage(r.name, l, limit))
+		if l, ok := useLine(hours, r.name); ok && l.Idle < r.limit {
+			out = append(out, capacity.Usage(r.name, l, r.limit))
 		}
 	}
 	return append(out, c.slots(hours, current)...)
+}
+
+// useLine is how the use of a resource follows the load. Each of fewer machines has more of the load, so the load of an hour counts as what it would be
+// on the machines of the last hours, by the samples that came: machines are sampled at a steady pace. Where the pace was changed this explains less
+// than the load as it was, and that stands.
+func useLine(hours []hourUse, name string) (capacity.Line, bool) {
+	var load, scaled, use, samples []float64
+	for _, h := range hours {
+		if g := h.gauge[name]; g.Count > 0 {
+			load, use, samples = append(load, float64(requestsOf(h, agg.AllModels))), append(use, g.Mean()), append(samples, float64(g.Count))
+		}
+	}
+	if len(load) == 0 {
+		return capacity.Line{}, false
+	}
+	now := slices.Max(samples[max(0, len(samples)-hoursOfMachines):])
+	for i := range load {
+		scaled = append(scaled, load[i]*now/samples[i])
+	}
+	plain, ok := capacity.FitLine(load, use)
+	if l, better := capacity.FitLine(scaled, use); better && (!ok || l.Fit > plain.Fit) {
+		return l, true
+	}
+	return plain, ok
 }
 
 func requestsOf(h hourUse, model string) int64 {
@@ -208,25 +219,29 @@ func (c *course) machineHour(model string, machines int) (usd float64, basis str
 	return usd / float64(machines), "self_hosted"
 }
 
-func (c *course) recommend(f metricForecast, current int, constraints []capacity.Constraint) (recommendation, bool) {
+func (c *course) recommend(f metricForecast, current int, constraints []capacity.Constraint, law *scalingLaw) (recommendation, bool) {
 	demand := 0.0
 	for _, p := range f.Points {
 		demand = max(demand, p.Hi)
 	}
 	policy := capacity.Policy{Target: c.cfg.Target, Spare: c.cfg.Spare, Band: band}
-	need, ok := capacity.Machines(current, demand, constraints, policy)
+	need, ok := capacity.Machines(current, demand, constraints, policy, law.believed())
 	if !ok {
 		return recommendation{}, false
 	}
 	r := recommendation{Model: f.Model, Resource: "machines", Current: current, Recommended: need.Count, Binding: need.Binding.Name, Formula: need.Formula, Inputs: need.Inputs,
-		Demand: demand, Carries: need.Binding.Carries, Constraints: map[string]float64{}, policy: policy}
+		Demand: demand, Carries: need.Binding.Carries, Constraints: map[string]float64{}, Law: law.believed(), policy: policy, short: need.Short}
 	for _, k := range constraints {
 		r.Constraints[k.Name] = k.Carries
 	}
 	if t, ok := capacity.FitTrend(c.dailyPeaks(f.Model)); ok {
 		r.Exhaustion = t.Until(need.Limit)
 	}
-	r.Confidence = c.confidence(f.Backtest, need.Binding.Fit)
+	fit := need.Binding.Fit
+	if r.Law != nil {
+		fit *= r.Law.Fit
+	}
+	r.Confidence = c.confidence(f.Backtest, fit)
 	if usd, basis := c.machineHour(f.Model, current); usd > 0 {
 		r.CostDelta, r.CostBasis = new(math.Round(float64(r.Recommended-current)*usd*hoursAMonth*1e9)/1e9), basis
 	}
@@ -267,6 +282,8 @@ func (r *recommendation) words() string {
 	fmt.Fprintf(&b, "The busiest hour of the next week may bring %.0f requests; by %s, %d %s can carry %.0f an hour, %.0f at the target of %.0f %%. ", r.Demand, bindingWords(r.Binding), r.Current,
 		plural(r.Current, "machine"), r.Carries, r.Carries*r.policy.Target, 100*r.policy.Target)
 	switch {
+	case r.short:
+		fmt.Fprintf(&b, "No number of machines in one group carries that: beyond %.0f one more adds next to nothing, since they wait for each other. Split the load over groups. %d are as many as help", r.Inputs["useful_machines"], r.Recommended)
 	case r.Recommended > r.Current:
 		fmt.Fprintf(&b, "%d more %s needed", r.Recommended-r.Current, plural(r.Recommended-r.Current, "machine is", "machines are"))
 	case r.Recommended < r.Current:
@@ -313,36 +330,4 @@ func plural(n int, one string, more ...string) string {
 		return more[0]
 	}
 	return one + "s"
-}
-
-// scalingLaw tells how what is carried grows with the number of machines, where hours with three different numbers of them were seen: of each number the
-// most that an hour's good windows carried.
-func (sc *scanned) scalingLaw() *capacity.USL {
-	carried := map[int]float64{}
-	for hour, machines := range sc.machines {
-		load := 0.0
-		for _, of := range sc.slices {
-			for at := hour / slice; at < (hour+3600)/slice; at++ {
-				if w := of[at]; w != nil {
-					load += float64(w.requests)
-				}
-			}
-		}
-		count := len(machines.all)
-		carried[count] = max(carried[count], load/3600)
-	}
-	var n, x []float64
-	for count, load := range carried {
-		if load > 0 {
-			n = append(n, float64(count))
-		}
-	}
-	slices.Sort(n)
-	for _, count := range n {
-		x = append(x, carried[int(count)])
-	}
-	if law, ok := capacity.FitUSL(n, x); ok {
-		return &law
-	}
-	return nil
 }

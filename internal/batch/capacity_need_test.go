@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
@@ -280,5 +281,120 @@ func TestNothingIsRecommendedWithoutMachines(t *testing.T) {
 	a := analysed(t, &cfg, hours, noRaw(), planStart.AddDate(0, 0, 28))
 	if len(a.Recommendations) != 0 || len(a.Alerts) != 0 || len(a.Insufficient) != 1 || a.Insufficient[0] != (lacking{lackingMachines, 0, needMachines}) {
 		t.Errorf("%+v, lacking %v", a.Recommendations, a.Insufficient)
+	}
+}
+
+// fleets are windows of machines that carry by a law: of each number of machines an hour whose load rises in steps until the objective breaks.
+func fleets(law capacity.USL, counts ...int) *scanned {
+	sc := noRaw()
+	of := map[int64]*sliceOf{}
+	sc.slices["m"] = of
+	for i, n := range counts {
+		hour := planStart.Add(time.Duration(i) * time.Hour).Unix()
+		names := make([]string, n)
+		for k := range names {
+			names[k] = fmt.Sprintf("gpu-%d", k)
+		}
+		sc.machines[hour] = fleetOf(names...)
+		carries := int(math.Floor(law.Carries(float64(n)) * slice))
+		for step, requests := range []int{carries / 2, carries, carries * 3 / 4, carries + 2, carries / 2} {
+			w := &sliceOf{requests: requests}
+			ttft := 400.0
+			if step == 3 {
+				ttft = 5000
+			}
+			for range requests {
+				w.ttft = append(w.ttft, ttft)
+			}
+			of[hour/slice+int64(step)] = w
+		}
+		// A window that is twice as large as what was carried, and bad: what did not meet the objective was not carried.
+		bad := &sliceOf{requests: 2 * carries}
+		for range bad.requests {
+			bad.ttft = append(bad.ttft, 9000)
+		}
+		of[hour/slice+100] = bad
+	}
+	return sc
+}
+
+// The law is learnt from the good windows of each number of machines, its parameters come back, and what is recommended and supposed counts with it.
+func TestScalingLawIsLearntAndUsed(t *testing.T) {
+	want := capacity.USL{Lambda: 40, Sigma: 0.06, Kappa: 0.004}
+	sc := fleets(want, 1, 2, 3, 4, 6, 8)
+	law := sc.law(2000)
+	if law == nil || !law.Used || len(law.Points) != 6 || math.Abs(law.Lambda-40) > 0.5 || math.Abs(law.Sigma-0.06) > 0.01 || math.Abs(law.Kappa-0.004) > 0.001 || law.Fit < 0.98 {
+		t.Fatalf("%+v", law)
+	}
+	if law.Most == nil || math.Abs(*law.Most-want.Most()) > 1 {
+		t.Errorf("most %v, want %v", law.Most, want.Most())
+	}
+	if few := fleets(want, 2, 4).law(2000); few != nil {
+		t.Errorf("two numbers of machines: %+v", few)
+	}
+	for _, w := range sc.slices["m"] { // nothing ever broke, so nobody knows what would have been too much
+		for i := range w.ttft {
+			w.ttft[i] = 100
+		}
+	}
+	if idle := sc.law(2000); idle != nil {
+		t.Errorf("an objective that never broke: %+v", idle)
+	}
+	cfg := planningDefaults()
+	hours, machines := busyHours(28)
+	sc = fleets(want, 1, 2, 3, 4, 6, 8)
+	for hour, f := range machines.machines {
+		if _, ok := sc.machines[hour]; !ok {
+			sc.machines[hour] = f
+		}
+	}
+	a := analysed(t, &cfg, hours, sc, planStart.AddDate(0, 0, 28))
+	r := a.Recommendations[0]
+	if a.ScalingLaw == nil || r.Law == nil || r.Current != 2 || !strings.Contains(r.Formula, "scaling_efficiency") {
+		t.Fatalf("%+v", r)
+	}
+	if linear := int(math.Ceil(2*r.Demand/(0.7*r.Carries))) + 1; r.Recommended < linear {
+		t.Errorf("%d machines with contention, %d without", r.Recommended, linear)
+	}
+	plain := r
+	plain.Law = nil
+	for _, traffic := range []float64{1, 2, 2.6} {
+		o, without := suppose(&r, traffic, 0), suppose(&plain, traffic, 0)
+		if o.Missing < without.Missing || o.Carries != without.Carries {
+			t.Errorf("%v times: %+v, without the law %+v", traffic, o, without)
+		}
+		if left := o.Left + o.Missing; !o.Unreachable && 0.7*r.carriedBy(left) < o.Demand*(1-1e-9) {
+			t.Errorf("%v times: %d machines carry %v of %v", traffic, left, r.carriedBy(left), o.Demand)
+		}
+	}
+	if o := suppose(&r, 900, 0); !o.Unreachable || !strings.Contains(o.Text, "no number of machines") {
+		t.Errorf("more than any number carries: %+v", o)
+	}
+	if one, both := r.carriedBy(1), r.carriedBy(2); one <= both/2 || one >= both {
+		t.Errorf("one machine carries %v, two %v", one, both)
+	}
+}
+
+// On fewer machines the same load uses more of each: the line is that of the machines that there are now.
+func TestUseFollowsLoadOnOtherNumbersOfMachines(t *testing.T) {
+	var hours []hourUse
+	for k := range 96 {
+		machines := 2
+		if k >= 48 {
+			machines = 4
+		}
+		requests := float64(dailyLoad(k, 600))
+		var c agg.Cell
+		for range 6 * machines {
+			var e event.Event
+			e.Kind = event.SystemMetric
+			e.SetFloat(event.GPUUsage, 10+0.1*requests/float64(machines))
+			c.Add(&e, false)
+		}
+		hours = append(hours, hourUse{start: planStart.Add(time.Duration(k) * time.Hour), gauge: map[string]agg.Gauge{"gpu_usage": c.System.Gauge("gpu_usage")},
+			rows: []agg.Row{{Model: agg.AllModels, Requests: int64(requests)}}})
+	}
+	if l, ok := useLine(hours, "gpu_usage"); !ok || math.Abs(l.Slope-0.025) > 1e-3 || math.Abs(l.Idle-10) > 0.5 || l.Fit < 0.99 {
+		t.Errorf("%+v %v", l, ok)
 	}
 }

@@ -141,7 +141,7 @@ func (s *Service) knownAnalysis(ctx context.Context, from string) (analysis, boo
 }
 
 // analysisForm is the form of the analyses that are made: one of another form is not shown.
-const analysisForm = 4
+const analysisForm = 5
 
 // fingerprint tells apart sets of rows, and settings, that an analysis can be made from. Growth is told in whole days, so the day of
 // the end belongs to it.
@@ -185,10 +185,10 @@ func (s *Service) hourUses(ctx context.Context, rows []agg.Row) ([]hourUse, erro
 			return nil, fmt.Errorf("cell of %s: %w", hourName(h.start.Unix()), err)
 		}
 		h.gauge = map[string]agg.Gauge{}
-		for _, name := range gaugesKept {
-			if g := c.System.Gauge(name); g.Count > 0 {
+		for _, r := range resources {
+			if g := c.System.Gauge(r.name); g.Count > 0 {
 				g.Sum = g.Sum.Clone()
-				h.gauge[name] = g
+				h.gauge[r.name] = g
 			}
 		}
 	}

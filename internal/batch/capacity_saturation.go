@@ -65,7 +65,7 @@ func byRequests(w *sliceOf) float64    { return float64(w.requests) }
 func firstTokens(w *sliceOf) []float64 { return w.ttft }
 
 // hoursToScan returns the hours that say most of where models break: for the models with the most requests their busiest hours and their
-// slowest ones; and the last day, for the machines that there are. Newest first.
+// slowest ones; the last day, for the machines that there are; and the busiest of each number of machines. Newest first.
 func hoursToScan(hours []hourUse) []int64 {
 	byModel, total := map[string][]*agg.Row{}, map[string]int64{}
 	chosen := map[int64]bool{}
@@ -79,6 +79,9 @@ func hoursToScan(hours []hourUse) []int64 {
 				total[r.Model] += r.Requests
 			}
 		}
+	}
+	for _, hour := range hoursOfFleets(hours) {
+		chosen[hour] = true
 	}
 	models := slices.Collect(maps.Keys(byModel))
 	slices.SortFunc(models, func(a, b string) int { return cmp.Or(cmp.Compare(total[b], total[a]), cmp.Compare(a, b)) })
@@ -260,11 +263,14 @@ func (sc *scanned) saturations(objective float64) []saturation {
 	return out
 }
 
-// width returns how many slices a window has: as few as leave the busiest one enough requests to tell a percentile from.
-func (sc *scanned) width(model string) int64 {
+// width returns how many slices a window of a model has.
+func (sc *scanned) width(model string) int64 { return widthOf(sc.slices[model]) }
+
+// widthOf is as few slices as leave the busiest window enough requests to tell a percentile from.
+func widthOf(of map[int64]*sliceOf) int64 {
 	for _, n := range []int64{1, 3} {
 		sums, busiest := map[int64]int{}, 0
-		for at, w := range sc.slices[model] {
+		for at, w := range of {
 			sums[at/n] += w.requests
 			busiest = max(busiest, sums[at/n])
 		}

@@ -34,8 +34,10 @@ type consequence struct {
 	Use     *float64 `json:"use"` // null when no machine is left
 	Verdict string   `json:"verdict"`
 	Missing int      `json:"machines_missing"` // until the demand is within the target, without spare ones
-	Binding string   `json:"binding_constraint"`
-	Text    string   `json:"text"`
+	// Unreachable says that no useful number of machines brings the demand within the target, by the scaling law: machines_missing are those that help.
+	Unreachable bool   `json:"unreachable"`
+	Binding     string `json:"binding_constraint"`
+	Text        string `json:"text"`
 }
 
 // Verdicts.
@@ -46,13 +48,16 @@ const (
 )
 
 // suppose tells what becomes of a recommendation when traffic grows by a factor and machines are lost. Each machine carries its share of what
-// they carry together; the binding constraint stays the same.
+// they carry together, or what the law says of so many; the binding constraint stays the same.
 func suppose(r *recommendation, traffic float64, lost int) consequence {
-	each, target := r.Carries/float64(r.Current), r.Inputs["target_utilization"]
+	target := r.Inputs["target_utilization"]
 	o := consequence{Model: r.Model, Left: max(0, r.Current-lost), Demand: r.Demand * traffic, Binding: r.Binding}
-	o.Carries = each * float64(o.Left)
-	needed := int(min(math.Ceil(o.Demand/(each*target)), capacity.MostMachines*maxTraffic))
-	o.Missing = max(0, needed-o.Left)
+	o.Carries = r.carriedBy(o.Left)
+	needed, enough := 0, true
+	if o.Demand > 0 {
+		needed, enough = capacity.Count(r.Current, o.Demand, r.Carries*target, r.Law)
+	}
+	o.Missing, o.Unreachable = max(0, needed-o.Left), !enough
 	switch {
 	case o.Demand > o.Carries:
 		o.Verdict = verdictBreaks
@@ -66,10 +71,22 @@ func suppose(r *recommendation, traffic float64, lost int) consequence {
 		o.Use = new(o.Demand / o.Carries)
 		o.Text += fmt.Sprintf(", %.0f %% of it", 100**o.Use)
 	}
-	if o.Missing > 0 {
+	switch {
+	case o.Unreachable:
+		o.Text += fmt.Sprintf("; no number of machines in one group brings that to the target of %.0f %%: beyond %d one more adds next to nothing", 100*target, needed)
+	case o.Missing > 0:
 		o.Text += fmt.Sprintf("; %d more would bring that to the target of %.0f %%", o.Missing, 100*target)
 	}
 	return o
+}
+
+// carriedBy is how many requests an hour so many machines carry.
+func (r *recommendation) carriedBy(machines int) float64 {
+	share := float64(machines) / float64(r.Current)
+	if r.Law != nil && machines > 0 {
+		share *= r.Law.Efficiency(machines, r.Current)
+	}
+	return r.Carries * share
 }
 
 func (s *Service) mountCapacity(m *httpx.Mux) {

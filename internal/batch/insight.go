@@ -247,16 +247,30 @@ func (d *valueDays) spent() *agg.USD {
 	return new(agg.USD(n))
 }
 
+// leastQueue is the mean queue of a day, in requests on a machine, from which on its changes are told: twice nothing is nothing.
+const leastQueue = 0.5
+
 func (l *outlook) capacity(r *insight.Report, look *insightLook, sections map[string]any) {
 	all := l.total()
 	r.Week(all.requests)
 	r.Volumes([]insight.Activity{{Requests: all.requests}})
-	r.Changes([]insight.Series{
+	uses := []insight.Series{
 		{Metric: "gpu_usage", Unit: "% of the GPUs", Words: "the use of the GPUs is", Least: 0.1, Values: all.gpu, Count: all.requests},
 		{Metric: "kv_cache_usage", Unit: "of the KV cache", Words: "the use of the KV cache is", Least: 0.1, Values: all.kv, Count: all.requests},
-	})
+	}
+	queued := slices.ContainsFunc(all.waiting, func(v float64) bool { return v >= leastQueue }) // NaN is none
+	if queued {
+		uses = append(uses, insight.Series{Metric: gaugeWaiting, Unit: "requests in the queue of a machine", Words: "the queue is", Least: 0.5, Values: all.waiting, Count: all.requests})
+	}
+	r.Changes(uses)
 	r.Day(l.hourly)
-	sections["utilization"] = map[string]any{"gpu_usage": insight.Middle(all.gpu), "kv_cache_usage": insight.Middle(all.kv), "requests_a_day": insight.Middle(all.requests)}
+	use := map[string]any{"gpu_usage": insight.Middle(all.gpu), "kv_cache_usage": insight.Middle(all.kv), gaugeRunning: insight.Middle(all.running), gaugeWaiting: insight.Middle(all.waiting), "requests_waiting_max": nil, "requests_a_day": insight.Middle(all.requests)}
+	if insight.Middle(all.waiting) != nil {
+		use["requests_waiting_max"] = all.queue
+	} else {
+		look.limit(gaugeWaiting, "no system metric tells the length of a queue")
+	}
+	sections["utilization"] = use
 	if insight.Middle(all.gpu) == nil {
 		look.limit("gpu_usage", "no system metric tells it")
 	}

@@ -40,6 +40,9 @@ type valueDays struct {
 	scores   float64
 	score    float64 // sum of them
 	gpu, kv  []float64
+	running  []float64 // requests at a time on a machine
+	waiting  []float64 // in its queue
+	queue    float64   // the longest that was sampled
 }
 
 // outlook is what is known of the days [from, from + days).
@@ -62,7 +65,8 @@ func (l *outlook) value(dimension, value string) *valueDays {
 	if d == nil {
 		absent := func() []float64 { return slices.Repeat([]float64{math.NaN()}, l.days) }
 		d = &valueDays{value: value, requests: make([]float64, l.days), errors: make([]float64, l.days), cost: make([]int64, l.days),
-			unit: absent(), p50: absent(), p95: absent(), ttft: absent(), gpu: absent(), kv: absent()}
+			unit: absent(), p50: absent(), p95: absent(), ttft: absent(), gpu: absent(), kv: absent(),
+			running: absent(), waiting: absent()}
 		l.by[dimension][value] = d
 	}
 	return d
@@ -226,7 +230,10 @@ func (d *valueDays) take(day int, c *agg.Cell) {
 	if st.Feedback.Satisfaction != nil {
 		d.score += *st.Feedback.Satisfaction * float64(c.Feedback.Scores)
 	}
-	for to, name := range map[*[]float64]string{&d.gpu: "gpu_usage", &d.kv: "kv_cache_usage"} {
+	if g := c.System.Gauge(gaugeWaiting); g.Count > 0 {
+		d.queue = max(d.queue, g.Max)
+	}
+	for to, name := range map[*[]float64]string{&d.gpu: "gpu_usage", &d.kv: "kv_cache_usage", &d.running: gaugeRunning, &d.waiting: gaugeWaiting} {
 		if v := st.System.Mean(name); v != nil {
 			(*to)[day] = *v
 		}

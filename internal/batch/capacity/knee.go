@@ -23,6 +23,16 @@ type Knee struct {
 	Hi   float64 `json:"hi"`
 }
 
+// Carried is the largest load of a good window that is not beyond the knee.
+func (k Knee) Carried(points []Point) (most float64) {
+	for _, p := range points {
+		if p.Good && p.Load <= k.Load {
+			most = max(most, p.Load)
+		}
+	}
+	return most
+}
+
 // FindKnee tells from windows, oldest first, where the objective breaks; nil where it never broke or was never met.
 //
 // A window is good or bad by the requests that arrived in it, but a queue that an earlier window left makes a quiet one bad. So only the

@@ -2,7 +2,7 @@ package capacity
 
 import (
 	"math"
-	"strings"
+	"sort"
 )
 
 // Constraint is one thing that bounds the load of machines: their load at the limit, told by a formula over named numbers.
@@ -61,6 +61,7 @@ type Need struct {
 	Formula string
 	Inputs  map[string]float64
 	Limit   float64 // requests an hour that the machines that there are may be asked for: target times what they carry
+	Short   bool    // no useful number of machines carries the demand; Count is the largest useful one
 }
 
 // MostMachines bounds a need: more say that the constraint says nothing.
@@ -68,8 +69,8 @@ const MostMachines = 1_000_000
 
 // Machines returns the need of a demand (requests an hour) for as many machines as there are now; ok is false without constraints that say something.
 // The constraint that carries the least binds. More machines are asked for as soon as the demand needs them, fewer only when
-// it would fit with the band on top.
-func Machines(current int, demand float64, constraints []Constraint, p Policy) (n Need, ok bool) {
+// it would fit with the band on top. Each machine carries as much as each of those that there are, or what a law says; law may be nil.
+func Machines(current int, demand float64, constraints []Constraint, p Policy, law *USL) (n Need, ok bool) {
 	best := math.Inf(1)
 	for _, c := range constraints {
 		if c.Carries > 0 && c.Carries < best {
@@ -83,16 +84,46 @@ func Machines(current int, demand float64, constraints []Constraint, p Policy) (
 	if current == 1 {
 		spare = 0
 	}
-	count := func(demand float64) int {
-		return max(1, int(math.Ceil(float64(current)*demand/(p.Target*best)))) + spare
-	}
-	n.Count = max(count(demand), min(current, count(demand*(1+p.Band))))
-	one := "max(1, ceil(current × DEMAND ÷ (target_utilization × (" + n.Binding.Formula + ")))) + failure_domain"
-	n.Formula = "max(" + strings.Replace(one, "DEMAND", "demand_per_hour", 1) + ", min(current, " + strings.Replace(one, "DEMAND", "(demand_per_hour × (1 + band))", 1) + "))"
+	n.Limit = p.Target * best
 	n.Inputs = map[string]float64{"current": float64(current), "demand_per_hour": demand, "target_utilization": p.Target, "failure_domain": float64(spare), "band": p.Band}
 	for name, v := range n.Binding.Inputs {
 		n.Inputs[name] = v
 	}
-	n.Limit = p.Target * best
+	count, enough := Count(current, demand, n.Limit, law)
+	if !enough {
+		n.Short, n.Count, n.Formula = true, count+spare, "useful_machines + failure_domain"
+		n.Inputs["useful_machines"] = float64(count)
+		return n, true
+	}
+	fewer, fits := Count(current, demand*(1+p.Band), n.Limit, law)
+	n.Count = max(count+spare, min(current, fewer+spare))
+	n.Formula = "max(" + n.formula("demand_per_hour", "scaling_efficiency", count, current, law)
+	switch {
+	case fits:
+		n.Formula += ", min(current, " + n.formula("(demand_per_hour × (1 + band))", "scaling_efficiency_with_band", fewer, current, law) + "))"
+	default: // no number of machines carries so much, so none is given back
+		n.Count, n.Formula = max(count+spare, current), n.Formula+", current)"
+	}
 	return n, true
+}
+
+// formula is how many machines a demand needs, over the inputs, to which it adds the efficiency of so many.
+func (n *Need) formula(demand, name string, count, current int, law *USL) string {
+	scaled := ""
+	if law != nil {
+		n.Inputs[name], scaled = law.Efficiency(count, current), " × "+name
+	}
+	return "max(1, ceil(current × " + demand + " ÷ (target_utilization × (" + n.Binding.Formula + ")" + scaled + "))) + failure_domain"
+}
+
+// Count returns the least number of machines that carry a demand, when those that there are carry limit; at least one. Where a law says that no
+// useful number of machines does, enough is false and it is the largest useful one.
+func Count(current int, demand, limit float64, law *USL) (n int, enough bool) {
+	needed := func(efficiency float64) float64 { return math.Ceil(float64(current) * demand / (limit * efficiency)) }
+	if law == nil {
+		return max(1, int(min(needed(1), MostMachines))), true
+	}
+	useful := law.Useful()
+	n = 1 + sort.Search(useful, func(i int) bool { return needed(law.Efficiency(i+1, current)) <= float64(i+1) })
+	return min(n, useful), n <= useful
 }

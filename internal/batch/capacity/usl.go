@@ -1,13 +1,27 @@
 package capacity
 
-import "math"
+import (
+	"math"
+	"sort"
+)
 
 // USL is the universal scalability law (Gunther, Guerrilla Capacity Planning, 2007): N machines carry λN/(1 + σ(N−1) + κN(N−1)).
 type USL struct {
 	Lambda float64 `json:"lambda"` // what one machine carries
 	Sigma  float64 `json:"sigma"`  // contention
 	Kappa  float64 `json:"kappa"`  // coherency
+	Fit    float64 `json:"fit"`    // 0–1: 1 less the largest relative difference from what it was fitted to; at most unchecked where nothing is left to check it by
 }
+
+// Limits of a fit.
+const (
+	uslCounts = 3    // different numbers of machines, as many as the law has parameters
+	unchecked = 0.75 // the fit of a law through exactly so many: it meets them all, whatever they are
+	uslFit    = 0.9  // less is not believed
+)
+
+// Believed tells whether the law follows what it was fitted to.
+func (u USL) Believed() bool { return u.Fit >= unchecked }
 
 // Carries returns what n machines carry.
 func (u USL) Carries(n float64) float64 {
@@ -22,38 +36,94 @@ func (u USL) Most() float64 {
 	return math.Sqrt((1 - u.Sigma) / u.Kappa)
 }
 
-// uslCounts is how many different numbers of machines it takes.
-const uslCounts = 3
+// leastGain is what one more machine must add, relative to what the first carries, to be worth it.
+const leastGain = 0.1
 
-// FitUSL fits the law to what so many machines carried at most, by least squares of n/x = a + b(n−1) + c·n(n−1), which is linear in
-// a = 1/λ, b = σ/λ and c = κ/λ. σ or κ below 0 would mean that machines help each other: then the law does not fit.
+// Useful returns the number of machines beyond which one more adds next to nothing, or takes away.
+func (u USL) Useful() int {
+	return 1 + sort.Search(MostMachines, func(i int) bool {
+		n := float64(i + 1)
+		return u.Carries(n+1)-u.Carries(n) < leastGain*u.Lambda
+	})
+}
+
+// Efficiency is what each of n machines carries relative to each of those that there are.
+func (u USL) Efficiency(n, current int) float64 {
+	return u.Carries(float64(n)) / float64(n) / (u.Carries(float64(current)) / float64(current))
+}
+
+// FitUSL fits the law to what so many machines carried at most, by least squares of the relative differences of n/x = a + b(n−1) + c·n(n−1), which
+// is linear in a = 1/λ, b = σ/λ and c = κ/λ. None of them may be below 0: machines do not help each other. Where a free fit says so, a chance in
+// the data may have done it, and the best fit without that parameter stands; where they really do, it is a bad one, and Believed is false.
 func FitUSL(machines, carried []float64) (u USL, ok bool) {
 	different := map[float64]bool{}
-	for _, n := range machines {
+	for i, n := range machines {
+		if !(carried[i] > 0) || n < 1 {
+			return u, false
+		}
 		different[n] = true
 	}
 	if len(different) < uslCounts {
 		return u, false
 	}
-	var a [3][4]float64
-	for i, n := range machines {
-		if carried[i] <= 0 || n < 1 {
-			return u, false
+	best := math.Inf(1)
+	for _, with := range [][3]bool{{true, true, true}, {true, true, false}, {true, false, true}, {true, false, false}} {
+		x, squares, ok := leastSquares(machines, carried, with)
+		if ok && x[0] > 0 && x[1] >= 0 && x[2] >= 0 && squares < best {
+			best, u = squares, USL{Lambda: 1 / x[0], Sigma: x[1] / x[0], Kappa: x[2] / x[0]}
 		}
-		row, y := [3]float64{1, n - 1, n * (n - 1)}, n/carried[i]
+	}
+	if math.IsInf(best, 1) || u.Sigma >= 1 {
+		return USL{}, false
+	}
+	worst := 0.0
+	for i, n := range machines {
+		worst = max(worst, math.Abs(u.Carries(n)/carried[i]-1))
+	}
+	u.Fit = max(0, 1-worst)
+	if u.Fit >= uslFit && len(different) == uslCounts {
+		u.Fit = unchecked
+	} else if u.Fit < uslFit {
+		u.Fit = min(u.Fit, unchecked-0.01)
+	}
+	return u, true
+}
+
+// leastSquares fits a, b and c, those that it shall be fitted with, and returns the sum of the squares of what is left.
+func leastSquares(machines, carried []float64, with [3]bool) (x [3]float64, squares float64, ok bool) {
+	var a [3][4]float64
+	rows := make([][3]float64, len(machines))
+	for i, n := range machines {
+		for k, v := range [3]float64{1, n - 1, n * (n - 1)} {
+			if with[k] {
+				rows[i][k] = v * carried[i] / n // relative to n/x, which is 1 then
+			}
+		}
 		for r := range 3 {
 			for c := range 3 {
-				a[r][c] += row[r] * row[c]
+				a[r][c] += rows[i][r] * rows[i][c]
 			}
-			a[r][3] += row[r] * y
+			a[r][3] += rows[i][r]
 		}
 	}
-	const noise = -1e-6
-	x, ok := solve3(a)
-	if !ok || x[0] <= 0 || x[1]/x[0] < noise || x[2]/x[0] < noise {
-		return u, false
+	for k := range 3 {
+		if !with[k] {
+			a[k][k] = 1
+		}
 	}
-	return USL{Lambda: 1 / x[0], Sigma: max(x[1]/x[0], 0), Kappa: max(x[2]/x[0], 0)}, true
+	if x, ok = solve3(a); !ok {
+		return x, 0, false
+	}
+	for k := range x {
+		if math.Abs(x[k]) < 1e-12*math.Abs(x[0]) {
+			x[k] = 0 // an exact 0 that was rounded
+		}
+	}
+	for _, row := range rows {
+		d := row[0]*x[0] + row[1]*x[1] + row[2]*x[2] - 1
+		squares += d * d
+	}
+	return x, squares, true
 }
 
 // solve3 solves three equations by elimination with pivots.

@@ -12,6 +12,7 @@ type Analysis struct {
 	Recommendations []Recommendation `json:"scaling_recommendations"`
 	Saturation      []Saturation     `json:"saturation"`
 	Phases          []Phase          `json:"phases"`
+	Law             *ScalingLaw      `json:"scaling_law"`
 	Alerts          []Warning        `json:"alerts"`
 	Insufficient    []Lacking        `json:"insufficient_data"`
 }
@@ -43,14 +44,28 @@ type Growth struct {
 
 // Forecast is how the hours of a metric go on.
 type Forecast struct {
-	Metric string `json:"metric"`
-	Model  string `json:"model"`
-	Points []struct {
+	Metric   string  `json:"metric"`
+	Model    string  `json:"model"`
+	Interval float64 `json:"interval"`
+	Points   []struct {
 		T   time.Time `json:"t"`
 		P50 float64   `json:"p50"`
 		Lo  float64   `json:"lo"`
 		Hi  float64   `json:"hi"`
 	} `json:"points"`
+	Method   string   `json:"method"`
+	Backtest Backtest `json:"backtest"`
+	Warnings []string `json:"warnings"`
+}
+
+// Backtest is how good forecasts of the same series would have been in the past.
+type Backtest struct {
+	MASE      *float64 `json:"mase"`
+	MASENaive *float64 `json:"mase_seasonal_naive"`
+	Coverage  *float64 `json:"coverage"`
+	Bias      float64  `json:"bias"`
+	Origins   int      `json:"origins"`
+	Horizon   int      `json:"horizon"`
 }
 
 // Recommendation is how many machines are needed.
@@ -64,6 +79,7 @@ type Recommendation struct {
 	Inputs      map[string]float64 `json:"inputs"`
 	Demand      float64            `json:"demand_per_hour"`
 	Carries     float64            `json:"carries_per_hour"`
+	Constraints map[string]float64 `json:"constraints"`
 	Exhaustion  *Exhaustion        `json:"exhaustion"`
 	Confidence  float64            `json:"confidence"`
 	CostDelta   *float64           `json:"cost_delta_usd_month"`
@@ -87,8 +103,28 @@ type Knee struct {
 
 // Saturation is where a model breaks, in requests a second.
 type Saturation struct {
-	Model string `json:"model"`
-	Knee  *Knee  `json:"knee"`
+	Model     string  `json:"model"`
+	Metric    string  `json:"metric"`
+	Objective float64 `json:"objective"`
+	Knee      *Knee   `json:"knee"`
+	Points    []struct {
+		Good bool `json:"good"`
+	} `json:"points"`
+}
+
+// ScalingLaw is how what is carried grows with the number of machines.
+type ScalingLaw struct {
+	Lambda float64  `json:"lambda"`
+	Sigma  float64  `json:"sigma"`
+	Kappa  float64  `json:"kappa"`
+	Most   *float64 `json:"most_machines"`
+	Fit    float64  `json:"fit"`
+	Used   bool     `json:"used"`
+	Points []struct {
+		Machines int     `json:"machines"`
+		Carried  float64 `json:"carried_per_second"`
+		Law      float64 `json:"law_per_second"`
+	} `json:"points"`
 }
 
 // Phase is where prefill or decode of a model breaks, in tokens a second.
@@ -102,9 +138,12 @@ type Phase struct {
 
 // Warning is an alert of an analysis.
 type Warning struct {
-	Severity string `json:"severity"`
-	Model    string `json:"model"`
-	Text     string `json:"text"`
+	Rule      string  `json:"rule"`
+	Severity  string  `json:"severity"`
+	Model     string  `json:"model"`
+	Value     float64 `json:"value"`
+	Threshold float64 `json:"threshold"`
+	Text      string  `json:"text"`
 }
 
 // Lacking is what needs more days of data.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -17,12 +18,20 @@ type series struct {
 	values []*float64
 }
 
+// band is an interval around a line.
+type band struct {
+	name   string
+	color  color
+	lo, hi []float64
+}
+
 // chart is a picture of series over time: lines, or bars that stand on each other.
 type chart struct {
 	title  string
 	level  string // of the columns
 	times  []time.Time
 	series []series
+	band   *band // behind the lines
 	bars   bool
 	style  *style
 	write  func(v float64) string // of the labels at the axis
@@ -60,6 +69,9 @@ func (c *chart) empty() bool {
 // highest value, of a column where bars stand on each other.
 func (c *chart) highest() float64 {
 	top := 0.0
+	if c.band != nil {
+		top = slices.Max(c.band.hi)
+	}
 	for i := range c.times {
 		sum := 0.0
 		for _, s := range c.series {
@@ -106,6 +118,7 @@ func (c *chart) draw(on canvas, f frame) {
 	if c.bars {
 		c.drawBars(on, plot, top)
 	} else {
+		c.drawBand(on, plot, top)
 		c.drawLines(on, plot, top)
 	}
 	on.line([]point{{plot.x, plot.y + plot.h}, {plot.x + plot.w, plot.y + plot.h}}, c.style.muted, 0.25)
@@ -114,12 +127,16 @@ func (c *chart) draw(on canvas, f frame) {
 
 // legend names the series at the right of the title, when there is more than one.
 func (c *chart) legend(on canvas, f frame) {
-	if len(c.series) < 2 {
+	all := c.series
+	if c.band != nil {
+		all = append(slices.Clone(all), series{name: c.band.name, color: c.band.color})
+	}
+	if len(all) < 2 {
 		return
 	}
 	x := f.x + f.w
-	for i := len(c.series) - 1; i >= 0; i-- {
-		s := c.series[i]
+	for i := len(all) - 1; i >= 0; i-- {
+		s := all[i]
 		x -= on.width(s.name, labelSize, false)
 		on.text(x, f.y+3.2, s.name, labelSize, false, c.style.muted, left)
 		on.rect(x-3.2, f.y+1.3, 2.2, 2.2, s.color)
@@ -139,6 +156,18 @@ func (c *chart) drawBars(on canvas, p frame, top float64) {
 				on.rect(p.x+slot*(float64(i)+0.5)-w/2, y, w, h, s.color)
 			}
 		}
+	}
+}
+
+// drawBand fills the interval of each column.
+func (c *chart) drawBand(on canvas, p frame, top float64) {
+	if c.band == nil {
+		return
+	}
+	slot := p.w / float64(len(c.times))
+	for i := range c.times {
+		lo, hi := p.h*min(max(c.band.lo[i], 0)/top, 1), p.h*min(c.band.hi[i]/top, 1)
+		on.rect(p.x+slot*float64(i), p.y+p.h-hi, slot*1.03, hi-lo, c.band.color) // a hair wider, so that no seam shows
 	}
 }
 

@@ -81,13 +81,25 @@ func sampleCapacity() *Capacity {
 		}
 		return out
 	}
+	series := func(metric, model string, mase float64) map[string]any {
+		return map[string]any{"metric": metric, "model": model, "interval": 0.9, "points": points(), "method": "ridge 90 %, smoothing 10 %", "warnings": []any{},
+			"backtest": map[string]any{"mase": mase, "mase_seasonal_naive": 1.1, "coverage": 0.93, "bias": -0.25, "origins": 12, "horizon": 168}}
+	}
+	inputs := map[string]float64{"current": 2, "demand_per_hour": 61344, "target_utilization": 0.7, "knee_per_second": 14.2, "peak_factor": 1.4, "failure_domain": 1, "band": 0.15}
 	a := map[string]any{"generated_at": day0, "period": Period{day0, day0.AddDate(0, 0, 30)}, "data_days": 30,
-		"resource_utilization":    []any{map[string]any{"resource": "gpu_usage", "unit": "percent", "mean": 54.2, "p95": 71.5, "max": 98.0, "days": days(45)}, map[string]any{"resource": "kv_cache_usage", "unit": "ratio", "mean": 0.41, "p95": 0.62, "max": 0.97, "days": []any{}}},
-		"growth_trends":           []any{map[string]any{"metric": "requests", "model": "_all", "per_day": 23051.4, "per_day_before": 21400.1, "week_over_week": 0.0772}, map[string]any{"metric": "total_tokens", "model": "hermes-2", "per_day": 3e6, "per_day_before": 3.1e6, "week_over_week": -0.03}},
-		"capacity_forecasts":      []any{map[string]any{"metric": "requests", "model": "_all", "points": points(), "backtest": map[string]any{"mase": 0.7, "coverage": 0.95, "origins": 12}}},
-		"scaling_recommendations": []any{map[string]any{"model": "hermes-2", "resource": "replicas", "current": 2, "recommended": 3, "binding_constraint": "ttft_p95", "formula": "ceil(peak ÷ per_replica) + spare", "exhaustion": map[string]any{"days": 41.0, "lo": 29.0, "hi": 63.0}, "cost_delta_usd_month": 1890.0, "reason": "The busiest hour of the next fortnight asks for 31 requests a second; a replica carried 14 within the objective."}},
-		"insufficient_data":       []any{map[string]any{"what": "capacity_forecasts", "have_days": 5, "need_days": 7}},
-		"saturation":              []any{map[string]any{"model": "hermes-2", "knee": map[string]any{"load": 14.2, "lo": 12.0, "hi": 15.0}}}}
+		"resource_utilization": []any{map[string]any{"resource": "gpu_usage", "unit": "percent", "mean": 54.2, "p95": 71.5, "max": 98.0, "days": days(45)}, map[string]any{"resource": "kv_cache_usage", "unit": "ratio", "mean": 0.41, "p95": 0.62, "max": 0.97, "days": []any{}},
+			map[string]any{"resource": "requests_waiting", "unit": "requests", "mean": 0.31, "p95": 2.2, "max": 41.0, "days": days(0)}},
+		"growth_trends":      []any{map[string]any{"metric": "requests", "model": "_all", "per_day": 23051.4, "per_day_before": 21400.1, "week_over_week": 0.0772}, map[string]any{"metric": "total_tokens", "model": "hermes-2", "per_day": 3e6, "per_day_before": 3.1e6, "week_over_week": -0.03}},
+		"capacity_forecasts": []any{series("requests", "_all", 0.71), series("requests", "hermes-2", 0.83)},
+		"scaling_recommendations": []any{map[string]any{"model": "hermes-2", "resource": "machines", "current": 2, "recommended": 5, "binding_constraint": "ttft_p95", "formula": "max(1, ceil(current × demand_per_hour ÷ (target_utilization × (3600 × knee_per_second ÷ peak_factor)))) + failure_domain", "inputs": inputs,
+			"demand_per_hour": 61344.0, "carries_per_hour": 36514.3, "constraints": map[string]float64{"ttft_p95": 36514.3, "gpu_usage": 51000}, "confidence": 0.87,
+			"exhaustion": map[string]any{"days": 41.0, "lo": 29.0, "hi": 63.0}, "cost_delta_usd_month": 5670.0, "cost_basis": "machine_hour_usd", "reason": "The busiest hour of the next week may bring 61344 requests; 3 more machines are needed, counting 1 that may be lost."}},
+		"scaling_law": map[string]any{"lambda": 8.1, "sigma": 0.061, "kappa": 0.0021, "fit": 0.97, "used": true, "most_machines": 21.1, "points": []any{
+			map[string]any{"machines": 1, "carried_per_second": 8.0, "law_per_second": 8.1}, map[string]any{"machines": 2, "carried_per_second": 15.1, "law_per_second": 15.2}, map[string]any{"machines": 4, "carried_per_second": 26.9, "law_per_second": 26.8}}},
+		"alerts":            []any{map[string]any{"rule": "CapacityShort", "severity": "critical", "model": "hermes-2", "value": 61344.0, "threshold": 36514.3, "text": "the busiest hour of the next week is more than what the machines carry"}},
+		"phases":            []any{map[string]any{"model": "hermes-2", "phase": "prefill", "objective": 2000.0, "tokens_per_request": 410.0, "knee": map[string]any{"load": 5822.0, "lo": 5000.0, "hi": 6600.0}}},
+		"insufficient_data": []any{map[string]any{"what": "growth_trends", "have_days": 5, "need_days": 14}},
+		"saturation":        []any{map[string]any{"model": "hermes-2", "metric": "ttft_ms.p95", "objective": 2000.0, "knee": map[string]any{"load": 14.2, "lo": 12.0, "hi": 15.0}, "points": []any{map[string]any{"good": true}, map[string]any{"good": false}}}}}
 	text, _ := json.Marshal(a)
 	return &Capacity{Period: Period{day0.AddDate(0, 0, 23), day0.AddDate(0, 0, 30)}, Hours: *sample(Hourly, 24), Analysis: text}
 }

@@ -2,10 +2,12 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"compress/zlib"
 	"encoding/csv"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -307,8 +309,87 @@ func TestWrongDataIsNoReport(t *testing.T) {
 	}
 }
 
+// thirtyDaysOfTwelve is a month by day of twelve models, with everything that a report can have beside its rows.
+func thirtyDaysOfTwelve() *Summary {
+	s := sample(Daily, 30)
+	for i := range 12 - len(sampleModels) {
+		name, share := fmt.Sprintf("model-of-a-vendor-%02d", i), 0.02*float64(i+1)
+		for t := s.Period.Start; t.Before(s.Period.End); t = Step("daily", t, 1) {
+			s.Rows = append(s.Rows, sampleRow(t, name, share, 24))
+		}
+		s.Models = append(s.Models, sampleRow(s.Period.Start, name, share, 720))
+		s.Unpriced[name] = 0
+	}
+	slices.SortFunc(s.Rows, func(a, b agg.Row) int {
+		return cmp.Or(a.Timestamp.Compare(b.Timestamp), strings.Compare(a.Model, b.Model))
+	})
+	return s
+}
+
+func TestSizeOfAMonthOfTwelveModels(t *testing.T) {
+	s := thirtyDaysOfTwelve()
+	if len(s.Models) != 12 || len(s.Rows) != 30*13 {
+		t.Fatalf("%d models, %d rows", len(s.Models), len(s.Rows))
+	}
+	b := render(t, s, PDF)
+	if len(b) > 1_000_000 {
+		t.Errorf("%d bytes", len(b))
+	}
+	all := strings.Join(words(t, b), "")
+	for i := range s.Models[6:] {
+		if name := s.Models[6+i].Model; !strings.Contains(all, name) {
+			t.Errorf("no word of %s", name)
+		}
+	}
+	t.Logf("%d bytes, %d pages", len(b), len(words(t, b)))
+}
+
+// The report of capacity says in its pages and in its CSV what the API says.
+func TestCapacityTellsAll(t *testing.T) {
+	c := sampleCapacity()
+	pages := words(t, render(t, c, PDF))
+	all := strings.Join(pages, "")
+	for _, want := range []string{"2 → 5", "TTFT p95", "41 (29 to 63)", "In 41 days (29 to 63)", "87 %", "$5,670.00", "168 %", "critical", "Capacity is short", "demand_per_hour", "ceil(2 × 61,344 ÷ (0.7 × (3600 × 14.2 ÷ 1.4)))) + 1 = 5", "0.71", "1.10", "93 % of 90 %",
+		"GPU usage 51,000", "Requests waiting", "σ = 0.061", "Beyond 21 machines", "5 of 14 days"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the pages lack %q", want)
+		}
+	}
+	if !strings.Contains(pages[0], "Target reached") || !strings.Contains(pages[0], "Cost of the change") {
+		t.Errorf("page one:\n%s", pages[0])
+	}
+	r := csv.NewReader(bytes.NewReader(render(t, c, CSV)))
+	rows, err := r.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]int{}
+	for i, name := range rows[0] {
+		at[name] = i
+	}
+	found := map[string]string{}
+	for _, row := range rows[1:] {
+		found[row[at["section"]]+" "+row[at["name"]]] = row[at["value"]]
+		if row[at["section"]] == "scaling_recommendations" {
+			for name, want := range map[string]string{"value": "5", "previous": "2", "binding_constraint": "ttft_p95", "confidence": "0.87", "exhaustion_days": "41", "exhaustion_lo": "29", "exhaustion_hi": "63", "cost_delta_usd_month": "5670", "carries_per_hour": "36514.3"} {
+				if row[at[name]] != want {
+					t.Errorf("%s is %q, want %q", name, row[at[name]], want)
+				}
+			}
+		}
+		if row[at["section"]] == "forecast_backtests" && (row[at["coverage"]] != "0.93" || row[at["interval"]] != "0.9" || row[at["origins"]] != "12") {
+			t.Errorf("%v", row)
+		}
+	}
+	for name, want := range map[string]string{"formula_inputs knee_per_second": "14.2", "constraints gpu_usage": "51000", "alerts CapacityShort": "61344", "scaling_law sigma": "0.061", "saturation ttft_ms.p95": "14.2", "phases prefill": "5822", "insufficient_data growth_trends": "5", "resource_utilization requests_waiting_max": "41"} {
+		if found[name] != want {
+			t.Errorf("%s is %q, want %q", name, found[name], want)
+		}
+	}
+}
+
 // Poppler and qpdf, where they are installed, find what our own reader cannot: words beyond the page, fonts that are not in the file,
-// a broken cross-reference table.
+// a broken cross-reference table. Names are as long as they get.
 func TestPDFWithRealTools(t *testing.T) {
 	if _, err := exec.LookPath("pdftotext"); err != nil {
 		t.Skip("poppler is not installed")
@@ -317,7 +398,15 @@ func TestPDFWithRealTools(t *testing.T) {
 	long := s.Models[0]
 	long.Model = strings.Repeat("very-long-model-name-", 12)
 	s.Models = append([]agg.Row{long}, s.Models...)
-	for name, b := range map[string][]byte{"monthly": render(t, s, PDF), "test": render(t, &TestPage{Period: Period{day0, Step("daily", day0, 1)}, Hours: sample(Daily, 1).Trend}, PDF)} {
+	all := documents()
+	all["monthly"] = s
+	for _, n := range []Insight{all["bi"].(Insight), all["cost"].(Insight)} {
+		n.Models, n.Tenants, n.Users = append([]agg.Row{long}, n.Models...), append([]agg.Row{long}, n.Tenants...), append([]agg.Row{long}, n.Users...)
+		n.Found.Findings[0].Text += " " + long.Model + strings.Repeat(" and so on", 40)
+		n.Budgets[0].Name, n.Own[0].Name = long.Model, long.Model
+	}
+	for name, doc := range all {
+		b := render(t, doc, PDF)
 		file := filepath.Join(t.TempDir(), name+".pdf")
 		if err := os.WriteFile(file, b, 0o644); err != nil {
 			t.Fatal(err)
@@ -337,7 +426,7 @@ func TestPDFWithRealTools(t *testing.T) {
 		if fonts := run("pdffonts", file); strings.Count(fonts, " yes no  yes ") != 2 {
 			t.Errorf("%s: fonts are not embedded:\n%s", name, fonts)
 		}
-		if list := run("pdfdetach", "-list", file); !strings.Contains(list, ".csv") {
+		if list := run("pdfdetach", "-list", file); name != "hourly" && !strings.Contains(list, ".csv") {
 			t.Errorf("%s: the CSV is not attached: %s", name, list)
 		}
 		if text := run("pdftotext", "-layout", file, "-"); name == "monthly" && !strings.Contains(text, s.Headline()[0].Text) {
@@ -361,7 +450,7 @@ func TestPDFWithRealTools(t *testing.T) {
 }
 
 func BenchmarkMonthlyPDF(b *testing.B) {
-	s := sample(Monthly, 1)
+	s := thirtyDaysOfTwelve()
 	for b.Loop() {
 		if len(render(b, s, PDF)) == 0 {
 			b.Fatal("nothing")

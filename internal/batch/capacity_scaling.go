@@ -1,0 +1,136 @@
+package batch
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
+)
+
+// How what is carried grows with the number of machines. Two machines seldom carry twice what one does: they share a router, a disk, a cache. It is
+// learnt from the server's own windows: of each number of machines, the load that they carried within the objective. A number at which the objective
+// never broke says nothing, since nobody knows how much more it would have carried.
+
+// scalingLaw is the law with what it was learnt from.
+type scalingLaw struct {
+	capacity.USL
+	Most   *float64       `json:"most_machines"` // more of them carry less; null where there is no such number
+	Used   bool           `json:"used"`          // it fits well enough to recommend and to simulate with
+	Points []scalingPoint `json:"points"`
+}
+
+// scalingPoint is what so many machines carried, in requests a second.
+type scalingPoint struct {
+	Machines int     `json:"machines"`
+	Carried  float64 `json:"carried_per_second"`
+	Law      float64 `json:"law_per_second"`
+	Windows  int     `json:"windows"`
+}
+
+// believed is the law to count with, nil where there is none that fits.
+func (l *scalingLaw) believed() *capacity.USL {
+	if l == nil || !l.Used {
+		return nil
+	}
+	return &l.USL
+}
+
+// lawOf is the law of a model whose machines name it, and that of all machines and models together for every other; nil where too little is known.
+func (c *course) lawOf(model string) *scalingLaw {
+	if model == agg.AllModels || !c.sc.named(model) {
+		return c.law
+	}
+	return learnLaw(c.sc.slices[model], c.sc.machines, func(f fleet) int { return len(f.byModel[model]) }, c.cfg.TTFT)
+}
+
+// law is that of all machines and models together.
+func (sc *scanned) law(objective float64) *scalingLaw {
+	return learnLaw(sc.together(), sc.machines, func(f fleet) int { return len(f.all) }, objective)
+}
+
+// learnLaw learns from slices of time and the machines of their hours.
+func learnLaw(slicesOf map[int64]*sliceOf, machinesOf map[int64]fleet, count func(fleet) int, objective float64) *scalingLaw {
+	byCount := map[int]map[int64]*sliceOf{}
+	for at, w := range slicesOf {
+		n := count(machinesOf[at*slice/3600*3600])
+		if byCount[n] == nil {
+			byCount[n] = map[int64]*sliceOf{}
+		}
+		byCount[n][at] = w
+	}
+	delete(byCount, 0) // hours without samples of machines
+	l := &scalingLaw{Points: []scalingPoint{}}
+	var machines, carried []float64
+	for _, n := range slices.Sorted(maps.Keys(byCount)) {
+		points := windows(byCount[n], widthOf(byCount[n]), measure{"ttft_ms.p95", byRequests, firstTokens, objective})
+		if k := capacity.FindKnee(points); k != nil {
+			most := k.Carried(points)
+			machines, carried = append(machines, float64(n)), append(carried, most)
+			l.Points = append(l.Points, scalingPoint{Machines: n, Carried: most, Windows: len(points)})
+		}
+	}
+	var ok bool
+	if l.USL, ok = capacity.FitUSL(machines, carried); !ok {
+		return nil
+	}
+	l.Used = l.Believed()
+	if most := l.USL.Most(); !math.IsInf(most, 1) {
+		l.Most = &most
+	}
+	for i := range l.Points {
+		l.Points[i].Law = l.Carries(float64(l.Points[i].Machines))
+	}
+	return l
+}
+
+// together are the slices of all models as one.
+func (sc *scanned) together() map[int64]*sliceOf {
+	all := map[int64]*sliceOf{}
+	for _, model := range slices.Sorted(maps.Keys(sc.slices)) {
+		for at, w := range sc.slices[model] {
+			if all[at] == nil {
+				all[at] = &sliceOf{}
+			}
+			all[at].join(w)
+		}
+	}
+	return all
+}
+
+// Hours of each number of machines that are read for the law.
+const (
+	hoursOfFleet = 6
+	mostFleets   = 8
+)
+
+// hoursOfFleets are, of each number of machines that there seem to have been, the busiest hours. How many there were is told by the raw samples alone; but
+// machines are sampled at a steady pace, so hours with another number of samples had another number of machines.
+func hoursOfFleets(hours []hourUse) (out []int64) {
+	bySamples := map[int][]*hourUse{}
+	for i := range hours {
+		most := uint64(0)
+		for _, g := range hours[i].gauge {
+			most = max(most, g.Count)
+		}
+		if most > 0 {
+			step := int(math.Round(math.Log(float64(most)) / math.Log(1.1))) // a tenth more or fewer are the same
+			bySamples[step] = append(bySamples[step], &hours[i])
+		}
+	}
+	steps := slices.SortedFunc(maps.Keys(bySamples), func(a, b int) int {
+		return cmp.Or(cmp.Compare(len(bySamples[b]), len(bySamples[a])), cmp.Compare(a, b))
+	})
+	for _, step := range steps[:min(len(steps), mostFleets)] {
+		of := bySamples[step]
+		slices.SortStableFunc(of, func(a, b *hourUse) int {
+			return cmp.Or(cmp.Compare(requestsOf(*b, agg.AllModels), requestsOf(*a, agg.AllModels)), b.start.Compare(a.start))
+		})
+		for _, h := range of[:min(len(of), hoursOfFleet)] {
+			out = append(out, h.start.Unix())
+		}
+	}
+	return out
+}
