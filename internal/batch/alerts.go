@@ -21,6 +21,8 @@ type alert struct {
 	Severity  string            `json:"severity"`
 	Key       string            `json:"key"`
 	Labels    map[string]string `json:"labels"`
+	Texts     map[string]string `json:"annotations,omitempty"`
+	Once      bool              `json:"once,omitempty"` // people are told once that it is so, and of no end
 	At        *time.Time        `json:"at,omitempty"`
 	StartsAt  time.Time         `json:"starts_at"`
 	EndsAt    *time.Time        `json:"ends_at,omitempty"`

@@ -37,12 +37,14 @@ func (s *Service) tellBudgetsAt(ctx context.Context, at time.Time) error {
 	var alerts []alert
 	for i := range standings {
 		b := &standings[i]
-		switch b.State {
-		case cost.Breached:
+		switch {
+		case b.State == cost.Breached:
 			alerts = append(alerts, budgetAlert(b, at, "BudgetBreached", "critical", b.SpentUSD.Float()))
-		case cost.WillBreach:
+		case b.UsedRatio >= nearlySpent:
+			alerts = append(alerts, budgetAlert(b, at, "BudgetNearlySpent", "warning", b.SpentUSD.Float()))
+		case b.State == cost.WillBreach:
 			alerts = append(alerts, budgetAlert(b, at, "BudgetWillBreach", "warning", *b.ExpectedUSD))
-		case cost.Unclear: // nobody can tell: what fires goes on
+		case b.State == cost.Unclear: // nobody can tell: what fires goes on
 			for _, a := range before.Alerts {
 				if a.Key == budgetKey(b) {
 					alerts = append(alerts, a)
@@ -53,15 +55,25 @@ func (s *Service) tellBudgetsAt(ctx context.Context, at time.Time) error {
 	return s.tellFiring(ctx, budgetTales, at, alerts)
 }
 
+// nearlySpent is the share of a budget after which people are told that little is left.
+const nearlySpent = 0.9
+
 // budgetKey names a budget of a month.
 func budgetKey(b *cost.Standing) string { return b.Name + " " + b.Month }
 
-// budgetAlert is the event of a budget whose alert begins at a moment. value is what is or will be spent, in USD.
+// budgetAlert is the event of a budget whose alert begins at a moment. value is what is or will be spent, in USD. It lasts as long as that is so, but
+// people are told once: to repeat it until the end of the month helps nobody.
 func budgetAlert(b *cost.Standing, at time.Time, rule, severity string, value float64) alert {
 	month, _ := time.Parse("2006-01", b.Month) // Stand wrote it
 	a := alert{ID: fmt.Sprintf("budget-%s-%s-%s-%d", rule, b.Name, b.Month, at.Unix()), Rule: rule, State: "firing", Severity: severity, Key: budgetKey(b),
-		Labels: map[string]string{"budget": b.Name, "month": b.Month, "breach_on": b.BreachOn.Format(time.DateOnly)}, StartsAt: at, Window: interval{month, month.AddDate(0, 1, 0)},
+		Once:   true,
+		Labels: map[string]string{"kind": "quota", "budget": b.Name, "month": b.Month}, StartsAt: at, Window: interval{month, month.AddDate(0, 1, 0)},
 		Value: value, Threshold: b.BudgetUSD.Float(), Top: []string{}, RequestIDs: []string{}}
+	what := map[string]string{"BudgetBreached": "is spent", "BudgetNearlySpent": "is nearly spent", "BudgetWillBreach": "is likely to be spent before the month ends"}[rule]
+	a.Texts = map[string]string{"summary": fmt.Sprintf("The budget %s of %s %s: %.2f of %.2f USD (%.0f %%) are used", b.Name, b.Month, what, b.SpentUSD.Float(), b.BudgetUSD.Float(), 100*b.UsedRatio)}
+	if b.BreachOn != nil {
+		a.Labels["breach_on"] = b.BreachOn.Format(time.DateOnly)
+	}
 	for name, v := range map[string]string{"model": b.Model, "tenant": b.Tenant} {
 		if v != "" {
 			a.Labels[name] = v

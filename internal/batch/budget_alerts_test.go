@@ -43,7 +43,7 @@ func TestBudgetAlerts(t *testing.T) {
 			var out []string
 			for _, kv := range w.alerts.all()[before:] {
 				var a alert
-				if err := json.Unmarshal([]byte(kv[1]), &a); err != nil || a.ID != kv[0] || a.Threshold != 200 || a.Labels["budget"] != "all" {
+				if err := json.Unmarshal([]byte(kv[1]), &a); err != nil || a.ID != kv[0] || a.Threshold != 200 || a.Labels["budget"] != "all" || a.Labels["kind"] != "quota" || !a.Once || a.Texts["summary"] == "" {
 					t.Errorf("%s: %s, %v", kv[0], kv[1], err)
 				}
 				out = append(out, a.State+" "+a.Rule+" "+a.Severity+" "+a.Key+" "+a.Labels["breach_on"]+" since "+a.StartsAt.Format(time.DateOnly))
@@ -56,7 +56,8 @@ func TestBudgetAlerts(t *testing.T) {
 			{"by hand", tell(agg.RunManual, 16, 0), ""},
 			{"it will be spent", tell(agg.RunScheduled, 16, 0), "firing " + likely},
 			{"an hour later it goes on", tell(agg.RunScheduled, 16, 1), "firing " + likely},
-			{"it is spent", tell(agg.RunScheduled, 21, 0), "firing BudgetBreached critical all 2026-03 2026-03-20 since 2026-03-21; resolved " + likely},
+			{"little is left", tell(agg.RunScheduled, 20, 0), "firing BudgetNearlySpent warning all 2026-03 2026-03-20 since 2026-03-20; resolved " + likely},
+			{"it is spent", tell(agg.RunScheduled, 21, 0), "firing BudgetBreached critical all 2026-03 2026-03-20 since 2026-03-21; resolved BudgetNearlySpent warning all 2026-03 2026-03-20 since 2026-03-20"},
 			{"the month is over", tell(agg.RunScheduled, 32, 0), "firing BudgetBreached critical all 2026-03 2026-03-20 since 2026-03-21"},
 			{"the next month begins", tell(agg.RunScheduled, 33, 0), "firing BudgetWillBreach warning all 2026-04 2026-04-20 since 2026-04-02; resolved BudgetBreached critical all 2026-03 2026-03-20 since 2026-03-21"},
 		} {

@@ -2,9 +2,11 @@ package batch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +22,7 @@ import (
 func TestABackfillMailsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, office := newWorld(), &postOffice{}
+		w.alerts.refused = 3 // it takes all from now on
 		r := withMail(t, w, office, func(c *Config) { c.Mail.Recipients = []string{"all@example.org"} })
 		day := time.Date(2026, 1, 14, 0, 0, 0, 0, time.UTC)
 		w.publish(day.Unix()+7*3600, request("1", "m", 0))
@@ -27,8 +30,8 @@ func TestABackfillMailsNothing(t *testing.T) {
 			t.Fatalf("nothing is made: %v", sum)
 		}
 		synctest.Wait()
-		if len(office.to) != 0 {
-			t.Fatalf("mailed: %v", office.to)
+		if len(office.to) != 0 || len(w.alerts.all()) != 0 {
+			t.Fatalf("mailed: %v, told: %v", office.to, w.alerts.all())
 		}
 		run := agg.Run{Trigger: agg.RunScheduled, Start: day, End: day.AddDate(0, 0, 1)}
 		if _, err := r.s.reportGeneration(t.Context(), &run, noProgress); err != nil {
@@ -37,6 +40,24 @@ func TestABackfillMailsNothing(t *testing.T) {
 		synctest.Wait()
 		if len(office.to) != 1 {
 			t.Errorf("of a scheduled run: %v", office.to)
+		}
+		told := w.alerts.all()
+		if len(told) == 0 {
+			t.Fatal("nobody is told of reports")
+		}
+		for _, kv := range told {
+			var a alert
+			if err := json.Unmarshal([]byte(kv[1]), &a); err != nil || a.ID != kv[0] || a.State != "lapsed" || !a.Once || a.Labels["kind"] != "report" || !strings.Contains(a.Texts["summary"], "is ready") {
+				t.Errorf("%s: %v", kv[1], err)
+			}
+		}
+		if _, err := r.s.reportGeneration(t.Context(), &run, noProgress); err != nil {
+			t.Fatal(err)
+		}
+		for _, kv := range w.alerts.all()[len(told):] {
+			if !slices.ContainsFunc(told, func(old [2]string) bool { return old[0] == kv[0] }) {
+				t.Errorf("made again it is told under another id: %s", kv[0])
+			}
 		}
 	})
 }
@@ -47,6 +68,7 @@ func noProgress(int64, int64, string) {}
 func TestNoFormatStandsInForAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, office := newWorld(), &postOffice{}
+		w.alerts.refused = 3
 		r := withMail(t, w, office, func(c *Config) {
 			c.Mail.Recipients, c.Reports.Kinds = []string{"all@example.org"}, []string{"daily_summary"}
 		})

@@ -78,6 +78,9 @@ func (p *reporter) due(ctx context.Context, item report.Item, send bool, t *repo
 	if send {
 		errs = append(errs, p.courier.send(ctx, item.Kind, done))
 	}
+	if send && len(done) > 0 && errors.Join(errs...) == nil {
+		errs = append(errs, p.s.tellReady(ctx, item, done))
+	}
 	return errors.Join(errs...)
 }
 

@@ -103,7 +103,7 @@ func (s *Service) readOn(ctx context.Context, fence int64, reader *bus.Reader, a
 	if err := s.take(ctx, fence, alerts, core.Put(core.KindPosition, event.TopicAlerts, at)); !errors.Is(err, errFull) {
 		return err
 	}
-	s.log.Error("alerts of hxp are passed over, because too many are known", "most", mostAlerts)
+	s.log.Error("alerts of hxp are passed over, because too many are known", "alerts", most.Alerts, "bytes", most.Bytes)
 	return nil
 }
 
@@ -184,6 +184,7 @@ type record struct {
 	At          time.Time         `json:"at"`
 	Value       *float64          `json:"value"`
 	Threshold   *float64          `json:"threshold"`
+	Once        bool              `json:"once"` // people are told once that it is so, and of no end
 }
 
 const maxRecord = 256 << 10
@@ -201,7 +202,8 @@ func (s *Service) decision(alerts []core.Alert, m *bus.Message) []core.Alert {
 	return append(alerts, a)
 }
 
-// alertOf reads a record. What is only pending, or lapsed before it fired, is nothing to tell.
+// alertOf reads a record. What is only pending, or lapsed before it fired, is nothing to tell; but as lapsed, which is no alert to anybody
+// else, comes also what people are to be told once.
 func alertOf(value []byte, written, now time.Time, page string) (a core.Alert, ok bool, err error) {
 	if len(value) > maxRecord {
 		return a, false, fmt.Errorf("it has %d bytes; at most %d are read", len(value), maxRecord)
@@ -213,7 +215,7 @@ func alertOf(value []byte, written, now time.Time, page string) (a core.Alert, o
 	switch {
 	case r.ID == "" || r.Rule == "" || r.StartsAt.IsZero():
 		return a, false, errors.New("it has no id, rule or starts_at")
-	case r.State != "firing" && r.State != "resolved":
+	case r.Once && r.State != "firing" && r.State != "lapsed", !r.Once && r.State != "firing" && r.State != "resolved":
 		return a, false, nil
 	}
 	started, err := core.UTC(r.StartsAt)
@@ -235,10 +237,14 @@ func alertOf(value []byte, written, now time.Time, page string) (a core.Alert, o
 		}
 	}
 	a = core.Alert{Labels: labels.WithoutEmpty(), Annotations: annotations.WithoutEmpty(), StartsAt: started, UpdatedAt: now.UTC(), Since: now.UTC(), Source: core.FromHxp, Episode: r.ID, GeneratorURL: page}
+	a.Annotations.Shorten(core.MaxBytes - a.Labels.Size())
 	for _, set := range []label.Set{a.Labels, a.Annotations} {
 		if name, err := set.Check(); err != nil {
 			return a, false, fmt.Errorf("label or annotation %.60q: %w", name, err)
 		}
+	}
+	if a.Once = r.Once; a.Once {
+		a.EndsAt = now.Add(core.OnceFor).UTC()
 	}
 	if r.State == "resolved" {
 		end := r.At

@@ -3,6 +3,7 @@ package notify
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,5 +76,34 @@ func TestDecisionsThatAreGone(t *testing.T) {
 	}
 	if n, _ := s.o.Registry.Sum("hxp_notifications_missed_alerts_total"); n != 3+2 {
 		t.Errorf("%v records missed", n)
+	}
+}
+
+// What a record of hxp-alerts says to people: an alert, its end, something that is told once, or nothing.
+func TestRecords(t *testing.T) {
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	for record, want := range map[string]string{
+		`"state":"firing"`: "fires", `"state":"pending"`: "", `"state":"lapsed"`: "", `"state":"resolved","ends_at":"2026-03-02T11:59:30Z"`: "is over",
+		`"state":"lapsed","once":true`: "once", `"state":"firing","once":true`: "once", `"state":"resolved","once":true`: "", `"state":"pending","once":true`: "",
+	} {
+		a, ok, err := alertOf([]byte(`{"id":"e","rule":"R","starts_at":"2026-03-02T11:59:00Z",`+record+`}`), now, now, "")
+		got := ""
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case ok && a.Once && a.EndsAt.Equal(now.Add(core.OnceFor)):
+			got = "once"
+		case ok && a.Resolved(now):
+			got = "is over"
+		case ok && !a.Once:
+			got = "fires"
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q: %+v", record, got, want, a)
+		}
+	}
+	a, ok, err := alertOf(fmt.Appendf(nil, `{"id":"e","rule":"R","starts_at":"2026-03-02T11:59:00Z","state":"firing","annotations":{"a":%q,"b":"short"}}`, strings.Repeat("é", 40<<10)), now, now, "")
+	if err != nil || !ok || a.Annotations["b"] != "short" || a.Labels.Size()+a.Annotations.Size() > core.MaxBytes || !strings.HasSuffix(a.Annotations["a"], "é…") {
+		t.Errorf("%v %v %d", ok, err, a.Annotations.Size())
 	}
 }

@@ -61,6 +61,7 @@ type Notification struct {
 	Resolved    int               `json:"resolved"`
 	CreatedAt   time.Time         `json:"created_at"`
 	NextAt      *time.Time        `json:"next_at"`
+	HeldBack    string            `json:"held_back" doc:"why it is not tried now: quiet hours, a silence or an inhibition, the limit of its receiver; empty when it is"`
 	EndedAt     *time.Time        `json:"ended_at"`
 	Error       string            `json:"error"`
 }
@@ -113,7 +114,9 @@ func (s *Service) getMessages(w http.ResponseWriter, r *http.Request) {
 	s.look(func(e *core.Engine) {
 		for _, m := range e.Messages(since) {
 			if len(out.Notifications) < limit && (state == "" || m.State == state) && (receiver == "" || m.Receiver == receiver) {
-				out.Notifications = append(out.Notifications, shownMessage(&m))
+				n := shownMessage(&m)
+				n.HeldBack = e.HeldBack(m.ID)
+				out.Notifications = append(out.Notifications, n)
 			}
 		}
 	})

@@ -70,6 +70,9 @@ func (in *incoming) read(now time.Time, source string, alive time.Duration) (cor
 			return a, strings.TrimSuffix(at+"/"+name, "/"), err
 		}
 	}
+	if n := a.Labels.Size() + a.Annotations.Size(); n > core.MaxBytes {
+		return a, "annotations", fmt.Errorf("they have %d bytes with the labels; at most %d are taken", n, core.MaxBytes)
+	}
 	if len(in.GeneratorURL) > label.MaxValue {
 		return a, "generatorURL", fmt.Errorf("it has more than %d bytes", label.MaxValue)
 	}
@@ -177,7 +180,7 @@ func (s *Service) taken(w http.ResponseWriter, r *http.Request, n int, read func
 	}
 	switch err := s.take(r.Context(), 0, alerts); {
 	case errors.Is(err, errFull):
-		httpx.Unavailable(w, r, http.StatusServiceUnavailable, time.Minute, fmt.Sprintf("more than %d alerts are not kept; some of these were not taken", mostAlerts))
+		httpx.Unavailable(w, r, http.StatusServiceUnavailable, time.Minute, fmt.Sprintf("there are too many alerts, or too large ones (at most %d, and %d bytes, a quarter of it for those of hxp itself); some of these were not taken", most.Alerts, most.Bytes))
 	case err != nil:
 		s.unavailable(w, r, err)
 	case errs != nil:

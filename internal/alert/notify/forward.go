@@ -68,7 +68,7 @@ func (s *Service) forward(ctx context.Context) {
 // forwardTo sends one Alertmanager what it should hear now.
 func (s *Service) forwardTo(ctx context.Context, client *http.Client, address string, told map[label.Fingerprint]*outgoing) {
 	now := time.Now()
-	s.look(func(e *core.Engine) { gatherOutgoing(e.Alerts(now), told, now) })
+	s.look(func(e *core.Engine) { gatherOutgoing(e.Own(now), told, now) })
 	var due []*outgoing
 	for fp, o := range told {
 		if !o.over.IsZero() && now.Sub(o.over) > forwardEnding {
@@ -95,22 +95,17 @@ func (s *Service) forwardTo(ctx context.Context, client *http.Client, address st
 }
 
 // gatherOutgoing notes what fires and what no longer does.
-func gatherOutgoing(firing []core.Seen, told map[label.Fingerprint]*outgoing, now time.Time) {
-	still := map[label.Fingerprint]bool{}
-	for _, a := range firing {
-		if a.Alert.Source != core.FromHxp {
-			continue
-		}
-		still[a.Fingerprint] = true
-		o := told[a.Fingerprint]
+func gatherOutgoing(firing map[label.Fingerprint]*core.Alert, told map[label.Fingerprint]*outgoing, now time.Time) {
+	for fp, a := range firing {
+		o := told[fp]
 		if o == nil || !o.over.IsZero() {
 			o = &outgoing{}
-			told[a.Fingerprint] = o
+			told[fp] = o
 		}
-		o.postable = postable{a.Alert.Labels, a.Alert.Annotations, a.Alert.StartsAt, time.Time{}, a.Alert.GeneratorURL}
+		o.postable = postable{a.Labels, a.Annotations, a.StartsAt, time.Time{}, a.GeneratorURL}
 	}
 	for fp, o := range told {
-		if !still[fp] && o.over.IsZero() {
+		if firing[fp] == nil && o.over.IsZero() {
 			o.over, o.sent = now, time.Time{}
 		}
 	}

@@ -183,10 +183,10 @@ func (s *Service) save(ctx context.Context, fence int64, docs ...event.Document)
 	return err
 }
 
-// mostAlerts bounds what is kept.
-const mostAlerts = 20_000
+// most bounds what is kept; a quarter of it is left to what hxp itself alerts of.
+var most = core.Room{Alerts: 20_000, Bytes: 64 << 20}
 
-var errFull = errors.New("there are more alerts than are kept")
+var errFull = errors.New("there are more alerts, or larger ones, than are kept")
 
 // take merges alerts with what is known of them, and stores them with more documents.
 func (s *Service) take(ctx context.Context, fence int64, in []core.Alert, more ...event.Document) error {
@@ -200,7 +200,7 @@ func (s *Service) take(ctx context.Context, fence int64, in []core.Alert, more .
 	docs, full := more, false
 	s.look(func(e *core.Engine) {
 		var taken []core.Doc
-		taken, full = e.Take(in, mostAlerts, time.Now())
+		taken, full = e.Take(in, most, time.Now())
 		docs = append(docs, taken...)
 	})
 	s.metrics.taken.Add(float64(len(in)))

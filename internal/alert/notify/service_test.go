@@ -491,15 +491,21 @@ func TestForward(t *testing.T) {
 	defer s.Close()
 	now := time.Now()
 	told := map[label.Fingerprint]*outgoing{}
-	seen := func(source string) []core.Seen {
-		a := core.Alert{Labels: map[string]string{"alertname": "A"}, StartsAt: now, Source: source}
-		return []core.Seen{{Fingerprint: a.Labels.Fingerprint(), Alert: a}}
+	p, faults := plan.Parse([]byte(plan.Default))
+	if faults != nil {
+		t.Fatal(faults)
 	}
-	gatherOutgoing(seen(core.FromAPI), told, now)
-	if len(told) != 0 {
-		t.Error("what came from others goes in a circle")
+	e := core.New(p)
+	for name, a := range map[string]core.Alert{"A": {Source: core.FromHxp}, "Others": {Source: core.FromAPI}, "Report": {Source: core.FromHxp, Once: true}} {
+		a.Labels, a.StartsAt = map[string]string{"alertname": name}, now
+		if err := e.Apply(core.Put(core.KindAlert, string(a.Labels.Fingerprint()), a)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	gatherOutgoing(seen(core.FromHxp), told, now)
+	gatherOutgoing(e.Own(now), told, now)
+	if len(told) != 1 {
+		t.Errorf("%d alerts are sent on", len(told))
+	}
 	for _, o := range told {
 		if err := post(t.Context(), http.DefaultClient, s.URL, []*outgoing{o}, now); err != nil {
 			t.Fatal(err)

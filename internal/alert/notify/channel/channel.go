@@ -50,7 +50,7 @@ func (m *Message) shown() *tmpl.Data {
 		return m.Data
 	}
 	d := *m.Data
-	d.TruncatedAlerts = len(d.Alerts) - mostShown
+	d.TruncatedAlerts += len(d.Alerts) - mostShown
 	d.Alerts = d.Alerts[:mostShown]
 	return &d
 }

@@ -27,7 +27,7 @@ func (s *Sender) webhook(ctx context.Context, w *plan.Way, m *Message) error {
 	}
 	d := *m.Data
 	if x.MaxAlerts > 0 && len(d.Alerts) > x.MaxAlerts {
-		d.TruncatedAlerts = len(d.Alerts) - x.MaxAlerts
+		d.TruncatedAlerts += len(d.Alerts) - x.MaxAlerts
 		d.Alerts = d.Alerts[:x.MaxAlerts]
 	}
 	body, err := json.Marshal(&d)

@@ -37,9 +37,17 @@ type Alert struct {
 	GeneratorURL string    `json:"generatorURL,omitempty"`
 	Source       string    `json:"source"`            // FromHxp, FromAPI or FromWebhook
 	Episode      string    `json:"episode,omitempty"` // its id in hxp-alerts
+	Once         bool      `json:"once,omitempty"`    // it is told once and then forgotten; nobody hears of an end
 
 	revision int64 // in which it last changed
+	bytes    int   // of its document
 }
+
+// MaxBytes bounds the labels and annotations of an alert, OnceFor how long what is told once waits for that, as in quiet hours.
+const (
+	MaxBytes = 64 << 10
+	OnceFor  = 7 * 24 * time.Hour
+)
 
 // The sources of alerts.
 const (

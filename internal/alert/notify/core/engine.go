@@ -22,9 +22,13 @@ type Engine struct {
 	pending  map[string]string // message on its way, by key of what is said
 	episodes map[string]label.Fingerprint
 	over     map[string]*Over // episodes that have ended, by document
+	held     Room             // what the alerts take
+	others   Room             // of it, those that are not of hxp
 	groups   map[groupID]*Group
-	tries    map[string][]try // of ways, within the last day, in their order
-	unheard  map[string]bool  // messages made here since this instance speaks: nothing arrived and none is being tried, for certain
+	tries    map[string][]try  // of ways, within the last day, in their order
+	trying   map[string]bool   // messages that are being tried
+	heldBack map[string]string // messages that are not tried now, and why
+	unheard  map[string]bool   // messages made here since this instance speaks: nothing arrived and none is being tried, for certain
 }
 
 type groupID struct {
@@ -51,7 +55,7 @@ type member struct {
 
 // New makes an engine without documents.
 func New(p *plan.Plan) *Engine {
-	e := &Engine{plan: p}
+	e := &Engine{plan: p, trying: map[string]bool{}}
 	e.Reset()
 	return e
 }
@@ -60,7 +64,8 @@ func New(p *plan.Plan) *Engine {
 func (e *Engine) Reset() {
 	e.alerts, e.silences, e.acks, e.said = map[label.Fingerprint]*Alert{}, map[string]*Silence{}, map[label.Fingerprint]*Ack{}, map[string]*Said{}
 	e.off, e.messages, e.pending, e.episodes = map[string]*Off{}, map[string]*Message{}, map[string]string{}, map[string]label.Fingerprint{}
-	e.over = map[string]*Over{}
+	e.over, e.heldBack = map[string]*Over{}, map[string]string{}
+	e.held, e.others = Room{}, Room{}
 	e.groups, e.tries, e.unheard = map[groupID]*Group{}, map[string][]try{}, map[string]bool{}
 }
 
@@ -120,10 +125,12 @@ func (e *Engine) applyAlert(fp label.Fingerprint, d event.Document) error {
 	if old != nil && old.Episode != "" {
 		delete(e.episodes, old.Episode)
 	}
-	if err := apply(e.alerts, fp, d.Body, func(a *Alert) error { a.revision = d.Revision; return nil }); err != nil {
+	if err := apply(e.alerts, fp, d.Body, func(a *Alert) error { a.revision, a.bytes = d.Revision, len(d.Body); return nil }); err != nil {
 		return err
 	}
 	a := e.alerts[fp]
+	e.count(old, -1)
+	e.count(a, 1)
 	if a == nil {
 		if old != nil {
 			for _, g := range e.groupsOf(fp, old) {
@@ -150,6 +157,7 @@ func (e *Engine) applyMessage(id string, body []byte) error {
 		e.pending[m.Key] = id
 	} else {
 		delete(e.unheard, id)
+		delete(e.heldBack, id)
 	}
 	return nil
 }
@@ -195,6 +203,17 @@ func (e *Engine) join(fp label.Fingerprint, a *Alert) {
 				g.rises = at
 			}
 		}
+	}
+}
+
+// count keeps what the alerts take.
+func (e *Engine) count(a *Alert, sign int) {
+	if a == nil {
+		return
+	}
+	e.held.add(a, sign)
+	if a.Source != FromHxp {
+		e.others.add(a, sign)
 	}
 }
 

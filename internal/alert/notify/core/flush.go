@@ -20,8 +20,8 @@ type Decided struct {
 	undo []func()
 }
 
-// Empty says that no group was looked at.
-func (d *Decided) Empty() bool { return len(d.undo) == 0 }
+// Empty says that nothing follows, and that no group was looked at.
+func (d *Decided) Empty() bool { return len(d.undo)+len(d.Docs) == 0 }
 
 // Stored tells the engine that the documents are stored.
 func (d *Decided) Stored() {
@@ -43,6 +43,8 @@ const maxFlush = 500
 // Decide looks at the groups whose time has come.
 func (e *Engine) Decide(now time.Time, externalURL string) *Decided {
 	d := &Decided{}
+	f := flush{e: e, now: now, url: externalURL, d: d, dropped: map[string]*Said{}, left: map[label.Fingerprint]int{}}
+	f.waiting()
 	var due []*Group
 	for _, g := range e.groups {
 		if !g.next.After(now) || !g.rises.IsZero() && !g.rises.After(now) {
@@ -52,13 +54,13 @@ func (e *Engine) Decide(now time.Time, externalURL string) *Decided {
 	if len(due) == 0 {
 		return d
 	}
+	f.see()
 	sorting.By(due, func(a, b *Group) int {
 		if c := a.next.Compare(b.next); c != 0 {
 			return c
 		}
 		return strings.Compare(a.Key, b.Key)
 	})
-	f := flush{e: e, now: now, url: externalURL, inhibitor: e.inhibitor(now), d: d, left: map[label.Fingerprint]int{}}
 	for _, g := range due[:min(len(due), maxFlush)] {
 		f.group(g)
 	}
@@ -72,8 +74,22 @@ type flush struct {
 	now       time.Time
 	url       string
 	inhibitor *inhibitor
+	silences  []*Silence       // that are active
+	dropped   map[string]*Said // by the key of a message that was dropped: what is noted as said in its place
 	d         *Decided
 	left      map[label.Fingerprint]int // in how many groups an alert that is over has been told of
+}
+
+// see looks at what hides alerts, once.
+func (f *flush) see() {
+	if f.inhibitor == nil {
+		f.inhibitor, f.silences = f.e.inhibitor(f.now), f.e.active(f.now)
+	}
+}
+
+// hidden tells whether an alert is kept from being told.
+func (f *flush) hidden(a *Alert) bool {
+	return len(f.inhibitor.by(a.Labels)) > 0 || slices.ContainsFunc(f.silences, func(s *Silence) bool { return s.matchers.Match(a.Labels) })
 }
 
 func (f *flush) put(d event.Document) { f.d.Docs = append(f.d.Docs, d) }
@@ -82,11 +98,10 @@ func (f *flush) group(g *Group) {
 	e, next, rises, looked := f.e, g.next, g.rises, g.looked
 	regular := !g.next.After(f.now)
 	members := e.members(g)
-	visible := slices.DeleteFunc(slices.Clone(members), func(m member) bool {
-		return len(f.inhibitor.by(m.alert.Labels)) > 0 || len(e.silencedBy(m.alert.Labels, f.now)) > 0
-	})
-	held := false
-	if !g.Route.Quiet(f.now) {
+	visible := slices.DeleteFunc(slices.Clone(members), func(m member) bool { return f.hidden(m.alert) })
+	held, quiet := false, g.Route.Quiet(f.now)
+	done := f.toldOnce(g, visible)
+	if !quiet {
 		if regular {
 			for _, w := range g.Route.Target.Ways {
 				held = f.tell(g, w, visible) || held
@@ -107,10 +122,10 @@ func (f *flush) group(g *Group) {
 		return // what is over stays until it was told
 	}
 	for _, m := range members {
-		if m.alert.Resolved(f.now) {
+		if m.alert.Resolved(f.now) || m.alert.Once && !quiet && done(m) {
 			f.left[m.fp]++
 			f.d.done = append(f.d.done, func() {
-				if a := e.alerts[m.fp]; a == nil || a.Resolved(f.now) { // it may fire anew meanwhile
+				if a := e.alerts[m.fp]; a == nil || a.Resolved(f.now) || a.Once { // it may fire anew meanwhile
 					e.leave(g, m.fp)
 				}
 			})
@@ -144,21 +159,15 @@ func (f *flush) forget() {
 // tell decides whether a way hears of a group. held says that its last message is still on its way.
 func (f *flush) tell(g *Group, w *plan.Way, visible []member) (held bool) {
 	e, key := f.e, saidKey(g, w, -1)
-	var firing, resolved []label.Fingerprint
-	for _, m := range visible {
-		if m.alert.Resolved(f.now) {
-			resolved = append(resolved, m.fp)
-		} else {
-			firing = append(firing, m.fp)
-		}
-	}
-	last := e.said[hashed(key)]
-	if m := e.messages[e.pending[key]]; m != nil {
-		if !e.unheard[m.ID] || last == nil || subset(last.Firing, firing) {
+	last, m := f.last(key)
+	if m != nil {
+		if firing, _ := f.split(visible); !e.unheard[m.ID] || last == nil || subset(last.Firing, firing) {
 			return true
 		}
-		last = f.drop(m)
+		last = f.drop(m, m.Before)
 	}
+	visible = untold(visible, last)
+	firing, resolved := f.split(visible)
 	if e.off[w.ID] != nil || len(visible) == 0 {
 		return false
 	}
@@ -173,18 +182,63 @@ func (f *flush) tell(g *Group, w *plan.Way, visible []member) (held bool) {
 	return false
 }
 
-// drop ends a message that was overtaken before it arrived: something in it fires no more, or is silenced. It returns what was said
-// before. Where it may have arrived, as after a restart, it is not dropped, for then the end has to be told too.
-func (f *flush) drop(m *Message) (before *Said) {
+// last is what was said under a key, and the message that is on its way.
+func (f *flush) last(key string) (*Said, *Message) {
+	if said, dropped := f.dropped[key]; dropped {
+		return said, nil
+	}
+	return f.e.said[hashed(key)], f.e.messages[f.e.pending[key]]
+}
+
+// split tells which alerts fire.
+func (f *flush) split(of []member) (firing, resolved []label.Fingerprint) {
+	for _, m := range of {
+		if m.alert.Resolved(f.now) {
+			resolved = append(resolved, m.fp)
+		} else {
+			firing = append(firing, m.fp)
+		}
+	}
+	return firing, resolved
+}
+
+// untold leaves out what is told once and was.
+func untold(visible []member, last *Said) []member {
+	if last == nil {
+		return visible
+	}
+	return slices.DeleteFunc(slices.Clone(visible), func(m member) bool { return m.alert.Once && slices.Contains(last.Firing, m.fp) })
+}
+
+// toldOnce tells of a member that is told once whether nobody has to hear of it any more: each way was told of it and has it, or cannot be told, or
+// it is hidden. It is asked of what was said before this look.
+func (f *flush) toldOnce(g *Group, visible []member) func(member) bool {
+	e := f.e
+	seen := map[label.Fingerprint]bool{}
+	for _, m := range visible {
+		seen[m.fp] = true
+	}
+	return func(m member) bool {
+		return !seen[m.fp] || !slices.ContainsFunc(g.Route.Target.Ways, func(w *plan.Way) bool {
+			last := e.said[hashed(saidKey(g, w, -1))]
+			return e.off[w.ID] == nil && (last == nil || !slices.Contains(last.Firing, m.fp))
+		})
+	}
+}
+
+// drop ends a message that was overtaken before it arrived: something in it fires no more, or is hidden. It returns what is noted as said in its
+// place: where nothing arrived for certain, what was said before.
+func (f *flush) drop(m *Message, said *Said) *Said {
 	dropped := *m
 	dropped.State, dropped.EndedAt, dropped.Error, dropped.Data, dropped.Before = Failed, f.now, "what it says was over before it arrived", nil, nil
 	f.put(Put(KindMessage, m.ID, dropped))
-	if m.Before == nil {
+	if said == nil {
 		f.put(Remove(KindSaid, hashed(m.Key)))
 	} else {
-		f.put(Put(KindSaid, hashed(m.Key), m.Before))
+		f.put(Put(KindSaid, hashed(m.Key), said))
 	}
-	return m.Before
+	f.dropped[m.Key] = said
+	return said
 }
 
 // needed is the reason for which something is to be said, "" when nothing is: Alertmanager's rule.
@@ -209,22 +263,33 @@ func needed(last *Said, firing, resolved []label.Fingerprint, sendResolved bool,
 }
 
 func subset(a, of []label.Fingerprint) bool {
-	return !slices.ContainsFunc(a, func(fp label.Fingerprint) bool { return !slices.Contains(of, fp) })
+	in := make(map[label.Fingerprint]bool, len(of))
+	for _, fp := range of {
+		in[fp] = true
+	}
+	return !slices.ContainsFunc(a, func(fp label.Fingerprint) bool { return !in[fp] })
 }
 
 // escalate decides whether a further receiver hears of alerts that nobody has acknowledged. It hears again as often as the route
 // repeats, and of the end once everything is over that it was told.
 func (f *flush) escalate(g *Group, w *plan.Way, step int, visible []member) (held bool) {
 	e, key := f.e, saidKey(g, w, step)
-	if e.pending[key] != "" {
+	last, m := f.last(key)
+	if m != nil {
 		return true
 	}
 	if e.off[w.ID] != nil {
 		return false
 	}
-	last, after := e.said[hashed(key)], g.Route.Steps[step].After
+	after := g.Route.Steps[step].After
 	var due, over []member
-	known := func(fp label.Fingerprint) bool { return last != nil && slices.Contains(last.Firing, fp) }
+	told := map[label.Fingerprint]bool{}
+	if last != nil {
+		for _, fp := range last.Firing {
+			told[fp] = true
+		}
+	}
+	known := func(fp label.Fingerprint) bool { return told[fp] }
 	still := false // something that was told fires on
 	for _, m := range visible {
 		switch {
@@ -234,17 +299,17 @@ func (f *flush) escalate(g *Group, w *plan.Way, step int, visible []member) (hel
 			}
 		case e.acked(m.fp, m.alert):
 			still = still || known(m.fp)
-		case !m.alert.Since.Add(after).After(f.now):
+		case !m.alert.Once && !m.alert.Since.Add(after).After(f.now):
 			due = append(due, m)
 		}
 	}
 	news := slices.ContainsFunc(due, func(m member) bool { return !known(m.fp) })
 	switch {
 	case len(due) > 0 && (news || last.At.Before(f.now.Add(-g.Route.Repeat))):
-		f.say(g, w, key, ForEscalation, Said{Key: key, At: f.now, Firing: names(due)}, due, nil)
+		f.say(g, w, key, ForEscalation, Said{Key: key, At: f.now, Firing: names(due)}, due, last)
 	case len(due) == 0 && !still && len(over) > 0:
 		if w.SendResolved {
-			f.say(g, w, key, ForEscalation, Said{Key: key, At: f.now, Resolved: names(over)}, over, nil)
+			f.say(g, w, key, ForEscalation, Said{Key: key, At: f.now, Resolved: names(over)}, over, last)
 		} else {
 			f.put(Remove(KindSaid, hashed(key)))
 		}
@@ -287,25 +352,40 @@ func (f *flush) say(g *Group, w *plan.Way, key, reason string, said Said, of []m
 	d := f.data(g, w, of)
 	m := Message{
 		ID: "msg_" + hashed(key+"|"+f.now.UTC().Format(time.RFC3339Nano)), Receiver: w.Receiver, Channel: w.Channel, Way: w.ID, Key: key, Reason: reason, State: Waiting,
-		CreatedAt: f.now, NextAt: f.now, Status: d.Status, GroupLabels: d.GroupLabels, Firing: len(d.With(tmpl.Firing)), Resolved: len(d.With(tmpl.Resolved)), Data: d, Before: before,
+		CreatedAt: f.now, NextAt: f.now, GroupLabels: d.GroupLabels, Data: d, Before: before,
 	}
-	m.Title = plan.Title(d)
+	f.describe(&m, of)
 	f.put(Put(KindMessage, m.ID, m))
 	f.d.done = append(f.d.done, func() { f.e.unheard[m.ID] = true })
 }
 
+// describe notes what a message is about.
+func (f *flush) describe(m *Message, of []member) {
+	firing, resolved := f.split(of)
+	m.Status, m.Title, m.Firing, m.Resolved = m.Data.Status, plan.Title(m.Data), len(firing), len(resolved)
+}
+
+// maxData bounds the alerts of one message, in bytes of their documents; how many more there are stands in it.
+const maxData = 1 << 20
+
 func (f *flush) data(g *Group, w *plan.Way, of []member) *tmpl.Data {
 	d := &tmpl.Data{Version: "4", GroupKey: g.Key, Status: tmpl.Resolved, Receiver: w.Receiver, GroupLabels: g.Labels, ExternalURL: f.url, Alerts: []tmpl.Alert{}}
 	var labels, annotations []label.Set
-	for _, m := range of {
+	if firing, _ := f.split(of); firing != nil {
+		d.Status = tmpl.Firing
+	}
+	bytes := 0
+	for i, m := range of {
+		if bytes += m.alert.bytes; bytes > maxData && i > 0 {
+			d.TruncatedAlerts = len(of) - i
+			break
+		}
 		a := tmpl.Alert{Status: tmpl.Firing, Labels: m.alert.Labels, Annotations: m.alert.Annotations, StartsAt: m.alert.StartsAt.UTC(), GeneratorURL: m.alert.GeneratorURL, Fingerprint: string(m.fp)}
 		if a.Annotations == nil {
 			a.Annotations = map[string]string{}
 		}
 		if m.alert.Resolved(f.now) {
 			a.Status, a.EndsAt = tmpl.Resolved, m.alert.EndsAt.UTC()
-		} else {
-			d.Status = tmpl.Firing
 		}
 		d.Alerts = append(d.Alerts, a)
 		labels, annotations = append(labels, m.alert.Labels), append(annotations, m.alert.Annotations)

@@ -36,6 +36,17 @@ func (e *Engine) Alerts(now time.Time) []Seen {
 	return out
 }
 
+// Own are the alerts of hxp itself that fire at a time, but for those that are told once: an Alertmanager would tell of their end.
+func (e *Engine) Own(now time.Time) map[label.Fingerprint]*Alert {
+	out := map[label.Fingerprint]*Alert{}
+	for fp, a := range e.alerts {
+		if a.Source == FromHxp && !a.Once && !a.Resolved(now) {
+			out[fp] = a
+		}
+	}
+	return out
+}
+
 func (e *Engine) seen(in *inhibitor, fp label.Fingerprint, a *Alert, now time.Time) Seen {
 	s := Seen{Fingerprint: fp, Alert: *a, SilencedBy: e.silencedBy(a.Labels, now), InhibitedBy: in.by(a.Labels)}
 	for _, r := range e.plan.Routes(a.Labels) {
@@ -133,9 +144,12 @@ func (e *Engine) OffWays() (out []string) {
 	return out
 }
 
-// Pending is how many messages are on their way, and since when the oldest.
+// Pending is how many messages are on their way, and since when the oldest of those that nobody holds back.
 func (e *Engine) Pending() (n int, since time.Time) {
 	for _, id := range e.pending {
+		if why := e.heldBack[id]; why == HeldQuiet || why == HeldHidden {
+			continue
+		}
 		if m := e.messages[id]; since.IsZero() || m.CreatedAt.Before(since) {
 			since = m.CreatedAt
 		}

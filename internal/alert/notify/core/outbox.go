@@ -51,6 +51,8 @@ func (e *Engine) Ready(now time.Time, take func(*Message) bool) (out []Message) 
 			if e.unheard[m.ID] {
 				e.unheard[m.ID] = false
 			}
+			e.trying[m.ID] = true
+			delete(e.heldBack, m.ID)
 			out = append(out, *m)
 		}
 	}
@@ -87,6 +89,7 @@ func (e *Engine) room(m *Message, now time.Time) bool {
 		return true
 	}
 	m.NextAt = now.Add(time.Second)
+	e.heldBack[m.ID] = HeldLimit
 	if t.PerDay > 0 && len(day) >= t.PerDay {
 		m.NextAt = day[len(day)-t.PerDay].Add(dayLong + time.Millisecond)
 	} else if recent < len(tries) {
@@ -110,6 +113,7 @@ func (e *Engine) failed(m *Message) {
 // Ended is what becomes of a message after a try: the documents to be stored. Where another owner has made a try meanwhile, a failure
 // says nothing new; that it arrived does as long as it still waits.
 func (e *Engine) Ended(m Message, err error, now time.Time) []event.Document {
+	delete(e.trying, m.ID)
 	if err != nil && !deliver.Uncertain(err) {
 		e.failed(&m)
 	}
@@ -158,7 +162,8 @@ const (
 	mostMessages = 5000
 	keepSaid     = 5 * 24 * time.Hour
 	keepSilences = 5 * 24 * time.Hour
-	keepOver     = 2 * 24 * time.Hour // hxp tells of ends for a day
+	keepOver     = 2 * 24 * time.Hour  // hxp tells of ends for a day
+	keepOnce     = 40 * 24 * time.Hour // a budget says for a month that it is spent
 	mostOver     = 20_000
 )
 
@@ -179,17 +184,20 @@ func (e *Engine) Sweep(now time.Time) (docs []event.Document) {
 	over := slices.Collect(maps.Keys(e.over))
 	sorting.By(over, func(a, b string) int { return e.over[b].At.Compare(e.over[a].At) })
 	for i, id := range over {
-		if i >= mostOver || now.Sub(e.over[id].At) > keepOver {
+		keep := keepOver
+		if e.over[id].Once {
+			keep = keepOnce
+		}
+		if i >= mostOver || now.Sub(e.over[id].At) > keep {
 			docs = append(docs, Remove(KindOver, id))
 		}
 	}
 	live := map[string]bool{}
-	for _, g := range e.groups {
-		live[g.Key] = true
+	for key := range e.sayings() {
+		live[key] = true
 	}
 	for id, s := range e.said {
-		group, _, _ := strings.Cut(s.Key, "|")
-		if now.Sub(s.At) > keepSaid && !live[group] {
+		if now.Sub(s.At) > keepSaid && !live[s.Key] {
 			docs = append(docs, Remove(KindSaid, id))
 		}
 	}

@@ -83,6 +83,16 @@ func (s *Silence) State(now time.Time) string {
 // Conditions are the matchers.
 func (s *Silence) Conditions() label.Matchers { return s.matchers }
 
+// active are the silences of a time.
+func (e *Engine) active(now time.Time) (out []*Silence) {
+	for _, s := range e.silences {
+		if s.State(now) == SilenceActive {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // silencedBy are the silences that keep labels from being told.
 func (e *Engine) silencedBy(l label.Set, now time.Time) []string {
 	var out []string

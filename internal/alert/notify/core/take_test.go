@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -11,7 +12,7 @@ type taker struct{ *world }
 
 func (w taker) take(in ...Alert) {
 	w.t.Helper()
-	docs, full := w.e.Take(in, 3, w.now)
+	docs, full := w.e.Take(in, Room{4, 1 << 20}, w.now)
 	if full {
 		w.t.Error("no room")
 	}
@@ -120,7 +121,67 @@ func TestRoomForAlerts(t *testing.T) {
 	w := taker{newWorld(t, receivers(usual))}
 	w.take(w.fires("e1", "A", 0), w.fires("e2", "B", 0))
 	w.take(w.fires("e1", "A", 0), w.fires("e2", "B", 0), w.fires("e3", "C", 0))
-	if _, full := w.e.Take([]Alert{w.fires("e4", "D", 0)}, 3, w.now); !full || w.e.Count() != 3 {
+	if _, full := w.e.Take([]Alert{w.fires("e4", "D", 0)}, Room{3, 1 << 20}, w.now); !full || w.e.Count() != 3 {
 		t.Errorf("%d alerts, full %v", w.e.Count(), full)
+	}
+}
+
+// Strangers, be their alerts many, large or growing, leave a quarter of the room to hxp; what they say of an end is always taken.
+func TestStrangersLeaveRoom(t *testing.T) {
+	most := Room{8, 20_000}
+	stranger := func(w taker, name string, bytes int) Alert {
+		return Alert{Labels: labelsOf(name), Annotations: map[string]string{"text": strings.Repeat("x", bytes)}, StartsAt: w.now, UpdatedAt: w.now, Since: w.now, Source: FromAPI}
+	}
+	for name, c := range map[string]struct{ bytes, known int }{"many": {1, 6}, "large": {4000, 3}} {
+		w := taker{newWorld(t, receivers(usual))}
+		full := false
+		for i := range 20 {
+			docs, no := w.e.Take([]Alert{stranger(w, fmt.Sprintf("S i=%d", i), c.bytes)}, most, w.now)
+			w.store(docs...)
+			full = full || no
+		}
+		if !full || w.e.Count() != c.known {
+			t.Errorf("%s: %d are known, full %v", name, w.e.Count(), full)
+		}
+		docs, full := w.e.Take([]Alert{stranger(w, "S i=0", 16_000)}, most, w.now)
+		if w.store(docs...); !full {
+			t.Errorf("%s: it grew by %d bytes", name, len(docs[0].Body))
+		}
+		docs, full = w.e.Take([]Alert{w.fires("e1", "Own i=1", 0), w.fires("e2", "Own i=2", 0)}, most, w.now)
+		if w.store(docs...); full || w.e.Count() != c.known+2 {
+			t.Errorf("%s: hxp has no room", name)
+		}
+		end := stranger(w, "S i=1", c.bytes+2000)
+		end.EndsAt = w.now
+		docs, full = w.e.Take([]Alert{end}, most, w.now)
+		if w.store(docs...); full || !w.e.Alert(end.Labels.Fingerprint()).Resolved(w.now) {
+			t.Errorf("%s: an end is not taken", name)
+		}
+	}
+	w := taker{newWorld(t, receivers(usual))}
+	docs, _ := w.e.Take([]Alert{stranger(w, "S i=0", 100)}, most, w.now)
+	w.store(docs...)
+	before := w.e.held
+	w.store(docs...)
+	w.store(Remove(KindAlert, docs[0].ID))
+	if before.Alerts != 1 || before.Bytes != len(docs[0].Body) || w.e.held != (Room{}) || w.e.others != (Room{}) {
+		t.Errorf("counted %+v, then %+v and %+v", before, w.e.held, w.e.others)
+	}
+}
+
+// A message about very many alerts holds as many of them as there is room for, and says how many more there are.
+func TestLargeMessages(t *testing.T) {
+	w := newWorld(t, receivers(usual))
+	for i := range 40 {
+		a := Alert{Labels: labelsOf(fmt.Sprintf("A i=%d", i)), Annotations: map[string]string{"text": strings.Repeat("x", 50_000)}, StartsAt: w.now, UpdatedAt: w.now, Since: w.now, Source: FromAPI}
+		w.store(Put(KindAlert, string(a.Labels.Fingerprint()), a))
+	}
+	w.now = begin.Add(10 * sec)
+	d := w.e.Decide(w.now, "")
+	w.store(d.Docs...)
+	d.Stored()
+	m := w.e.Messages(begin)[0]
+	if m.Firing != 40 || m.Status != "firing" || m.Data.TruncatedAlerts != 40-len(m.Data.Alerts) || len(m.Data.Alerts) != maxData/(50_000+300) {
+		t.Errorf("%d fire, %d stand in it and %d do not", m.Firing, len(m.Data.Alerts), m.Data.TruncatedAlerts)
 	}
 }

@@ -134,6 +134,31 @@ func (s Set) Check() (name string, err error) {
 	return "", nil
 }
 
+// Size is how many bytes the names and values have.
+func (s Set) Size() (n int) {
+	for name, value := range s {
+		n += len(name) + len(value)
+	}
+	return n
+}
+
+// Shorten cuts the longest values until all together have at most so many bytes, as far as that can be had by it.
+func (s Set) Shorten(most int) {
+	const least = 200 // bytes that are left of a value
+	for s.Size() > most {
+		longest := ""
+		for _, name := range s.Names() {
+			if longest == "" || len(s[name]) > len(s[longest]) {
+				longest = name
+			}
+		}
+		if len(s[longest]) <= least {
+			return
+		}
+		s[longest] = strings.ToValidUTF8(s[longest][:least-len("…")], "") + "…"
+	}
+}
+
 // WithoutEmpty leaves out labels without a value.
 func (s Set) WithoutEmpty() Set {
 	out := make(Set, len(s))
