@@ -32,6 +32,8 @@ func (s *Service) Mount(m *httpx.Mux) {
 			httpx.Answer("200", "done; the response as it is now", Response{}), httpx.Answer("202", "it is being taken back", Response{}), httpx.Answer("400", "the body cannot be read"),
 			httpx.Answer("404", "there is no such response"), httpx.Answer("409", "it is not in a state for that, or the kill switch is on"), httpx.Answer("413", "the body is too large"), away)
 	}
+	m.HandleFunc("POST /responses/{id}/dry-run", s.tryOut, httpx.Doc("Says what would become of a response that waits, were it carried out now: the target is looked at and the rails are asked. Nothing is changed and nothing is recorded."),
+		httpx.Answer("200", "what would become of it", Trial{}), httpx.Answer("404", "there is no such response"), httpx.Answer("409", "it waits for nothing any more"))
 	m.HandleFunc("GET /responses/audit", s.getAudit, httpx.Doc("The audit log in its order. Each record has the sha256 of the one before; `hash` is that of the canonical JSON of everything else in the record."),
 		httpx.Paging(), httpx.Answer("200", "the records", auditList{}), wrong, away)
 	m.HandleFunc("GET /responses/audit/verify", s.getVerdict, httpx.Doc("Reads the whole audit log and proves the chain."), httpx.Answer("200", "what was found", Verdict{}), away)

@@ -103,9 +103,9 @@ async function watch() {
   clearTimeout(watching);
   watching = setTimeout(watch, view.live ? 5000 : 30_000);
   if (document.hidden) return;
-  const [found, objectives] = await Promise.all([loadMarks(view), ask("GET", "/slo").catch(() => null), board.config.then(({ dimensions }) => { hosts.kept = dimensions; return hosts.refresh(view); }).catch(() => {})]);
+  const [found, objectives, told] = await Promise.all([loadMarks(view), ask("GET", "/slo").catch(() => null), ask("GET", "/api/v2/alerts").catch(() => null), board.config.then(({ dimensions }) => { hosts.kept = dimensions; return hosts.refresh(view); }).catch(() => {})]);
   marks = found;
-  incidents.show(marks);
+  incidents.show(marks, told);
   if (objectives === null) slos.say("Objectives cannot be asked for here.");
   else slos.show(objectives.slos.filter((s) => !view.filters.model || !s.key.model || s.key.model === view.filters.model));
   board.draw();

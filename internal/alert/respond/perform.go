@@ -190,22 +190,12 @@ func (m *Machine) record(ctx context.Context, r *Response, rec Record) bool {
 func (m *Machine) perform(ctx context.Context, r *Response, t Target) {
 	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
 	defer stop()
-	if no := m.unfit(&r.Order); no != nil { // it was approved under another configuration
-		m.refuse(ctx, r, no)
-		return
-	}
-	s, err := t.Check(limit, &r.Order)
+	s, no := m.sighted(limit, &r.Order, t)
 	switch {
 	case ctx.Err() != nil:
 		return
-	case err != nil:
-		m.refuse(ctx, r, refuse(RailPrecondition, "the target is not as it must be: %s", err))
-		return
-	case s.InPlace:
-		m.refuse(ctx, r, refuse(RailPrecondition, "the target is already so, by somebody else"))
-		return
-	case len(s.Before) > maxState:
-		m.refuse(ctx, r, refuse(RailPrecondition, "the target says too much of itself to be put back: %d bytes", len(s.Before)))
+	case no != nil:
+		m.refuse(ctx, r, no)
 		return
 	}
 	if mine, _ := m.claim(ctx, r, s, true, ""); mine {

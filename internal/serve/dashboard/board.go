@@ -28,8 +28,8 @@ var Boards = []Board{
 		Name: "operations", Title: "Operations", Question: "Is the service well right now?", Script: "operations.js", Style: "operations.css", page: "operations.html",
 		asks: []asked{{"event-processing-api", []string{
 			"GET /analytics", "GET /analytics/compare", "GET /analytics/performance", "GET /slo", "GET /deployments", "GET /alerts", "GET /alerts/{id}", "GET /anomalies", "GET /correlations",
-			"GET /responses", "GET /responses/audit", "GET /responses/{id}", "POST /responses/{id}/approve", "POST /responses/{id}/dismiss", "POST /responses/{id}/revert",
-		}}},
+			"GET /responses", "GET /responses/audit", "GET /responses/{id}", "POST /responses/{id}/dry-run", "POST /responses/{id}/approve", "POST /responses/{id}/dismiss", "POST /responses/{id}/revert",
+		}}, {"data-streaming-api", []string{"GET /api/v2/alerts", "POST /notifications/ack"}}},
 	},
 	{
 		Name: "business", Title: "Business", Question: "What does it cost, and what is it worth?", Script: "business.js", Style: "business.css", page: "business.html",
