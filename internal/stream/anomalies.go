@@ -1,13 +1,9 @@
 package stream
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
@@ -17,95 +13,21 @@ import (
 // AnomalyRule is the name under which anomalies are told on hxp-alerts. No rule has it: nobody wrote one.
 const AnomalyRule = "Anomaly"
 
-// anomalyVersion changes when anomalies are found in another way. No rule has it, so what is open at a start is told to be over: the
-// watcher begins anew.
-const anomalyVersion = "watch-1"
+// anomalyVersion changes when anomalies are found in another way. No rule has it, so what is open at a start and what the watcher's state does
+// not know is told to be over.
+const anomalyVersion = "watch-2"
 
-// arrivals are the cells of what has counted since the watcher looked last, by model and tenant. What happened long ago is not
-// among them: the replay of an old trace is no news.
-type arrivals struct {
-	mu    sync.Mutex
-	cells map[agg.Key]*agg.Cell
-}
-
-// What is as old as this when it counts is not watched; what the journal told so long ago is not either.
-const (
-	oldestWatched = 600 // seconds
-	stalest       = 30 * time.Second
-)
-
-// mostArrivals bounds the groups of a step.
-const mostArrivals = 10_000
-
-// add takes a copy of what a second gained in a group.
-func (a *arrivals) add(start int64, key agg.Key, c *agg.Cell, now int64) {
-	if now-start > oldestWatched || c.Requests == 0 && c.Feedback.Count == 0 {
-		return
+// checkActions reports what is wrong with what anomalies ask for. Whether a target can do it is said when it is asked.
+func (c *Config) checkActions() error {
+	if len(c.AnomalyActions) > rule.MaxActions {
+		return fmt.Errorf("anomaly_actions: there are %d; at most %d are taken", len(c.AnomalyActions), rule.MaxActions)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if have := a.cells[key]; have != nil {
-		have.Merge(c)
-	} else if len(a.cells) < mostArrivals {
-		a.cells[key] = c.Clone()
-	}
-}
-
-// take empties a.
-func (a *arrivals) take() map[agg.Key]*agg.Cell {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	cells := a.cells
-	a.cells = map[agg.Key]*agg.Cell{}
-	return cells
-}
-
-// notice shows the watcher a unit that counts, before its cells go to the ladder.
-func (l *lane) notice(v *verdict, at time.Time, w *work) {
-	if l.arrived == nil || time.Since(at) > stalest {
-		return
-	}
-	now := at.Unix()
-	if w != nil {
-		for k, c := range w.first() {
-			l.arrived.add(k.start, l.names.sets[0].keys.names[k.key].modelTenant(), c, now)
-		}
-		return
-	}
-	for _, body := range v.bodies { // count says when it is damaged
-		_ = eachDelta(body, func(d delta) { l.arrived.add(d.Start, d.Key.modelTenant(), d.Cell, now) })
-	}
-}
-
-// watchAnomalies looks at what has arrived every ten seconds until ctx ends, and has the judge tell what it finds.
-func (s *Service) watchAnomalies(ctx context.Context) {
-	if s.judge == nil {
-		return
-	}
-	w := watch.New()
-	tick := time.NewTicker(watch.Step * time.Second)
-	defer tick.Stop()
-	hour := int64(0)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			if h := floor(now.Unix()-watch.Step, 3600); h != hour {
-				hour = h
-				w.Season(h, s.weeksBefore(h))
-			}
-			arrived := s.arrived.take()
-			for _, a := range w.Step(now.Unix()-watch.Step, byModel(arrived)) {
-				d := decided(a, arrived)
-				select {
-				case s.judge.finds <- d:
-				case <-ctx.Done():
-					return
-				}
-			}
+	for i, x := range c.AnomalyActions {
+		if !slices.Contains(rule.ActionTypes(), x.Type) {
+			return fmt.Errorf("anomaly_actions[%d].type: %q is none of %s", i, clip(x.Type), strings.Join(rule.ActionTypes(), ", "))
 		}
 	}
+	return nil
 }
 
 // weeksBefore is what the windows know of the same hour, and of those beside it, some weeks before.
@@ -134,8 +56,26 @@ func byModel(groups map[agg.Key]*agg.Cell) map[string]*agg.Cell {
 	return models
 }
 
-// decided tells of an anomaly as rules tell of theirs.
-func decided(a *watch.Anomaly, arrived map[agg.Key]*agg.Cell) rule.Decision {
+// suffering tells which objectives suffer now, as the rules see it.
+func suffering(burning []rule.Burning) watch.Suffering {
+	return func(model, metric string) (string, bool) {
+		for i := range burning {
+			if b := &burning[i]; b.Indicator != "" && indicated[metric] == b.Indicator && (b.Model == "" || b.Model == model) {
+				return b.Name, b.Page
+			}
+		}
+		return "", false
+	}
+}
+
+// indicated are the indicators of objectives that are about the same as a metric.
+var indicated = map[string]string{
+	"error_rate": "availability", "latency_ms.p50": "latency", "ttft_ms.p50": "ttft", "tpot_ms.p50": "inter_token", "cost_usd_per_request": "cost", "feedback.satisfaction": "satisfaction",
+}
+
+// decided tells of an anomaly as rules tell of theirs. It calls people when an objective suffers in it so much that people are to be called;
+// else it can wait.
+func (c *Config) decided(a *watch.Anomaly, seen *arrived) rule.Decision {
 	direction := "above"
 	if !a.Up {
 		direction = "below"
@@ -145,15 +85,26 @@ func decided(a *watch.Anomaly, arrived map[agg.Key]*agg.Cell) rule.Decision {
 		why = append(why, fmt.Sprintf("%s (%.3f): %s", o.Name, o.Score, o.Says))
 	}
 	d := rule.Decision{
-		ID: "anomaly-" + a.ID, Rule: AnomalyRule, Version: anomalyVersion, State: rule.Firing, Severity: "warning", Class: a.Metric, Mode: "observe",
+		ID: "anomaly-" + a.ID, Rule: AnomalyRule, Version: anomalyVersion, State: rule.Firing, Severity: c.AnomalySeverity, Class: a.Metric, Mode: c.AnomalyMode,
 		Key: map[string]string{"model": a.Model}, Labels: map[string]string{"alertname": AnomalyRule, "model": a.Model, "metric": a.Metric, "direction": direction},
 		Annotations: map[string]string{
-			"summary":    fmt.Sprintf("%s of %s is %s the usual: %.4g, usually %.4g", a.Metric, a.Model, direction, a.Value, a.Usual),
-			"why":        strings.Join(why, "; "),
-			"confidence": fmt.Sprintf("%.6f", a.Confidence),
+			"summary":     fmt.Sprintf("%s of %s is %s the usual: %.4g, usually %.4g", a.Metric, a.Model, direction, a.Value, a.Usual),
+			"why":         strings.Join(why, "; "),
+			"confidence":  fmt.Sprintf("%.6f", a.Confidence),
+			"runbook_url": "docs/runbooks/alerts/Anomaly.md",
 		},
 		At: seconds(a.DetectedAt), StartsAt: seconds(a.Since), CausedAt: seconds(a.DetectedAt), Window: rule.Window{Start: seconds(a.DetectedAt - 60), End: seconds(a.DetectedAt)},
-		Value: a.Value, Threshold: a.Usual, Top: contributors(a.Model, arrived), RequestIDs: []string{},
+		Value: a.Value, Threshold: a.Usual, Top: seen.contributors(a.Model), RequestIDs: []string{},
+	}
+	if a.Objective != "" {
+		d.Labels["slo"] = a.Objective
+		d.Annotations["summary"] += fmt.Sprintf("; the objective %s suffers", a.Objective)
+	}
+	if a.Urgent {
+		d.Severity = "critical"
+		for _, x := range c.AnomalyActions {
+			d.Actions = append(d.Actions, rule.Action{Type: x.Type, Target: x.Target, With: x.With})
+		}
 	}
 	if a.EndedAt != 0 {
 		return d.Ended(int64(seconds(a.EndedAt)))
@@ -162,21 +113,3 @@ func decided(a *watch.Anomaly, arrived map[agg.Key]*agg.Cell) rule.Decision {
 }
 
 func seconds(at int64) rule.Time { return rule.Time(at * 1e6) }
-
-// contributors are the tenants that a model's requests of the last step came from.
-func contributors(model string, arrived map[agg.Key]*agg.Cell) []rule.Share {
-	var all uint64
-	for k, c := range arrived {
-		if k.Model == model {
-			all += c.Requests
-		}
-	}
-	top := []rule.Share{}
-	for k, c := range arrived {
-		if k.Model == model && k.Tenant != "" && c.Requests > 0 {
-			top = append(top, rule.Share{Field: "tenant", Value: k.Tenant, Share: float64(c.Requests) / float64(all), Of: int(all)})
-		}
-	}
-	slices.SortFunc(top, func(a, b rule.Share) int { return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Value, b.Value)) })
-	return top[:min(len(top), 5)]
-}

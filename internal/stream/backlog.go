@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
 // backlog is what the journal told of units before the judge had a clock, which is at a start. They stay as they are written, a
@@ -35,8 +36,18 @@ func (j *judge) workOff(until int64) {
 	j.backlog.units, j.backlog.bytes = nil, 0
 	sorting.By(units, func(a, b merge) int { return cmp.Compare(a.after, b.after) })
 	for i := range units {
-		j.decide(j.engine.Advance(min(units[i].after, until)))
+		j.judgeTo(min(units[i].after, until))
 		j.takeIn(&units[i])
 		units[i] = merge{}
+	}
+}
+
+// judgeTo judges all that is to be judged up to a time.
+func (j *judge) judgeTo(now int64) {
+	for there := false; !there; {
+		var decisions []rule.Decision
+		decisions, there = j.engine.Approach(now)
+		j.decide(decisions)
+		j.look()
 	}
 }

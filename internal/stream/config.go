@@ -26,6 +26,11 @@ type Config struct {
 	CorrelationBytes  int64         `yaml:"correlation_bytes" env:"EVENT_CORRELATION_BYTES" default:"67108864" min:"1048576" doc:"memory for requests that are being joined, or were and may get later parts; beyond, the oldest are closed early and forgotten"`
 	CorrelationParts  int           `yaml:"correlation_parts" env:"EVENT_CORRELATION_PARTS" default:"64" min:"3" max:"1024" doc:"most parts of one request; more are counted and left out"`
 
+	// What is not as usual is told without a rule.
+	AnomalySeverity string          `yaml:"anomaly_severity" env:"EVENT_PROCESSING_ANOMALY_SEVERITY" default:"warning" enum:"info,warning,critical" doc:"how bad an anomaly is that two detectors agree upon; one in which an objective suffers so much that people are called is critical"`
+	AnomalyMode     string          `yaml:"anomaly_mode" env:"EVENT_PROCESSING_ANOMALY_MODE" default:"observe" enum:"observe,propose" doc:"whether the actions of anomalies are proposed, or what would be proposed is only noted; none is made without approval"`
+	AnomalyActions  []AnomalyAction `yaml:"anomaly_actions" doc:"What an anomaly asks for in which an objective suffers so much that people are called, as actions of rules do."`
+
 	// The group shares the partitions out among instances.
 	Instance string        `yaml:"group_instance" env:"EVENT_PROCESSING_GROUP_INSTANCE" default:"" doc:"name of this instance in the consumer group hxp-event-processing, which no other instance has; empty: the host and the first free number of the state folder"`
 	Session  time.Duration `yaml:"group_session_timeout" env:"EVENT_PROCESSING_GROUP_SESSION_TIMEOUT" default:"10s" min:"6s" max:"5m" doc:"how long the partitions of an instance that is gone are kept for it before others take them"`
@@ -34,4 +39,11 @@ type Config struct {
 	// Events are the limits of one event. They must be those of everybody who reads or writes the topics; app copies them.
 	Events        event.Limits `yaml:"-"`
 	SnapshotBytes int64        `yaml:"snapshot_journal_bytes" env:"EVENT_PROCESSING_SNAPSHOT_JOURNAL_BYTES" default:"67108864" doc:"journal written since the last snapshot that brings the next one forward"`
+}
+
+// AnomalyAction is one element of event_processing.anomaly_actions.
+type AnomalyAction struct {
+	Type   string            `yaml:"type" doc:"What is to be done, as in actions of rules."`
+	Target string            `yaml:"target" doc:"One of responses.targets."`
+	With   map[string]string `yaml:"with" doc:"Texts of the action; {model} takes the model."`
 }

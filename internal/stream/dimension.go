@@ -100,10 +100,10 @@ func (c *Config) DimensionNames() (names []string) {
 	return names
 }
 
-// Validate refuses dimensions that nobody knows.
+// Validate refuses dimensions and actions that nobody knows.
 func (c *Config) Validate() error {
 	_, err := c.sets()
-	return err
+	return errors.Join(err, c.checkActions())
 }
 
 // parseSet reads NAME or NAME+NAME, and :BUDGET behind it.

@@ -98,11 +98,11 @@ func (l *lane) learnCut(h *header, f *folder, at time.Time) {
 // count adds a unit to the ladder. The deltas of an own unit are still in memory; those of others are decoded.
 func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
 	now := at.Unix()
+	var own *work
 	if mine {
-		l.notice(v, at, f.pending)
-	} else {
-		l.notice(v, at, nil)
+		own = f.pending
 	}
+	a := l.gather(v, own)
 	l.mu.Lock()
 	if mine {
 		l.credit(f.pending, l.names, now)
@@ -120,5 +120,5 @@ func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
 	l.age(now)
 	l.mu.Unlock()
 	l.metrics.counted(&v.header, mine)
-	l.submit(v, mine, f)
+	l.submit(v, mine, f, a)
 }

@@ -24,10 +24,10 @@ type judge struct {
 	*Service
 	program atomic.Pointer[rule.Program] // what lanes fold by
 	in      chan merge
-	finds   chan rule.Decision // anomalies that opened or closed
-	heard   chan hearing       // what hxp-alerts says
-	ear     steer              // of the listener
-	shown   illustrations      // of those that are open
+	heard   chan hearing // what hxp-alerts says
+	ear     steer        // of the listener
+	outlook *outlook
+	shown   illustrations // of the anomalies that are open
 
 	engine     *rule.Engine
 	backlog    backlog
@@ -65,12 +65,13 @@ type merge struct {
 	after     int64          // whatever the unit is of arrived later, or when this says
 	partials  *rule.Partials // of the judge from then on
 	blocks    [][]byte       // the same, of a unit that was read
+	arrived   *arrived       // for the watcher; nil = nothing
 }
 
 const mergesWaiting = 256 // for the judge; when there are more, lanes wait
 
 func newJudge(s *Service) *judge {
-	j := &judge{Service: s, in: make(chan merge, mergesWaiting), finds: make(chan rule.Decision), heard: make(chan hearing), objectives: objectives{asks: make(chan objectivesQuestion)}}
+	j := &judge{Service: s, in: make(chan merge, mergesWaiting), heard: make(chan hearing), objectives: objectives{asks: make(chan objectivesQuestion)}}
 	j.held.Store(&rule.Stats{})
 	return j
 }
@@ -85,7 +86,7 @@ func (j *judge) reset() {
 		program, _ = rule.Compile(nil)
 	}
 	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{}), newPlaces(), backlog{}
-	j.shown = illustrations{}
+	j.shown, j.outlook = illustrations{}, newOutlook()
 	j.alerts, j.taken, j.since = newAlerts(j.log, j.metrics), false, time.Now().UnixMicro()
 	j.telling, j.unsaid, j.unusual = true, unsaid{}, map[series]*rule.Decision{}
 	j.program.Store(program)
@@ -179,9 +180,6 @@ func (j *judge) run(drain context.Context) {
 			}
 			j.merge(m)
 		case <-timer.C:
-		case d := <-j.finds:
-			j.illustrate(&d)
-			j.found(&d)
 		case h := <-j.heard:
 			j.hear(h)
 		case <-shifted:
@@ -213,7 +211,12 @@ func (j *judge) close(drain context.Context) {
 
 // merge takes in a unit, unless it is known. What the journal tells before there is a clock waits for that.
 func (j *judge) merge(m merge) {
-	switch known := !j.places.take(&m); {
+	known := !j.places.take(&m)
+	if !known {
+		j.outlook.take(m.arrived)
+		m.arrived = nil
+	}
+	switch {
 	case known:
 		m.partials.Release()
 	case m.blocks != nil && !j.backlog.over:
@@ -267,6 +270,7 @@ func (j *judge) advance(now time.Time) time.Duration {
 		}
 		decisions, there := j.engine.Approach(clock)
 		j.decide(decisions)
+		j.look()
 		j.metrics.evaluation.Observe(time.Since(start).Seconds())
 		j.clock.Store(j.engine.Now())
 		j.takeUp()
@@ -399,11 +403,11 @@ func (l *lane) ruleFolder() *rule.Folder {
 
 // submit gives a unit that counts to the judge. When the lane may not wait for it any longer, that and all units behind are left
 // to the next start: it reads them again, from the snapshot of before.
-func (l *lane) submit(v *verdict, mine bool, f *folder) {
+func (l *lane) submit(v *verdict, mine bool, f *folder, a *arrived) {
 	if l.judge == nil || l.cut {
 		return
 	}
-	m := merge{journal: l.journalID, partition: l.number, offset: l.journal.next - 1, resume: l.journal.resume(), source: v.header.Source, to: v.header.To, after: v.after}
+	m := merge{journal: l.journalID, partition: l.number, offset: l.journal.next - 1, resume: l.journal.resume(), source: v.header.Source, to: v.header.To, after: v.after, arrived: a}
 	if mine {
 		m.partials, f.pending.partials = f.pending.partials, nil
 	} else {

@@ -203,9 +203,9 @@ func TestLaneThatMayNotWaitForTheJudge(t *testing.T) {
 	close(drained)
 	l := newLane(0, &j.cfg, j.log, j.metrics)
 	l.judge, l.drained, l.snapshots = j, drained, make(chan snapshotFile) // nobody takes snapshots
-	l.submit(&verdict{}, false, nil)
+	l.submit(&verdict{}, false, nil, nil)
 	<-j.in
-	l.submit(&verdict{}, false, nil)
+	l.submit(&verdict{}, false, nil, nil)
 	if len(j.in) != cap(j.in)-1 {
 		t.Error("a unit was handed over behind one that was not")
 	}

@@ -53,7 +53,8 @@ func (p *places) take(m *merge) bool {
 
 const (
 	judgeMagic = "HXPJ"
-	judgeVer   = 1
+	judgeVer   = 2
+	verBefore  = 1 // has no watcher
 )
 
 // encode is the judge's state.
@@ -79,6 +80,7 @@ func (j *judge) encode() ([]byte, error) {
 	}
 	b = appendBytes(b, open)
 	b = appendBytes(b, j.engine.Export())
+	b = j.outlook.append(b)
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...), nil
 }
@@ -93,7 +95,8 @@ func (j *judge) load(data []byte) error {
 		return errors.New("checksum does not match")
 	}
 	d := decoder{src: body}
-	if string(d.bytes(4)) != judgeMagic || d.byte() != judgeVer {
+	magic, version := string(d.bytes(4)), d.byte()
+	if magic != judgeMagic || version != judgeVer && version != verBefore {
 		return errors.New("not a state of rules of this version")
 	}
 	at, next := d.places(), map[int32]int64{}
@@ -112,11 +115,33 @@ func (j *judge) load(data []byte) error {
 	if d.err != nil {
 		return d.err
 	}
+	j.watchOn(&d, version)
 	j.places, j.alerts.topic, j.alerts.next = at, topic, next
 	for _, decision := range open {
 		j.alerts.note(decision)
+		if decision.Rule == AnomalyRule {
+			j.shown[decision.ID] = illustration{decision.RequestIDs, decision.Top}
+		}
 	}
 	return nil
+}
+
+// watchOn goes on with the watcher of a state. One that this program cannot read, because it watches other things, begins anew: the rules
+// are not to suffer from that.
+func (j *judge) watchOn(d *decoder, version byte) {
+	if version == verBefore {
+		return
+	}
+	l := d.outlook()
+	if d.err != nil {
+		j.log.Warn("state of the watcher is not usable, it learns anew", "error", d.err)
+		return
+	}
+	j.outlook = l
+	for _, a := range l.watcher.Open() {
+		open := j.cfg.decided(a, newArrived(0))
+		j.unusual[seriesOf(&open)] = &open
+	}
 }
 
 // begin takes up what was before: the newest state, what hxp-alerts says since, and what the journal has up to where the
@@ -246,7 +271,7 @@ func (j *judge) readJournal(ctx context.Context, partition int32, from, to int64
 		if err != nil || v == nil || !v.counted || m.Offset < seen {
 			return // lanes tell of what is damaged
 		}
-		j.merge(merge{journal: j.places.journal, partition: partition, offset: m.Offset, resume: read.resume(), source: v.header.Source, to: v.header.To, after: v.after, blocks: j.blocks(v)})
+		j.merge(merge{journal: j.places.journal, partition: partition, offset: m.Offset, resume: read.resume(), source: v.header.Source, to: v.header.To, after: v.after, blocks: j.blocks(v), arrived: gathered(v)})
 	})
 }
 
@@ -330,7 +355,7 @@ func readPlaces(path string) (places, error) {
 		return places{}, err
 	}
 	d := decoder{src: data}
-	if string(d.bytes(4)) != judgeMagic || d.byte() != judgeVer {
+	if magic, version := string(d.bytes(4)), d.byte(); magic != judgeMagic || version != judgeVer && version != verBefore {
 		return places{}, errors.New("not a state of rules of this version")
 	}
 	at := d.places()

@@ -43,7 +43,6 @@ type lane struct {
 	joins     *joins // nil = this lane joins nothing
 	judge     *judge // nil = no rules are run
 	lookout   *deployments.Lookout
-	arrived   *arrivals
 	rules     *rule.Folder
 	drained   <-chan struct{} // closed when the lane may not wait any longer
 	cut       bool            // units that count were not given to the judge

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
@@ -53,7 +52,6 @@ type Service struct {
 	metrics *metrics
 	started time.Time
 	judge   *judge // nil = no rules
-	arrived *arrivals
 	duties  *duties
 	sets    []set // of dimensions
 	boards  []*board
@@ -84,7 +82,7 @@ func New(cfg Config, b *bus.Bus, opts Options) *Service {
 	}
 	s.metrics = newMetrics(opts.Registry, s)
 	if opts.Rules != nil {
-		s.judge, s.arrived = newJudge(s), &arrivals{cells: map[agg.Key]*agg.Cell{}}
+		s.judge = newJudge(s)
 	}
 	return s
 }
@@ -110,7 +108,6 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.stopJudge()
 	var watcher sync.WaitGroup
 	watching, stop := context.WithCancel(ctx)
-	watcher.Go(func() { s.watchAnomalies(watching) })
 	watcher.Go(func() { s.attend(watching) })
 	watcher.Go(func() { s.followDeployments(watching) })
 	defer watcher.Wait()

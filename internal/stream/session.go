@@ -107,7 +107,7 @@ func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) e
 		l.joins = newJoins(p, n.joinNumbers(), n.layout.joined, newProgram(), &n.cfg, n.log)
 		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
 		l.unread, l.prices = n.input.leave, n.opts.Prices
-		l.judge, l.arrived = n.judge, n.arrived
+		l.judge = n.judge
 		l.lookout = deployments.NewLookout(n.deployments)
 		n.lanes = append(n.lanes, l)
 	}

@@ -185,10 +185,11 @@ func (j *judge) found(d *rule.Decision) {
 	}
 }
 
-// tellUnusual tells of an anomaly. Each instance finds its own, under ids of their own: the one that was told first goes on.
+// tellUnusual tells of an anomaly, unless that was told before a restart. Instances that have not watched for equally long may find it
+// under ids of their own: the one that was told first goes on.
 func (j *judge) tellUnusual(d *rule.Decision) {
 	have, begins := j.alerts.open[seriesOf(d)], d.State == rule.Firing
-	if begins == (have != nil) {
+	if begins == (have != nil) || j.alerts.isOver(d.ID) {
 		return // it is told of already, or never was
 	}
 	told := *d

@@ -14,6 +14,7 @@ const (
 	maxLeft      = 7      // facts of the side of a new context that looks back
 	maxActive    = 15     // active contexts that count as facts of the step
 	maxContexts  = 20_000 // beyond, all is learnt anew from the newest values
+	leanContexts = 3000   // the same, of a lean detector
 )
 
 // contexts is the memory of what follows what. A context says that right, some facts of a step, came after left, some facts of

@@ -66,13 +66,14 @@ type ring struct {
 	next   int
 }
 
-func (r *ring) put(v float64) {
-	if len(r.values) < remembered {
+// put adds a value, in place of the oldest when there are most already.
+func (r *ring) put(v float64, most int) {
+	if len(r.values) < most {
 		r.values = append(r.values, v)
 		return
 	}
 	r.values[r.next] = v
-	r.next = (r.next + 1) % remembered
+	r.next = (r.next + 1) % most
 }
 
 // each calls fn with the values, oldest first.

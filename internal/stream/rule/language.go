@@ -16,6 +16,9 @@ var (
 	actions    = []string{"notify", "webhook", "incident", "cool_down", "drain", "shift_weights", "fallback_model", "cap", "pause_batch", "scale", "restart"}
 )
 
+// ActionTypes lists what rules can ask for.
+func ActionTypes() []string { return slices.Clone(actions) }
+
 // key is one key of the language: the decoder and the JSON Schema are both made from this table.
 type key struct {
 	name     string

@@ -13,15 +13,17 @@
 //   - cusum: small deviations in one direction have added up (Page 1954), which finds drifts and tells when they began
 //   - surprise: the minute is a record, or does not follow from what came before (package anomaly)
 //   - silence: a model that was called often is not called any more
+//   - season: the minute lies far outside of what the same hour of the week had in the weeks before
 //
 // What they say is passed over when the same hour of the week was like that in the weeks before (Season).
 //
 // An anomaly opens when two of them agree within a minute, so that the weakness of one does not wake anybody; of counts,
-// which drift all day, one of them must be the tail or silence. It closes after
+// which drift all day, one of them must be the tail, silence or season. While an objective suffers in the series one is enough (Suffering), and
+// when it begins to suffer so that people are called, the anomaly goes on as an urgent one. It closes after
 // a minute without a voice. While it is open the usual level stays what it was; what has lasted for an hour becomes the usual.
 //
 // # What is promised
 //
-// The same cells give the same anomalies. Memory is bounded: at most MaxModels are watched, those that are asked most. A model is
+// The same cells give the same anomalies, also over Append and Read. Memory is bounded: at most MaxModels are watched, those that are asked most. A model is
 // looked at once it was seen for ten minutes.
 package watch

@@ -43,6 +43,9 @@ var metrics = [...]metric{
 	}},
 }
 
+// hurts tells whether it is bad for those who ask when the metric is more than usual, or less.
+func (m *metric) hurts(up bool) bool { return up != (m.name == "feedback.satisfaction") }
+
 // Metrics names what is watched.
 func Metrics() []string {
 	out := make([]string, 0, len(metrics))

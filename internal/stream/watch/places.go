@@ -37,7 +37,7 @@ func (w *Watcher) welcome(cells map[string]*agg.Cell) {
 func (w *Watcher) add(model string) {
 	m := new([len(metrics)]series)
 	for i := range m {
-		m[i].metric = &metrics[i]
+		m[i].metric, m[i].surprise.Lean = &metrics[i], true
 	}
 	w.models[model] = m
 }

@@ -36,7 +36,7 @@ func TestInventedModelsKeepNobodyUnwatched(t *testing.T) {
 	w, at := New(), int64(0)
 	step := func(requests map[string]int) {
 		at += Step
-		w.Step(at, asked(requests))
+		w.Step(at, asked(requests), Content)
 		if len(w.models) > MaxModels {
 			t.Fatalf("%d models are watched", len(w.models))
 		}
@@ -74,8 +74,8 @@ func TestPlaces(t *testing.T) {
 		for i := range MaxModels {
 			requests[fmt.Sprintf("m%03d", i)] = 100 + i
 		}
-		w.Step(Step, asked(requests))
-		w.Step(2*Step, asked(requests))
+		w.Step(Step, asked(requests), Content)
+		w.Step(2*Step, asked(requests), Content)
 		return w
 	}
 	for _, c := range []struct {
@@ -97,7 +97,7 @@ func TestPlaces(t *testing.T) {
 			for _, model := range c.open {
 				w.models[model][0].open = &Anomaly{Model: model}
 			}
-			w.Step(3*Step, asked(c.more))
+			w.Step(3*Step, asked(c.more), Content)
 			want = slices.DeleteFunc(append(want, c.in...), func(m string) bool { return slices.Contains(c.out, m) })
 			slices.Sort(want)
 			if got := slices.Sorted(maps.Keys(w.models)); !slices.Equal(got, want) {
@@ -117,7 +117,7 @@ func TestTheBusiestAreWatched(t *testing.T) {
 		want = append(want, model)
 	}
 	w := New()
-	w.Step(Step, asked(requests))
+	w.Step(Step, asked(requests), Content)
 	if got := slices.Sorted(maps.Keys(w.models)); !slices.Equal(got, want) {
 		t.Errorf("watched %v", got)
 	}

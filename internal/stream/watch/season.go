@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -82,6 +83,42 @@ func middle(values []float64) float64 {
 }
 
 func (s *season) counts(at int64) bool { return s.start != 0 && at >= s.start && at < s.start+hour }
+
+// odd is by which part of it a minute must leave what the same hour had in the weeks before to be worth a word.
+const odd = 0.5
+
+// compare asks the detector that knows the weeks before: the minute lies far outside of what they had, further than chance goes.
+func (s *series) compare(at int64) {
+	value, ok := s.minute()
+	if !ok || !s.season.counts(at) {
+		return
+	}
+	lo, hi := s.season.lo*(1-odd), s.season.hi*(1+odd)
+	if s.metric.kind == count {
+		value /= window
+	}
+	up, border := value > hi, hi
+	if !up && value < lo {
+		border = lo
+	} else if !up {
+		return
+	}
+	if s.metric.kind == level {
+		border = s.scaled(border)
+	}
+	if doubt := s.tail(window, border); math.Abs(doubt) >= 1 && doubt > 0 == up {
+		says := fmt.Sprintf("%.4g in the last minute, where the same hour of the weeks before had %.4g to %.4g", s.told(value), s.told(s.season.lo), s.told(s.season.hi))
+		s.say(seasonAt, voice{"season", 1 - math.Exp(-math.Abs(doubt)*improbable), says, up, at - (window-1)*Step}, at)
+	}
+}
+
+// told is a number of a step as people know it.
+func (s *series) told(v float64) float64 {
+	if s.metric.kind == count {
+		return v * window
+	}
+	return v
+}
 
 // explains tells whether what a detector says of a minute was so in the weeks before, too.
 func (s *series) explains(v voice, at int64) bool {

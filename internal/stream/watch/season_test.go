@@ -40,7 +40,7 @@ func weekly(t *testing.T, seed uint64, known bool, usual, now week) (found []*An
 		if c == nil {
 			c = new(agg.Cell)
 		}
-		for _, a := range w.Step(begin+at, map[string]*agg.Cell{"m": c}) {
+		for _, a := range w.Step(begin+at, map[string]*agg.Cell{"m": c}, Content) {
 			if a.EndedAt == 0 {
 				found = append(found, a)
 			}
@@ -57,7 +57,8 @@ func hourly(h int64, step func(at int64) *agg.Cell) map[string]*agg.Cell {
 			sum.Merge(c)
 		}
 	}
-	sum.Requests, sum.Errors, sum.Unknown = 30*sum.Requests, 30*sum.Errors, 30*sum.Unknown
+	sum.Requests, sum.Errors, sum.Unknown, sum.Priced = 30*sum.Requests, 30*sum.Errors, 30*sum.Unknown, 30*sum.Priced
+	sum.Tokens.Total, sum.Cost = 30*sum.Tokens.Total, 30*sum.Cost
 	return map[string]*agg.Cell{"m": sum}
 }
 
@@ -128,7 +129,7 @@ func TestSeasonHidesNoFault(t *testing.T) {
 	for run := range uint64(len(faults)) {
 		rnd := rand.New(rand.NewPCG(run, 12))
 		f := faults[run]
-		f.from, f.to = hour+1200, hour+1800
+		f.from, f.to = hour+1200, hour+1800+f.ramp
 		m := anyTraffic(rnd, "m", 5)
 		past := func(h int64) map[string]*agg.Cell {
 			return hourly(h, func(at int64) *agg.Cell { return m.step(rnd, at, nil) })
@@ -148,14 +149,53 @@ func TestSeasonHidesNoFault(t *testing.T) {
 			if c == nil {
 				c = new(agg.Cell)
 			}
-			for _, a := range w.Step(at, map[string]*agg.Cell{"m": c}) {
+			for _, a := range w.Step(at, map[string]*agg.Cell{"m": c}, Content) {
 				if a.DetectedAt > f.from && slices.Contains(f.metrics, a.Metric) {
-					found = a.DetectedAt - f.from
+					found = max(a.DetectedAt-f.shows(), 1)
 				}
 			}
 		}
 		if found == 0 || found > 120 {
 			t.Errorf("%s was found after %d s", f.name, found)
+		}
+	}
+}
+
+// The weeks before are a detector of their own: what lies far outside of what they had is told with one more voice, such as a slow rise
+// that has long become usual, and what is common in them is not.
+func TestSeasonSpeaks(t *testing.T) {
+	weeks := func(requests uint64) (all []Hours) {
+		for range SeasonWeeks {
+			h := map[string]*agg.Cell{"m": {Requests: requests * hour / Step, Errors: requests * hour / Step / 100}}
+			all = append(all, Hours{h, h, h})
+		}
+		return all
+	}
+	for _, tt := range []struct {
+		name     string
+		before   uint64 // requests of a step in the weeks before
+		now      int
+		want, up bool
+	}{
+		{"as always", 50, 50, false, false},
+		{"half more, which happens", 50, 72, false, false},
+		{"twice as many", 50, 100, true, true},
+		{"a quarter", 50, 12, true, false},
+		{"twice of hardly any, which is chance", 1, 2, false, false},
+	} {
+		w := New()
+		for at := int64(hour + Step); at < hour+1200; at += Step {
+			w.Step(at, asked(map[string]int{"m": tt.now}), Content)
+		}
+		w.Season(hour, weeks(tt.before))
+		w.Step(hour+1200, asked(map[string]int{"m": tt.now}), Content)
+		s := &w.models["m"][0]
+		if spoke := s.at[seasonAt] == hour+1200; spoke != tt.want || spoke && s.voices[seasonAt].up != tt.up {
+			t.Errorf("%s: it speaks %v, %+v", tt.name, spoke, s.voices[seasonAt])
+		}
+		w.Season(hour, nil)
+		if w.Step(hour+1210, asked(map[string]int{"m": tt.now}), Content); s.at[seasonAt] == hour+1210 {
+			t.Errorf("%s: it speaks of weeks that nobody knows", tt.name)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package watch
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/stream/anomaly"
 )
@@ -13,11 +14,12 @@ const (
 	memory     = 1. / 90 // weight of a step in the usual: a quarter of an hour
 	window     = 6       // steps of the minute that anomalies state
 	recent     = 3       // steps of the tail, and within which detectors must agree
-	improbable = 18.0    // −ln of the probability from which on the tail speaks: one in 65 million
-	far        = 5.0     // standard deviations from which on the tail of a level speaks
-	slack      = 0.75    // of the cusum, in standard deviations
-	alarm      = 9.0     // of the cusum, likewise
+	improbable = 15.0    // −ln of the probability from which on the tail speaks: one in three million
+	far        = 4.5     // standard deviations from which on the tail of a level speaks
+	slack      = 0.7     // of the cusum, in standard deviations
+	alarm      = 8.0     // of the cusum, likewise
 	burst      = 0.1     // of the cusum of a share: how much more than usual it looks for
+	rare       = 0.002   // of a share: it is never taken to be quite nothing
 	fewest     = 3       // requests of a step that say something of a level
 	failures   = 5       // that must be there before a share says something
 	settled    = 6       // steps without a voice after which an anomaly is over
@@ -64,6 +66,7 @@ const (
 	cusumAt
 	surpriseAt
 	silenceAt
+	seasonAt
 	detectors
 )
 
@@ -105,7 +108,7 @@ func (s *series) step(x seen, at int64) {
 		}
 	}
 	if s.open == nil || s.lasted >= accepted {
-		s.learn(x)
+		s.learn(x, s.haste(at))
 	}
 }
 
@@ -125,8 +128,8 @@ func (s *series) say(i int, v voice, at int64) {
 
 // listen asks the detectors that need the usual.
 func (s *series) listen(x seen, at int64) {
-	p := s.tail(recent)
-	if q := s.tail(window); math.Abs(q) > math.Abs(p) {
+	p := s.tail(recent, s.usual)
+	if q := s.tail(window, s.usual); math.Abs(q) > math.Abs(p) {
 		p = q
 	}
 	up, down := s.evidence(x)
@@ -143,6 +146,7 @@ func (s *series) listen(x seen, at int64) {
 			s.say(cusumAt, voice{"cusum", 1 - math.Exp(-c.sum), "deviations in one direction have added up", c.up, c.since}, at)
 		}
 	}
+	s.compare(at)
 	if missing := float64(s.silent) * s.usual / max(s.spread, 1); s.metric.kind == count && s.silent >= recent && missing >= improbable {
 		s.say(silenceAt, voice{"silence", 1 - math.Exp(-missing), fmt.Sprintf("no request for %d s, where %.0f are usual", s.silent*Step, float64(s.silent)*s.usual), false, at - int64(s.silent-1)*Step}, at)
 	}
@@ -163,7 +167,7 @@ func (s *series) evidence(x seen) (up, down float64) {
 	case count:
 		z = (x.value - s.usual) / math.Sqrt(max(s.usual*max(s.spread, 1), 1))
 	case share:
-		p := min(s.part(), 0.8)
+		p := min(max(s.usual, rare), 0.8)
 		q := p + burst
 		return x.value*math.Log(q/p) + (x.n-x.value)*math.Log((1-q)/(1-p)), 0
 	case level:
@@ -173,11 +177,8 @@ func (s *series) evidence(x seen) (up, down float64) {
 	return z - slack, -z - slack
 }
 
-// part is the usual share, never quite nothing: one in five hundred at least.
-func (s *series) part() float64 { return max(s.usual, 0.002) }
-
-// tail is how improbable the last steps are: 1 or more is worth a word, −1 or less as well, in the other direction.
-func (s *series) tail(steps int) float64 {
+// tail is how improbable the last steps are if something were usual: 1 or more is worth a word, −1 or less as well, in the other direction.
+func (s *series) tail(steps int, usual float64) float64 {
 	var n, sum, product float64
 	for _, x := range s.last[window-steps:] {
 		if s.metric.kind == level && s.empty(x) {
@@ -191,11 +192,11 @@ func (s *series) tail(steps int) float64 {
 	switch {
 	case s.metric.kind == count:
 		chance := max(s.spread, s.gusts, 1)
-		return poissonTail(sum/chance, float64(steps)*s.usual/chance) / improbable
+		return poissonTail(sum/chance, float64(steps)*usual/chance) / improbable
 	case s.metric.kind == share && sum >= failures && s.weight >= 100:
-		return max(0, poissonTail(sum, n*s.part())/improbable)
+		return max(0, poissonTail(sum, n*max(usual, rare))/improbable)
 	case s.metric.kind == level && n > 0:
-		return (product/n - s.usual) / math.Sqrt(s.spread/n+jitter*jitter) / far
+		return (product/n - usual) / math.Sqrt(s.spread/n+jitter*jitter) / far
 	}
 	return 0
 }
@@ -224,12 +225,21 @@ func poissonTail(k, mean float64) float64 {
 	return log(k) + math.Log(max(sum, 1))
 }
 
-// learn makes a step part of the usual.
-func (s *series) learn(x seen) {
+// haste is the weight of a step in the usual. While a detector speaks it is less, or else what changes slowly would be the usual before a
+// second one sees it. How much people ask changes all day.
+func (s *series) haste(at int64) float64 {
+	if s.metric.kind != count && slices.Contains(s.at[:], at) {
+		return memory / 4
+	}
+	return memory
+}
+
+// learn makes a step part of the usual, with a weight that is more while little is known.
+func (s *series) learn(x seen, haste float64) {
 	if s.metric.kind != count && s.empty(x) {
 		return
 	}
-	a := max(memory, 1/float64(max(s.steps, 1)))
+	a := max(haste, 1/float64(max(s.steps, 1)))
 	switch s.metric.kind {
 	case count:
 		d := x.value - s.usual
@@ -244,7 +254,7 @@ func (s *series) learn(x seen) {
 		s.usual += a * d
 	case share:
 		s.weight += x.n - memory*s.weight
-		s.usual += (x.value - s.usual*x.n) / max(s.weight, 1)
+		s.usual += (x.value - s.usual*x.n) / max(s.weight, 1) * haste / memory
 	case level:
 		v := s.scaled(x.value)
 		d := v - s.usual
