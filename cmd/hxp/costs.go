@@ -19,7 +19,7 @@ func costsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "costs", Short: "What requests cost, and what they would have cost", Args: noArgs,
 		Example: "  hxp costs show --by model,tenant\n  hxp costs prices put prices.json\n  hxp costs whatif --move 30%:big:small",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	for _, c := range []*cobra.Command{costsShow(), costsExport(), costsWhatIf(), costsOwn(), costsBudgets()} {
+	for _, c := range []*cobra.Command{costsShow(), costsExport(), costsWhatIf(), costsOwn(), costsBudgets(), costsAccepted(), costsReconcile()} {
 		configFlags(c.Flags())
 		cmd.AddCommand(c)
 	}
@@ -37,6 +37,7 @@ func costQuery(cmd *cobra.Command) (q app.CostQuery, err error) {
 	if by, _ := cmd.Flags().GetString("by"); by != "" {
 		q.By = strings.Split(by, ",")
 	}
+	q.Own, _ = cmd.Flags().GetBool("own")
 	return q, nil
 }
 
@@ -46,7 +47,7 @@ func timeFlags(cmd *cobra.Command) {
 }
 
 func costsShow() *cobra.Command {
-	cmd := &cobra.Command{Use: "show", Short: "Show costs, the dearest first", Args: noArgs, Example: "  hxp costs show\n  hxp costs show --by model,day --from 2026-03-01 --to 2026-03-08\n  hxp costs show --by tenant --json",
+	cmd := &cobra.Command{Use: "show", Short: "Show costs, the dearest first", Args: noArgs, Example: "  hxp costs show\n  hxp costs show --by model,day --from 2026-03-01 --to 2026-03-08\n  hxp costs show --by tenant --own --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q, err := costQuery(cmd)
 			if err != nil {
@@ -69,7 +70,8 @@ func costsShow() *cobra.Command {
 			return costTable(cmd, q.By, &c)
 		}}
 	timeFlags(cmd)
-	cmd.Flags().String("by", "model", "up to four of model, tenant, user_id, key, feature, endpoint, operation, session_id, hour, day, month")
+	cmd.Flags().String("by", "model", "up to four of model, tenant, user_id, key, feature, endpoint, operation, session_id, host, hour, day, month")
+	cmd.Flags().Bool("own", false, "also what they took of own GPUs (costs.self_hosted), and what nobody used")
 	cmd.Flags().Int("limit", 50, "lines, 1 to 1000")
 	cmd.Flags().Bool("json", false, "as JSON")
 	return cmd
@@ -77,9 +79,17 @@ func costsShow() *cobra.Command {
 
 func costTable(cmd *cobra.Command, by []string, c *app.Costs) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, strings.ToUpper(strings.Join(append(append([]string{}, by...), "cost usd", "requests", "unpriced", "tokens"), "\t")))
+	header := append(append([]string{}, by...), "cost usd", "requests", "unpriced", "tokens")
+	if c.Own != nil {
+		header = append(header, "own gpus usd")
+	}
+	fmt.Fprintln(w, strings.ToUpper(strings.Join(header, "\t")))
 	line := func(key []string, l *app.CostLine) {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\n", strings.Join(key, "\t"), dollars(l.CostUSD), l.Requests, l.Unpriced, l.Tokens.Total)
+		cells := append(key, dollars(l.CostUSD), strconv.FormatUint(l.Requests, 10), strconv.FormatUint(l.Unpriced, 10), strconv.FormatInt(l.Tokens.Total, 10))
+		if c.Own != nil {
+			cells = append(cells, dollars(l.OwnUSD))
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
 	for i := range c.Groups {
 		key := make([]string, len(by))
@@ -94,6 +104,9 @@ func costTable(cmd *cobra.Command, by []string, c *app.Costs) error {
 		line(append([]string{"total"}, make([]string, len(by)-1)...), &c.Total)
 	} else {
 		line(nil, &c.Total)
+	}
+	if c.Own != nil {
+		fmt.Fprintf(w, "%s%s\n", "idle own gpus"+strings.Repeat("\t", max(1, len(by))+4), c.Own.IdleUSD)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -113,7 +126,7 @@ func dollars(u *app.USD) string {
 }
 
 func costsExport() *cobra.Command {
-	cmd := &cobra.Command{Use: "export", Short: "Write costs to a file, as CSV or FOCUS 1.2", Args: noArgs, Example: "  hxp costs export --by model,tenant -o costs.csv\n  hxp costs export --format focus --from 2026-03-01 --to 2026-04-01 -o focus.csv",
+	cmd := &cobra.Command{Use: "export", Short: "Write costs to a file, as CSV or FOCUS 1.2", Args: noArgs, Example: "  hxp costs export --by model,tenant --own -o costs.csv\n  hxp costs export --format focus --from 2026-03-01 --to 2026-04-01 -o focus.csv",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q, err := costQuery(cmd)
 			if err != nil {
@@ -142,6 +155,7 @@ func costsExport() *cobra.Command {
 		}}
 	timeFlags(cmd)
 	cmd.Flags().String("by", "model", "as in hxp costs show; not for focus")
+	cmd.Flags().Bool("own", false, "also own GPUs; focus always has them")
 	cmd.Flags().String("format", "csv", "csv or focus")
 	cmd.Flags().StringP("output", "o", "-", "file; - for standard output")
 	return cmd

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -30,6 +32,7 @@ type CostLine struct {
 		Cached     int64 `json:"cached"`
 		Reasoning  int64 `json:"reasoning"`
 	} `json:"tokens"`
+	OwnUSD *agg.USD `json:"own_gpu_usd,omitempty"`
 }
 
 // Costs are costs by groups.
@@ -41,13 +44,29 @@ type Costs struct {
 		Key map[string]*string `json:"key"`
 		CostLine
 	} `json:"groups"`
-	Next *string `json:"next_cursor"`
+	Own  *OwnTotal `json:"own_gpus,omitempty"`
+	Next *string   `json:"next_cursor"`
+}
+
+// OwnTotal is what own GPUs cost in the time of an answer.
+type OwnTotal struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	CostUSD agg.USD   `json:"cost_usd"`
+	UsedUSD agg.USD   `json:"used_usd"`
+	IdleUSD agg.USD   `json:"idle_usd"`
+	Idle    []struct {
+		Key    map[string]*string `json:"key"`
+		Pool   string             `json:"pool"`
+		OwnUSD agg.USD            `json:"own_gpu_usd"`
+	} `json:"idle"`
 }
 
 // CostQuery says which costs are asked for.
 type CostQuery struct {
 	From, To time.Time // zero = not said
 	By       []string
+	Own      bool // also what they took of own GPUs
 	Limit    int
 }
 
@@ -60,6 +79,9 @@ func (q CostQuery) values() url.Values {
 	}
 	if len(q.By) > 0 {
 		v.Set("group_by", strings.Join(q.By, ","))
+	}
+	if q.Own {
+		v.Set("own", "true")
 	}
 	return v
 }
@@ -188,4 +210,68 @@ func (a *Asked) Budgets(ctx context.Context) (all []cost.Standing, err error) {
 		Budgets []cost.Standing `json:"budgets"`
 	}
 	return out.Budgets, a.patient().Into(ctx, http.MethodGet, "/costs/budgets", nil, &out)
+}
+
+// Accepted is what accepted answers cost.
+type Accepted struct {
+	From    time.Time `json:"from"`
+	To      time.Time `json:"to"`
+	Judged  int       `json:"judged"`
+	Matched int       `json:"with_their_request"`
+	Models  []struct {
+		Model    string   `json:"model"`
+		Judged   int      `json:"judged"`
+		Accepted int      `json:"accepted"`
+		Rate     float64  `json:"acceptance_rate"`
+		Unpriced int      `json:"unpriced_requests"`
+		CostUSD  *agg.USD `json:"cost_usd"`
+		Each     *float64 `json:"cost_usd_per_accepted_answer"`
+	} `json:"models"`
+}
+
+// Accepted asks what accepted answers cost.
+func (a *Asked) Accepted(ctx context.Context, q CostQuery) (out Accepted, err error) {
+	return out, a.patient().Into(ctx, http.MethodGet, "/costs/accepted?"+q.values().Encode(), nil, &out)
+}
+
+// Reconciled compares the tokens of requests with those of engines, in an hour or in all of them.
+type Reconciled struct {
+	Hour              *time.Time `json:"hour,omitempty"`
+	Engines           int        `json:"engines"`
+	Samples           int        `json:"samples"`
+	GatewayPrompt     int64      `json:"gateway_prompt_tokens"`
+	GatewayCompletion int64      `json:"gateway_completion_tokens"`
+	EnginePrompt      float64    `json:"engine_prompt_tokens"`
+	EngineCompletion  float64    `json:"engine_completion_tokens"`
+	PromptRatio       *float64   `json:"prompt_ratio"`
+	CompletionRatio   *float64   `json:"completion_ratio"`
+}
+
+// Judge tells what is wrong when a ratio is farther from 1 than within; a negative one judges nothing.
+func (r *Reconciled) Judge(within float64) error {
+	if within < 0 {
+		return nil
+	}
+	for _, x := range []struct {
+		of    string
+		ratio *float64
+	}{{"prompts", r.PromptRatio}, {"answers", r.CompletionRatio}} {
+		switch {
+		case x.ratio == nil:
+			return fmt.Errorf("nothing to compare the tokens of %s with: no hour of that time has both requests and samples of engines", x.of)
+		case math.Abs(*x.ratio-1) > within:
+			return fmt.Errorf("engines counted %.4f times the tokens of %s that requests tell, which is farther from 1 than %g", *x.ratio, x.of, within)
+		}
+	}
+	return nil
+}
+
+// Reconciliation asks for the comparison by hour.
+func (a *Asked) Reconciliation(ctx context.Context, q CostQuery) (out struct {
+	From  time.Time    `json:"from"`
+	To    time.Time    `json:"to"`
+	Total Reconciled   `json:"total"`
+	Hours []Reconciled `json:"hours"`
+}, err error) {
+	return out, a.patient().Into(ctx, http.MethodGet, "/costs/reconciliation?"+q.values().Encode(), nil, &out)
 }

@@ -20,10 +20,10 @@ import (
 // not too many to be read. So it shows only in such hours which was read.
 
 // costParts are what costs can be grouped by.
-var costParts = []string{"model", "tenant", "user_id", "key", "feature", "endpoint", "operation", "session_id", "hour", "day", "month"}
+var costParts = []string{"model", "tenant", "user_id", "key", "feature", "endpoint", "operation", "session_id", "host", "hour", "day", "month"}
 
 // partField is the field that tells a part; key and feature stand in what the catalogue does not know, the times in the time.
-var partField = map[string]event.Field{"model": event.Model, "tenant": event.Tenant, "user_id": event.UserID, "endpoint": event.Endpoint, "operation": event.Operation, "session_id": event.SessionID}
+var partField = map[string]event.Field{"model": event.Model, "tenant": event.Tenant, "user_id": event.UserID, "endpoint": event.Endpoint, "operation": event.Operation, "session_id": event.SessionID, "host": event.Host}
 
 // Bounds of one question.
 const (
@@ -47,13 +47,19 @@ type costQuery struct {
 	by       []string
 	only     []string // values of the last part that are asked for; nil = all
 	rows     *reading // what all questions of one request read together; nil = this one alone
+	own      bool     // also what they took of own GPUs, in the hours that were over at ended
+	ended    time.Time
 }
 
 // add counts requests under a key when they are asked for.
 func (q *costQuery) add(t *cost.Table, key []string, u *agg.Usage) {
-	if q.only == nil || slices.Contains(q.only, key[len(key)-1]) {
+	if q.asks(key) {
 		t.Add(key, u)
 	}
+}
+
+func (q *costQuery) asks(key []string) bool {
+	return q.only == nil || slices.Contains(q.only, key[len(key)-1])
 }
 
 // costTable answers a question. Nobody changes the table: who asks for the next page of the same costs gets the same one.
@@ -66,7 +72,10 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("%d %d %q %q %s", q.from.UnixMicro(), q.to.UnixMicro(), q.by, q.only, state)
+	if q.ended = s.now().UTC().Truncate(time.Hour); !q.own || len(s.cfg.Costs.SelfHosted) == 0 {
+		q.own, q.ended = false, time.Time{}
+	}
+	key := fmt.Sprintf("%d %d %q %q %d %s", q.from.UnixMicro(), q.to.UnixMicro(), q.by, q.only, q.ended.Unix(), state)
 	if t, ok := s.tables.look(key); ok {
 		return t, nil
 	}
@@ -74,19 +83,32 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	if q.rows == nil {
 		q.rows = new(reading)
 	}
-	err = inOrder(ctx, len(hours), s.cfg.Processing.Workers, func(ctx context.Context, i int) (*cost.Table, error) {
-		one := cost.NewTable(q.by)
-		done, err := s.costOfCells(ctx, q, hours[i], one)
-		if err == nil && !done {
-			err = s.costOfEvents(ctx, q, hours[i].Hour, one)
+	pools := newOwnPools(s.cfg.Costs.SelfHosted)
+	err = inOrder(ctx, len(hours), s.cfg.Processing.Workers, func(ctx context.Context, i int) (h costHour, err error) {
+		if q.owns(hours[i].Hour) {
+			return s.costWithOwn(ctx, q, pools, hours[i])
 		}
-		return one, err
-	}, func(one *cost.Table) error { table.Merge(one); return nil })
+		h.table, err = s.costOfHour(ctx, q, hours[i])
+		return h, err
+	}, func(h costHour) error { table.Merge(h.table); pools.add(h.own); return nil })
 	if err != nil {
 		return nil, err
 	}
+	if q.own {
+		pools.finish(q, hours, table)
+	}
 	s.tables.keep(key, 1000+table.Len(), table) // so no more than two hundred, which are searched one by one
 	return table, nil
+}
+
+// costOfHour adds up one hour.
+func (s *Service) costOfHour(ctx context.Context, q *costQuery, h event.HourState) (*cost.Table, error) {
+	one := cost.NewTable(q.by)
+	done, err := s.costOfCells(ctx, q, h, one)
+	if err == nil && !done {
+		err = s.costOfEvents(ctx, q, h.Hour, one)
+	}
+	return one, err
 }
 
 func tooMuch(field, format string, args ...any) *agg.Refusal {

@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
-	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // What follows from costs: what a move to another model would have done, what own GPUs cost, and how budgets stand.
@@ -85,7 +83,7 @@ func (s *Service) postWhatIf(w http.ResponseWriter, r *http.Request) {
 	a.Before = agg.USD(table.Total.Cost)
 	hours := max(1, int64(a.To.Sub(a.From)/time.Hour))
 	for i, m := range req.Moves {
-		o, err := cost.WhatIf(m, table.Of(m.From), table.Of(m.To), s.deps.Prices.Find(m.To, s.now().UnixMicro(), s.now().UnixMicro()), hours)
+		o, err := cost.WhatIf(m, &table.Of(m.From).Usage, &table.Of(m.To).Usage, s.deps.Prices.Find(m.To, s.now().UnixMicro(), s.now().UnixMicro()), hours)
 		if err != nil {
 			q.bad(fmt.Sprintf("/moves/%d", i), "unknown_cost", "%s", err)
 			continue
@@ -100,11 +98,10 @@ func (s *Service) postWhatIf(w http.ResponseWriter, r *http.Request) {
 }
 
 type ownAnswer struct {
-	From    time.Time        `json:"from"`
-	To      time.Time        `json:"to"`
-	Total   agg.USD          `json:"cost_usd"`
-	Pools   []*cost.PoolCost `json:"pools"`
-	Samples uint64           `json:"gpu_samples"` // that utilization stands on
+	From  time.Time        `json:"from"`
+	To    time.Time        `json:"to"`
+	Total agg.USD          `json:"cost_usd"`
+	Pools []*cost.PoolCost `json:"pools"`
 }
 
 func (s *Service) getOwnCosts(w http.ResponseWriter, r *http.Request) {
@@ -129,60 +126,12 @@ func (s *Service) getOwnCosts(w http.ResponseWriter, r *http.Request) {
 
 // ownCosts fills in what own GPUs cost in the whole hours of an answer.
 func (s *Service) ownCosts(ctx context.Context, a *ownAnswer) error {
-	use, gpu, err := s.use(ctx, a.From, a.To)
+	t, err := s.costTable(ctx, &costQuery{from: a.From, to: a.To, own: true})
 	if err != nil {
 		return err
 	}
-	utilization := -1.0
-	if a.Samples = gpu.Count; gpu.Count > 0 {
-		utilization = gpu.Mean() / 100
-	}
-	for i := range s.cfg.Costs.SelfHosted {
-		c := s.cfg.Costs.SelfHosted[i].Cost(int64(a.To.Sub(a.From)/time.Hour), use, utilization)
+	for _, c := range t.Pools {
 		a.Pools, a.Total = append(a.Pools, c), a.Total+c.CostUSD
 	}
 	return nil
-}
-
-// use is what each model did in whole hours, and how much the GPUs were in use.
-func (s *Service) use(ctx context.Context, from, to time.Time) ([]cost.Use, agg.Gauge, error) {
-	hours, err := s.deps.Hours.HourStates(ctx, from.Unix(), to.Unix())
-	if err != nil {
-		return nil, agg.Gauge{}, err
-	}
-	by, all, rows := map[string]*cost.Use{}, new(agg.Cell), reading{}
-	for _, h := range hours {
-		encoded, err := s.cellsOf(ctx, h, &rows)
-		if err != nil {
-			return nil, agg.Gauge{}, err
-		}
-		for g, text := range encoded {
-			if g.Dimension != agg.ByModel {
-				continue
-			}
-			var c agg.Cell
-			if _, err := c.Decode(text); err != nil {
-				return nil, agg.Gauge{}, fmt.Errorf("the stored cell of model %q of hour %s is damaged: %w; aggregate its period again", g.Value, hourName(h.Hour), err)
-			}
-			if g.Value == agg.AllModels {
-				all.Merge(&agg.Cell{System: c.System})
-				continue
-			}
-			u := by[g.Value]
-			if u == nil {
-				u = &cost.Use{Model: g.Value}
-				by[g.Value] = u
-			}
-			u.Requests, u.Prompt, u.Completion = u.Requests+c.Requests, u.Prompt+c.Tokens.Prompt, u.Completion+c.Tokens.Completion
-			if n := c.TTFT.Count(); n > 0 && n == c.Latency.Count() { // else they are of different requests
-				u.PrefillMS, u.TotalMS = u.PrefillMS+c.TTFT.AvgMS()*float64(n), u.TotalMS+c.Latency.AvgMS()*float64(n)
-			}
-		}
-	}
-	out := make([]cost.Use, 0, len(by))
-	for _, u := range by {
-		out = append(out, *u)
-	}
-	sorting.By(out, func(a, b cost.Use) int { return strings.Compare(a.Model, b.Model) })
-	return out, all.System.Gauge("gpu_usage"), nil
 }

@@ -75,10 +75,7 @@ func (s *Service) reconcile(ctx context.Context, a *reconciliation) error {
 		if err != nil {
 			return err
 		}
-		files = slices.DeleteFunc(slices.Clone(files), func(f event.LakeFile) bool {
-			k, _ := event.KindOfTopic(f.Topic)
-			return k != event.SystemMetric
-		})
+		files = metricFiles(files)
 		if !rows.take(rowsOf(files)) {
 			return tooMuch("from", "it takes more than %d raw events; ask for a shorter time", maxCostRows)
 		}
@@ -103,6 +100,14 @@ func (s *Service) reconcile(ctx context.Context, a *reconciliation) error {
 	}
 	a.Total.compare()
 	return nil
+}
+
+// metricFiles are the files that hold system metrics.
+func metricFiles(files []event.LakeFile) []event.LakeFile {
+	return slices.DeleteFunc(slices.Clone(files), func(f event.LakeFile) bool {
+		k, _ := event.KindOfTopic(f.Topic)
+		return k != event.SystemMetric
+	})
 }
 
 // engineRates are the rates that one engine told within an hour.

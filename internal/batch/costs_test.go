@@ -104,7 +104,7 @@ func TestCosts(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := plainly(rows, []string{"day", "tenant"}, from, to).Of("2026-03-01", "x")
-			if groups := got.Groups(); len(groups) != 1 || groups[0].Usage != *want || got.Total != *want {
+			if groups := got.Groups(); len(groups) != 1 || groups[0].Sum != *want || got.Total != *want {
 				t.Errorf("tenant x alone: %+v, want %+v", groups, want)
 			}
 		}

@@ -178,7 +178,7 @@ func sessionsOf(groups []cost.Group) insight.Sessions {
 func heavyOf(users []*userDays, requests uint64) []heavyUser {
 	out := []heavyUser{}
 	for _, u := range users[:min(len(users), mostHeavy)] {
-		out = append(out, heavyUser{u.name, u.usage.Requests, float64(u.usage.Requests) / float64(requests), lineOf(&u.usage).CostUSD, len(u.days)})
+		out = append(out, heavyUser{u.name, u.usage.Requests, float64(u.usage.Requests) / float64(requests), lineOf(&cost.Sum{Usage: u.usage}, false).CostUSD, len(u.days)})
 	}
 	return out
 }

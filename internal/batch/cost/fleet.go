@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"slices"
+	"path"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
@@ -16,6 +16,7 @@ import (
 type Pool struct {
 	Name         string   `yaml:"name" doc:"name of the pool"`
 	Models       []string `yaml:"models" doc:"models that it serves"`
+	Hosts        []string `yaml:"hosts" doc:"machines of the pool, by the host that system metrics and requests name, with * for any text; all machines when empty. A model may be in several pools that name theirs"`
 	GPUs         int      `yaml:"gpus" default:"1" min:"1" max:"100000" doc:"number of GPUs"`
 	GPUHourUSD   float64  `yaml:"gpu_hour_usd" default:"0" min:"0" max:"10000" doc:"rent of one GPU for an hour, in USD; 0 when it was bought"`
 	CapexUSD     float64  `yaml:"capex_usd" default:"0" min:"0" max:"10000000000" doc:"what the whole pool was bought for, in USD"`
@@ -38,6 +39,11 @@ func (p Pool) Validate() error {
 	if len(p.Models) == 0 {
 		errs = append(errs, errors.New("models: name the models that the pool serves"))
 	}
+	for _, h := range p.Hosts {
+		if _, err := path.Match(h, ""); err != nil || h == "" {
+			errs = append(errs, fmt.Errorf("hosts: %q is no name of machines such as gpu-7 or gpu-*", h))
+		}
+	}
 	if p.GPUHourUSD == 0 && p.CapexUSD == 0 {
 		errs = append(errs, errors.New("gpu_hour_usd: give it, or capex_usd; a pool costs something"))
 	}
@@ -49,7 +55,7 @@ func (p Pool) Validate() error {
 
 // CheckPools reports what is wrong between pools.
 func CheckPools(pools []Pool) error {
-	names, models := map[string]bool{}, map[string]string{}
+	names, models := map[string]bool{}, map[string]*Pool{}
 	for i := range pools {
 		p := &pools[i]
 		if names[p.Name] {
@@ -57,40 +63,40 @@ func CheckPools(pools []Pool) error {
 		}
 		names[p.Name] = true
 		for _, m := range p.Models {
-			if other, taken := models[m]; taken {
-				return fmt.Errorf("model %q is in the pools %q and %q; its cost would be counted twice", m, other, p.Name)
+			if other := models[m]; other != nil && (len(p.Hosts) == 0 || len(other.Hosts) == 0) {
+				return fmt.Errorf("model %q is in the pools %q and %q; name the hosts of both, which tell its requests apart", m, other.Name, p.Name)
 			}
-			models[m] = p.Name
+			models[m] = p
 		}
 	}
 	return nil
 }
 
-// Use is what one model did.
-type Use struct {
-	Model              string
-	Requests           uint64
-	Prompt, Completion int64   // tokens
-	PrefillMS, TotalMS float64 // sums over the requests whose times are known
-}
-
-// weight is what a pool's work for a model is shared out by.
-func (p *Pool) weight(u *Use) float64 {
-	return float64(u.Prompt) + p.OutputWeight*float64(u.Completion)
-}
-
-// prefill is the share of the work for a model that its prompts took: by time, where that is known.
-func (p *Pool) prefill(u *Use) (share float64, by string) {
-	if u.TotalMS > 0 && u.PrefillMS > 0 && u.PrefillMS <= u.TotalMS {
-		return u.PrefillMS / u.TotalMS, "time"
+// Split tells whether some model is in several pools, so that only the machine tells whose its requests are.
+func Split(pools []Pool) bool {
+	seen := map[string]bool{}
+	for i := range pools {
+		for _, m := range pools[i].Models {
+			if seen[m] {
+				return true
+			}
+			seen[m] = true
+		}
 	}
-	if w := p.weight(u); w > 0 {
-		return float64(u.Prompt) / w, "weight"
-	}
-	return 0, "weight"
+	return false
 }
 
-// PoolCost is what a pool cost in some time. What it cost in all is shared out among its models, to the last nano.
+// Work is what requests of one key took within an hour.
+type Work struct {
+	Model, Host                string
+	Requests                   uint64
+	Prompt, Cached, Completion int64 // tokens
+}
+
+// Phases are the sums over the requests to a model whose times are known, in milliseconds.
+type Phases struct{ Prefill, Total float64 }
+
+// PoolCost is what a pool cost in some hours. What it cost in all is shared out among its models, to the last nano.
 type PoolCost struct {
 	Name        string      `json:"name"`
 	GPUs        int         `json:"gpus"`
@@ -104,7 +110,19 @@ type PoolCost struct {
 	UsedUSD     *agg.USD    `json:"used_usd"`
 	IdleUSD     *agg.USD    `json:"idle_usd"`
 	Models      []ModelUnit `json:"models"`
-	Unused      bool        `json:"unused"` // no request in all that time; nothing carries the cost
+	Unused      bool        `json:"unused"`                    // no request in all that time; nothing carries the cost
+	Unmeasured  int64       `json:"hours_without_gpu_samples"` // in these, what had requests counts as used and all else as idle, at full power
+
+	busy       float64 // sum over the hours that were measured
+	used, idle int64
+	by         map[string]*modelSum
+}
+
+// modelSum is what one model used.
+type modelSum struct {
+	work            Work
+	prefill, decode int64 // nano-USD
+	timed           int64 // of both, what was split by time
 }
 
 // ModelUnit is what one model of a pool cost.
@@ -117,7 +135,7 @@ type ModelUnit struct {
 	MarginalUSD  *agg.USD `json:"marginal_usd"` // its share of what was used; null where utilization is not known
 	PrefillUSD   agg.USD  `json:"prefill_usd"`  // of loaded
 	DecodeUSD    agg.USD  `json:"decode_usd"`
-	SplitBy      string   `json:"split_by"` // time = time to first token against the rest, weight = input against output tokens
+	SplitBy      string   `json:"split_by"` // what most of it was split by: time = time to first token against the rest, weight = input against output tokens
 	PerMillion   *float64 `json:"loaded_usd_per_million_tokens"`
 	Marginal     *float64 `json:"marginal_usd_per_million_tokens"`
 	PerMillionIn *float64 `json:"usd_per_million_input_tokens"`
@@ -125,23 +143,6 @@ type ModelUnit struct {
 }
 
 const hoursPerYear = 8766 // 365.25 days
-
-// Cost is what a pool cost in whole hours in which its GPUs were in use to a share (0–1, negative = not known).
-func (p *Pool) Cost(hours int64, use []Use, utilization float64) *PoolCost {
-	busy := 1.0 // the dearest that power can be, when nobody knows
-	if utilization >= 0 {
-		busy = min(1, utilization)
-	}
-	capital, power, host := p.hourly(busy)
-	c := &PoolCost{Name: p.Name, GPUs: p.GPUs, Hours: hours, GPUHours: hours * int64(p.GPUs), CapitalUSD: agg.USD(capital * hours), PowerUSD: agg.USD(power * hours), HostUSD: agg.USD(host * hours), Models: []ModelUnit{}}
-	c.CostUSD = c.CapitalUSD + c.PowerUSD + c.HostUSD
-	if utilization >= 0 {
-		used := agg.USD(math.Round(float64(c.CostUSD) * busy))
-		c.Utilization, c.UsedUSD, c.IdleUSD = new(busy), new(used), new(c.CostUSD-used)
-	}
-	p.share(c, use)
-	return c
-}
 
 // hourly is what an hour costs in nano-USD when the GPUs are in use to a share.
 func (p *Pool) hourly(busy float64) (capital, power, host int64) {
@@ -161,38 +162,6 @@ func (p *Pool) HourUSD() float64 {
 
 // nanos rounds dollars for an hour to nano-USD, once.
 func nanos(usd float64) int64 { return int64(math.RoundToEven(usd * 1e9)) }
-
-// share shares out what a pool cost among its models.
-func (p *Pool) share(c *PoolCost, use []Use) {
-	var mine []Use
-	var weights []float64
-	for _, u := range use {
-		if slices.Contains(p.Models, u.Model) && p.weight(&u) > 0 {
-			mine, weights = append(mine, u), append(weights, p.weight(&u))
-		}
-	}
-	c.Unused = len(mine) == 0
-	loaded := Divide(int64(c.CostUSD), weights)
-	var marginal []int64
-	if c.UsedUSD != nil {
-		marginal = Divide(int64(*c.UsedUSD), weights)
-	}
-	for i := range mine {
-		u := &mine[i]
-		m := ModelUnit{Model: u.Model, Requests: u.Requests, Prompt: u.Prompt, Completion: u.Completion, LoadedUSD: agg.USD(loaded[i])}
-		share, by := p.prefill(u)
-		split := Divide(loaded[i], []float64{share, 1 - share})
-		m.PrefillUSD, m.DecodeUSD, m.SplitBy = agg.USD(split[0]), agg.USD(split[1]), by
-		m.PerMillion, m.PerMillionIn, m.PerMillionOu = perMillion(loaded[i], u.Prompt+u.Completion), perMillion(split[0], u.Prompt), perMillion(split[1], u.Completion)
-		if marginal != nil {
-			m.MarginalUSD, m.Marginal = new(agg.USD(marginal[i])), perMillion(marginal[i], u.Prompt+u.Completion)
-		}
-		c.Models = append(c.Models, m)
-	}
-	sorting.StableBy(c.Models, func(a, b ModelUnit) int {
-		return cmp.Or(cmp.Compare(b.LoadedUSD, a.LoadedUSD), cmp.Compare(a.Model, b.Model))
-	})
-}
 
 func perMillion(nano, tokens int64) *float64 {
 	if tokens <= 0 {

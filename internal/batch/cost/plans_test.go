@@ -65,10 +65,14 @@ func TestShare(t *testing.T) {
 
 func TestPoolCost(t *testing.T) {
 	p := Pool{Name: "p", Models: []string{"a", "b"}, GPUs: 8, GPUHourUSD: 2, PowerKW: 10, IdlePowerKW: 4, PUE: 1.5, KWhUSD: 0.2, HostHourUSD: 1, OutputWeight: 4}
-	use := []Use{{Model: "a", Requests: 10, Prompt: 4000, Completion: 1000, PrefillMS: 100, TotalMS: 1000}, {Model: "b", Prompt: 4000, Completion: 0}, {Model: "elsewhere", Prompt: 1e9}}
-	c := p.Cost(10, use, 0.5)
+	work := []Work{{Model: "a", Requests: 10, Prompt: 4000, Completion: 1000}, {Model: "b", Prompt: 4000}}
+	c := p.Begin()
+	for range 10 {
+		c.Add(p.Hour(0.5, work, map[string]Phases{"a": {Prefill: 100, Total: 1000}}), work)
+	}
+	c.End()
 	// An hour: 16 USD of GPUs, (4 + 6·0.5)·1.5·0.2 = 2.1 USD of power, 1 USD of hosts.
-	if c.CostUSD != 191_000_000_000 || c.CapitalUSD != 160_000_000_000 || c.PowerUSD != 21_000_000_000 || *c.UsedUSD != 95_500_000_000 || *c.IdleUSD != 95_500_000_000 || c.GPUHours != 80 {
+	if c.CostUSD != 191_000_000_000 || c.CapitalUSD != 160_000_000_000 || c.PowerUSD != 21_000_000_000 || *c.UsedUSD != 95_500_000_000 || *c.IdleUSD != 95_500_000_000 || c.GPUHours != 80 || *c.Utilization != 0.5 {
 		t.Errorf("%+v", c)
 	}
 	a, b := c.Models[0], c.Models[1]
@@ -79,8 +83,69 @@ func TestPoolCost(t *testing.T) {
 		t.Errorf("the split: %+v %+v", a, b)
 	}
 	bought := Pool{Name: "q", Models: []string{"a"}, GPUs: 1, CapexUSD: 87_660, LifeYears: 4, Residual: 0.2, PUE: 1}
-	if c := bought.Cost(1, nil, -1); c.CapitalUSD != 2_000_000_000 || !c.Unused || c.Utilization != nil || c.IdleUSD != nil {
+	c = bought.Begin()
+	c.Add(bought.Hour(-1, nil, nil), nil)
+	if c.End(); c.CapitalUSD != 2_000_000_000 || !c.Unused || c.Utilization != nil || c.IdleUSD != nil || c.Unmeasured != 1 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Whatever was used, what all requests had of it and what was idle make up what the pool cost, to the last nano, for each hour and for all.
+func TestPoolHoursAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		money := rapid.Float64Range(0, 1e4)
+		p := Pool{Name: "p", Models: []string{"a", "b"}, GPUs: rapid.IntRange(1, 999).Draw(t, "gpus"), GPUHourUSD: money.Draw(t, "rent"), PowerKW: money.Draw(t, "power"), IdlePowerKW: 1, PUE: 1.3, KWhUSD: 0.3, HostHourUSD: money.Draw(t, "host"),
+			OutputWeight: rapid.Float64Range(0, 9).Draw(t, "weight")}
+		c, shared, idle, whole := p.Begin(), int64(0), int64(0), int64(0)
+		for range rapid.IntRange(0, 5).Draw(t, "hours") {
+			var work []Work
+			tokens := rapid.Int64Range(0, 1e9)
+			for range rapid.IntRange(0, 9).Draw(t, "keys") {
+				work = append(work, Work{Model: rapid.SampledFrom(p.Models).Draw(t, "model"), Requests: 1, Prompt: tokens.Draw(t, "prompt"), Cached: tokens.Draw(t, "cached"), Completion: tokens.Draw(t, "answer")})
+			}
+			h := p.Hour(rapid.Float64Range(-0.5, 1.5).Draw(t, "busy"), work, map[string]Phases{"a": {rapid.Float64Range(0, 10).Draw(t, "prefill"), 8}})
+			used := int64(0)
+			for i, s := range h.Shares {
+				if used += s.Prefill + s.Decode; s.Prefill < 0 || s.Decode < 0 || work[i].Prompt == 0 && s.Prefill > 0 || work[i].Completion == 0 && s.Decode > 0 {
+					t.Fatalf("%+v has %+v", work[i], s)
+				}
+			}
+			if used != h.Used || h.Idle() < 0 || used+h.Idle() != h.Cost() {
+				t.Fatalf("shares of %d and %d idle of %d", used, h.Idle(), h.Cost())
+			}
+			c.Add(h, work)
+			shared, idle, whole = shared+used, idle+h.Idle(), whole+h.Cost()
+		}
+		c.End()
+		loaded, marginal := agg.USD(0), agg.USD(0)
+		for _, m := range c.Models {
+			if loaded += m.LoadedUSD; m.PrefillUSD+m.DecodeUSD != m.LoadedUSD {
+				t.Fatalf("%+v", m)
+			}
+			if m.MarginalUSD != nil {
+				marginal += *m.MarginalUSD
+			}
+		}
+		if int64(c.CostUSD) != whole || !c.Unused && loaded != c.CostUSD || c.UsedUSD != nil && (int64(*c.UsedUSD) != shared || int64(*c.IdleUSD) != idle || marginal != *c.UsedUSD) {
+			t.Fatalf("%d shared, %d idle, %d in all: %+v", shared, idle, whole, c)
+		}
+	})
+}
+
+// A model in two pools is told apart by its machines; requests that name none are the first one's.
+func TestPoolsByHost(t *testing.T) {
+	here, there := Pool{Name: "here", Models: []string{"m"}, GPUHourUSD: 1, Hosts: []string{"a-*"}}, Pool{Name: "there", Models: []string{"m"}, GPUHourUSD: 1, Hosts: []string{"b-1"}}
+	if err := CheckPools([]Pool{here, there}); err != nil {
+		t.Error(err)
+	}
+	if err := CheckPools([]Pool{here, {Name: "all", Models: []string{"m"}}}); err == nil {
+		t.Error("two pools serve a model, and nothing tells which")
+	}
+	if !here.Serves("m", "a-7") || here.Serves("m", "b-1") || !there.Serves("m", "b-1") || !here.Serves("m", "") || here.Serves("x", "a-7") {
+		t.Error("requests are another pool's")
+	}
+	if bad := (Pool{Name: "p", Models: []string{"m"}, GPUHourUSD: 1, Hosts: []string{"a["}}); bad.Validate() == nil {
+		t.Error("a pattern that matches nothing is taken")
 	}
 }
 
@@ -97,6 +162,17 @@ func TestDivideAddsUp(t *testing.T) {
 		}
 		if sum != n {
 			t.Fatalf("%v adds up to %d, not %d", parts, sum, n)
+		}
+		whole := make([]int64, len(weights))
+		for i, w := range weights {
+			whole[i] = int64(w)
+		}
+		sum = 0
+		for _, p := range DivideWhole(n, whole) {
+			sum += p
+		}
+		if sum != n {
+			t.Fatalf("by whole weights %v it is %d, not %d", whole, sum, n)
 		}
 		for i, p := range parts {
 			if exact := float64(n) * weights[i] / total; total > 0 && math.Abs(float64(p)-exact) > 1+exact*1e-12 {

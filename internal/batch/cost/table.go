@@ -14,16 +14,36 @@ import (
 // exactly, in whatever order they came.
 type Table struct {
 	By     []string // names of the parts
-	Total  agg.Usage
-	groups map[string]*agg.Usage
+	Total  Sum
+	Idle   []IdleLine  // of own GPUs, by time and pool; they are not in the lines
+	Pools  []*PoolCost // of own GPUs
+	groups map[string]*Sum
 	most   int
 	buf    []byte
+}
+
+// Sum is what some requests come to. Own is what they took of own GPUs, in nano-USD, and is in no price.
+type Sum struct {
+	agg.Usage
+	Own int64
+}
+
+func (s *Sum) merge(o *Sum) {
+	s.Usage.Merge(&o.Usage)
+	s.Own += o.Own
 }
 
 // Group is one line of a table. A part of its key is "" where requests do not tell it.
 type Group struct {
 	Key []string
-	agg.Usage
+	Sum
+}
+
+// IdleLine is what own GPUs cost while nobody used them. The key has the times of the table; its other parts are "".
+type IdleLine struct {
+	Key  []string
+	Pool string
+	Nano int64
 }
 
 // Times are the names of the parts that tell when.
@@ -35,14 +55,14 @@ const MaxGroups = 100_000
 
 // NewTable makes an empty table.
 func NewTable(by []string) *Table {
-	return &Table{By: by, groups: map[string]*agg.Usage{}, most: MaxGroups}
+	return &Table{By: by, groups: map[string]*Sum{}, most: MaxGroups}
 }
 
 // separator stands between the parts of a key; no text of an event has it.
 const separator = "\x00"
 
 // At returns the line of a key to add to; the caller adds the same to Total.
-func (t *Table) At(parts []string) *agg.Usage {
+func (t *Table) At(parts []string) *Sum {
 	t.buf = t.buf[:0]
 	for i, p := range parts {
 		if i > 0 {
@@ -60,7 +80,7 @@ func (t *Table) At(parts []string) *agg.Usage {
 			return u
 		}
 	}
-	u := new(agg.Usage)
+	u := new(Sum)
 	t.groups[key] = u
 	return u
 }
@@ -77,15 +97,40 @@ func (t *Table) others(parts []string) []string {
 }
 
 // Add counts requests under a key.
-func (t *Table) Add(parts []string, u *agg.Usage) {
-	t.At(parts).Merge(u)
-	t.Total.Merge(u)
+func (t *Table) Add(parts []string, u *agg.Usage) { t.add(parts, &Sum{Usage: *u}) }
+
+// AddOwn adds what requests under a key took of own GPUs.
+func (t *Table) AddOwn(parts []string, nano int64) { t.add(parts, &Sum{Own: nano}) }
+
+func (t *Table) add(parts []string, s *Sum) {
+	t.At(parts).merge(s)
+	t.Total.merge(s)
+}
+
+// AddIdle adds what a pool cost while nobody used it, at the times of a key.
+func (t *Table) AddIdle(parts []string, pool string, nano int64) {
+	i := slices.IndexFunc(t.Idle, func(l IdleLine) bool { return l.Pool == pool && slices.Equal(l.Key, parts) })
+	if i < 0 {
+		i, t.Idle = len(t.Idle), append(t.Idle, IdleLine{slices.Clone(parts), pool, 0})
+	}
+	t.Idle[i].Nano += nano
+}
+
+// IdleTotal is what all pools cost while nobody used them.
+func (t *Table) IdleTotal() (nano int64) {
+	for i := range t.Idle {
+		nano += t.Idle[i].Nano
+	}
+	return nano
 }
 
 // Merge adds another table of the same parts.
 func (t *Table) Merge(o *Table) {
 	for _, key := range slices.Sorted(maps.Keys(o.groups)) { // in order: which keys are kept apart must not hang on chance
-		t.Add(strings.Split(key, separator), o.groups[key])
+		t.add(strings.Split(key, separator), o.groups[key])
+	}
+	for _, l := range o.Idle {
+		t.AddIdle(l.Key, l.Pool, l.Nano)
 	}
 }
 
@@ -105,9 +150,9 @@ func (t *Table) Groups() []Group {
 }
 
 // Of is the line of a key, empty when there is none.
-func (t *Table) Of(parts ...string) *agg.Usage {
+func (t *Table) Of(parts ...string) *Sum {
 	if u := t.groups[strings.Join(parts, separator)]; u != nil {
 		return u
 	}
-	return new(agg.Usage)
+	return new(Sum)
 }

@@ -28,12 +28,12 @@ func TestTableAddsUp(t *testing.T) {
 			}
 			sum.Merge(part)
 		}
-		got := agg.Usage{}
+		got := Sum{}
 		groups := sum.Groups()
 		for i := range groups {
-			got.Merge(&groups[i].Usage)
+			got.merge(&groups[i].Sum)
 		}
-		if got != want || sum.Total != want || len(groups) > sum.most+1 {
+		if got.Usage != want || sum.Total.Usage != want || len(groups) > sum.most+1 {
 			t.Fatalf("%d groups of %d sum up to %+v, the total is %+v, want %+v", len(groups), sum.most, got, sum.Total, want)
 		}
 	})

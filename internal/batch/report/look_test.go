@@ -59,7 +59,13 @@ func sampleInsight(k Kind, n int) Insight {
 		Cohorts:   []insight.Cohort{{Week: "2025-06-01", Users: 410, Retained: []float64{1, 0.62, 0.55, 0.5}}, {Week: "2025-06-08", Users: 202, Retained: []float64{1, 0.4, 0.41}}, {Week: "2025-06-15", Users: 120, Retained: []float64{1, 0.5}}, {Week: "2025-06-22", Users: 80, Retained: []float64{1}}},
 		ByLatency: []insight.ShownScores{{Name: "below 0.5 s", N: 1200, Mean: new(4.5), Lo: new(4.44), Hi: new(4.56)}, {Name: "10 s and more", N: 1, Mean: new(2.0)}}, ByModel: []insight.ShownScores{{Name: "hermes-2", N: 800, Mean: new(4.2), Lo: new(4.1), Hi: new(4.3)}}}}
 	pool := cost.Pool{Name: "rack-1", Models: []string{"mixtral-8x7b", "hermes-2"}, GPUs: 8, CapexUSD: 240000, LifeYears: 4, Residual: 0.1, PowerKW: 6.5, PUE: 1.3, KWhUSD: 0.18, HostHourUSD: 1.2, OutputWeight: 4}
-	s.Own = []*cost.PoolCost{pool.Cost(int64(s.Period.hours()), []cost.Use{{Model: "mixtral-8x7b", Requests: 604800, Prompt: 248e6, Completion: 97e6}, {Model: "hermes-2", Requests: 388800, Prompt: 159e6, Completion: 62e6}}, 0.54)}
+	own := pool.Begin()
+	for range int(s.Period.hours()) {
+		work := []cost.Work{{Model: "mixtral-8x7b", Requests: 840, Prompt: 344_444, Completion: 134_722}, {Model: "hermes-2", Requests: 540, Prompt: 220_833, Completion: 86_111}}
+		own.Add(pool.Hour(0.54, work, nil), work)
+	}
+	own.End()
+	s.Own = []*cost.PoolCost{own}
 	s.Budgets = []cost.Standing{
 		{Name: "everything", Month: "2025-06", BudgetUSD: 2000e9, SpentUSD: 1771e9, UsedRatio: 0.8855, State: cost.Within, ExpectedUSD: new(1771.0)},
 		{Name: "acme", Tenant: "acme", Month: "2025-06", BudgetUSD: 600e9, SpentUSD: 637e9, UsedRatio: 1.0617, State: cost.Breached, ExpectedUSD: new(637.0), BreachOn: new(day0.AddDate(0, 0, 26)), Unpriced: 3, Why: "3 requests of the month have no price and what they cost comes on top: more was spent than is told"},
