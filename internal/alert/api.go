@@ -41,6 +41,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 	m.HandleFunc("PUT /responses/kill-switch", s.putSwitch, httpx.Doc("Turns the kill switch of all instances on or off. While it is on nothing is changed; what is in place is still taken back."),
 		httpx.BodyOf(said(httpx.Schema{"on": httpx.Flag()}, "on")), httpx.Answer("200", "the switch as it is now", Switch{}), httpx.Answer("400", "the body cannot be read"), httpx.Answer("413", "the body is too large"),
 		httpx.Answer("422", "on is missing, or is neither true nor false"), away)
+	s.mountDecision(m)
 }
 
 // said is the schema of a body in which a person may give a reason and a name.

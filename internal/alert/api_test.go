@@ -20,12 +20,20 @@ import (
 // served is a service on a broker with one target, and its API.
 func served(t *testing.T) (*Service, http.Handler) {
 	t.Helper()
+	return servedAs(t, nil)
+}
+
+func servedAs(t *testing.T, change func(*Config)) (*Service, http.Handler) {
+	t.Helper()
 	log, reg := slog.New(slog.DiscardHandler), telemetry.NewRegistry()
 	cfg := Config{
 		ApprovalExpiry: time.Hour, Lease: time.Hour, MaxLease: time.Hour, Recovery: time.Hour, Cooldown: time.Hour, MaxCooldown: time.Hour, MaxLag: time.Minute,
 		Deadline: 30 * time.Second, Settle: time.Second, ActionBurst: 9, ActionRefill: time.Hour, TotalBurst: 9, TotalRefill: time.Hour, BlastRadius: .1,
 		FlapCycles: 3, FlapWindow: time.Hour, FlapFreeze: time.Hour,
 		Targets: []target.Config{{Name: "hook", Type: "webhook", URL: "http://127.0.0.1:1", Phases: []string{"apply"}}},
+	}
+	if change != nil {
+		change(&cfg)
 	}
 	s, err := New(cfg, bustest.New(t), Options{DataDir: t.TempDir(), Log: log, Registry: reg})
 	if err != nil {

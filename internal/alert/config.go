@@ -1,8 +1,11 @@
 package alert
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
@@ -14,6 +17,8 @@ type Config struct {
 	Automatic      bool          `yaml:"automatic" env:"HXP_RESPONSES_AUTOMATIC" default:"false" doc:"Lets rules of mode auto act without being approved. Without it they propose."`
 	KillSwitch     bool          `yaml:"kill_switch" env:"HXP_RESPONSES_KILL_SWITCH" default:"false" doc:"Nothing is changed while it is true, whatever else says. The file responses.off in data_dir and PUT /responses/kill-switch do the same without a restart; any one of them is enough."`
 	ApprovalExpiry time.Duration `yaml:"approval_expiry" env:"HXP_RESPONSES_APPROVAL_EXPIRY" default:"15m" min:"1s" max:"24h" doc:"How long a proposal waits for its approval, and an approval for the change."`
+	ApprovalSecret string        `yaml:"approval_secret" env:"HXP_RESPONSES_APPROVAL_SECRET" doc:"Where the secret of at least 32 bytes stands with which links for approval are signed: file:PATH or env:NAME. Messages about alerts then hold a link at which whoever has it decides on the proposal, once. Without it there are no links."`
+	ApprovalURL    string        `yaml:"approval_url" env:"HXP_RESPONSES_APPROVAL_URL" doc:"Address at which people reach event-processing-api, such as https://hxp.example:9100; the links begin with it. Its host belongs into allowed_hosts."`
 	Lease          time.Duration `yaml:"lease" env:"HXP_RESPONSES_LEASE" default:"10m" min:"1s" max:"24h" doc:"After this time a change is taken back unless its alert still fires. A rule may wish for another lease (with: {lease: 20m})."`
 	MaxLease       time.Duration `yaml:"max_lease" env:"HXP_RESPONSES_MAX_LEASE" default:"1h" min:"1s" max:"24h" doc:"The longest lease that a rule may wish for."`
 	Recovery       time.Duration `yaml:"recovery" env:"HXP_RESPONSES_RECOVERY" default:"2m" min:"1s" max:"1h" doc:"How long an alert must be over before its change is taken back."`
@@ -38,6 +43,20 @@ type Config struct {
 func (c Config) Validate() error {
 	if err := target.CheckNames(c.Targets); err != nil {
 		return fmt.Errorf("targets: %w", err)
+	}
+	return c.checkLinks()
+}
+
+// checkLinks reports what is wrong with the settings of links for approval.
+func (c Config) checkLinks() error {
+	if c.ApprovalSecret == "" {
+		return nil
+	}
+	if !strings.HasPrefix(c.ApprovalSecret, "file:") && !strings.HasPrefix(c.ApprovalSecret, "env:") {
+		return errors.New("approval_secret: write file:PATH or env:NAME; the secret itself stands in no configuration")
+	}
+	if u, err := url.Parse(c.ApprovalURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
+		return errors.New("approval_url: with approval_secret, write the address at which people reach event-processing-api, such as https://hxp.example:9100")
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ type Service struct {
 	metrics *metrics
 	journal journal
 	machine *respond.Machine
+	links   *links        // of proposals; nil = off
 	reads   chan struct{} // bounds the questions that read the log
 }
 
@@ -46,6 +47,9 @@ func New(cfg Config, b *bus.Bus, o Options) (*Service, error) {
 	s := &Service{cfg: cfg, bus: b, log: o.Log.With("service", "alert"), offFile: filepath.Join(o.DataDir, SwitchFile), reads: make(chan struct{}, 4)}
 	targets, err := target.New(cfg.Targets)
 	if err != nil {
+		return nil, err
+	}
+	if s.links, err = newLinks(cfg); err != nil {
 		return nil, err
 	}
 	j, err := newJournal(b, records{s}, s.log)

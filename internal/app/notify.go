@@ -13,13 +13,28 @@ import (
 // buildNotify makes what tells people.
 func (s *system) buildNotify(context.Context) (run.Service, error) {
 	n, err := notify.New(s.set.notify, notify.Options{
-		Store: s.store, Bus: s.bus, DataDir: s.set.dataDir, Allow: s.set.webhookNets, Tell: s.tellNotification, Version: Version, Log: s.log, Registry: s.registry(DataStreamingAPI),
+		Store: s.store, Bus: s.bus, DataDir: s.set.dataDir, Allow: s.set.webhookNets, Proposals: s.proposals, Tell: s.tellNotification,
+		Version: Version, Log: s.log, Registry: s.registry(DataStreamingAPI),
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.notify = n
 	return n, nil
+}
+
+// proposals are what responses that run in this process propose about alerts with some labels.
+func (s *system) proposals(labels map[string]string) (out []notify.Proposal) {
+	s.mu.Lock()
+	a := s.alert
+	s.mu.Unlock()
+	if a == nil {
+		return nil
+	}
+	for _, p := range a.Proposals(labels) {
+		out = append(out, notify.Proposal(p))
+	}
+	return out
 }
 
 // tellNotification hands what becomes of notifications to streams.

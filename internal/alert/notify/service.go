@@ -41,14 +41,16 @@ type Store interface {
 
 // Options are what the service needs beside its settings.
 type Options struct {
-	Store    Store
-	Bus      *bus.Bus // nil = no alerts of hxp itself
-	DataDir  string   // keeps the name of this instance
-	Allow    []netip.Prefix
-	Tell     func(data any) // hands what happens to the stream topic notifications; nil = nobody listens
-	Version  string
-	Log      *slog.Logger
-	Registry *telemetry.Registry
+	Store   Store
+	Bus     *bus.Bus // nil = no alerts of hxp itself
+	DataDir string   // keeps the name of this instance
+	Allow   []netip.Prefix
+	// Proposals are those about alerts with some labels that a person may decide upon by a link; nil = nobody makes links.
+	Proposals func(labels map[string]string) []Proposal
+	Tell      func(data any) // hands what happens to the stream topic notifications; nil = nobody listens
+	Version   string
+	Log       *slog.Logger
+	Registry  *telemetry.Registry
 }
 
 // Service is notifications. Its methods for questions and commands may be called from any goroutine once it is ready.
