@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -110,6 +111,30 @@ func TestKeysGoWhereKafkaSendsThem(t *testing.T) {
 	for _, m := range msgs {
 		if m.Partition != want[string(m.Key)] {
 			t.Errorf("key %q went to partition %d, Kafka sends it to %d", m.Key, m.Partition, want[string(m.Key)])
+		}
+	}
+}
+
+// Values come out as they went in, whatever the codec and however badly the room for them was guessed.
+func TestReaderUnpacks(t *testing.T) {
+	b := start(t, 1)
+	var sent []*bus.Message
+	for i, codec := range []string{"lz4", "gzip", "snappy", "zstd", "none", "lz4", "gzip"} {
+		var some []*bus.Message
+		for n := range 4 {
+			value := bytes.Repeat(fmt.Appendf(nil, "%s %d %d", codec, i, n), 1+i*n*n*997%20_000)
+			some = append(some, &bus.Message{Topic: topic, Value: value})
+		}
+		send(t, b, some, bus.ProducerOptions{Compression: codec})
+		sent = append(sent, some...)
+	}
+	r, err := b.NewReader(all(1), bus.ReaderOptions{MaxMessages: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range readAll(t, r, len(sent)) {
+		if !bytes.Equal(m.Value, sent[i].Value) {
+			t.Fatalf("message %d: %d bytes, want %d", i, len(m.Value), len(sent[i].Value))
 		}
 	}
 }
