@@ -1,13 +1,11 @@
 package stream
 
 import (
-	"cmp"
 	"encoding/binary"
 	"hash/maphash"
 	"iter"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"unsafe"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -145,57 +143,72 @@ func (s *spenders) add(o *spenders, most int) {
 	s.other.add(o.other)
 }
 
-// best are the users that stand out by one of the three numbers, at most 3 × most; the others go together. It shuffles s.
+// best are the users that stand out by one of the three numbers, at most 3 × most, of equal ones those that came first; the others go
+// together.
 func (s *spenders) best(most int) *spenders {
 	if len(s.list) <= most {
 		return s
 	}
 	out := &spenders{other: s.other}
+	chosen, numbers := make([]bool, len(s.list)), make([]int64, len(s.list))
 	for _, by := range spendMetrics {
-		choose(s.list, most, by)
-		for _, x := range s.list[:most] {
-			if _, at := out.find(x.user, x.hash); at < 0 {
-				out.put(x.user, x.hash, x.spend, len(s.list))
+		for i := range s.list {
+			numbers[i] = by(s.list[i].spend)
+		}
+		least, same := kth(numbers, most)
+		for i := range s.list {
+			switch n := by(s.list[i].spend); {
+			case n > least:
+				chosen[i] = true
+			case n == least && n > 0 && same > 0: // nobody stands out by nothing
+				chosen[i] = true
+				same--
 			}
 		}
 	}
-	for _, x := range s.list {
-		if _, at := out.find(x.user, x.hash); at < 0 {
+	for i := range s.list {
+		if x := &s.list[i]; chosen[i] {
+			out.put(x.user, x.hash, x.spend, len(s.list))
+		} else {
 			out.other.add(x.spend)
 		}
 	}
 	return out
 }
 
+// kth is the n-th largest number, and how many of the n largest are equal to it. It shuffles them. 1 ≤ n ≤ len(numbers).
+func kth(numbers []int64, n int) (least int64, same int) {
+	for {
+		pivot := numbers[rand.IntN(len(numbers))] // so that no list is a bad one
+		above, below := 0, len(numbers)
+		for i := 0; i < below; { // numbers[:above] are larger, numbers[above:i] equal, numbers[below:] smaller
+			switch x := numbers[i]; {
+			case x > pivot:
+				numbers[i], numbers[above] = numbers[above], x
+				above++
+				i++
+			case x < pivot:
+				below--
+				numbers[i], numbers[below] = numbers[below], x
+			default:
+				i++
+			}
+		}
+		switch {
+		case n <= above:
+			numbers = numbers[:above]
+		case n <= below:
+			return pivot, n - above
+		default:
+			numbers, n = numbers[below:], n-below
+		}
+	}
+}
+
 var spendMetrics = map[string]func(spend) int64{
 	"requests": func(s spend) int64 { return s.requests },
 	"tokens":   func(s spend) int64 { return s.tokens },
 	"cost_usd": func(s spend) int64 { return s.cost },
-}
-
-// choose brings the first n of the order by a number, largest first, and by name to the front of list, in whatever order.
-func choose(list []spender, n int, by func(spend) int64) {
-	before := func(a, b *spender) bool {
-		return cmp.Or(cmp.Compare(by(b.spend), by(a.spend)), strings.Compare(a.user, b.user)) < 0
-	}
-	for len(list) > 1 && n > 0 && n < len(list) {
-		at := rand.IntN(len(list)) // so that no list is a bad one
-		last := len(list) - 1
-		list[at], list[last] = list[last], list[at]
-		at = 0
-		for i := range list[:last] {
-			if before(&list[i], &list[last]) {
-				list[i], list[at] = list[at], list[i]
-				at++
-			}
-		}
-		list[at], list[last] = list[last], list[at] // where it belongs
-		if n <= at {
-			list = list[:at]
-		} else {
-			list, n = list[at+1:], n-at-1
-		}
-	}
 }
 
 // The users of a lane are kept by time of arrival like its panes, in spans of spenderSpans seconds; coarse to fine.

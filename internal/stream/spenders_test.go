@@ -36,7 +36,11 @@ func TestSpendersAreAMap(t *testing.T) {
 		}
 		n := rapid.IntRange(1, 60).Draw(t, "best")
 		if len(s.list) > n {
-			want = bestOf(want, n)
+			names := make([]string, len(s.list))
+			for i := range s.list {
+				names[i] = s.list[i].user
+			}
+			want = bestOf(want, names, n)
 		}
 		if got := maps.Collect(s.best(n).all()); !maps.Equal(got, want) {
 			t.Fatalf("best %d: %v, want %v", n, got, want)
@@ -44,14 +48,18 @@ func TestSpendersAreAMap(t *testing.T) {
 	})
 }
 
-func bestOf(all map[string]spend, n int) map[string]spend {
+// bestOf finds the best among names in the order in which they came.
+func bestOf(all map[string]spend, names []string, n int) map[string]spend {
 	rest := all[otherName]
 	delete(all, otherName)
 	out := map[string]spend{}
 	for _, by := range spendMetrics {
-		names := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Or(cmp.Compare(by(all[b]), by(all[a])), strings.Compare(a, b)) })
-		for _, name := range names[:min(n, len(names))] {
-			out[name] = all[name]
+		ranked := slices.Clone(names)
+		slices.SortStableFunc(ranked, func(a, b string) int { return cmp.Compare(by(all[b]), by(all[a])) })
+		for _, name := range ranked[:n] {
+			if by(all[name]) > 0 {
+				out[name] = all[name]
+			}
 		}
 	}
 	for name, x := range all {
