@@ -113,7 +113,7 @@ func (l *ladder) whole(n *node) {
 // one is the sum of some groups, as a group.
 func (l *ladder) one(own groups) groups {
 	sum := own.total()
-	sum.who = l.others()
+	sum.who, sum.lent = l.others(), false
 	return groups{sum}
 }
 

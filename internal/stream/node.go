@@ -239,9 +239,11 @@ func (n *node) addUp(which who, k *keys) groups {
 	if *made != nil || len(n.own) == 0 {
 		return *made
 	}
-	if first := *n.margins.of(byFirst); which == byNone && first != nil {
-		*made = groups{first.total()}
-		return *made
+	if which == byNone {
+		if sums := n.margins.fewest(); sums != nil {
+			*made = groups{sums.total()}
+			return *made
+		}
 	}
 	at := map[who]int{}
 	for _, g := range n.own {
@@ -261,8 +263,20 @@ func (n *node) addUp(which who, k *keys) groups {
 	return *made
 }
 
-// total is the sum of all groups.
+// fewest are the sums by one value of which there are less; nil when neither kind is made.
+func (m *margins) fewest() groups {
+	first, second := *m.of(byFirst), *m.of(bySecond)
+	if first == nil || second != nil && len(second) < len(first) {
+		return second
+	}
+	return first
+}
+
+// total is the sum of all groups. That of one group is its cell.
 func (g groups) total() group {
+	if len(g) == 1 {
+		return group{byNone, true, g[0].size, g[0].cell}
+	}
 	all := group{who: byNone, cell: new(agg.Cell)}
 	for i := range g {
 		all.size.add(g[i].size)
@@ -291,14 +305,15 @@ func (g *group) keep() {
 func (n *node) absorb(own groups, below margins) {
 	for kind := range n.margins {
 		if below[kind] == nil || n.margins[kind] == nil && len(n.own) > 0 {
-			n.margins[kind] = nil
-			continue
+			n.margins[kind], below[kind] = nil, nil
 		}
-		for _, sums := range [...]groups{n.margins[kind], below[kind]} { // what they were lent changes, or is taken
+		for _, sums := range [...]groups{n.margins[kind], below[kind]} { // what they were lent, perhaps by one another, changes or is taken
 			for i := range sums {
 				sums[i].keep()
 			}
 		}
+	}
+	for kind := range n.margins {
 		n.margins[kind].takeAll(below[kind])
 	}
 	n.own.takeAll(own)

@@ -45,10 +45,12 @@ func (f *snapshotFile) path(offset int64) string {
 // keepHouse does what is due once a second.
 func (l *lane) keepHouse() {
 	l.mu.Lock()
-	now := time.Now().Unix()
+	now := time.Now()
 	for _, ladder := range l.ladders {
-		ladder.age(now)
-		ladder.settle(now)
+		ladder.age(now.Unix())
+		if !l.catchingUp(now) {
+			ladder.settle(now.Unix())
+		}
 	}
 	l.mu.Unlock()
 	for _, f := range l.folders {
@@ -61,6 +63,20 @@ func (l *lane) keepHouse() {
 	if due || l.sinceSnapshot >= l.cfg.SnapshotBytes {
 		l.snapshot(false)
 	}
+}
+
+// behindAfter is how old the newest record that was folded is when a lane is called behind its input.
+const behindAfter = 10 * time.Second
+
+// catchingUp tells whether the lane works off a backlog. Then it makes no sums ahead of questions: most of what it would add up becomes part
+// of coarser panes first. Who asks meanwhile makes those that he needs.
+func (l *lane) catchingUp(now time.Time) bool {
+	for _, f := range l.folders {
+		if f.next < f.high && f.arrival < now.Add(-behindAfter).UnixMicro() {
+			return true
+		}
+	}
+	return false
 }
 
 // snapshot hands the state to the writer. It is skipped while the one before is being written, unless wait is set, which
