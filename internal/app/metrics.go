@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/ingest/host"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
@@ -49,7 +50,7 @@ func (c *Config) scrapeEndpoints() []endpoint {
 	}
 }
 
-// checkMetrics finds what is wrong between scrape targets.
+// checkMetrics finds what is wrong between scrape targets, and with the Prometheus that is asked.
 func (c *Config) checkMetrics(t *conf.Tree) []conf.Fault {
 	var faults []conf.Fault
 	if err := scrape.CheckTargets(c.KafkaAPI.Scrape); err != nil {
@@ -60,7 +61,18 @@ func (c *Config) checkMetrics(t *conf.Tree) []conf.Fault {
 			faults = append(faults, t.NewFault(e.path, "%v", err))
 		}
 	}
+	if _, err := c.metricServer(); err != nil {
+		faults = append(faults, t.NewFault("monitoring.metrics_server_endpoint", "%v", err))
+	}
 	return faults
+}
+
+// metricServer is the Prometheus that the batch service asks, nil where none is named.
+func (c *Config) metricServer() (*batch.MetricServer, error) {
+	if c.Batch.Monitoring.MetricsEndpoint == "" {
+		return nil, nil
+	}
+	return batch.NewMetricServer(c.Batch.Monitoring.MetricsEndpoint)
 }
 
 // openMetrics makes the scraper, which begins to read when its own part starts, and what receives remote writes.

@@ -46,20 +46,21 @@ type settings struct {
 	lakeDir  string
 	reports  string // folder
 	// webhookNets are the private networks that webhooks may reach.
-	webhookNets []netip.Prefix
-	lake        lake.Config
-	stream      stream.Config
-	alert       alert.Config
-	batch       batch.Config
-	retention   retention.Config
-	ingest      ingest.Config
-	metrics     metricSources
-	serve       serve.Config
-	notify      notify.Config
-	scheduler   airflow.Config
-	rules       []ruleset.FileRule
-	prices      *cost.Document // of the price file; nil when none is named
-	timeout     time.Duration  // of one write to the brokers and of one query
+	webhookNets  []netip.Prefix
+	lake         lake.Config
+	stream       stream.Config
+	alert        alert.Config
+	batch        batch.Config
+	retention    retention.Config
+	ingest       ingest.Config
+	metrics      metricSources
+	metricServer *batch.MetricServer
+	serve        serve.Config
+	notify       notify.Config
+	scheduler    airflow.Config
+	rules        []ruleset.FileRule
+	prices       *cost.Document // of the price file; nil when none is named
+	timeout      time.Duration  // of one write to the brokers and of one query
 }
 
 // Options say what to run beside the configuration.

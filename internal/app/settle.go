@@ -23,6 +23,7 @@ func (c *Config) settle(ctx context.Context, services []string) (set settings, n
 		scheduler: c.scheduler(), metrics: c.metricSources(), rules: c.rules, prices: c.prices, timeout: c.EventProcessing.Limits.Timeout,
 	}
 	set.webhookNets, _ = c.webhookNets() // checked
+	set.metricServer, _ = c.metricServer()
 	if set.reports = c.Batch.ReportsDir; set.reports == "" {
 		set.reports = filepath.Join(c.DataDir, "reports")
 	}

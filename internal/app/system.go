@@ -265,7 +265,7 @@ func (s *system) buildBatch(context.Context) (run.Service, error) {
 	}
 	b, err := batch.New(s.set.batch, batch.Deps{
 		Hours: s.store, Periods: s.store, Rows: s.store, Runs: s.store, Parts: s.store, Scanner: s.lake, Lake: s.writer, Ends: s.ends,
-		Reports: s.store, Deliveries: s.store, WebhookAllow: s.set.webhookNets, Incidents: s.incidents, ReportsDir: s.set.reports, Prices: s.prices, Commands: s.control, Parquet: lake.WriteTable,
+		Reports: s.store, Deliveries: s.store, WebhookAllow: s.set.webhookNets, Incidents: s.incidents, ReportsDir: s.set.reports, Prices: s.prices, Commands: s.control, Parquet: lake.WriteTable, Metrics: s.set.metricServer,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: s.set.stream.Lateness,
 		Alerts: raised{out}, Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"),
 	})

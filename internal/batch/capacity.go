@@ -29,6 +29,7 @@ type hourUse struct {
 	start time.Time
 	rows  []agg.Row            // by model, agg.AllModels among them
 	gauge map[string]agg.Gauge // of the machines, by name
+	asked map[string]bool      // those that the metrics server told
 }
 
 // analysis is the answer of /capacity/analysis.
@@ -51,6 +52,7 @@ type analysis struct {
 type utilization struct {
 	Resource string        `json:"resource"`
 	Unit     string        `json:"unit"`
+	Source   string        `json:"source"` // events, or metrics_server
 	Period   report.Period `json:"period"`
 	Hours    int           `json:"hours"`   // with samples
 	Samples  uint64        `json:"samples"` // of all machines
@@ -165,7 +167,7 @@ func dayName(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 func utilizations(hours []hourUse, period report.Period) []utilization {
 	out := []utilization{}
 	for _, r := range resources {
-		u := utilization{Resource: r.name, Unit: r.unit, Period: period, Days: []dayUse{}}
+		u := utilization{Resource: r.name, Unit: r.unit, Source: "events", Period: period, Days: []dayUse{}}
 		var sum, daySum agg.ExactSum
 		var means []float64
 		var dayCount uint64
@@ -179,6 +181,9 @@ func utilizations(hours []hourUse, period report.Period) []utilization {
 			g := h.gauge[r.name]
 			if g.Count == 0 {
 				continue
+			}
+			if h.asked[r.name] {
+				u.Source = "metrics_server"
 			}
 			if n := len(u.Days); n == 0 || u.Days[n-1].Day != dayName(h.start) {
 				closeDay()

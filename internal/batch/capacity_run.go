@@ -94,7 +94,7 @@ func (s *Service) analysisIn(ctx context.Context, slots chan struct{}, end time.
 	if err != nil {
 		return analysis{}, err
 	}
-	from := fingerprint(&s.cfg, rows, end)
+	from := fingerprint(&s.cfg, s.deps.Metrics.String(), rows, end)
 	if known, ok := s.knownAnalysis(ctx, from); ok {
 		return known, nil
 	}
@@ -113,9 +113,13 @@ func (s *Service) analysisIn(ctx context.Context, slots chan struct{}, end time.
 	if err != nil {
 		return analysis{}, err
 	}
+	asked := s.deps.Metrics.fill(ctx, hours, sc)
+	if asked != nil {
+		s.log.Warn("metrics server does not answer; capacity is analysed without it", "err", asked)
+	}
 	a, err := analyse(ctx, &s.cfg.Capacity, s.cfg.Costs.SelfHosted, hours, sc, end, s.now())
-	if err != nil {
-		return analysis{}, err
+	if err != nil || asked != nil { // what lacks an answer is not kept: the next who asks may get it
+		return a, err
 	}
 	text, err := json.Marshal(storedAnalysis{from, a})
 	if err == nil {
@@ -145,9 +149,9 @@ const analysisForm = 5
 
 // fingerprint tells apart sets of rows, and settings, that an analysis can be made from. Growth is told in whole days, so the day of
 // the end belongs to it.
-func fingerprint(cfg *Config, rows []agg.Row, end time.Time) string {
+func fingerprint(cfg *Config, asked string, rows []agg.Row, end time.Time) string {
 	h := sha256.New()
-	fmt.Fprintln(h, analysisForm, cfg.Capacity, cfg.Costs.SelfHosted, dayName(end))
+	fmt.Fprintln(h, analysisForm, cfg.Capacity, cfg.Costs.SelfHosted, asked, dayName(end))
 	var b []byte
 	for i := range rows {
 		r := &rows[i]

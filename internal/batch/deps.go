@@ -188,6 +188,8 @@ type Deps struct {
 	ReportsDir string
 	// Incidents are the alerts that fired in a period, with what was done about them, the oldest first; nil where nobody knows.
 	Incidents func(ctx context.Context, period report.Period) (report.Alerts, error)
+	// Metrics is asked how machines were used that sent no samples; nil = nobody is.
+	Metrics *MetricServer
 	// NotFound and BadCursor are the errors (by errors.Is) of Runs, Reports and Rows for what does not exist and a cursor that
 	// they did not make.
 	NotFound, BadCursor error
