@@ -137,6 +137,7 @@ func (s *Service) insights(ctx context.Context, kinds []string, from, to time.Ti
 			err = s.people(ctx, o, r, l, sections, &rows)
 		case performanceTrends:
 			o.performance(r, sections)
+			err = s.versions(ctx, o, r, l, sections, &rows)
 		case costOptimization:
 			o.costs(r, sections)
 		case capacityPlanning:

@@ -53,7 +53,8 @@ type outlook struct {
 	behind int             // of them, those whose newer data is not counted
 	cut    map[string]bool // dimensions with more values than are kept
 	by     map[string]map[string]*valueDays
-	hourly []float64 // requests by hour of the range, for the shape of a day
+	judged *contented // once it was read
+	hourly []float64  // requests by hour of the range, for the shape of a day
 }
 
 // total is everything together.

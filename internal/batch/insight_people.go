@@ -41,17 +41,44 @@ func (s *Service) people(ctx context.Context, o *outlook, r *insight.Report, l *
 	} else {
 		s.activities(table, o, l, sections)
 	}
-	c, err := s.judged(ctx, o.from, to, rows)
-	if no, ok := errors.AsType[*agg.Refusal](err); ok {
-		l.limit("satisfaction by latency and model", "%s", no.Fields[0].Detail)
-		return nil
-	} else if err != nil {
+	c, err := s.judgedDays(ctx, o, l, rows)
+	if err != nil || c == nil {
 		return err
+	}
+	c.liking(r, sections)
+	return nil
+}
+
+// judgedDays is what users said of the answers of the days that are looked at, read once for all kinds. nil where that is too much to read, which is a limit then.
+func (s *Service) judgedDays(ctx context.Context, o *outlook, l *insightLook, rows *reading) (*contented, error) {
+	if o.judged != nil {
+		return o.judged, nil
+	}
+	c, err := s.judged(ctx, o.from, o.from.AddDate(0, 0, o.days), rows)
+	if no, ok := errors.AsType[*agg.Refusal](err); ok {
+		l.limit("satisfaction by latency, model and version", "%s", no.Fields[0].Detail)
+		return nil, nil
+	} else if err != nil {
+		return nil, err
 	}
 	if c.left > 0 {
 		l.limit("activity, cohorts, sessions, heavy users, satisfaction", "raw events of %d of %d hours have left; these are of the rest", c.left, o.hours)
 	}
-	c.liking(r, sections)
+	o.judged = c
+	return c, nil
+}
+
+// versions adds what users think of the versions of models, its tests once.
+func (s *Service) versions(ctx context.Context, o *outlook, r *insight.Report, l *insightLook, sections map[string]any, rows *reading) error {
+	first := o.judged == nil
+	c, err := s.judgedDays(ctx, o, l, rows)
+	if err != nil || c == nil {
+		return err
+	}
+	if first {
+		r.Versions(c.byVersion())
+	}
+	sections["satisfaction_by_version"] = insight.ShownVersions(c.byVersion())
 	return nil
 }
 
@@ -192,10 +219,11 @@ var latencyBands = []struct {
 // satisfaction is what users think of answers, by how long they took and by model. A judgement counts with its request when both lie in
 // one hour, as almost all do.
 type satisfaction struct {
-	ByLatency []insight.ShownScores `json:"by_latency"`
-	ByModel   []insight.ShownScores `json:"by_model"`
-	Judged    int                   `json:"judged"`
-	Matched   int                   `json:"with_their_request"`
+	ByLatency []insight.ShownScores  `json:"by_latency"`
+	ByModel   []insight.ShownScores  `json:"by_model"`
+	ByVersion []insight.ShownVersion `json:"by_version"` // of models whose requests name versions (model_version, version or prompt_version)
+	Judged    int                    `json:"judged"`
+	Matched   int                    `json:"with_their_request"`
 }
 
 // liking adds them.
@@ -208,7 +236,8 @@ func (c *contented) liking(r *insight.Report, sections map[string]any) {
 	}
 	sorting.By(models, func(a, b insight.Scores) int { return strings.Compare(a.Name, b.Name) })
 	r.Liking(c.bands, models)
-	sections["satisfaction"] = satisfaction{insight.Shown(c.bands), insight.Shown(models), c.judged, c.matched}
+	r.Versions(c.byVersion())
+	sections["satisfaction"] = satisfaction{insight.Shown(c.bands), insight.Shown(models), insight.ShownVersions(c.byVersion()), c.judged, c.matched}
 }
 
 // judged reads what users said of the answers to requests within [from, to). rows counts the raw events that the whole question reads.
@@ -239,12 +268,13 @@ func (s *Service) judged(ctx context.Context, from, to time.Time, rows *reading)
 type contented struct {
 	bands           []insight.Scores
 	models          map[string]*judgedModel
+	versions        map[[2]string]*insight.Scores // by model and version
 	judged, matched int
 	left            int // hours of which raw events have left
 }
 
 func newContented() *contented {
-	c := &contented{bands: make([]insight.Scores, len(latencyBands)), models: map[string]*judgedModel{}}
+	c := &contented{bands: make([]insight.Scores, len(latencyBands)), models: map[string]*judgedModel{}, versions: map[[2]string]*insight.Scores{}}
 	for i := range latencyBands {
 		c.bands[i].Name = latencyBands[i].name
 	}
@@ -256,6 +286,11 @@ func (c *contented) merge(o *contented) {
 	c.judged, c.matched, c.left = c.judged+o.judged, c.matched+o.matched, c.left+o.left
 	for i := range c.bands {
 		c.bands[i].Merge(&o.bands[i])
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(o.versions), func(a, b [2]string) int { return cmp.Or(strings.Compare(a[0], b[0]), strings.Compare(a[1], b[1])) }) {
+		if v := c.version(key[0], key[1]); v != nil {
+			v.Merge(o.versions[key])
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.models)) { // in order: which are kept apart must not hang on chance
 		if m := c.of(name); m != nil {
@@ -300,6 +335,7 @@ func (f *folder) judgements(ctx context.Context, hour int64, files []event.LakeF
 	requests, others := w.byKind()
 	said := map[string]judgement{}
 	keep := []int32{}
+	var scratch event.Event
 	w.folder = &folder{scan: f.scan, readers: 1} // what it writes has one owner
 	nobody := func() struct{} { return struct{}{} }
 	_, err = forEach(ctx, w, w.units(others, true), func(event.Kind) event.LakeColumns {
@@ -326,7 +362,7 @@ func (f *folder) judgements(ctx context.Context, hour int64, files []event.LakeF
 		return err
 	}
 	_, err = forEach(ctx, w, w.units(requests, true), func(event.Kind) event.LakeColumns {
-		return event.ColumnsOf(event.LakeOffset, event.LakeTime) | event.FieldsOf(event.RequestID, event.DurationMS, event.Model, event.Cost)
+		return event.ColumnsOf(event.LakeOffset, event.LakeTime, event.LakeExtra, event.LakeMetadata) | event.FieldsOf(event.RequestID, event.DurationMS, event.Model, event.Cost)
 	}, nobody, func(_ struct{}, s *source, b *event.LakeBlock) (err error) {
 		keep, err = w.choose(s, b, keep[:0])
 		id, took, model, price := b.Field(event.RequestID), b.Field(event.DurationMS), b.Field(event.Model), b.Field(event.Cost)
@@ -339,6 +375,15 @@ func (f *folder) judgements(ctx context.Context, hour int64, files []event.LakeF
 			if j.scored && took.Has(int(row)) {
 				c.bands[bandOf(took.Ints[row])].Add(j.score)
 			}
+			if name := model.Text(int(row)); j.scored && name != "" {
+				version, err := versionOf(b, int(row), &scratch)
+				if err != nil {
+					return err
+				}
+				if v := c.version(name, version); v != nil {
+					v.Add(j.score)
+				}
+			}
 			if m := c.of(model.Text(int(row))); m != nil {
 				m.add(j, price, int(row))
 			}
@@ -346,6 +391,55 @@ func (f *folder) judgements(ctx context.Context, hour int64, files []event.LakeF
 		return err
 	})
 	return err
+}
+
+// versionNames are the members that tell the version of a request's model, the best first.
+var versionNames = []string{"model_version", "version", "prompt_version"}
+
+// mostVersion bounds the name of a version.
+const mostVersion = 100
+
+// versionOf is the version that a request names, "" when it names none; e is memory to work in.
+func versionOf(b *event.LakeBlock, row int, e *event.Event) (string, error) {
+	if extra := b.Column(event.LakeExtra); extra.Has(row) {
+		e.Reset()
+		e.Kind = b.Kind
+		if err := b.SplitExtra(extra.Text(row), e); err != nil {
+			return "", err
+		}
+		if v := versionIn(e.Extra); v != "" {
+			return v, nil
+		}
+	}
+	return versionIn([]byte(b.Column(event.LakeMetadata).Text(row))), nil
+}
+
+func versionIn(object []byte) string {
+	for _, name := range versionNames {
+		if text := event.TextMember(object, name); text != "" {
+			return strings.ToValidUTF8(text[:min(len(text), mostVersion)], "")
+		}
+	}
+	return ""
+}
+
+// version is what is known of a version of a model, nil when it is not kept apart.
+func (c *contented) version(model, version string) *insight.Scores {
+	key := [2]string{model, version}
+	v := c.versions[key]
+	if v == nil && len(c.versions) < mostModels {
+		v = &insight.Scores{}
+		c.versions[[2]string{strings.Clone(model), strings.Clone(version)}] = v
+	}
+	return v
+}
+
+// byVersion are all of them.
+func (c *contented) byVersion() (out []insight.Version) {
+	for key, v := range c.versions {
+		out = append(out, insight.Version{Model: key[0], Version: key[1], Scores: *v})
+	}
+	return out
 }
 
 // bandOf is the band of a duration in nanoseconds.

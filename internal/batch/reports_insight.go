@@ -81,7 +81,7 @@ func peopleOf(sections map[string]any) *report.People {
 	}
 	p.Cohorts, _ = sections["cohorts"].([]insight.Cohort)
 	if x, ok := sections["satisfaction"].(satisfaction); ok {
-		p.ByLatency, p.ByModel = x.ByLatency, x.ByModel
+		p.ByLatency, p.ByModel, p.ByVersion = x.ByLatency, x.ByModel, x.ByVersion
 	}
 	if p.Activity == nil && p.ByLatency == nil {
 		return nil

@@ -37,6 +37,16 @@ func (r *Report) Liking(bands, models []Scores) {
 	r.against("satisfaction_by_model", "model", models, "Answers of %s are judged %s of 5, those of other models %s (%s and %s judgements).")
 }
 
+// welch is the probability that chance alone makes two means so different, by Welch's t; ok is false with too few judgements of either.
+func welch(s, rest *Scores) (p float64, ok bool) {
+	if s.N < scoresLeast || rest.N < scoresLeast {
+		return 1, false
+	}
+	a, b := s.variance()/s.N, rest.variance()/rest.N
+	df := (a + b) * (a + b) / (a*a/(s.N-1) + b*b/(rest.N-1))
+	return studentTail((s.mean()-rest.mean())/math.Sqrt(a+b), df), true
+}
+
 // against compares each of some with the rest by Welch's t.
 func (r *Report) against(kind, dimension string, all []Scores, text string) {
 	var sum Scores
@@ -46,12 +56,10 @@ func (r *Report) against(kind, dimension string, all []Scores, text string) {
 	for i := range all {
 		s := &all[i]
 		rest := Scores{N: sum.N - s.N, Sum: sum.Sum - s.Sum, Squares: sum.Squares - s.Squares}
-		if s.N < scoresLeast || rest.N < scoresLeast {
+		p, ok := welch(s, &rest)
+		if !ok {
 			continue
 		}
-		a, b := s.variance()/s.N, rest.variance()/rest.N
-		df := (a + b) * (a + b) / (a*a/(s.N-1) + b*b/(rest.N-1))
-		p := studentTail((s.mean()-rest.mean())/math.Sqrt(a+b), df)
 		if math.Abs(s.mean()-rest.mean()) < likingLeast {
 			r.nothing(p)
 			continue

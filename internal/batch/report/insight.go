@@ -27,11 +27,12 @@ type Limit struct {
 
 // People is what is known of users, over the days that were looked at.
 type People struct {
-	Activity  *insight.Users        `json:"activity"`
-	Sessions  *insight.Sessions     `json:"sessions"`
-	Cohorts   []insight.Cohort      `json:"cohorts"`
-	ByLatency []insight.ShownScores `json:"satisfaction_by_latency"`
-	ByModel   []insight.ShownScores `json:"satisfaction_by_model"`
+	Activity  *insight.Users         `json:"activity"`
+	Sessions  *insight.Sessions      `json:"sessions"`
+	Cohorts   []insight.Cohort       `json:"cohorts"`
+	ByLatency []insight.ShownScores  `json:"satisfaction_by_latency"`
+	ByModel   []insight.ShownScores  `json:"satisfaction_by_model"`
+	ByVersion []insight.ShownVersion `json:"satisfaction_by_version"`
 }
 
 // Insight is a report about a period as a whole: business_intelligence, monthly_business_intelligence and cost. What it is made from is a

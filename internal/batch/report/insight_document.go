@@ -244,12 +244,37 @@ func (n Insight) satisfaction(d *document) {
 		return t
 	}
 	var blocks []block
-	for _, t := range []*table{scores("Answers that took", p.ByLatency), scores("Model", p.ByModel)} {
+	for _, t := range []*table{scores("Answers that took", p.ByLatency), scores("Model", p.ByModel), versionTable(st, p.ByVersion)} {
 		if len(t.rows) > 0 {
 			blocks = append(blocks, t)
 		}
 	}
 	d.add("satisfaction", "What users think of answers", "Of the days "+st.span(n.Found.Days)+"; judgements that came within the hour of their request.", blocks...)
+}
+
+// versionTable holds each version of a model against its others.
+func versionTable(st *style, all []insight.ShownVersion) *table {
+	t := &table{columns: []column{{head: "Model and version", left: true}, {head: "Judgements", width: 22}, {head: "Mean of 5", width: 20}, {head: "with 95 % from", width: 26}, {head: "to", width: 16}, {head: "other versions", width: 26}, {head: "chance", width: 18}}}
+	number := func(v *float64, decimals int) cell {
+		if v == nil {
+			return text("–")
+		}
+		return text(st.fixed(*v, decimals))
+	}
+	for _, x := range all[:min(len(all), mostModels)] {
+		name, chance := x.Model+", "+x.Version, number(x.PValue, 3)
+		if x.Version == "" {
+			name = x.Model + ", none named"
+		}
+		if x.PValue != nil && *x.PValue < 0.001 {
+			chance = text("< " + st.fixed(0.001, 3))
+		}
+		t.rows = append(t.rows, []cell{text(name), text(st.count(int64(x.N))), number(x.Mean, 2), number(x.Lo, 2), number(x.Hi, 2), number(x.Others, 2), chance})
+	}
+	if len(t.rows) > 0 {
+		t.more = "Chance: how likely so large a difference to the other versions of the model would be if there were none, by Welch's test; not told with fewer than 30 judgements of either."
+	}
+	return t
 }
 
 // own tells what own GPUs cost, with what is idle.
