@@ -7,13 +7,14 @@ const help = [
   ["f", "Filter"], ["/", "Search"], ["t", "Light or dark"], ["u", "Local time or UTC"], ["← →", "Move the crosshair of the chart in focus, with Shift by six"], ["Enter", "The chart in focus as a table"], ["Esc", "Close"],
 ];
 
-export function openHelp() {
-  sheet("Keyboard", el("dl", { class: "facts plain keys" }, ...help.flatMap(([k, v]) => [el("dt", {}, ...k.split(/ {2}| – /).map((c) => el("kbd", {}, c))), el("dd", {}, v)])));
+export function openHelp(lines = help) {
+  sheet("Keyboard", el("dl", { class: "facts plain keys" }, ...lines.flatMap(([k, v]) => [el("dt", {}, ...k.split(/ {2}| – /).map((c) => el("kbd", {}, c))), el("dd", {}, v)])));
 }
 
-export function listen(view, bar) {
-  const acts = {
-    "?": openHelp, "[": () => view.shift(-1), "]": () => view.shift(1), "+": () => view.zoom(0.5), "=": () => view.zoom(0.5), "-": () => view.zoom(2), " ": () => view.pause(),
+// own are the keys of a page without a span of time: [key, what it does, act].
+export function listen(view, bar, own) {
+  const acts = own ? { "?": () => openHelp([...help.filter(([k]) => "?1t".includes(k[0])), ...own]), ...Object.fromEntries(own.map(([k, , act]) => [k, act])) } : {
+    "?": () => openHelp(), "[": () => view.shift(-1), "]": () => view.shift(1), "+": () => view.zoom(0.5), "=": () => view.zoom(0.5), "-": () => view.zoom(2), " ": () => view.pause(),
     f: () => bar?.o.filters?.length && bar.openFilter(), "/": () => bar?.openSearch(), u: () => view.set({ zone: view.zone === "utc" ? "local" : "utc" }),
   };
   addEventListener("keydown", (e) => {

@@ -10,6 +10,8 @@ type Board struct {
 	Style    string   // style sheet of its own under static/
 	Foot     string   // what is said of the numbers at the end of the page
 	asks     []asked  // what its script asks of services
+	more     []Board  // further pages of it
+	at       string   // path of a further page
 	looks    []string // services whose /health and /metrics it shows, under /services/NAME
 }
 
@@ -29,7 +31,11 @@ var Boards = []Board{
 		asks: []asked{{"event-processing-api", []string{
 			"GET /analytics", "GET /analytics/compare", "GET /analytics/performance", "GET /slo", "GET /deployments", "GET /alerts", "GET /alerts/{id}", "GET /anomalies", "GET /correlations",
 			"GET /responses", "GET /responses/audit", "GET /responses/{id}", "POST /responses/{id}/dry-run", "POST /responses/{id}/approve", "POST /responses/{id}/dismiss", "POST /responses/{id}/revert",
-		}}, {"data-streaming-api", []string{"GET /api/v2/alerts", "POST /notifications/ack"}}},
+		}}, {"data-streaming-api", []string{
+			"GET /api/v2/alerts", "GET /api/v2/alerts/groups", "GET /notifications", "GET /notifications/config", "POST /notifications/test", "POST /notifications/ack",
+			"GET /notifications/silences", "POST /notifications/silences", "DELETE /notifications/silences/{id}",
+		}}},
+		more: []Board{{Name: "operations", Title: "Notifications", at: "/notify", Script: "notifications.js", Style: "notifications.css", page: "notifications.html"}},
 	},
 	{
 		Name: "business", Title: "Business", Question: "What does it cost, and what is it worth?", Script: "business.js", Style: "business.css", page: "business.html",

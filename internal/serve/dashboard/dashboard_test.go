@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"io"
@@ -80,12 +81,16 @@ var (
 
 // TestPages: every board is whole, loads only what is served here, and has nothing that its policy forbids.
 func TestPages(t *testing.T) {
-	for _, b := range append(slices.Clone(Boards), scheduler) {
+	all := append(slices.Clone(Boards), scheduler)
+	for _, b := range Boards {
+		all = append(all, b.more...)
+	}
+	for _, b := range all {
 		h := schedulerPage(t)
 		if b.Name != scheduler.Name {
 			h = board(t, b.Name)
 		}
-		w := get(h, "/?from=2026-03-01T10:00:00Z&model=m")
+		w := get(h, cmp.Or(b.at, "/")+"?from=2026-03-01T10:00:00Z&model=m")
 		page := w.Body.String()
 		if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(page, "<title>"+b.Title) || !strings.Contains(page, `lang="en"`) {
 			t.Fatalf("%s: %d %v", b.Name, w.Code, w.Header())
@@ -133,7 +138,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s loads %d bytes compressed; 96 KiB is the budget of a page", b.Name, size)
 		}
 		t.Logf("%s loads %d bytes compressed", b.Name, size)
-		if b.Name == "operations" && !seen["/static/vendor/uplot/uPlot.js"] {
+		if b.Script == "operations.js" && !seen["/static/vendor/uplot/uPlot.js"] {
 			t.Errorf("the chart library was not found on the way: %v", seen)
 		}
 		if b.Name == "performance" && !seen["/static/performance/heat.js"] {
@@ -279,6 +284,12 @@ func TestAsks(t *testing.T) {
 		{"operations", "POST", "/responses/r-1/revert", "event-processing-api"},
 		{"operations", "PUT", "/responses/kill-switch", ""},
 		{"operations", "PUT", "/rules/x", ""},
+		{"operations", "GET", "/notifications/config", "data-streaming-api"},
+		{"operations", "PUT", "/notifications/config", ""},
+		{"operations", "POST", "/notifications/silences", "data-streaming-api"},
+		{"operations", "DELETE", "/notifications/silences/s-1", "data-streaming-api"},
+		{"operations", "POST", "/api/v2/alerts", ""},
+		{"business", "GET", "/notifications", ""},
 		{"performance", "POST", "/responses/r-1/approve", ""},
 		{"performance", "GET", "/capacity/analysis", "batch-processing-api"},
 	} {

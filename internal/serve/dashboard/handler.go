@@ -60,6 +60,13 @@ func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
 	}
 	mux := httpx.NewMux(log, nil)
 	mux.HandleFunc("GET /{$}", h.serveBoard)
+	for _, more := range board.more {
+		further, err := newHandler(more, cfg)
+		if err != nil {
+			return nil, err
+		}
+		mux.HandleFunc("GET "+more.at, further.serveBoard)
+	}
 	mux.HandleFunc("GET /config.json", h.serveConfig)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -9,11 +9,11 @@ const effects = { approve: "The change is made at once, within its rails, and ta
 // The name of whoever decides here is asked for once.
 const NAME = "hxp-name";
 const known = () => { try { return localStorage.getItem(NAME) ?? ""; } catch { return ""; } };
-const keep = (name) => { try { localStorage.setItem(NAME, name); } catch { /* then it is asked for again */ } };
-const named = () => el("input", { type: "text", name: "by", maxlength: "200", autocomplete: "name", value: known() });
+export const keep = (name) => { try { localStorage.setItem(NAME, name); } catch { /* then it is asked for again */ } };
+export const named = () => el("input", { type: "text", name: "by", maxlength: "200", autocomplete: "name", value: known() });
 
 // confirm shows a form, and closes it once what it asks for is done; what is refused is told in it.
-function confirm(title, what, content, act, done) {
+export function confirm(title, what, content, act, done) {
   const error = el("p", { class: "form-error" }), go = el("button", { class: "button primary", type: "submit" }, what);
   const { box, form } = sheet(title, ...content, error, el("div", { class: "form-end" }, go));
   form.addEventListener("submit", async (e) => {

@@ -1,0 +1,28 @@
+// What all lists of this page have in common.
+import { el } from "../dom.js";
+import { moment } from "../format.js";
+
+// draw puts the newest into a list, when it differs from what is shown: nothing moves under a hand, and the focus stays where it was.
+export function draw(node, data, make) {
+  const key = JSON.stringify(data);
+  if (node.drawn === key) return;
+  node.drawn = key;
+  const held = node.contains(document.activeElement) ? document.activeElement.dataset.act ?? document.activeElement.dataset.alert : null;
+  const top = node.scrollTop;
+  node.replaceChildren(...make());
+  node.scrollTop = top;
+  if (held) node.querySelector(`[data-act="${CSS.escape(held)}"], [data-alert="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
+}
+
+export const calm = (words) => el("p", { class: "calm" }, el("span", { class: "tick", "aria-hidden": "true" }, "✓"), el("span", {}, words));
+export const at = (iso) => moment(Date.parse(iso) / 1000);
+export const time = (iso, words = at(iso)) => el("time", { datetime: iso, title: at(iso) }, words);
+
+// act is a small button of a row; the id finds it again when the list is drawn anew.
+export const act = (text, id, label, onclick, kind = "") => el("button", { class: `button small ${kind}`, type: "button", "data-act": `${text} ${id}`, "aria-label": label, onclick }, text);
+
+// labels shows pairs as small words, the name of the alert apart.
+export const labels = (set, without = []) => Object.entries(set).filter(([k]) => !without.includes(k)).map(([k, v]) => el("span", { class: "label-pair" }, el("span", {}, k), v));
+
+// links are the annotations that lead somewhere, such as a runbook or a decision.
+export const links = (annotations) => Object.entries(annotations).filter(([, v]) => /^https?:\/\/\S+$/.test(v)).map(([k, v]) => el("a", { href: v, target: "_blank", rel: "noopener noreferrer" }, k.replaceAll("_", " ")));
