@@ -349,6 +349,36 @@ func TestWhatIsShown(t *testing.T) {
 	}
 }
 
+// Gateway and engine each tell of a request. The earlier event stands for it, and what it does not say of the engine's work is taken from the
+// next, whatever order they come in.
+func TestTimingsOfSeveralEvents(t *testing.T) {
+	told := func(n int, times map[event.Field]int64) *event.Event {
+		e := part(event.LLMRequest, "r", n)
+		for f, v := range times {
+			e.SetInt(f, v*1_000_000)
+		}
+		return e
+	}
+	gateway := told(1, map[event.Field]int64{event.TTFT: 90})
+	engine := told(2, map[event.Field]int64{event.TTFT: 80, event.TPOT: 7})
+	second := told(3, map[event.Field]int64{event.TPOT: 9, event.Queue: 30})
+	for _, order := range [][]*event.Event{{gateway, engine, second}, {second, engine, gateway}, {engine, gateway, second}} {
+		table := New(roomy)
+		for i, e := range order {
+			feed(table, e, int64(i))
+		}
+		v := view(t, table.Get(event.JoinKey("r")))
+		if got, want := string(v.Engine), `{"ttft_ms":90,"tpot_ms":7,"queue_ms":30}`; got != want || v.Sequence != 3 || !strings.Contains(string(v.Request), `"llm_request-r-1"`) {
+			t.Errorf("engine %s, want %s; %d parts, request %s", got, want, v.Sequence, v.Request)
+		}
+	}
+	silent := New(roomy)
+	feed(silent, told(1, nil), 0)
+	if v := view(t, silent.Get(event.JoinKey("r"))); v.Engine != nil {
+		t.Errorf("nobody said anything, and the engine is %s", v.Engine)
+	}
+}
+
 func TestScanChooses(t *testing.T) {
 	table := New(roomy)
 	for i := range 4 {

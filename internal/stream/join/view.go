@@ -53,6 +53,7 @@ func (r *Record) View() (*View, error) {
 func (r *Record) Shown() (_ *View, model string, err error) {
 	v := &View{Missing: []string{}, Sequence: len(r.Parts), Feedback: []json.RawMessage{}, Business: []json.RawMessage{}}
 	var d derivation
+	var work timings
 	var has uint8
 	events, err := r.events()
 	if err != nil {
@@ -68,8 +69,9 @@ func (r *Record) Shown() (_ *View, model string, err error) {
 		switch e.Kind {
 		case event.LLMRequest:
 			if v.Request == nil { // of two events with one request id the earlier one stands for the request
-				v.Request, v.Engine = shown(e), engine(e)
+				v.Request = shown(e)
 			}
+			work.take(e)
 		case event.UserFeedback:
 			v.Feedback = append(v.Feedback, shown(e))
 		case event.BusinessEvent:
@@ -86,7 +88,7 @@ func (r *Record) Shown() (_ *View, model string, err error) {
 	if r.Closed {
 		v.ClosedAt = new(time.UnixMicro(r.Changed).UTC())
 	}
-	v.Derived = d.derived()
+	v.Derived, v.Engine = d.derived(), work.shown()
 	return v, model, nil
 }
 
@@ -141,21 +143,28 @@ func shown(e *event.Event) json.RawMessage {
 	return append(b, '}')
 }
 
-// engine is what the engine said of its work on a request, null when it said nothing.
-func engine(e *event.Event) json.RawMessage {
-	var times event.Event
-	times.Kind = e.Kind
-	known := false
+// timings are what is known of the engine's work on a request. Gateway, SDK and engine may each tell of it: what the first does not say is
+// taken from the next.
+type timings struct {
+	event event.Event
+	known bool
+}
+
+func (t *timings) take(e *event.Event) {
 	for _, f := range []event.Field{event.TTFT, event.TPOT, event.Queue} {
-		if e.Has(f) {
-			times.SetInt(f, e.Int(f))
-			known = true
+		if e.Has(f) && !t.event.Has(f) {
+			t.event.Kind, t.known = e.Kind, true
+			t.event.SetInt(f, e.Int(f))
 		}
 	}
-	if !known {
+}
+
+// shown is null when nobody said anything.
+func (t *timings) shown() json.RawMessage {
+	if !t.known {
 		return nil
 	}
-	return times.AppendData(nil)
+	return t.event.AppendData(nil)
 }
 
 // derivation adds up what is derived from parts.
