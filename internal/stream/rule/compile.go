@@ -119,7 +119,7 @@ func (c *compiled) measure() {
 		return
 	case c.Type == Sequence:
 		c.window, c.early, c.instant = c.Within.seconds(), true, len(c.Steps) == 1
-	case c.Type == Distinct || c.Type == Anomaly || c.metric.spread:
+	case c.Type == Distinct || c.Type == Anomaly || c.Type == Growth || c.metric.spread:
 		c.width = max(1, (c.window+59)/60)
 	}
 	c.every = c.width

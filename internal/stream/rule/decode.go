@@ -159,6 +159,12 @@ func (d *decoder) whole(n *node, pointer string, r *Rule) {
 	if m, _ := parseMetric(r.Metric); r.Type == Rate && !m.grows {
 		d.fault(n, pointer+"/metric", "%s is no sum, so it has no rate for each second; use type threshold", r.Metric)
 	}
+	if m, _ := parseMetric(r.Metric); r.Type == Growth && !m.divides() {
+		d.fault(n, pointer+"/metric", "%s is neither a mean nor a share; for sums, rates and percentiles there is type anomaly", r.Metric)
+	}
+	if r.Type == Growth && r.Window < Duration(time.Minute) {
+		d.fault(n, pointer+"/window", "over less than a minute growth is chance; the window is %s", r.Window)
+	}
 	if r.Type == Anomaly && r.Baseline < 2*r.Window {
 		d.fault(n, pointer+"/baseline", "the baseline must be at least twice the window, which is %s", r.Window)
 	}

@@ -159,7 +159,7 @@ func (f *Folder) fold(p *Partials, i int, e *event.Event, m *sighting) {
 	case Absence:
 		x.last, x.Num = max(x.last, e.Time), x.Num+1
 	case Distinct:
-		p.texts += x.value(e.Text(r.field))
+		p.texts += x.value(textOf(e, r.field))
 		x.Num++
 	default:
 		r.metric.add(e, &x.tally)
@@ -273,7 +273,7 @@ func (k *numbers) of(e *event.Event, event uint64) (uint32, bool) {
 func (k *numbers) find(e *event.Event) (uint32, bool) {
 	k.buffer = k.buffer[:0]
 	for _, f := range k.fields {
-		text := e.Text(f)
+		text := textOf(e, f)
 		if text == "" {
 			return 0, false
 		}

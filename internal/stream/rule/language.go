@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"time"
@@ -43,9 +44,9 @@ var (
 	duration = shape{kind: "duration", min: 1, max: MaxWindow.Seconds()}
 	pause    = shape{kind: "duration", min: 0, max: MaxWindow.Seconds()}
 	texts    = shape{kind: "texts", most: MaxTexts}
-	compared = []Type{Threshold, Rate, Ratio, Distinct}
-	windowed = []Type{Threshold, Rate, Ratio, Absence, Distinct, Anomaly}
-	counted  = []Type{Threshold, Rate, Ratio, Anomaly, BurnRate}
+	compared = []Type{Threshold, Rate, Ratio, Distinct, Growth}
+	windowed = []Type{Threshold, Rate, Ratio, Absence, Distinct, Anomaly, Growth}
+	counted  = []Type{Threshold, Rate, Ratio, Anomaly, Growth, BurnRate}
 )
 
 const huge = 1e18
@@ -64,9 +65,9 @@ var keys = []key{
 	{"annotations", "texts for people: summary, description, runbook_url", nil, false, texts, func(r *Rule) any { return &r.Annotations }},
 	{"mode", "observe only tells, propose asks before it acts, auto acts", nil, false, shape{kind: "enum", enum: modes}, func(r *Rule) any { return &r.Mode }},
 	{"actions", "what to do when the alert fires", nil, false, shape{kind: "actions", most: MaxActions}, func(r *Rule) any { return &r.Actions }},
-	{"metric", "a number of the window by its name in /analytics, such as requests or latency_ms.p95", []Type{Threshold, Rate, Anomaly}, true, shape{kind: "metric"}, func(r *Rule) any { return &r.Metric }},
+	{"metric", "a number of the window by its name in /analytics, such as requests or latency_ms.p95", []Type{Threshold, Rate, Anomaly, Growth}, true, shape{kind: "metric"}, func(r *Rule) any { return &r.Metric }},
 	{"op", "how the number is compared", append(slices.Clone(compared), Anomaly), true, shape{kind: "enum", enum: operators}, func(r *Rule) any { return &r.Op }},
-	{"value", "with what the number is compared", compared, true, shape{kind: "number", min: -huge, max: huge}, func(r *Rule) any { return &r.Value }},
+	{"value", "with what the number is compared; of growth, how much it grows in a minute", compared, true, shape{kind: "number", min: -huge, max: huge}, func(r *Rule) any { return &r.Value }},
 	{"of", "CEL: those of the events whose share is compared", []Type{Ratio}, true, cel, func(r *Rule) any { return &r.Of }},
 	{"min_count", "fewer events than this mean nothing", counted, false, shape{kind: "count", min: 1, max: 1e12}, func(r *Rule) any { return &r.MinCount }},
 	{"steps", "CEL for each event, in the order in which they follow one another", []Type{Sequence}, true, shape{kind: "cels", most: MaxSteps}, func(r *Rule) any { return &r.Steps }},
@@ -103,6 +104,30 @@ func except(not Type) []Type {
 	return slices.DeleteFunc(slices.Clone(Types), func(t Type) bool { return t == not })
 }
 
+// keyField is what no field of events is: the name of the key that a request was made with, which gateways send as key_alias or key.
+const keyField = event.Field(255)
+
+// textOf is the text of a field by which events are grouped.
+func textOf(e *event.Event, f event.Field) string {
+	if f != keyField {
+		return e.Text(f)
+	}
+	for _, object := range [...][]byte{e.Extra, e.Metadata} {
+		if !bytes.Contains(object, []byte(`"key`)) { // most often
+			continue
+		}
+		for _, name := range [...]string{"key_alias", "key"} {
+			if text := event.TextMember(object, name); text != "" && len(text) <= maxKeyBytes {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
+// maxKeyBytes bounds the name of a key.
+const maxKeyBytes = 256
+
 // fieldOf finds the fields by which events can be grouped: short texts.
 var fieldOf = func() map[string]event.Field {
 	m := map[string]event.Field{}
@@ -111,6 +136,7 @@ var fieldOf = func() map[string]event.Field {
 			m[event.Catalogue[f].Name] = field
 		}
 	}
+	m["key"] = keyField
 	return m
 }()
 
@@ -125,7 +151,7 @@ func (r *Rule) defaults() {
 		r.Mode = "observe"
 	}
 	if r.MinCount == 0 {
-		r.MinCount = map[Type]int64{BurnRate: 100, Anomaly: 20}[r.Type]
+		r.MinCount = map[Type]int64{BurnRate: 100, Anomaly: 20, Growth: 10}[r.Type]
 	}
 	if r.MaxGroups == 0 {
 		r.MaxGroups = 10_000

@@ -63,6 +63,9 @@ type metric struct {
 	sums   bool // a mean of numbers that are no integers
 }
 
+// divides tells whether the metric is a mean or a share: what it is divided by says how much a value of it weighs.
+func (m metric) divides() bool { return !m.grows && !m.spread && m.name != "throughput_rps" }
+
 // duration tells whether a request has the duration that a spread is made of: those of failed ones say nothing.
 func (m metric) duration(e *event.Event) (int64, bool) {
 	return e.Int(m.field), e.Kind == event.LLMRequest && e.Bool(event.Success) && e.Has(m.field)

@@ -41,6 +41,8 @@ func (r *compiled) read(g *group, at int64) reading {
 		return r.matches(g)
 	case Anomaly:
 		return r.against(g, at)
+	case Growth:
+		return r.slope(g, at)
 	}
 	x := reading{from: at - r.window, to: at, threshold: *r.Value}
 	t := g.total(x.from, at)
@@ -143,6 +145,35 @@ func (r *compiled) against(g *group, at int64) reading {
 	}
 	x.value, x.threshold = value, finite(usual*r.Factor)
 	x.holds = ok && before.ok && compare(x.value, r.Op, x.threshold)
+	return x
+}
+
+// slope is how much the metric grows in a minute: the line through its values, step by step, that fits best by least squares, each as heavy as
+// what it is the mean of. Where half of the window or less is known it says nothing.
+func (r *compiled) slope(g *group, at int64) reading {
+	x := reading{from: at - r.window, to: at, threshold: *r.Value}
+	var n, count, t, y, tt, ty float64
+	first, last := at, x.from
+	for i := range g.steps {
+		s := &g.steps[i]
+		if s.at < x.from || s.at >= at {
+			continue
+		}
+		count += float64(s.Count)
+		v, ok := r.metric.value(&s.tally, float64(r.width))
+		if !ok {
+			continue
+		}
+		w, minutes := float64(s.Den), float64(s.at-x.from)/60
+		n, t, y = n+w, t+w*minutes, y+w*v
+		tt, ty = tt+w*minutes*minutes, ty+w*minutes*v
+		first, last = min(first, s.at), max(last, s.at)
+	}
+	if count < float64(r.MinCount) || 2*(last-first) <= r.window || n == 0 {
+		return x
+	}
+	x.value = finite((ty - t*y/n) / (tt - t*t/n)) // steps lie apart, so that there is something to divide by
+	x.holds = compare(x.value, r.Op, x.threshold)
 	return x
 }
 

@@ -39,11 +39,12 @@ const (
 	Sequence  Type = "sequence"  // events follow one another
 	Distinct  Type = "distinct"  // how many values a field has
 	Anomaly   Type = "anomaly"   // a metric against its own past
+	Growth    Type = "growth"    // how fast a mean or a share grows over the window
 	BurnRate  Type = "burn_rate" // how fast the error budget of an objective is spent
 )
 
 // Types lists all of them.
-var Types = []Type{Threshold, Rate, Ratio, Absence, Sequence, Distinct, Anomaly, BurnRate}
+var Types = []Type{Threshold, Rate, Ratio, Absence, Sequence, Distinct, Anomaly, Growth, BurnRate}
 
 // Duration is written as Go writes it, "60s".
 type Duration time.Duration
