@@ -51,10 +51,10 @@ func sloList() *cobra.Command {
 }
 
 func listObjectives(w *tabwriter.Writer, list []app.Objective) {
-	fmt.Fprintln(w, "NAME\tKEY\tOBJECTIVE\tGOOD\tTOTAL\tSHARE\tBUDGET LEFT\tSPENT TOO FAST OVER")
+	fmt.Fprintln(w, "NAME\tKEY\tOBJECTIVE\tGOOD\tTOTAL\tSHARE\tBUDGET LEFT\tPERIOD COUNTED\tSPENT TOO FAST OVER")
 	for i := range list {
 		o := &list[i]
-		fmt.Fprintf(w, "%s\t%s\t%v\t%d\t%d\t%.6f\t%.1f %%\t%s\n", o.Name, pairs(o.Key), o.Objective, o.Good, o.Total, float64(o.Good)/float64(o.Total), 100*o.Budget.Remaining, tooFast(o))
+		fmt.Fprintf(w, "%s\t%s\t%v\t%d\t%d\t%.6f\t%.1f %%\t%.0f %%\t%s\n", o.Name, pairs(o.Key), o.Objective, o.Good, o.Total, float64(o.Good)/float64(o.Total), 100*o.Budget.Remaining, 100*o.Complete, tooFast(o))
 	}
 }
 

@@ -30,6 +30,7 @@ func (g *Engine) Approach(now int64) (out []Decision, there bool) {
 	}
 	if g.now == 0 {
 		g.tick = min(to, g.soonest()) - 1
+		g.begin()
 	}
 	g.skip(to - maxTicks)
 	for g.tick < to {
@@ -157,6 +158,7 @@ func (r *judged) tidy(g *group, at int64) {
 		}
 	case BurnRate:
 		g.forget(at - r.reach)
+		g.budget.forget(r.budgetFrom(at))
 		if at%60 == 0 {
 			g.coarsen(at - 120)
 		}

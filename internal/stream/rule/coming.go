@@ -158,6 +158,9 @@ const maxSpare = 1 << 16
 
 func (g *Engine) put(r *judged, group *group, x *Partial) {
 	g.stats.Dropped += group.take(x, floor(x.second, r.width)*r.width)
+	if r.Type == BurnRate {
+		group.budget.add(x.second, &x.tally)
+	}
 	r.touch(group)
 }
 

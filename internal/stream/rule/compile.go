@@ -31,6 +31,7 @@ type compiled struct {
 	field   event.Field   // of distinct
 
 	window, width, reach int64 // seconds: of the window, of a step, of what a group keeps
+	period               int64 // seconds of the budget of an objective
 	every                int64 // seconds from one look to the next
 	age                  int64 // seconds: an event that is older when it arrives lies in no window
 	early                bool  // it may fire between two looks
@@ -116,6 +117,9 @@ func (c *compiled) measure() {
 	case c.Type == BurnRate:
 		c.width, c.every, c.reach, c.early = 10, 10, longest+60, true // minutes, once they are over
 		c.age = c.reach
+		if c.period = c.Period.seconds(); c.period == 0 {
+			c.period = defaultPeriod
+		}
 		return
 	case c.Type == Sequence:
 		c.window, c.early, c.instant = c.Within.seconds(), true, len(c.Steps) == 1

@@ -40,6 +40,7 @@ type judged struct {
 	all    []*group // the same, in the order of their coming but for those that left
 	dirty  []*group // to which something came with this tick
 	held   int      // events that wait for their tick
+	since  int64    // second from which on it counts; 0 = it has not begun
 }
 
 // Stats says what an Engine did and holds.
@@ -84,7 +85,17 @@ func (g *Engine) load(p *Program, known map[string]*judged) {
 			r = &judged{groups: map[string]*group{}}
 		}
 		r.compiled = c
+		if r.since == 0 {
+			r.since = floor(g.tick, ticks)
+		}
 		g.rules, g.byName[c.version] = append(g.rules, r), r
+	}
+}
+
+// begin notes that the rules count from here on.
+func (g *Engine) begin() {
+	for _, r := range g.rules {
+		r.since = floor(g.tick, ticks)
 	}
 }
 

@@ -13,6 +13,7 @@ type group struct {
 	values   []string // of group_by, in its order
 	first    int64    // second from which it is known
 	counted  ledger   // of burn_rate
+	budget   spending // likewise
 	newest   int64    // microseconds: arrival of the latest event that is seen
 	steps    []step   // by time
 	order    order    // of a sequence
@@ -122,7 +123,7 @@ func (g *group) total(from, to int64) (t tally) {
 
 // idle tells whether nothing would be lost with g.
 func (g *group) idle() bool {
-	return len(g.steps) == 0 && g.order.idle() && g.episodes[0].state == none && g.episodes[1].state == none
+	return len(g.steps) == 0 && len(g.budget) == 0 && g.order.idle() && g.episodes[0].state == none && g.episodes[1].state == none
 }
 
 // latest is the newest step before a second, nil when there is none.
@@ -156,7 +157,7 @@ func (g *group) coarsen(before int64) {
 
 // bytes is about how much memory g takes.
 func (g *group) bytes() int {
-	n := 400 + 3*len(g.key) + 96*cap(g.steps) + 200*cap(g.samples) + g.order.bytes() + 64*g.kept
+	n := 400 + 3*len(g.key) + 96*cap(g.steps) + 200*cap(g.samples) + g.order.bytes() + 64*g.kept + 24*cap(g.budget)
 	for i := range g.steps {
 		if g.steps[i].spread != nil {
 			n += 1024

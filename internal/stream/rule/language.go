@@ -74,6 +74,7 @@ var keys = []key{
 	{"within", "longest time from the first to the last step", []Type{Sequence}, true, duration, func(r *Rule) any { return &r.Within }},
 	{"good", "CEL: the events that the objective wants", []Type{BurnRate}, true, cel, func(r *Rule) any { return &r.Good }},
 	{"objective", "share of good events that is promised, such as 0.99", []Type{BurnRate}, true, shape{kind: "number", above: true, min: 0, max: 0.9999999}, func(r *Rule) any { return &r.Objective }},
+	{"period", "time over which the budget of the objective is counted; 720h, which is 30 days, without it", []Type{BurnRate}, false, shape{kind: "duration", min: longest, max: longestPeriod}, func(r *Rule) any { return &r.Period }},
 	{"field", "field of data whose values are counted", []Type{Distinct}, true, shape{kind: "enum", enum: groupFields()}, func(r *Rule) any { return &r.Field }},
 	{"baseline", "span before the window that is the measure", []Type{Anomaly}, true, duration, func(r *Rule) any { return &r.Baseline }},
 	{"factor", "times the baseline with which the window is compared", []Type{Anomaly}, true, shape{kind: "number", above: true, min: 0, max: 1e6}, func(r *Rule) any { return &r.Factor }},

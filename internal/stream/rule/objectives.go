@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Objective is how the objective of a burn_rate rule stands for a key, by exact counters over the longest window of its alerts.
+// Objective is how the objective of a burn_rate rule stands for a key, by exact counters over its period.
 type Objective struct {
 	Name      string            `json:"name"`
 	Rule      string            `json:"rule"`                // of type burn_rate that watches over it
@@ -17,7 +17,9 @@ type Objective struct {
 	Key       map[string]string `json:"key"`
 	Labels    map[string]string `json:"labels"`
 	Severity  string            `json:"severity"`
-	Window    Window            `json:"window"` // over which is counted; it begins where the key was first seen, or later
+	Period    Duration          `json:"period"`       // of the budget
+	Window    Window            `json:"window"`       // over which is counted; it begins where the key was first seen, or later
+	Complete  float64           `json:"completeness"` // part of the period in which the objective was counted at all
 	Total     int64             `json:"total"`
 	Good      int64             `json:"good"`
 	Budget    Budget            `json:"budget"`
@@ -72,14 +74,14 @@ func (o *Objective) Place() string {
 
 // stands counts the objective of a group at a second, which itself is not counted.
 func (r *judged) stands(g *group, at int64) (Objective, bool) {
-	from := max((at-longest)/60*60, 0)
-	t := g.total(from, at)
-	if t.Den == 0 {
+	from := r.budgetFrom(at)
+	total, bad := g.spent(from, at)
+	if total == 0 {
 		return Objective{}, false
 	}
 	o := Objective{
-		Name: r.Promise(), Rule: r.Name, Objective: r.Objective, Key: map[string]string{}, Labels: map[string]string{}, Severity: r.Severity, Total: t.Den, Good: t.Den - t.Num,
-		Window: Window{Time(max(from, g.first) * second), Time(at * second)},
+		Name: r.Promise(), Rule: r.Name, Objective: r.Objective, Key: map[string]string{}, Labels: map[string]string{}, Severity: r.Severity, Total: total, Good: total - bad,
+		Window: Window{Time(max(from, g.first) * second), Time(at * second)}, Period: Duration(r.period * 1e9), Complete: 1,
 	}
 	maps.Copy(o.Labels, r.Labels)
 	if r.SLO != nil {
@@ -88,8 +90,11 @@ func (r *judged) stands(g *group, at int64) (Objective, bool) {
 	for i, name := range r.GroupBy {
 		o.Key[name] = g.values[i]
 	}
-	allowed := float64(t.Den) * (1 - r.Objective)
-	o.Budget = Budget{t.Num, allowed, 1 - float64(t.Num)/allowed}
+	if at > from && r.since > from {
+		o.Complete = max(float64(at-r.since)/float64(at-from), 0)
+	}
+	allowed := float64(total) * (1 - r.Objective)
+	o.Budget = Budget{bad, allowed, 1 - float64(bad)/allowed}
 	for i, p := range pairs {
 		o.Burn = append(o.Burn, r.pace(g, at, i/classes, p))
 	}

@@ -2,7 +2,10 @@ package rule
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -65,7 +68,96 @@ func TestObjectives(t *testing.T) {
 		t.Errorf("two hours later: %+v", a)
 	}
 	g.Advance(testBegin + (longest+7200)*second)
-	if got := g.Objectives(); len(got) != 0 {
+	if got := g.Objectives(); len(got) != 2 || got[0].Total != 1050 || got[0].Good != 1000 || got[0].Burn[2].Rate != nil {
 		t.Errorf("three days later: %+v", got)
+	}
+	for day := int64(5); day <= 31; day += 2 {
+		g.Advance(testBegin + day*24*3600*second)
+	}
+	if got := g.Objectives(); len(got) != 0 || g.Stats().Groups != 0 {
+		t.Errorf("a month later: %+v", got)
+	}
+}
+
+// The budget is counted over the whole period, exactly, however often the state is written and read: each event of the whole hours of the
+// period, and of the hour under way up to now. How much of the period was counted at all is said.
+func TestBudgetOfThePeriod(t *testing.T) {
+	r := one(t, promised+"period: 72h\n")
+	for seed := range uint64(3) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		g, err := New([]Rule{r}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var events []event.Event
+		now := int64(0)
+		for now < 5*24*3600 {
+			for range rnd.IntN(5) {
+				e := call(float64(now), []string{"a", "b"}[rnd.IntN(2)], rnd.IntN(3) > 0)
+				events = append(events, e)
+				g.Event(&e, Position{Offset: int64(len(events))})
+			}
+			now += 1 + rnd.Int64N(5000)
+			g.Advance(testBegin + now*second)
+			if rnd.IntN(4) == 0 {
+				next, err := New([]Rule{r}, Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := next.Import(g.Export()); err != nil {
+					t.Fatal(err)
+				}
+				g = next
+			}
+			at := testBegin/second + now + 1 // the second under way is counted
+			from := (at - 72*3600) / 3600 * 3600
+			want := map[string][2]int64{}
+			for _, e := range events {
+				if e.Time >= from*second {
+					n := want[e.Text(event.Model)]
+					if n[0]++; !e.Bool(event.Success) {
+						n[1]++
+					}
+					want[e.Text(event.Model)] = n
+				}
+			}
+			got := map[string][2]int64{}
+			for _, o := range g.Objectives() {
+				got[o.Key["model"]] = [2]int64{o.Total, o.Budget.Bad}
+				if complete := min(float64(at-testBegin/second)/float64(at-from), 1); math.Abs(o.Complete-complete) > 1e-4 {
+					t.Fatalf("seed %d after %d s: completeness %v, want %v", seed, now, o.Complete, complete)
+				}
+			}
+			if !maps.Equal(got, want) {
+				t.Fatalf("seed %d after %d s: total and bad %v, want %v", seed, now, got, want)
+			}
+		}
+	}
+}
+
+// A state of before there were budgets tells what its steps do: three days. A period that becomes longer is not whole at once.
+func TestBudgetOfBefore(t *testing.T) {
+	r := one(t, promised)
+	g, err := New([]Rule{r}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(100) {
+		e := call(float64(i*60), "a", i%10 > 0)
+		g.Event(&e, Position{Offset: i})
+		g.Advance(testBegin + (i+1)*60*second)
+	}
+	group := g.rules[0].all[0]
+	if rebuilt := group.rebuilt(); !slices.Equal(rebuilt, group.budget) {
+		t.Errorf("%v, want %v", rebuilt, group.budget)
+	}
+	longer, err := Compile([]Rule{one(t, promised+"period: 1440h\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.rules[0].since = 1 // for ever
+	g.Swap(longer)
+	if o := g.Objectives()[0]; o.Total != 100 || o.Good != 90 || math.Abs(o.Complete-0.5) > 1e-2 {
+		t.Errorf("%+v", o)
 	}
 }

@@ -17,7 +17,7 @@ func (g *Engine) Import(data []byte) error {
 	if string(r.bytes(len(snapshotMagic))) != snapshotMagic {
 		return errors.New("this is no snapshot of rules")
 	}
-	if r.form = r.byte(); r.err == nil && r.form != snapshotForm && r.form != formBefore {
+	if r.form = r.byte(); r.err == nil && (r.form > snapshotForm || r.form < formBefore) {
 		return fmt.Errorf("the snapshot of rules has form %d, and %d is read", r.form, snapshotForm)
 	}
 	r.nameless = r.form == formBefore
@@ -33,8 +33,20 @@ func (g *Engine) Import(data []byte) error {
 		if into != nil && into.Name == name {
 			rules[i] = into
 		}
+		since := fresh.tick/ticks - longest
+		if r.form >= snapshotForm {
+			since = r.number()
+		}
+		if into != nil {
+			into.since = since
+		}
 		if err := r.groups(rules[i], fresh.tick/ticks); err != nil {
 			return fmt.Errorf("snapshot of rule %s: %w", name, err)
+		}
+	}
+	for _, into := range fresh.rules {
+		if into.since == 0 {
+			into.since = fresh.tick / ticks
 		}
 	}
 	r.pending(fresh, rules)
@@ -56,11 +68,14 @@ func (r *wire) groups(into *judged, now int64) error {
 		case r.err != nil || into == nil:
 		case into.groups[g.key] != nil:
 			return errors.New("a group is there twice")
-		case !g.fits(into):
+		case !g.fits(into) || into.Type != BurnRate && len(g.budget) > 0:
 			return errors.New("a group does not fit the rule")
 		case g.latest(farAway) != nil && g.latest(farAway).at > now+int64(MaxWindow/time.Second):
 			return errors.New("it knows of events more than a day ahead of its time") // and would keep them for ever
 		default:
+			if into.Type == BurnRate && r.form < snapshotForm {
+				g.budget = g.rebuilt()
+			}
 			into.groups[g.key] = g
 			into.all = append(into.all, g)
 		}
@@ -78,6 +93,9 @@ func (r *wire) group() *group {
 	g.values = valuesOf(g.key)
 	if r.form != formBefore {
 		g.counted.total, g.counted.bad = r.number(), r.number()
+	}
+	if r.form >= snapshotForm {
+		g.budget = r.spending()
 	}
 	at := int64(0)
 	for n := r.count(len(r.src)); n > 0 && r.err == nil; n-- {

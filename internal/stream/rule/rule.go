@@ -100,6 +100,7 @@ type Rule struct {
 	Within        Duration          `json:"within,omitempty"`
 	Good          string            `json:"good,omitempty"`
 	Objective     float64           `json:"objective,omitempty"`
+	Period        Duration          `json:"period,omitempty"`
 	Field         string            `json:"field,omitempty"`
 	Baseline      Duration          `json:"baseline,omitempty"`
 	Factor        float64           `json:"factor,omitempty"`

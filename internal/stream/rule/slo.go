@@ -16,6 +16,7 @@ type SLO struct {
 	When          string            `json:"when,omitempty"`
 	Good          string            `json:"good,omitempty"`
 	Objective     float64           `json:"objective"`
+	Period        Duration          `json:"period,omitempty"`
 	GroupBy       []string          `json:"group_by,omitempty"`
 	MinCount      int64             `json:"min_count,omitempty"`
 	For           Duration          `json:"for,omitempty"`
@@ -71,7 +72,7 @@ var sloKeys = func() []key {
 		{"limit", "what an event must keep to be good: ms for ttft, inter_token and latency, USD for cost, a score of 1 to 5 for satisfaction", nil, false, shape{kind: "number", min: 0, max: huge, above: true}, func(r *Rule) any { return &r.SLO.Limit }},
 		{"good", "CEL: the events that the objective wants, in place of an indicator", nil, false, cel, func(r *Rule) any { return &r.Good }},
 	}
-	for _, name := range []string{"when", "objective", "group_by", "min_count", "for", "keep_firing_for", "severity", "labels", "annotations", "mode", "actions", "max_groups", "tests"} {
+	for _, name := range []string{"when", "objective", "period", "group_by", "min_count", "for", "keep_firing_for", "severity", "labels", "annotations", "mode", "actions", "max_groups", "tests"} {
 		k := keys[slices.IndexFunc(keys, func(k key) bool { return k.name == name })]
 		k.types = nil
 		switch name {
@@ -124,7 +125,7 @@ func (d *decoder) promise(n *node, seen map[string]*node, pointer string, r *Rul
 	r.defaults()
 	s := r.SLO
 	*s = SLO{
-		Name: r.Name, Indicator: s.Indicator, Limit: s.Limit, When: r.When, Good: r.Good, Objective: r.Objective, GroupBy: r.GroupBy, MinCount: r.MinCount, For: r.For,
+		Name: r.Name, Indicator: s.Indicator, Limit: s.Limit, When: r.When, Good: r.Good, Objective: r.Objective, Period: r.Period, GroupBy: r.GroupBy, MinCount: r.MinCount, For: r.For,
 		KeepFiringFor: r.KeepFiringFor, Severity: r.Severity, Labels: r.Labels, Annotations: r.Annotations, Mode: r.Mode, Actions: r.Actions, MaxGroups: r.MaxGroups, Tests: r.Tests,
 	}
 	d.indicate(n, seen, pointer, r)
@@ -199,7 +200,7 @@ func (r *Rule) Definition() *SLO {
 		return r.SLO
 	}
 	return &SLO{
-		Name: r.Promise(), When: r.When, Good: r.Good, Objective: r.Objective, GroupBy: r.GroupBy, MinCount: r.MinCount, For: r.For, KeepFiringFor: r.KeepFiringFor,
+		Name: r.Promise(), When: r.When, Good: r.Good, Objective: r.Objective, Period: r.Period, GroupBy: r.GroupBy, MinCount: r.MinCount, For: r.For, KeepFiringFor: r.KeepFiringFor,
 		Severity: r.Severity, Labels: r.Labels, Annotations: r.Annotations, Mode: r.Mode, Actions: r.Actions, MaxGroups: r.MaxGroups, Tests: r.Tests,
 	}
 }

@@ -10,8 +10,9 @@ import (
 // snapshotMagic and snapshotForm begin a snapshot; the form is counted up when older ones can no longer be read.
 const (
 	snapshotMagic = "HXPR"
-	snapshotForm  = 3
-	formBefore    = 2 // knows neither of counters nor of ids of events
+	snapshotForm  = 4
+	formUnspent   = 3 // knows of no budgets
+	formBefore    = 2 // and neither of counters nor of ids of events
 )
 
 // Export writes what g knows, for Import.
@@ -22,7 +23,7 @@ func (g *Engine) Export() []byte {
 	b = binary.AppendUvarint(b, uint64(len(g.rules)))
 	for _, r := range g.rules {
 		b = appendString(b, r.Name)
-		b = appendVersion(b, r.version)
+		b = binary.AppendVarint(appendVersion(b, r.version), r.since)
 		b = binary.AppendUvarint(b, uint64(len(r.all)))
 		for _, group := range r.all {
 			b = group.appendTo(b)
@@ -65,7 +66,7 @@ func (g *group) appendTo(b []byte) []byte {
 	b = binary.AppendVarint(b, g.first)
 	b = binary.AppendVarint(b, g.newest)
 	b = binary.AppendVarint(b, g.counted.total)
-	b = binary.AppendVarint(b, g.counted.bad)
+	b = g.budget.appendTo(binary.AppendVarint(b, g.counted.bad))
 	b = binary.AppendUvarint(b, uint64(len(g.steps)))
 	before := int64(0)
 	for i := range g.steps {
