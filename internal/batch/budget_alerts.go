@@ -74,7 +74,7 @@ func budgetAlert(b *cost.Standing, at time.Time, rule, severity string, value fl
 	if b.BreachOn != nil {
 		a.Labels["breach_on"] = b.BreachOn.Format(time.DateOnly)
 	}
-	for name, v := range map[string]string{"model": b.Model, "tenant": b.Tenant} {
+	for name, v := range map[string]string{"model": b.Model, "tenant": b.Tenant, "user_id": b.UserID, "key": b.Key, "feature": b.Feature, "endpoint": b.Endpoint} {
 		if v != "" {
 			a.Labels[name] = v
 		}

@@ -72,7 +72,7 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	if err != nil {
 		return nil, err
 	}
-	if q.ended = s.now().UTC().Truncate(time.Hour); !q.own || len(s.cfg.Costs.SelfHosted) == 0 {
+	if q.ended = earlierOf(s.now().UTC().Truncate(time.Hour), q.to); !q.own || len(s.cfg.Costs.SelfHosted) == 0 {
 		q.own, q.ended = false, time.Time{}
 	}
 	key := fmt.Sprintf("%d %d %q %q %d %s", q.from.UnixMicro(), q.to.UnixMicro(), q.by, q.only, q.ended.Unix(), state)
@@ -88,7 +88,7 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 		if q.owns(hours[i].Hour) {
 			return s.costWithOwn(ctx, q, pools, hours[i])
 		}
-		h.table, err = s.costOfHour(ctx, q, hours[i])
+		h.table, err = s.costOfHour(ctx, q, hours[i], nil)
 		return h, err
 	}, func(h costHour) error { table.Merge(h.table); pools.add(h.own); return nil })
 	if err != nil {
@@ -97,14 +97,18 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	if q.own {
 		pools.finish(q, hours, table)
 	}
-	s.tables.keep(key, 1000+table.Len(), table) // so no more than two hundred, which are searched one by one
+	weight := 1000 + table.Len() // so no more than two hundred, which are searched one by one
+	if q.only != nil {
+		weight = 200 + table.Len() // the days of budgets
+	}
+	s.tables.keep(key, weight, table)
 	return table, nil
 }
 
-// costOfHour adds up one hour.
-func (s *Service) costOfHour(ctx context.Context, q *costQuery, h event.HourState) (*cost.Table, error) {
+// costOfHour adds up one hour. cells are its stored ones where they were read already.
+func (s *Service) costOfHour(ctx context.Context, q *costQuery, h event.HourState, cells map[agg.Group][]byte) (*cost.Table, error) {
 	one := cost.NewTable(q.by)
-	done, err := s.costOfCells(ctx, q, h, one)
+	done, err := s.costOfCells(ctx, q, h, cells, one)
 	if err == nil && !done {
 		err = s.costOfEvents(ctx, q, h.Hour, one)
 	}
@@ -135,14 +139,16 @@ func (q *costQuery) dimension() (name string, ok bool) {
 func (q *costQuery) whole(hour int64) bool { return hour >= q.from.Unix() && hour+3600 <= q.to.Unix() }
 
 // costOfCells adds an hour from its cells; done is false when they do not say it.
-func (s *Service) costOfCells(ctx context.Context, q *costQuery, h event.HourState, table *cost.Table) (done bool, err error) {
+func (s *Service) costOfCells(ctx context.Context, q *costQuery, h event.HourState, cells map[agg.Group][]byte, table *cost.Table) (done bool, err error) {
 	dimension, ok := q.dimension()
 	if !ok || h.Version != h.Built || !q.whole(h.Hour) {
 		return false, nil
 	}
-	cells, build, err := s.deps.Periods.Cells(ctx, "hourly", h.Hour)
-	if err != nil || build == 0 {
-		return false, err
+	if len(cells) == 0 {
+		build := int64(0)
+		if cells, build, err = s.deps.Periods.Cells(ctx, "hourly", h.Hour); err != nil || build == 0 {
+			return false, err
+		}
 	}
 	if _, cut := cells[agg.Group{Dimension: dimension, Value: agg.Others}]; cut && slices.Contains(q.by, dimension) {
 		known := q.only != nil && !slices.ContainsFunc(q.only, func(v string) bool { return cells[agg.Group{Dimension: dimension, Value: v}] == nil })

@@ -43,40 +43,62 @@ const budgetDays = 84
 
 // standings tells how budgets stand at a moment. That of the end of a month belongs to the month. What they have in common is read once.
 func (s *Service) standings(ctx context.Context, budgets []cost.Budget, at time.Time) ([]cost.Standing, error) {
-	tables, rows := map[string]*cost.Table{}, reading{}
+	type common struct {
+		part string
+		own  bool
+	}
+	tables, rows := map[common]*cost.Table{}, reading{}
 	out := make([]cost.Standing, 0, len(budgets))
 	for i := range budgets {
-		dimension, value := subjectOf(&budgets[i])
-		if tables[dimension] == nil {
-			q := &costQuery{from: at.Truncate(24*time.Hour).AddDate(0, 0, -budgetDays), to: at.Add(-1).Truncate(time.Hour).Add(time.Hour), by: []string{"day"}, rows: &rows}
-			if dimension != "" {
-				q.by = append(q.by, dimension)
+		b := &budgets[i]
+		part, value := b.Subject()
+		c := common{part, b.OwnGPUs}
+		if tables[c] == nil {
+			q := &costQuery{from: at.Truncate(24*time.Hour).AddDate(0, 0, -budgetDays), to: at.Add(-1).Truncate(time.Hour).Add(time.Hour), by: []string{"day"}, rows: &rows, own: b.OwnGPUs}
+			if b.OwnGPUs { // nobody knows yet what the running hour takes of them
+				q.to = at.Truncate(time.Hour)
+			}
+			if part != "" {
+				q.by = append(q.by, part)
 			}
 			for k := range budgets {
-				if d, v := subjectOf(&budgets[k]); d == dimension && d != "" {
+				if d, v := budgets[k].Subject(); d == part && d != "" {
 					q.only = append(q.only, v)
 				}
 			}
-			t, err := s.costTable(ctx, q)
-			if err != nil {
+			t, err := s.costDays(ctx, q)
+			if no, ok := errors.AsType[*agg.Refusal](err); ok {
+				last := at.Add(-1)
+				out = append(out, b.Unknown(time.Date(last.Year(), last.Month(), 1, 0, 0, 0, 0, time.UTC), no.Fields[0].Detail))
+				continue
+			} else if err != nil {
 				return nil, err
 			}
-			tables[dimension] = t
+			tables[c] = t
 		}
-		out = append(out, standing(&budgets[i], tables[dimension], value, at))
+		out = append(out, standing(b, tables[c], value, at))
 	}
 	return out, nil
 }
 
-// subjectOf is the dimension and the value that a budget is for; "" for everything.
-func subjectOf(b *cost.Budget) (dimension, value string) {
-	switch {
-	case b.Model != "":
-		return agg.ByModel, b.Model
-	case b.Tenant != "":
-		return agg.ByTenant, b.Tenant
+// costDays answers a question about days: at once where stored hours tell it, else day by day, so that a day that is over is read once and then
+// remembered.
+func (s *Service) costDays(ctx context.Context, q *costQuery) (*cost.Table, error) {
+	if _, stored := q.dimension(); stored && !q.own {
+		return s.costTable(ctx, q)
 	}
-	return "", ""
+	sum := cost.NewTable(q.by)
+	for from := q.from; from.Before(q.to); {
+		day := *q
+		day.from, day.to = from, earlierOf(from.Truncate(24*time.Hour).AddDate(0, 0, 1), q.to)
+		t, err := s.costTable(ctx, &day)
+		if err != nil {
+			return nil, err
+		}
+		sum.Merge(t)
+		from = day.to
+	}
+	return sum, nil
 }
 
 // standing tells how one stands, from costs by day and by what it is for.
@@ -93,16 +115,16 @@ func standing(b *cost.Budget, costs *cost.Table, value string, at time.Time) cos
 		if len(costs.By) > 1 {
 			key = append(key, value)
 		}
-		u := costs.Of(key...)
+		nano, unpriced, requests := spentOf(b, costs, key)
 		if n == budgetDays {
-			x.Sofar = u.Cost
-		} else if u.Requests > 0 {
-			days[n], unknown[n] = float64(u.Cost)/1e9, u.Unpriced() > 0
+			x.Sofar = nano
+		} else if requests > 0 || nano > 0 {
+			days[n], unknown[n] = float64(nano)/1e9, unpriced > 0
 		}
 		if n >= begun {
-			x.Unpriced += u.Unpriced()
+			x.Unpriced += unpriced
 			if n < budgetDays {
-				x.Days[n-begun] = u.Cost
+				x.Days[n-begun] = nano
 			}
 		}
 	}
@@ -117,6 +139,22 @@ func standing(b *cost.Budget, costs *cost.Table, value string, at time.Time) cos
 		st.Why = why
 	}
 	return st
+}
+
+// spentOf is what was spent of a budget on the day of a key.
+func spentOf(b *cost.Budget, costs *cost.Table, key []string) (nano int64, unpriced, requests uint64) {
+	u := costs.Of(key...)
+	if nano, unpriced = u.Cost, u.Unpriced(); !b.OwnGPUs {
+		return nano, unpriced, u.Requests
+	}
+	if nano, unpriced = nano+u.Own, unpriced-u.Covered; len(key) == 1 { // of everything: also what was idle
+		for i := range costs.Idle {
+			if costs.Idle[i].Key[0] == key[0] {
+				nano += costs.Idle[i].Nano
+			}
+		}
+	}
+	return nano, unpriced, u.Requests
 }
 
 // leastDays is how many days a forecast of costs needs.

@@ -99,11 +99,15 @@ func (q *costQuery) detail(split bool) (d *costQuery, model, host int) {
 // costWithOwn adds up one hour with what its requests took of own GPUs.
 func (s *Service) costWithOwn(ctx context.Context, q *costQuery, o *ownPools, h event.HourState) (out costHour, err error) {
 	d, model, host := q.detail(o.split)
-	detail, err := s.costOfHour(ctx, d, h)
+	cells, err := s.cellsOf(ctx, h, q.rows)
 	if err != nil {
 		return out, err
 	}
-	times, busy, err := s.ownMeasures(ctx, q.rows, o, h)
+	detail, err := s.costOfHour(ctx, d, h, cells)
+	if err != nil {
+		return out, err
+	}
+	times, busy, err := s.ownMeasures(ctx, q.rows, o, h, cells)
 	if err != nil {
 		return out, err
 	}
@@ -130,7 +134,7 @@ func (s *Service) costWithOwn(ctx context.Context, q *costQuery, o *ownPools, h 
 		own.cost = o.pools[p].Hour(busy[p], own.work, times)
 		for k, i := range of[p] {
 			if key := groups[i].Key[:len(q.by)]; q.asks(key) {
-				out.table.AddOwn(key, own.cost.Shares[k].Prefill+own.cost.Shares[k].Decode)
+				out.table.AddOwn(key, own.cost.Shares[k].Prefill+own.cost.Shares[k].Decode, groups[i].Unpriced())
 			}
 		}
 		out.table.AddIdle(q.timesOf(h.Hour), o.pools[p].Name, own.cost.Idle())
@@ -140,13 +144,9 @@ func (s *Service) costWithOwn(ctx context.Context, q *costQuery, o *ownPools, h 
 
 // ownMeasures are the times of requests by model, and to which share the GPUs of each pool were in use in an hour, negative where nobody knows.
 // Stored hours tell all machines together; those of a pool that names its machines are read from the raw samples.
-func (s *Service) ownMeasures(ctx context.Context, rows *reading, o *ownPools, h event.HourState) (map[string]cost.Phases, []float64, error) {
-	encoded, err := s.cellsOf(ctx, h, rows)
-	if err != nil {
-		return nil, nil, err
-	}
+func (s *Service) ownMeasures(ctx context.Context, rows *reading, o *ownPools, h event.HourState, cells map[agg.Group][]byte) (map[string]cost.Phases, []float64, error) {
 	times, all := map[string]cost.Phases{}, agg.Gauge{}
-	for g, text := range encoded {
+	for g, text := range cells {
 		if g.Dimension != agg.ByModel {
 			continue
 		}
@@ -163,6 +163,7 @@ func (s *Service) ownMeasures(ctx context.Context, rows *reading, o *ownPools, h
 	busy := make([]float64, len(o.pools))
 	var byHost map[string]agg.Gauge
 	if o.hosts {
+		var err error
 		if byHost, err = s.gpusByHost(ctx, rows, h.Hour); err != nil {
 			return nil, nil, err
 		}

@@ -152,3 +152,51 @@ func TestOwnCostAnswers(t *testing.T) {
 		}
 	})
 }
+
+// A budget may be for whatever costs are told by, and count own GPUs, whose requests then need no price.
+func TestBudgetsOfSubjects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		rows := spent(rand.New(rand.NewPCG(9, 9)), 80)
+		w.publish(hour0, rows...)
+		s, _ := newService(t, w, func(c *Config) {
+			c.Costs.SelfHosted = []cost.Pool{{Name: "p", Models: []string{"a", "b", ""}, GPUs: 1, GPUHourUSD: 2, PUE: 1, OutputWeight: 4}}
+		})
+		from := time.Unix(hour0, 0).UTC()
+		now := from.Add(3*time.Hour + 20*time.Minute)
+		s.now = func() time.Time { return now }
+		budgets := []cost.Budget{{UserID: "u"}, {Key: "k1"}, {Feature: "chat"}, {Endpoint: "/1"}, {Tenant: "x"}, {Model: "a"}, {}, {UserID: "u", OwnGPUs: true}, {OwnGPUs: true}}
+		for i := range budgets {
+			budgets[i].Name, budgets[i].USD = fmt.Sprint(i), 1000
+			if err := budgets[i].Validate(); err != nil {
+				t.Error(err)
+			}
+		}
+		standings, err := s.standings(t.Context(), budgets, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := plainly(rows, nil, from, now).Total
+		for i := range budgets {
+			b, st := &budgets[i], standings[i]
+			want := all
+			if part, value := b.Subject(); part != "" {
+				want = *plainly(rows, []string{part}, from, now).Of(value)
+			}
+			own := int64(st.SpentUSD) - want.Cost
+			switch part, _ := b.Subject(); {
+			case !b.OwnGPUs && (own != 0 || st.Unpriced != want.Unpriced() || want.Requests == 0):
+				t.Errorf("%+v: %+v, want %+v", b, st, want)
+			case b.OwnGPUs && st.Unpriced != 0:
+				t.Errorf("%+v: %d requests of own GPUs have no price", b, st.Unpriced)
+			case b.OwnGPUs && part == "" && own != 13*2e9: // the month has 13 hours so far
+				t.Errorf("%+v: %d of own GPUs", b, own)
+			case b.OwnGPUs && part != "" && (own <= 0 || own >= 2e9):
+				t.Errorf("%+v: %d of own GPUs", b, own)
+			}
+		}
+		if (cost.Budget{Name: "two", USD: 1, Key: "k", Feature: "f"}).Validate() == nil {
+			t.Error("a budget is for two things")
+		}
+	})
+}

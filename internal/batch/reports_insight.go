@@ -1,12 +1,17 @@
 package batch
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/insight"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // What reports of business intelligence and of costs tell beside the rows: findings, own GPUs, budgets. All of it follows from the stored
@@ -26,16 +31,40 @@ func (p *reporter) study(ctx context.Context, s *report.Summary) error {
 	}
 	costs := &p.s.cfg.Costs
 	if len(costs.SelfHosted) > 0 && s.Period.End.Sub(s.Period.Start) <= maxCostHours*time.Hour {
-		own := ownAnswer{From: s.Period.Start, To: s.Period.End}
-		if err := p.s.ownCosts(ctx, &own); err != nil {
+		if err := p.ownGPUs(ctx, s); err != nil {
 			return err
 		}
-		s.Own = own.Pools
 	}
 	if len(costs.Budgets) > 0 {
 		s.Budgets, err = p.s.standings(ctx, costs.Budgets, s.Period.End)
 	}
 	return err
+}
+
+// ownGPUs tells what own GPUs cost, and whose requests took how much of it: that stands in raw events, and where these are too many only the pools
+// are told.
+func (p *reporter) ownGPUs(ctx context.Context, s *report.Summary) error {
+	q := &costQuery{from: s.Period.Start, to: s.Period.End, by: []string{agg.ByTenant}, own: true}
+	t, err := p.s.costTable(ctx, q)
+	if _, large := errors.AsType[*agg.Refusal](err); large {
+		q.by, q.rows = nil, nil
+		if t, err = p.s.costTable(ctx, q); err == nil {
+			s.Own = t.Pools
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	s.Own = t.Pools
+	groups := t.Groups()
+	sorting.StableBy(groups, func(a, b cost.Group) int { return cmp.Or(cmp.Compare(b.Own, a.Own), cmp.Compare(a.Key[0], b.Key[0])) })
+	for _, g := range groups {
+		if g.Own > 0 {
+			s.OwnTenants = append(s.OwnTenants, report.OwnShare{Tenant: g.Key[0], OwnUSD: agg.USD(g.Own)})
+		}
+	}
+	return nil
 }
 
 // found is what business intelligence says of a period, nil where it is switched off. Of what it finds in the days before the period only

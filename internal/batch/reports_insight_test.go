@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
 )
@@ -25,10 +26,11 @@ func TestReportsTellFindings(t *testing.T) {
 				Kind string     `json:"kind"`
 				At   *time.Time `json:"at"`
 			} `json:"findings"`
-			Days    *report.Period   `json:"findings_from_days"`
-			People  *report.People   `json:"people"`
-			Own     []*cost.PoolCost `json:"own_gpus"`
-			Budgets []cost.Standing  `json:"budgets"`
+			Days    *report.Period    `json:"findings_from_days"`
+			People  *report.People    `json:"people"`
+			Own     []*cost.PoolCost  `json:"own_gpus"`
+			Tenants []report.OwnShare `json:"own_gpus_by_tenant"`
+			Budgets []cost.Standing   `json:"budgets"`
 		}
 		make := func(kind, start, end string) (d told) {
 			t.Helper()
@@ -56,6 +58,13 @@ func TestReportsTellFindings(t *testing.T) {
 		}
 		if len(bi.Own) != 1 || bi.Own[0].Hours != 240 || bi.Own[0].CostUSD != 240*6e9 || len(bi.Own[0].Models) != 1 {
 			t.Errorf("own GPUs: %+v", bi.Own)
+		}
+		sum := agg.USD(0)
+		for _, x := range bi.Tenants {
+			sum += x.OwnUSD
+		}
+		if sum == 0 || sum%6e9 != 0 || sum > bi.Own[0].CostUSD { // no samples: an hour with requests is all used
+			t.Errorf("the tenants took %s of %s of own GPUs", sum, bi.Own[0].CostUSD)
 		}
 		if len(bi.Budgets) != 1 || bi.Budgets[0].State != cost.Breached || bi.Budgets[0].BreachOn.Format(time.DateOnly) != "2026-03-01" {
 			t.Errorf("budgets: %+v", bi.Budgets)

@@ -3,17 +3,40 @@ package cost
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
-// Budget is what may be spent in a month.
+// Budget is what may be spent in a month, on everything or on one model, tenant, user, key, feature or endpoint.
 type Budget struct {
-	Name   string  `yaml:"name" doc:"name of the budget"`
-	USD    float64 `yaml:"usd" default:"0" min:"0" max:"1000000000" doc:"most that may be spent in a calendar month (UTC), in USD"`
-	Model  string  `yaml:"model" doc:"only requests to this model"`
-	Tenant string  `yaml:"tenant" doc:"only requests of this tenant; not together with a model"`
+	Name     string  `yaml:"name" doc:"name of the budget"`
+	USD      float64 `yaml:"usd" default:"0" min:"0" max:"1000000000" doc:"most that may be spent in a calendar month (UTC), in USD"`
+	Model    string  `yaml:"model" doc:"only requests to this model; not together with the others below"`
+	Tenant   string  `yaml:"tenant" doc:"only requests of this tenant"`
+	UserID   string  `yaml:"user_id" doc:"only requests of this user"`
+	Key      string  `yaml:"key" doc:"only requests with this key (key_alias or key)"`
+	Feature  string  `yaml:"feature" doc:"only requests for this feature"`
+	Endpoint string  `yaml:"endpoint" doc:"only requests to this endpoint"`
+	OwnGPUs  bool    `yaml:"own_gpus" doc:"count also what they take of own GPUs (self_hosted), and for a budget of everything what is idle; their requests then need no price"`
+}
+
+// Subject is what a budget is for, by the name of the part of a cost; nothing for everything.
+func (b *Budget) Subject() (part, value string) {
+	for i, v := range b.subjects() {
+		if v != "" {
+			return SubjectParts[i], v
+		}
+	}
+	return "", ""
+}
+
+// SubjectParts are the parts of a cost that a budget may be for.
+var SubjectParts = []string{"model", "tenant", "user_id", "key", "feature", "endpoint"}
+
+func (b *Budget) subjects() []string {
+	return []string{b.Model, b.Tenant, b.UserID, b.Key, b.Feature, b.Endpoint}
 }
 
 // Validate reports what is wrong with one budget.
@@ -25,8 +48,14 @@ func (b Budget) Validate() error {
 	if b.USD <= 0 {
 		errs = append(errs, errors.New("usd: give an amount above 0"))
 	}
-	if b.Model != "" && b.Tenant != "" {
-		errs = append(errs, errors.New("tenant: a budget is for a model or for a tenant, not for both"))
+	var given []string
+	for i, v := range b.subjects() {
+		if v != "" {
+			given = append(given, SubjectParts[i])
+		}
+	}
+	if len(given) > 1 {
+		errs = append(errs, fmt.Errorf("%s: a budget is for one thing, not for %s at once", given[1], strings.Join(given, " and ")))
 	}
 	return errors.Join(errs...)
 }
@@ -55,6 +84,11 @@ type Standing struct {
 	Name        string     `json:"name"`
 	Model       string     `json:"model,omitempty"`
 	Tenant      string     `json:"tenant,omitempty"`
+	UserID      string     `json:"user_id,omitempty"`
+	Key         string     `json:"key,omitempty"`
+	Feature     string     `json:"feature,omitempty"`
+	Endpoint    string     `json:"endpoint,omitempty"`
+	OwnGPUs     bool       `json:"own_gpus,omitempty"`
 	Month       string     `json:"month"`
 	BudgetUSD   agg.USD    `json:"budget_usd"`
 	SpentUSD    agg.USD    `json:"spent_usd"`
@@ -92,7 +126,7 @@ type Spending struct {
 
 // Stand tells how a budget stands.
 func (b *Budget) Stand(x *Spending) Standing {
-	s := Standing{Name: b.Name, Model: b.Model, Tenant: b.Tenant, Month: x.Month.Format("2006-01"), BudgetUSD: agg.USD(nanos(b.USD)), Unpriced: x.Unpriced, State: Within}
+	s := Standing{Name: b.Name, Model: b.Model, Tenant: b.Tenant, UserID: b.UserID, Key: b.Key, Feature: b.Feature, Endpoint: b.Endpoint, OwnGPUs: b.OwnGPUs, Month: x.Month.Format("2006-01"), BudgetUSD: agg.USD(nanos(b.USD)), Unpriced: x.Unpriced, State: Within}
 	s.spend(x)
 	if x.Ahead != nil {
 		s.look(x)
@@ -100,6 +134,13 @@ func (b *Budget) Stand(x *Spending) Standing {
 		s.State = Unclear
 	}
 	s.doubt()
+	return s
+}
+
+// Unknown is how a budget stands of which nobody can tell what was spent, and why.
+func (b *Budget) Unknown(month time.Time, why string) Standing {
+	s := b.Stand(&Spending{Month: month, Today: month})
+	s.State, s.Why = Unclear, why
 	return s
 }
 

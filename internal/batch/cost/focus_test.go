@@ -123,7 +123,7 @@ func TestFocusRules(t *testing.T) {
 			}
 			own := money.Draw(t, "own")
 			table.Add(key, &u)
-			table.AddOwn(key, own)
+			table.AddOwn(key, own, 0)
 			billed, effective = billed+u.Cost, effective+u.Cost+own
 		}
 		for range rapid.IntRange(0, 4).Draw(t, "idle") {

@@ -22,15 +22,17 @@ type Table struct {
 	buf    []byte
 }
 
-// Sum is what some requests come to. Own is what they took of own GPUs, in nano-USD, and is in no price.
+// Sum is what some requests come to.
 type Sum struct {
 	agg.Usage
-	Own int64
+	Own     int64  // nano-USD of own GPUs that they took; it is in no price
+	Covered uint64 // requests without a price that own GPUs served
 }
 
 func (s *Sum) merge(o *Sum) {
 	s.Usage.Merge(&o.Usage)
 	s.Own += o.Own
+	s.Covered += o.Covered
 }
 
 // Group is one line of a table. A part of its key is "" where requests do not tell it.
@@ -99,8 +101,10 @@ func (t *Table) others(parts []string) []string {
 // Add counts requests under a key.
 func (t *Table) Add(parts []string, u *agg.Usage) { t.add(parts, &Sum{Usage: *u}) }
 
-// AddOwn adds what requests under a key took of own GPUs.
-func (t *Table) AddOwn(parts []string, nano int64) { t.add(parts, &Sum{Own: nano}) }
+// AddOwn adds what requests under a key took of own GPUs, and how many of those have no price.
+func (t *Table) AddOwn(parts []string, nano int64, unpriced uint64) {
+	t.add(parts, &Sum{Own: nano, Covered: unpriced})
+}
 
 func (t *Table) add(parts []string, s *Sum) {
 	t.At(parts).merge(s)

@@ -35,6 +35,12 @@ type People struct {
 	ByVersion []insight.ShownVersion `json:"satisfaction_by_version"`
 }
 
+// OwnShare is what the requests of a tenant took of own GPUs; "" is those that name none.
+type OwnShare struct {
+	Tenant string  `json:"tenant"`
+	OwnUSD agg.USD `json:"own_gpu_usd"`
+}
+
 // Insight is a report about a period as a whole: business_intelligence, monthly_business_intelligence and cost. What it is made from is a
 // summary of more dimensions.
 type Insight struct{ *Summary }
@@ -64,7 +70,8 @@ type insightJSON struct {
 	Days        *Period           `json:"findings_from_days"`
 	Limits      []Limit           `json:"limits"`
 	People      *People           `json:"people"`
-	Own         []*cost.PoolCost  `json:"own_gpus"` // null where there are none
+	Own         []*cost.PoolCost  `json:"own_gpus"`           // null where there are none
+	OwnTenants  []OwnShare        `json:"own_gpus_by_tenant"` // null where they are not told apart
 	Budgets     []cost.Standing   `json:"budgets"`
 	Total       *totalRow         `json:"total"`
 	Models      []modelRow        `json:"models"`
@@ -84,7 +91,7 @@ type totalRow struct {
 
 func (n Insight) json() ([]byte, error) {
 	s := n.Summary
-	doc := insightJSON{head: s.head(), Own: s.Own, Budgets: s.Budgets, Models: []modelRow{}, Tenants: groupRows(s.Tenants), Endpoints: groupRows(s.Endpoints), Users: groupRows(s.Users), Periods: []row{},
+	doc := insightJSON{head: s.head(), Own: s.Own, OwnTenants: s.OwnTenants, Budgets: s.Budgets, Models: []modelRow{}, Tenants: groupRows(s.Tenants), Endpoints: groupRows(s.Endpoints), Users: groupRows(s.Users), Periods: []row{},
 		Coverage: s.Coverage(), Definitions: n.terms()}
 	if f := s.Found; f != nil {
 		doc.Findings, doc.Days, doc.Limits, doc.People = f.Findings, &f.Days, f.Limits, f.People

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -296,7 +297,47 @@ func (n Insight) own(d *document) {
 	if len(models.rows) > 0 {
 		blocks = append(blocks, models)
 	}
+	if t := n.ownTenants(st); t != nil {
+		blocks = append(blocks, t)
+	}
 	d.add("own", "Own GPUs", "What the pools cost in the period, fully loaded: capital, power and hosts, busy or idle. Not in the cost above, which is that of prices.", blocks...)
+}
+
+// ownTenants is a table of whose requests took how much, with what was idle, which together is what the pools cost; nil where nobody knows.
+func (n Insight) ownTenants(st *style) block {
+	if len(n.OwnTenants) == 0 {
+		return nil
+	}
+	whole, rest := agg.USD(0), agg.USD(0)
+	for _, p := range n.Own {
+		whole += p.CostUSD
+	}
+	t := &table{columns: []column{{head: "Used by tenant", left: true}, {head: "Share", width: 24}, {head: "Cost", width: 30}}}
+	line := func(name string, v agg.USD) {
+		t.rows = append(t.rows, []cell{text(name), text(blank(st.percent(ratio(v, whole)))), text(st.money(usd(&v)))})
+	}
+	idle := whole
+	for i, x := range n.OwnTenants {
+		if idle -= x.OwnUSD; i < mostItems {
+			line(cmp.Or(x.Tenant, "without a tenant"), x.OwnUSD)
+		} else {
+			rest += x.OwnUSD
+		}
+	}
+	if more := len(n.OwnTenants) - mostItems; more > 0 {
+		line(fmt.Sprintf("%d more", more), rest)
+	}
+	line("Idle", idle)
+	t.total = []cell{text("Total"), text(blank(st.percent(ratio(whole, whole)))), text(st.money(usd(&whole)))}
+	return t
+}
+
+// ratio is a part of a whole; nil where there is none.
+func ratio(part, whole agg.USD) *float64 {
+	if whole == 0 {
+		return nil
+	}
+	return new(part.Float() / whole.Float())
 }
 
 // budgets tells how the budgets of the month stood at the end of the period.
@@ -344,7 +385,7 @@ func dayOf(st *style, t *time.Time) string { return st.date(*t, st.day) }
 func (n Insight) terms() []Term {
 	out := slices.Clone(Definitions)
 	if n.Own != nil {
-		out = append(out, Term{"Loaded, marginal", "Loaded: a model's share, by tokens, of everything that its pool of GPUs cost, idle hours as well. Marginal: its share of what was in use."})
+		out = append(out, Term{"Loaded, marginal", "Marginal: a model's share of what was in use of its pool of GPUs, each hour shared out by the tokens of that hour. Loaded: its share of everything that the pool cost, idle hours as well."})
 	}
 	if n.Found != nil {
 		out = append(out, Term{"Finding", "What a test finds with a false discovery rate of one in a hundred over all tests of the report, and what is large enough to matter. Days that resemble the day before prove less."})

@@ -34,8 +34,9 @@ type Summary struct {
 	// Found is what was found out about the period; nil = nobody here looks for it.
 	Found *Found
 	// Own is what own GPUs cost in the period, nil = there are none; Budgets is how the budgets of the month stood at its end.
-	Own     []*cost.PoolCost
-	Budgets []cost.Standing
+	Own        []*cost.PoolCost
+	OwnTenants []OwnShare // what they took of own GPUs; none where raw events are too many to be read
+	Budgets    []cost.Standing
 	// Missing are the periods of the level that have data but no row yet.
 	Missing []time.Time
 }
