@@ -11,6 +11,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // What a capacity analysis reads of raw events. Hours alone cannot tell where a server breaks: it does so within seconds.
@@ -84,7 +85,7 @@ func hoursToScan(hours []hourUse) []int64 {
 		chosen[hour] = true
 	}
 	models := slices.Collect(maps.Keys(byModel))
-	slices.SortFunc(models, func(a, b string) int { return cmp.Or(cmp.Compare(total[b], total[a]), cmp.Compare(a, b)) })
+	sorting.By(models, func(a, b string) int { return cmp.Or(cmp.Compare(total[b], total[a]), cmp.Compare(a, b)) })
 	for _, m := range models[:min(saturationModels, len(models))] {
 		rows := byModel[m]
 		for _, most := range []func(*agg.Row) float64{func(r *agg.Row) float64 { return float64(r.Requests) }, func(r *agg.Row) float64 {
@@ -93,7 +94,7 @@ func hoursToScan(hours []hourUse) []int64 {
 			}
 			return *r.TTFTP95MS
 		}} {
-			slices.SortStableFunc(rows, func(a, b *agg.Row) int {
+			sorting.StableBy(rows, func(a, b *agg.Row) int {
 				return cmp.Or(cmp.Compare(most(b), most(a)), b.Timestamp.Compare(a.Timestamp))
 			})
 			for _, r := range rows[:min(hoursOfModel, len(rows))] {
@@ -164,7 +165,7 @@ func affordable(left map[string]int64, files []event.LakeFile) (chosen []event.L
 		left[topic] = budget - rows
 		chosen = append(chosen, byTopic[topic]...)
 	}
-	slices.SortFunc(chosen, event.LakeFile.ComparePlace)
+	sorting.By(chosen, event.LakeFile.ComparePlace)
 	return chosen, whole
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -206,7 +205,7 @@ func (c cells) trim(limits map[string]int) {
 		if len(all) <= limits[dimension] {
 			continue
 		}
-		slices.SortFunc(all, func(a, b entry) int {
+		sorting.By(all, func(a, b entry) int {
 			return cmp.Or(cmp.Compare(b.events, a.events), cmp.Compare(a.Value, b.Value))
 		})
 		for _, e := range all[limits[dimension]:] {

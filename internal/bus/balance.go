@@ -6,6 +6,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // numbersBalancer shares out partition numbers: whoever has a number has that partition of every topic. A number stays where it is
@@ -27,7 +29,7 @@ func (numbersBalancer) JoinGroupMetadata(topics []string, current map[string][]i
 		own.Topic, own.Partitions = topic, parts
 		meta.OwnedPartitions = append(meta.OwnedPartitions, own)
 	}
-	slices.SortFunc(meta.OwnedPartitions, func(a, b kmsg.ConsumerMemberMetadataOwnedPartition) int {
+	sorting.By(meta.OwnedPartitions, func(a, b kmsg.ConsumerMemberMetadataOwnedPartition) int {
 		return cmp.Compare(a.Topic, b.Topic)
 	})
 	return meta.AppendTo(nil)
@@ -98,7 +100,7 @@ func share(numbers int32, members []claimant) (owner []int) {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(members[a].name, members[b].name) })
+	sorting.By(order, func(a, b int) int { return cmp.Compare(members[a].name, members[b].name) })
 	for _, i := range order { // of two that say that they have a number, the one that was told later
 		for _, n := range members[i].owns {
 			if n >= 0 && n < numbers && (owner[n] < 0 || members[owner[n]].generation < members[i].generation) {
@@ -135,7 +137,7 @@ func share(numbers int32, members []claimant) (owner []int) {
 func quotas(numbers int, has, order []int) []int {
 	room := make([]int, len(has))
 	most := slices.Clone(order)
-	slices.SortStableFunc(most, func(a, b int) int { return cmp.Compare(has[b], has[a]) })
+	sorting.StableBy(most, func(a, b int) int { return cmp.Compare(has[b], has[a]) })
 	for at, i := range most {
 		room[i] = numbers / len(has)
 		if at < numbers%len(has) {

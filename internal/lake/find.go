@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // FindOptions say which events Find looks for.
@@ -25,7 +26,7 @@ func (l *Lake) Find(ctx context.Context, m Manifest, o FindOptions, fn func(*eve
 		return false, err
 	}
 	files = slices.DeleteFunc(files, func(f event.LakeFile) bool { return kindOf(&f) == event.SystemMetric })
-	slices.SortFunc(files, func(a, b event.LakeFile) int { return cmp.Or(cmp.Compare(b.Hour, a.Hour), a.ComparePlace(b)) })
+	sorting.By(files, func(a, b event.LakeFile) int { return cmp.Or(cmp.Compare(b.Hour, a.Hour), a.ComparePlace(b)) })
 	f := finder{wanted: o.RequestID, seen: map[[2]uint64]bool{}, fn: fn}
 	left := o.Rows
 	for i := range files {

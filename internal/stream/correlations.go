@@ -12,6 +12,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 	"github.com/hxp-enterprise/hxp/internal/stream/join"
 )
 
@@ -190,7 +191,7 @@ const scanChunk = 4096
 func (s *Service) search(q *correlationQuery, sum *correlationCounts) (out []found) {
 	most := q.limit + 1
 	trim := func() {
-		slices.SortFunc(out, func(a, b found) int { return a.compare(b.spot) })
+		sorting.By(out, func(a, b found) int { return a.compare(b.spot) })
 		out = out[:min(len(out), most)]
 	}
 	for _, l := range s.tables() {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
@@ -44,6 +45,6 @@ func merged(counted, sampled []rule.Share) []rule.Share {
 			out = append(out, s)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b rule.Share) int { return cmp.Compare(b.Share, a.Share) })
+	sorting.StableBy(out, func(a, b rule.Share) int { return cmp.Compare(b.Share, a.Share) })
 	return out
 }

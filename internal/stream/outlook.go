@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 	"github.com/hxp-enterprise/hxp/internal/stream/watch"
 )
@@ -80,7 +81,7 @@ func (a *arrived) contributors(model string) []rule.Share {
 			top = append(top, rule.Share{Field: "tenant", Value: k.Tenant, Share: float64(n) / float64(c.Requests), Of: int(c.Requests)})
 		}
 	}
-	slices.SortFunc(top, func(a, b rule.Share) int { return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Value, b.Value)) })
+	sorting.By(top, func(a, b rule.Share) int { return cmp.Or(cmp.Compare(b.Share, a.Share), cmp.Compare(a.Value, b.Value)) })
 	return top[:min(len(top), 5)]
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
@@ -81,7 +82,7 @@ func (u *unsaid) take() (all []rule.Decision) {
 	for _, list := range u.by {
 		all = append(all, list...)
 	}
-	slices.SortStableFunc(all, func(a, b rule.Decision) int { return cmp.Compare(a.At, b.At) })
+	sorting.StableBy(all, func(a, b rule.Decision) int { return cmp.Compare(a.At, b.At) })
 	*u = unsaid{}
 	return all
 }

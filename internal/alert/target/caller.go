@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // caller speaks HTTP with one target.
@@ -207,7 +208,7 @@ func (c *caller) configured(ctx context.Context) []respond.Endpoint {
 	for name := range c.endpoints {
 		group = append(group, respond.Endpoint{Name: name, Healthy: c.endpoints[name] != ""})
 	}
-	slices.SortFunc(group, func(a, b respond.Endpoint) int { return strings.Compare(a.Name, b.Name) })
+	sorting.By(group, func(a, b respond.Endpoint) int { return strings.Compare(a.Name, b.Name) })
 	c.health(ctx, group)
 	return group
 }

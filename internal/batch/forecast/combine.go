@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 const (
@@ -207,7 +209,7 @@ func (p *problem) describe(w []float64) string {
 		}
 		parts[k].share += w[i]
 	}
-	slices.SortStableFunc(parts, func(a, b part) int {
+	sorting.StableBy(parts, func(a, b part) int {
 		switch {
 		case a.share > b.share:
 			return -1

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // cost shows what the models cost, by request and by token.
@@ -17,7 +18,7 @@ func (s *Summary) cost(d *document) {
 		}
 		return
 	}
-	slices.SortStableFunc(known, func(a, b agg.Row) int { return cmp.Compare(*b.CostUSD, *a.CostUSD) })
+	sorting.StableBy(known, func(a, b agg.Row) int { return cmp.Compare(*b.CostUSD, *a.CostUSD) })
 	all := append(known[:len(known):len(known)], slices.DeleteFunc(slices.Clone(s.Models), func(r agg.Row) bool { return r.CostUSD != nil })...)
 	d.add("cost", "Cost", "By model, the dearest first. Unpriced requests have no price and are not in it; the cost of tokens is known where every request has one.", s.costBars(d.style, first(known, 12)), s.costTable(d, all))
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // Signal is one of the three kinds of OTLP export requests.
@@ -311,7 +312,7 @@ func (o *object) addCount(name string, n int64) {
 // Attributes that hold what is never stored, or anything, are left out of the text; they still tell two sets apart.
 func attributesText(attrs []attr, scratch []attr) (labels []byte, id string, sorted []attr) {
 	sorted = append(scratch[:0], attrs...)
-	slices.SortStableFunc(sorted, func(a, b attr) int { return bytes.Compare(a.key, b.key) })
+	sorting.StableBy(sorted, func(a, b attr) int { return bytes.Compare(a.key, b.key) })
 	var o object
 	parts := make([]string, 0, 2*len(sorted))
 	for i := range sorted {

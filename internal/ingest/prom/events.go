@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // fields are the numbers of a system metric that the catalogue knows.
@@ -47,12 +48,12 @@ func (b *Batch) fill(g *group, e *event.Event) bool {
 	for _, n := range g.numbers {
 		list = append(list, n)
 	}
-	slices.SortFunc(list, func(a, b *number) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.rule.as, b.rule.as)) })
+	sorting.By(list, func(a, b *number) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.rule.as, b.rule.as)) })
 	any := false
 	for _, n := range list {
 		any = b.set(e, n.rule.as, n.value()) || any
 	}
-	slices.SortFunc(e.Metrics, func(a, b event.Metric) int { return cmp.Compare(a.Name, b.Name) })
+	sorting.By(e.Metrics, func(a, b event.Metric) int { return cmp.Compare(a.Name, b.Name) })
 	if !any {
 		return false
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // line is the way to one client. One goroutine uses it.
@@ -262,7 +264,7 @@ func (c *client) collect(buf []delivery, now time.Time) ([]delivery, error) {
 	if horizon < h.seq {
 		c.stir()
 	}
-	slices.SortStableFunc(buf, func(a, b delivery) int { return cmp.Compare(a.seq, b.seq) })
+	sorting.StableBy(buf, func(a, b delivery) int { return cmp.Compare(a.seq, b.seq) })
 	return buf, nil
 }
 

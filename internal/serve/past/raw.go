@@ -10,6 +10,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // readable tells whether the raw events of some hours are there and few enough.
@@ -122,7 +123,7 @@ func (a *answer) rank() {
 		}
 		lines = append(lines, l)
 	}
-	slices.SortFunc(lines, func(x, y line) int {
+	sorting.By(lines, func(x, y line) int {
 		return cmp.Or(cmp.Compare(y.requests, x.requests), cmp.Compare(x.value, y.value))
 	})
 	lines = lines[:min(len(lines), a.most)]

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // View is what is shown of a request.
@@ -100,7 +100,7 @@ func (r *Record) events() ([]event.Event, error) {
 			return nil, err
 		}
 	}
-	slices.SortFunc(events, func(a, b event.Event) int {
+	sorting.By(events, func(a, b event.Event) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Source, b.Source), cmp.Compare(a.ID, b.ID))
 	})
 	return events, nil

@@ -3,6 +3,8 @@ package rule
 import (
 	"cmp"
 	"slices"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // Advance says that all events that arrived before now, in microseconds, were merged, and returns what follows from them, in
@@ -105,7 +107,7 @@ func (g *Engine) judge(out []Decision) []Decision {
 		clear(r.dirty)
 		r.dirty = r.dirty[:0]
 	}
-	slices.SortFunc(out[from:], func(a, b Decision) int {
+	sorting.By(out[from:], func(a, b Decision) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.order, b.order), cmp.Compare(a.ID, b.ID))
 	})
 	return out

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // Burning is an objective whose budget is spent too fast now.
@@ -37,7 +38,7 @@ func (g *Engine) Burning() (out []Burning) {
 			out = append(out, b)
 		}
 	}
-	slices.SortFunc(out, func(a, b Burning) int {
+	sorting.By(out, func(a, b Burning) int {
 		if a.Page != b.Page {
 			if a.Page {
 				return -1

@@ -3,6 +3,8 @@ package rule
 import (
 	"cmp"
 	"slices"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // coming is what is seen from a tick on.
@@ -135,7 +137,7 @@ func (g *Engine) see() {
 			late = append(late, x)
 		}
 	}
-	slices.SortFunc(late, func(a, b *Partial) int {
+	sorting.By(late, func(a, b *Partial) int {
 		return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.key, b.key), cmp.Compare(a.second, b.second))
 	})
 	for _, x := range late {
@@ -173,7 +175,7 @@ func (r *judged) touch(group *group) {
 
 // arrive gives events to their sequences.
 func (g *Engine) arrive(all []arrived) {
-	slices.SortFunc(all, func(a, b arrived) int { return cmp.Or(cmp.Compare(a.key, b.key), a.compare(&b.held)) })
+	sorting.By(all, func(a, b arrived) int { return cmp.Or(cmp.Compare(a.key, b.key), a.compare(&b.held)) })
 	for i := range all {
 		r, h := all[i].rule, &all[i].held
 		r.held--

@@ -4,7 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
-	"slices"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // Objective is how the objective of a burn_rate rule stands for a key, by exact counters over its period.
@@ -57,7 +58,7 @@ func (g *Engine) Objectives() []Objective {
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b Objective) int {
+	sorting.By(out, func(a, b Objective) int {
 		return cmp.Compare(a.Place(), b.Place())
 	})
 	return out

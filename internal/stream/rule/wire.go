@@ -10,6 +10,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // Partials travel in blocks, each of which can be read alone: a byte for the form, and for each rule its version, its partials
@@ -40,7 +41,7 @@ func (p *Partials) Blocks() (blocks [][]byte) {
 	for i := range order {
 		order[i] = int32(i)
 	}
-	slices.SortStableFunc(order, func(a, b int32) int { return int(p.list[a].rule - p.list[b].rule) })
+	sorting.StableBy(order, func(a, b int32) int { return int(p.list[a].rule - p.list[b].rule) })
 	var w blockWriter
 	for _, i := range order {
 		x := &p.list[i]
@@ -48,7 +49,7 @@ func (p *Partials) Blocks() (blocks [][]byte) {
 		w.body = x.appendTo(w.body)
 		w.wrote()
 	}
-	slices.SortStableFunc(p.held, func(a, b held) int { return int(a.rule - b.rule) })
+	sorting.StableBy(p.held, func(a, b held) int { return int(a.rule - b.rule) })
 	for i := range p.held {
 		h := &p.held[i]
 		w.to(p.versions[h.rule], true)
