@@ -49,15 +49,18 @@ func (f *folder) foldSome(ms []*bus.Message) {
 		f.ahead = make([]reading, readAhead)
 	}
 	some := f.ahead[:len(ms)]
+	f.laps.begin()
 	for i, m := range ms {
 		f.read(m, &some[i])
 	}
+	f.laps.lap(stageParse)
 	for i := range some {
 		f.touch(&some[i])
 	}
 	for i, m := range ms {
 		f.fold(m, &some[i])
 	}
+	f.laps.on = false
 }
 
 // read takes the event of a record. Only what counts enters the duplicate filter: an event that was quarantined may come again

@@ -33,6 +33,7 @@ type folder struct {
 
 	watermark int64
 	arrival   int64 // the latest broker time of what was folded
+	laps      laps
 	now       int64 // of the wall, when the batch was taken: nothing has arrived later
 	idle      bool  // the chain says that the watermark follows the clock
 
@@ -122,9 +123,11 @@ func (f *folder) fold(m *bus.Message, r *reading) {
 	f.ev = &r.event
 	broker, bad := r.broker, r.bad
 	known := bad == nil && r.named && f.filter.seen(r.identity, m.Offset, broker)
+	f.laps.lap(stageDedupe)
 	if bad == nil && !known {
 		f.correlate(r, m.Offset >= f.foldFrom)
 	}
+	f.laps.lap(stageJoins)
 	f.pass(m.Offset + 1)
 	if m.Offset < f.foldFrom {
 		return
@@ -146,6 +149,7 @@ func (f *folder) fold(m *bus.Message, r *reading) {
 	default:
 		f.count(m, broker)
 	}
+	f.laps.lap(stageWindows)
 }
 
 // recount folds a record that counts already and whose unit is forgotten.
@@ -174,6 +178,7 @@ func (f *folder) count(m *bus.Message, broker int64) {
 	if !late {
 		f.open.fold(f, m)
 	}
+	f.laps.lap(stageRules)
 	f.tellDeployment(m)
 	t.Events++
 	if e.Kind == event.LLMRequest && e.Has(event.Success) && !e.Bool(event.Success) {

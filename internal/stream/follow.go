@@ -61,6 +61,7 @@ func (l *lane) judged(v *verdict, at time.Time) {
 	switch {
 	case f == nil:
 	case mine && v.counted:
+		l.metrics.times.add(stagePublish, v.header.Tally.Records, time.Since(f.sent))
 		f.pending, f.idle = nil, v.header.Idle
 	case mine || v.counted: // another owner was first: what is not counted is folded again from where the journal stands
 		if now := time.Now(); now.Sub(l.rivalSeen) > time.Second { // while there are two it is each unit
@@ -102,6 +103,7 @@ func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
 	if mine {
 		own = f.pending
 	}
+	begin := time.Now()
 	a := l.gather(v, own)
 	l.mu.Lock()
 	if mine {
@@ -119,6 +121,7 @@ func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
 	}
 	l.age(now)
 	l.mu.Unlock()
+	l.metrics.times.add(stageCount, v.header.Tally.Records, time.Since(begin))
 	l.metrics.counted(&v.header, mine)
 	l.submit(v, mine, f, a)
 }

@@ -20,14 +20,15 @@ type inputReader struct {
 	lanes []*lane
 
 	schemas Schemas // nil = none
+	times   *stageTimes
 
 	since atomic.Int64 // microseconds: since when something fetched is being handed over; 0 = nothing is
 
 	steer
 }
 
-func newInputReader(s Schemas) *inputReader {
-	return &inputReader{schemas: s, names: map[topicPartition]source{}}
+func newInputReader(s Schemas, t *stageTimes) *inputReader {
+	return &inputReader{schemas: s, times: t, names: map[topicPartition]source{}}
 }
 
 // seek asks to go on from an offset of a partition, which may be one that is not read yet.
@@ -46,9 +47,11 @@ func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 		}
 		r.since.Store(0)
 		fetch, err := reader.Poll(poll)
-		r.since.Store(time.Now().UnixMicro())
+		begin, records := time.Now(), 0
+		r.since.Store(begin.UnixMicro())
 		cancel()
 		for _, b := range fetch {
+			records += len(b.Messages)
 			if r.schemas != nil {
 				if err := r.schemas.Prepare(ctx, b.Messages); err != nil {
 					return err
@@ -58,6 +61,7 @@ func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 				return err
 			}
 		}
+		r.times.add(stageFetch, int64(records), time.Since(begin))
 		if err != nil && ctx.Err() != nil {
 			return ctx.Err()
 		}

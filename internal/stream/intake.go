@@ -45,7 +45,7 @@ func (l *lane) take(in inputBatch) error {
 	l.joins.lock()
 	f.foldAll(b.Messages)
 	l.joins.unlock()
-	l.metrics.fold(len(b.Messages), time.Since(start))
+	l.metrics.fold(f, len(b.Messages), time.Since(start))
 	if b.Next > f.next { // markers of transactions were passed
 		f.pass(b.Next)
 		if f.next > f.foldFrom {

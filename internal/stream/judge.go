@@ -62,6 +62,7 @@ type merge struct {
 	resume    int64 // offset from which on the units that are not whole yet can be read again
 	source    source
 	to        int64
+	records   int64
 	after     int64          // whatever the unit is of arrived later, or when this says
 	partials  *rule.Partials // of the judge from then on
 	blocks    [][]byte       // the same, of a unit that was read
@@ -227,6 +228,8 @@ func (j *judge) merge(m merge) {
 }
 
 func (j *judge) takeIn(m *merge) {
+	begin := time.Now()
+	defer func() { j.metrics.times.add(stageJudge, m.records, time.Since(begin)) }()
 	p := m.partials
 	if m.blocks != nil {
 		p = j.decode(m.blocks)
@@ -271,7 +274,9 @@ func (j *judge) advance(now time.Time) time.Duration {
 		decisions, there := j.engine.Approach(clock)
 		j.decide(decisions)
 		j.look()
-		j.metrics.evaluation.Observe(time.Since(start).Seconds())
+		took := time.Since(start)
+		j.metrics.evaluation.Observe(took.Seconds())
+		j.metrics.times.add(stageJudge, 0, took)
 		j.clock.Store(j.engine.Now())
 		j.takeUp()
 		if !there {
@@ -407,7 +412,7 @@ func (l *lane) submit(v *verdict, mine bool, f *folder, a *arrived) {
 	if l.judge == nil || l.cut {
 		return
 	}
-	m := merge{journal: l.journalID, partition: l.number, offset: l.journal.next - 1, resume: l.journal.resume(), source: v.header.Source, to: v.header.To, after: v.after, arrived: a}
+	m := merge{journal: l.journalID, partition: l.number, offset: l.journal.next - 1, resume: l.journal.resume(), source: v.header.Source, to: v.header.To, records: v.header.Tally.Records, after: v.after, arrived: a}
 	if mine {
 		m.partials, f.pending.partials = f.pending.partials, nil
 	} else {

@@ -271,7 +271,7 @@ func (j *judge) readJournal(ctx context.Context, partition int32, from, to int64
 		if err != nil || v == nil || !v.counted || m.Offset < seen {
 			return // lanes tell of what is damaged
 		}
-		j.merge(merge{journal: j.places.journal, partition: partition, offset: m.Offset, resume: read.resume(), source: v.header.Source, to: v.header.To, after: v.after, blocks: j.blocks(v), arrived: gathered(v)})
+		j.merge(merge{journal: j.places.journal, partition: partition, offset: m.Offset, resume: read.resume(), source: v.header.Source, to: v.header.To, records: v.header.Tally.Records, after: v.after, blocks: j.blocks(v), arrived: gathered(v)})
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -24,8 +25,9 @@ type metrics struct {
 
 	oldest atomic.Int64 // arrival of the oldest record of the unit that counted last, µs
 
-	folded atomic.Int64 // records, and the time they took, since the start
+	folded atomic.Int64 // records, and the time they took in their lanes, since the start
 	busy   atomic.Int64 // nanoseconds
+	times  stageTimes
 
 	mu      sync.Mutex
 	visible agg.Measure // from a record's acknowledged write to the moment it counts, of the running and the last minute
@@ -54,9 +56,15 @@ func newMetrics(reg *telemetry.Registry, s *Service) *metrics {
 	return m
 }
 
-func (m *metrics) fold(n int, took time.Duration) {
+// fold notes what folding some records took.
+func (m *metrics) fold(f *folder, n int, took time.Duration) {
+	if f.src.Topic == event.TopicJoins {
+		m.times.joined.Add(int64(took))
+		return
+	}
 	m.folded.Add(int64(n))
 	m.busy.Add(int64(took))
+	f.laps.hand(&m.times)
 }
 
 // counted notes a unit that counts; the delay is known for the oldest of its records.

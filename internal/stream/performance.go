@@ -57,12 +57,6 @@ func (s *Service) sources(parts map[source]progress) []sourceAnswer {
 	return list
 }
 
-type stageAnswer struct {
-	Name    string  `json:"name"`
-	Events  int64   `json:"events"`
-	Seconds float64 `json:"seconds"`
-}
-
 type performanceAnswer struct {
 	EventsTotal     int64             `json:"events_total"`
 	EventsPerSecond float64           `json:"events_per_second"`
@@ -90,7 +84,7 @@ func (s *Service) getPerformance(w http.ResponseWriter, _ *http.Request) {
 	a := performanceAnswer{
 		EventsPerSecond: s.metrics.perSecond(), WatermarkLag: s.lag().Seconds(), ConsumerLag: s.behind(),
 		Goroutines: runtime.NumGoroutine(), Completeness: completeness(parts), CPUPercent: cpuPercent(s.started), MemoryBytes: memoryBytes(),
-		Stages:  []stageAnswer{{"fold", s.metrics.folded.Load(), time.Duration(s.metrics.busy.Load()).Seconds()}},
+		Stages:  s.metrics.stages(),
 		Sources: s.sources(parts), Overflow: s.overflowWithin(everything),
 		Partitions: []partitionAnswer{},
 	}

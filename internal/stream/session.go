@@ -100,7 +100,7 @@ func (n *session) end() {
 
 // makeLanes restores one lane for each partition of the journal.
 func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) error {
-	n.input = newInputReader(n.opts.Schemas)
+	n.input = newInputReader(n.opts.Schemas, &n.metrics.times)
 	for p := range int32(n.layout.journal.Partitions) {
 		l := newLane(p, &n.cfg, n.log, n.metrics)
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)

@@ -87,41 +87,34 @@ func (l *labelled) weight(row int) (float64, int) {
 	return 0.11 * sigmoid(float64(row-w[1])/float64(w[1]-w[0])), -1
 }
 
-// nabScore is NAB's standard score, 0 for a detector that says nothing and 100 for a perfect one, at the best of all thresholds.
-func nabScore(series []labelled, scores [][]float64) (best, threshold float64) {
-	total := 0
-	for _, l := range series {
+// nabScore is NAB's standard score at a threshold, 0 for a detector that says nothing and 100 for a perfect one.
+func nabScore(series []labelled, scores [][]float64, threshold float64) float64 {
+	total, sum := 0, 0.0
+	for k, l := range series {
 		total += len(l.windows)
-	}
-	best = math.Inf(-1)
-	for cut := 0.01; cut < 1; cut += 0.01 {
-		sum := 0.0
-		for k, l := range series {
-			hit := make([]float64, len(l.windows))
-			for row := min(len(l.values)*15/100, 750); row < len(l.values); row++ {
-				if scores[k][row] < cut {
-					continue
-				}
-				if w, window := l.weight(row); window < 0 {
-					sum += w
-				} else {
-					hit[window] = max(hit[window], w)
-				}
+		hit := make([]float64, len(l.windows))
+		for row := min(len(l.values)*15/100, 750); row < len(l.values); row++ {
+			if scores[k][row] < threshold {
+				continue
 			}
-			for _, h := range hit {
-				if h == 0 {
-					sum--
-				}
-				sum += h
+			if w, window := l.weight(row); window < 0 {
+				sum += w
+			} else {
+				hit[window] = max(hit[window], w)
 			}
 		}
-		if s := 100 * (sum + float64(total)) / float64(2*total); s > best {
-			best, threshold = s, cut
+		for _, h := range hit {
+			if h == 0 {
+				sum--
+			}
+			sum += h
 		}
 	}
-	return best, threshold
+	return 100 * (sum + float64(total)) / float64(2*total)
 }
 
+// The goal is 70 with one setting for all series. NAB itself takes the best of all thresholds; here the one counts at which the detector
+// rests, which is what hxp acts upon, so that nothing is chosen by looking at the labels.
 func TestNAB(t *testing.T) {
 	series := nab(t)
 	scores := make([][]float64, len(series))
@@ -131,9 +124,15 @@ func TestNAB(t *testing.T) {
 			scores[k] = append(scores[k], d.Step(v))
 		}
 	}
-	got, at := nabScore(series, scores)
-	t.Logf("standard score %.1f at threshold %.2f over %d series", got, at, len(series))
-	if got < 75 {
-		t.Errorf("standard score %.1f on the labelled series here, it was above 80", got)
+	best, at := math.Inf(-1), 0.0
+	for cut := 0.01; cut < 1; cut += 0.01 {
+		if s := nabScore(series, scores, cut); s > best {
+			best, at = s, cut
+		}
+	}
+	got := nabScore(series, scores, alarming)
+	t.Logf("standard score %.1f at the threshold %.2f that counts, %.1f at %.2f, the best, over %d series", got, alarming, best, at, len(series))
+	if got < 80 || best < 82 {
+		t.Errorf("standard score %.1f, %.1f at the best threshold; it was 83.6 and 85.8", got, best)
 	}
 }
