@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +67,7 @@ func notificationsAlerts() *cobra.Command {
 					for _, r := range a.Receivers {
 						to = append(to, r["name"])
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Fingerprint, a.Labels["alertname"], moment(a.StartsAt), a.Status.State, strings.Join(to, ","), a.AcknowledgedBy, a.Annotations["summary"])
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.Fingerprint, a.Labels["alertname"], moment(a.StartsAt), a.State(), strings.Join(to, ","), a.AcknowledgedBy, a.Annotations["summary"])
 				}
 			})
 		})
@@ -95,8 +98,7 @@ func notificationsConfig() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", strings.TrimSpace(string(shown)))
-			return err
+			return indented(cmd.OutOrStdout(), shown)
 		})
 	cmd.Flags().String("file", "", "YAML or JSON in Alertmanager's vocabulary; - is standard input")
 	return cmd
@@ -110,8 +112,7 @@ func notificationsTest() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", strings.TrimSpace(string(out)))
-			return err
+			return indented(cmd.OutOrStdout(), out)
 		})
 	cmd.Flags().Bool("preview", false, "show the texts and send nothing")
 	return cmd
@@ -130,7 +131,7 @@ func notificationsSilence() *cobra.Command {
 	add := notificationCommand("add MATCHER…", "Keep alerts that match from being told", "  hxp notifications silence add 'alertname=\"slow\"' 'model=~\"m.*\"' --for 2h --comment \"new driver\"", cobra.MinimumNArgs(1), addSilence)
 	add.Flags().Duration("for", 2*time.Hour, "how long")
 	add.Flags().String("comment", "", "why")
-	add.Flags().String("by", os.Getenv("USER"), "who")
+	add.Flags().String("by", whoAmI(), "who")
 	end := notificationCommand("end ID", "End a silence", "  hxp notifications silence end 4f0c…", exactly("an id"), func(cmd *cobra.Command, api *app.Asked, args []string) error {
 		return api.EndSilence(cmd.Context(), args[0])
 	})
@@ -184,7 +185,23 @@ func notificationsAck() *cobra.Command {
 		func(cmd *cobra.Command, api *app.Asked, args []string) error {
 			return api.AcknowledgeAlert(cmd.Context(), args[0], cmd.Flag("by").Value.String(), cmd.Flag("comment").Value.String())
 		})
-	cmd.Flags().String("by", os.Getenv("USER"), "who")
+	cmd.Flags().String("by", whoAmI(), "who")
 	cmd.Flags().String("comment", "", "what is done")
 	return cmd
+}
+
+// indented writes JSON for people.
+func indented(w io.Writer, document []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, document, "", "  "); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s\n", strings.TrimSpace(b.String()))
+	return err
+}
+
+// whoAmI names whoever sits at this machine, as well as that is known.
+func whoAmI() string {
+	host, _ := os.Hostname()
+	return cmp.Or(os.Getenv("USER"), os.Getenv("LOGNAME"), "somebody at "+host)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify"
@@ -24,8 +25,22 @@ type RoutedAlert struct {
 		State       string   `json:"state"`
 		SilencedBy  []string `json:"silencedBy"`
 		InhibitedBy []string `json:"inhibitedBy"`
+		MutedBy     []string `json:"mutedBy"`
 	} `json:"status"`
 	AcknowledgedBy string `json:"acknowledgedBy"`
+}
+
+// State is how the alert stands, in words.
+func (a *RoutedAlert) State() string {
+	switch s := &a.Status; {
+	case len(s.SilencedBy) > 0:
+		return "silenced"
+	case len(s.InhibitedBy) > 0:
+		return "inhibited"
+	case len(s.MutedBy) > 0:
+		return "quiet: " + strings.Join(s.MutedBy, ",")
+	}
+	return "firing"
 }
 
 // Silence is a silence of GET /notifications/silences.

@@ -39,11 +39,11 @@ async function look() {
 
 // judge says in one line how it stands.
 function judge(groups, hushed, told) {
-  const all = new Map(groups.flatMap((g) => g.alerts).map((a) => [a.fingerprint, a])), n = { firing: 0, acknowledged: 0, silenced: 0, inhibited: 0 };
+  const all = new Map(groups.flatMap((g) => g.alerts).map((a) => [a.fingerprint, a])), n = { firing: 0, acknowledged: 0, quiet: 0, silenced: 0, inhibited: 0 };
   for (const a of all.values()) n[stateOf(a)]++;
   const waiting = told.filter((m) => m.status === "waiting"), active = hushed.filter((s) => s.status.state === "active").length;
   const late = waiting.filter((m) => m.error).length;
-  setText($("alerts-note"), Object.entries(n).filter(([, v]) => v).map(([k, v]) => `${many(v)} ${k}`).join(", ") || "none");
+  setText($("alerts-note"), Object.entries(n).filter(([, v]) => v).map(([k, v]) => `${many(v)} ${k === "quiet" ? "in quiet hours" : k}`).join(", ") || "none");
   setText($("silences-note"), active ? `${many(active)} active` : "");
   setText($("messages-note"), waiting.length ? `${many(waiting.length)} on their way${late ? `, ${many(late)} after a failure` : ""}` : "nothing waits");
   const pill = $("overall");

@@ -217,7 +217,7 @@ type alertStatus struct {
 
 func shownAlert(x *core.Seen, now time.Time) gettable {
 	g := gettable{Annotations: x.Alert.Annotations, EndsAt: x.Alert.EndsAt.UTC(), Fingerprint: string(x.Fingerprint), StartsAt: x.Alert.StartsAt.UTC(), UpdatedAt: x.Alert.UpdatedAt.UTC(), GeneratorURL: x.Alert.GeneratorURL, Labels: x.Alert.Labels,
-		Status: alertStatus{State: "active", SilencedBy: append([]string{}, x.SilencedBy...), InhibitedBy: append([]label.Fingerprint{}, x.InhibitedBy...), MutedBy: []string{}}}
+		Status: alertStatus{State: "active", SilencedBy: append([]string{}, x.SilencedBy...), InhibitedBy: append([]label.Fingerprint{}, x.InhibitedBy...), MutedBy: append([]string{}, x.MutedBy...)}}
 	if g.Annotations == nil {
 		g.Annotations = label.Set{}
 	}

@@ -9,15 +9,16 @@ import { openSilence } from "./silences.js";
 
 const grave = { critical: "bad", page: "bad", error: "bad", warning: "warn", ticket: "warn" };
 // What nobody has comes first, and of that what is grave.
-const rank = (a) => ["firing", "acknowledged", "inhibited", "silenced"].indexOf(stateOf(a)) * 3 + ["bad", "warn", undefined].indexOf(grave[a.labels.severity]);
+const rank = (a) => ["firing", "acknowledged", "quiet", "inhibited", "silenced"].indexOf(stateOf(a)) * 3 + ["bad", "warn", undefined].indexOf(grave[a.labels.severity]);
 const byRank = (a, b) => rank(a) - rank(b);
-export const stateOf = (a) => (a.status.silencedBy.length ? "silenced" : a.status.inhibitedBy.length ? "inhibited" : a.acknowledgedBy ? "acknowledged" : "firing");
+export const stateOf = (a) => (a.status.silencedBy.length ? "silenced" : a.status.inhibitedBy.length ? "inhibited" : a.status.mutedBy.length ? "quiet" : a.acknowledgedBy ? "acknowledged" : "firing");
 
 // words tell how an alert stands: acknowledged by whom, silenced until when.
 function words(a, silences) {
   const state = stateOf(a);
   if (state === "acknowledged") return `acknowledged by ${a.acknowledgedBy}`;
   if (state === "inhibited") return "held back by a graver alert";
+  if (state === "quiet") return `not told in ${a.status.mutedBy.join(", ")}`;
   if (state === "firing") return state;
   const until = a.status.silencedBy.map((id) => silences.find((s) => s.id === id)?.endsAt).filter(Boolean).sort().at(-1);
   return until ? `silenced until ${at(until)}` : state;

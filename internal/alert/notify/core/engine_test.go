@@ -123,6 +123,13 @@ func TestQuietHours(t *testing.T) {
 	w := newWorld(t, receivers(`{"receiver":"none","routes":[{"matchers":["team=a"],"receiver":"ops","group_wait":"1s","group_interval":"10m","mute_time_intervals":["lunch"]},{"matchers":["team=b"],"receiver":"boss","group_wait":"1s","group_interval":"10m","active_time_intervals":["lunch"]}]}`,
 		`,"time_intervals":[{"name":"lunch","time_intervals":[{"times":[{"start_time":"12:00","end_time":"13:00"}]}]}]`))
 	w.fire("A team=a", "B team=b")
+	seen := w.e.Alerts(w.now)
+	if len(seen) != 2 || !seen[0].Suppressed() || strings.Join(seen[0].MutedBy, ",") != "lunch" || seen[1].Suppressed() {
+		t.Errorf("%+v", seen)
+	}
+	if later := w.e.Alerts(w.now.Add(2 * time.Hour)); later[0].Suppressed() || strings.Join(later[1].MutedBy, ",") != "lunch" {
+		t.Errorf("%+v", later)
+	}
 	w.until(2 * time.Hour)
 	w.said("1s boss: B", "1h0m1s ops: A")
 }

@@ -16,20 +16,21 @@ type Seen struct {
 	Receivers   []string
 	SilencedBy  []string
 	InhibitedBy []label.Fingerprint
+	MutedBy     []string // times for which all its routes are quiet
 	Ack         *Ack
 	Group       []string // keys of its groups
 }
 
 // Suppressed tells whether it is kept from being told.
-func (s *Seen) Suppressed() bool { return len(s.SilencedBy)+len(s.InhibitedBy) > 0 }
+func (s *Seen) Suppressed() bool { return len(s.SilencedBy)+len(s.InhibitedBy)+len(s.MutedBy) > 0 }
 
 // Alerts are those that fire at a time, by their labels.
 func (e *Engine) Alerts(now time.Time) []Seen {
-	in := e.inhibitor(now)
+	in, active := e.inhibitor(now), e.active(now)
 	out := []Seen{}
 	for fp, a := range e.alerts {
 		if !a.Resolved(now) {
-			out = append(out, e.seen(in, fp, a, now))
+			out = append(out, e.seen(in, active, fp, a, now))
 		}
 	}
 	sorting.By(out, func(a, b Seen) int { return label.Compare(a.Alert.Labels, b.Alert.Labels) })
@@ -47,12 +48,19 @@ func (e *Engine) Own(now time.Time) map[label.Fingerprint]*Alert {
 	return out
 }
 
-func (e *Engine) seen(in *inhibitor, fp label.Fingerprint, a *Alert, now time.Time) Seen {
-	s := Seen{Fingerprint: fp, Alert: *a, SilencedBy: e.silencedBy(a.Labels, now), InhibitedBy: in.by(a.Labels)}
+func (e *Engine) seen(in *inhibitor, active []*Silence, fp label.Fingerprint, a *Alert, now time.Time) Seen {
+	s := Seen{Fingerprint: fp, Alert: *a, SilencedBy: silencedBy(active, a.Labels), InhibitedBy: in.by(a.Labels)}
+	told := false
 	for _, r := range e.plan.Routes(a.Labels) {
+		quiet := r.MutedBy(now)
+		s.MutedBy, told = append(s.MutedBy, quiet...), told || quiet == nil
 		s.Receivers = append(s.Receivers, r.Target.Name)
 		s.Group = append(s.Group, r.Key+":"+r.GroupLabels(a.Labels).String())
 	}
+	if slices.Sort(s.MutedBy); told {
+		s.MutedBy = nil
+	}
+	s.MutedBy = slices.Compact(s.MutedBy)
 	if e.acked(fp, a) {
 		s.Ack = e.acks[fp]
 	}
@@ -69,13 +77,15 @@ type Gathered struct {
 
 // Groups are the groups with the alerts in them that fire at a time.
 func (e *Engine) Groups(now time.Time) []Gathered {
-	in := e.inhibitor(now)
+	in, active := e.inhibitor(now), e.active(now)
 	var out []Gathered
 	for _, g := range e.groups {
 		x := Gathered{Receiver: g.Route.Target.Name, Labels: g.Labels, Key: g.Key}
 		for _, m := range e.members(g) {
 			if !m.alert.Resolved(now) {
-				x.Alerts = append(x.Alerts, e.seen(in, m.fp, m.alert, now))
+				s := e.seen(in, active, m.fp, m.alert, now)
+				s.MutedBy = g.Route.MutedBy(now)
+				x.Alerts = append(x.Alerts, s)
 			}
 		}
 		if x.Alerts != nil {

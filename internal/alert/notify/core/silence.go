@@ -93,12 +93,12 @@ func (e *Engine) active(now time.Time) (out []*Silence) {
 	return out
 }
 
-// silencedBy are the silences that keep labels from being told.
-func (e *Engine) silencedBy(l label.Set, now time.Time) []string {
+// silencedBy are those of active silences that keep labels from being told.
+func silencedBy(active []*Silence, l label.Set) []string {
 	var out []string
-	for id, s := range e.silences {
-		if s.State(now) == SilenceActive && s.matchers.Match(l) {
-			out = append(out, id)
+	for _, s := range active {
+		if s.matchers.Match(l) {
+			out = append(out, s.ID)
 		}
 	}
 	slices.Sort(out)

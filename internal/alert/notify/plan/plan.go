@@ -41,8 +41,14 @@ type Node struct {
 	Steps        []Step
 	matchers     label.Matchers
 	goOn         bool
-	mute, active [][]span
+	mute, active []namedSpans
 	kids         []*Node
+}
+
+// namedSpans are the spans of time_intervals that a route names.
+type namedSpans struct {
+	name  string
+	spans []span
 }
 
 // Step is an escalation.
@@ -155,13 +161,25 @@ func (r *Node) GroupLabels(l label.Set) label.Set {
 }
 
 // Quiet tells whether the route says nothing at a time: within its mute times, or outside of its active ones.
-func (r *Node) Quiet(now time.Time) bool {
-	within := func(list [][]span) bool {
-		return slices.ContainsFunc(list, func(spans []span) bool {
-			return slices.ContainsFunc(spans, func(s span) bool { return s.holds(now) })
-		})
+func (r *Node) Quiet(now time.Time) bool { return len(r.MutedBy(now)) > 0 }
+
+// MutedBy are the names of the times for which the route says nothing: the mute ones that hold, or all active ones where none does.
+func (r *Node) MutedBy(now time.Time) []string {
+	within := func(list []namedSpans) (names []string) {
+		for _, t := range list {
+			if slices.ContainsFunc(t.spans, func(s span) bool { return s.holds(now) }) {
+				names = append(names, t.name)
+			}
+		}
+		return names
 	}
-	return within(r.mute) || len(r.active) > 0 && !within(r.active)
+	out := within(r.mute)
+	if len(r.active) > 0 && within(r.active) == nil {
+		for _, t := range r.active {
+			out = append(out, t.name)
+		}
+	}
+	return out
 }
 
 // reader checks a document.
@@ -341,13 +359,13 @@ func (r *reader) grouping(c *Route, out *Node, at string) {
 	}
 }
 
-func (r *reader) named(names []string, at string) (out [][]span) {
+func (r *reader) named(names []string, at string) (out []namedSpans) {
 	for i, name := range names {
 		spans, ok := r.times[name]
 		if !ok {
 			r.wrong(at+"/"+strconv.Itoa(i), "there is no %q under time_intervals%s", name, words.DidYouMean(name, slices.Collect(maps.Keys(r.times))))
 		}
-		out = append(out, spans)
+		out = append(out, namedSpans{name, spans})
 	}
 	return out
 }
