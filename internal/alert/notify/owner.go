@@ -50,6 +50,7 @@ type speaker struct {
 	owning   context.CancelFunc // ends what runs only while this instance owns
 	sending  context.Context    // of its tries
 	cut      context.CancelFunc // ends them, when another instance makes them
+	lapse    *time.Timer        // cuts them when the lease is over and nobody could renew it, whatever the loop waits for
 	helpers  sync.WaitGroup
 }
 
@@ -138,10 +139,12 @@ func (l *speaker) own(ctx, sending context.Context) {
 	if fence != l.fence {
 		l.yield()
 	}
-	if fence != 0 {
-		l.until = now.Add(term - renewEvery)
+	if fence == 0 {
+		return
 	}
-	if fence == 0 || fence == l.fence {
+	l.until = now.Add(term - renewEvery)
+	if fence == l.fence {
+		l.goOn(sending)
 		return
 	}
 	// What the last owner stored before the fence was taken may be newer than what was read; nothing of it comes after.
@@ -152,7 +155,7 @@ func (l *speaker) own(ctx, sending context.Context) {
 	l.fence = fence
 	l.s.look(func(e *core.Engine) { e.Regroup() })
 	l.s.setOwner(true)
-	l.sending, l.cut = context.WithCancel(sending)
+	l.goOn(sending)
 	l.s.log.Info("this instance speaks for all", "fence", fence)
 	owning, end := context.WithCancel(ctx)
 	l.owning = end
@@ -162,6 +165,16 @@ func (l *speaker) own(ctx, sending context.Context) {
 	if len(l.s.cfg.Alertmanagers) > 0 {
 		l.helpers.Go(func() { l.s.forward(owning) })
 	}
+}
+
+// goOn lets tries last as long as the lease, as it was renewed just now.
+func (l *speaker) goOn(sending context.Context) {
+	if l.lapse != nil && l.lapse.Stop() {
+		l.lapse.Reset(time.Until(l.until))
+		return
+	}
+	l.sending, l.cut = context.WithCancel(sending)
+	l.lapse = time.AfterFunc(time.Until(l.until), l.cut)
 }
 
 // yield ends what an owner does.
@@ -366,6 +379,10 @@ func (l *speaker) leave(cut context.CancelFunc) {
 
 func (l *speaker) yieldQuietly() {
 	l.fence = 0
+	if l.lapse != nil {
+		l.lapse.Stop()
+		l.lapse = nil
+	}
 	l.cut()
 	l.owning()
 	l.helpers.Wait()

@@ -144,6 +144,40 @@ func TestSendingNeedsTheLease(t *testing.T) {
 	})
 }
 
+// Tries under way end with the lease also where the loop hangs in the store, and begin anew when the lease is renewed.
+func TestTriesEndWithTheLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{}, Options{Store: newMemory(), Log: slog.New(slog.DiscardHandler), Registry: telemetry.NewRegistry()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &speaker{s: s, name: "a", flying: map[string]string{}, byWay: map[string]int{}}
+		l.own(t.Context(), t.Context())
+		first := l.sending
+		for range 5 { // renewed in time
+			time.Sleep(renewEvery)
+			l.own(t.Context(), t.Context())
+		}
+		if l.sending != first || first.Err() != nil {
+			t.Fatal("tries are cut though the lease is renewed")
+		}
+		time.Sleep(term) // the loop hangs
+		synctest.Wait()
+		if first.Err() == nil {
+			t.Error("tries go on when another instance may make them")
+		}
+		l.own(t.Context(), t.Context())
+		if l.sending.Err() != nil {
+			t.Error("no try is made any more")
+		}
+		last := l.sending
+		l.yield()
+		if last.Err() == nil {
+			t.Error("tries go on behind the owner")
+		}
+	})
+}
+
 // An instance that was away until what it missed is forgotten keeps nothing of what was removed meanwhile.
 func TestAwayUntilItIsForgotten(t *testing.T) {
 	store := &between{memory: newMemory()}
