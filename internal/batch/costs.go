@@ -20,10 +20,13 @@ import (
 // not too many to be read. So it shows only in such hours which was read.
 
 // costParts are what costs can be grouped by.
-var costParts = []string{"model", "tenant", "user_id", "key", "feature", "endpoint", "operation", "session_id", "host", "hour", "day", "month"}
+var costParts = []string{"model", "tenant", "user_id", "key", "feature", "prompt_version", "endpoint", "operation", "session_id", "host", "hour", "day", "month"}
 
-// partField is the field that tells a part; key and feature stand in what the catalogue does not know, the times in the time.
+// partField is the field that tells a part; key, feature and prompt_version stand in what the catalogue does not know, the times in the time.
 var partField = map[string]event.Field{"model": event.Model, "tenant": event.Tenant, "user_id": event.UserID, "endpoint": event.Endpoint, "operation": event.Operation, "session_id": event.SessionID, "host": event.Host}
+
+// extraParts are those that the catalogue does not know.
+var extraParts = []string{"key", "feature", "prompt_version"}
 
 // Bounds of one question.
 const (
@@ -300,7 +303,7 @@ func (q *costQuery) columns(event.Kind) event.LakeColumns {
 	for _, part := range q.by {
 		if f, ok := partField[part]; ok {
 			c |= event.FieldsOf(f)
-		} else if part == "key" || part == "feature" {
+		} else if slices.Contains(extraParts, part) {
 			c |= event.ColumnsOf(event.LakeMetadata, event.LakeExtra)
 		}
 	}
@@ -344,8 +347,11 @@ func (p *spender) value(b *event.LakeBlock, row int, part string) (string, error
 	}
 	more, err := p.unknown(b, row)
 	meta := p.extrasOf(b.Column(event.LakeMetadata).Text(row))
-	if part == "key" {
+	switch part {
+	case "key":
 		return firstText(more.KeyAlias, more.Key, meta.KeyAlias, meta.Key), err
+	case "prompt_version":
+		return firstText(more.PromptVersion, meta.PromptVersion), err
 	}
 	return firstText(more.Feature, meta.Feature), err
 }
@@ -371,19 +377,20 @@ func firstText(of ...string) string {
 	return ""
 }
 
-// extras are fields that the catalogue does not know and chargeback does: the name of the key that a request was made with, and the
-// feature that it was made for.
+// extras are fields that the catalogue does not know and chargeback does: the name of the key that a request was made with, the feature that
+// it was made for, and the version of the prompt that asked.
 type extras struct {
-	KeyAlias string `json:"key_alias"`
-	Key      string `json:"key"`
-	Feature  string `json:"feature"`
+	KeyAlias      string
+	Key           string
+	Feature       string
+	PromptVersion string
 }
 
 // mostExtras bounds the texts whose fields are remembered: most requests of a source say the same.
 const mostExtras = 10_000
 
 func (p *spender) extrasOf(text string) extras {
-	if !strings.Contains(text, "key") && !strings.Contains(text, "feature") {
+	if !strings.Contains(text, "key") && !strings.Contains(text, "feature") && !strings.Contains(text, "prompt_version") {
 		return extras{}
 	}
 	if x, ok := p.extras[text]; ok {
@@ -392,7 +399,7 @@ func (p *spender) extrasOf(text string) extras {
 	var all map[string]any
 	_ = json.Unmarshal([]byte(text), &all) // what is no object tells nothing
 	x := extras{}
-	for name, to := range map[string]*string{"key_alias": &x.KeyAlias, "key": &x.Key, "feature": &x.Feature} {
+	for name, to := range map[string]*string{"key_alias": &x.KeyAlias, "key": &x.Key, "feature": &x.Feature, "prompt_version": &x.PromptVersion} {
 		if s, ok := all[name].(string); ok && !strings.Contains(s, "\x00") && len(s) <= 256 {
 			*to = s
 		}

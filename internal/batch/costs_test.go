@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func spent(rng *rand.Rand, n int) (rows []event.LakeRow) {
 			e.SetInt(event.Cost, rng.Int64N(1e9))
 		}
 		if rng.IntN(2) > 0 {
-			e.Extra = []byte(`{"feature":"` + pick("chat", "search") + `"}`)
+			e.Extra = []byte(`{"feature":"` + pick("chat", "search") + `","prompt_version":"` + pick("v1", "v2") + `"}`)
 		}
 		if e.Metadata = nil; rng.IntN(2) > 0 {
 			e.Metadata = []byte(`{"key_alias":"` + pick("k1", "k2") + `"}`)
@@ -66,7 +67,9 @@ func plainly(rows []event.LakeRow, by []string, from, to time.Time) *cost.Table 
 			case "key":
 				key[n] = strings.TrimSuffix(strings.TrimPrefix(string(e.Metadata), `{"key_alias":"`), `"}`)
 			case "feature":
-				key[n] = strings.TrimSuffix(strings.TrimPrefix(string(e.Extra), `{"feature":"`), `"}`)
+				key[n] = extra(e, 3)
+			case "prompt_version":
+				key[n] = extra(e, 7)
 			case "day":
 				key[n] = time.UnixMicro(e.Time).UTC().Format(time.DateOnly)
 			default:
@@ -76,6 +79,14 @@ func plainly(rows []event.LakeRow, by []string, from, to time.Time) *cost.Table 
 		t.Add(key, &u)
 	}
 	return t
+}
+
+// extra is the text between two quotes of what the catalogue does not know of an event, "" when it says nothing.
+func extra(e *event.Event, quote int) string {
+	if parts := strings.Split(string(e.Extra), `"`); len(parts) > quote {
+		return parts[quote]
+	}
+	return ""
 }
 
 func TestCosts(t *testing.T) {
@@ -109,7 +120,7 @@ func TestCosts(t *testing.T) {
 			}
 		}
 		all := func() {
-			for _, by := range [][]string{nil, {"model"}, {"tenant"}, {"endpoint"}, {"day", "tenant"}, {"model", "tenant"}, {"user_id"}, {"key"}, {"feature", "model"}} {
+			for _, by := range [][]string{nil, {"model"}, {"tenant"}, {"endpoint"}, {"day", "tenant"}, {"model", "tenant"}, {"user_id"}, {"key"}, {"feature", "model"}, {"prompt_version", "tenant"}} {
 				ask(by, from, to)
 			}
 			ask([]string{"model"}, from.Add(10*time.Minute), to.Add(-10*time.Minute))
@@ -125,6 +136,27 @@ func TestCosts(t *testing.T) {
 		}
 		one(from, to)
 	})
+}
+
+// TestCostsOnly: a question about one model, or one tenant, is answered with the lines that the question about all has of it.
+func TestCostsOnly(t *testing.T) {
+	rows := spent(rand.New(rand.NewPCG(8, 8)), 200)
+	from, to := time.Unix(hour0, 0).UTC(), time.Unix(hour0+3600, 0).UTC()
+	all := plainly(rows, []string{"model", "tenant"}, from, to)
+	for _, values := range []map[string]string{{"tenant": "x"}, {"model": "a"}, {"model": "a", "tenant": "x"}, {"model": "nobody"}} {
+		got, want := all.Only(values, []string{"model"}), cost.NewTable([]string{"model"})
+		for _, g := range all.Groups() {
+			if (values["model"] == "" || g.Key[0] == values["model"]) && (values["tenant"] == "" || g.Key[1] == values["tenant"]) {
+				want.Add(g.Key[:1], &g.Usage)
+			}
+		}
+		if got.Total != want.Total || !reflect.DeepEqual(got.Groups(), want.Groups()) || (values["model"] == "nobody") != (got.Total.Requests == 0) {
+			t.Errorf("%v: %+v, want %+v", values, got.Groups(), want.Groups())
+		}
+		if whole := all.Only(values, nil); whole.Total != want.Total || whole.Len() > 1 {
+			t.Errorf("%v in one line: %+v, want %+v", values, whole.Groups(), want.Total)
+		}
+	}
 }
 
 func TestCostAnswers(t *testing.T) {
@@ -151,6 +183,11 @@ func TestCostAnswers(t *testing.T) {
 			{"GET", "/costs?group_by=model,model", "", 422, "twice"},
 			{"GET", "/costs?group_by=,", "", 422, "unknown_value"},
 			{"GET", "/costs?cursor=x", "", 422, "bad_cursor"},
+			{"GET", "/costs?from=2026-03-01&to=2026-03-02&group_by=model&tenant=nobody", "", 200, `"groups":[]`},
+			{"GET", "/costs?from=2026-03-01&to=2026-03-02&tenant=x", "", 200, `"groups":[{"key":{},`},
+			{"GET", "/costs?from=2026-03-01&to=2026-03-02&format=focus&model=nobody", "", 200, "BilledCost"},
+			{"GET", "/costs?tenant=", "", 422, "leave tenant out"},
+			{"GET", "/costs?model=" + strings.Repeat("m", 513), "", 422, "too_long"},
 			{"GET", "/prices", "", 200, `"prices":[]`},
 			{"GET", "/prices?cursor=%21", "", 422, "bad_cursor"},
 			{"GET", "/prices?history=maybe", "", 422, "unknown_value"},

@@ -138,6 +138,22 @@ func (t *Table) Merge(o *Table) {
 	}
 }
 
+// Only is the table of the lines that have values of parts, by other parts of this one. What nobody used of own GPUs is in none of them.
+func (t *Table) Only(values map[string]string, by []string) *Table {
+	out, key := NewTable(by), make([]string, len(by))
+	for _, g := range t.Groups() {
+		if slices.ContainsFunc(t.By, func(part string) bool { v, asked := values[part]; return asked && g.Key[slices.Index(t.By, part)] != v }) {
+			continue
+		}
+		for i, part := range by {
+			key[i] = g.Key[slices.Index(t.By, part)]
+		}
+		out.At(key).merge(&g.Sum)
+		out.Total.merge(&g.Sum)
+	}
+	return out
+}
+
 // Len is the number of lines.
 func (t *Table) Len() int { return len(t.groups) }
 
