@@ -18,26 +18,30 @@ func TestRealBusinessPage(t *testing.T) {
 	}
 	lookAt(t, "the business board in a browser", "business", begin, func(p *page) {
 		p.refused = []string{"/business-intelligence/"} // without data there is nothing to tell, and the page says so
-		p.shown("fresh", `document.getElementById("welcome")?.textContent.includes("hxp simulate") && document.querySelector("#reports .words")?.textContent.startsWith("No report yet")
-			&& document.querySelector("#capacity .lack")?.textContent.startsWith("Insufficient data") && document.querySelector(".forecast-words .words")?.textContent.startsWith("Insufficient data")
-			&& document.querySelector("#figures .n").textContent === "–"`)
+		p.shown("fresh", `document.getElementById("welcome")?.textContent.includes("hxp simulate") && document.querySelector("#figures .n").textContent === "–" && document.getElementById("live").dataset.state === "live"`)
+		p.below()
+		p.shown("nothing", `document.querySelector("#reports .words")?.textContent.startsWith("No report yet")
+			&& document.querySelector("#capacity .lack")?.textContent.startsWith("Insufficient data") && document.querySelector(".forecast-words .words")?.textContent.startsWith("Insufficient data")`)
 		total := h.fillBusiness(p.t)
 		p.open(h.url("business") + "/?days=7")
 		p.shown("filled", `document.querySelectorAll("#groups tbody tr").length === 4 && document.querySelectorAll("#groups tbody .badge").length === 2
 			&& /^\$\d/.test(document.querySelector("#figures .n").textContent) && document.querySelectorAll("#figures .n")[1].textContent === "`+fmt.Sprint(total)+`"
-			&& document.querySelectorAll("#cost-days .legend .item").length === 2 && document.querySelectorAll("#month-chart .legend .item").length >= 1 && document.querySelectorAll(".proof .fact").length >= 2
-			&& document.querySelectorAll("#funnel li").length === 5 && document.querySelector("#simulator .sim-outcome")?.textContent.includes("a month")
-			&& /\d/.test(document.querySelector("#now .n").textContent + document.querySelectorAll("#now .n")[3].textContent)
+			&& document.querySelectorAll("#cost-days .legend .item").length === 2 && document.querySelectorAll("#month-chart .legend .item").length >= 1 && document.querySelectorAll("#funnel li").length === 5
+			&& /\d/.test(document.querySelector("#now .n").textContent + document.querySelectorAll("#now .n")[3].textContent) && /range=604800/.test(location.search)`)
+		p.below()
+		p.shown("below", `document.querySelectorAll(".proof .fact").length >= 2 && document.querySelector("#simulator .sim-outcome")?.textContent.includes("a month")
 			&& document.querySelector("#findings .words, #findings .finding-list") !== null && document.querySelector("#findings .wait") === null`)
+		p.do(`scrollTo(0, 0), true`)
 		p.press(".groups-head", "Tenant")
 		p.shown("tenants", `/by=tenant/.test(location.search) && document.querySelector("#groups tbody")?.textContent.includes("no tenant named")`)
 		p.press(".groups-head", "Tree")
 		p.shown("tree", `/by=tree/.test(location.search) && document.querySelectorAll("#groups .tree .leaf").length >= 4`)
 		p.press(".groups-head", "Tenant")
 		p.do(`{ const m = document.getElementById("month"); m.selectedIndex = 2; m.dispatchEvent(new Event("change")); true }`)
-		p.shown("a month", `/month=\d{4}-\d{2}$/.test(location.search) && document.getElementById("when").textContent.startsWith(document.getElementById("month").value)`)
+		p.shown("a month", `/from=\d{4}-\d{2}-01T/.test(location.search) && document.getElementById("when").textContent.startsWith(document.getElementById("month").value) && document.getElementById("live").dataset.state === "paused"`)
 		p.do(`history.back() === undefined`)
-		p.shown("back", `/days=7/.test(location.search) && document.querySelector('[data-days="7"]').ariaPressed === "true" && document.getElementById("month").value === ""`)
+		p.shown("back", `/range=604800/.test(location.search) && document.querySelector('#bar [title="Time range"]').textContent === "Last 7 days" && document.getElementById("month").value === ""`)
+		p.below()
 		p.press("#reports-tools", "Make a report")
 		p.do(`{ const [kind, format] = document.querySelectorAll("dialog[open] select"); kind.value = "daily_summary"; format.value = "pdf"; true }`)
 		p.press("dialog", "Make it")
@@ -50,7 +54,7 @@ func TestRealBusinessPage(t *testing.T) {
 		p.press("dialog", "Delete")
 		p.shown("deleted", `document.querySelector("dialog") === null && document.querySelector("#reports .words")?.textContent.startsWith("No report yet")`)
 		p.open(h.url("business") + "/?month=2026-13")
-		p.shown("a fault", `document.getElementById("fault")?.textContent.includes("not a month") && document.querySelector('[data-days="30"]').ariaPressed === "true"`)
+		p.shown("a fault", `document.getElementById("fault")?.textContent.includes("not a month") && document.querySelector('#bar [title="Time range"]').textContent === "Last 30 days"`)
 	})
 }
 

@@ -115,6 +115,12 @@ func (p *page) shown(step, condition string) {
 	}
 }
 
+// below goes to the end of the page, where what waits to be looked at begins to work.
+func (p *page) below() {
+	p.t.Helper()
+	p.do(`(function down() { scrollTo(0, document.scrollingElement.scrollHeight); if (++window.downs < 20) setTimeout(down, 100) }).call(window.downs = 0), true`)
+}
+
 // do runs a script, which is true when it did something.
 func (p *page) do(script string) {
 	p.t.Helper()

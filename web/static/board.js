@@ -14,7 +14,7 @@ import { View, offered } from "./view.js";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Board extends EventTarget {
-  // o: {wish?: what GET /range is asked for, topics?, otherwise?: seconds shown at first, compare?, search?, health?, ready(board)?: a frame that the
+  // o: {wish?: what GET /range is asked for, topics?, otherwise?: seconds shown at first, days?: see View, filters?: dimensions, compare?, search?, health?, ready(board)?: a frame that the
   // stream already gives instead of asking, or null}. Dispatches "frame" when numbers came and "tick" when time or view moved on.
   constructor(o) {
     super();
@@ -23,8 +23,8 @@ export class Board extends EventTarget {
     this.frame = this.earlier = null;
     this.topics = new Set(o.topics ?? ["metrics"]);
     this.stream = new Stream(() => `/stream?${query({ topics: [...this.topics].join(), model: this.view?.filters.model ?? new URLSearchParams(location.search).get("model") })}`);
-    this.view = new View(() => this.stream.now, o.otherwise);
-    this.bar = new TopBar(document.getElementById("bar"), this.view, { filters: ["model", "tenant"], compare: o.compare, search: o.search, health: o.health, stream: this.stream });
+    this.view = new View(() => this.stream.now, o.otherwise, o.days);
+    this.bar = new TopBar(document.getElementById("bar"), this.view, { filters: o.filters ?? ["model", "tenant"], compare: o.compare, search: o.search, health: o.health, stream: this.stream });
     listen(this.view, this.bar);
     this.config = fetch("/config.json").then((r) => r.json()); // what is told of the installation
     this.config.then(({ dimensions }) => { this.kept = dimensions; this.#offer(); }).catch(() => {});
@@ -46,7 +46,7 @@ export class Board extends EventTarget {
   // Offers only filters that the windows can answer together with what is asked for anyway.
   #offer() {
     const { o, bar, kept, view } = this;
-    if (kept) bar.o.filters = offered(kept, [...Object.keys(view.filters), ...(o.wish?.by ? [o.wish.by] : [])]);
+    if (kept && !o.filters) bar.o.filters = offered(kept, [...Object.keys(view.filters), ...(o.wish?.by ? [o.wish.by] : [])]);
   }
 
   // add puts a chart with its menu under the board's care.
@@ -95,7 +95,7 @@ export class Board extends EventTarget {
   // Tells what went wrong. Numbers of other filters than those that are chosen are not shown under them.
   failed(text, other = false) {
     if (other) this.frame = this.earlier = null;
-    for (const n of document.querySelectorAll("#cards, #charts, #board > .stack")) n.classList.toggle("withheld", other);
+    for (const n of document.querySelectorAll("#cards, #charts, #board > .stack, .of-view")) n.classList.toggle("withheld", other);
     this.problem ??= (() => { const n = el("p", { class: "notice", role: "alert", hidden: true }); this.note.after(n); return n; })();
     this.problem.hidden = !text;
     setText(this.problem, text && `This span cannot be shown now: ${text}`);

@@ -1,178 +1,213 @@
 // The business board: what it costs, what it is worth, what is ahead, and the documents about it.
+import { query } from "./ask.js";
+import { Board } from "./board.js";
 import { el, setText } from "./dom.js";
+import { between } from "./format.js";
 import { Capacity } from "./business/capacity.js";
-import { accepted, budgets, capacity, costs, enough, findings, forecast, hourly, joins, newestHour, own, wholeHours } from "./business/data.js";
-import { CostByDay } from "./business/days.js";
+import { accepted, budgets, capacity, costs, enough, findings, forecast, hourly, joins, newestHour, own, range, wholeHours } from "./business/data.js";
+import { CostBySteps } from "./business/days.js";
 import { Figures } from "./business/figures.js";
 import { Findings } from "./business/findings.js";
 import { Forecast } from "./business/forecast.js";
 import { Groups } from "./business/groups.js";
-import { addMenus, keyboard } from "./business/menus.js";
+import { addMenus } from "./business/menus.js";
 import { Month, Now } from "./business/now.js";
-import { DAY, HOUR, addressOf, daysOf, instant, label, months, nameOfMonth, periodOf } from "./business/period.js";
+import { DAY, HOUR, daysOf, instant, label, monthOf, months, nameOfMonth, old, periodOf } from "./business/period.js";
 import { Reports } from "./business/reports.js";
 import { Own } from "./business/own.js";
-import { byDay } from "./business/series.js";
+import { costOfDays, linesOf, rated, sumOf } from "./business/series.js";
 import { Simulator } from "./business/simulator.js";
 import { Tokens } from "./business/tokens.js";
 import { parts } from "./business/tree.js";
 import { canWait, notice, whatFailed } from "./business/words.js";
 import { Funnel, Satisfaction, funnelOf } from "./business/worth.js";
-import { query } from "./ask.js";
-import { Stream } from "./stream.js";
+import { write } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
-const every = 5 * 60e3; // ms between looks by itself
+const every = 5 * 60e3; // ms between looks by itself at what is stored
 const past = 14; // days in front of the forecast
 const ahead = 7; // days that the forecast of cost looks ahead
 const longest = 720, spare = 26; // hours that can be foretold, and that the newest hours may be behind
+const usual = 30 * 86_400; // s
 
-const figures = new Figures(byId("figures")), costByDay = new CostByDay(byId("cost-days")), groups = new Groups(byId("groups")), changes = new Findings(byId("findings"));
-const requests = new Forecast(byId("forecast"), (chosen) => go(chosen)), plan = new Capacity(byId("capacity"), byId("capacity-note"));
-const stream = new Stream(() => "/stream?topics=metrics"); // before anything is asked: a browser opens six connections to a page's origin
+// An address of an older version says the same in the words of the view.
+function translate() {
+  const fault = (words) => { byId("fault").hidden = !words; setText(byId("fault"), words && `${words} The last 30 days are shown.`); };
+  const q = new URLSearchParams(location.search);
+  try {
+    const asked = old(location.search, Date.now());
+    if (!asked) return;
+    for (const name of ["days", "month"]) q.delete(name);
+    history.replaceState(null, "", `?${write({ from: null, to: null, compare: q.get("compare"), zone: q.get("zone"), filters: Object.fromEntries(["model", "tenant"].map((d) => [d, q.get(d)])), ...asked }, q)}`);
+  } catch (e) { fault(e.message); }
+}
+translate();
+
+const wish = {
+  metrics: ["requests", "errors", "unpriced_requests", "cost_usd", "tokens.prompt", "tokens.cached", "tokens.completion", "feedback.count", "feedback.satisfaction", "business.events", "business.value_usd"],
+  by: "model", groupMetrics: ["requests", "feedback.count", "feedback.satisfaction"], limit: 24, points: 60,
+  get step() { return board.view && periodNow().days ? DAY / 1000 : undefined; },
+};
+const board = new Board({ wish, otherwise: usual, days: true });
+const { view, stream } = board;
+const figures = new Figures(byId("figures")), spent = new CostBySteps(byId("cost-days")), groups = new Groups(byId("groups")), changes = new Findings(byId("findings"));
+const requests = new Forecast(byId("forecast"), (chosen) => ("model" in chosen ? view.filter("model", chosen.model) : go(chosen))), plan = new Capacity(byId("capacity"), byId("capacity-note"));
 const now = new Now(byId("now")), month = new Month(byId("month-chart"), el("div", { class: "budgets" }));
 const tokens = new Tokens(byId("tokens")), funnel = new Funnel(byId("funnel")), satisfied = new Satisfaction(byId("satisfaction")), simulator = new Simulator(byId("simulator"));
 const gpus = new Own(byId("own-panel"), byId("own"));
 const reports = new Reports(byId("reports"), byId("reports-note"), byId("reports-tools"));
 let period, running = new AbortController(), timer;
 
-const chosen = () => { const q = new URLSearchParams(location.search); return { by: ["tenant", "user_id", "tree"].includes(q.get("by")) ? q.get("by") : "model", model: q.get("model") ?? "", ahead: ["2", "14"].includes(q.get("ahead")) ? q.get("ahead") : "7" }; };
+const chosen = () => { const q = new URLSearchParams(location.search); return { by: ["tenant", "user_id", "tree"].includes(q.get("by")) ? q.get("by") : "model", ahead: ["2", "14"].includes(q.get("ahead")) ? q.get("ahead") : "7" }; };
+const periodNow = () => { const { from, to } = view.span(); return periodOf({ from: from * 1000, to: to * 1000 }, view.from === null && view.held === null, view.before() * 1000, Date.now()); };
 
 // recent are the hours in front of a forecast, asked for once a beat.
 let rows14;
 const recent = () => { const hour = Math.floor(Date.now() / HOUR) * HOUR; return (rows14 ??= settled(hourly({ from: hour - past * DAY, to: hour }, "_all"))); };
-const foretold = async (hours, signal) => (enough((await recent()).value ?? []) ? settled(forecast("cost_usd", "", Math.min(longest, hours), signal)) : { value: null });
+const foretold = async (hours, signal) => (enough((await recent()).value ?? []) ? settled(forecast("cost_usd", view.filters.model ?? "", Math.min(longest, hours), signal)) : { value: null });
 
 const keys = (by) => (by === "tree" ? parts.join() : by);
 
-// go changes what is shown, and the address with it.
+// go changes what is chosen beside the view, and the address with it.
 function go(changes) {
-  const was = period;
-  history.pushState(null, "", addressOf(location.search, changes));
+  const q = new URLSearchParams(location.search);
+  for (const [name, v] of Object.entries(changes)) v ? q.set(name, v) : q.delete(name);
+  history.pushState(null, "", `?${q}`);
   read();
-  if ("by" in changes && period.from === was.from && period.end === was.end) loadGroups();
-  else if ("model" in changes || "ahead" in changes) loadForecast();
-  else loadPeriod();
+  if ("by" in changes) loadGroups();
+  else loadForecast();
 }
 
-// read takes the period from the address and shows what is chosen.
+// read takes the period from the view and shows what is chosen.
 function read() {
-  const now = Date.now(), { by } = chosen();
-  period = periodOf(location.search, now);
-  setText(byId("when"), `${label(period)}, against ${label({ ...period.before, month: period.month && period.to === period.end ? nameOfMonth(period.before.from) : undefined })}`);
-  byId("fault").hidden = !period.fault;
-  setText(byId("fault"), period.fault ? `${period.fault} The last 30 days are shown.` : "");
-  for (const b of document.querySelectorAll("[data-days]")) b.setAttribute("aria-pressed", String(period.days === Number(b.dataset.days)));
+  const t = Date.now(), { by } = chosen(), narrowed = Object.keys(view.filters).length > 0;
+  period = periodNow();
+  const words = (p) => (period.days || period.month ? label(p) : between(p.from / 1000, p.to / 1000, 60));
+  setText(byId("when"), `${words(period)}, against ${words({ ...period.before, month: period.month && period.to === period.end ? nameOfMonth(period.before.from) : undefined })}`);
   for (const b of document.querySelectorAll("[data-by]")) b.setAttribute("aria-pressed", String(by === b.dataset.by));
-  const select = byId("month");
-  select.replaceChildren(el("option", { value: "" }, period.custom ? "Own period" : "Month"), ...months(now, period.month).map((m) => el("option", { value: m }, m)));
-  select.value = period.month ?? "";
-  const file = (format) => `/costs?${query({ from: instant(period.from), to: instant(period.to), group_by: format === "csv" ? keys(by) : null, format })}`;
+  for (const n of document.querySelectorAll(".of-all")) n.hidden = !narrowed;
+  picked.replaceChildren(el("option", { value: "" }, "Month"), ...months(t, period.month).map((m) => el("option", { value: m }, m)));
+  picked.value = period.month ?? "";
+  const file = (format) => `/costs?${query({ from: instant(period.from), to: instant(period.to), ...view.filters, group_by: format === "csv" ? keys(by) : null, format })}`;
   byId("exports").replaceChildren(...[["csv", "CSV"], ["focus", "FOCUS"]].map(([f, name]) => el("a", { class: "button small", href: file(f), download: true, title: f === "focus" ? "FOCUS 1.2, for tools of financial operations" : "All groups of this period" }, name)));
 }
 
-// loadPeriod asks for everything that hangs on the period, and shows each figure as soon as it is there.
+// What is known of the period and of the one before, drawn again with each answer that comes.
+let is = {}, was = {}, worth = {};
+const totals = ["requests", "feedback.count", "feedback.satisfaction"];
+const ratedOf = (frame) => rated(frame.of("feedback.satisfaction"), frame.of("feedback.count"));
+
+// loadPeriod asks for everything that hangs on the period.
 async function loadPeriod() {
   running.abort();
   running = new AbortController();
-  const { signal } = running, mine = period, at = daysOf(mine.from, mine.to), is = {}, was = {};
-  const take = (into, names) => (got) => {
-    if (signal.aborted) return got;
-    Object.assign(into, names(got.value));
-    figures.show(mine, is, was, at);
-    return got;
-  };
-  const total = settled(costs(mine, "day", signal)).then(take(is, (a) => a && { total: a.total, days: byDay(a.groups, at) }));
-  const others = [
-    settled(costs(mine.before, "", signal)).then(take(was, (a) => a && { total: a.total })), loadGroups(signal), loadSimulator(mine, signal),
-    settled(hourly(mine, "_all", signal)).then(take(is, (rows) => ({ rows }))), settled(hourly(mine.before, "_all", signal)).then(take(was, (rows) => ({ rows }))),
-    settled(accepted(mine, signal)).then(take(is, (a) => a && { accepted: a })), settled(accepted(mine.before, signal)).then(take(was, (a) => a && { accepted: a })),
-  ];
-  const { value, error } = await total;
+  const { signal } = running, mine = period, { filters } = view;
+  [is, was, worth] = [{}, {}, {}];
+  if (board.frame) framed();
+  const later = (into, name, promise, of = (v) => v) => settled(promise).then(({ value }) => { if (!signal.aborted && value) { into[name] = of(value); draw(mine); } return value; });
+  const model = (a) => ({ ...a, models: a.models.filter((m) => !filters.model || m.model === filters.model) });
+  const judged = (span) => (filters.tenant || span.to - span.from < DAY ? Promise.resolve(null) : accepted(span, signal)); // it is kept by model and whole hours
+  await Promise.all([loadTotal(signal), loadGroups(signal),
+    later(was, "total", costs(mine.before, "", filters, signal), (a) => a.total), later(was, "rated", range(mine.before, totals, filters, signal), ratedOf),
+    later(is, "accepted", judged(mine), model), later(was, "accepted", judged(mine.before), model), later(worth, "joins", joins(signal))]);
   if (signal.aborted) return;
-  drawDays(mine, is.days, error, signal);
-  tokens.show(value?.groups ?? [], value?.total, at, error ? whatFailed(error, "tokens") : "No requests in this period");
-  welcome(mine, error ? null : value.total.requests, signal);
-  const worth = askWorth(mine, signal);
-  loadWorth(mine, is, signal, worth);
-  await Promise.all(others);
-  if (signal.aborted) return;
-  loadWorth(mine, is, signal, worth); // again, with who accepted what
   settled(own(mine, signal)).then(({ value }) => { if (!signal.aborted) gpus.show(value ?? null); });
-  loadFindings(mine, signal); // they read most, so they come last
 }
 
-const askWorth = (mine, signal) => Promise.all([settled(joins(signal)), settled(hourly(mine, "*", signal))]);
-
-// loadWorth draws the funnel and the satisfaction of models from what is there, and what is asked for them alone.
-async function loadWorth(mine, is, signal, worth = askWorth(mine, signal)) {
-  const [joined, rows] = await worth;
+// loadTotal asks what the period has cost so far. Where the steps of the board are the period, they tell it.
+async function loadTotal(signal) {
+  const mine = period;
+  if (view.live && !mine.days) return;
+  const { value, error } = await settled(costs(mine, "", view.filters, signal));
   if (signal.aborted) return;
-  funnel.show(funnelOf(is.total, is.accepted, is.rows), joined.value);
-  if (rows.error) satisfied.say(whatFailed(rows.error, "satisfaction"), canWait(rows.error) ? () => loadWorth(mine, is, signal) : null);
-  else satisfied.show(rows.value, is.accepted);
+  is.total = value?.total;
+  draw(mine);
+  welcome(mine, error ? null : value.total.requests, signal);
 }
 
-async function loadSimulator(mine, signal) {
-  const got = await settled(costs(wholeHours(mine), "model", signal));
+// framed takes the steps of the period that the board has asked for.
+function framed() {
+  const { frame } = board, narrowed = Object.keys(view.filters).length > 0;
+  Object.assign(is, { days: linesOf(frame), rated: ratedOf(frame) });
+  if (view.live && !period.days) is.total = Object.fromEntries(["cost_usd", "requests", "errors", "unpriced_requests"].map((m) => [m, sumOf(frame.of(m))]));
+  worth.business = narrowed ? null : { events: sumOf(frame.of("business.events")), value: sumOf(frame.of("business.value_usd")) };
+  draw(period);
+  if (is.total) welcome(period, is.total.requests, running.signal);
+  drawCost(period, running.signal);
+  tokens.show(frame);
+  satisfied.show(frame, is.accepted);
+}
+
+function draw(mine) {
+  figures.show(mine, is, was);
+  funnel.show(funnelOf(is.total, is.accepted, is.rated, worth.business, mine.to - mine.from < DAY), worth.joins);
+  if (board.frame && is.accepted) satisfied.show(board.frame, is.accepted);
+}
+
+async function loadSimulator(mine = period, signal = running.signal) {
+  const got = await settled(costs(wholeHours(mine), "model", {}, signal));
   if (!signal.aborted) simulator.show(mine, got.value?.groups ?? []);
 }
 
 // loadMonth shows this month and today, whatever period is chosen, and draws again with each answer that comes.
 async function loadMonth() {
-  const t = Date.now(), span = periodOf(`?month=${nameOfMonth(t)}`, t), days = daysOf(span.from, span.end), today = days.findIndex((d) => d <= t && t < d + DAY), got = {};
+  const t = Date.now(), { from, to } = monthOf(nameOfMonth(t)), span = { from, to: Math.ceil((t + 1) / 60e3) * 60e3 }, days = daysOf(from, to), today = days.findIndex((d) => d <= t && t < d + DAY), got = {};
   const take = (name) => (answer) => {
     got[name] = answer;
     if (!got.spent) return;
-    const { value, error } = got.spent, cost = byDay(value?.groups ?? [], days).cost;
+    const { value, error } = got.spent, cost = costOfDays(value?.groups ?? [], days);
     const sums = month.show({ days, cost, points: got.next?.value?.points, now: t, budgets: got.limits?.value, empty: error ? whatFailed(error, "costs") : "Nothing was spent this month" });
     now.spent({ today: cost[today], month: value?.total.cost_usd ?? null, ...sums, lack: got.next ? "too little data to foretell the rest" : "" });
   };
-  await Promise.all([settled(costs(span, "day")).then(take("spent")), foretold(Math.ceil((span.end - t) / HOUR) + spare).then(take("next")), settled(budgets()).then(take("limits"))]);
+  const next = async () => (enough((await recent()).value ?? []) ? forecast("cost_usd", "", Math.min(longest, Math.ceil((to - t) / HOUR) + spare)) : null);
+  await Promise.all([settled(costs(span, "day", {})).then(take("spent")), settled(next()).then(take("next")), settled(budgets()).then(take("limits"))]);
 }
 
 const settled = (promise) => promise.then((value) => ({ value }), (error) => ({ error }));
 
-// drawDays shows the cost by day at once, and again when the forecast is there.
-async function drawDays(mine, days, error, signal) {
-  const t = Date.now(), open = t < mine.end;
-  if (error) { costByDay.show(daysOf(mine.from, mine.end), [], null, t, "", whatFailed(error, "costs")); return; }
-  const end = !open ? mine.end : mine.days ? mine.end + ahead * DAY : mine.end, all = daysOf(mine.from, end);
-  const cost = all.map((_, i) => days.cost[i] ?? null), empty = "No priced requests in this period";
-  costByDay.show(all, cost, null, t, "USD", empty);
-  if (!open || cost.every((v) => v === null)) return;
-  const next = await foretold(Math.ceil((end - t) / HOUR) + spare, signal);
-  if (signal.aborted) return;
-  const points = next.value?.points ?? null;
-  costByDay.show(all, cost, points, t, points?.length ? "USD; the band adds up those of the hours and is wider than 95\u2009%" : `USD; ${next.error ? whatFailed(next.error, "forecasts") : "no forecast: insufficient data"}`, empty, mine.month);
+// drawCost shows the cost by steps at once, and again when there is a forecast of its days.
+let foreseen = {}; // the forecast that was asked for last, by what it is of
+async function drawCost(mine, signal) {
+  const t = Date.now(), { frame, earlier } = board, empty = "No priced requests in this period", open = mine.days && t < mine.end;
+  const show = (more) => spent.show(frame, earlier, { now: t, empty, ...more });
+  if (!open || view.filters.tenant || frame.of("cost_usd").every((v) => v === null)) { show({}); return; } // no forecast is made of tenants
+  const days = daysOf(mine.from, mine.month ? mine.end : mine.end + ahead * DAY), key = `${mine.from} ${mine.end} ${view.filters.model} ${Math.floor(t / every)}`;
+  if (foreseen.key !== key) {
+    show({ days: daysOf(mine.from, mine.end), note: "USD" });
+    foreseen = { key, answer: await foretold(Math.ceil((days.at(-1) + DAY - t) / HOUR) + spare, signal) };
+    if (signal.aborted || frame !== board.frame) return;
+  }
+  const { value, error } = foreseen.answer, points = value?.points ?? null;
+  show({ days, points, whole: mine.month, note: points?.length ? "USD; the band adds up those of the hours and is wider than 95\u2009%" : `USD; ${error ? whatFailed(error, "forecasts") : "no forecast: insufficient data"}` });
 }
 
 async function loadGroups(signal = running.signal) {
   const { by } = chosen(), mine = period;
-  groups.wait(`${by} ${mine.from} ${mine.end}`);
-  const got = await settled(costs(mine, keys(by), signal)), ours = () => !signal.aborted && by === chosen().by;
+  groups.wait(`${by} ${mine.from} ${mine.end} ${JSON.stringify(view.filters)}`);
+  const got = await settled(costs(mine, keys(by), view.filters, signal)), ours = () => !signal.aborted && by === chosen().by;
   if (!ours()) return;
   if (got.error) groups.say(whatFailed(got.error, "costs"), canWait(got.error) ? () => loadGroups() : null);
   else groups.show(by, got.value);
-  if (got.error || !["model", "tenant"].includes(by) || !got.value.groups.length) return; // users by day would be read from every raw event
-  const days = await settled(costs(mine, `${by},day`, signal));
+  if (got.error || !mine.days || !["model", "tenant"].includes(by) || !got.value.groups.length) return; // users by day would be read from every raw event
+  const days = await settled(costs(mine, `${by},day`, view.filters, signal));
   if (ours() && days.value) groups.days(by, daysOf(mine.from, mine.to), days.value.groups);
 }
 
-async function loadFindings(mine, signal) {
+async function loadFindings(mine = period, signal = running.signal) {
   changes.wait(`${mine.from} ${mine.end}`);
+  if (mine.to - mine.from < DAY) { changes.say("Changes are told from whole days: choose ten days or more."); return; }
   const { error } = await settled(findings(mine, signal, (answers, all) => changes.show(answers, all)));
   if (error && !signal.aborted) changes.say(whatFailed(error, "findings"), canWait(error) ? () => loadFindings(mine, signal) : null);
 }
 
 let asked = 0;
 async function loadForecast() {
-  const turn = ++asked, { model, ahead: far } = chosen(), hour = Math.floor(Date.now() / HOUR) * HOUR, span = { from: hour - past * DAY, to: hour };
+  const turn = ++asked, { ahead: far } = chosen(), model = view.filters.model ?? "", hour = Math.floor(Date.now() / HOUR) * HOUR, span = { from: hour - past * DAY, to: hour };
   const [rows, list] = await Promise.all([model ? settled(hourly(span, model)) : recent(), settled(hourly({ from: hour - DAY, to: hour }, "*"))]);
   const answer = enough(rows.value ?? []) ? await settled(forecast("requests", model, Number(far) * 24)) : { value: {} };
   if (turn !== asked) return;
   requests.choose((list.value ?? []).map((r) => r.model).filter((m) => m !== "_all"), model, far);
-  requests.show(rows.value ?? [], answer.value, rows.error ? whatFailed(rows.error, "hours") : `No requests in the last ${past} days`, span);
+  requests.show(rows.value ?? [], answer.value, rows.error ? whatFailed(rows.error, "hours") : `No whole hour with requests in the last ${past} days`, span);
   if (answer.error) requests.say(whatFailed(answer.error, "forecasts"), canWait(answer.error) ? loadForecast : null);
   else if (!answer.value.points?.length) requests.say("Insufficient data: there are too few hours to foretell the next ones.");
   else requests.proof(answer.value);
@@ -195,30 +230,52 @@ async function welcome(mine, n, signal) {
   const box = notice(words);
   box.id = "welcome";
   box.classList.add("panel");
-  if (month && nameOfMonth(mine.from) !== month) box.append(el("button", { class: "button primary", type: "button", onclick: () => go({ month }) }, `Show ${month}`));
+  if (month && nameOfMonth(mine.from) !== month) box.append(el("button", { class: "button primary", type: "button", onclick: () => showMonth(month) }, `Show ${month}`));
   byId("figures").before(box);
 }
 
+// beat looks at what is stored, now and then while the view is live.
 function beat() {
   clearTimeout(timer);
   rows14 = undefined;
+  read();
   loadMonth();
   loadPeriod();
-  loadForecast();
-  loadCapacity();
-  reports.load();
-  reports.planned(byId("reports-plan"));
-  timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", again, { once: true }) : again()), every);
+  for (const p of lower) p.stale = true;
+  loadSeen();
+  timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", beat, { once: true }) : view.live ? beat() : null), every);
 }
 
-function again() { read(); beat(); }
+// ---- what lies below waits until somebody comes near it
 
-addMenus({ costByDay, month, tokens, requests, groups, funnel, satisfied }, () => period);
-keyboard(() => period, go);
-stream.addEventListener("state", ({ detail }) => { if (!document.hidden) now.live(detail.state); });
-for (const b of document.querySelectorAll("[data-days]")) b.addEventListener("click", () => go({ days: b.dataset.days }));
+const lower = [["simulator", loadSimulator, true], ["findings", loadFindings, true], ["forecast", loadForecast], ["capacity", loadCapacity], ["reports", () => { reports.load(); reports.planned(byId("reports-plan")); }]].map(([id, load, ofPeriod]) => ({ node: byId(id), load, ofPeriod, near: false, stale: true }));
+const sight = new IntersectionObserver((seen) => { for (const e of seen) lower.find((p) => p.node === e.target).near = e.isIntersecting; loadSeen(); }, { rootMargin: "500px" });
+for (const p of lower) sight.observe(p.node);
+function loadSeen() { for (const p of lower) if (p.near && p.stale) { p.stale = false; p.load(); } }
+
+// ---- the month as a choice of the bar
+
+const showMonth = (name) => { const { from, to } = monthOf(name); view.set({ from: from / 1000, to: to / 1000 }); };
+const picked = el("select", { id: "month", onchange: () => (picked.value ? showMonth(picked.value) : view.set({ range: usual })) });
+byId("bar").querySelector(".bar-tools").prepend(el("label", { class: "select month" }, el("span", { class: "visually-hidden" }, "Month"), picked));
+
+addMenus({ cost: spent, month, tokens, requests, groups, funnel, satisfied }, () => period, view);
+stream.addEventListener("state", ({ detail }) => { if (!document.hidden && view.held === null) now.live(detail.state); });
 for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => go({ by: b.dataset.by }));
-byId("month").addEventListener("change", (e) => go(e.target.value ? { month: e.target.value } : { days: "30" }));
-addEventListener("popstate", again);
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
-again();
+board.addEventListener("frame", () => {
+  const { days, end } = period;
+  read();
+  if (period.days !== days || period.end !== end) { beat(); return; } // another day has begun
+  framed();
+  loadTotal(running.signal);
+});
+addEventListener("zonechange", read);
+view.addEventListener("change", ({ detail }) => {
+  if (!detail.some((what) => ["range", "from", "filters", "compare", "held"].includes(what)) || view.held !== null) return;
+  read();
+  loadPeriod();
+  for (const p of lower) p.stale ||= p.ofPeriod || detail.includes("filters");
+  loadSeen();
+});
+board.refresh();
+beat();

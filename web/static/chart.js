@@ -17,6 +17,7 @@ export const shared = { flags: [], brushed: null };
 // The axis of time, of any length: uPlot finds the splits, the words are those of the whole page.
 const HOUR = 3600, DAY = 86_400;
 const live = {
+  joint: true, // charts on it share the crosshair, the brush and the flags
   incrs: [5, 15, 30, 60, 120, 300, 600, 900, 1800, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 60 * DAY, 91 * DAY],
   values(u, splits, axis, space, step) {
     const edge = u.bbox.width / devicePixelRatio - 20, long = u.scales.x.max - u.scales.x.min > 1.2 * DAY;
@@ -27,7 +28,7 @@ const live = {
 const zoned = (t) => (isUTC() ? uPlot.tzDate(new Date(t * 1000), "Etc/UTC") : new Date(t * 1000));
 
 export class Chart {
-  // spec: {title, unit, format, axis?, steps?, lines(history, off) → [{name, color, values, shown?, area?, stacked?, bars?, band?, dash?, width?}], zero?,
+  // spec: {title, unit, format, axis?, steps?, lines(history, off) → [{name, color, values, shown?, area?, stacked?, bars?, compare?: bars that are compared as a line, band?, dash?, width?}], zero?,
   // top?, wide?, needsSome?, gap?, x?, draw?, tip?, empty}. shown are the values to tell where others are drawn; band is {lo, hi}, between which a
   // line lies; needsSome: a row of zeros counts as empty; x: the axis of time, {incrs | splits, values, at}; draw(u, chart) paints behind the lines.
   constructor(spec) {
@@ -49,6 +50,9 @@ export class Chart {
     addEventListener("zonechange", again);
   }
 
+  // When a step begins; bars stand in its middle.
+  #begin(i) { return this.history.times[i] - (this.history.middle ? this.history.step / 2 : 0); }
+
   get x() { return this.spec.x ?? live; }
 
   // Draws the history between range.from and range.to, unix seconds. earlier is what it is compared with, {history, offset in seconds}.
@@ -64,7 +68,7 @@ export class Chart {
   #draw() {
     const { history, range } = this;
     const lines = this.spec.lines(history, this.off).concat(this.#before());
-    const same = this.plot && lines.length === this.lines.length && lines.every((l, i) => l.name === this.lines[i].name && l.color === this.lines[i].color && !l.band === !this.lines[i].band);
+    const same = this.plot && this.axis === this.x && lines.length === this.lines.length && lines.every((l, i) => l.name === this.lines[i].name && l.color === this.lines[i].color && !l.band === !this.lines[i].band);
     this.lines = lines;
     const any = this.spec.filled?.(history) ?? lines.some((l) => (l.shown ?? l.values).some((v, i) => v !== null && (v !== 0 || !this.spec.needsSome) && history.times[i] >= range.from - history.step));
     this.empty.hidden = any;
@@ -86,7 +90,7 @@ export class Chart {
   #before() {
     if (!this.earlier) return [];
     const { history, offset } = this.earlier, place = placed(this.history, history, offset), moved = (values) => place.map((i) => values[i] ?? null);
-    return this.spec.lines(history, this.off).filter((l) => !l.bars).map((l) => ({
+    return this.spec.lines(history, this.off).filter((l) => !l.bars || l.compare).map((l) => ({
       name: `${l.name}, before`, color: l.color, values: moved(l.values), shown: l.shown && moved(l.shown), format: l.format, dash: [2, 3], width: 1, before: true,
     }));
   }
@@ -104,7 +108,7 @@ export class Chart {
   #build() {
     const { width, height } = this.#size();
     if (!width || !this.lines.length) return;
-    const { format, axis = format, steps, zero = true, top, gap = GAP, log } = this.spec, x = this.x, banded = this.lines.filter((l) => l.band), joint = x === live;
+    const { format, axis = format, steps, zero = true, top, gap = GAP, log } = this.spec, x = this.axis = this.x, banded = this.lines.filter((l) => l.band), joint = x.joint;
     const font = `11px ${css("--sans")}`, muted = css("--muted"), grid = css("--grid"), surface = css("--surface");
     this.plot = new uPlot({
       width, height, tzDate: zoned,
@@ -160,8 +164,8 @@ export class Chart {
   #tip(u) {
     const held = u.cursor.idx, over = u.over.matches(":hover") || document.activeElement === this.box && u.cursor.left >= 0;
     if (held === null || held === undefined || !over) return;
-    const rect = u.over.getBoundingClientRect(), t = this.history.times[held];
-    if (t === undefined) return;
+    const rect = u.over.getBoundingClientRect(), t = this.#begin(held);
+    if (Number.isNaN(t)) return;
     const near = shared.flags.find((f) => Math.abs(u.valToPos(f.at, "x") - u.cursor.left) < 6);
     const rows = this.spec.tip?.(u, held, this) ?? this.lines.map((l) => ({ l, v: (l.shown ?? l.values)[held] })).filter(({ l, v }) => typeof v === "number" && !this.off.has(l.name)).sort((a, b) => b.v - a.v)
       .map(({ l, v }) => ({ name: l.name, color: l.color, dash: l.dash, value: text((l.format ?? this.spec.format)(v)) }));
@@ -198,7 +202,7 @@ export class Chart {
       const values = l.shown ?? l.values;
       setText(this.items[i].value, text((l.format ?? this.spec.format)(held ? values[hovered] : newest(values))));
     });
-    const t = this.history.times[held ? hovered : this.history.times.length - 1];
+    const t = this.#begin(held ? hovered : this.history.times.length - 1);
     setText(this.at, held && t ? this.x.at(t, this.history.step) : "");
     if (!held) this.#describe();
   }
@@ -235,7 +239,7 @@ export class Chart {
   // What the picture shows as a table: a head and rows, times in seconds.
   table() {
     this.#catchUp();
-    const names = this.lines.map((l) => l.name), rows = this.history?.times.map((t, i) => [t, ...this.lines.map((l) => (l.shown ?? l.values)[i] ?? null)]).filter(([t]) => t >= this.range.from - this.history.step && t < this.range.to) ?? [];
+    const names = this.lines.map((l) => l.name), rows = this.history?.times.map((t, i) => [this.#begin(i), ...this.lines.map((l) => (l.shown ?? l.values)[i] ?? null)]).filter(([t]) => t >= this.range.from - this.history.step && t < this.range.to) ?? [];
     return { names, rows, formats: this.lines.map((l) => l.format ?? this.spec.format), step: this.history?.step ?? 1 };
   }
 }
@@ -276,7 +280,7 @@ function hatch(u, history) {
   let first = n;
   while (first > 0 && whole[first - 1] < 0.9995) first--;
   if (first === n) return;
-  const { ctx, bbox } = u, left = Math.max(bbox.left, u.valToPos(history.times[first], "x", true)), right = bbox.left + bbox.width;
+  const { ctx, bbox } = u, left = Math.max(bbox.left, u.valToPos(history.times[first] - (history.middle ? history.step / 2 : 0), "x", true)), right = bbox.left + bbox.width;
   if (left >= right) return;
   ctx.save();
   ctx.beginPath();

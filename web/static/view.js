@@ -1,11 +1,11 @@
 // What a board shows, as one thing that the address, the bar, the keys and the panels share: a span of time, live or fixed, filters, what
 // it is compared with, and the zone of its times. Whoever opens the address sees the same.
-export const ranges = [[300, "5 min"], [900, "15 min"], [3600, "1 hour"], [21_600, "6 hours"], [86_400, "24 hours"], [604_800, "7 days"], [2_592_000, "30 days"], [31_536_000, "1 year"]];
+export const ranges = [[300, "5 min"], [900, "15 min"], [3600, "1 hour"], [21_600, "6 hours"], [86_400, "24 hours"], [604_800, "7 days"], [2_592_000, "30 days"], [7_776_000, "90 days"], [31_536_000, "1 year"]];
 export const dimensions = ["model", "tenant", "user_id", "endpoint", "operation", "host", "source", "prompt_version"];
 export const comparisons = { "": "No comparison", previous: "Previous period", week: "Same time last week" };
 // The dimensions that can narrow what is shown further. kept: those that the windows keep apart, alone and in pairs joined by +; using: what is in use.
 export const offered = (kept, using) => dimensions.filter((d) => kept.some((k) => [...using, d].every((n) => k.split("+").includes(n))));
-const WEEK = 604_800, shortest = 10, longest = 400 * 86_400;
+const DAY = 86_400, WEEK = 7 * DAY, shortest = 10, longest = 400 * 86_400;
 
 const instant = (seconds) => new Date(Math.round(seconds) * 1000).toISOString().replace(".000Z", "Z");
 
@@ -36,11 +36,10 @@ export function write(view, search = "") {
 }
 
 export class View extends EventTarget {
-  // now: tells the server's clock, seconds since the epoch
-  constructor(now, otherwise) {
+  // now: tells the server's clock, seconds since the epoch. days: a live span of five days or more begins with a day (UTC).
+  constructor(now, otherwise, days = false) {
     super();
-    this.now = now;
-    this.otherwise = otherwise;
+    Object.assign(this, { now, otherwise, days });
     this.held = null; // the moment at which a live view was paused
     Object.assign(this, read(location.search, otherwise));
     addEventListener("popstate", () => { Object.assign(this, read(location.search, otherwise)); this.#tell(["range", "filters", "compare", "zone"]); });
@@ -51,15 +50,13 @@ export class View extends EventTarget {
   // What is shown now, seconds since the epoch.
   span() {
     if (this.from !== null) return { from: this.from, to: this.to };
-    const to = this.held ?? this.now();
-    return { from: to - this.range, to };
+    const to = this.held ?? this.now(), from = to - this.range;
+    return { from: this.days && this.range >= 5 * DAY ? Math.floor(from / DAY + 1) * DAY : from, to };
   }
 
   // How far back lies what it is compared with; 0 = it is not compared.
-  get offset() {
-    const { from, to } = this.span();
-    return this.compare === "week" ? WEEK : this.compare === "previous" ? to - from : 0;
-  }
+  get offset() { return this.compare ? this.before() : 0; }
+  before() { return this.compare === "week" ? WEEK : this.from === null ? this.range : this.to - this.from; }
 
   set(changes) {
     Object.assign(this, changes);

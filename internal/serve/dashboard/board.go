@@ -39,7 +39,7 @@ var Boards = []Board{
 	},
 	{
 		Name: "business", Title: "Business", Question: "What does it cost, and what is it worth?", Script: "business.js", Style: "business.css", page: "business.html",
-		Foot: "Days and times are UTC.",
+		Foot: "Days and months are UTC.",
 		asks: []asked{{"batch-processing-api", []string{
 			"GET /costs", "GET /costs/accepted", "GET /costs/budgets", "GET /costs/self-hosted", "POST /costs/whatif", "GET /forecasts", "GET /dags", "GET /capacity/analysis", "GET /aggregation/status", "GET /aggregations/{level}", "GET /business-intelligence/{kind}",
 			"GET /reports/{path...}", "POST /reports/generate", "DELETE /reports/{id}",

@@ -21,3 +21,4 @@ const daysAxis = (offset, at) => ({
 export const NOON = DAY / 2000; // s
 export const ofDays = daysAxis(NOON, (t) => nameOfDay(t * 1000));
 export const ofHours = daysAxis(0, (t) => `${nameOfDay(t * 1000)} ${new Date(t * 1000).toISOString().slice(11, 16)}`);
+export const shownDays = { ...ofDays, joint: true }; // of what the view shows

@@ -1,11 +1,12 @@
 // What the page asks of the batch API.
 import { ask, query } from "../ask.js";
+import { Frame, rangeURL } from "../frame.js";
 import { HOUR, instant, nameOfDay } from "./period.js";
-import { joinedCosts } from "./series.js";
+import { joinedCosts, sumOf } from "./series.js";
 
 const most = 1000; // items a page
 
-const stored = ({ from, to }, by, signal, more = {}) => ask("GET", `/costs?${query({ from: instant(from), to: instant(to), group_by: by, limit: by ? most : null, ...more })}`, undefined, signal);
+const stored = ({ from, to }, by, filters, signal, more = {}) => ask("GET", `/costs?${query({ from: instant(from), to: instant(to), group_by: by, limit: by ? most : null, ...filters, ...more })}`, undefined, signal);
 const told = ["", "day", "model", "tenant", "model,day", "tenant,day"]; // what the windows keep apart as well
 
 // wholeHours is a span without the hour that runs, unless it lies in that hour alone. What reads it needs no raw events.
@@ -15,14 +16,30 @@ export function wholeHours(span, now = Date.now()) {
 }
 
 // costs tells what a span has cost. The hour that runs comes from the windows, which know it at once, the others from where they are stored.
-export async function costs(span, by, signal) {
+export async function costs(span, by, filters, signal) {
   const now = Date.now(), hour = Math.floor(now / HOUR) * HOUR;
-  if (span.to <= hour || !told.includes(by)) return stored(span, by, signal);
+  if (span.from % HOUR && costly.includes(by)) return ranged(span, by, filters, signal);
+  if (span.to <= hour || !told.includes(by)) return stored(span, by, filters, signal);
   const from = Math.max(hour, span.from), seconds = Math.ceil((span.to - from) / 1000), group = by.split(",")[0];
-  const live = ask("GET", `/analytics?${query({ window: seconds, at: instant(from + seconds * 1000), group_by: ["model", "tenant"].includes(group) ? group : null, limit: most })}`, undefined, signal);
-  const [past, running] = await Promise.all([from > span.from ? stored({ ...span, to: from }, by, signal) : null, live.catch((e) => { if (e.name === "AbortError") throw e; return null; })]);
-  return running ? joinedCosts(past, running, by, nameOfDay(from)) : stored(span, by, signal);
+  const live = ask("GET", `/analytics?${query({ window: seconds, at: instant(from + seconds * 1000), group_by: ["model", "tenant"].includes(group) ? group : null, limit: most, ...filters })}`, undefined, signal);
+  const [past, running] = await Promise.all([from > span.from ? stored({ ...span, to: from }, by, filters, signal) : null, live.catch((e) => { if (e.name === "AbortError") throw e; return null; })]);
+  return running ? joinedCosts(past, running, by, nameOfDay(from)) : stored(span, by, filters, signal);
 }
+
+// ranged tells it of a part of an hour, which stored hours do not know: from the windows where they can, and the dearest groups apart.
+const costly = ["", "model", "tenant"], metrics = ["cost_usd", "requests", "errors", "unpriced_requests", "tokens.prompt", "tokens.completion", "tokens.total", "tokens.cached", "tokens.reasoning"];
+async function ranged(span, by, filters, signal) {
+  const frame = await range(span, metrics, filters, signal, by && { by, groupMetrics: metrics, limit: 24 });
+  const line = (of) => {
+    const [cost_usd, requests, errors, unpriced_requests, ...tokens] = metrics.map((m) => sumOf(of(m)));
+    return { cost_usd, requests: requests ?? 0, errors: errors ?? 0, unpriced_requests: unpriced_requests ?? 0, tokens: Object.fromEntries(tokens.map((v, i) => [metrics[i + 4].slice(7), v ?? 0])) };
+  };
+  const groups = Object.keys(frame.models).map((v) => ({ key: { [by]: v || null }, ...line((m) => frame.model(v, m, 1, null)) })).filter((g) => g.requests);
+  return { total: line((m) => frame.of(m)), groups: groups.sort((a, b) => (b.cost_usd ?? -1) - (a.cost_usd ?? -1)), next_cursor: null };
+}
+
+// range asks for what the steps of a span add up to.
+export const range = async ({ from, to }, metrics, filters, signal, more) => new Frame(await ask("GET", rangeURL({ metrics, points: 60, ...more }, { from: instant(from), to: instant(to), ...filters }), undefined, signal));
 
 // hourly reads the rows of hours, page by page.
 export async function hourly({ from, to }, model, signal) {

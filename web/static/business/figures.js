@@ -3,7 +3,7 @@ import { el, figure, setText } from "../dom.js";
 import { count, many, percent, score, text, usd } from "../format.js";
 import { spark } from "../spark.js";
 import { label } from "./period.js";
-import { perThousand, satisfaction, satisfactionByDay } from "./series.js";
+import { perThousand } from "./series.js";
 import { change } from "./words.js";
 
 // better: which way is good. note: what stands below the number. known: whether the answer for it is there.
@@ -12,8 +12,8 @@ const cards = [
   { name: "Cost", known: priced, format: usd, of: (s) => s.total?.cost_usd, line: (s) => s.days?.cost, note: (s) => (s.total?.unpriced_requests ? "priced ones" : "") },
   { name: "Requests", known: priced, format: count, of: (s) => s.total?.requests, line: (s) => s.days?.requests },
   { name: "Cost per 1,000 requests", known: priced, format: usd, better: "down", of: (s) => s.total && perThousand(s.total), line: (s) => s.days?.perThousand },
-  { name: "Per accepted answer", known: (s) => Boolean(s.accepted), format: usd, better: "down", of: (s) => perAccepted(s.accepted), note: (s) => (!s.accepted ? "" : s.accepted.judged ? `${many(s.accepted.judged)} judged` : "nothing was judged") },
-  { name: "Satisfaction", known: rated, format: score, better: "up", points: true, zero: false, of: (s) => s.rated?.score, line: (s) => s.scores, note: (s) => (!s.rated ? "" : s.rated.ratings ? `of 5, ${many(s.rated.ratings)} ratings` : "no ratings") },
+  { name: "Per accepted answer", known: (s) => Boolean(s.accepted), format: usd, better: "down", of: (s) => perAccepted(s.accepted), note: (s) => (!s.accepted ? "" : s.accepted.judged ? `${many(s.accepted.judged)} judged` : s.rated?.ratings ? "after the first whole hour" : "nothing was judged") },
+  { name: "Satisfaction", known: rated, format: score, better: "up", points: true, zero: false, of: (s) => s.rated?.score, line: (s) => s.days?.scores, note: (s) => (!s.rated ? "" : s.rated.ratings ? `of 5, ${text(count(s.rated.ratings))}` : "no ratings") },
   { name: "Unpriced requests", known: priced, format: count, better: "down", of: (s) => s.total?.unpriced_requests, line: (s) => s.days?.unpriced, alarm: (v) => (v > 0 ? "warn" : ""), note: (s) => (s.total?.unpriced_requests ? `${text(percent(s.total.unpriced_requests / s.total.requests))} of all` : "") },
 ];
 
@@ -34,23 +34,18 @@ export class Figures {
     });
   }
 
-  // now and before are {total, days, rows}, parts of which may be missing; at are the days of the period.
-  show(period, now, before, at) {
-    const is = this.#read(now, at), was = this.#read(before, []);
+  // is and was are {total, days, rated, accepted}, parts of which may be missing; days are columns of steps.
+  show(period, is, was) {
     for (const { card, box, value, by, note, line } of this.items) {
       const v = card.of(is) ?? null, old = card.of(was) ?? null, moved = change(v, old, card.points);
       value.show(card.format(v));
       box.dataset.alarm = v === null ? "" : card.alarm?.(v) ?? "";
       setText(note, card.note?.(is) ?? "");
-      setText(by, moved?.text ?? (v === null || !card.known(was) ? "" : "nothing before"));
+      setText(by, moved?.text ?? (v === null || !card.known(was) ? "" : "new"));
       by.className = "change";
       if (card.better && Math.abs(moved?.by ?? 0) >= (card.points ? 0.05 : 0.01)) by.classList.add(moved.by < 0 === (card.better === "down") ? "good" : "worse");
       by.title = old === null ? "" : `${text(card.format(old))} in ${label(period.before)}`;
       line.show(card.line?.(is) ?? [], { zero: card.zero });
     }
-  }
-
-  #read({ total, days, rows, accepted }, at) {
-    return { total, days, accepted, rated: rows && satisfaction(rows), scores: rows && satisfactionByDay(rows, at) };
   }
 }

@@ -41,7 +41,7 @@ export class Forecast {
   show(rows, answer, empty, span) {
     this.chart.spec.empty = empty;
     const h = joined(rows, answer?.points ?? []);
-    this.chart.show({ ...h, step: HOUR / 1000 }, h.times.length ? { from: h.times[0], to: h.times.at(-1) } : { from: span.from / 1000, to: span.to / 1000 });
+    this.chart.show({ ...h, step: HOUR / 1000 }, h.times.length > 1 ? { from: h.times[0], to: h.times.at(-1) } : { from: span.from / 1000, to: span.to / 1000 });
   }
 
   say(words, again) { this.words.replaceChildren(notice(words, again)); }

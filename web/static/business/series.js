@@ -1,11 +1,19 @@
 // Numbers by day from numbers by hour, and figures of a whole period. Nothing here knows the page or the clock.
 import { DAY, HOUR } from "./period.js";
 
-// byDay puts groups of /costs by day in the order of days (starts of days, ms): {cost, requests, unpriced}, null where nothing is known.
-export function byDay(groups, days) {
-  const of = new Map(groups.map((g) => [Date.parse(`${g.key.day}T00:00:00Z`), g]));
-  const column = (value) => days.map((t) => (of.has(t) ? value(of.get(t)) : null));
-  return { cost: column((g) => g.cost_usd), requests: column((g) => g.requests), unpriced: column((g) => g.unpriced_requests), perThousand: column(perThousand) };
+// sumOf adds up what is known; null when nothing is.
+export const sumOf = (values) => values.reduce((all, v) => (v === null ? all : (all ?? 0) + v), null);
+
+// costOfDays is what each day (their starts, ms) has cost, by groups of /costs; null where nothing is known.
+export function costOfDays(groups, days) {
+  const of = new Map(groups.map((g) => [Date.parse(`${g.key.day}T00:00:00Z`), g.cost_usd]));
+  return days.map((t) => of.get(t) ?? null);
+}
+
+// linesOf are the columns of a frame that small pictures show.
+export function linesOf(frame) {
+  const column = (name) => frame.of(name), [cost, requests, unpriced] = [column("cost_usd"), column("requests"), column("unpriced_requests")];
+  return { cost, requests, unpriced, perThousand: cost.map((v, i) => perThousand({ cost_usd: v, requests: requests[i], unpriced_requests: unpriced[i] })), scores: column("feedback.satisfaction") };
 }
 
 // perThousand is what a thousand priced requests cost.
@@ -14,21 +22,11 @@ export function perThousand({ cost_usd, requests, unpriced_requests }) {
   return cost_usd === null || priced <= 0 ? null : (cost_usd / priced) * 1000;
 }
 
-// satisfaction is the mean score of hourly rows, weighted by the number of ratings, with that number.
-export function satisfaction(rows) {
+// rated is the mean score of columns of steps, weighted by the number of ratings, with that number.
+export function rated(scores, counts) {
   let sum = 0, n = 0;
-  for (const r of rows) {
-    if (r.user_satisfaction === null || !r.feedback_count) continue;
-    sum += r.user_satisfaction * r.feedback_count;
-    n += r.feedback_count;
-  }
+  scores.forEach((v, i) => { if (v !== null && counts[i]) { sum += v * counts[i]; n += counts[i]; } });
   return { score: n ? sum / n : null, ratings: n };
-}
-
-export function satisfactionByDay(rows, days) {
-  const of = new Map(days.map((t) => [t, []]));
-  for (const r of rows) of.get(Math.floor(Date.parse(r.timestamp) / DAY) * DAY)?.push(r);
-  return days.map((t) => satisfaction(of.get(t)).score);
 }
 
 // dayForecast adds up hourly points to days: {p50, lo, hi}. Of the hour that runs only what is still to come counts, and what the day has cost so
@@ -84,13 +82,6 @@ export function running(values) {
   });
 }
 
-// tokensByDay are the tokens of groups of /costs by day: read from a cache, read anew, written.
-export function tokensByDay(groups, days) {
-  const of = new Map(groups.map((g) => [Date.parse(`${g.key.day}T00:00:00Z`), g.tokens]));
-  const column = (value) => days.map((t) => (of.has(t) ? value(of.get(t)) : null));
-  return { fresh: column((k) => k.prompt - k.cached), cached: column((k) => k.cached), out: column((k) => k.completion) };
-}
-
 // pareto tells how many of the dearest groups make most of the total: {few, all, share, sums}, where sums are the running shares.
 export function pareto(groups, total, most = 0.8) {
   if (!total) return null;
@@ -128,11 +119,10 @@ export function scoreInterval(mean, n, z = 1.96) {
   return { lo: Math.max(1, mean - half), hi: Math.min(5, mean + half) };
 }
 
-// satisfactionByModel are the mean scores of hourly rows by model, with their numbers and intervals, those with most scores first.
-export function satisfactionByModel(rows) {
-  const by = new Map();
-  for (const r of rows) if (r.model !== "_all" && r.feedback_count) by.set(r.model, [...(by.get(r.model) ?? []), r]);
-  return [...by].map(([model, of]) => ({ model, ...satisfaction(of) })).filter((m) => m.ratings).map((m) => ({ ...m, ...scoreInterval(m.score, m.ratings) })).sort((a, b) => b.ratings - a.ratings);
+// satisfactionByModel are the mean scores of the models of a frame, with their numbers and intervals, those with most scores first.
+export function satisfactionByModel(frame) {
+  return Object.keys(frame.models).map((model) => ({ model, ...rated(frame.model(model, "feedback.satisfaction", 1, null), frame.model(model, "feedback.count")) }))
+    .filter((m) => m.ratings).map((m) => ({ ...m, ...scoreInterval(m.score, m.ratings) })).sort((a, b) => b.ratings - a.ratings);
 }
 
 // joined is one axis of hours with what was and what is foretold: {times (s), was, p50, lo, hi}. The forecast begins at the last known value.

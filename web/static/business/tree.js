@@ -1,11 +1,11 @@
-// The cost tree: tenant, feature, model, each a branch that opens.
+// The cost tree: tenant, feature, model, version of the prompt, each a branch that opens.
 import { el } from "../dom.js";
 import { count, many, percent, text } from "../format.js";
 import { tree } from "./series.js";
 import { money, notice } from "./words.js";
 
-export const parts = ["tenant", "feature", "model"];
-const nobody = { tenant: "no tenant named", feature: "no feature named", model: "no model named" };
+export const parts = ["tenant", "feature", "model", "prompt_version"];
+const nobody = { tenant: "no tenant named", feature: "no feature named", model: "no model named", prompt_version: "no prompt version named" };
 const shown = 40; // branches of one level
 
 export function costTree({ groups, total, next_cursor: more }) {
@@ -23,7 +23,7 @@ function level(branches, total, most, open = false) {
 function branch(b, total, most, open) {
   const bar = el("span", { class: "bar-line", "aria-hidden": "true" }, el("span", { class: "bar-part" })), name = b.value || nobody[b.part];
   bar.firstChild.style.width = most ? `${(100 * (b.cost_usd ?? 0)) / most}%` : "0";
-  const row = [el("span", { class: b.value ? "branch-name" : "branch-name quiet", title: name }, name), el("span", { class: "branch-part" }, b.part), bar, el("span", { class: "branch-n" }, `${text(count(b.requests))} requests`), el("span", { class: "branch-share" }, total && b.cost_usd !== null ? text(percent(b.cost_usd / total)) : ""), el("strong", {}, b.cost_usd === null ? "not priced" : money(b.cost_usd))];
+  const row = [el("span", { class: b.value ? "branch-name" : "branch-name quiet", title: name }, name), el("span", { class: "branch-part" }, b.part.replace("_", " ")), bar, el("span", { class: "branch-n" }, `${text(count(b.requests))} requests`), el("span", { class: "branch-share" }, total && b.cost_usd !== null ? text(percent(b.cost_usd / total)) : ""), el("strong", {}, b.cost_usd === null ? "not priced" : money(b.cost_usd))];
   if (!b.children.length) return el("div", { class: "branch leaf" }, ...row);
   return el("details", { open }, el("summary", { class: "branch" }, ...row), el("div", { class: "twigs" }, ...level(b.children, total, most)));
 }

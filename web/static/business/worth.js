@@ -5,15 +5,17 @@ import { modelColor, modelName, place } from "../palette.js";
 import { satisfactionByModel, wilson } from "./series.js";
 import { money, notice } from "./words.js";
 
-// funnelOf are the steps from what the parts of the page have found; null is not known.
-export function funnelOf(total, accepted, rows) {
-  const sum = (name) => accepted?.models.reduce((all, m) => all + m[name], 0) ?? null;
+// funnelOf are the steps from what the parts of the page have found; null is not known. rated is of the windows, which know of feedback before the
+// first hour is stored; business is {events, value}, or null where the filters leave none; short: the period is too short for what is known of whole hours.
+export function funnelOf(total, accepted, rated, business, short) {
+  const sum = (name) => accepted?.models.reduce((all, m) => all + m[name], 0) ?? null, judged = sum("judged"), early = !judged && rated?.ratings > 0;
+  const later = short ? "told of a day or more" : early ? "after the first whole hour" : null;
   return [
     { name: "Requests", n: total?.requests ?? null, about: "all of the period" },
     { name: "Answered", n: total ? total.requests - total.errors : null, about: "without an error" },
-    { name: "Judged", n: sum("judged"), about: "by a user, in the hour of the request" },
-    { name: "Accepted", n: sum("accepted"), about: "a thumb up, or 4 or 5 of 5" },
-    { name: "Business events", n: rows?.reduce((all, r) => all + r.business_events, 0) ?? null, about: "counted in hours, joined or not", value: rows?.reduce((all, r) => all + (r.business_value_usd ?? 0), 0) },
+    { name: "Judged", n: early ? null : judged, about: later ?? "by a user, in the hour of the request" },
+    { name: "Accepted", n: early ? null : sum("accepted"), about: later ?? "a thumb up, or 4 or 5 of 5" },
+    { name: "Business events", n: business?.events ?? null, about: business ? "joined or not" : "they name no model and no tenant", value: business?.value },
   ];
 }
 
@@ -48,10 +50,10 @@ export class Satisfaction {
   constructor(node) { this.node = node; }
   say(words, again) { this.node.replaceChildren(notice(words, again)); }
 
-  // rows are hours of all models; accepted is the answer of /costs/accepted, or null.
-  show(rows, accepted) {
-    const models = this.models = satisfactionByModel(rows).slice(0, 12);
-    if (!models.length) { this.say("No stored hour of this period has a score yet."); return; }
+  // frame has the scores of models; accepted is the answer of /costs/accepted, or null.
+  show(frame, accepted) {
+    const models = this.models = satisfactionByModel(frame).slice(0, 12);
+    if (!models.length) { this.say("Nobody has given a score in this period."); return; }
     place(models.map((m) => m.model));
     const of = new Map(accepted?.models.map((m) => [m.model, m]));
     this.node.replaceChildren(el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Satisfaction by model" }, el("table", { class: "score-table" },

@@ -2,39 +2,55 @@
 import assert from "node:assert/strict";
 import { load } from "./load.mjs";
 
-const { addressOf, daysOf, label, months, periodOf } = await load("business/period.js");
+const { daysOf, label, months, old, periodOf } = await load("business/period.js");
 const series = await load("business/series.js");
+const { Frame } = await load("frame.js");
 const { nothing, ranked } = await load("business/findings.js");
+const { funnelOf } = await load("business/worth.js");
 const words = await load("business/words.js");
 const at = (t) => Date.parse(t), now = at("2026-03-15T10:20:30Z"), DAY = 86400e3;
-const span = (p) => [p.from, p.to, p.end, p.before.from, p.before.to].map((t) => new Date(t).toISOString().slice(0, 16));
-for (const [search, want, fault] of [
-  ["", ["2026-02-14T00:00", "2026-03-15T10:21", "2026-03-16T00:00", "2026-01-15T00:00", "2026-02-13T10:21"]],
-  ["?days=7", ["2026-03-09T00:00", "2026-03-15T10:21", "2026-03-16T00:00", "2026-03-02T00:00", "2026-03-08T10:21"]],
-  ["?month=2026-02", ["2026-02-01T00:00", "2026-03-01T00:00", "2026-03-01T00:00", "2026-01-01T00:00", "2026-02-01T00:00"]],
-  ["?month=2026-03", ["2026-03-01T00:00", "2026-03-15T10:21", "2026-04-01T00:00", "2026-02-01T00:00", "2026-02-15T10:21"]],
-  ["?month=2026-01", ["2026-01-01T00:00", "2026-02-01T00:00", "2026-02-01T00:00", "2025-12-01T00:00", "2026-01-01T00:00"]],
-  ["?from=2026-03-01&to=2026-03-03T12:00:00Z", ["2026-03-01T00:00", "2026-03-03T12:00", "2026-03-03T12:00", "2026-02-26T12:00", "2026-03-01T00:00"]],
-  ["?days=8", null, '"8" days'], ["?month=2026-13", null, "not a month"], ["?month=x", null, "not a month"], ["?month=2026-04", null, "not begun"], ["?from=2026-03-05&to=2026-03-01", null, "before it begins"],
-  ["?from=2024-01-01&to=2026-03-01", null, "longer than"], ["?from=tomorrow", null, '"tomorrow" in from'], ["?to=2026-03-01", null, '"" in from'],
+const short = (p) => [p.from, p.to, p.end, p.before.from, p.before.to].map((t) => new Date(t).toISOString().slice(0, 16));
+for (const [from, to, live, before, want, days, month] of [
+  // live: thirty days by day, a quarter of an hour by the minute
+  ["2026-02-14T00:00Z", "2026-03-15T10:20:30Z", true, 30 * DAY, ["2026-02-14T00:00", "2026-03-15T10:21", "2026-03-16T00:00", "2026-01-15T00:00", "2026-02-13T10:21"], true],
+  ["2026-03-15T10:05:30Z", "2026-03-15T10:20:30Z", true, 900e3, ["2026-03-15T10:05", "2026-03-15T10:21", "2026-03-15T10:21", "2026-03-15T09:50", "2026-03-15T10:05"], false],
+  // months, of which the one before is as long as it was, and the running one ends ahead
+  ["2026-02-01T00:00Z", "2026-03-01T00:00Z", false, 28 * DAY, ["2026-02-01T00:00", "2026-03-01T00:00", "2026-03-01T00:00", "2026-01-01T00:00", "2026-01-29T00:00"], true, "2026-02"],
+  ["2026-03-01T00:00Z", "2026-04-01T00:00Z", false, 31 * DAY, ["2026-03-01T00:00", "2026-03-15T10:21", "2026-04-01T00:00", "2026-02-01T00:00", "2026-02-15T10:21"], true, "2026-03"],
+  ["2026-03-01T00:00Z", "2026-03-03T12:00Z", false, 2.5 * DAY, ["2026-03-01T00:00", "2026-03-03T12:00", "2026-03-03T12:00", "2026-02-26T12:00", "2026-03-01T00:00"], false],
+  ["2026-03-01T10:00Z", "2026-03-09T10:00Z", false, 7 * DAY, ["2026-03-01T10:00", "2026-03-09T10:00", "2026-03-09T10:00", "2026-02-22T10:00", "2026-03-01T10:00"], false],
 ]) {
-  const p = periodOf(search, now);
-  if (fault) assert.ok(p.fault?.includes(fault) && p.days === 30, `${search}: ${p.fault}`);
-  else assert.deepEqual([span(p), p.fault], [want, undefined], search);
+  const p = periodOf({ from: at(from), to: at(to) }, live, before, now);
+  assert.deepEqual([short(p), p.days, p.month], [want, days, month], `${from} ${to}`);
 }
-assert.equal(periodOf("?month=2026-03", at("2026-03-31T23:59:30Z")).before.to, at("2026-03-01T00:00Z")); // a shorter month before is taken whole
-assert.equal(label(periodOf("?days=7", now)), "2026-03-09 – 2026-03-15");
-assert.equal(addressOf("?days=7&by=tenant", { month: "2026-02" }), "?by=tenant&month=2026-02");
-assert.equal(addressOf("?by=tenant&model=m", { model: "" }), "?by=tenant");
+// addresses of older versions
+assert.equal(old("?by=tenant&model=m", now), null);
+assert.deepEqual(old("?days=7", now), { range: 7 * 86400 });
+assert.deepEqual(old("?month=2026-02", now), { from: at("2026-02-01T00:00Z") / 1000, to: at("2026-03-01T00:00Z") / 1000 });
+for (const [search, fault] of [["?days=x", '"x" days'], ["?days=0", '"0" days'], ["?month=2026-13", "not a month"], ["?month=x", "not a month"], ["?month=2026-04", "not begun"]]) assert.throws(() => old(search, now), (e) => e.message.includes(fault), search);
+assert.equal(label({ from: at("2026-03-09T00:00Z"), to: at("2026-03-15T10:21Z") }), "2026-03-09 – 2026-03-15");
+assert.equal(label({ from: 0, to: 1, month: "2026-02" }), "2026-02");
 assert.deepEqual(months(now, "2020-01", 3), ["2026-03", "2026-02", "2026-01", "2020-01"]);
 
 const two = daysOf(at("2026-03-01T00:00Z"), at("2026-03-02T05:00Z"));
 assert.deepEqual(two, [at("2026-03-01T00:00Z"), at("2026-03-02T00:00Z")]);
-const group = { key: { day: "2026-03-02" }, cost_usd: 3, requests: 1500, unpriced_requests: 500 };
-assert.deepEqual(series.byDay([group], two), { cost: [null, 3], requests: [null, 1500], unpriced: [null, 500], perThousand: [null, 3] });
+assert.deepEqual(series.costOfDays([{ key: { day: "2026-03-02" }, cost_usd: 3 }], two), [null, 3]);
 assert.equal(series.perThousand({ cost_usd: null, requests: 4, unpriced_requests: 4 }), null);
-assert.deepEqual(series.satisfaction([{ user_satisfaction: 5, feedback_count: 1 }, { user_satisfaction: 3, feedback_count: 3 }, { user_satisfaction: null, feedback_count: 0 }]), { score: 3.5, ratings: 4 });
-assert.deepEqual(series.satisfactionByDay([{ timestamp: "2026-03-02T05:00:00Z", user_satisfaction: 4, feedback_count: 2 }], two), [null, 4]);
+assert.deepEqual([series.sumOf([null, 2, null, 0.5]), series.sumOf([null, null])], [2.5, null]);
+const line = (metric, values, key = {}) => ({ metric, values, key });
+const frame = new Frame({ from: two[0] / 1000, step: 86400, completeness: [1, 0.5], watermark: null, sources: [], series: [
+  line("cost_usd", [null, 3]), line("requests", [0, 1500]), line("unpriced_requests", [0, 500]), line("feedback.count", [1, 3]), line("feedback.satisfaction", [5, 3]),
+  line("feedback.count", [1, 0], { model: "m" }), line("feedback.satisfaction", [5, null], { model: "m" }), line("feedback.count", [0, 0], { model: "n" }), line("feedback.satisfaction", [null, null], { model: "n" })] });
+assert.deepEqual(series.linesOf(frame), { cost: [null, 3], requests: [0, 1500], unpriced: [0, 500], perThousand: [null, 3], scores: [5, 3] });
+assert.deepEqual(series.rated(frame.of("feedback.satisfaction"), frame.of("feedback.count")), { score: 3.5, ratings: 4 });
+assert.deepEqual(series.satisfactionByModel(frame), [{ model: "m", score: 5, ratings: 1, lo: 5, hi: 5 }]);
+
+// before the first hour is stored nobody says that nothing was judged; nor of a period too short for whole hours, nor under filters of what has none
+const steps = (...of) => funnelOf({ requests: 10, errors: 1 }, ...of).map((s) => [s.n, s.about]);
+assert.deepEqual(steps({ models: [] }, { ratings: 4 }, { events: 2, value: 5 }, false).slice(2), [[null, "after the first whole hour"], [null, "after the first whole hour"], [2, "joined or not"]]);
+assert.deepEqual(steps({ models: [] }, { ratings: 0 }, null, false).slice(1), [[9, "without an error"], [0, "by a user, in the hour of the request"], [0, "a thumb up, or 4 or 5 of 5"], [null, "they name no model and no tenant"]]);
+assert.deepEqual(steps(null, { ratings: 4 }, null, true)[2], [null, "told of a day or more"]);
+assert.deepEqual(steps({ models: [{ judged: 3, accepted: 2 }, { judged: 1, accepted: 1 }] }, { ratings: 4 }, null, false).slice(2, 4).map(([n]) => n), [4, 3]);
 
 const hours = (from, n, v) => Array.from({ length: n }, (_, i) => ({ t: new Date(at(from) + i * 3600e3).toISOString(), p50: v, lo: v - 1, hi: v + 2 }));
 const half = at("2026-03-02T12:30Z"), three = daysOf(at("2026-03-01T00:00Z"), at("2026-03-04T00:00Z"));
@@ -42,8 +58,8 @@ assert.deepEqual(series.dayForecast(hours("2026-03-02T12:00Z", 36, 10), three, h
 assert.deepEqual(series.dayForecast(hours("2026-03-02T12:00Z", 20, 10), three, half, 7).p50, [null, 122, null]); // a day that is foretold in part is not foretold
 assert.deepEqual(series.expected([5, 7, null], series.dayForecast(hours("2026-03-02T12:00Z", 36, 10), three, half, 7)), { p50: 5 + 122 + 240, lo: 5 + 110.5 + 216, hi: 5 + 145 + 288 });
 assert.equal(series.expected([5, 7, null], series.dayForecast(hours("2026-03-02T12:00Z", 20, 10), three, half, 7)), null);
-const line = series.joined([{ timestamp: "2026-03-01T00:00:00Z", requests: 4 }, { timestamp: "2026-03-01T02:00:00Z", requests: 6 }], hours("2026-03-01T03:00Z", 1, 8));
-assert.deepEqual([line.was, line.p50, line.hi], [[4, 0, 6, null], [null, null, 6, 8], [null, null, 6, 10]]);
+const joint = series.joined([{ timestamp: "2026-03-01T00:00:00Z", requests: 4 }, { timestamp: "2026-03-01T02:00:00Z", requests: 6 }], hours("2026-03-01T03:00Z", 1, 8));
+assert.deepEqual([joint.was, joint.p50, joint.hi], [[4, 0, 6, null], [null, null, 6, 8], [null, null, 6, 10]]);
 assert.deepEqual(series.joined([], []).times, []);
 
 assert.equal(words.withNumbers("ceil(peak_rps × 2 ÷ peak)", { peak: 3, peak_rps: 1234.5 }), "ceil(1,234.5 × 2 ÷ 3)");
@@ -69,8 +85,6 @@ near(share.lo, 0.4902); near(share.hi, 0.9433);
 assert.equal(series.wilson(0, 0), null);
 assert.deepEqual(series.scoreInterval(5, 3), { lo: 5, hi: 5 });
 near(series.scoreInterval(3, 100).lo, 3 - 1.96 * 0.2);
-assert.deepEqual(series.satisfactionByModel([{ model: "_all", user_satisfaction: 3, feedback_count: 9 }, { model: "m", user_satisfaction: 5, feedback_count: 1 }, { model: "n", user_satisfaction: null, feedback_count: 0 }]), [{ model: "m", score: 5, ratings: 1, lo: 5, hi: 5 }]);
-assert.deepEqual(series.tokensByDay([{ key: { day: "2026-03-01" }, tokens: { prompt: 10, cached: 4, completion: 2 } }], [at("2026-03-01T00:00Z"), at("2026-03-02T00:00Z")]), { fresh: [6, null], cached: [4, null], out: [2, null] });
 assert.equal(nothing([{ hours_with_data: 24 }, { hours_with_data: 20 }]), "24 hours of this period have data, too few to tell a change by: that takes ten days. No saving was found.");
 assert.equal(nothing([{ hours_with_data: 0 }]), "No hour of this period has data, too few to tell a change by: that takes ten days.");
 assert.equal(nothing([{ hours_with_data: 700 }]), "Nothing changed notably, and no saving was found.");
