@@ -56,10 +56,10 @@ export class Chart {
   get x() { return this.spec.x ?? live; }
 
   // Draws the history between range.from and range.to, unix seconds. earlier is what it is compared with, {history, offset in seconds}.
-  // One that is out of sight, and has been drawn once, waits until it is looked at.
+  // One that is out of sight, and has shown something, waits until it is looked at.
   show(history, range, earlier = null) {
     Object.assign(this, { history, range, earlier });
-    this.waits = Boolean(this.unseen && this.plot);
+    this.waits = Boolean(this.unseen && this.plot && this.empty.hidden);
     if (!this.waits) this.#draw();
   }
 

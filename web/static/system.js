@@ -1,7 +1,11 @@
-// The system board: one look at all services every few seconds, and everything on the page out of it. The dead letters look for themselves.
+// The system board: what was counted in any span, and how every part is now, out of one look at all services every few seconds. The dead letters
+// look for themselves.
+import { Board } from "./board.js";
+import { Chart } from "./chart.js";
+import { zoneName } from "./format.js";
 import { setText } from "./dom.js";
-import { listen } from "./keys.js";
-import { button } from "./ui.js";
+import { loadMarks } from "./marks.js";
+import { specs, wish } from "./system/charts.js";
 import { Facts, overall } from "./system/facts.js";
 import { Figures } from "./system/figures.js";
 import "./system/letters.js";
@@ -11,36 +15,48 @@ import { addMenus } from "./system/menus.js";
 import { makePanels } from "./system/parts.js";
 import { selfTestSheet } from "./system/selftest.js";
 import { settingsSheet } from "./system/settings.js";
+import { button } from "./ui.js";
 
 const byId = (id) => document.getElementById(id);
 const every = 5000, soon = 1000; // ms between looks; a rate needs two of them
+const board = new Board({ wish, otherwise: 900, filters: [], health: () => byId("services-title").scrollIntoView({ behavior: "smooth", block: "center" }) });
+const { view, bar } = board;
 const facts = new Facts(), figures = new Figures(byId("figures")), map = new PipelineMap(byId("map")), panels = makePanels(byId);
-let looks = 0, heard = 0, timer;
+byId("charts").append(...specs.map((spec) => board.add(new Chart(spec)).node));
+let looks = 0, shown = null, timer;
 
+// beat looks at everything, again and again while the picture is not held.
 async function beat() {
   clearTimeout(timer);
-  const seen = await look(looks ? null : (some) => { if (!heard) show(facts.take(some), [figures, map]); });
-  heard = performance.now();
-  show(facts.take(seen), [figures, map, ...panels]);
-  pulse();
+  const seen = await look(looks ? null : (some) => { if (!shown) show(facts.take(some), [figures, map]); });
+  if (view.held === null) show(shown = facts.take(seen), [figures, map, ...panels]);
   timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", beat, { once: true }) : beat()), ++looks < 3 ? soon : every);
 }
 
 function show(f, parts) {
   const { state, words } = overall(f.health);
   for (const part of parts) part.show(f);
-  byId("overall").dataset.state = state === "good" ? "live" : state;
-  setText(byId("overall-text"), words);
+  bar.setHealth(state, words);
 }
 
-function pulse() {
-  const age = (performance.now() - heard) / 1000;
-  setText(byId("age"), heard ? `seen ${Math.round(age)}\u2009s ago` : "");
+// ---- alerts and actions on the charts
+
+let watching;
+async function watch() {
+  clearTimeout(watching);
+  watching = setTimeout(watch, 30_000);
+  if (document.hidden) return;
+  await loadMarks(view);
+  board.draw();
 }
 
 addMenus();
-byId("tools-system").append(button("Self-test", "check", selfTestSheet, "primary"), button("Configuration", "", settingsSheet));
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
-listen({ shift() {}, zoom() {}, pause() {}, set() {}, zone: "utc" }, null); // what is shown is now, so only the keys that all boards have work
-setInterval(pulse, 1000);
+byId("bar").querySelector(".bar-tools").append(button("Configuration", "", settingsSheet), button("Self-test", "check", selfTestSheet, "primary"));
+view.addEventListener("change", () => { byId("now-only").hidden = view.from === null; watch(); });
+byId("now-only").hidden = view.from === null;
+const zone = () => { setText(byId("zone"), ` (${zoneName()})`); for (const p of panels) p.drawn = ""; if (shown) show(shown, panels); };
+addEventListener("zonechange", zone);
+zone();
+board.refresh();
 beat();
+watch();

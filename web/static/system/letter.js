@@ -1,11 +1,10 @@
 // One letter in a drawer: the reason, what it was, and sending it again.
 import { el, setText } from "../dom.js";
 import { bytes } from "../format.js";
-import { moment } from "../scheduler/times.js";
 import { button, facts, field, sheet, toast } from "../ui.js";
 import { ask, explain } from "../ask.js";
 import { outcomeOf, patchField, patchHint, patchOf, redrive } from "./redrive.js";
-import { good, sum } from "./words.js";
+import { good, moment, sum } from "./words.js";
 
 export async function openLetter(id, changed) {
   let l;
@@ -18,7 +17,7 @@ export async function openLetter(id, changed) {
   const { box, form } = sheet(l.reason_code);
   box.classList.add("drawer");
   history.replaceState(null, "", `#${encodeURIComponent(id)}`); // what is open can be linked to
-  box.addEventListener("close", () => history.replaceState(null, "", location.pathname));
+  box.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
   form.append(why(l), facts(about(l)), block("Payload", bytes(l.payload_bytes), payload(l)));
   if (l.headers.length) form.append(block("Headers", "", el("pre", { class: "payload" }, l.headers.map((h) => `${h.name}: ${h.value}`).join("\n"))));
   if (l.state === "open" && !l.payload_sha256) again(l, form, box, changed);

@@ -9,9 +9,25 @@ import { ago } from "./words.js";
 
 const page = 50, most = 1000, every = 4000;
 const byId = (id) => document.getElementById(id);
-const wish = { topic: "", reason: "", state: "open", age: "" };
+const usual = { topic: "", reason: "", state: "open", age: "" }, named = Object.keys(usual), wish = {};
 const chosen = new Set();
 let shown = page, letters = [], more = false, summary, timer, turn = 0, lost = false;
+
+// What is chosen stands in the address, as letters-topic and so on; state=all stands for every state.
+function read() {
+  const q = new URLSearchParams(location.search);
+  for (const n of named) wish[n] = q.get(`letters-${n}`) ?? usual[n];
+  if (!["open", "redriven"].includes(wish.state)) wish.state = "";
+  if (!(Number(wish.age) > 0)) wish.age = "";
+  byId("age-of-letters").value = wish.age;
+  for (const b of document.querySelectorAll("[data-letters]")) b.setAttribute("aria-pressed", String(b.dataset.letters === wish.state));
+}
+
+function write() {
+  const q = new URLSearchParams(location.search);
+  for (const n of named) wish[n] === usual[n] ? q.delete(`letters-${n}`) : q.set(`letters-${n}`, wish[n] || "all");
+  history.pushState(null, "", `?${q}${location.hash}`);
+}
 
 // The filters as the API knows them.
 function filters(without) {
@@ -147,13 +163,16 @@ function choose(name, value) {
   wish[name] = value;
   shown = page;
   chosen.clear();
-  for (const b of document.querySelectorAll("[data-letters]")) b.setAttribute("aria-pressed", String(b.dataset.letters === wish.state));
+  write();
+  read();
   beat();
 }
 
 byId("topic").addEventListener("change", (e) => choose("topic", e.target.value));
 byId("age-of-letters").addEventListener("change", (e) => choose("age", e.target.value));
 for (const b of document.querySelectorAll("[data-letters]")) b.addEventListener("click", () => choose("state", b.dataset.letters));
-const named = unescaped(location.hash.slice(1)); // a link to a letter
-if (named && !document.getElementById(named)) openLetter(named, beat);
+const one = unescaped(location.hash.slice(1)); // a link to a letter
+if (one && !document.getElementById(one)) openLetter(one, beat);
+addEventListener("popstate", () => { read(); beat(); });
+read();
 beat();

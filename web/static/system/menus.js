@@ -19,6 +19,6 @@ export function addMenus() {
       return of ? { columns: cells(of.tHead.rows[0]), rows: [...of.tBodies[0].rows].map(cells) } : { columns: [title.textContent], rows: [] };
     };
     const pairs = () => ({ columns: ["what", "value"], rows: [...node.querySelectorAll(".facts dt")].map((dt) => [dt.textContent, dt.nextElementSibling.textContent]) });
-    addMenu({ title: title.textContent, unit: "", head: title.parentElement, table: () => (node.querySelector(".facts") ? pairs() : table()), link: () => `${location.origin}${location.pathname}#${title.id}`, call: () => `curl '${location.origin}${path}'`, explain: { what, fresh: "Every five seconds." } });
+    addMenu({ title: title.textContent, unit: "", head: title.parentElement, table: () => (node.querySelector(".facts") ? pairs() : table()), link: () => `${location.origin}${location.pathname}${location.search}#${title.id}`, call: () => `curl '${location.origin}${path}'`, explain: { what, fresh: "Every five seconds." } });
   }
 }

@@ -1,7 +1,8 @@
 // The panels below the map: services, partitions, groups, topics, streams, scheduler, rules, storage. Each is drawn from one look.
 import { el, setText } from "../dom.js";
 import { bytes, count, many, ms, percent, si, span, text } from "../format.js";
-import { away, long, moment } from "../scheduler/times.js";
+import { away, long } from "../scheduler/times.js";
+import { moment } from "./words.js";
 
 const n = (v) => (typeof v === "number" ? many(v) : "–");
 const ago = (t) => (t ? away(t, Date.now()) : "–");

@@ -1,7 +1,8 @@
 // Numbers, times and outcomes as a person reads them.
-import { many } from "../format.js";
+import { many, moment as shown } from "../format.js";
 import { away } from "../scheduler/times.js";
 
+export const moment = (t) => shown(Date.parse(t) / 1000);
 export const ago = (t) => away(t, Date.now());
 
 const outcomes = {
