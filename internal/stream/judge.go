@@ -46,8 +46,9 @@ type judge struct {
 	stop       func() // nil until it works
 
 	held  atomic.Pointer[rule.Stats] // as of the last second, for metrics
-	clock atomic.Int64               // of the engine
-	since int64                      // when it began to work, in microseconds
+	costs ruleCosts
+	clock atomic.Int64 // of the engine
+	since int64        // when it began to work, in microseconds
 	slos  sloCounters
 
 	matches atomic.Pointer[map[string]rule.Match] // of sequences that are seen, as of the last second
@@ -86,7 +87,7 @@ func (j *judge) reset() {
 		j.accuse(err)
 		program, _ = rule.Compile(nil)
 	}
-	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{}), newPlaces(), backlog{}
+	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{Clock: sinceStart()}), newPlaces(), backlog{}
 	j.shown, j.outlook = illustrations{}, newOutlook()
 	j.alerts, j.taken, j.since = newAlerts(j.log, j.metrics), false, time.Now().UnixMicro()
 	j.telling, j.unsaid, j.unusual = true, unsaid{}, map[series]*rule.Decision{}
@@ -360,6 +361,7 @@ func (j *judge) swap() {
 func (j *judge) keepHouse(last bool) {
 	stats := j.engine.Stats()
 	j.held.Store(&stats)
+	j.costs.publish(j.engine.Costs())
 	if j.taken || !j.telling {
 		j.alerts.forget(j.engine.Now())
 	}

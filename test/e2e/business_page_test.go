@@ -28,7 +28,7 @@ func TestRealBusinessPage(t *testing.T) {
 			&& /^\$\d/.test(document.querySelector("#figures .n").textContent) && document.querySelectorAll("#figures .n")[1].textContent === "`+fmt.Sprint(total)+`"
 			&& document.querySelectorAll("#funnel li").length === 5
 			&& /\d/.test(document.querySelector("#now .n").textContent + document.querySelectorAll("#now .n")[3].textContent) && /range=604800/.test(location.search)`)
-		p.do(`document.getElementById("cost-days").scrollIntoView() === undefined`)
+		p.do(`document.getElementById("cost-days").scrollIntoView(), true`)
 		p.shown("costs", `document.querySelectorAll("#cost-days .legend .item").length === 2 && document.querySelectorAll("#month-chart .legend .item").length >= 1`)
 		p.below()
 		p.shown("below", `document.querySelectorAll(".proof .fact").length >= 2 && document.querySelector("#simulator .sim-outcome")?.textContent.includes("a month")

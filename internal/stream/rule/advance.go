@@ -95,6 +95,7 @@ func (g *Engine) empty() bool {
 func (g *Engine) judge(out []Decision) []Decision {
 	g.see()
 	from, at := len(out), g.tick/ticks
+	began := g.passed()
 	for _, r := range g.rules {
 		if g.tick%ticks == 0 && at%r.every == 0 {
 			out = g.look(r, at, out)
@@ -106,6 +107,9 @@ func (g *Engine) judge(out []Decision) []Decision {
 		}
 		clear(r.dirty)
 		r.dirty = r.dirty[:0]
+		over := g.passed()
+		r.spent += over - began
+		began = over
 	}
 	sorting.By(out[from:], func(a, b Decision) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.order, b.order), cmp.Compare(a.ID, b.ID))
@@ -117,6 +121,7 @@ func (g *Engine) judge(out []Decision) []Decision {
 func (g *Engine) look(r *judged, at int64, out []Decision) []Decision {
 	for i := 0; i < len(r.all); {
 		group := r.all[i]
+		r.looks++
 		out = r.judge(group, at, g.tick*tick, out)
 		r.tidy(group, at)
 		if group.idle() {
@@ -139,6 +144,7 @@ func (g *Engine) glance(r *judged, out []Decision) []Decision {
 	}
 	at := ((g.tick+ticks-1)/ticks + r.every - 1) / r.every * r.every
 	for _, group := range r.dirty {
+		r.looks++
 		out = r.foresee(group, at, g.tick*tick, out)
 		group.order.matches = nil
 	}

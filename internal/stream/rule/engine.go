@@ -11,6 +11,8 @@ import (
 // Options of an Engine.
 type Options struct {
 	Lateness time.Duration // of Event: how much older than the time of the last Advance it may be; 0 = 10 s
+	// Clock tells how time passes, so that rules can be told apart by what they cost. It decides nothing; nil = it is not asked.
+	Clock func() time.Duration
 }
 
 const defaultLateness = 10 * time.Second
@@ -28,6 +30,7 @@ type Engine struct {
 	spare    []*Partial
 	scratch  []*Partial
 	stats    Stats
+	clock    func() time.Duration
 
 	folder *Folder // of Event
 	own    *Partials
@@ -41,6 +44,8 @@ type judged struct {
 	dirty  []*group // to which something came with this tick
 	held   int      // events that wait for their tick
 	since  int64    // second from which on it counts; 0 = it has not begun
+	looks  uint64   // judgements of a group
+	spent  time.Duration
 }
 
 // Stats says what an Engine did and holds.
@@ -70,7 +75,7 @@ func NewEngine(p *Program, o Options) *Engine {
 	if o.Lateness == 0 {
 		o.Lateness = defaultLateness
 	}
-	g := &Engine{lateness: o.Lateness.Microseconds(), pending: map[int64]*coming{}}
+	g := &Engine{lateness: o.Lateness.Microseconds(), clock: o.Clock, pending: map[int64]*coming{}}
 	g.load(p, map[string]*judged{})
 	return g
 }

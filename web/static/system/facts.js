@@ -24,12 +24,19 @@ export class Facts {
       clients: streams && streams.sse.connected + streams.websocket.connected, limit: streams && streams.sse.limit + streams.websocket.limit,
       lakeRows: m.rate("lake_rows_total"), lakeLag: lag(look.groups, GROUP.lake), buffered: m.value("lake_buffered_bytes"), loose: m.value("lake_loose_hours"), lakeFailures: m.value("lake_failures_total"),
       joining: m.value("event_correlations_open"), ruleGroups: m.value("rules_groups"), judging: m.mean("rule_evaluation_seconds"), rulesLag: m.value("rules_lag_seconds"), decisions: m.rate("rules_decisions_total"),
-      decided: m.by("rules_decisions_total", "rule"), inPlace: m.value("responses_in_place"), stopped: m.value("responses_kill_switch"),
+      decided: m.by("rules_decisions_total", "rule"), ruleCosts: costsOf(m), inPlace: m.value("responses_in_place"), stopped: m.value("responses_kill_switch"),
       pending: m.value("hxp_notifications_pending"), oldest: m.value("hxp_notifications_oldest_pending_seconds"), told: m.value("hxp_notifications_total", { result: "sent" }), untold: m.value("hxp_notifications_total", { result: "failed" }), waysOff: m.value("hxp_notifications_ways_off"),
       droppedWork: add(m.value("rules_dropped_total"), m.value("rules_decisions_lost_total")),
       partitions: partitionsOf(look),
     };
   }
+}
+
+// What each rule costs, the dearest first: judgements and time a second, groups and memory now.
+function costsOf(m) {
+  const [looks, spent, groups, bytes] = ["rule_judgements_total", "rule_judgement_seconds_total", "rule_groups", "rule_bytes"].map((n) => m.by(n, "rule"));
+  return Object.keys(looks).map((rule) => ({ rule, looks: m.rate("rule_judgements_total", { rule }), busy: m.rate("rule_judgement_seconds_total", { rule }), each: looks[rule] ? spent[rule] / looks[rule] : null, groups: groups[rule], bytes: bytes[rule] }))
+    .sort((a, b) => (b.busy ?? 0) - (a.busy ?? 0) || (a.rule < b.rule ? -1 : 1));
 }
 
 const rateOf = (t) => t && t.topics.filter((x) => inputs.includes(x.name)).reduce((sum, x) => sum + (x.events_per_second ?? 0), 0);

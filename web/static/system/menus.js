@@ -8,6 +8,7 @@ const about = {
   scheduler: ["/dags", "The batch work: how the last run of each DAG went, how long it took, and when the next is due."],
   streams: ["/streams/status", "Who follows live streams. Ticks are put together for a client that takes too long; happenings are never, and a client that still does not follow is cut with a reason."],
   storage: ["/aggregation/status", "What lies where, and what still has to be written, compacted or aggregated. What was written is counted since the process started."],
+  "rule-costs": ["/services/event-processing-api/metrics", "Core: the share of a processor core that the judgements of a rule took in the last 15 s; each: the mean time of one judgement of one group since the rule was taken up. To fold events is shared by all rules and not in it. Decisions: since the process started."],
   rules: ["/rules", "How many rules watch, what watching costs, and what came of it: decisions, changes that are in place, messages to people."],
 };
 

@@ -49,11 +49,13 @@ export const panels = {
 
   scheduler: (f) => [[f.dags, f.runs, f.aggregation, f.faults.dags, minute()], () => (!f.dags ? silent(f, "dags") : table("DAGs", ["DAG", "State", "Last run", "Took", "Next"], f.dags.dags.map((d) => dag(d, f)), "There is no DAG."))],
 
-  rules: (f) => [[f.ruleGroups, f.judging, f.rules, f.decided, f.inPlace, f.stopped, f.pending, f.told, f.untold, f.waysOff, f.droppedWork], () => [facts(
+  rules: (f) => [[f.ruleGroups, f.judging, f.rules, f.inPlace, f.stopped, f.pending, f.told, f.untold, f.waysOff, f.droppedWork], () => [facts(
     ["Rules", f.rules ? `${n(f.rules.rules.filter((r) => r.enabled).length)} on, ${n(f.rules.rules.filter((r) => !r.enabled).length)} off` : "–"],
     ["Time of a judgement", f.judging === null ? "–" : micro(f.judging * 1e6)], ["Groups kept apart", n(f.ruleGroups)], ["Memory", bytes(f.meter.value("rules_bytes"))],
     ["Clock of the rules", f.rulesLag === null ? "–" : `${span(f.rulesLag)} behind`], ["Dropped or not written", n(f.droppedWork)], ["Changes in place", n(f.inPlace)], ["Kill switch", f.stopped === null ? "–" : f.stopped ? badge("on", "warn") : "off"],
-    ["Messages to people", f.pending === null ? "–" : `${n(f.pending)} waiting${f.pending ? `, the oldest for ${long(f.oldest)}` : ""}, ${n(f.told)} sent, ${n(f.untold)} failed`], ["Receivers that are gone", n(f.waysOff)]), decisions(f)]],
+    ["Messages to people", f.pending === null ? "–" : `${n(f.pending)} waiting${f.pending ? `, the oldest for ${long(f.oldest)}` : ""}, ${n(f.told)} sent, ${n(f.untold)} failed`], ["Receivers that are gone", n(f.waysOff)])]],
+
+  "rule-costs": (f) => [[f.ruleCosts, f.decided], () => [table("What rules cost", ["Rule", "Core", "Judged a second", "Each", "Groups", "Memory", "Decisions"], f.ruleCosts.slice(0, most).map((r) => ruleCost(r, f.decided)), "No rule is judged yet."), ...(f.ruleCosts.length > most ? [el("p", { class: "calm" }, `${n(f.ruleCosts.length - most)} cheaper ones are not shown.`)] : [])]],
 
   storage: (f) => [[f.lakeLag, f.buffered, f.loose, f.brokerBytes, f.batches, f.connections, f.kept, f.health["batch-processing-api"], f.aggregation, minute()], () => facts(
     ["Broker", f.brokerBytes === null ? (f.kept ? `${bytes(f.kept)} in topics` : "not ours") : `${bytes(f.brokerBytes)} on disk, ${n(f.batches)} batches in memory`],
@@ -105,7 +107,5 @@ function dag(d, f) {
   return row(d.dag_id, state, run ? ago(run.ended_at ?? run.started_at ?? run.created_at) : "never", took, d.next_run && !d.paused ? ago(d.next_run) : "–");
 }
 
-function decisions(f) {
-  const all = Object.entries(f.decided).sort((a, b) => b[1] - a[1]).slice(0, 12);
-  return table("Decisions by rule", ["Rule", "Decisions since the start"], all.map(([name, v]) => row(name, n(v))), "No rule has decided anything yet.");
-}
+const most = 25; // rules whose cost is shown
+const ruleCost = (r, decided) => row(r.rule, text(percent(r.busy)), text(si(r.looks)), typeof r.each === "number" ? micro(r.each * 1e6) : "–", n(r.groups), bytes(r.bytes), n(decided[r.rule] ?? 0));

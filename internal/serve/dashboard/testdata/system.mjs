@@ -46,3 +46,8 @@ const seen = new Facts().take({
 });
 assert.deepEqual(seen.partitions, [{ topic: "t", partition: 1, offset: 5, owner: "one", lakeLag: 3 }]);
 assert.deepEqual([seen.watermarkLag, seen.lakeLag, seen.counted], [null, 3, 0]); // without an event there is no watermark
+
+// what rules cost, the dearest now first; a rule that has just come has no rate yet
+const costs = new Facts(), costPage = (n) => [parse(`rule_judgements_total{rule="a"} ${10 * n}\nrule_judgements_total{rule="b"} ${20 * n}\nrule_judgement_seconds_total{rule="a"} ${n / 100}\nrule_judgement_seconds_total{rule="b"} ${n / 10}\nrule_groups{rule="b"} 7\nrule_bytes{rule="b"} 900`)];
+assert.deepEqual(costs.take({ ...silent, pages: costPage(1) }).ruleCosts.map((r) => [r.rule, r.looks, r.busy]), [["a", null, null], ["b", null, null]]);
+assert.deepEqual(costs.take({ ...silent, at: 11, pages: costPage(3) }).ruleCosts.map((r) => [r.rule, r.looks, Math.round(r.busy * 1e4), r.each, r.groups, r.bytes]), [["b", 4, 200, 0.005, 7, 900], ["a", 2, 20, 0.001, undefined, undefined]]);
