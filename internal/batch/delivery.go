@@ -280,7 +280,7 @@ func (c *courier) deliver(ctx context.Context, d *agg.Delivery) error {
 	case !r.Status.Final():
 		return &notYet{d.Report}
 	case r.SHA256 == "" || r.Status == agg.ReportFailed:
-		return &deliver.Failure{Err: fmt.Errorf("the report could not be made: %s", r.Error), Final: true}
+		return fmt.Errorf("the report could not be made: %s", r.Error) // it may be made again, with a better template or store
 	case r.SHA256 == d.SHA256 && d.SentAt != nil:
 		return errSame
 	}

@@ -118,6 +118,40 @@ func TestMailOfAChangedReport(t *testing.T) {
 	})
 }
 
+// A report that was made anew in vain while its mail waited is sent once it can be made again. What is wrong with the template that is for it is
+// said to who asks for it.
+func TestMailWaitsForATemplate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		dir := t.TempDir()
+		put := func(text string) {
+			t.Helper()
+			if err := os.WriteFile(filepath.Join(dir, "test.yaml"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := newWorld()
+		office := &postOffice{script: []error{&deliver.Failure{Err: errors.New("451 greylisted")}}}
+		r := withMail(t, w, office, func(c *Config) { c.Reports.TemplatesDir = dir })
+		r.call("POST", "/reports/generate", mailTest)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		put("sections: [owns]\n")
+		if a := r.call("POST", "/reports/generate", mailTest); a.status != 422 || !strings.Contains(a.body, "test.yaml:1:12") {
+			t.Errorf("a template with a fault: %d %s", a.status, a.body)
+		}
+		const id = "test-20260301T10-20260301T11-pdf"
+		if r.call("GET", "/reports/"+id, "").json["status"] != "completed" {
+			t.Error("a request that was refused changed the report")
+		}
+		put("texts: {title: Mine}\n")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(office.mails) != 2 || office.mails[0] != office.mails[1] {
+			t.Errorf("%d mails", len(office.mails))
+		}
+	})
+}
+
 // Mail that was refused for good is not tried again; what was on its way when the process ended goes on after the start.
 func TestMailOverARestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {

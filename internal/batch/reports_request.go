@@ -235,11 +235,9 @@ func (p *reporter) settle(req *reportRequest, now time.Time) (status int, detail
 	case !slices.Contains(cfg.Formats, req.format):
 		return http.StatusConflict, fmt.Sprintf("disabled: %s is not among report_generation.formats", req.format), nil
 	}
-	if name := req.options.template; name != "" {
-		if _, err := p.templates(req.kind, name); err != nil {
-			errs.add("/options/template", "bad_template", "%v", err)
-			return http.StatusUnprocessableEntity, "the template cannot be used: " + errs[0].Detail, errs
-		}
+	if _, err := p.templates(req.kind, req.options.template); err != nil { // also the one that is for the report when none is named
+		errs.add("/options/template", "bad_template", "%v", err)
+		return http.StatusUnprocessableEntity, "the template cannot be used: " + errs[0].Detail, errs
 	}
 	return 0, "", nil
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -35,6 +36,7 @@ type chart struct {
 	bars   bool
 	style  *style
 	write  func(v float64) string // of the labels at the axis
+	unit   float64                // how much of what the labels count one of the values is; 0 = 1
 	most   float64                // natural end of the axis; 0 = none
 	step   float64                // of the axis that goes to most
 	full   bool                   // it always goes there
@@ -106,7 +108,9 @@ func (c *chart) draw(on canvas, f frame) {
 		on.text(plot.x+plot.w/2, plot.y+plot.h/2+1, "no data in this period", labelSize+0.6, false, c.style.muted, center)
 		return
 	}
-	top, step := scale(c.highest(), 4)
+	unit := cmp.Or(c.unit, 1)
+	top, step := scale(c.highest()*unit, 4)
+	top, step = top/unit, step/unit
 	if c.most > 0 && (c.full || top > c.most) {
 		top, step = c.most, c.step
 	}

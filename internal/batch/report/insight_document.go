@@ -60,6 +60,7 @@ func (n Insight) costDocument(d *document) {
 	tokens.add(s, "prompt", d.style.accent, func(r *agg.Row) *float64 { return new(float64(r.PromptTokens)) })
 	tokens.add(s, "completion", d.style.accent2, func(r *agg.Row) *float64 { return new(float64(r.CompletionTokens)) })
 	unitCost := s.chart(d.style, "Cost of a million tokens", d.style.moneyShort)
+	unitCost.unit = d.style.rate()
 	tokenCost := perUnit(1e6, func(r *agg.Row) int64 { return r.TotalTokens })
 	unitCost.add(s, "", d.style.accent, func(r *agg.Row) *float64 { return tokenCost(counted{r, s.trendUnpriced()}) })
 	d.addCharts("trends", "What moves the cost", "Each point is one "+unit(s.TrendLevel, 1)+".", tokens, unitCost)

@@ -163,12 +163,15 @@ func (s *style) money(v *float64) string {
 
 // moneyShort writes an amount at an axis.
 func (s *style) moneyShort(v float64) string {
-	v *= s.rate()
-	if math.Abs(v) < 100 && v != math.Trunc(v) {
-		back := v / s.rate()
-		return s.money(&back)
+	v = math.Round(v*s.rate()*1e12) / 1e12
+	if math.Abs(v) >= 100 || v == math.Trunc(v) {
+		return s.signed("", s.short(v))
 	}
-	return s.signed("", s.short(v))
+	digits := 2
+	for scaled := v * 100; digits < 9 && math.Abs(scaled-math.Round(scaled)) > 1e-6; digits++ {
+		scaled *= 10
+	}
+	return s.signed("", s.fixed(v, digits))
 }
 
 func (s *style) rate() float64 {

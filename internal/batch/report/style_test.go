@@ -3,6 +3,7 @@ package report
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 )
 
@@ -37,6 +38,31 @@ func TestScale(t *testing.T) {
 	for _, tc := range [][3]float64{{0, 1, 0.25}, {1, 1, 0.25}, {3200, 4000, 1000}, {97, 100, 25}, {100, 100, 25}, {101, 150, 50}, {0.0173, 0.02, 0.005}} {
 		if top, step := scale(tc[0], 4); top-tc[1] > 1e-9 || tc[1]-top > 1e-9 || step-tc[2] > 1e-9 || tc[2]-step > 1e-9 {
 			t.Errorf("up to %v: axis to %v by %v, want %v by %v", tc[0], top, step, tc[1], tc[2])
+		}
+	}
+}
+
+// labels are the texts of a drawing, in their order.
+type labels []string
+
+func (l *labels) line([]point, color, float64)        {}
+func (l *labels) rect(_, _, _, _ float64, _ color)    {}
+func (l *labels) width(string, float64, bool) float64 { return 1 }
+func (l *labels) text(_, _ float64, s string, _ float64, _ bool, _ color, _ align) {
+	if s != "" {
+		*l = append(*l, s)
+	}
+}
+
+// An axis counts round amounts of the money that its labels show.
+func TestAxisOfMoney(t *testing.T) {
+	euros := &style{Template: &Template{Currency: Currency{Code: "EUR", Symbol: "€", Rate: "0.92", rate: 0.92}}, locale: english.locale}
+	for highest, want := range map[float64]string{3.5: "€0 €1 €2 €3 €4", 1.7: "€0 €0.50 €1 €1.50 €2", 0.05: "€0 €0.02 €0.04 €0.06", 4321: "€0 €1,000 €2,000 €3,000 €4,000"} {
+		c := &chart{style: euros, times: []time.Time{day0, day0.AddDate(0, 0, 1)}, series: []series{{values: []*float64{&highest, &highest}}}, write: euros.moneyShort, unit: euros.rate()}
+		var texts labels
+		c.draw(&texts, frame{0, 0, 100, 50})
+		if got := strings.Join(texts, " "); !strings.HasPrefix(got, want+" ") {
+			t.Errorf("up to %v: %s, want %s", highest, got, want)
 		}
 	}
 }

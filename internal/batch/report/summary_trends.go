@@ -66,7 +66,7 @@ func (s *Summary) trendCharts(st *style) []*chart {
 
 func (s *Summary) costChart(st *style) *chart {
 	c := s.chart(st, "Cost", st.moneyShort)
-	c.bars = true
+	c.bars, c.unit = true, st.rate()
 	c.add(s, "", st.accent, func(r *agg.Row) *float64 { return r.CostUSD })
 	return c
 }
