@@ -48,50 +48,21 @@ type analysis struct {
 	Insufficient    []lacking        `json:"insufficient_data"`
 }
 
-// utilization is how much of a resource was in use.
-type utilization struct {
-	Resource string        `json:"resource"`
-	Unit     string        `json:"unit"`
-	Source   string        `json:"source"` // events, or metrics_server
-	Period   report.Period `json:"period"`
-	Hours    int           `json:"hours"`   // with samples
-	Samples  uint64        `json:"samples"` // of all machines
-	Mean     float64       `json:"mean"`    // of the samples
-	P95      float64       `json:"p95"`     // of the means of the hours, nearest rank
-	Max      float64       `json:"max"`     // of the samples
-	Days     []dayUse      `json:"days"`
-}
-
-type dayUse struct {
-	Day  string  `json:"day"`
-	Mean float64 `json:"mean"`
-	Max  float64 `json:"max"`
-}
-
-// growth compares the last seven days with the seven before.
-type growth struct {
-	Metric       string        `json:"metric"`
-	Model        string        `json:"model"`
-	Period       report.Period `json:"period"`
-	PerDay       float64       `json:"per_day"`        // mean of the last seven days
-	PerDayBefore float64       `json:"per_day_before"` // mean of the seven days before
-	WeekOverWeek *float64      `json:"week_over_week"` // relative change; null when there was nothing before
-	Days         []dayCount    `json:"days"`           // that it stands on
-}
-
-type dayCount struct {
-	Day   string `json:"day"`
-	Value int64  `json:"value"`
-}
+// What the analysis tells stands in package report, which makes documents of it; what is kept beside it, in recommendation, saturation, phase and
+// scalingLaw, is for the analysis alone.
+type (
+	utilization    = report.Utilization
+	dayUse         = report.DayUse
+	growth         = report.Growth
+	dayCount       = report.DayCount
+	metricForecast = report.Forecast
+	timedPoint     = report.ForecastPoint
+	capacityAlert  = report.Warning
+	lacking        = report.Lacking
+)
 
 // lackingMachines says that nothing is recommended because no machine was measured lately.
 const lackingMachines = "machines"
-
-type lacking struct {
-	What string `json:"what"`
-	Have int    `json:"have_days"`
-	Need int    `json:"need_days"`
-}
 
 // resource is a gauge of machines that is shown.
 type resource struct {
@@ -120,7 +91,7 @@ func analyse(ctx context.Context, cfg *Planning, pools []cost.Pool, hours []hour
 			return false
 		}
 		if a.DataDays < days {
-			a.Insufficient = append(a.Insufficient, lacking{part, a.DataDays, days})
+			a.Insufficient = append(a.Insufficient, lacking{What: part, Have: a.DataDays, Need: days})
 		}
 		return a.DataDays >= days
 	}
@@ -142,7 +113,7 @@ func analyse(ctx context.Context, cfg *Planning, pools []cost.Pool, hours []hour
 			a.Forecasts = made
 		}
 		if recommends && sc.current() == 0 {
-			a.Insufficient = append(a.Insufficient, lacking{lackingMachines, 0, needMachines})
+			a.Insufficient = append(a.Insufficient, lacking{What: lackingMachines, Need: needMachines})
 		}
 		if recommends {
 			c.law = sc.law(cfg.TTFT)
@@ -243,7 +214,7 @@ func growths(hours []hourUse, end time.Time) []growth {
 			} else {
 				after += v
 			}
-			g.Days = append(g.Days, dayCount{dayName(period.Start.AddDate(0, 0, i)), v})
+			g.Days = append(g.Days, dayCount{Day: dayName(period.Start.AddDate(0, 0, i)), Value: v})
 		}
 		g.PerDay, g.PerDayBefore = float64(after)/7, float64(before)/7
 		if before > 0 {

@@ -11,16 +11,6 @@ import (
 // soonDays is how long before capacity ends a warning is given.
 const soonDays = 14
 
-// capacityAlert is a warning of an analysis. Rule names the page of the runbook.
-type capacityAlert struct {
-	Rule      string  `json:"rule"` // CapacityShort, CapacityEnds or ObjectiveBreaks
-	Severity  string  `json:"severity"`
-	Model     string  `json:"model"`
-	Value     float64 `json:"value"`
-	Threshold float64 `json:"threshold"`
-	Text      string  `json:"text"`
-}
-
 // alertsOf tells what somebody should do something about: too little for the next week, an end that is near, and an objective that broke on the
 // last day of the data.
 func alertsOf(a *analysis) []capacityAlert {
@@ -30,12 +20,12 @@ func alertsOf(a *analysis) []capacityAlert {
 		limit := r.Carries * r.policy.Target
 		switch {
 		case r.Demand > r.Carries:
-			out = append(out, capacityAlert{"CapacityShort", "critical", r.Model, r.Demand, r.Carries, r.Reason})
+			out = append(out, capacityAlert{Rule: "CapacityShort", Severity: "critical", Model: r.Model, Value: r.Demand, Threshold: r.Carries, Text: r.Reason})
 		case r.Demand > limit:
-			out = append(out, capacityAlert{"CapacityShort", "warning", r.Model, r.Demand, limit, r.Reason})
+			out = append(out, capacityAlert{Rule: "CapacityShort", Severity: "warning", Model: r.Model, Value: r.Demand, Threshold: limit, Text: r.Reason})
 		case r.Exhaustion != nil && r.Exhaustion.Days < soonDays:
-			out = append(out, capacityAlert{"CapacityEnds", "warning", r.Model, r.Exhaustion.Days, soonDays,
-				fmt.Sprintf("the daily peak reaches the target in %.0f days (%.0f to %.0f)", r.Exhaustion.Days, r.Exhaustion.Lo, r.Exhaustion.Hi)})
+			out = append(out, capacityAlert{Rule: "CapacityEnds", Severity: "warning", Model: r.Model, Value: r.Exhaustion.Days, Threshold: soonDays,
+				Text: fmt.Sprintf("the daily peak reaches the target in %.0f days (%.0f to %.0f)", r.Exhaustion.Days, r.Exhaustion.Lo, r.Exhaustion.Hi)})
 		}
 	}
 	for _, s := range a.Saturation {
@@ -46,8 +36,8 @@ func alertsOf(a *analysis) []capacityAlert {
 			}
 		}
 		if count > 0 {
-			out = append(out, capacityAlert{"ObjectiveBreaks", "warning", s.Model, worst, s.Objective,
-				fmt.Sprintf("the 95th percentile of the time to the first token was up to %.0f ms in %d windows of the last day; %.0f ms is the objective", worst, count, s.Objective)})
+			out = append(out, capacityAlert{Rule: "ObjectiveBreaks", Severity: "warning", Model: s.Model, Value: worst, Threshold: s.Objective,
+				Text: fmt.Sprintf("the 95th percentile of the time to the first token was up to %.0f ms in %d windows of the last day; %.0f ms is the objective", worst, count, s.Objective)})
 		}
 	}
 	return out
@@ -60,13 +50,13 @@ func (s *Service) tellCapacity(ctx context.Context, alerts []capacityAlert, r *a
 	}
 	now := make([]alert, len(alerts))
 	for i := range alerts {
-		now[i] = alerts[i].alert(r)
+		now[i] = alertOfCapacity(&alerts[i], r)
 	}
 	return s.tellFiring(ctx, capacityTales, r.End, now)
 }
 
-// alert is the event of a warning that begins with a run. An episode never changes its severity, so the severity belongs to the id.
-func (c *capacityAlert) alert(r *agg.Run) alert {
+// alertOfCapacity is the event of a warning that begins with a run. An episode never changes its severity, so the severity belongs to the id.
+func alertOfCapacity(c *capacityAlert, r *agg.Run) alert {
 	return alert{ID: fmt.Sprintf("capacity-%s-%s-%s-%d", c.Rule, c.Severity, c.Model, r.End.Unix()), Rule: c.Rule, State: "firing", Severity: c.Severity, Key: c.Model,
 		Labels: map[string]string{"model": c.Model}, StartsAt: r.End.UTC(), Window: interval{r.Start.UTC(), r.End.UTC()}, Value: c.Value, Threshold: c.Threshold,
 		Top: []string{}, RequestIDs: []string{}}

@@ -279,7 +279,7 @@ func TestNothingIsRecommendedWithoutMachines(t *testing.T) {
 	cfg := planningDefaults()
 	hours, _ := busyHours(28)
 	a := analysed(t, &cfg, hours, noRaw(), planStart.AddDate(0, 0, 28))
-	if len(a.Recommendations) != 0 || len(a.Alerts) != 0 || len(a.Insufficient) != 1 || a.Insufficient[0] != (lacking{lackingMachines, 0, needMachines}) {
+	if len(a.Recommendations) != 0 || len(a.Alerts) != 0 || len(a.Insufficient) != 1 || a.Insufficient[0] != (lacking{What: lackingMachines, Need: needMachines}) {
 		t.Errorf("%+v, lacking %v", a.Recommendations, a.Insufficient)
 	}
 }

@@ -67,7 +67,7 @@ func TestCapacityIsCounted(t *testing.T) {
 		t.Fatalf("%+v", a.Growth)
 	}
 	g := a.Growth[1]
-	if g.Metric != "requests" || g.Model != "m" || g.PerDay != 480 || g.PerDayBefore != 360 || math.Abs(*g.WeekOverWeek-1.0/3) > 1e-12 || len(g.Days) != 14 || g.Days[0] != (dayCount{"2026-03-01", 360}) || g.Days[13] != (dayCount{"2026-03-14", 480}) {
+	if g.Metric != "requests" || g.Model != "m" || g.PerDay != 480 || g.PerDayBefore != 360 || math.Abs(*g.WeekOverWeek-1.0/3) > 1e-12 || len(g.Days) != 14 || g.Days[0] != (dayCount{Day: "2026-03-01", Value: 360}) || g.Days[13] != (dayCount{Day: "2026-03-14", Value: 480}) {
 		t.Errorf("%+v", g)
 	}
 	if tokens := a.Growth[3]; tokens.Metric != "total_tokens" || tokens.PerDay != 48000 {

@@ -36,26 +36,6 @@ const otherModels = "\x00other"
 // hourSeasons are the seasons of hours: the day and the week.
 var hourSeasons = []int{24, 168}
 
-// timedPoint is a value to come with its bounds.
-type timedPoint struct {
-	T   time.Time `json:"t"`
-	P50 float64   `json:"p50"`
-	Lo  float64   `json:"lo"`
-	Hi  float64   `json:"hi"`
-}
-
-// metricForecast is the answer of GET /forecasts.
-type metricForecast struct {
-	Metric   string            `json:"metric"`
-	Model    string            `json:"model"`
-	Interval float64           `json:"interval"`
-	DataFrom time.Time         `json:"data_from"` // the first hour that it stands on
-	Points   []timedPoint      `json:"points"`    // by hour, after the last one with events
-	Method   string            `json:"method"`
-	Backtest forecast.Backtest `json:"backtest"`
-	Warnings []string          `json:"warnings"`
-}
-
 // forecastQuestion is what is learnt from the stored hours. The interval is no part of it: there are as many as floating-point numbers, so that each who asks could
 // ask for one that nobody has learnt for.
 type forecastQuestion struct {
@@ -196,7 +176,7 @@ func (set *forecastSet) of(model string, interval float64) (f metricForecast, ok
 	f = metricForecast{Metric: set.question.metric, Model: model, Interval: interval, Method: r.Method, Backtest: r.Backtest, Warnings: r.Warnings,
 		DataFrom: set.start.Add(-time.Duration(m.hours) * time.Hour), Points: make([]timedPoint, len(r.Forecast))}
 	for i, v := range r.Forecast {
-		f.Points[i] = timedPoint{set.start.Add(time.Duration(i) * time.Hour), v, r.Lo[i], r.Hi[i]}
+		f.Points[i] = timedPoint{T: set.start.Add(time.Duration(i) * time.Hour), P50: v, Lo: r.Lo[i], Hi: r.Hi[i]}
 	}
 	return f, true
 }

@@ -1,6 +1,11 @@
 package report
 
-import "time"
+import (
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
+	"github.com/hxp-enterprise/hxp/internal/batch/forecast"
+)
 
 // Analysis is what readers take of the answer of GET /capacity/analysis: this document, and the command line. What is not in it yet stays empty.
 type Analysis struct {
@@ -21,13 +26,18 @@ type Analysis struct {
 type Utilization struct {
 	Resource string   `json:"resource"`
 	Unit     string   `json:"unit"`
-	Mean     float64  `json:"mean"`
-	P95      float64  `json:"p95"`
-	Max      float64  `json:"max"`
-	Days     []dayUse `json:"days"`
+	Source   string   `json:"source"` // events, or metrics_server
+	Period   Period   `json:"period"`
+	Hours    int      `json:"hours"`   // with samples
+	Samples  uint64   `json:"samples"` // of all machines
+	Mean     float64  `json:"mean"`    // of the samples
+	P95      float64  `json:"p95"`     // of the means of the hours, nearest rank
+	Max      float64  `json:"max"`     // of the samples
+	Days     []DayUse `json:"days"`
 }
 
-type dayUse struct {
+// DayUse is how much of it was in use on a day.
+type DayUse struct {
 	Day  string  `json:"day"`
 	Mean float64 `json:"mean"`
 	Max  float64 `json:"max"`
@@ -35,78 +45,66 @@ type dayUse struct {
 
 // Growth compares the last seven days with the seven before.
 type Growth struct {
-	Metric       string   `json:"metric"`
-	Model        string   `json:"model"`
-	PerDay       float64  `json:"per_day"`
-	PerDayBefore float64  `json:"per_day_before"`
-	WeekOverWeek *float64 `json:"week_over_week"`
+	Metric       string     `json:"metric"`
+	Model        string     `json:"model"`
+	Period       Period     `json:"period"`
+	PerDay       float64    `json:"per_day"`        // mean of the last seven days
+	PerDayBefore float64    `json:"per_day_before"` // mean of the seven days before
+	WeekOverWeek *float64   `json:"week_over_week"` // relative change; null when there was nothing before
+	Days         []DayCount `json:"days"`           // that it stands on
+}
+
+// DayCount is a count of a day.
+type DayCount struct {
+	Day   string `json:"day"`
+	Value int64  `json:"value"`
 }
 
 // Forecast is how the hours of a metric go on.
 type Forecast struct {
-	Metric   string  `json:"metric"`
-	Model    string  `json:"model"`
-	Interval float64 `json:"interval"`
-	Points   []struct {
-		T   time.Time `json:"t"`
-		P50 float64   `json:"p50"`
-		Lo  float64   `json:"lo"`
-		Hi  float64   `json:"hi"`
-	} `json:"points"`
-	Method   string   `json:"method"`
-	Backtest Backtest `json:"backtest"`
-	Warnings []string `json:"warnings"`
+	Metric   string            `json:"metric"`
+	Model    string            `json:"model"`
+	Interval float64           `json:"interval"`
+	DataFrom time.Time         `json:"data_from"` // the first hour that it stands on
+	Points   []ForecastPoint   `json:"points"`    // by hour, after the last one with events
+	Method   string            `json:"method"`
+	Backtest forecast.Backtest `json:"backtest"`
+	Warnings []string          `json:"warnings"`
 }
 
-// Backtest is how good forecasts of the same series would have been in the past.
-type Backtest struct {
-	MASE      *float64 `json:"mase"`
-	MASENaive *float64 `json:"mase_seasonal_naive"`
-	Coverage  *float64 `json:"coverage"`
-	Bias      float64  `json:"bias"`
-	Origins   int      `json:"origins"`
-	Horizon   int      `json:"horizon"`
+// ForecastPoint is a value to come with its bounds.
+type ForecastPoint struct {
+	T   time.Time `json:"t"`
+	P50 float64   `json:"p50"`
+	Lo  float64   `json:"lo"`
+	Hi  float64   `json:"hi"`
 }
 
 // Recommendation is how many machines are needed.
 type Recommendation struct {
-	Model       string             `json:"model"`
-	Resource    string             `json:"resource"`
-	Current     int                `json:"current"`
-	Recommended int                `json:"recommended"`
-	Binding     string             `json:"binding_constraint"`
-	Formula     string             `json:"formula"`
-	Inputs      map[string]float64 `json:"inputs"`
-	Demand      float64            `json:"demand_per_hour"`
-	Carries     float64            `json:"carries_per_hour"`
-	Constraints map[string]float64 `json:"constraints"`
-	Exhaustion  *Exhaustion        `json:"exhaustion"`
-	Confidence  float64            `json:"confidence"`
-	CostDelta   *float64           `json:"cost_delta_usd_month"`
-	CostBasis   string             `json:"cost_basis"`
-	Reason      string             `json:"reason"`
-}
-
-// Exhaustion is in how many days the load is too much.
-type Exhaustion struct {
-	Days float64 `json:"days"`
-	Lo   float64 `json:"lo"`
-	Hi   float64 `json:"hi"`
-}
-
-// Knee is the load at which an objective breaks.
-type Knee struct {
-	Load float64 `json:"load"`
-	Lo   float64 `json:"lo"`
-	Hi   float64 `json:"hi"`
+	Model       string               `json:"model"`
+	Resource    string               `json:"resource"`
+	Current     int                  `json:"current"`
+	Recommended int                  `json:"recommended"`
+	Binding     string               `json:"binding_constraint"`
+	Formula     string               `json:"formula"`
+	Inputs      map[string]float64   `json:"inputs"`
+	Demand      float64              `json:"demand_per_hour"`
+	Carries     float64              `json:"carries_per_hour"`
+	Constraints map[string]float64   `json:"constraints"`
+	Exhaustion  *capacity.Exhaustion `json:"exhaustion"`
+	Confidence  float64              `json:"confidence"`
+	CostDelta   *float64             `json:"cost_delta_usd_month"`
+	CostBasis   string               `json:"cost_basis"`
+	Reason      string               `json:"reason"`
 }
 
 // Saturation is where a model breaks, in requests a second.
 type Saturation struct {
-	Model     string  `json:"model"`
-	Metric    string  `json:"metric"`
-	Objective float64 `json:"objective"`
-	Knee      *Knee   `json:"knee"`
+	Model     string         `json:"model"`
+	Metric    string         `json:"metric"`
+	Objective float64        `json:"objective"`
+	Knee      *capacity.Knee `json:"knee"`
 	Points    []struct {
 		Good bool `json:"good"`
 	} `json:"points"`
@@ -129,14 +127,14 @@ type ScalingLaw struct {
 
 // Phase is where prefill or decode of a model breaks, in tokens a second.
 type Phase struct {
-	Model     string  `json:"model"`
-	Phase     string  `json:"phase"`
-	Objective float64 `json:"objective"`
-	Tokens    float64 `json:"tokens_per_request"`
-	Knee      *Knee   `json:"knee"`
+	Model     string         `json:"model"`
+	Phase     string         `json:"phase"`
+	Objective float64        `json:"objective"`
+	Tokens    float64        `json:"tokens_per_request"`
+	Knee      *capacity.Knee `json:"knee"`
 }
 
-// Warning is an alert of an analysis.
+// Warning is an alert of an analysis. Rule names the page of the runbook: CapacityShort, CapacityEnds or ObjectiveBreaks.
 type Warning struct {
 	Rule      string  `json:"rule"`
 	Severity  string  `json:"severity"`

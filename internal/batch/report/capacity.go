@@ -129,7 +129,7 @@ func (a *Analysis) utilized(d *document) {
 }
 
 // useChart shows the last ninety days of a resource.
-func (a *Analysis) useChart(st *style, name, unit string, days []dayUse) *chart {
+func (a *Analysis) useChart(st *style, name, unit string, days []DayUse) *chart {
 	days = days[max(0, len(days)-90):]
 	c := &chart{style: st, title: spoken(name), level: "daily", most: 100, step: 25, full: true, write: func(v float64) string { return st.digits(v, 3) + " %" }}
 	if unit == "requests" {

@@ -97,7 +97,7 @@ func (a *Analysis) measured(put func(map[string]any)) {
 func (a *Analysis) expected(put func(map[string]any)) {
 	for _, f := range a.Forecasts {
 		b := &f.Backtest
-		put(map[string]any{"section": "forecast_backtests", "model": f.Model, "name": f.Metric, "text": f.Method, "mase": b.MASE, "mase_seasonal_naive": b.MASENaive, "coverage": b.Coverage,
+		put(map[string]any{"section": "forecast_backtests", "model": f.Model, "name": f.Metric, "text": f.Method, "mase": b.MASE, "mase_seasonal_naive": b.MASESeasonalNaive, "coverage": b.Coverage,
 			"interval": f.Interval, "bias": b.Bias, "origins": int64(b.Origins), "horizon_hours": int64(b.Horizon)})
 	}
 	for _, f := range a.Forecasts {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
 )
 
 // urgent is the recommendation that somebody should read first: the one that lacks most machines, then the one whose end is nearest; nil where there
@@ -38,7 +39,7 @@ func (a *Analysis) lead(st *style) string {
 	case r != nil && r.Recommended > r.Current:
 		return fmt.Sprintf("The load of the next week asks for %s %s for %s; there are %s.", st.count(int64(r.Recommended)), strings.ToLower(spoken(r.Resource)), modelName(r.Model), st.count(int64(r.Current)))
 	case r != nil && r.Exhaustion != nil:
-		return fmt.Sprintf("The load of %s reaches the target %s if it grows on as it did.", modelName(r.Model), r.Exhaustion.words(st))
+		return fmt.Sprintf("The load of %s reaches the target %s if it grows on as it did.", modelName(r.Model), exhausted(st, r.Exhaustion))
 	case r != nil:
 		return "The machines carry what is expected of the next week, and no load surely grows towards their limit."
 	case a.DataDays == 0:
@@ -49,8 +50,8 @@ func (a *Analysis) lead(st *style) string {
 	return "How the machines were used and how the load grew."
 }
 
-// words says when, for a sentence.
-func (e *Exhaustion) words(st *style) string {
+// exhausted says when, for a sentence.
+func exhausted(st *style, e *capacity.Exhaustion) string {
 	if e.Days == 0 {
 		return "already"
 	}
@@ -205,7 +206,7 @@ func (r *Recommendation) basis(st *style) facts {
 	if e := r.Exhaustion; e == nil {
 		f = append(f, [2]string{"Target reached", "Not in sight: the daily peaks do not surely grow."})
 	} else {
-		f = append(f, [2]string{"Target reached", strings.ToUpper(e.words(st)[:1]) + e.words(st)[1:] + ", by the trend of the daily peaks."})
+		f = append(f, [2]string{"Target reached", strings.ToUpper(exhausted(st, e)[:1]) + exhausted(st, e)[1:] + ", by the trend of the daily peaks."})
 	}
 	f = append(f, [2]string{"Confidence", st.fixed(100*r.Confidence, 0) + " %: days of data, how well the constraint is known, and how well the forecast's interval held."})
 	if r.Formula != "" {
@@ -315,7 +316,7 @@ func (f *Forecast) tested(st *style) []cell {
 	b := &f.Backtest
 	covered := number(b.Coverage, 0, " %", 100)
 	covered.text += " of " + st.fixed(100*f.Interval, 0) + " %"
-	return []cell{text(spoken(f.Metric) + ", " + modelName(f.Model)), text(st.count(int64(b.Origins))), number(b.MASE, 2, "", 1), number(b.MASENaive, 2, "", 1), covered, text(signed(st, b.Bias))}
+	return []cell{text(spoken(f.Metric) + ", " + modelName(f.Model)), text(st.count(int64(b.Origins))), number(b.MASE, 2, "", 1), number(b.MASESeasonalNaive, 2, "", 1), covered, text(signed(st, b.Bias))}
 }
 
 // signed writes a difference.
