@@ -315,20 +315,32 @@ func (s *side) selects(text string) (reason string) {
 			continue
 		}
 		x := matcher.FindStringSubmatch(one)
-		if x == nil || x[2] == "=~" || x[2] == "!~" {
-			return fmt.Sprintf("the matcher %s is no plain = or !=", quote(strings.TrimSpace(one)))
+		if x == nil {
+			return fmt.Sprintf("the matcher %s cannot be read", quote(strings.TrimSpace(one)))
 		}
 		field := labelFields[x[1]]
 		if field == "" {
 			return fmt.Sprintf("there is no field for the label %s", cut(x[1]))
 		}
-		op := map[string]string{"=": "==", "!=": "!="}[x[2]]
 		if s.when != "" {
 			s.when += " && "
 		}
-		s.when += fmt.Sprintf(`data.%s %s "%s"`, field, op, x[3])
+		s.when += matched(field, x[2], x[3])
 	}
 	return ""
+}
+
+// matched is a matcher as a condition. Patterns are RE2 on both sides, and those of Prometheus mean the whole text.
+func matched(field, op, text string) string {
+	switch op {
+	case "=~":
+		return fmt.Sprintf(`data.%s.matches("^(?:%s)$")`, field, text)
+	case "!~":
+		return fmt.Sprintf(`!data.%s.matches("^(?:%s)$")`, field, text)
+	case "!=":
+		return fmt.Sprintf(`data.%s != "%s"`, field, text)
+	}
+	return fmt.Sprintf(`data.%s == "%s"`, field, text)
 }
 
 // bare takes outer parentheses away.
