@@ -196,6 +196,64 @@ func TestRatioIsBruteForce(t *testing.T) {
 	}
 }
 
+// A rate is the sum over the window for each of its seconds.
+func TestRateIsBruteForce(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(9, 10))
+	fires := 0
+	for range trials / 3 {
+		events := traffic(rnd, 250, 120)
+		r := one(t, "name: x\ntype: rate\nmetric: tokens.total\nop: '>='\nvalue: 150\n"+random(rnd))
+		check(t, rnd, r, events, func(model string, t int64) verdict {
+			seen, early := window(r, events, model, t)
+			sum := int64(0)
+			for i := range seen {
+				sum += seen[i].Int(event.TotalTokens)
+			}
+			rate := float64(sum) / float64(r.Window.seconds())
+			m := verdict{early, len(seen) > 0 && rate >= 150, rate}
+			if m.holds {
+				fires++
+			}
+			return m
+		})
+	}
+	if fires < trials {
+		t.Errorf("the rules held in %d seconds only: nothing was tried", fires)
+	}
+}
+
+// Distinct values are counted one by one; events without the field count for none.
+func TestDistinctIsBruteForce(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(11, 12))
+	fires := 0
+	for range trials / 3 {
+		events := traffic(rnd, 250, 120)
+		for i := range events {
+			if rnd.IntN(4) > 0 {
+				events[i].SetText(event.UserID, fmt.Sprint("u", rnd.IntN(9)))
+			}
+		}
+		r := one(t, "name: x\ntype: distinct\nfield: user_id\nop: '>'\nvalue: 4\n"+random(rnd))
+		check(t, rnd, r, events, func(model string, t int64) verdict {
+			seen, early := window(r, events, model, t)
+			users := map[string]bool{}
+			for i := range seen {
+				if seen[i].Has(event.UserID) {
+					users[seen[i].Text(event.UserID)] = true
+				}
+			}
+			m := verdict{early, len(users) > 4, float64(len(users))}
+			if m.holds {
+				fires++
+			}
+			return m
+		})
+	}
+	if fires < trials {
+		t.Errorf("the rules held in %d seconds only: nothing was tried", fires)
+	}
+}
+
 func TestAbsenceIsBruteForce(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(5, 6))
 	for range trials {
