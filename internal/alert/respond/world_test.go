@@ -23,6 +23,7 @@ type world struct {
 	lag      time.Duration
 	refused  map[Rail]int
 	episode  int
+	started  int // machines
 }
 
 // memoryLog applies what is appended to all machines.
@@ -209,9 +210,10 @@ func inWorld(t *testing.T, n int, change func(*Limits), f func(w *world)) {
 // start adds a machine that has read the log.
 func (w *world) start(l Limits) *Machine {
 	m := New(Options{
-		Limits: l, Owner: fmt.Sprintf("machine %d", len(w.machines)), Journal: w.log, Targets: map[string]Target{"gpu": w.target},
+		Limits: l, Owner: fmt.Sprintf("machine %d", w.started), Journal: w.log, Targets: map[string]Target{"gpu": w.target},
 		Kill: w.kill, Lag: w.behind, Observer: w, Log: slog.New(slog.DiscardHandler),
 	})
+	w.started++ // a successor has another name
 	w.log.mu.Lock()
 	for i, value := range w.log.records {
 		m.Apply(int64(i), value)

@@ -72,6 +72,13 @@ func (c *cluster) serve(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"kind": "Deployment", "spec": map[string]any{"replicas": c.replicas, "paused": false}, "status": status})
 }
 
+// asks is how many replicas are asked for, and by which writes.
+func (c *cluster) asks() (replicas int, writes string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.replicas, fmt.Sprint(c.writes)
+}
+
 func (c *cluster) set(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,8 +147,9 @@ func TestReplicas(t *testing.T) {
 		is(respond.Verified, "still fires")
 		tell("resolved", with)
 		pass(10 * time.Second)
-		if is(respond.Reverted, ""); fmt.Sprint(c.writes) != `[{"spec":{"replicas":4}} {"spec":{"replicas":2}}]` {
-			t.Errorf("the writes were %v", c.writes)
+		is(respond.Reverted, "")
+		if _, writes := c.asks(); writes != `[{"spec":{"replicas":4}} {"spec":{"replicas":2}}]` {
+			t.Errorf("the writes were %s", writes)
 		}
 	})
 }
@@ -184,8 +192,9 @@ func TestReplicasThatFail(t *testing.T) {
 					c.set(func() { x.within(c) })
 				}
 				pass(x.after)
-				if is(x.want, x.says); c.replicas != x.left {
-					t.Errorf("%d replicas are asked for, not %d", c.replicas, x.left)
+				is(x.want, x.says)
+				if n, _ := c.asks(); n != x.left {
+					t.Errorf("%d replicas are asked for, not %d", n, x.left)
 				}
 			})
 		})

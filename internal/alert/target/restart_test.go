@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,6 +97,23 @@ func (e *engines) set(f func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f()
+}
+
+// asked is what the webhook was called for so far, and with which ids.
+func (e *engines) asked() (calls, ids []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.calls), slices.Clone(e.ids)
+}
+
+func (e *engines) called() string {
+	calls, _ := e.asked()
+	return fmt.Sprint(calls)
+}
+
+func (e *engines) times() int {
+	calls, _ := e.asked()
+	return len(calls)
 }
 
 // workshop is a machine that may restart workers behind a gateway.
@@ -215,20 +233,20 @@ func TestRestartAfterDrain(t *testing.T) {
 			inWorkshop(t, kind, h, names, nil, func(w *workshop) {
 				w.fire(names[0])
 				pass(40 * time.Second)
-				if w.is(respond.Applied, "2 requests run"); !out(names[0]) || len(w.calls) > 0 {
-					w.Fatalf("out %v, calls %v", out(names[0]), w.calls)
+				if w.is(respond.Applied, "2 requests run"); !out(names[0]) || w.times() > 0 {
+					w.Fatalf("out %v, calls %v", out(names[0]), w.called())
 				}
 				w.set(func() { w.runs[names[0]] = 0 })
 				pass(3 * time.Second)
-				if fmt.Sprint(w.calls) != "[restart "+names[0]+"]" || !out(names[0]) {
-					w.Fatalf("calls %v, out %v", w.calls, out(names[0]))
+				if w.called() != "[restart "+names[0]+"]" || !out(names[0]) {
+					w.Fatalf("calls %v, out %v", w.called(), out(names[0]))
 				}
 				pass(4 * time.Minute)
 				w.is(respond.Applied, "not well yet")
 				w.set(func() { w.down[names[0]] = false })
 				pass(3 * time.Second)
-				if w.is(respond.Reverted, "done its work"); out(names[0]) || len(w.calls) != 1 {
-					w.Errorf("out %v, calls %v", out(names[0]), w.calls)
+				if w.is(respond.Reverted, "done its work"); out(names[0]) || w.times() != 1 {
+					w.Errorf("out %v, calls %v", out(names[0]), w.called())
 				}
 				if n := w.log.count(respond.WhatVerified); n != 1 {
 					w.Errorf("it was verified %d times", n)
@@ -265,8 +283,8 @@ func TestRestartThatIsNotMade(t *testing.T) {
 				w.set(func() { c.set(w.engines, names[0]) })
 				w.fire(names[0])
 				pass(c.after)
-				if w.is(c.want, c.says); len(w.calls) != c.calls || out(names[0]) {
-					w.Errorf("calls %v, out %v", w.calls, out(names[0]))
+				if w.is(c.want, c.says); w.times() != c.calls || out(names[0]) {
+					w.Errorf("calls %v, out %v", w.called(), out(names[0]))
 				}
 			})
 		})
@@ -291,8 +309,8 @@ func TestRestartWhileTheOthersFail(t *testing.T) {
 		pass(10 * time.Second)
 		w.set(func() { sicken(w.engines, names[0]); w.runs[names[0]] = 0 })
 		pass(3 * time.Second)
-		if w.is(respond.Reverted, "no other endpoint"); out(names[0]) || len(w.calls) > 0 {
-			w.Errorf("out %v, calls %v", out(names[0]), w.calls)
+		if w.is(respond.Reverted, "no other endpoint"); out(names[0]) || w.times() > 0 {
+			w.Errorf("out %v, calls %v", out(names[0]), w.called())
 		}
 	})
 }
@@ -304,14 +322,14 @@ func TestRestartOfAWorkerThatHangs(t *testing.T) {
 		w.set(func() { w.silent[names[0]] = true })
 		w.fire(names[0])
 		pass(90 * time.Second)
-		if w.is(respond.Applied, "connection refused"); len(w.calls) > 0 {
-			w.Fatalf("calls %v", w.calls)
+		if w.is(respond.Applied, "connection refused"); w.times() > 0 {
+			w.Fatalf("calls %v", w.called())
 		}
 		pass(40 * time.Second)
 		w.set(func() { w.down[names[0]] = false })
 		pass(3 * time.Second)
-		if w.is(respond.Reverted, "done its work"); out(names[0]) || len(w.calls) != 1 {
-			w.Errorf("out %v, calls %v", out(names[0]), w.calls)
+		if w.is(respond.Reverted, "done its work"); out(names[0]) || w.times() != 1 {
+			w.Errorf("out %v, calls %v", out(names[0]), w.called())
 		}
 	})
 }
@@ -339,11 +357,12 @@ func TestRestartThatTheWebhookVerifies(t *testing.T) {
 		pass(5 * time.Second)
 		w.is(respond.Reverted, "done its work")
 		restarts := 0
-		for i, call := range w.calls {
+		calls, ids := w.asked()
+		for i, call := range calls {
 			if strings.HasPrefix(call, "restart") {
 				restarts++
-			} else if !strings.HasSuffix(w.ids[i], "-verify") || len(w.ids[i]) < 10 {
-				w.Errorf("the webhook is asked with the id %q", w.ids[i])
+			} else if !strings.HasSuffix(ids[i], "-verify") || len(ids[i]) < 10 {
+				w.Errorf("the webhook is asked with the id %q", ids[i])
 			}
 		}
 		if restarts != 1 {
