@@ -6,8 +6,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
 const silentRule = `name: silent
@@ -107,5 +110,37 @@ func TestRulesMustFitTheTargets(t *testing.T) {
 		if !errors.Is(err, ErrRules) || !strings.Contains(faults.String(), says) {
 			t.Errorf("rules test of %s on %s: %v, %s", c.action, c.target, err, faults.String())
 		}
+	}
+}
+
+// What the page about responses shows can be loaded: its settings, its targets, and its rules on them.
+func TestPageOfResponses(t *testing.T) {
+	page, err := os.ReadFile("../../docs/responses.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?ms)^ *```yaml\n(.*?)^ *```").FindAllSubmatch(page, -1)
+	rules := 0
+	for _, block := range blocks {
+		text := strings.TrimRight(string(block[1]), " ")
+		indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
+		if strings.HasPrefix(strings.TrimSpace(text), "- name:") { // targets alone
+			text = "responses:\n  targets:\n" + text
+		} else {
+			text = strings.ReplaceAll("\n"+text, "\n"+indent, "\n")
+		}
+		if strings.HasPrefix(strings.TrimSpace(text), "name:") {
+			rules++
+			if _, faults := rule.Decode([]byte(text)); len(faults) > 0 {
+				t.Errorf("%v in\n%s", faults, text)
+			}
+			continue
+		}
+		if _, _, err := LoadConfig(LoadOptions{ConfigDir: configDir(t, map[string]string{"event-processing-api": text})}); err != nil {
+			t.Errorf("%v in\n%s", err, text)
+		}
+	}
+	if rules < 2 || len(blocks) < 6 {
+		t.Errorf("%d blocks, %d rules: the page is not read", len(blocks), rules)
 	}
 }

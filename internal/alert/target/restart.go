@@ -100,7 +100,7 @@ func (r *restarter) Check(ctx context.Context, o *respond.Order) (*respond.Sight
 		return s, err
 	}
 	name := o.With["endpoint"]
-	before := was{Drain: s.Before, Sick: !r.ask.well(ctx, r.c.Endpoints[name])}
+	before := was{Drain: s.Before, Sick: !r.well(ctx, name)}
 	load, err := r.load(ctx, name)
 	switch {
 	case err != nil && !before.Sick:
@@ -190,7 +190,7 @@ func (r *restarter) awaitQuiet(ctx context.Context, o *respond.Order, since time
 		return respond.Progress{Note: fmt.Sprintf("%v requests run at endpoint %q", load.runs, name)}, nil
 	case err != nil && !late:
 		return respond.Progress{Note: err.Error()}, nil
-	case err != nil && r.ask.well(ctx, r.c.Endpoints[name]):
+	case err != nil && r.well(ctx, name):
 		return respond.Progress{}, fmt.Errorf("nobody can tell whether requests run, so it is not restarted: %w", err)
 	}
 	s, err := r.Target.Check(ctx, drain(o))
@@ -225,7 +225,7 @@ func (r *restarter) Step(ctx context.Context, key string, o *respond.Order, step
 // awaitWell waits until the worker is another one and well. The lease bounds it.
 func (r *restarter) awaitWell(ctx context.Context, key string, o *respond.Order, before was) (respond.Progress, error) {
 	name := o.With["endpoint"]
-	if !r.ask.well(ctx, r.c.Endpoints[name]) {
+	if !r.well(ctx, name) {
 		return respond.Progress{Note: fmt.Sprintf("endpoint %q is not well yet", name)}, nil
 	}
 	if r.c.RestartVerify {
@@ -252,8 +252,17 @@ type load struct {
 
 const maxMetrics = 8 << 20
 
+// well asks a worker for its health. One that hangs is soon told from one that is well: it is what a restart is for.
+func (r *restarter) well(ctx context.Context, name string) bool {
+	ctx, stop := context.WithTimeout(ctx, probeLimit)
+	defer stop()
+	return r.ask.well(ctx, r.c.Endpoints[name])
+}
+
 // load reads the metrics of a worker.
 func (r *restarter) load(ctx context.Context, name string) (l load, err error) {
+	ctx, stop := context.WithTimeout(ctx, probeLimit)
+	defer stop()
 	page, err := r.ask.page(ctx, r.c.Metrics[name], maxMetrics)
 	if err != nil {
 		return l, fmt.Errorf("the metrics of endpoint %q: %w", name, err)

@@ -25,6 +25,7 @@ type engines struct {
 	started map[string]float64
 	down    map[string]bool
 	silent  map[string]bool // it answers nothing at all
+	hangs   bool            // and takes its time for that
 	blank   bool            // metrics without process_start_time_seconds
 	calls   []string        // of the webhook
 	ids     []string        // webhook-id of each
@@ -52,6 +53,10 @@ func (e *engines) RoundTrip(r *http.Request) (*http.Response, error) {
 		e.hook(w, r)
 	default:
 		if err := e.engine(w, r, name); err != nil {
+			if e.hangs {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
 			return nil, err
 		}
 	}
@@ -317,21 +322,25 @@ func TestRestartWhileTheOthersFail(t *testing.T) {
 
 // A worker that hangs and answers nothing is restarted all the same, after the time that requests are given.
 func TestRestartOfAWorkerThatHangs(t *testing.T) {
-	kind, h, names, out := gateways()["LiteLLM"]()
-	inWorkshop(t, kind, h, names, nil, func(w *workshop) {
-		w.set(func() { w.silent[names[0]] = true })
-		w.fire(names[0])
-		pass(90 * time.Second)
-		if w.is(respond.Applied, "connection refused"); w.times() > 0 {
-			w.Fatalf("calls %v", w.called())
-		}
-		pass(40 * time.Second)
-		w.set(func() { w.down[names[0]] = false })
-		pass(3 * time.Second)
-		if w.is(respond.Reverted, "done its work"); out(names[0]) || w.times() != 1 {
-			w.Errorf("out %v, calls %v", out(names[0]), w.called())
-		}
-	})
+	for hangs, says := range map[bool]string{false: "connection refused", true: "deadline exceeded"} {
+		t.Run(says, func(t *testing.T) {
+			kind, h, names, out := gateways()["LiteLLM"]()
+			inWorkshop(t, kind, h, names, nil, func(w *workshop) {
+				w.set(func() { w.silent[names[0]], w.hangs = true, hangs })
+				w.fire(names[0])
+				pass(90 * time.Second)
+				if w.is(respond.Applied, says); w.times() > 0 {
+					w.Fatalf("calls %v", w.called())
+				}
+				pass(60 * time.Second)
+				w.set(func() { w.down[names[0]] = false })
+				pass(5 * time.Second)
+				if w.is(respond.Reverted, "done its work"); out(names[0]) || w.times() != 1 {
+					w.Errorf("out %v, calls %v", out(names[0]), w.called())
+				}
+			})
+		})
+	}
 }
 
 // An answer that is lost is no second restart, and metrics that do not tell leave the word to the webhook.
