@@ -71,6 +71,12 @@ func responsesShow() *cobra.Command {
 func showResponse(cmd *cobra.Command, r *app.Response) error {
 	return printAs(cmd, r, func(w *tabwriter.Writer) {
 		fmt.Fprintf(w, "response\t%s\nstate\t%s\nreason\t%s\nrule\t%s\naction\t%s\ntarget\t%s\n", r.ID, r.State, r.Reason, r.Rule, r.Action, r.Target)
+		if r.Phase != nil {
+			fmt.Fprintf(w, "phase\t%s\n", *r.Phase)
+		}
+		if r.Step != nil {
+			fmt.Fprintf(w, "step\t%s\n", *r.Step)
+		}
 		for _, name := range slices.Sorted(maps.Keys(r.With)) {
 			fmt.Fprintf(w, "with %s\t%s\n", name, r.With[name])
 		}

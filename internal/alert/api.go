@@ -10,7 +10,9 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -238,6 +240,12 @@ func who(r *http.Request, by string) string {
 	if err != nil {
 		host = r.RemoteAddr
 	}
+	by = strings.Map(func(c rune) rune { // it is shown on terminals
+		if unicode.IsControl(c) {
+			return -1
+		}
+		return c
+	}, by)
 	if by == "" {
 		by = "somebody"
 	}

@@ -69,7 +69,7 @@ func TestApprovalByLink(t *testing.T) {
 	if x, _ := s.find(id); x.State != string(respond.Proposed) {
 		t.Fatalf("after being looked at it is %s", x.State)
 	}
-	if w := submit(h, path, decide("approve", "Anna"), nil); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "done: the response is approved") {
+	if w := submit(h, path, decide("approve", "An\x1b\nna"), nil); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "done: the response is approved") {
 		t.Fatalf("%d: %s", w.Code, w.Body)
 	}
 	for _, verb := range []string{"approve", "dismiss"} {
