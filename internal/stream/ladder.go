@@ -20,7 +20,9 @@ type ladder struct {
 	limit  int // of groups at each resolution
 	summed int // cells that nodes keep beside the facts, at most limit
 	looked int // nodes that questions have looked at, once for each group
-	adding adder
+
+	arrived int64 // unix second when something last arrived
+	adding  adder
 }
 
 // keep is how long a resolution is kept after the last arrival, in seconds; the finest last.
@@ -55,9 +57,17 @@ func (l *ladder) reach(start int64, level int, arrived int64, more groups) *node
 	}
 	n.touch(arrived, more, l)
 	for n.level < level {
-		n = n.child(start)
+		had := len(n.kids)
+		kid := n.child(start)
+		if len(n.kids) > had {
+			n.rest.made(kid)
+		}
+		n.rest.changed(kid, more, l)
+		n = kid
 		n.touch(arrived, more, l)
 	}
+	n.rest.changed(nil, more, l)
+	l.arrived = max(l.arrived, arrived)
 	if len(n.own) == 0 {
 		l.queues[level] = append(l.queues[level], n)
 	}
@@ -106,6 +116,7 @@ func (l *ladder) whole(n *node) {
 		return
 	}
 	l.summed -= len(n.sums)
+	n.rest.drop(l)
 	l.cells[0] -= len(n.own) - 1
 	n.own, n.margins, n.sums, n.sizes = l.one(n.own), margins{}, nil, nil
 }
@@ -160,10 +171,13 @@ func (l *ladder) collapse(n *node) {
 	for i := range own {
 		n.changed(own[i].who, l)
 	}
+	n.rest.changed(nil, own, l)
 	if n.level > 0 {
 		above := l.reach(n.start, n.level-1, n.arrived, nil)
+		above.rest.dropIfOut(n, l)
 		if above.merged {
 			l.summed -= len(above.sums)
+			above.rest.drop(l)
 			own, below, above.sums, above.sizes = l.one(own), margins{}, nil, nil
 		}
 		l.cells[above.level] -= len(above.own)
@@ -196,6 +210,7 @@ func (n *node) drop(gone *node, l *ladder) bool {
 			if len(k.own) == 0 && len(k.kids) == 0 {
 				n.kids = slices.Delete(n.kids, i, i+1)
 			}
+			n.rest.dropIfOut(k, l)
 			if len(n.kids) == 0 {
 				l.summed -= len(n.sums)
 				n.sums = nil
@@ -269,9 +284,7 @@ func (l *ladder) sums(from, to int64, of []who, into []*agg.Cell) {
 			return
 		}
 		for _, n := range nodes {
-			if c := n.cell(w, l); c != nil {
-				into[i].Merge(c)
-			}
+			n.addTo(into[i], w, l)
 		}
 	}
 }

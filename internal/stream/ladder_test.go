@@ -117,7 +117,7 @@ func (l *ladder) wantKept(t interface{ Fatalf(string, ...any) }) {
 	kept := 0
 	var count func(*node)
 	count = func(n *node) {
-		kept += len(n.sums)
+		kept += len(n.sums) + len(n.rest.sums)
 		for _, k := range n.kids {
 			count(k)
 		}

@@ -24,6 +24,7 @@ type node struct {
 	// sums are cells of own and kids merged, of what somebody has asked for; nil = there is nothing. What changes is left out until
 	// it is asked for again, so that what arrives costs the same whoever asks.
 	sums map[who]*agg.Cell
+	rest rest
 	// sizes are those of own and kids added up, once somebody has asked for them; nil when they must be made anew. What came to rest is
 	// ranked without going through its seconds again.
 	sizes []sized
@@ -189,28 +190,36 @@ func (n *node) cell(w who, l *ladder) *agg.Cell {
 	if c, known := n.sums[w]; known {
 		return c
 	}
-	sum, mine := n.held(w, &l.keys), false
+	sum := partSum{cell: n.held(w, &l.keys)}
 	for _, kid := range n.kids {
-		c := kid.cell(w, l)
-		switch {
-		case c == nil:
-		case sum == nil:
-			sum = c
-		case mine:
-			sum.Merge(c)
-		default:
-			sum, mine = sum.Clone(), true
-			sum.Merge(c)
-		}
+		sum.add(kid.cell(w, l))
 	}
 	if l.summed < l.limit {
 		if n.sums == nil {
 			n.sums = map[who]*agg.Cell{}
 		}
-		n.sums[w] = sum
+		n.sums[w] = sum.cell
 		l.summed++
 	}
-	return sum
+	return sum.cell
+}
+
+// addTo adds what n holds of a group to sum. Of a node to which something comes all the time the sum would be made anew for each
+// question, so there it adds the rest, and then what is live.
+func (n *node) addTo(sum *agg.Cell, w who, l *ladder) {
+	for len(n.kids) > 0 && n.arrived >= l.arrived-restAfter {
+		if _, known := n.sums[w]; known {
+			break
+		}
+		c, live := n.restOf(w, l)
+		if c != nil {
+			sum.Merge(c)
+		}
+		n = live
+	}
+	if c := n.cell(w, l); c != nil {
+		sum.Merge(c)
+	}
 }
 
 // held is what n holds of a group at its own resolution.
@@ -324,12 +333,17 @@ func (n *node) changed(w who, l *ladder) {
 	if len(n.sums) == 0 {
 		return
 	}
-	had := len(n.sums)
-	delete(n.sums, w)
+	l.summed -= leaveOut(n.sums, w, l)
+}
+
+// leaveOut deletes the sums in which a group takes part, and returns how many there were.
+func leaveOut[S any](sums map[who]S, w who, l *ladder) int {
+	had := len(sums)
+	delete(sums, w)
 	for _, m := range l.keys.margins(w) {
-		delete(n.sums, m)
+		delete(sums, m)
 	}
-	l.summed -= had - len(n.sums)
+	return had - len(sums)
 }
 
 // visit calls fn with the nodes that make up everything within [from, to), whose edges widen has moved so that no coarse node
@@ -359,7 +373,7 @@ func (n *node) facts(fn func(groups)) {
 
 // forget drops all sums of n and below.
 func (n *node) forget() {
-	n.sums = nil
+	n.sums, n.rest = nil, rest{}
 	for _, k := range n.kids {
 		k.forget()
 	}

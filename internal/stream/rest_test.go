@@ -1,0 +1,87 @@
+package stream
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// Whatever comes in whatever order, is asked for and ages in between: sums are what the facts add up to.
+func TestLiveSumsAreThoseOfTheFacts(t *testing.T) {
+	for seed := range uint64(6) {
+		rnd := rand.New(rand.NewPCG(seed, 6))
+		l := newLadder(60+rnd.IntN(400), seed%3 > 0)
+		now, used := int64(1_790_000_000)+rnd.Int64N(7200), 0
+		for range 400 {
+			for range rnd.IntN(6) {
+				second := now - int64(rnd.IntN(3))
+				if rnd.IntN(8) == 0 {
+					second = now - int64(rnd.IntN(9000))
+				}
+				e := request(second, fmt.Sprint("model-", rnd.IntN(4)))
+				e.SetText(event.UserID, fmt.Sprint("user-", rnd.IntN(50)))
+				e.SetInt(event.DurationMS, rnd.Int64N(1e10))
+				cell := new(agg.Cell)
+				cell.Add(e, false)
+				l.add(second, values{e.Text(event.Model), fmt.Sprint("tenant-", rnd.IntN(3))}, cell, now)
+			}
+			now += int64(rnd.IntN(3))
+			l.age(now)
+			if rnd.IntN(3) > 0 {
+				l.settle(now)
+			}
+			if rnd.IntN(3) == 0 {
+				continue
+			}
+			from, to := l.widen(now-int64([]int{10, 60, 300, 3600}[rnd.IntN(4)]), now+int64(rnd.IntN(2)))
+			used += l.sumsAreRight(t, from, to)
+		}
+		if used == 0 {
+			t.Errorf("seed %d: no node was asked for without its live kid", seed)
+		}
+	}
+}
+
+// sumsAreRight compares the sums of all groups and margins with what the facts add up to, and tells how many rests are kept.
+func (l *ladder) sumsAreRight(t *testing.T, from, to int64) (kept int) {
+	t.Helper()
+	want := map[who]*agg.Cell{}
+	add := func(w who, c *agg.Cell) {
+		if want[w] == nil {
+			want[w] = new(agg.Cell)
+		}
+		want[w].Merge(c)
+	}
+	l.visit(from, to, func(n *node) {
+		n.facts(func(own groups) {
+			for _, g := range own {
+				add(g.who, g.cell)
+				for _, m := range l.keys.margins(g.who) {
+					add(m, g.cell)
+				}
+			}
+		})
+	})
+	for w, c := range want {
+		got := new(agg.Cell)
+		l.sums(from, to, []who{w}, []*agg.Cell{got})
+		if !got.Equal(c) {
+			t.Fatalf("group %x of [%d, %d): %d events, the facts have %d", w, from, to, got.Events, c.Events)
+		}
+	}
+	l.wantKept(t)
+	for _, h := range l.hours {
+		h.eachNode(func(n *node) { kept += len(n.rest.sums) })
+	}
+	return kept
+}
+
+func (n *node) eachNode(fn func(*node)) {
+	fn(n)
+	for _, k := range n.kids {
+		k.eachNode(fn)
+	}
+}
