@@ -123,7 +123,7 @@ func (c *compiled) measure() {
 		return
 	case c.Type == Sequence:
 		c.window, c.early, c.instant = c.Within.seconds(), true, len(c.Steps) == 1
-	case c.Type == Distinct || c.Type == Anomaly || c.Type == Growth || c.metric.spread:
+	case c.Type == Distinct || c.Type == Anomaly || c.grows() || c.metric.spread:
 		c.width = max(1, (c.window+59)/60)
 	}
 	c.every = c.width

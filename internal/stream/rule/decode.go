@@ -157,19 +157,23 @@ func (d *decoder) whole(n *node, pointer string, r *Rule) {
 		d.fault(n, pointer+"/value", "a ratio lies between 0 and 1; for 20 percent write 0.2")
 	}
 	if m, _ := parseMetric(r.Metric); r.Type == Rate && !m.grows {
-		d.fault(n, pointer+"/metric", "%s is no sum, so it has no rate for each second; use type threshold", r.Metric)
-	}
-	if m, _ := parseMetric(r.Metric); r.Type == Growth && !m.divides() {
-		d.fault(n, pointer+"/metric", "%s is neither a mean nor a share; for sums, rates and percentiles there is type anomaly", r.Metric)
-	}
-	if r.Type == Growth && r.Window < Duration(time.Minute) {
-		d.fault(n, pointer+"/window", "over less than a minute growth is chance; the window is %s", r.Window)
+		d.slope(n, pointer, r, &m)
 	}
 	if r.Type == Anomaly && r.Baseline < 2*r.Window {
 		d.fault(n, pointer+"/baseline", "the baseline must be at least twice the window, which is %s", r.Window)
 	}
 	if r.Type == Anomaly && r.Baseline+r.Window > Duration(MaxWindow) {
 		d.fault(n, pointer+"/baseline", "baseline and window together are at most %s", Duration(MaxWindow))
+	}
+}
+
+// slope checks a rate of what is no sum: how fast it grows.
+func (d *decoder) slope(n *node, pointer string, r *Rule, m *metric) {
+	switch {
+	case !m.divides():
+		d.fault(n, pointer+"/metric", "%s is neither a sum, which has a rate for each second, nor a mean or a share, which grows; use type threshold or anomaly", r.Metric)
+	case r.Window < Duration(time.Minute):
+		d.fault(n, pointer+"/window", "over less than a minute it is chance whether %s grows; the window is %s", r.Metric, r.Window)
 	}
 }
 

@@ -69,7 +69,7 @@ func TestFaults(t *testing.T) {
 		{plain + "max_groups: 1.5", "no whole number"},
 		{plain + "actions: [{type: drain, wiht: {}}]", "/actions/0/wiht: there is no key \"wiht\"; did you mean \"with\"?"},
 		{strings.Replace(plain, "threshold", "rate", 1) + "\nmetric: error_rate", "twice"},
-		{strings.Replace(strings.Replace(plain, "threshold", "rate", 1), ": requests", ": error_rate", 1), "has no rate for each second"},
+		{strings.Replace(strings.Replace(plain, "threshold", "rate", 1), ": requests", ": latency_ms.p95", 1), "is neither a sum, which has a rate for each second"},
 		{"name: x\ntype: ratio\nof: 'true'\nop: '>'\nvalue: 20\nwindow: 60s", "for 20 percent write 0.2"},
 		{"name: x\ntype: sequence\nwithin: 60s\nsteps: ['true','true','true','true','true','true','true','true','true']", "a list of 1 to 8"},
 		{"name: x\ntype: sequence\nwithin: 60s\nsteps: ['true']\nfor: 5s", "a rule of type sequence has no for"},

@@ -10,7 +10,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-const growing = `{name: g, type: growth, metric: system.requests_waiting, op: ">", value: 3, window: 2m, min_count: 5, group_by: [host]}`
+const growing = `{name: g, type: rate, metric: system.requests_waiting, op: ">", value: 0.05, window: 2m, min_count: 5, group_by: [host]}`
 
 // waiting is a sample of the queue of a host.
 func waiting(at, queue float64) event.Event {
@@ -20,7 +20,7 @@ func waiting(at, queue float64) event.Event {
 	return e
 }
 
-// lineThrough is the slope, in a minute, of the line that fits best, by the book: over the samples that are
+// lineThrough is the slope, in a second, of the line that fits best, by the book: over the samples that are
 // seen by a time, each at the step of two seconds that it lies in.
 func lineThrough(events []event.Event, from, to, seen int64) (slope float64, n int, reach int64) {
 	var ts, ys []float64
@@ -28,7 +28,7 @@ func lineThrough(events []event.Event, from, to, seen int64) (slope float64, n i
 	for _, e := range events {
 		at := (e.Time - testBegin) / second / 2 * 2
 		if at >= from && at < to && e.Time < seen {
-			ts, ys = append(ts, float64(at)/60), append(ys, e.Float(event.RequestsWaiting))
+			ts, ys = append(ts, float64(at)), append(ys, e.Float(event.RequestsWaiting))
 			first, last = min(first, at), max(last, at)
 		}
 	}
@@ -59,7 +59,7 @@ func TestGrowthIsTheLineThroughTheWindow(t *testing.T) {
 			}
 			to := (int64(d.Window.End) - testBegin) / second
 			slope, n, reach := lineThrough(events, to-120, to, int64(d.At))
-			if math.Abs(slope-d.Value) > 1e-9*max(1, math.Abs(slope)) || slope <= 3 || n < 5 || reach <= 60 {
+			if math.Abs(slope-d.Value) > 1e-9*max(1, math.Abs(slope)) || slope <= 0.05 || n < 5 || reach <= 60 {
 				t.Errorf("seed %d at %d: %v, by the book %v of %d samples over %d s", seed, to, d.Value, slope, n, reach)
 			}
 		}
@@ -93,7 +93,7 @@ func TestGrowth(t *testing.T) {
 
 func TestGrowthRefuses(t *testing.T) {
 	for _, tt := range []struct{ from, to, want string }{
-		{"system.requests_waiting", "requests", "/metric"}, {"system.requests_waiting", "latency_ms.p95", "/metric"}, {"system.requests_waiting", "throughput_rps", "/metric"}, {"2m", "30s", "/window"},
+		{"system.requests_waiting", "latency_ms.p95", "/metric"}, {"system.requests_waiting", "throughput_rps", "/metric"}, {"2m", "30s", "/window"},
 	} {
 		_, faults := Decode([]byte(strings.Replace(growing, tt.from, tt.to, 1)))
 		if len(faults) != 1 || faults[0].Pointer != tt.want {

@@ -44,9 +44,9 @@ var (
 	duration = shape{kind: "duration", min: 1, max: MaxWindow.Seconds()}
 	pause    = shape{kind: "duration", min: 0, max: MaxWindow.Seconds()}
 	texts    = shape{kind: "texts", most: MaxTexts}
-	compared = []Type{Threshold, Rate, Ratio, Distinct, Growth}
-	windowed = []Type{Threshold, Rate, Ratio, Absence, Distinct, Anomaly, Growth}
-	counted  = []Type{Threshold, Rate, Ratio, Anomaly, Growth, BurnRate}
+	compared = []Type{Threshold, Rate, Ratio, Distinct}
+	windowed = []Type{Threshold, Rate, Ratio, Absence, Distinct, Anomaly}
+	counted  = []Type{Threshold, Rate, Ratio, Anomaly, BurnRate}
 )
 
 const huge = 1e18
@@ -65,9 +65,9 @@ var keys = []key{
 	{"annotations", "texts for people: summary, description, runbook_url", nil, false, texts, func(r *Rule) any { return &r.Annotations }},
 	{"mode", "observe only tells, propose asks before it acts, auto acts", nil, false, shape{kind: "enum", enum: modes}, func(r *Rule) any { return &r.Mode }},
 	{"actions", "what to do when the alert fires", nil, false, shape{kind: "actions", most: MaxActions}, func(r *Rule) any { return &r.Actions }},
-	{"metric", "a number of the window by its name in /analytics, such as requests or latency_ms.p95", []Type{Threshold, Rate, Anomaly, Growth}, true, shape{kind: "metric"}, func(r *Rule) any { return &r.Metric }},
+	{"metric", "a number of the window by its name in /analytics, such as requests or latency_ms.p95", []Type{Threshold, Rate, Anomaly}, true, shape{kind: "metric"}, func(r *Rule) any { return &r.Metric }},
 	{"op", "how the number is compared", append(slices.Clone(compared), Anomaly), true, shape{kind: "enum", enum: operators}, func(r *Rule) any { return &r.Op }},
-	{"value", "with what the number is compared; of growth, how much it grows in a minute", compared, true, shape{kind: "number", min: -huge, max: huge}, func(r *Rule) any { return &r.Value }},
+	{"value", "with what the number is compared", compared, true, shape{kind: "number", min: -huge, max: huge}, func(r *Rule) any { return &r.Value }},
 	{"of", "CEL: those of the events whose share is compared", []Type{Ratio}, true, cel, func(r *Rule) any { return &r.Of }},
 	{"min_count", "fewer events than this mean nothing", counted, false, shape{kind: "count", min: 1, max: 1e12}, func(r *Rule) any { return &r.MinCount }},
 	{"steps", "CEL for each event, in the order in which they follow one another", []Type{Sequence}, true, shape{kind: "cels", most: MaxSteps}, func(r *Rule) any { return &r.Steps }},
@@ -152,7 +152,7 @@ func (r *Rule) defaults() {
 		r.Mode = "observe"
 	}
 	if r.MinCount == 0 {
-		r.MinCount = map[Type]int64{BurnRate: 100, Anomaly: 20, Growth: 10}[r.Type]
+		r.MinCount = map[Type]int64{BurnRate: 100, Anomaly: 20}[r.Type]
 	}
 	if r.MaxGroups == 0 {
 		r.MaxGroups = 10_000

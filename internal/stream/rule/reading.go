@@ -41,7 +41,8 @@ func (r *compiled) read(g *group, at int64) reading {
 		return r.matches(g)
 	case Anomaly:
 		return r.against(g, at)
-	case Growth:
+	}
+	if r.grows() {
 		return r.slope(g, at)
 	}
 	x := reading{from: at - r.window, to: at, threshold: *r.Value}
@@ -148,7 +149,10 @@ func (r *compiled) against(g *group, at int64) reading {
 	return x
 }
 
-// slope is how much the metric grows in a minute: the line through its values, step by step, that fits best by least squares, each as heavy as
+// grows tells whether the rule asks how fast a mean or a share grows.
+func (r *compiled) grows() bool { return r.Type == Rate && r.metric.divides() }
+
+// slope is how much the metric grows in a second: the line through its values, step by step, that fits best by least squares, each as heavy as
 // what it is the mean of. Where half of the window or less is known it says nothing.
 func (r *compiled) slope(g *group, at int64) reading {
 	x := reading{from: at - r.window, to: at, threshold: *r.Value}
@@ -164,12 +168,12 @@ func (r *compiled) slope(g *group, at int64) reading {
 		if !ok {
 			continue
 		}
-		w, minutes := float64(s.Den), float64(s.at-x.from)/60
-		n, t, y = n+w, t+w*minutes, y+w*v
-		tt, ty = tt+w*minutes*minutes, ty+w*minutes*v
+		w, seconds := float64(s.Den), float64(s.at-x.from)
+		n, t, y = n+w, t+w*seconds, y+w*v
+		tt, ty = tt+w*seconds*seconds, ty+w*seconds*v
 		first, last = min(first, s.at), max(last, s.at)
 	}
-	if count < float64(r.MinCount) || 2*(last-first) <= r.window || n == 0 {
+	if count < float64(max(r.MinCount, 3)) || 2*(last-first) <= r.window || n == 0 {
 		return x
 	}
 	x.value = finite((ty - t*y/n) / (tt - t*t/n)) // steps lie apart, so that there is something to divide by

@@ -33,18 +33,17 @@ type Type string
 // The types of rules.
 const (
 	Threshold Type = "threshold" // a metric over the window against a value
-	Rate      Type = "rate"      // a metric for each second of the window against a value
+	Rate      Type = "rate"      // a sum for each second of the window, or how fast a mean grows, against a value
 	Ratio     Type = "ratio"     // the share of events against a value
 	Absence   Type = "absence"   // a key that was seen is silent for the window
 	Sequence  Type = "sequence"  // events follow one another
 	Distinct  Type = "distinct"  // how many values a field has
 	Anomaly   Type = "anomaly"   // a metric against its own past
-	Growth    Type = "growth"    // how fast a mean or a share grows over the window
 	BurnRate  Type = "burn_rate" // how fast the error budget of an objective is spent
 )
 
 // Types lists all of them.
-var Types = []Type{Threshold, Rate, Ratio, Absence, Sequence, Distinct, Anomaly, Growth, BurnRate}
+var Types = []Type{Threshold, Rate, Ratio, Absence, Sequence, Distinct, Anomaly, BurnRate}
 
 // Duration is written as Go writes it, "60s".
 type Duration time.Duration
