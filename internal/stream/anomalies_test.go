@@ -88,6 +88,13 @@ func TestOutlook(t *testing.T) {
 	if got := shown(1560, 1549); got != "1510:0 1520:0 1530:0 1540:0 1550:1" {
 		t.Errorf("a short rest is shown: %s", got)
 	}
+	story := ""
+	for now := int64(1560); now < 1700; now++ { // its clock comes to a start at 1650 step by step
+		story = strings.TrimSpace(story + " " + shown(now, 1650))
+	}
+	if story != "1650:0 1660:0 1670:0 1680:0" {
+		t.Errorf("a rest before a start is shown: %s", story)
+	}
 	for i := range int64(20) {
 		a := newArrived(2000 + 10*i)
 		for k := range mostWaiting / 10 {

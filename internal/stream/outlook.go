@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -157,11 +156,11 @@ func (l *outlook) due(now, since int64) (at int64, step *arrived, ok bool) {
 	if l.next == 0 || (l.next+watch.Step)*1e6 > now {
 		return 0, nil, false
 	}
-	if l.next*1e6 < since {
-		l.skip(min(floor(since/1e6, watch.Step), floor(now/1e6, watch.Step)))
-		if (l.next+watch.Step)*1e6 > now {
-			return 0, nil, false
-		}
+	if l.next*1e6 < since && l.rests(floor(now/1e6, watch.Step), floor(since/1e6, watch.Step)) {
+		return 0, nil, false
+	}
+	if (l.next+watch.Step)*1e6 > now {
+		return 0, nil, false
 	}
 	at = l.next
 	l.next += watch.Step
@@ -176,15 +175,19 @@ func (l *outlook) due(now, since int64) (at int64, step *arrived, ok bool) {
 // longestRest is for how many seconds before a start nothing may arrive.
 const longestRest = 60
 
-// skip passes over a rest, at most up to a time.
-func (l *outlook) skip(to int64) {
-	first := int64(math.MaxInt64)
+// rests passes over a rest before a start, and tells whether to wait until it is known how long that is.
+func (l *outlook) rests(now, since int64) bool {
+	end := since
 	for at := range l.steps {
-		first = min(first, at)
+		end = min(end, at)
 	}
-	if to = min(to, first); to-l.next > longestRest {
-		l.next = to
+	if end > now {
+		return true
 	}
+	if end-l.next > longestRest {
+		l.next = end
+	}
+	return false
 }
 
 // look shows the watcher what is over, and tells what it finds.
