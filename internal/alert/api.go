@@ -156,18 +156,6 @@ func (s *Service) getResponses(w http.ResponseWriter, r *http.Request) {
 	httpx.JSON(w, http.StatusOK, out)
 }
 
-// Between returns what was done, or proposed, about alerts from one time to another, the oldest first.
-func (s *Service) Between(from, to time.Time) (out []Response) {
-	s.machine.Look(func(b *respond.Book) {
-		for _, r := range b.All() {
-			if !r.ProposedAt.Before(from) && r.ProposedAt.Before(to) {
-				out = append(out, shown(r))
-			}
-		}
-	})
-	return out
-}
-
 func (s *Service) find(id string) (out Response, ok bool) {
 	s.machine.Look(func(b *respond.Book) {
 		if r := b.Find(id); r != nil {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/stream/alerts"
@@ -18,26 +17,42 @@ import (
 // mostIncidents bounds what one report lists.
 const mostIncidents = 500
 
-// incidents are the alerts that fired in a period, with what was done about them, where this process follows them; nil where it does not.
+// incidents are the alerts that fired in a period, with what was done about them; nil where nobody follows them, or where they have no topic.
 func (s *system) incidents(ctx context.Context, p report.Period) (report.Alerts, error) {
-	book, tail, responder := s.followsAlerts()
-	if book == nil || tail == nil {
+	s.mu.Lock()
+	book, tail, account, log := s.alerts, s.tail, s.account, s.auditTail
+	s.mu.Unlock()
+	if book == nil || account == nil {
 		return report.Alerts{}, nil
 	}
-	ctx, stop := context.WithTimeout(ctx, 10*time.Second)
-	defer stop()
-	select { // half a list would be a wrong report
-	case <-tail.Ready():
-	case <-ctx.Done():
-		return report.Alerts{}, errors.New("the alerts are not read yet; try again in a minute")
-	}
-	actions := map[string][]report.Action{}
-	if responder != nil {
-		for _, r := range responder.Between(p.Start, p.End) {
-			actions[r.Alert] = append(actions[r.Alert], report.Action{At: r.ProposedAt, Action: r.Action, Target: r.Target, State: r.State})
+	for _, t := range []*bus.Tail{tail, log} {
+		if known, err := whole(ctx, t); !known {
+			return report.Alerts{}, err
 		}
 	}
+	actions := map[string][]report.Action{}
+	for _, r := range account.Between(p.Start, p.End) {
+		actions[r.Alert] = append(actions[r.Alert], report.Action{At: r.ProposedAt, Action: r.Action, Target: r.Target, State: r.State})
+	}
 	return incidentsOf(book, p, actions), nil
+}
+
+// patience is how long a report waits for a log to be read.
+const patience = 10 * time.Second
+
+// whole waits until a log is read to its end, since half a list would be a wrong report. A log that does not exist tells nothing, which is no error.
+func whole(ctx context.Context, t *bus.Tail) (known bool, err error) {
+	ctx, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	select {
+	case <-t.Ready():
+		return true, nil
+	case <-ctx.Done():
+	}
+	if errors.Is(t.Trouble(), bus.ErrUnknownTopic) {
+		return false, nil
+	}
+	return false, errors.New("the alerts are not read yet; try again in a minute")
 }
 
 // incidentsOf lists what the book has, and says from when on that is all: it forgets, and the list has an end.
@@ -76,11 +91,4 @@ func incidentText(a *alerts.Alert) string {
 		return text
 	}
 	return fmt.Sprintf("The value was %.6g; the threshold is %.6g.", a.Value, a.Threshold)
-}
-
-// followsAlerts are the parts of this process that know of alerts, as far as they are built.
-func (s *system) followsAlerts() (*alerts.Book, *bus.Tail, *alert.Service) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.alerts, s.tail, s.alert
 }

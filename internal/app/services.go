@@ -57,6 +57,7 @@ func (s *system) needs() map[string][]string {
 		"retention":        {"batch", "lake", "store"},
 		"alert":            {"bus"},
 		"alert-book":       {"bus"},
+		"action-book":      {"bus"},
 		"live":             {"stream", "bus", "control"},
 		"notify":           {"bus", "store", "live"},
 		KafkaAPI:           {"bus", "control"},
@@ -106,6 +107,10 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 	}
 	if demo {
 		choose("demo")
+	}
+	if chosen["batch"] { // its reports tell of alerts and what was done; the batch does not wait until they are read
+		choose("alert-book")
+		choose("action-book")
 	}
 	if chosen[KafkaAPI] && s.set.metrics.host.On(demo) {
 		choose("host")

@@ -57,6 +57,8 @@ type system struct {
 	alert     *alert.Service // nil where it does not run
 	alerts    *alerts.Book
 	tail      *bus.Tail // of the alerts
+	account   *alert.Account
+	auditTail *bus.Tail // of the audit log, for the account
 	batch     *batch.Service
 	retention *retention.Service
 	ingest    *ingest.API
@@ -79,8 +81,8 @@ type builder = func(ctx context.Context) (run.Service, error)
 func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream, "alert": s.buildAlert,
-		"alert-book": s.buildAlerts,
-		"batch":      s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload,
+		"alert-book": s.buildAlerts, "action-book": s.buildActions,
+		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}
@@ -254,6 +256,16 @@ func (s *system) buildAlerts(context.Context) (run.Service, error) {
 	tail := s.bus.NewTail(event.TopicAlerts, book, log)
 	s.mu.Lock()
 	s.alerts, s.tail = book, tail
+	s.mu.Unlock()
+	return tail, nil
+}
+
+// buildActions makes the account of what was done about alerts, and what reads the audit log into it.
+func (s *system) buildActions(context.Context) (run.Service, error) {
+	account := alert.NewAccount()
+	tail := s.bus.NewTail(event.TopicResponses, account, s.log.With("service", BatchProcessingAPI))
+	s.mu.Lock()
+	s.account, s.auditTail = account, tail
 	s.mu.Unlock()
 	return tail, nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
@@ -79,6 +81,8 @@ type insightJSON struct {
 	Endpoints   []groupRow        `json:"endpoints"`
 	Users       []groupRow        `json:"users"`
 	Periods     []row             `json:"periods"`
+	Incidents   []Incident        `json:"incidents"` // null where nobody knows
+	AllSince    *time.Time        `json:"incidents_whole_since,omitempty"`
 	Coverage    Coverage          `json:"coverage"`
 	Definitions []Term            `json:"definitions"`
 }
@@ -91,7 +95,7 @@ type totalRow struct {
 
 func (n Insight) json() ([]byte, error) {
 	s := n.Summary
-	doc := insightJSON{head: s.head(), Own: s.Own, OwnTenants: s.OwnTenants, Budgets: s.Budgets, Models: []modelRow{}, Tenants: groupRows(s.Tenants), Endpoints: groupRows(s.Endpoints), Users: groupRows(s.Users), Periods: []row{},
+	doc := insightJSON{head: s.head(), Own: s.Own, OwnTenants: s.OwnTenants, Budgets: s.Budgets, Models: []modelRow{}, Tenants: groupRows(s.Tenants), Endpoints: groupRows(s.Endpoints), Users: groupRows(s.Users), Periods: []row{}, Incidents: s.Incidents.Fired, AllSince: s.Incidents.Since,
 		Coverage: s.Coverage(), Definitions: n.terms()}
 	if f := s.Found; f != nil {
 		doc.Findings, doc.Days, doc.Limits, doc.People = f.Findings, &f.Days, f.Limits, f.People
@@ -118,7 +122,7 @@ func (n Insight) json() ([]byte, error) {
 var insightColumns = []string{"dimension", "value", "requests", "errors", "error_rate", "latency_p95_ms", "user_satisfaction", "unique_users", "prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "previous_requests", "previous_cost_usd",
 	"finding", "at", "before", "after", "saving_usd_month", "pool", "marginal_usd", "idle_usd", "budget_usd", "expected_usd", "state"}
 
-// csv has one line for each value of each dimension, the total first, and one for each finding, pool of own GPUs, model on it, and budget.
+// csv has one line for each value of each dimension, the total first, and one for each finding, pool of own GPUs, model on it, budget and incident.
 func (n Insight) csv() ([]byte, error) {
 	s := n.Summary
 	var b bytes.Buffer
@@ -152,11 +156,27 @@ func (n Insight) csv() ([]byte, error) {
 	for _, x := range s.Budgets {
 		put(map[string]any{"dimension": "budget", "value": x.Name, "cost_usd": x.SpentUSD.Float(), "budget_usd": x.BudgetUSD.Float(), "expected_usd": x.ExpectedUSD, "state": string(x.State)})
 	}
+	for i := range s.Incidents.Fired {
+		put(s.Incidents.Fired[i].cells())
+	}
 	w.Flush()
 	if err := w.Error(); err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// cells are the line of an incident.
+func (x *Incident) cells() map[string]any {
+	state := x.Severity + ", lasts"
+	if x.End != nil {
+		state = x.Severity + ", " + lasted(x.End.Sub(x.Start))
+	}
+	text := x.Text
+	for _, a := range x.Actions {
+		text += fmt.Sprintf(" %s: %s at %s, %s.", a.At.UTC().Format(time.RFC3339), a.Action, a.Target, a.State)
+	}
+	return map[string]any{"dimension": "incident", "value": strings.TrimSuffix(x.Rule+", "+x.Subject, ", "), "finding": text, "at": x.Start, "state": state}
 }
 
 // rows puts the lines of the dimensions.

@@ -41,6 +41,7 @@ func (n Insight) businessDocument(d *document) {
 	s.dimension(d, "endpoints", "Endpoints", "endpoint", s.Endpoints)
 	n.people(d)
 	s.dimension(d, "users", "Heavy users", "user", s.Users)
+	s.incidents(d)
 	s.capacity(d)
 	s.periods(d)
 }
@@ -67,6 +68,7 @@ func (n Insight) costDocument(d *document) {
 	s.tenants(d)
 	s.dimension(d, "endpoints", "Endpoints", "endpoint", s.Endpoints)
 	s.dimension(d, "users", "Users", "user", s.Users)
+	s.incidents(d)
 	s.periods(d)
 }
 

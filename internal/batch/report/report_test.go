@@ -457,3 +457,27 @@ func BenchmarkMonthlyPDF(b *testing.B) {
 		}
 	}
 }
+
+// Incidents, and what was done about them, stand in the reports of business intelligence and of costs in every format; where nobody knows, none does.
+func TestInsightTellsIncidents(t *testing.T) {
+	for _, k := range []Kind{MonthlyBusiness, Cost} {
+		n := sampleInsight(k, map[Kind]int{MonthlyBusiness: 1, Cost: 30}[k])
+		all := strings.Join(words(t, render(t, n, PDF)), "")
+		for _, want := range []string{"Incidents and actions taken", "ttft-slo-burn, mixtral-8x7b", "take_out at vllm-2, reverted", "17 min 0 s"} {
+			if !strings.Contains(all, want) {
+				t.Errorf("%s: the pages lack %q", k, want)
+			}
+		}
+		var doc insightJSON
+		if err := json.Unmarshal(render(t, n, JSON), &doc); err != nil || len(doc.Incidents) != 2 || len(doc.Incidents[0].Actions) != 2 {
+			t.Errorf("%s: %v, %+v", k, err, doc.Incidents)
+		}
+		if got := string(render(t, n, CSV)); !strings.Contains(got, "take_out at vllm-2, applied.") || strings.Count(got, "\nincident,") != 2 {
+			t.Errorf("%s: %s", k, got)
+		}
+		n.Incidents = Alerts{}
+		if all := strings.Join(words(t, render(t, n, PDF)), ""); strings.Contains(all, "Incidents") {
+			t.Errorf("%s: incidents that nobody knows of", k)
+		}
+	}
+}
