@@ -46,7 +46,9 @@ func printPlan(cmd *cobra.Command, plan app.CapacityPlan) error {
 	for _, r := range plan.Recommendations {
 		days, cost := "-", "-"
 		if e := r.Exhaustion; e != nil {
-			days = fmt.Sprintf("%.0f (%.0f to %.0f)", e.Days, e.Lo, e.Hi)
+			if days = "now"; e.Days > 0 {
+				days = fmt.Sprintf("%.0f (%.0f to %.0f)", e.Days, e.Lo, e.Hi)
+			}
 		}
 		if r.CostDelta != nil {
 			cost = fmt.Sprintf("%+.2f", *r.CostDelta)

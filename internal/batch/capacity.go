@@ -101,10 +101,11 @@ func analyse(ctx context.Context, cfg *Planning, pools []cost.Pool, hours []hour
 	if needs(partGrowth, needGrowth) {
 		a.Growth = growths(hours, end)
 	}
-	a.Saturation, a.Phases = sc.saturations(cfg.TTFT), sc.phases(cfg, hours)
+	laws := sc.laws(cfg.TTFT)
+	a.Saturation, a.Phases = sc.saturations(cfg.TTFT, laws), sc.phases(cfg, hours, laws)
 	forecasts, recommends := needs(partForecasts, needPlanning), needs(partRecommendations, needPlanning)
 	if forecasts || recommends {
-		c := &course{cfg: cfg, hours: hours, sc: sc, saturation: a.Saturation, phases: a.Phases, pools: pools, days: a.DataDays, rows: rowsOfHours(hours)}
+		c := &course{cfg: cfg, hours: hours, sc: sc, laws: laws, saturation: a.Saturation, phases: a.Phases, pools: pools, days: a.DataDays, rows: rowsOfHours(hours)}
 		made, err := c.forecasts(ctx)
 		if err != nil {
 			return a, err
@@ -116,8 +117,7 @@ func analyse(ctx context.Context, cfg *Planning, pools []cost.Pool, hours []hour
 			a.Insufficient = append(a.Insufficient, lacking{What: lackingMachines, Need: needMachines})
 		}
 		if recommends {
-			c.law = sc.law(cfg.TTFT)
-			a.ScalingLaw, a.Recommendations = c.law, c.recommendations(made)
+			a.ScalingLaw, a.Recommendations = laws(agg.AllModels), c.recommendations(made)
 		}
 	}
 	if cfg.Alerts {

@@ -67,7 +67,7 @@ type course struct {
 	phases     []phase
 	pools      []cost.Pool
 	days       int
-	law        *scalingLaw // of all machines
+	laws       laws
 	demand     history
 }
 
@@ -115,7 +115,7 @@ func (c *course) recommendations(made []metricForecast) []recommendation {
 		default:
 			current, constraints = c.sc.currentOf(f.Model), c.objectives(f.Model)
 		}
-		if r, ok := c.recommend(f, current, constraints, c.lawOf(f.Model)); ok {
+		if r, ok := c.recommend(f, current, constraints, c.laws(f.Model)); ok {
 			out = append(out, r)
 		}
 	}

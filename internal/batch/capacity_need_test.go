@@ -149,7 +149,7 @@ func TestKneeOfARealServer(t *testing.T) {
 	first, last := ladder(t, sc, 100)
 	ladder(t, sc, 500)
 	ladder(t, sc, 1500)
-	found := sc.saturations(2000)
+	found := sc.saturations(2000, sc.laws(2000))
 	if len(found) != 1 || found[0].Knee == nil {
 		t.Fatalf("%+v", found)
 	}
@@ -322,14 +322,14 @@ func fleets(law capacity.USL, counts ...int) *scanned {
 func TestScalingLawIsLearntAndUsed(t *testing.T) {
 	want := capacity.USL{Lambda: 40, Sigma: 0.06, Kappa: 0.004}
 	sc := fleets(want, 1, 2, 3, 4, 6, 8)
-	law := sc.law(2000)
+	law := sc.laws(2000)(agg.AllModels)
 	if law == nil || !law.Used || len(law.Points) != 6 || math.Abs(law.Lambda-40) > 0.5 || math.Abs(law.Sigma-0.06) > 0.01 || math.Abs(law.Kappa-0.004) > 0.001 || law.Fit < 0.98 {
 		t.Fatalf("%+v", law)
 	}
 	if law.Most == nil || math.Abs(*law.Most-want.Most()) > 1 {
 		t.Errorf("most %v, want %v", law.Most, want.Most())
 	}
-	if few := fleets(want, 2, 4).law(2000); few != nil {
+	if few := fleets(want, 2, 4).laws(2000)(agg.AllModels); few != nil {
 		t.Errorf("two numbers of machines: %+v", few)
 	}
 	for _, w := range sc.slices["m"] { // nothing ever broke, so nobody knows what would have been too much
@@ -337,8 +337,13 @@ func TestScalingLawIsLearntAndUsed(t *testing.T) {
 			w.ttft[i] = 100
 		}
 	}
-	if idle := sc.law(2000); idle != nil {
+	if idle := sc.laws(2000)(agg.AllModels); idle != nil {
 		t.Errorf("an objective that never broke: %+v", idle)
+	}
+	// The knee is that of the machines that there are now, eight in the last hour, whatever number broke at it.
+	sc = fleets(want, 1, 2, 3, 4, 6, 8)
+	if s := sc.saturations(2000, sc.laws(2000)); len(s) != 1 || s[0].Machines != 8 || s[0].Knee == nil || math.Abs(s[0].Knee.Load/want.Carries(8)-1) > 0.05 || s[0].Knee.Hi > 1.15*s[0].Knee.Lo {
+		t.Errorf("%+v", s[0].Knee)
 	}
 	cfg := planningDefaults()
 	hours, machines := busyHours(28)

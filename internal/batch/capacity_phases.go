@@ -26,7 +26,7 @@ type phase struct {
 const phaseDays = 7
 
 // phases tells of each model where time to first token and time per output token break, by tokens.
-func (sc *scanned) phases(cfg *Planning, hours []hourUse) []phase {
+func (sc *scanned) phases(cfg *Planning, hours []hourUse, laws laws) []phase {
 	out := []phase{}
 	for _, model := range slices.Sorted(maps.Keys(sc.slices)) {
 		if model == "" {
@@ -46,7 +46,7 @@ func (sc *scanned) phases(cfg *Planning, hours []hourUse) []phase {
 			if len(points) == 0 || p.tokens <= 0 || p.objective <= 0 {
 				continue
 			}
-			out = append(out, phase{Model: model, Phase: p.name, Metric: p.metric, Objective: p.objective, Windows: len(points), Knee: capacity.FindKnee(points), Tokens: p.tokens, peak: peakFactor(sc.slices[model], width)})
+			out = append(out, phase{Model: model, Phase: p.name, Metric: p.metric, Objective: p.objective, Windows: len(points), Knee: capacity.FindKnee(sc.onTheMachinesNow(points, model, laws(model).believed())), Tokens: p.tokens, peak: peakFactor(sc.slices[model], width)})
 		}
 	}
 	return out

@@ -30,7 +30,7 @@ func TestPhases(t *testing.T) {
 		return hourUse{start: planStart, rows: []agg.Row{{Model: model, Requests: n, PromptTokens: n * prompt, CompletionTokens: n * completion}}}
 	}
 	cfg := planningDefaults()
-	got := sc.phases(&cfg, []hourUse{hour("other", 9, 9, 9), hour("m", 10, 2000, 100), hour("m", 30, 1000, 300)})
+	got := sc.phases(&cfg, []hourUse{hour("other", 9, 9, 9), hour("m", 10, 2000, 100), hour("m", 30, 1000, 300)}, sc.laws(2000))
 	if len(got) != 2 || got[0].Phase != "prefill" || got[1].Phase != "decode" {
 		t.Fatalf("%+v", got)
 	}
@@ -44,7 +44,7 @@ func TestPhases(t *testing.T) {
 	if len(all) != 2 || all[0].Name != "prefill_tokens" || math.Abs(all[0].Carries/(3600*got[0].Knee.Load/1250/got[0].peak)-1) > 1e-9 || c.objectives("other") != nil {
 		t.Errorf("%+v", all)
 	}
-	if cfg.TPOT = 0; len(sc.phases(&cfg, []hourUse{hour("m", 1, 1, 1)})) != 1 {
+	if cfg.TPOT = 0; len(sc.phases(&cfg, []hourUse{hour("m", 1, 1, 1)}, sc.laws(2000))) != 1 {
 		t.Error("decode is judged without an objective")
 	}
 }

@@ -145,7 +145,7 @@ func (s *Service) knownAnalysis(ctx context.Context, from string) (analysis, boo
 }
 
 // analysisForm is the form of the analyses that are made: one of another form is not shown.
-const analysisForm = 5
+const analysisForm = 6
 
 // fingerprint tells apart sets of rows, and settings, that an analysis can be made from. Growth is told in whole days, so the day of
 // the end belongs to it.

@@ -31,8 +31,9 @@ type saturation struct {
 	Model     string           `json:"model"`
 	Metric    string           `json:"metric"`
 	Objective float64          `json:"objective"`
-	Knee      *capacity.Knee   `json:"knee"` // requests a second; null where nothing broke, or nothing was good
-	Points    []capacity.Point `json:"points"`
+	Knee      *capacity.Knee   `json:"knee"`     // requests a second, on the machines that there are now; null where nothing broke, or nothing was good
+	Machines  int              `json:"machines"` // that there are now; 0 = not known
+	Points    []capacity.Point `json:"points"`   // with the load as it was
 	peak      float64          // load of the peaks of an hour relative to the hour
 }
 
@@ -244,19 +245,19 @@ func (sc *scanned) addRequests(_ event.LakeFile, b *event.LakeBlock) {
 }
 
 // saturations tells of each model where its time to the first token breaks.
-func (sc *scanned) saturations(objective float64) []saturation {
+func (sc *scanned) saturations(objective float64, laws laws) []saturation {
 	out := []saturation{}
 	for _, model := range slices.Sorted(maps.Keys(sc.slices)) {
 		if model == "" {
 			continue
 		}
-		s := saturation{Model: model, Metric: "ttft_ms.p95", Objective: objective, peak: 1}
+		s := saturation{Model: model, Metric: "ttft_ms.p95", Objective: objective, Machines: sc.currentOf(model), peak: 1}
 		width := sc.width(model)
 		s.Points = windows(sc.slices[model], width, measure{s.Metric, byRequests, firstTokens, objective})
 		if len(s.Points) == 0 {
 			continue
 		}
-		s.Knee = capacity.FindKnee(s.Points)
+		s.Knee = capacity.FindKnee(sc.onTheMachinesNow(s.Points, model, laws(model).believed()))
 		s.peak = peakFactor(sc.slices[model], width)
 		s.Points = s.Points[max(0, len(s.Points)-shownPoints):]
 		out = append(out, s)

@@ -38,17 +38,57 @@ func (l *scalingLaw) believed() *capacity.USL {
 	return &l.USL
 }
 
-// lawOf is the law of a model whose machines name it, and that of all machines and models together for every other; nil where too little is known.
-func (c *course) lawOf(model string) *scalingLaw {
-	if model == agg.AllModels || !c.sc.named(model) {
-		return c.law
+// laws tells the law of a model, or of all together; nil where too little is known.
+type laws func(model string) *scalingLaw
+
+// laws learns them when they are asked for: that of a model whose machines name it, and that of all machines and models together for every other.
+func (sc *scanned) laws(objective float64) laws {
+	learnt := map[string]*scalingLaw{}
+	return func(model string) *scalingLaw {
+		if !sc.named(model) {
+			model = agg.AllModels
+		}
+		l, ok := learnt[model]
+		if !ok {
+			of := sc.slices[model]
+			if model == agg.AllModels {
+				of = sc.together()
+			}
+			l = learnLaw(of, sc.machines, counter(model), objective)
+			learnt[model] = l
+		}
+		return l
 	}
-	return learnLaw(c.sc.slices[model], c.sc.machines, func(f fleet) int { return len(f.byModel[model]) }, c.cfg.TTFT)
 }
 
-// law is that of all machines and models together.
-func (sc *scanned) law(objective float64) *scalingLaw {
-	return learnLaw(sc.together(), sc.machines, func(f fleet) int { return len(f.all) }, objective)
+// counter counts the machines of a model, or all.
+func counter(model string) func(fleet) int {
+	if model == agg.AllModels {
+		return func(f fleet) int { return len(f.all) }
+	}
+	return func(f fleet) int { return len(f.byModel[model]) }
+}
+
+// onTheMachinesNow returns windows with the load that would be as hard on the machines that there are now: what three carry, six carry twice, or as much more as
+// the law says. Windows of an hour whose machines are not known stay as they are.
+func (sc *scanned) onTheMachinesNow(points []capacity.Point, model string, law *capacity.USL) []capacity.Point {
+	current := sc.currentOf(model)
+	if !sc.named(model) {
+		model = agg.AllModels
+	}
+	count := counter(model)
+	out := slices.Clone(points)
+	for i := range out {
+		n := count(sc.machines[out[i].Start.Unix()/3600*3600])
+		switch {
+		case n == 0 || current == 0 || n == current:
+		case law != nil:
+			out[i].Load *= law.Carries(float64(current)) / law.Carries(float64(n))
+		default:
+			out[i].Load *= float64(current) / float64(n)
+		}
+	}
+	return out
 }
 
 // learnLaw learns from slices of time and the machines of their hours.

@@ -105,6 +105,7 @@ type Saturation struct {
 	Metric    string         `json:"metric"`
 	Objective float64        `json:"objective"`
 	Knee      *capacity.Knee `json:"knee"`
+	Machines  int            `json:"machines"`
 	Points    []struct {
 		Good bool `json:"good"`
 	} `json:"points"`

@@ -225,7 +225,7 @@ func (a *Analysis) broken(d *document) {
 		}
 	}
 	if len(t.rows) > 0 {
-		d.add("saturation", "Where latency breaks", "Requests a second at which the time to first token left its objective, learnt from the server's own windows of up to a minute.", t)
+		d.add("saturation", "Where latency breaks", "Requests a second at which the time to first token left its objective, learnt from the server's own windows of up to a minute and told for the machines that there are now.", t)
 	}
 }
 
