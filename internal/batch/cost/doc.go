@@ -15,7 +15,11 @@
 //   - Prices are held in whole pico-USD a token (a finer price is rounded, halves to even). A request is the exact sum of tokens times
 //     prices, rounded once to whole nano-USD, halves to even.
 //   - Tokens that were read from a cache or written to one, sound and images are parts of the prompt; reasoning, sound and images are parts
-//     of the answer. Each part costs what the others do unless it has a price of its own. A price "above n tokens" holds for the whole request whose prompt is longer, not for what lies above.
+//     of the answer. Each part costs what the others do unless it has a price of its own. A price "above n tokens" holds for the whole request
+//     whose prompt is longer, not for what lies above.
 //   - What is not known stays unpriced: no price for the model at that time, or a count of tokens that the price needs and the event
 //     does not tell. Unpriced is counted and shown, and is never zero.
+//
+// Own GPUs cost by the hour, used or not. Each hour is shared out among its requests in whole nano-USD (PoolHour), and what they did not use is
+// idle; so sums over any span and any key make up what the pools cost.
 package cost
