@@ -35,7 +35,7 @@ var Boards = []Board{
 			"GET /api/v2/alerts", "GET /api/v2/alerts/groups", "GET /notifications", "GET /notifications/config", "POST /notifications/test", "POST /notifications/ack",
 			"GET /notifications/silences", "POST /notifications/silences", "DELETE /notifications/silences/{id}",
 		}}},
-		more: []Board{{Name: "operations", Title: "Notifications", at: "/notify", Script: "notifications.js", Style: "notifications.css", page: "notifications.html"}},
+		more: []Board{{Name: "operations", Title: "Notifications", at: "/notify", Script: "notifications.js", Style: "notifications.css", page: "notifications.html", Foot: "Times are local."}},
 	},
 	{
 		Name: "business", Title: "Business", Question: "What does it cost, and what is it worth?", Script: "business.js", Style: "business.css", page: "business.html",
