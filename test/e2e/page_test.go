@@ -75,7 +75,7 @@ func lookIn(t *testing.T, views []view, what, name string, begin func(t *testing
 					break // the end of the tab
 				}
 				if (m.IsException() || m.Type == "error" || m.Type == "warning") && !p.told(m) {
-					t.Errorf("console: %s", m)
+					t.Errorf("console: %s %s", m, m.URL)
 				}
 			}
 		})

@@ -111,8 +111,15 @@ async function loadPeriod() {
     later(was, "total", costs(mine.before, "", filters, signal), (a) => a.total), later(was, "rated", range(mine.before, totals, filters, signal), ratedOf),
     later(is, "accepted", judged(mine), model), later(was, "accepted", judged(mine.before), model), later(worth, "joins", joins(signal))]);
   if (signal.aborted) return;
+  if (!board.frame) board.addEventListener("frame", () => ready(), { once: true });
+  else ready();
+  if (Math.floor(mine.from / HOUR) === Math.floor(mine.to / HOUR)) return; // no whole hour
   settled(own(mine, signal)).then(({ value }) => { if (!signal.aborted) gpus.show(value ?? null); });
 }
+
+// What stands below the figures is shown when it stands, all at once: nothing moves.
+const ready = () => { byId("board").classList.remove("unready"); loadSeen(); };
+setTimeout(ready, 2500); // or late, with what is there by then
 
 // loadTotal asks what the period has cost so far. Where the steps of the board are the period, they tell it.
 async function loadTotal(signal) {
@@ -248,10 +255,19 @@ function beat() {
 
 // ---- what lies below waits until somebody comes near it
 
-const lower = [["simulator", loadSimulator, true], ["findings", loadFindings, true], ["forecast", loadForecast], ["capacity", loadCapacity], ["reports", () => { reports.load(); reports.planned(byId("reports-plan")); }]].map(([id, load, ofPeriod]) => ({ node: byId(id), load, ofPeriod, near: false, stale: true }));
-const sight = new IntersectionObserver((seen) => { for (const e of seen) lower.find((p) => p.node === e.target).near = e.isIntersecting; loadSeen(); }, { rootMargin: "500px" });
-for (const p of lower) sight.observe(p.node);
-function loadSeen() { for (const p of lower) if (p.near && p.stale) { p.stale = false; p.load(); } }
+// A panel is shown when it and those above it stand, so nothing that is seen moves.
+const lower = [["simulator", loadSimulator, true], ["findings", loadFindings, true], ["forecast", loadForecast], ["capacity", loadCapacity], ["reports", () => Promise.all([reports.load(), reports.planned(byId("reports-plan"))])]]
+  .map(([id, load, ofPeriod]) => ({ node: byId(id), panel: byId(id).closest("section"), load, ofPeriod, stale: true, stands: false }));
+const sight = new IntersectionObserver(() => loadSeen(), { rootMargin: "500px" });
+for (const p of lower) { p.panel.classList.add("withheld"); sight.observe(p.panel); }
+
+function loadSeen() {
+  for (const p of lower) {
+    if (!p.stale || byId("board").classList.contains("unready") || p.panel.getBoundingClientRect().top > innerHeight + 500) continue;
+    p.stale = false;
+    p.load().finally(() => { p.stands = true; for (const q of lower) { if (!q.stands) return; q.panel.classList.remove("withheld"); } });
+  }
+}
 
 // ---- the month as a choice of the bar
 

@@ -30,6 +30,7 @@ async function beat() {
   clearTimeout(timer);
   const seen = await look(looks ? null : (some) => { if (!shown) show(facts.take(some), [figures, map]); });
   if (view.held === null) show(shown = facts.take(seen), [figures, map, ...panels]);
+  byId("board").classList.remove("unready"); // everything at once: nothing moves
   timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", beat, { once: true }) : beat()), ++looks < 3 ? soon : every);
 }
 

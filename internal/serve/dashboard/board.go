@@ -56,7 +56,7 @@ var Boards = []Board{
 		Name: "system", Title: "System health", Question: "Is the pipeline itself well?", Script: "system.js", Style: "system.css", page: "system.html",
 		asks: []asked{
 			{"kafka-api", []string{"GET /dead-letters", "GET /dead-letters/{path...}", "POST /dead-letters/redrive", "GET /topics", "GET /consumer-groups", "GET /consumer-groups/{id}"}},
-			{"event-processing-api", []string{"GET /analytics/compare", "GET /analytics/performance", "GET /alerts", "GET /responses", "GET /rules"}},
+			{"event-processing-api", []string{"GET /analytics/compare", "GET /analytics/performance", "GET /alerts", "GET /responses", "GET /deployments", "GET /rules"}},
 			{"batch-processing-api", []string{"GET /aggregation/status", "GET /dags", "GET /runs"}},
 			{"data-streaming-api", []string{"GET /streams/status", "GET /streams/performance"}},
 			{Self, []string{"GET /configuration", "POST /self-test"}},
