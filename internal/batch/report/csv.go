@@ -75,11 +75,3 @@ func harmless(s string) string {
 
 // Text writes a text of a stranger as a cell of a CSV file.
 func Text(s string) string { return harmless(s) }
-
-func cellsOf(values []any) []string {
-	out := make([]string, len(values))
-	for i, v := range values {
-		out[i] = Cell(v)
-	}
-	return out
-}
