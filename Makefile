@@ -14,7 +14,7 @@ rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto go
 	$(addprefix github.com/hxp-enterprise/hxp/,cmd internal/app internal/batch \
 		internal/kit/conf internal/kit/deliver internal/kit/httpx internal/serve/dashboard internal/serve/past internal/broker \
 		internal/alert internal/event/jsonschema internal/ingest/host internal/ingest/registry internal/ingest/scrape internal/ingest/simulate internal/ingest/format internal/ingest/prom internal/ingest/replay internal/ingest/tap internal/store \
-		internal/stream/alerts internal/stream/ruleset)
+		internal/stream/alerts internal/stream/deployments internal/stream/ruleset)
 
 build: ## the one binary, bin/hxp
 	$(GO) run ./web/pack

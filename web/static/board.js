@@ -49,12 +49,13 @@ export class Board extends EventTarget {
     if (kept && !o.filters) bar.o.filters = offered(kept, [...Object.keys(view.filters), ...(o.wish?.by ? [o.wish.by] : [])]);
   }
 
-  // add puts a chart with its menu under the board's care.
-  add(chart) {
+  // add puts a chart with its menu under the board's care. own: {frame, wish} of a chart that shows another frame than the board's; without one it waits.
+  add(chart, own) {
+    chart.own = own;
     this.charts.push(chart);
     chart.open = addMenu({
       title: chart.spec.title, unit: chart.spec.unit, head: chart.head, explain: chart.spec.explain && { error: "Percentiles are within 1 % of the exact ones; counts, sums and means are exact.", fresh: "Live numbers come every second, past ones with each refresh of the board. Hatched: not complete yet.", ...chart.spec.explain },
-      table: () => chart.spec.table?.(chart) ?? chart.table(), canvas: () => chart.plot?.ctx.canvas, link: () => this.view.link(), call: () => `curl '${location.origin}${rangeURL(this.o.wish, this.view.query())}'`,
+      table: () => chart.spec.table?.(chart) ?? chart.table(), canvas: () => chart.plot?.ctx.canvas, link: () => this.view.link(), call: () => `curl '${location.origin}${rangeURL(chart.own?.wish ?? this.o.wish, this.view.query())}'`,
     });
     return chart;
   }
@@ -113,7 +114,10 @@ export class Board extends EventTarget {
       const span = this.span, what = [this.frame, this.earlier, span.from, span.to, shared.flags];
       if (what.every((w, i) => w === this.drawn?.[i])) return; // a second moves nothing in a picture of a day
       this.drawn = what;
-      for (const c of this.charts) c.show(this.frame, span, this.earlier);
+      for (const c of this.charts) {
+        if (!c.own) c.show(this.frame, span, this.earlier);
+        else if (c.own.frame) c.show(c.own.frame, span);
+      }
     });
   }
 

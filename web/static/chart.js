@@ -80,6 +80,17 @@ export class Chart {
     this.#values();
   }
 
+  // Says in place of the picture why there is none; "" = there may be one.
+  say(words) {
+    if (!words) return;
+    this.empty.hidden = false;
+    setText(this.empty, words);
+    this.box.classList.add("is-empty");
+    this.lines = [];
+    this.#drop();
+    this.legend.replaceChildren();
+  }
+
   // Moves the time axis.
   move(range) {
     this.range = range;

@@ -71,7 +71,7 @@ export const specs = [
     ],
   },
   {
-    title: "Satisfaction", unit: "mean score, 1–5", format: score, axis: (v) => [v.toFixed(1), ""], steps: [0.1, 0.2, 0.5, 1], zero: false, empty: "No feedback in this range",
+    title: "Satisfaction", unit: "mean score, 1–5", wide: true, format: score, axis: (v) => [v.toFixed(1), ""], steps: [0.1, 0.2, 0.5, 1], zero: false, empty: "No feedback in this range",
     explain: { what: "Mean of the scores that people gave, over a minute or one step, whichever is longer." },
     lines: (h) => [{ name: "score", color: color(named.green), values: moving(h, "feedback.satisfaction", "feedback.count"), area: true }],
   },

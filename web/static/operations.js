@@ -7,6 +7,7 @@ import { specs } from "./charts.js";
 import { setText } from "./dom.js";
 import { clock, percent, span as spanOf, text, zoneName } from "./format.js";
 import { loadMarks } from "./marks.js";
+import { Classes } from "./operations/classes.js";
 import { figures } from "./operations/data.js";
 import { openModel } from "./operations/drawer.js";
 import { Hosts } from "./operations/hosts.js";
@@ -30,7 +31,8 @@ const board = new Board({ wish, otherwise: 900, search: openRequest, health: () 
 const { view, stream, bar } = board;
 const cards = new Cards($("cards")), table = new Table($("models"), (model) => openModel(model, view, marks.responses));
 const slos = new SLOs($("slos"), $("slos-note")), incidents = new Incidents($("incidents"), $("incidents-note"), () => watch()), strip = new Strip($("strip"), $("strip-head"));
-$("charts").append(...specs.map((spec) => board.add(new Chart(spec)).node));
+const charts = specs.map((spec) => board.add(new Chart(spec)).node), classes = new Classes(board);
+$("charts").append(...charts.slice(0, 2), classes.chart.node, ...charts.slice(2)); // beside the share of errors
 const hosts = new Hosts($("hosts"), (model) => openModel(model, view, marks.responses));
 new Tail($("tail"), board);
 $("board").classList.remove("unready");
@@ -103,12 +105,15 @@ async function watch() {
   clearTimeout(watching);
   watching = setTimeout(watch, view.live ? 5000 : 30_000);
   if (document.hidden) return;
-  const [found, objectives, told] = await Promise.all([loadMarks(view), ask("GET", "/slo").catch(() => null), ask("GET", "/api/v2/alerts").catch(() => null), board.config.then(({ dimensions }) => { hosts.kept = dimensions; return hosts.refresh(view); }).catch(() => {})]);
+  const [found, objectives, told] = await Promise.all([loadMarks(view), ask("GET", "/slo").catch(() => null), ask("GET", "/api/v2/alerts").catch(() => null)]);
   marks = found;
   incidents.show(marks, told);
   if (objectives === null) slos.say("Objectives cannot be asked for here.");
   else slos.show(objectives.slos.filter((s) => !view.filters.model || !s.key.model || s.key.model === view.filters.model));
   board.draw();
+  const { dimensions } = await board.config;
+  hosts.kept = dimensions;
+  await Promise.allSettled([hosts.refresh(view, marks.responses ?? []), classes.refresh(dimensions)]); // they keep what they showed
 }
 view.addEventListener("change", watch);
 stream.addEventListener("hello", () => { // what happens to alerts and responses is shown at once where the stream tells it

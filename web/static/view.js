@@ -4,7 +4,7 @@ export const ranges = [[300, "5 min"], [900, "15 min"], [3600, "1 hour"], [21_60
 export const dimensions = ["model", "tenant", "user_id", "endpoint", "operation", "host", "source", "prompt_version"];
 export const comparisons = { "": "No comparison", previous: "Previous period", week: "Same time last week" };
 // The dimensions that can narrow what is shown further. kept: those that the windows keep apart, alone and in pairs joined by +; using: what is in use.
-export const offered = (kept, using) => dimensions.filter((d) => kept.some((k) => [...using, d].every((n) => k.split("+").includes(n))));
+export const offered = (kept, using, of = dimensions) => of.filter((d) => kept.some((k) => [...using, d].every((n) => k.split("+").includes(n))));
 const DAY = 86_400, WEEK = 7 * DAY, shortest = 10, longest = 400 * 86_400;
 
 const instant = (seconds) => new Date(Math.round(seconds) * 1000).toISOString().replace(".000Z", "Z");
