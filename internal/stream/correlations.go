@@ -66,6 +66,7 @@ type correlationQuery struct {
 	filter join.Filter
 	limit  int
 	after  *spot // the page begins behind it
+	chosen *chosen
 }
 
 // spot is the place of a request in the list: newest first, by the arrival of the first part.
@@ -91,6 +92,10 @@ func parseCorrelationQuery(v url.Values) (q correlationQuery, bad []httpx.FieldE
 	}
 	if t, ok := p.moment("since"); ok {
 		q.filter.Since = t.UnixMicro()
+	}
+	c, needed := p.chosen()
+	if q.chosen = &c; needed {
+		q.filter.Request = c.take
 	}
 	q.limit = int(p.whole("limit", "a number", 1, 1000, 100))
 	if v := p.Get("cursor"); v != "" {
@@ -128,7 +133,9 @@ func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside
 	}
 	if len(page) > q.limit {
 		page = page[:q.limit]
-		a.NextCursor = new(page[q.limit-1].cursor())
+		if q.chosen.order == orderNewest {
+			a.NextCursor = new(page[q.limit-1].cursor())
+		}
 	}
 	for _, f := range page {
 		v, err := f.lane.joins.view(f.key)
@@ -159,6 +166,7 @@ func (a *correlationsAnswer) addStored(v *join.View, look *searched) {
 type found struct {
 	spot
 	lane *lane
+	size int64 // of the measure that is asked for
 }
 
 // tables are the lanes that join.
@@ -176,7 +184,7 @@ func (s *Service) lookUp(q *correlationQuery, sum *correlationCounts) (out []fou
 		l.joins.table.ScanOne(event.JoinKey(q.id), q.filter, func(i join.Item) {
 			sum.add(&i)
 			if at := (spot{i.First, i.Key}); q.after == nil || q.after.compare(at) < 0 {
-				out = append(out, found{at, l})
+				out = append(out, found{at, l, 0})
 			}
 		})
 		l.joins.unlock()
@@ -187,11 +195,11 @@ func (s *Service) lookUp(q *correlationQuery, sum *correlationCounts) (out []fou
 // scanChunk is how many requests are looked at while a lane waits.
 const scanChunk = 4096
 
-// search finds one more than a page of what the query chooses, newest first, and counts all of it.
+// search finds one more than a page of what the query chooses, in its order, and counts all of it.
 func (s *Service) search(q *correlationQuery, sum *correlationCounts) (out []found) {
 	most := q.limit + 1
 	trim := func() {
-		sorting.By(out, func(a, b found) int { return a.compare(b.spot) })
+		sorting.By(out, q.chosen.compare)
 		out = out[:min(len(out), most)]
 	}
 	for _, l := range s.tables() {
@@ -203,7 +211,7 @@ func (s *Service) search(q *correlationQuery, sum *correlationCounts) (out []fou
 			l.joins.table.Scan(from, min(to, from+scanChunk), q.filter, func(i join.Item) {
 				sum.add(&i)
 				if at := (spot{i.First, i.Key}); q.after == nil || q.after.compare(at) < 0 {
-					out = append(out, found{at, l})
+					out = append(out, found{at, l, q.chosen.size})
 				}
 			})
 			l.joins.unlock()
@@ -253,7 +261,7 @@ func (s *Service) joinMemory() (sum int64) {
 
 func mountCorrelations(s *Service, m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /correlations", func(w http.ResponseWriter, r *http.Request) { s.getCorrelations(w, r, beside) },
-		httpx.Doc("Requests joined with their feedback and business events, newest first; on the first page also the patterns: what rules of type sequence saw, of the same model or request."), httpx.Paging(),
-		httpx.Query("request_id", "only this request; when memory does not know it, it is joined out of the hours at rest that begin since then, or in the last day, and stored says how much of them was looked through"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
-		httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match; completeness.batch is null, because nobody counts what only the hours can join; note when event_processing.correlation is off, which leaves the list empty"), httpx.Answer("422", "a parameter is wrong"))
+		append(chosenOptions(), httpx.Doc("Requests joined with their feedback and business events, newest first; on the first page also the patterns: what rules of type sequence saw, of the same model or request."), httpx.Paging(),
+			httpx.Query("request_id", "only this request; when memory does not know it, it is joined out of the hours at rest that begin since then, or in the last day, and stored says how much of them was looked through"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
+			httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match; completeness.batch is null, because nobody counts what only the hours can join; note when event_processing.correlation is off, which leaves the list empty"), httpx.Answer("422", "a parameter is wrong"))...)
 }

@@ -14,6 +14,8 @@ type Item struct {
 type Filter struct {
 	Model, Status string
 	Since         int64 // opened, closed or changed then or later, microseconds
+	// Request chooses by the request itself; what has none yet is not chosen. The event is used again for the next call.
+	Request func(*event.Event) bool
 }
 
 // Bounds are the numbers of the oldest request held and of the next one.
@@ -35,9 +37,20 @@ func (t *Table) ScanOne(key [2]uint64, f Filter, fn func(Item)) {
 
 func (t *Table) choose(e *entry, f *Filter, fn func(Item)) {
 	item := Item{e.key, e.first, status(e.state&closed != 0, e.has), e.has&hasFeedback != 0, e.has&hasBusiness != 0}
-	if (f.Status == "" || f.Status == item.Status) && max(e.first, e.changed) >= f.Since && (f.Model == "" || t.model(e) == f.Model) {
+	if (f.Status == "" || f.Status == item.Status) && max(e.first, e.changed) >= f.Since && (f.Model == "" || t.model(e) == f.Model) && (f.Request == nil || t.request(e, f.Request)) {
 		fn(item)
 	}
+}
+
+// request asks about the request of an entry.
+func (t *Table) request(e *entry, ask func(*event.Event) bool) bool {
+	for _, at := range t.places(e) {
+		part, _, _ := t.parts.get(at)
+		if _, err := t.ev.ReadCompact(part); err == nil && t.ev.Kind == event.LLMRequest {
+			return ask(&t.ev)
+		}
+	}
+	return false
 }
 
 // model is that of the request, or of its first part that names one while there is no request.
