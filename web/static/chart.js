@@ -29,8 +29,9 @@ const zoned = (t) => (isUTC() ? uPlot.tzDate(new Date(t * 1000), "Etc/UTC") : ne
 
 export class Chart {
   // spec: {title, unit, format, axis?, steps?, lines(history, off) → [{name, color, values, shown?, area?, stacked?, bars?, compare?: bars that are compared as a line, band?, dash?, width?}], zero?,
-  // top?, wide?, needsSome?, gap?, x?, draw?, tip?, empty}. shown are the values to tell where others are drawn; band is {lo, hi}, between which a
-  // line lies; needsSome: a row of zeros counts as empty; x: the axis of time, {incrs | splits, values, at}; draw(u, chart) paints behind the lines.
+  // top?, wide?, needsSome?, gap?, x?, draw?, tip?, brushed?, empty}. shown are the values to tell where others are drawn; band is {lo, hi}, between which a
+  // line lies; needsSome: a row of zeros counts as empty; x: the axis of time, {incrs | splits, values, at}; draw(u, chart) paints behind the lines;
+  // brushed({from, to, low, high}) hears of a brush over values as well, if it is that high.
   constructor(spec) {
     this.spec = spec;
     this.off = new Set(); // names of the lines that are switched off
@@ -127,7 +128,7 @@ export class Chart {
       legend: { show: false },
       focus: { alpha: 1 },
       cursor: {
-        ...(joint ? { sync: { key: sync.key, setSeries: false } } : {}), drag: { x: joint, y: false, setScale: false }, y: false,
+        ...(joint ? { sync: { key: sync.key, setSeries: false } } : {}), drag: { x: joint, y: Boolean(this.spec.brushed), setScale: false }, y: false,
         points: { size: 7, width: 2, fill: (u, i) => (this.lines[i - 1] ? surface : "transparent"), stroke: (u, i) => this.lines[i - 1]?.color ?? "transparent" },
       },
       scales: {
@@ -164,11 +165,13 @@ export class Chart {
   }
 
   #brushed(u) {
-    if (u.select.width < 6) return;
-    const from = u.posToVal(u.select.left, "x"), to = u.posToVal(u.select.left + u.select.width, "x");
+    const { left, top, width, height } = u.select;
+    if (width < 6) return;
+    const from = u.posToVal(left, "x"), to = u.posToVal(left + width, "x"), high = u.posToVal(top, "y"), low = u.posToVal(top + height, "y");
     u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     hideTip();
-    shared.brushed?.({ from, to, metric: this.spec.metric });
+    if (this.spec.brushed && height >= 12) this.spec.brushed({ from, to, low, high });
+    else shared.brushed?.({ from, to, metric: this.spec.metric });
   }
 
   // The tooltip tells of the chart under the pointer; the others only move their crosshair.

@@ -3,11 +3,13 @@ import { ask, explain } from "./ask.js";
 import { Board } from "./board.js";
 import { Chart } from "./chart.js";
 import { el, figure, setText } from "./dom.js";
-import { ms, si, zoneName } from "./format.js";
+import { many, ms, si, zoneName } from "./format.js";
 import { loadMarks } from "./marks.js";
+import { openBand, read as readBand, words as bandWords, write as writeBand } from "./performance/band.js";
 import { metrics, specs } from "./performance/charts.js";
 import { heatSpec, measures } from "./performance/heat.js";
 import { showKnees } from "./performance/knee.js";
+import { Pair } from "./performance/pair.js";
 import { showSlowest, slowest } from "./performance/slowest.js";
 import { showVersus, versus } from "./performance/versus.js";
 import { openRequest } from "./request.js";
@@ -19,14 +21,36 @@ const { view } = board;
 
 // ---- charts
 
-const heat = board.add(new Chart(heatSpec(() => wish.bins)));
+let band = readBand(location.search); // the part of the distribution that was chosen
+if (band) wish.bins = band.measure;
+const heat = board.add(new Chart(heatSpec({ measure: () => wish.bins, band: () => (band?.measure === wish.bins ? band : null), brushed: (b) => choose({ ...b, measure: wish.bins }) })));
 heat.node.classList.add("heat");
+const chosen = el("div", { class: "band-note", role: "status", hidden: true });
+heat.node.append(chosen);
 const choice = el("div", { class: "segments small", role: "group", "aria-label": "Measure" }, ...Object.entries(measures).map(([m, name]) => el("button", { type: "button", "aria-pressed": String(m === wish.bins), onclick: () => measure(m) }, name)));
 heat.head.querySelector(".unit").after(choice);
 $("charts").append(heat.node, ...specs.map((spec) => board.add(new Chart(spec)).node));
 
+// choose shows the requests of a part of the distribution, or of all of it again.
+function choose(b) {
+  band = b;
+  history.replaceState(null, "", `?${writeBand(band, location.search)}${location.hash}`);
+  tellBand();
+  slowOnes();
+  board.draw();
+}
+
+function tellBand() {
+  chosen.hidden = !band;
+  if (!band) return;
+  const act = (words, onclick) => el("button", { class: "button small", type: "button", onclick }, words);
+  chosen.replaceChildren(el("span", {}, `${measures[band.measure]}: ${bandWords(band)}`), act("What do they have in common?", () => openBand(band, view)), act("Its slowest", () => $("slow").scrollIntoView({ block: "center" })),
+    act("Come closer", () => view.set({ from: band.from, to: band.to })), act("Show all", () => choose(null)));
+}
+
 function measure(m) {
   wish.bins = m;
+  if (band && band.measure !== m) choose(null);
   [...choice.children].forEach((b, i) => b.setAttribute("aria-pressed", String(Object.keys(measures)[i] === m)));
   board.refresh();
 }
@@ -47,6 +71,7 @@ $("board").classList.remove("unready");
 
 // ---- what needs further questions
 
+const pair = new Pair($("pair"), view);
 let by = "model", slow = null;
 board.config.then(({ dimensions }) => { document.querySelector('[data-by="prompt_version"]').hidden = !dimensions.includes("prompt_version"); }).catch(() => {});
 for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => { by = b.dataset.by; for (const o of document.querySelectorAll("[data-by]")) o.setAttribute("aria-pressed", String(o === b)); compare(); });
@@ -57,14 +82,15 @@ async function compare(signal) {
     for (const { value, of } of figures) value.show(of(a.overall, a.window.seconds));
     showVersus($("versus"), by, a, (v) => view.filter(by, v));
     setText($("versus-note"), "of the whole range; the best of each column is marked");
+    await pair.offer(by, a.groups.filter((g) => g.key[by] !== null && g.stats.requests > 0).map((g) => g.key[by]), signal);
   } catch (e) { if (e.name !== "AbortError") { $("versus").replaceChildren(); setText($("versus-note"), explain(e)); } }
 }
 
 async function slowOnes(signal) {
   try {
-    slow = await slowest(view, signal);
+    slow = await slowest(view, band, signal);
     if (!$("slow").contains(document.activeElement)) showSlowest($("slow"), slow);
-    setText($("slow-note"), `of the newest ${slow.of} that are remembered`);
+    setText($("slow-note"), `${band ? "of the chosen part, " : ""}of ${many(slow.of)} that are remembered`);
   } catch (e) { if (e.name !== "AbortError") setText($("slow-note"), explain(e)); }
 }
 
@@ -81,5 +107,6 @@ async function knees() {
 const zone = () => { if ($("zone")) setText($("zone"), ` (${zoneName()})`); };
 addEventListener("zonechange", zone);
 zone();
+tellBand();
 board.refresh();
 knees();

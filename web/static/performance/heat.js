@@ -1,6 +1,6 @@
 // Where durations lie over time: each column is a step, each row a bin of the sketch, darker where more requests are.
 import { between, ms, text, tick } from "../format.js";
-import { color, named, theme } from "../palette.js";
+import { color, css, named, theme } from "../palette.js";
 
 // Viridis, from nothing to most; on a light page it runs the other way, so that much is always what stands out.
 const stops = [[68, 1, 84], [71, 44, 122], [59, 81, 139], [44, 113, 142], [33, 144, 141], [39, 173, 129], [92, 200, 99], [170, 220, 50], [253, 231, 37]];
@@ -11,16 +11,18 @@ const shades = Array.from({ length: 64 }, (_, i) => {
 
 export const measures = { latency_ms: "Whole request", ttft_ms: "First token", tpot_ms: "Per token" };
 
-export function heatSpec(measure) {
+// o: {measure() → its name, band() → the part that was chosen, {from, to, low, high} or null, brushed(band)}
+export function heatSpec({ measure, band, brushed }) {
   const line = (h, p, l) => ({ name: p, values: h.of(`${measure()}.${p}`), color: color(named[l]), width: 1.4 });
   return {
     title: "Distribution of latency", unit: "requests by duration and time", metric: "latency_ms.p95", wide: true, log: true, format: ms, empty: "No durations in this range",
-    explain: { what: "Each column is one step of time, each row a range of durations that grows by a fifth; the brighter, the more requests. A second band or a cloud above shows what a percentile hides. Drag over a part to come closer, and ask there what changed." },
+    explain: { what: "Each column is one step of time, each row a range of durations that grows by a fifth; the brighter, the more requests. A second band or a cloud above shows what a percentile hides. Drag over a part to see its requests and what they have in common; drag flat along the time to come closer." },
+    brushed,
     y: { splits: (u) => marks(u.scales.y.min, u.scales.y.max), filter: (u, all) => all, values: (u, all) => all.map((v) => tick(ms(v))), grid: { show: false } },
     filled: (h) => (h.bins?.edges.length ?? 0) > 1,
     range: (h) => (h.bins?.edges.length > 1 ? [h.bins.edges[0], h.bins.edges.at(-1)] : [1, 1000]),
     lines: (h) => [line(h, "p50", "sky"), line(h, "p95", "amber"), line(h, "p99", "red")],
-    draw: (u, chart) => paint(u, chart.history),
+    draw(u, chart) { paint(u, chart.history); frame(u, band()); },
     tip(u, i, chart) {
       const { bins } = chart.history, value = u.posToVal(u.cursor.top, "y"), k = bins.edges.findIndex((e, n) => value >= e && value < (bins.edges[n + 1] ?? Infinity)), n = bins.counts[i]?.[k] ?? 0, all = bins.counts[i]?.reduce((a, b) => a + b, 0) ?? 0;
       return [
@@ -40,6 +42,17 @@ function marks(low, high) {
   const out = [];
   for (let d = 10 ** Math.floor(Math.log10(low)); d <= high; d *= 10) for (const m of [1, 3]) if (d * m >= low && d * m <= high) out.push(d * m);
   return out;
+}
+
+// A line around the part that was chosen.
+function frame(u, band) {
+  if (!band) return;
+  const { ctx, bbox } = u, x = (t) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, u.valToPos(t, "x", true))), y = (v) => Math.min(bbox.top + bbox.height, Math.max(bbox.top, u.valToPos(v, "y", true))), left = x(band.from), top = y(band.high);
+  ctx.save();
+  ctx.strokeStyle = css("--text");
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.strokeRect(left, top, x(band.to) - left, y(band.low) - top);
+  ctx.restore();
 }
 
 const most = (bins) => (bins.most ??= Math.max(1, ...bins.counts.map((c) => Math.max(0, ...c))));

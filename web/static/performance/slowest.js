@@ -1,15 +1,21 @@
-// The slowest of the newest requests, each with its joined record.
+// The slowest of the requests that are remembered, each with its joined record; of a part of the distribution, where one was chosen.
 import { ask, query } from "../ask.js";
 import { el } from "../dom.js";
 import { clock, many, ms, text } from "../format.js";
 import { openRequest } from "../request.js";
 
-const looked = 1000, shown = 15;
+const shown = 15;
+const iso = (t) => new Date(t * 1000).toISOString();
 
-export async function slowest(view, signal) {
-  const { from, to } = view.span(), a = await ask("GET", `/correlations?${query({ model: view.filters.model, since: new Date(from * 1000).toISOString(), limit: looked })}`, undefined, signal);
-  const some = a.correlations.filter((c) => typeof c.request?.duration_ms === "number" && Date.parse(c.request.timestamp) / 1000 <= to && (!view.filters.tenant || c.request.tenant === view.filters.tenant));
-  return { of: some.length, list: some.sort((x, y) => y.request.duration_ms - x.request.duration_ms).slice(0, shown) };
+// within are the parameters that choose the requests of a view, or of a band of it: {measure, from, to, low, high}.
+export const within = (view, band) => {
+  const { from, to } = band ?? view.span(), { model, tenant, prompt_version: version } = view.filters;
+  return { model, tenant, prompt_version: version, from: iso(from), to: iso(to), ...(band ? { measure: band.measure, at_least: band.low.toFixed(3), below: band.high.toFixed(3) } : {}) };
+};
+
+export async function slowest(view, band, signal) {
+  const a = await ask("GET", `/correlations?${query({ ...within(view, band), order: "slowest", limit: shown })}`, undefined, signal), { open, complete, partial } = a.summary;
+  return { of: open + complete + partial, list: a.correlations.filter((c) => c.request) };
 }
 
 export function showSlowest(node, { list }) {
@@ -19,7 +25,7 @@ export function showSlowest(node, { list }) {
 }
 
 function row(c, longest) {
-  const d = c.request, first = Math.min(d.ttft_ms ?? 0, d.duration_ms), part = (name, v) => { const b = el("span", { class: `phase ${name}` }); b.style.width = `${(v / longest) * 100}%`; return b; };
+  const d = c.request, first = Math.min(d.ttft_ms ?? 0, d.duration_ms), part = (name, v) => { const b = el("span", { class: `phase ${name}` }); b.style.width = `${Math.min(100, (v / longest) * 100)}%`; return b; };
   return el("tr", {}, el("th", { scope: "row", class: "left" }, el("button", { class: "link", type: "button", title: c.request_id, onclick: () => openRequest(c.request_id) }, el("span", { class: "model-name" }, c.request_id))),
     el("td", {}, clock(Date.parse(c.request.timestamp) / 1000)), el("td", {}, d.model ?? "–"), el("td", { class: "left phase-cell", "aria-hidden": "true" }, el("span", { class: "phase-row" }, part("prefill", first), part("decode", d.duration_ms - first))),
     el("td", {}, text(ms(d.duration_ms))), el("td", {}, many((d.prompt_tokens ?? 0) + (d.completion_tokens ?? 0))), el("td", { class: d.success === false ? "bad" : "" }, d.success === false ? d.error_type ?? "failed" : d.success ? "ok" : "–"));

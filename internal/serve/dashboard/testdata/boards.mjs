@@ -66,3 +66,37 @@ assert.deepEqual([1, 15, 3600].map(lifetime), [5000, 7500, 60_000]);
 setZone("utc");
 const t = 1772359200, now = t + 3600; // 2026-03-01 10:00
 for (const [got, want] of [[moment(t, 1, now), "10:00:00"], [moment(t, 60, now), "10:00"], [moment(t - 86_400, 60, now), "28 Feb, 10:00"], [moment(t, 86_400, now), "1 Mar"], [moment(t - 400 * 86_400, 60, now), "25 Jan 2025, 10:00"], [between(t, t + 60, 60).replace(/^.*, (?=\d\d:)/, ""), "10:00 – 10:01"], [between(t, t + 86_400, 86_400).slice(0, 5), "1 Mar"]]) assert.equal(got, want);
+
+// ---- two versions against each other: by ranks, so that every number below can be counted on a ruler
+
+const { at, bands, difference, interval, pairs } = await load("performance/quantiles.js");
+const ruler = (n, from = 1) => Array.from({ length: n }, (_, i) => from + i);
+assert.deepEqual([at([7], 0.95), at([1, 2, 3], 0.5), at([0, 10], 0.25)], [7, 2, 2.5]);
+assert.deepEqual(interval(ruler(100), 0.5), { lo: 41, hi: 61 }); // 50 ± 1.96·√(100·¼) ranks
+assert.deepEqual([interval(ruler(19), 0.5), interval(ruler(60), 0.95)], [null, null]); // too few for a bound
+let d = difference(ruler(100), ruler(100, 31), 0.5);
+assert.deepEqual([d.a, d.b, d.by, d.certain, d.lo > 0 && d.lo < 30 && d.hi > 30], [50.5, 80.5, 30, true, true]);
+d = difference(ruler(100), ruler(100, 5), 0.5);
+assert.deepEqual([d.by, d.certain, d.lo < 0], [4, false, true]); // four of a hundred is no difference yet
+d = difference(ruler(100, 31), ruler(100), 0.5);
+assert.deepEqual([d.by, d.certain, d.hi < 0], [-30, true, true]);
+assert.equal(difference(ruler(100), ruler(10), 0.5), null);
+const line = pairs(ruler(50), ruler(200, 1001));
+assert.deepEqual([line.length, line.every((p) => p.a < p.b), line[0].q], [50, true, 0.01]); // as many as the smaller one has
+assert.deepEqual(pairs([], ruler(5)), []);
+for (const tokens of [0, 255, 256, 1023, 1024, 4096, 1e6]) assert.equal(bands.filter(([, low, high]) => tokens >= low && tokens < high).length, 1);
+
+const band = await load("performance/band.js");
+const part = { measure: "ttft_ms", from: 100, to: 160, low: 12.5, high: 300 };
+assert.deepEqual(band.read(`?${band.write(part, "?model=m")}`), part);
+assert.equal(band.write(null, "?band=x&model=m"), "model=m");
+for (const bad of ["", "?band=", "?band=cost,1,2,3,4", "?band=ttft_ms,2,1,3,4", "?band=ttft_ms,1,2,4,3", "?band=ttft_ms,1,2,,4", "?band=ttft_ms,1,2,x,4", "?band=ttft_ms,1,2,3,4,5"]) assert.equal(band.read(bad), null, bad);
+const slow = Array.from({ length: 10 }, () => ({ tenant: "a", model: "m", prompt_tokens: 5000 })), quick = Array.from({ length: 30 }, (_, i) => ({ tenant: i < 6 ? "a" : "b", model: "m", prompt_tokens: 10, metadata: { prompt_version: "v1" } }));
+assert.deepEqual(band.standOut(slow, quick).map((r) => [r.dimension, r.value, r.a, r.b]).slice(0, 3).sort(), [["prompt tokens", "from 4,096", 1, 0], ["prompt tokens", "up to 1,023", 0, 1], ["prompt_version", "v1", 0, 1]]);
+assert.equal(band.standOut(slow, quick).find((r) => r.value === "b").b, 0.8);
+assert.equal(band.standOut(slow.slice(0, 4), []).length, 0); // four requests say nothing
+assert.deepEqual(band.even([[quick, 3000], [slow, 10]]).length, 31); // of those beside it each side has the share that it has of all
+
+const { outOfUse } = await load("operations/hosts.js");
+const drain = { action: "drain", target: "gateway", endpoint: "gpu-1", with: { endpoint: "gpu-1", model: "m" }, key: {} };
+assert.deepEqual([outOfUse([drain], "m", "gpu-1"), outOfUse([drain], "n", "gpu-1"), outOfUse([drain], "m", "gpu-2"), outOfUse([], "m", "gpu-1")], [drain, undefined, undefined, undefined]);

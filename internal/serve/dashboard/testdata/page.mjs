@@ -55,6 +55,13 @@ const asked = serve({});
 await loadMarks(view(now - 60, now, false));
 assert.ok(asked.length === 4 && !asked.some((u) => u.includes("until")), asked.join("\n")); // what is live has no end
 
+// ---- who has an incident
+
+const { toldOf } = await load("operations/incidents.js");
+const fires = { rule: "busy", severity: "critical", key: { model: "m" }, starts_at: "2026-03-01T10:00:00Z" }, known = (labels, startsAt = "2026-03-01T10:00:00.000Z") => ({ labels: { alertname: "busy", severity: "critical", ...labels }, startsAt });
+assert.equal(toldOf(fires, [known({ model: "n" }), known({ model: "m" }, "2026-03-01T09:00:00Z"), known({ model: "m", severity: "warning" }), known({ model: "m", extra: "x" })]).labels.extra, "x");
+assert.equal(toldOf(fires, null), undefined);
+
 // ---- the connection that pages share
 
 const opened = [];
