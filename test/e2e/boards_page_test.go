@@ -2,10 +2,13 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 )
 
@@ -86,10 +89,15 @@ func (p *page) key(name string) {
 // TestRealBoards looks at the boards in every window: they fill themselves, a permanent link shows what the API says, the keys work.
 func TestRealBoards(t *testing.T) {
 	need(t, "HXP_REAL_CHROMIUM", "the boards in a browser")
-	h := start(t, "127.0.0.1:0", "--demo", "--rate", "100")
+	h := prepare(t, "127.0.0.1:0", "--demo", "--rate", "100")
+	h.env = append(h.env, "EVENT_PROCESSING_DIMENSIONS=error_type,status_class,model+host")
+	h.up(t)
 	link := h.exact(t, 120)
+	h.deploy(t)
 	lookIn(t, everywhere, "the operations board in a browser", "operations", func(*testing.T) string { return h.url("operations") }, func(p *page) {
 		p.shown("filled", filled+` && document.querySelectorAll("#slos .slo").length >= 4 && document.querySelector("#incidents .wait") === null`)
+		p.shown("more", `document.querySelector("#strip .strip-dot.deploy")?.title.includes("smaller batches") && document.querySelectorAll('[aria-label="Errors by class"] .legend .item').length >= 2
+			&& /KV/.test(document.querySelector("#hosts td.cell")?.textContent)`)
 		p.tidy()
 		p.open(h.url("operations") + link)
 		p.shown("exact", `document.querySelector("#models tbody tr td")?.textContent === "120" && document.querySelector("#cards .n").textContent === "2.00"
@@ -107,6 +115,14 @@ func TestRealBoards(t *testing.T) {
 	lookIn(t, everywhere, "the performance board in a browser", "performance", func(*testing.T) string { return h.url("performance") }, func(p *page) {
 		p.shown("filled", filledPerformance)
 		p.tidy()
+		p.shown("pair", `document.querySelectorAll("#pair tbody tr").length === 5 && document.querySelectorAll("#pair circle").length === 99`)
+		p.open(h.url("performance") + "/?range=300")
+		p.shown("lately", filledPerformance)
+		p.drag(".heat .u-over", 0.2, 0.2, 0.9, 0.7)
+		p.shown("band", `document.querySelector(".heat .band-note").hidden === false && !location.search.includes("from=") && location.search.includes("band=latency_ms") && document.getElementById("slow-note").textContent.startsWith("of the chosen part")`)
+		p.press(".heat", "What do they have")
+		p.shown("common", `document.querySelectorAll("dialog[open] tbody tr").length >= 4`)
+		p.press("dialog", "✕")
 		p.press(".heat", "First token")
 		p.shown("measure", `document.querySelector('.heat [aria-pressed="true"]').textContent === "First token" && document.querySelectorAll("#charts .is-empty").length === 0`)
 		p.open(h.url("performance") + link)
@@ -134,4 +150,45 @@ func TestRealBoards(t *testing.T) {
 		p.key(" ")
 		p.shown("live", `location.search.includes("range=") && document.getElementById("live").dataset.state === "live" && document.getElementById("now-only").hidden`)
 	})
+}
+
+// deploy tells of a deployment, and sends requests that name the host that served them.
+func (h *instance) deploy(t *testing.T) {
+	t.Helper()
+	lines := []string{`{"event_type":"business_event","data":{"business_event_type":"deployment","model":"mixtral-8x7b","version":"2.4.1","text":"smaller batches"}}`}
+	for range 20 {
+		lines = append(lines, `{"event_type":"llm_request","data":{"model":"mixtral-8x7b","host":"gpu-01","duration_ms":900,"success":true}}`)
+	}
+	if status, a := h.post(t, []byte(strings.Join(lines, "\n")), nil); status != http.StatusAccepted {
+		t.Fatalf("%d %+v", status, a)
+	}
+	eventually(t, time.Minute, "the deployment", func() bool {
+		var a struct {
+			Deployments []struct{ Kind, Model, Version, Text string }
+		}
+		h.get(t, "event-processing-api", "/deployments?model=mixtral-8x7b", &a)
+		return len(a.Deployments) == 1 && a.Deployments[0].Version == "2.4.1" && a.Deployments[0].Text == "smaller batches"
+	})
+	var slow correlations
+	h.get(t, "event-processing-api", "/correlations?model=exact&order=slowest&at_least=215&below=219&limit=2", &slow)
+	if c := slow.Correlations; len(c) != 2 || c[0].RequestID != "exact-118" || c[1].RequestID != "exact-117" || slow.NextCursor != nil {
+		t.Errorf("the slowest of 215 to 219 ms are %+v", slow)
+	}
+}
+
+// drag draws the mouse over a part of an element, from one corner to the other, in shares of its size.
+func (p *page) drag(selector string, x0, y0, x1, y1 float64) {
+	p.t.Helper()
+	box, err := chromedp.Run(p.tab, chromedp.Evaluate[[]float64](fmt.Sprintf(`(() => { const n = document.querySelector(%q); n.scrollIntoView({ block: "center" }); const r = n.getBoundingClientRect(); return [r.left, r.top, r.width, r.height] })()`, selector)))
+	if err != nil || len(box) != 4 {
+		p.t.Fatal(selector, err, box)
+	}
+	for _, m := range []input.DispatchMouseEventParams{
+		{Type: input.DispatchMouseEventTypeMouseMoved}, {Type: input.DispatchMouseEventTypeMousePressed, Button: input.MouseButtonLeft, Buttons: 1}, {Type: input.DispatchMouseEventTypeMouseMoved, X: 0.5, Button: input.MouseButtonLeft, Buttons: 1}, {Type: input.DispatchMouseEventTypeMouseMoved, X: 1, Button: input.MouseButtonLeft, Buttons: 1}, {Type: input.DispatchMouseEventTypeMouseReleased, X: 1, Button: input.MouseButtonLeft},
+	} {
+		m.X, m.Y = box[0]+box[2]*(x0+(x1-x0)*m.X), box[1]+box[3]*(y0+(y1-y0)*m.X)
+		if _, err := chromedp.Call(p.tab, input.DispatchMouseEvent, m); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 }

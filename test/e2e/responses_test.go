@@ -117,11 +117,11 @@ func (h *instance) becomes(t *testing.T, state string) {
 	})
 }
 
-// rule puts a rule that drains an endpoint which fails, over HTTP.
-func (h *instance) rule(t *testing.T) {
+// rule puts a rule of a mode that drains an endpoint which fails, over HTTP.
+func (h *instance) rule(t *testing.T, mode string) {
 	t.Helper()
 	rule := `{"name":"failing","type":"threshold","when":"event_type == \"llm_request\" && data.success == false","metric":"requests","op":">=","value":5,"window":"5s","keep_firing_for":"5m",
-		"group_by":["endpoint"],"mode":"auto","actions":[{"type":"drain","target":"gateway","with":{"endpoint":"{endpoint}"}}]}`
+		"group_by":["endpoint"],"mode":"` + mode + `","actions":[{"type":"drain","target":"gateway","with":{"endpoint":"{endpoint}"}}]}`
 	res, data, err := call("PUT", h.url("event-processing-api")+"/rules/failing", map[string]string{"Content-Type": "application/json"}, []byte(rule))
 	if err != nil || res.StatusCode >= 300 {
 		t.Fatalf("%v %v %s", err, res, data)
@@ -161,7 +161,7 @@ func TestKilledWhileItActs(t *testing.T) {
 	g := newGateway(t)
 	g.hang = make(chan string, 1)
 	h := start(t, "127.0.0.1:0", "--config", g.config(t))
-	h.rule(t)
+	h.rule(t, "auto")
 	h.failUntil(t, g, "the change is begun", func() bool {
 		select {
 		case <-g.hang:
@@ -195,7 +195,7 @@ func TestKilledWhileItActs(t *testing.T) {
 func TestEventToAction(t *testing.T) {
 	g := newGateway(t)
 	h := start(t, "127.0.0.1:0", "--config", g.config(t))
-	h.rule(t)
+	h.rule(t, "auto")
 	h.failUntil(t, g, "there is a response", func() bool { return len(h.responses(t)) > 0 })
 	h.becomes(t, "verified")
 	h.unrule(t)

@@ -11,8 +11,8 @@ const sync = uPlot.sync("hxp");
 const GAP = 45; // seconds without a value over which a line is still drawn through
 const HATCH = 7; // px between the strokes over what is not complete
 
-// What all charts of a page share: the flags on them, and who hears of a brush.
-export const shared = { flags: [], brushed: null };
+// What all charts of a page share: the flags on them, who hears of a brush, and where it began: the others only follow it.
+export const shared = { flags: [], brushed: null, brush: null };
 
 // The axis of time, of any length: uPlot finds the splits, the words are those of the whole page.
 const HOUR = 3600, DAY = 86_400;
@@ -162,6 +162,7 @@ export class Chart {
         setSelect: [(u) => this.#brushed(u)],
       },
     }, this.#columns(), this.canvas);
+    this.plot.over.addEventListener("mousedown", () => { shared.brush = this; });
   }
 
   #brushed(u) {
@@ -169,6 +170,7 @@ export class Chart {
     if (width < 6) return;
     const from = u.posToVal(left, "x"), to = u.posToVal(left + width, "x"), high = u.posToVal(top, "y"), low = u.posToVal(top + height, "y");
     u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    if (shared.brush !== this) return;
     hideTip();
     if (this.spec.brushed && height >= 12) this.spec.brushed({ from, to, low, high });
     else shared.brushed?.({ from, to, metric: this.spec.metric });

@@ -60,7 +60,7 @@ export async function openTrial(r, done) {
       el("p", { class: "verdict", "data-state": { apply: "good", wait: "warn" }[x.would] ?? "bad" }, el("strong", {}, verdicts[x.would] ?? x.would), el("span", {}, x.reason)),
       facts([["Target", r.target], ["With", Object.entries(r.with ?? {}).map(([k, v]) => `${k} = ${v}`).join(", ")], ["Takes out", x.takes], ["Stays", x.lease_seconds ? `at most ${span(x.lease_seconds)}, longer while the alert goes on` : "once done it cannot be taken back"], ["Rail", x.rail], ["Waits for", x.waits_for], ["Looked at", clock(Date.parse(x.at) / 1000)]]),
       ...(x.before === null ? [] : [el("p", { class: "sheet-text" }, "The target as it is now"), el("pre", { class: "conf", tabindex: "0" }, JSON.stringify(x.before, null, 2))]),
-      el("p", { class: "hint" }, "Nothing was changed, and nothing was recorded."),
+      el("p", { class: "sheet-text" }, "Nothing was changed, and nothing was recorded."),
       el("div", { class: "form-end" }, button("Approve…", "", () => { box.close(); openDecision(r, "approve", "Approve", done); }, "primary")));
   } catch (e) { form.lastChild.remove(); form.append(el("p", { class: "form-error" }, explain(e))); }
 }
