@@ -11,6 +11,8 @@ import { TopBar } from "./topbar.js";
 import { explain as reason, query } from "./ask.js";
 import { View, offered } from "./view.js";
 
+const stepOf = (s) => (s % 86_400 === 0 ? `${s / 86_400} d` : s % 3600 === 0 ? `${s / 3600} h` : s % 60 === 0 ? `${s / 60} min` : `${s} s`);
+
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Board extends EventTarget {
@@ -29,7 +31,8 @@ export class Board extends EventTarget {
     this.config = fetch("/config.json").then((r) => r.json()); // what is told of the installation
     this.config.then(({ dimensions }) => { this.kept = dimensions; this.#offer(); }).catch(() => {});
     this.note = el("div", { class: "zoomed", role: "status", hidden: true });
-    this.bar.stale.after(this.note);
+    this.grain = el("p", { class: "zoomed", hidden: true });
+    this.bar.stale.after(this.note, this.grain);
     shared.brushed = ({ from, to, metric }) => { this.metric = metric; this.view.set({ from, to }); };
     this.view.addEventListener("change", ({ detail }) => {
       if (detail.includes("filters")) { this.stream.open(); this.#offer(); }
@@ -110,8 +113,9 @@ export class Board extends EventTarget {
       const ready = this.view.held === null || !this.frame ? this.o.ready?.(this) ?? null : null;
       if (ready) { this.frame = ready; this.#streamed = true; }
       this.dispatchEvent(new Event("tick"));
+      this.#tellGrain();
       if (!this.frame) return;
-      const span = this.span, what = [this.frame, this.earlier, span.from, span.to, shared.flags];
+      const span = this.span, what = [this.frame, this.earlier, span.from, span.to, shared.flags, ...this.charts.map((c) => c.own?.frame)];
       if (what.every((w, i) => w === this.drawn?.[i])) return; // a second moves nothing in a picture of a day
       this.drawn = what;
       for (const c of this.charts) {
@@ -119,6 +123,13 @@ export class Board extends EventTarget {
         else if (c.own.frame) c.show(c.own.frame, span);
       }
     });
+  }
+
+  // Says where the charts are coarser than the span could be.
+  #tellGrain() {
+    const { frame, grain } = this, coarse = frame !== null && frame.step > (frame.wished ?? frame.step);
+    grain.hidden = !coarse;
+    if (coarse) setText(grain, `One point is ${stepOf(frame.step)}: steps of ${stepOf(frame.wished)} are no longer told apart in this span.`);
   }
 
   // What can be done about a span that somebody chose.

@@ -4,6 +4,7 @@ import { ask, query } from "./ask.js";
 export class Frame {
   constructor(a) {
     this.step = a.step;
+    this.wished = a.wished_step ?? a.step; // what would have been shown, were it told apart
     this.completeness = a.completeness;
     this.sources = a.sources;
     this.watermark = a.watermark ? Date.parse(a.watermark) / 1000 : null;

@@ -37,7 +37,7 @@ function choose(b) {
   history.replaceState(null, "", `?${writeBand(band, location.search)}${location.hash}`);
   tellBand();
   slowOnes();
-  board.draw();
+  heat.plot?.redraw(false);
 }
 
 function tellBand() {

@@ -163,7 +163,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		httpx.Unavailable(w, r, http.StatusServiceUnavailable, patience, "too many questions about long spans are being answered; ask again")
 		return
 	}
-	step, have := s.plan(ctx, &q.question, q.points)
+	step, wished, have := s.plan(ctx, &q.question, q.points)
 	q.question.from, q.question.to = align(q.from, q.to, step)
 	q.question.step = step
 	a, bad, err := s.answer(ctx, q.question, have)
@@ -178,7 +178,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusInternalServerError, "the range cannot be answered: "+err.Error())
 	default:
 		w.Header().Set("Cache-Control", "no-store")
-		httpx.JSON(w, http.StatusOK, q.shown(a))
+		v := q.shown(a)
+		v.Wished = wished
+		httpx.JSON(w, http.StatusOK, v)
 	}
 }
 
@@ -201,6 +203,7 @@ type shown struct {
 	From         int64      `json:"from"`
 	To           int64      `json:"to"`
 	Step         int64      `json:"step"`
+	Wished       int64      `json:"wished_step"` // a smaller one than step, where nothing tells such steps apart
 	Watermark    *time.Time `json:"watermark"`
 	Completeness []float64  `json:"completeness"` // by step: 1 = everything of it is counted
 	Sources      []run      `json:"sources"`

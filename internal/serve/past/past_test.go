@@ -293,11 +293,11 @@ func TestLost(t *testing.T) {
 	if v, _ := get(t, s, "from=2026-03-01T00:00:00Z&to=2026-03-01T01:00:00Z&metric=requests&points=100"); v.Step != 3600 || numbers(v.Series[0])[0] != 7 {
 		t.Errorf("a lost hour: step %d, %v", v.Step, v.Series)
 	}
-	if v, _ := get(t, s, "from=2026-03-01T03:00:00Z&to=2026-03-01T04:00:00Z&metric=requests&points=100"); v.Step != 60 {
+	if v, _ := get(t, s, "from=2026-03-01T03:00:00Z&to=2026-03-01T04:00:00Z&metric=requests&points=100"); v.Step != 60 || v.Wished != 60 {
 		t.Errorf("an hour that is there: step %d", v.Step)
 	}
 	live.coarsest = 3600
-	if v, _ := get(t, service(live, stored), "from=2026-03-01T03:10:00Z&to=2026-03-01T04:00:00Z&metric=requests&step=60"); v.Step != 3600 || v.From != seconds(3) {
+	if v, _ := get(t, service(live, stored), "from=2026-03-01T03:10:00Z&to=2026-03-01T04:00:00Z&metric=requests&step=60"); v.Step != 3600 || v.Wished != 60 || v.From != seconds(3) {
 		t.Errorf("coarse panes: step %d from %d", v.Step, v.From)
 	}
 }
@@ -375,7 +375,7 @@ func TestToldApart(t *testing.T) {
 	if w.Code != 200 || v.Step != hour || v.Completeness[0] != 0.25 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if v, w = get(t, service(live, hours{}), "from=2026-02-26T00:00:00Z&to=2026-03-02T00:00:00Z&step=1800&group_by=host&group_metric=requests"); w.Code != 200 || v.Step != hour {
+	if v, w = get(t, service(live, hours{}), "from=2026-02-26T00:00:00Z&to=2026-03-02T00:00:00Z&step=1800&group_by=host&group_metric=requests"); w.Code != 200 || v.Step != hour || v.Wished != 1800 {
 		t.Errorf("of a longer span: %d %s", w.Code, w.Body)
 	}
 	live.told = 0

@@ -2,14 +2,19 @@ package past
 
 import "context"
 
-// plan chooses the step, and asks the store what it has.
-func (s *Service) plan(ctx context.Context, q *question, points int64) (int64, stored) {
+// plan chooses the step, and asks the store what it has. wished is the step that would be, were everything told apart.
+func (s *Service) plan(ctx context.Context, q *question, points int64) (step, wished int64, have stored) {
+	wished = q.step
+	if wished == 0 {
+		wished = sizeOf(q.to-q.from, points, 1)
+	}
+	step, have = s.planned(ctx, q, points, wished)
+	return step, wished, have
+}
+
+func (s *Service) planned(ctx context.Context, q *question, points, wanted int64) (int64, stored) {
 	from, to, step := q.from, q.to, q.step
 	coarsest, _, _ := s.Live.About(from, to, q.filter, q.by)
-	wanted := step
-	if wanted == 0 {
-		wanted = sizeOf(to-from, points, 1)
-	}
 	if step == 0 {
 		step = sizeOf(to-from, points, coarsest)
 	}
