@@ -320,6 +320,7 @@ function flag(u, range) {
   ctx.save();
   ctx.font = `${10.5 * devicePixelRatio}px ${css("--sans")}`;
   ctx.textBaseline = "top";
+  ctx.textAlign = "left";
   for (const f of shared.flags) {
     if (f.at < range.from || f.at > range.to) continue;
     const x = Math.round(u.valToPos(f.at, "x", true)) + 0.5;

@@ -35,11 +35,12 @@ export class History {
 
 const index = (names = []) => Object.fromEntries(names.map((n, i) => [n, i]));
 
-// A count of each step as a rate per second. Of a step that runs, only what has passed counts; of one that has hardly begun nothing is known.
+// A count of each step as a rate per second. Of a step that runs, only what has passed counts; of one that has hardly begun nothing is known, nor of a
+// short one: of it more is counted than the watermark says, which lies some seconds behind.
 export function perSecond(h, values) {
   return values.map((v, i) => {
     const passed = h.watermark ? Math.min(1, (h.watermark - h.times[i]) / h.step) : 1;
-    return v === null || passed < 0.1 ? null : v / (h.step * passed);
+    return v === null || passed < (h.step < 60 ? 1 : 0.1) ? null : v / (h.step * passed);
   });
 }
 

@@ -27,7 +27,8 @@ assert.deepEqual(h.model("absent", "requests", 1, null), [null, null, null]);
 assert.deepEqual(new History({ step: 5, columns: [], points: {} }).times, []);
 assert.deepEqual(stack([[1, 2], [10, null], [100, 3]]), [[111, 5], [110, 3], [100, 3]]);
 assert.deepEqual(stack([[1, null], [10, null]]), [[11, null], [10, null]]);
-assert.deepEqual(perSecond({ times: [0, 10, 20, 30], step: 10, watermark: 25 }, [10, null, 10, 10]), [1, null, 2, null]); // half of the third step has passed
+assert.deepEqual(perSecond({ times: [0, 60, 120, 180], step: 60, watermark: 150 }, [60, null, 60, 60]), [1, null, 2, null]); // half of the third step has passed
+assert.deepEqual(perSecond({ times: [0, 10, 20, 30], step: 10, watermark: 25 }, [10, null, 10, 10]), [1, null, null, null]); // of a short one it is not known what has
 assert.deepEqual(perSecond({ times: [0, 10], step: 10 }, [10, 5]), [1, 0.5]);
 const at = (step, ...times) => ({ step, times });
 assert.deepEqual(placed(at(20, 1000, 1020, 1040, 1060), at(60, 300, 360), 700), [0, 0, 0, 1]); // where only longer steps are left, each is drawn for its whole length
