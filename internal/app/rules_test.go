@@ -91,7 +91,7 @@ func TestRulesMustFitTheTargets(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "rules", "mine.yaml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cfg, _, err := LoadConfig(LoadOptions{ConfigDir: dir})
+		_, _, err := LoadConfig(LoadOptions{ConfigDir: dir})
 		says := "mine.yaml:1: /actions/0: rule silent: target \"hook\": " + c.action + " lasts, and its target cannot take it back"
 		if (err == nil) != c.fits || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%s %s on %s: %v", c.mode, c.action, c.target, err)
@@ -102,7 +102,8 @@ func TestRulesMustFitTheTargets(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, "rules", "mine.yaml")); err != nil {
 			t.Fatal(err)
 		}
-		if cfg, _, err = LoadConfig(LoadOptions{ConfigDir: dir}); err != nil {
+		cfg, _, err := LoadConfig(LoadOptions{ConfigDir: dir})
+		if err != nil {
 			t.Fatal(err)
 		}
 		var out, faults bytes.Buffer
