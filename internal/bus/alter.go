@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -54,9 +56,41 @@ func (b *Bus) AlterTopic(ctx context.Context, name string, partitions int, confi
 		b.lookAgain()
 	}
 	if len(changes) > 0 {
-		return altered(name)(b.admin.AlterTopicConfigs(ctx, changes, name))
+		if err := altered(name)(b.admin.AlterTopicConfigs(ctx, changes, name)); err != nil {
+			return err
+		}
+		b.awaitSettings(ctx, name, config)
 	}
 	return nil
+}
+
+const settingsKnown = 3 * time.Second
+
+// awaitSettings waits until the brokers tell the new settings, because they accept a change a moment before all of them know it. What they
+// accepted is not refused after the fact: when they go on telling something else, as others may have changed it again, it gives up.
+func (b *Bus) awaitSettings(ctx context.Context, name string, wish map[string]*string) {
+	ctx, stop := context.WithTimeout(ctx, settingsKnown)
+	defer stop()
+	for {
+		all, err := b.admin.DescribeTopicConfigs(ctx, name)
+		if err == nil {
+			if r, err := all.On(name, nil); err == nil && r.Err == nil && told(r.Configs, wish) {
+				return
+			}
+		}
+		if !sleep(ctx, backoff(0)) {
+			return
+		}
+	}
+}
+
+// told tells whether settings are as wished (nil = the topic has none of its own). One that brokers do not list is not waited for.
+func told(have []kadm.Config, wish map[string]*string) bool {
+	return !slices.ContainsFunc(have, func(c kadm.Config) bool {
+		want, named := wish[c.Key]
+		own := c.Source == kmsg.ConfigSourceDynamicTopicConfig
+		return named && (own != (want != nil) || own && c.MaybeValue() != *want)
+	})
 }
 
 // lookAgain lets the producers of this bus see new partitions now; those of others see them within a minute.
