@@ -236,6 +236,11 @@ func (s *Service) costOfEvents(ctx context.Context, q *costQuery, hour int64, ta
 			return err
 		}
 	}
+	return s.costOfFiles(ctx, q, hour, files, table)
+}
+
+// costOfFiles adds the requests of an hour that stand in files.
+func (s *Service) costOfFiles(ctx context.Context, q *costQuery, hour int64, files []event.LakeFile, table *cost.Table) error {
 	if files = requestFiles(files); len(files) == 0 {
 		return nil
 	}

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -103,7 +104,8 @@ func (s *Service) costWithOwn(ctx context.Context, q *costQuery, o *ownPools, h 
 	if err != nil {
 		return out, err
 	}
-	detail, err := s.costOfHour(ctx, d, h, cells)
+	out = costHour{cost.NewTable(q.by), make([]ownHour, len(o.pools))}
+	groups, left, err := s.ownWork(ctx, q, d, h, cells, out.table)
 	if err != nil {
 		return out, err
 	}
@@ -111,12 +113,10 @@ func (s *Service) costWithOwn(ctx context.Context, q *costQuery, o *ownPools, h 
 	if err != nil {
 		return out, err
 	}
-	groups := detail.Groups()
 	of := make([][]int, len(o.pools)) // groups by pool
-	out = costHour{cost.NewTable(q.by), make([]ownHour, len(o.pools))}
 	for i := range groups {
 		g := &groups[i]
-		if q.asks(g.Key[:len(q.by)]) {
+		if i < left && q.asks(g.Key[:len(q.by)]) {
 			out.table.Add(g.Key[:len(q.by)], &g.Usage)
 		}
 		name := ""
@@ -134,12 +134,45 @@ func (s *Service) costWithOwn(ctx context.Context, q *costQuery, o *ownPools, h 
 		own.cost = o.pools[p].Hour(busy[p], own.work, times)
 		for k, i := range of[p] {
 			if key := groups[i].Key[:len(q.by)]; q.asks(key) {
-				out.table.AddOwn(key, own.cost.Shares[k].Prefill+own.cost.Shares[k].Decode, groups[i].Unpriced())
+				covered := uint64(0)
+				if i < left {
+					covered = groups[i].Unpriced()
+				}
+				out.table.AddOwn(key, own.cost.Shares[k].Prefill+own.cost.Shares[k].Decode, covered)
 			}
 		}
 		out.table.AddIdle(q.timesOf(h.Hour), o.pools[p].Name, own.cost.Idle())
 	}
 	return out, nil
+}
+
+// ownWork is what the requests of an hour did by the parts of d, the detail of q. Those from left on are of raw events that have left: their hour
+// tells them by model, or by what q asks for, and not by both. So the requests count in table by what is asked for, and their work by model.
+func (s *Service) ownWork(ctx context.Context, q, d *costQuery, h event.HourState, cells map[agg.Group][]byte, table *cost.Table) (groups []cost.Group, left int, err error) {
+	nearest := q.nearest()
+	if nearest == agg.ByModel {
+		detail, err := s.costOfHour(ctx, d, h, cells)
+		if err != nil {
+			return nil, 0, err
+		}
+		groups = detail.Groups()
+		return groups, len(groups), nil
+	}
+	files, base, _, err := s.deps.Hours.HourSnapshot(ctx, h.Hour)
+	if err != nil {
+		return nil, 0, err
+	}
+	detail, gone := cost.NewTable(d.by), cost.NewTable(d.by)
+	if err := s.costOfFiles(ctx, d, h.Hour, files, detail); err != nil {
+		return nil, 0, err
+	}
+	if len(base) > 0 {
+		if err := errors.Join(addCells(q, h.Hour, nearest, base, table), addCells(d, h.Hour, agg.ByModel, base, gone)); err != nil {
+			return nil, 0, err
+		}
+	}
+	groups = detail.Groups()
+	return append(groups, gone.Groups()...), len(groups), nil
 }
 
 // ownMeasures are the times of requests by model, and to which share the GPUs of each pool were in use in an hour, negative where nobody knows.

@@ -200,3 +200,49 @@ func TestBudgetsOfSubjects(t *testing.T) {
 		}
 	})
 }
+
+// Raw events that have left were counted by model and by tenant, not by both: what they took of own GPUs is still no idle time, and what
+// they were priced at still their tenant's.
+func TestOwnCostsOfEventsThatLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.publish(hour0, spent(rand.New(rand.NewPCG(3, 3)), 80)...)
+		w.publish(hour0, sampled(hour0, map[string]float64{"a-1": 40})...)
+		s, _ := newService(t, w, func(c *Config) {
+			c.Costs.SelfHosted = []cost.Pool{{Name: "p", Models: []string{"a", "b"}, GPUs: 3, GPUHourUSD: 1.37, PUE: 1, OutputWeight: 4}}
+		})
+		from := time.Unix(hour0, 0).UTC()
+		s.now = func() time.Time { return from.Add(time.Hour) }
+		ask := func(by ...string) *cost.Table {
+			t.Helper()
+			got, err := s.costTable(t.Context(), &costQuery{from: from, to: from.Add(time.Hour), by: by, own: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		whole, tenants := ask(), ask("tenant")
+		if _, err := s.foldHour(t.Context(), hour0, false, 0); err != nil {
+			t.Fatal(err)
+		}
+		w.hours[hour0].base = w.periods[claim{"hourly", hour0}].Cells
+		w.hours[hour0].files = nil
+		for _, by := range [][]string{nil, {"model"}, {"tenant"}, {"endpoint"}, {"day", "tenant"}, {"tenant", "model"}, {"model", "tenant"}} {
+			got := ask(by...)
+			if got.Total.Usage != whole.Total.Usage || got.Total.Own != whole.Total.Own || got.IdleTotal() != whole.IdleTotal() || whole.Total.Own == 0 {
+				t.Errorf("by %v: %+v and %d idle, want %+v and %d", by, got.Total, got.IdleTotal(), whole.Total, whole.IdleTotal())
+			}
+			groups := got.Groups()
+			for i := range groups {
+				if g := &groups[i]; g.Covered > g.Unpriced() {
+					t.Errorf("by %v: own GPUs served %d of %d requests without a price to %v", by, g.Covered, g.Unpriced(), g.Key)
+				}
+			}
+		}
+		for _, g := range tenants.Groups() {
+			if now := ask("tenant").Of(g.Key...); now.Usage != g.Usage {
+				t.Errorf("tenant %q: %+v, want %+v", g.Key, now.Usage, g.Usage)
+			}
+		}
+	})
+}
