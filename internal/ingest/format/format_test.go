@@ -152,9 +152,9 @@ func TestSeriesThatDifferByWhatIsNotKept(t *testing.T) {
 	}
 }
 
-// Where cached tokens exceed the prompt they were counted beside it, and so were those that were written to the cache.
+// Where tokens that a cache told, and those that were written to it, exceed the prompt together, they were counted beside it.
 func TestCachedTokensBesideThePrompt(t *testing.T) {
-	for _, tt := range []struct{ read, prompt int64 }{{90, 100}, {900, 1050}} {
+	for _, tt := range []struct{ read, prompt int64 }{{50, 100}, {51, 201}, {900, 1050}} {
 		number := func(name string, n int64) string {
 			return fmt.Sprintf(`{"key":"gen_ai.usage.%s.input_tokens","value":{"intValue":"%d"}}`, name, n)
 		}
@@ -169,6 +169,45 @@ func TestCachedTokensBesideThePrompt(t *testing.T) {
 		}
 		if bad := p.Parse(it.Text, &e); bad != nil || e.Int(event.PromptTokens) != tt.prompt || e.Int(event.CachedTokens) != tt.read {
 			t.Errorf("%v, prompt %d, cached %d; want %d, %d", bad, e.Int(event.PromptTokens), e.Int(event.CachedTokens), tt.prompt, tt.read)
+		}
+	}
+}
+
+// Langfuse has the names of whoever was asked: Anthropic's input leaves the cache out, unless the total says that it does not.
+func TestLangfuseCountsTheCache(t *testing.T) {
+	for usage, prompt := range map[string]int64{
+		`"input":10,"cache_creation_input_tokens":5000,"cache_read_input_tokens":0`:                            5010,
+		`"input":9000,"output":7,"cache_creation_input_tokens":500,"cache_read_input_tokens":100`:              9600,
+		`"input":9000,"output":7,"total":9607,"cache_creation_input_tokens":500,"cache_read_input_tokens":100`: 9600,
+		`"input":9000,"output":7,"total":9007,"cache_creation_input_tokens":500,"cache_read_input_tokens":100`: 9000,
+		`"input":9000,"output":7,"input_cache_creation":500,"input_cache_read":100`:                            9000,
+		`"input":90,"output":7,"input_cache_creation":500`:                                                     590,
+	} {
+		it := Items{Max: 10}
+		var p event.Parser
+		var e event.Event
+		if err := Langfuse([]byte(`{"trace":{"id":"t"},"observations":[{"id":"o","type":"GENERATION","model":"m","startTime":"2026-03-01T10:00:00Z","usageDetails":{`+usage+`}}]}`), &it); err != nil {
+			t.Fatal(err)
+		}
+		if bad := p.Parse(it.Text, &e); bad != nil || e.Int(event.PromptTokens) != prompt {
+			t.Errorf("%s: %v, prompt %d; want %d", usage, bad, e.Int(event.PromptTokens), prompt)
+		}
+	}
+}
+
+func TestUsageCountsTheCache(t *testing.T) {
+	for usage, prompt := range map[string]int64{
+		`{"prompt_tokens":10,"cache_creation_input_tokens":5000}`:                                       5010,
+		`{"prompt_tokens":9000,"cache_creation_input_tokens":5000,"cache_read_input_tokens":4000}`:      9000,
+		`{"input_tokens":9000,"cache_creation_input_tokens":500,"cache_read_input_tokens":100}`:         9600,
+		`{"prompt_tokens":90,"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30}}`:     90,
+		`{"inputTokens":10,"outputTokens":7,"cacheReadInputTokens":0,"cacheWriteInputTokens":5000}`:     5010,
+		`{"input_tokens":9000,"input_tokens_details":{"cached_tokens":8000,"cache_write_tokens":1001}}`: 18001,
+	} {
+		var e event.Event
+		var rest object
+		if found, bad := readUsage(&e, &rest, []byte(usage)); !found || bad != nil || e.Int(event.PromptTokens) != prompt {
+			t.Errorf("%s: %v, %v, prompt %d; want %d", usage, found, bad, e.Int(event.PromptTokens), prompt)
 		}
 	}
 }

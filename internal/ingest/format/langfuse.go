@@ -133,7 +133,7 @@ func (it *Items) generation(trace, o []byte) {
 		}
 	}
 	e.Extra = rest.text
-	settleUsage(&e, written)
+	settleUsage(&e, written, besidePrompt(&e, member(o, "usageDetails")))
 	if cost, ok := float(member(o, "totalCost")); ok && finite(cost) {
 		e.SetInt(event.Cost, scaled(cost, float64(dollars)))
 	}
@@ -146,6 +146,16 @@ func (it *Items) generation(trace, o []byte) {
 	about.addText("environment", clipText(textOr(member(trace, "environment"))))
 	e.Metadata = about.text
 	it.add(&e, bad)
+}
+
+// besidePrompt tells whether usage has Anthropic's names, whose input leaves out what a cache told and what was written to it, unless
+// its total says that the input has them: some proxies use the names for counts of their own.
+func besidePrompt(e *event.Event, usage []byte) bool {
+	if member(usage, "cache_creation_input_tokens") == nil && member(usage, "cache_read_input_tokens") == nil {
+		return false
+	}
+	total, ok := integer(member(usage, "total"))
+	return !ok || total != added(e.Int(event.PromptTokens), e.Int(event.CompletionTokens))
 }
 
 func setText(e *event.Event, f event.Field, raw []byte) {

@@ -102,7 +102,7 @@ func (t *traces) request(from *origin, s *span) {
 	if op, known := operations[e.Text(event.Operation)]; known {
 		e.SetText(event.Operation, op)
 	}
-	settleUsage(e, t.written)
+	settleUsage(e, t.written, false)
 	t.describe(from, s)
 	t.items.add(e, bad)
 }
@@ -201,16 +201,16 @@ func errorClass(s string) string {
 	return s
 }
 
-// settleUsage says where the tokens come from and holds cached ones to be a part of the prompt: where they exceed it, they
-// were counted beside it, and so were those that were written to the cache.
-func settleUsage(e *event.Event, written int64) {
+// settleUsage says where the tokens come from and holds those that a cache told, and those that were written to it, to be a part of the prompt:
+// where both together exceed it, or the caller knows better, they were counted beside it.
+func settleUsage(e *event.Event, written int64, beside bool) {
 	if !e.Has(event.PromptTokens) && !e.Has(event.CompletionTokens) {
 		e.SetText(event.UsageSource, "none")
 		return
 	}
 	e.SetText(event.UsageSource, "reported")
-	if cached := e.Int(event.CachedTokens); cached > e.Int(event.PromptTokens) && e.Has(event.PromptTokens) {
-		e.SetInt(event.PromptTokens, added(e.Int(event.PromptTokens), added(cached, written)))
+	if prompt, cache := e.Int(event.PromptTokens), added(e.Int(event.CachedTokens), written); e.Has(event.PromptTokens) && (beside || cache > prompt) {
+		e.SetInt(event.PromptTokens, added(prompt, cache))
 		e.Clear(event.TotalTokens)
 	}
 }

@@ -64,10 +64,10 @@ func readUsage(e *event.Event, rest *object, usage []byte) (found bool, bad *eve
 		n, _, _ := countAt(usage, p.paths)
 		rest.addCount(p.name, n)
 	}
-	cached, prompt := e.Int(event.CachedTokens), e.Int(event.PromptTokens)
+	cache, prompt := added(e.Int(event.CachedTokens), written), e.Int(event.PromptTokens)
 	native := member(usage, "prompt_tokens") == nil && member(usage, "input_tokens_details") == nil && member(usage, "promptTokenCount") == nil
-	if beside := native && (member(usage, "cache_read_input_tokens") != nil || member(usage, "cache_creation_input_tokens") != nil || member(usage, "cacheReadInputTokens") != nil); beside || cached > prompt {
-		e.SetInt(event.PromptTokens, added(prompt, added(cached, written)))
+	if beside := native && (member(usage, "cache_read_input_tokens") != nil || member(usage, "cache_creation_input_tokens") != nil || member(usage, "cacheReadInputTokens") != nil); beside || cache > prompt {
+		e.SetInt(event.PromptTokens, added(prompt, cache))
 	}
 	if thoughts, ok := integer(member(usage, "thoughtsTokenCount")); ok {
 		e.SetInt(event.CompletionTokens, added(e.Int(event.CompletionTokens), thoughts))
