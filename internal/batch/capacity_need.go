@@ -283,7 +283,12 @@ func (r *recommendation) words() string {
 		plural(r.Current, "machine"), r.Carries, r.Carries*r.policy.Target, 100*r.policy.Target)
 	switch {
 	case r.short:
-		fmt.Fprintf(&b, "No number of machines in one group carries that: beyond %.0f one more adds next to nothing, since they wait for each other. Split the load over groups. %d are as many as help", r.Inputs["useful_machines"], r.Recommended)
+		fmt.Fprintf(&b, "No number of machines in one group carries that: beyond %.0f one more adds next to nothing, since they wait for each other. Split the load over groups. ", r.Inputs["useful_machines"])
+		if r.Recommended == r.Current {
+			fmt.Fprintf(&b, "The %d that there are stay", r.Current)
+		} else {
+			fmt.Fprintf(&b, "%d are as many as help", r.Recommended)
+		}
 	case r.Recommended > r.Current:
 		fmt.Fprintf(&b, "%d more %s needed", r.Recommended-r.Current, plural(r.Recommended-r.Current, "machine is", "machines are"))
 	case r.Recommended < r.Current:

@@ -375,6 +375,13 @@ func TestScalingLawIsLearntAndUsed(t *testing.T) {
 	if o := suppose(&r, 900, 0); !o.Unreachable || !strings.Contains(o.Text, "no number of machines") {
 		t.Errorf("more than any number carries: %+v", o)
 	}
+	many := recommendation{Model: "m", Current: 30, Carries: law.Carries(30), Law: &capacity.USL{Lambda: 40, Sigma: 0.1}, Inputs: map[string]float64{"target_utilization": 0.7}}
+	many.Demand = 0.95 * 0.7 * many.Carries // more than the 21 that are useful carry
+	for lost, missing := range map[int]int{0: 0, 5: 0, 8: 3} {
+		if o := suppose(&many, 1, lost); o.Unreachable || o.Missing != missing {
+			t.Errorf("%d of 30 are lost: %+v, want %d missing", lost, o, missing)
+		}
+	}
 	if one, both := r.carriedBy(1), r.carriedBy(2); one <= both/2 || one >= both {
 		t.Errorf("one machine carries %v, two %v", one, both)
 	}

@@ -208,6 +208,35 @@ func TestNeedByALaw(t *testing.T) {
 	}
 }
 
+// More machines than are useful are not given back while what they carry together is needed.
+func TestNeedOfMoreThanUseful(t *testing.T) {
+	p := Policy{Target: 0.7, Spare: 1, Band: 0.15}
+	for _, c := range []struct {
+		name         string
+		sigma, kappa float64
+		share        float64 // of what those that there are may be asked for
+		want         int
+		short        bool
+	}{
+		{"between useful and all", 0.1, 0, 0.95, 30, false},
+		{"all of them", 0.1, 0, 1, 30, false},
+		{"more than all", 0.1, 0, 1.1, 30, true},
+		{"fewer beyond the band", 0.1, 0, 0.7, 16, false},
+		{"so many that they are in each other's way", 0.05, 0.01, 2, 9, true},
+	} {
+		law := &USL{Lambda: 40, Sigma: c.sigma, Kappa: c.kappa, Fit: 1}
+		k := Objective("ttft_p95", Knee{Load: law.Carries(30)}, 1)
+		demand := c.share * 0.7 * k.Carries
+		n, ok := Machines(30, demand, []Constraint{k}, p, law)
+		if !ok || n.Count != c.want || n.Short != c.short || value(t, n.Formula, n.Inputs) != float64(n.Count) {
+			t.Errorf("%s: %+v, want %d", c.name, n, c.want)
+		}
+		if least, enough := Count(30, demand, n.Limit, law); enough == c.short || enough && 0.7*3600*law.Carries(float64(least)) < demand*(1-1e-12) {
+			t.Errorf("%s: %d are enough: %v", c.name, least, enough)
+		}
+	}
+}
+
 // value evaluates a formula over names: + - × ÷, ceil, min and max.
 func value(t *testing.T, formula string, inputs map[string]float64) float64 {
 	t.Helper()

@@ -61,7 +61,7 @@ type Need struct {
 	Formula string
 	Inputs  map[string]float64
 	Limit   float64 // requests an hour that the machines that there are may be asked for: target times what they carry
-	Short   bool    // no useful number of machines carries the demand; Count is the largest useful one
+	Short   bool    // no useful number of machines carries the demand; Count is the largest useful one, or those that there are
 }
 
 // MostMachines bounds a need: more say that the constraint says nothing.
@@ -93,6 +93,9 @@ func Machines(current int, demand float64, constraints []Constraint, p Policy, l
 	if !enough {
 		n.Short, n.Count, n.Formula = true, count+spare, "useful_machines + failure_domain"
 		n.Inputs["useful_machines"] = float64(count)
+		if law.Carries(float64(current)) > law.Carries(float64(count)) { // more than are useful, and what little they add is needed
+			n.Count, n.Formula = max(current, n.Count), "max(current, "+n.Formula+")"
+		}
 		return n, true
 	}
 	fewer, fits := Count(current, demand*(1+p.Band), n.Limit, law)
@@ -103,6 +106,9 @@ func Machines(current int, demand float64, constraints []Constraint, p Policy, l
 		n.Formula += ", min(current, " + n.formula("(demand_per_hour × (1 + band))", "scaling_efficiency_with_band", fewer, current, law) + "))"
 	default: // no number of machines carries so much, so none is given back
 		n.Count, n.Formula = max(count+spare, current), n.Formula+", current)"
+	}
+	if law != nil && count > law.Useful() { // one more adds next to nothing
+		n.Count, n.Formula = min(n.Count, current), "min(current, "+n.Formula+")"
 	}
 	return n, true
 }
@@ -117,13 +123,16 @@ func (n *Need) formula(demand, name string, count, current int, law *USL) string
 }
 
 // Count returns the least number of machines that carry a demand, when those that there are carry limit; at least one. Where a law says that no
-// useful number of machines does, enough is false and it is the largest useful one.
+// useful number of machines does, nor those that there are, enough is false and it is the largest useful one.
 func Count(current int, demand, limit float64, law *USL) (n int, enough bool) {
 	needed := func(efficiency float64) float64 { return math.Ceil(float64(current) * demand / (limit * efficiency)) }
 	if law == nil {
 		return max(1, int(min(needed(1), MostMachines))), true
 	}
-	useful := law.Useful()
-	n = 1 + sort.Search(useful, func(i int) bool { return needed(law.Efficiency(i+1, current)) <= float64(i+1) })
-	return min(n, useful), n <= useful
+	most := law.Useful()
+	if demand <= limit {
+		most = max(most, current)
+	}
+	n = 1 + sort.Search(most, func(i int) bool { return needed(law.Efficiency(i+1, current)) <= float64(i+1) })
+	return min(n, most), n <= most
 }
