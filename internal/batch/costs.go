@@ -35,11 +35,21 @@ const (
 	keptLines    = 200_000    // of the tables that are kept for who asks again
 )
 
-// reading counts the raw events that one request reads. Its methods may be called from any goroutine.
+// reading counts the raw events that one question reads. Its methods may be called from any goroutine.
 type reading struct{ rows atomic.Int64 }
 
-// take counts more; false when they are too many.
-func (r *reading) take(n int64) bool { return r.rows.Add(n) <= maxCostRows }
+// take counts more, unless they are too many.
+func (r *reading) take(n int64) bool {
+	for {
+		taken := r.rows.Load()
+		if taken+n > maxCostRows {
+			return false
+		}
+		if r.rows.CompareAndSwap(taken, taken+n) {
+			return true
+		}
+	}
+}
 
 // fits tells whether so many more would be taken.
 func (r *reading) fits(n int64) bool { return r.rows.Load()+n <= maxCostRows }
@@ -49,7 +59,7 @@ type costQuery struct {
 	from, to time.Time
 	by       []string
 	only     []string // values of the last part that are asked for; nil = all
-	rows     *reading // what all questions of one request read together; nil = this one alone
+	rows     *reading // what several questions read together; nil = this one alone
 	own      bool     // also what they took of own GPUs, in the hours that were over at ended
 	ended    time.Time
 }

@@ -41,44 +41,57 @@ func (s *Service) getBudgets(w http.ResponseWriter, r *http.Request) {
 // budgetDays are the days before today that a forecast of costs is made from.
 const budgetDays = 84
 
-// standings tells how budgets stand at a moment. That of the end of a month belongs to the month. What they have in common is read once.
+// standings tells how budgets stand at a moment. That of the end of a month belongs to the month. What they have in common is read once, and
+// what is too much to be read for some is no reason not to read for the others.
 func (s *Service) standings(ctx context.Context, budgets []cost.Budget, at time.Time) ([]cost.Standing, error) {
 	type common struct {
 		part string
 		own  bool
 	}
-	tables, rows := map[common]*cost.Table{}, reading{}
+	type known struct {
+		table *cost.Table
+		no    *agg.Refusal // why it is not known
+	}
+	read := map[common]known{}
 	out := make([]cost.Standing, 0, len(budgets))
 	for i := range budgets {
 		b := &budgets[i]
 		part, value := b.Subject()
 		c := common{part, b.OwnGPUs}
-		if tables[c] == nil {
-			q := &costQuery{from: at.Truncate(24*time.Hour).AddDate(0, 0, -budgetDays), to: at.Add(-1).Truncate(time.Hour).Add(time.Hour), by: []string{"day"}, rows: &rows, own: b.OwnGPUs}
-			if b.OwnGPUs { // nobody knows yet what the running hour takes of them
-				q.to = at.Truncate(time.Hour)
-			}
-			if part != "" {
-				q.by = append(q.by, part)
-			}
-			for k := range budgets {
-				if d, v := budgets[k].Subject(); d == part && d != "" {
-					q.only = append(q.only, v)
-				}
-			}
-			t, err := s.costDays(ctx, q)
-			if no, ok := errors.AsType[*agg.Refusal](err); ok {
-				last := at.Add(-1)
-				out = append(out, b.Unknown(time.Date(last.Year(), last.Month(), 1, 0, 0, 0, 0, time.UTC), no.Fields[0].Detail))
-				continue
-			} else if err != nil {
+		k, ok := read[c]
+		if !ok {
+			var err error
+			k.table, err = s.costDays(ctx, budgetQuery(budgets, part, b.OwnGPUs, at))
+			if k.no, ok = errors.AsType[*agg.Refusal](err); err != nil && !ok {
 				return nil, err
 			}
-			tables[c] = t
+			read[c] = k
 		}
-		out = append(out, standing(b, tables[c], value, at))
+		if k.no != nil {
+			last := at.Add(-1)
+			out = append(out, b.Unknown(time.Date(last.Year(), last.Month(), 1, 0, 0, 0, 0, time.UTC), k.no.Fields[0].Detail))
+			continue
+		}
+		out = append(out, standing(b, k.table, value, at))
 	}
 	return out, nil
+}
+
+// budgetQuery asks for the days of all budgets that are for a part of costs.
+func budgetQuery(budgets []cost.Budget, part string, own bool, at time.Time) *costQuery {
+	q := &costQuery{from: at.Truncate(24*time.Hour).AddDate(0, 0, -budgetDays), to: at.Add(-1).Truncate(time.Hour).Add(time.Hour), by: []string{"day"}, rows: new(reading), own: own}
+	if own { // nobody knows yet what the running hour takes of them
+		q.to = at.Truncate(time.Hour)
+	}
+	if part != "" {
+		q.by = append(q.by, part)
+	}
+	for k := range budgets {
+		if d, v := budgets[k].Subject(); d == part && d != "" {
+			q.only = append(q.only, v)
+		}
+	}
+	return q
 }
 
 // costDays answers a question about days: at once where stored hours tell it, else day by day, so that a day that is over is read once and then

@@ -201,6 +201,39 @@ func TestBudgetsOfSubjects(t *testing.T) {
 	})
 }
 
+// A budget that takes too much to be read leaves the others what they need.
+func TestLargeBudgetsDoNotBlindOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.publish(hour0, spent(rand.New(rand.NewPCG(2, 2)), 40)...)
+		w.publish(hour0+3600, request("1", "m", 0))
+		w.hours[hour0+3600].files[0].Rows = maxCostRows + 1 // as far as the lake knows: nobody gets to read them
+		s, _ := newService(t, w, func(c *Config) {
+			c.Costs.SelfHosted = []cost.Pool{{Name: "p", Models: []string{"a"}, GPUs: 1, GPUHourUSD: 2, PUE: 1, OutputWeight: 4}}
+		})
+		now := time.Unix(hour0, 0).UTC().Add(90 * time.Minute)
+		s.now = func() time.Time { return now }
+		// Those of own GPUs do not ask for the hour that runs.
+		standings, err := s.standings(t.Context(), []cost.Budget{{UserID: "u"}, {UserID: "v"}, {UserID: "u", OwnGPUs: true}, {Key: "k1"}, {Key: "k1", OwnGPUs: true}}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, large := range []bool{true, true, false, true, false} {
+			if st := standings[i]; strings.Contains(st.Why, "raw events") != large || (st.SpentUSD == 0) != large {
+				t.Errorf("budget %d: %+v", i, st)
+			}
+		}
+	})
+}
+
+// What was too much to be read is not counted as read.
+func TestReadingCountsWhatIsTaken(t *testing.T) {
+	var r reading
+	if !r.take(maxCostRows-5) || r.take(6) || !r.take(5) || r.take(1) {
+		t.Errorf("%d are taken of %d", r.rows.Load(), maxCostRows)
+	}
+}
+
 // Raw events that have left were counted by model and by tenant, not by both: what they took of own GPUs is still no idle time, and what
 // they were priced at still their tenant's.
 func TestOwnCostsOfEventsThatLeft(t *testing.T) {

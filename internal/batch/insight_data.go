@@ -181,11 +181,9 @@ func (s *Service) cellsOf(ctx context.Context, h event.HourState, rows *reading)
 	if err != nil {
 		return nil, err
 	}
-	n := rowsOf(files)
-	if !rows.fits(n) {
+	if !rows.take(rowsOf(files)) {
 		return nil, tooMuch("from", "hours of this time that are not aggregated have more than %d raw events together; wait until they are, or ask for a shorter time", maxCostRows)
 	}
-	rows.take(n)
 	f, err := s.recount(ctx, h.Hour, 0)
 	if err != nil {
 		return nil, err
