@@ -23,9 +23,13 @@ const (
 
 // storedAnalysis is the last analysis with what it was made from.
 type storedAnalysis struct {
-	From     string   `json:"from"` // of the rows that it was made from
-	Analysis analysis `json:"analysis"`
+	From     string     `json:"from"`            // of the rows that it was made from
+	Until    *time.Time `json:"until,omitempty"` // when it is made again, where the metrics server did not answer
+	Analysis analysis   `json:"analysis"`
 }
+
+// askAgain is how long a metrics server that does not answer is left alone.
+const askAgain = 5 * time.Minute
 
 // capacityTotals is the summary of capacity_analysis.
 type capacityTotals struct {
@@ -113,15 +117,17 @@ func (s *Service) analysisIn(ctx context.Context, slots chan struct{}, end time.
 	if err != nil {
 		return analysis{}, err
 	}
-	asked := s.deps.Metrics.fill(ctx, hours, sc)
-	if asked != nil {
-		s.log.Warn("metrics server does not answer; capacity is analysed without it", "err", asked)
+	kept := storedAnalysis{From: from}
+	if err := s.deps.Metrics.fill(ctx, hours, sc); err != nil {
+		kept.Until = new(s.now().Add(askAgain))
+		s.log.Warn("metrics server does not answer; capacity is analysed without it", "until", *kept.Until, "err", err)
 	}
 	a, err := analyse(ctx, &s.cfg.Capacity, s.cfg.Costs.SelfHosted, hours, sc, end, s.now())
-	if err != nil || asked != nil { // what lacks an answer is not kept: the next who asks may get it
+	if err != nil {
 		return a, err
 	}
-	text, err := json.Marshal(storedAnalysis{from, a})
+	kept.Analysis = a
+	text, err := json.Marshal(kept)
 	if err == nil {
 		err = s.deps.Reports.SaveAnalysis(ctx, capacityKind, end, text)
 	}
@@ -141,7 +147,7 @@ func (s *Service) knownAnalysis(ctx context.Context, from string) (analysis, boo
 		s.log.Warn("stored capacity analysis cannot be read and is made again", "err", err)
 		return analysis{}, false
 	}
-	return known.Analysis, known.From == from
+	return known.Analysis, known.From == from && (known.Until == nil || s.now().Before(*known.Until))
 }
 
 // analysisForm is the form of the analyses that are made: one of another form is not shown.

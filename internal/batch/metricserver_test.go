@@ -1,7 +1,9 @@
 package batch
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -127,6 +129,46 @@ func TestMetricServerThatFails(t *testing.T) {
 			t.Errorf("%q is taken", text)
 		}
 	}
+}
+
+// answering stands for the way to a server.
+type answering func(*http.Request) (*http.Response, error)
+
+func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A server that does not answer is asked by one of those who want the analysis, and again after a while.
+func TestMetricServerThatFailsIsLeftAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		w.publish(hour0, request("1", "m", 0))
+		s, _ := newService(t, w, nil)
+		if _, err := s.foldHour(t.Context(), hour0, false, 0); err != nil {
+			t.Fatal(err)
+		}
+		asked, down := 0, true
+		s.deps.Metrics, _ = NewMetricServer("http://prometheus")
+		s.deps.Metrics.client.Transport = answering(func(*http.Request) (*http.Response, error) {
+			if asked++; down {
+				return nil, errors.New("nobody listens")
+			}
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"status":"success","data":{"resultType":"matrix","result":[]}}`))}, nil
+		})
+		first := served(s, "/capacity/analysis")
+		time.Sleep(askAgain - time.Second)
+		if again := served(s, "/capacity/analysis"); again != first || asked != 1 || !strings.Contains(first, `"data_days":1`) {
+			t.Errorf("asked %d times: %s\nbefore %s", asked, again, first)
+		}
+		down = false
+		time.Sleep(time.Second)
+		if later := served(s, "/capacity/analysis"); later == first || asked < 2 {
+			t.Errorf("asked %d times: %s", asked, later)
+		}
+		asked = 0
+		time.Sleep(10 * askAgain)
+		if served(s, "/capacity/analysis"); asked != 0 {
+			t.Errorf("asked %d times for what is known", asked)
+		}
+	})
 }
 
 // Whatever a server answers, values are finite and of hours that it named.
