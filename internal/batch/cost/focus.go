@@ -134,6 +134,7 @@ func (f *focus) own(g *Group) map[string]string {
 	line := f.requests(g)
 	if g.Priced > 0 { // counted beside their price
 		maps.DeleteFunc(line, func(name, _ string) bool { return strings.HasPrefix(name, "x_") })
+		line["ConsumedQuantity"], line["PricingQuantity"] = "0", "0"
 	}
 	line["ChargeDescription"], line["PricingCategory"] = f.text("Own GPUs, used by requests to "+orUnknown(g.Key[1])), "Other"
 	putCosts(line, 0, agg.USD(g.Own))

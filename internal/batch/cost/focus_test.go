@@ -105,7 +105,7 @@ var between = map[string]func(row map[string]string) bool{
 	},
 }
 
-// Whatever there is to charge, each cell is as FOCUS 1.2 wants it, and the costs add up to the last nano.
+// Whatever there is to charge, each cell is as FOCUS 1.2 wants it, the costs add up to the last nano, and each token counts once.
 func TestFocusRules(t *testing.T) {
 	start := time.Date(2026, 1, 30, 7, 0, 0, 0, time.UTC)
 	rapid.Check(t, func(t *rapid.T) {
@@ -144,7 +144,16 @@ func TestFocusRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sums := map[string]*big.Rat{"BilledCost": new(big.Rat), "EffectiveCost": new(big.Rat)}
+		tokens := int64(0)
+		for _, g := range table.Groups() {
+			if g.Priced > 0 || g.Own > 0 {
+				tokens += g.Tokens.Total
+			}
+		}
+		sums := map[string]*big.Rat{}
+		for _, column := range []string{"BilledCost", "EffectiveCost", "ConsumedQuantity", "PricingQuantity"} {
+			sums[column] = new(big.Rat)
+		}
 		for _, line := range lines[1:] {
 			row := map[string]string{}
 			for i, column := range lines[0] {
@@ -162,13 +171,13 @@ func TestFocusRules(t *testing.T) {
 				}
 			}
 			for column, sum := range sums {
-				usd, _ := new(big.Rat).SetString(row[column])
-				sum.Add(sum, usd)
+				n, _ := new(big.Rat).SetString(row[column])
+				sum.Add(sum, n)
 			}
 		}
-		for column, want := range map[string]int64{"BilledCost": billed, "EffectiveCost": effective} {
-			if sums[column].Cmp(big.NewRat(want, 1e9)) != 0 {
-				t.Fatalf("%s adds up to %s, want %d nano-USD", column, sums[column].FloatString(9), want)
+		for column, want := range map[string]*big.Rat{"BilledCost": big.NewRat(billed, 1e9), "EffectiveCost": big.NewRat(effective, 1e9), "ConsumedQuantity": big.NewRat(tokens, 1), "PricingQuantity": big.NewRat(tokens, 1)} {
+			if sums[column].Cmp(want) != 0 {
+				t.Fatalf("%s adds up to %s, want %s", column, sums[column].FloatString(9), want.FloatString(9))
 			}
 		}
 	})
