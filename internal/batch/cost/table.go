@@ -18,6 +18,7 @@ type Table struct {
 	Idle   []IdleLine  // of own GPUs, by time and pool; they are not in the lines
 	Pools  []*PoolCost // of own GPUs
 	groups map[string]*Sum
+	idle   map[string]int // places in Idle, by key and pool
 	most   int
 	buf    []byte
 }
@@ -57,7 +58,7 @@ const MaxGroups = 100_000
 
 // NewTable makes an empty table.
 func NewTable(by []string) *Table {
-	return &Table{By: by, groups: map[string]*Sum{}, most: MaxGroups}
+	return &Table{By: by, groups: map[string]*Sum{}, idle: map[string]int{}, most: MaxGroups}
 }
 
 // separator stands between the parts of a key; no text of an event has it.
@@ -65,13 +66,7 @@ const separator = "\x00"
 
 // At returns the line of a key to add to; the caller adds the same to Total.
 func (t *Table) At(parts []string) *Sum {
-	t.buf = t.buf[:0]
-	for i, p := range parts {
-		if i > 0 {
-			t.buf = append(t.buf, separator...)
-		}
-		t.buf = append(t.buf, p...)
-	}
+	t.join(parts)
 	if u := t.groups[string(t.buf)]; u != nil {
 		return u
 	}
@@ -85,6 +80,17 @@ func (t *Table) At(parts []string) *Sum {
 	u := new(Sum)
 	t.groups[key] = u
 	return u
+}
+
+// join writes a key into the buffer.
+func (t *Table) join(parts []string) {
+	t.buf = t.buf[:0]
+	for i, p := range parts {
+		if i > 0 {
+			t.buf = append(t.buf, separator...)
+		}
+		t.buf = append(t.buf, p...)
+	}
 }
 
 // others is the key of what is too much to be kept apart. Its times stay: they are few, and what reads a table by day reads days.
@@ -113,9 +119,12 @@ func (t *Table) add(parts []string, s *Sum) {
 
 // AddIdle adds what a pool cost while nobody used it, at the times of a key.
 func (t *Table) AddIdle(parts []string, pool string, nano int64) {
-	i := slices.IndexFunc(t.Idle, func(l IdleLine) bool { return l.Pool == pool && slices.Equal(l.Key, parts) })
-	if i < 0 {
-		i, t.Idle = len(t.Idle), append(t.Idle, IdleLine{slices.Clone(parts), pool, 0})
+	t.join(parts)
+	t.buf = append(append(t.buf, separator...), pool...)
+	i, ok := t.idle[string(t.buf)]
+	if !ok {
+		i = len(t.Idle)
+		t.idle[string(t.buf)], t.Idle = i, append(t.Idle, IdleLine{slices.Clone(parts), pool, 0})
 	}
 	t.Idle[i].Nano += nano
 }

@@ -39,6 +39,42 @@ func TestTableAddsUp(t *testing.T) {
 	})
 }
 
+// What pools cost while nobody used them adds up by time and pool, in the order in which they came first.
+func TestIdleAddsUp(t *testing.T) {
+	sum := NewTable([]string{"hour", "tenant"})
+	for range 3 {
+		part := NewTable(sum.By)
+		for hour := range 3 {
+			for pool := range 2 {
+				part.AddIdle([]string{strconv.Itoa(hour), ""}, strconv.Itoa(pool), int64(10*hour+pool))
+			}
+		}
+		sum.Merge(part)
+	}
+	if len(sum.Idle) != 6 || sum.IdleTotal() != 3*63 {
+		t.Fatalf("%+v", sum.Idle)
+	}
+	for i, l := range sum.Idle {
+		if hour, pool := i/2, i%2; l.Key[0] != strconv.Itoa(hour) || l.Key[1] != "" || l.Pool != strconv.Itoa(pool) || l.Nano != int64(3*(10*hour+pool)) {
+			t.Errorf("line %d: %+v", i, l)
+		}
+	}
+}
+
+// An hour of ten pools is added at the same cost however many there are before it.
+func BenchmarkIdleOfManyHours(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		t := NewTable([]string{"hour"})
+		for hour := range 24 * 400 {
+			key := []string{strconv.Itoa(hour)}
+			for pool := range 10 {
+				t.AddIdle(key, strconv.Itoa(pool), 1)
+			}
+		}
+	}
+}
+
 func TestFocus(t *testing.T) {
 	table := NewTable(FocusParts)
 	for _, x := range []struct {
