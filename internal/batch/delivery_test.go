@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 )
 
@@ -123,19 +124,16 @@ func TestMailOfAChangedReport(t *testing.T) {
 func TestMailWaitsForATemplate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		dir := t.TempDir()
-		put := func(text string) {
-			t.Helper()
-			if err := os.WriteFile(filepath.Join(dir, "test.yaml"), []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
 		w := newWorld()
 		office := &postOffice{script: []error{&deliver.Failure{Err: errors.New("451 greylisted")}}}
 		r := withMail(t, w, office, func(c *Config) { c.Reports.TemplatesDir = dir })
 		r.call("POST", "/reports/generate", mailTest)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		put("sections: [owns]\n")
+		template := filepath.Join(dir, "test.yaml")
+		if err := os.WriteFile(template, []byte("sections: [owns]\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		if a := r.call("POST", "/reports/generate", mailTest); a.status != 422 || !strings.Contains(a.body, "test.yaml:1:12") {
 			t.Errorf("a template with a fault: %d %s", a.status, a.body)
 		}
@@ -143,7 +141,23 @@ func TestMailWaitsForATemplate(t *testing.T) {
 		if r.call("GET", "/reports/"+id, "").json["status"] != "completed" {
 			t.Error("a request that was refused changed the report")
 		}
-		put("texts: {title: Mine}\n")
+		hour := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+		again := newReport(report.Test, report.PDF, "", report.Period{Start: hour, End: hour.Add(time.Hour)})
+		if _, err := r.s.reports.produce(t.Context(), again, r.s.reports.document); err == nil || again.ID != id { // as a run does
+			t.Fatalf("%s is made by a template with a fault: %v", again.ID, err)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		failed := r.call("GET", "/reports/"+id, "").json
+		if d := failed["deliveries"].([]any)[0].(map[string]any); failed["status"] != "failed" || d["state"] != "waiting" || !strings.Contains(d["error"].(string), "could not be made") || len(office.mails) != 1 {
+			t.Errorf("%d mails; %v", len(office.mails), failed)
+		}
+		if err := os.Remove(template); err != nil {
+			t.Fatal(err)
+		}
+		if a := r.call("POST", "/reports/generate", strings.Replace(mailTest, `,"options":{"email_to":["a@example.org"]}`, "", 1)); a.status != 201 {
+			t.Errorf("without a fault: %d %s", a.status, a.body)
+		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if len(office.mails) != 2 || office.mails[0] != office.mails[1] {
