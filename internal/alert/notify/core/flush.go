@@ -161,24 +161,26 @@ func (f *flush) tell(g *Group, w *plan.Way, visible []member) (held bool) {
 	e, key := f.e, saidKey(g, w, -1)
 	last, m := f.last(key)
 	if m != nil {
-		if firing, _ := f.split(visible); !e.unheard[m.ID] || last == nil || subset(last.Firing, firing) {
+		firing, _ := f.split(visible)
+		if !e.unheard[m.ID] || last == nil || subset(last.Firing, append(firing, e.onceTold(g, m.Before)...)) {
 			return true
 		}
 		last = f.drop(m, m.Before)
 	}
-	visible = untold(visible, last)
+	once := e.onceTold(g, last)
+	visible = slices.DeleteFunc(slices.Clone(visible), func(m member) bool { return slices.Contains(once, m.fp) })
 	firing, resolved := f.split(visible)
 	if e.off[w.ID] != nil || len(visible) == 0 {
 		return false
 	}
-	reason := needed(last, firing, resolved, w.SendResolved, f.now, g.Route.Repeat)
+	reason := needed(last, firing, resolved, once, w.SendResolved, f.now, g.Route.Repeat)
 	if reason == "" {
 		return false
 	}
 	if !w.SendResolved {
 		visible = slices.DeleteFunc(slices.Clone(visible), func(m member) bool { return m.alert.Resolved(f.now) })
 	}
-	f.say(g, w, key, reason, Said{Key: key, At: f.now, Firing: firing, Resolved: resolved}, visible, last)
+	f.say(g, w, key, reason, Said{Key: key, At: f.now, Firing: append(firing, once...), Resolved: resolved}, visible, last)
 	return false
 }
 
@@ -202,12 +204,18 @@ func (f *flush) split(of []member) (firing, resolved []label.Fingerprint) {
 	return firing, resolved
 }
 
-// untold leaves out what is told once and was.
-func untold(visible []member, last *Said) []member {
-	if last == nil {
-		return visible
+// onceTold are the members of a group that are told once and were, as was said. They may stay for others that have not heard of them yet, and are
+// noted again with each thing that is said meanwhile.
+func (e *Engine) onceTold(g *Group, said *Said) (out []label.Fingerprint) {
+	if said == nil {
+		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(visible), func(m member) bool { return m.alert.Once && slices.Contains(last.Firing, m.fp) })
+	for _, fp := range said.Firing {
+		if _, in := g.members[fp]; in && e.alerts[fp].Once {
+			out = append(out, fp)
+		}
+	}
+	return out
 }
 
 // toldOnce tells of a member that is told once whether nobody has to hear of it any more: each way was told of it and has it, or cannot be told, or
@@ -241,8 +249,8 @@ func (f *flush) drop(m *Message, said *Said) *Said {
 	return said
 }
 
-// needed is the reason for which something is to be said, "" when nothing is: Alertmanager's rule.
-func needed(last *Said, firing, resolved []label.Fingerprint, sendResolved bool, now time.Time, repeat time.Duration) string {
+// needed is the reason for which something is to be said, "" when nothing is: Alertmanager's rule, to which nothing fires of what was told once.
+func needed(last *Said, firing, resolved, once []label.Fingerprint, sendResolved bool, now time.Time, repeat time.Duration) string {
 	switch {
 	case last == nil:
 		if len(firing) > 0 {
@@ -251,7 +259,7 @@ func needed(last *Said, firing, resolved []label.Fingerprint, sendResolved bool,
 	case !subset(firing, last.Firing):
 		return ForNews
 	case len(firing) == 0: // also where no message follows, so that what is noted is right
-		if len(last.Firing) > 0 {
+		if !subset(last.Firing, once) {
 			return ForNews
 		}
 	case sendResolved && !subset(resolved, last.Resolved):

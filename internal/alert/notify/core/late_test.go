@@ -218,3 +218,64 @@ func TestOnce(t *testing.T) {
 		}
 	}
 }
+
+// What is told once stays in its group as long as somebody has not got it yet, or an escalation is on its way. Who was told of it is not told
+// again with what else happens there.
+func TestOnceWhileOthersWait(t *testing.T) {
+	config := `{"route":{"receiver":"none","routes":[{"matchers":["kind=report"],"receiver":"two","group_by":["alertname"],"group_wait":"10s","group_interval":"5m","repeat_interval":"12h","escalate":[{"after":"1m","receiver":"boss"}]}]},
+		"receivers":[{"name":"two","console_configs":[{},{}]},{"name":"boss","console_configs":[{}]},{"name":"none"}]}`
+	for away, reached := range map[string]int{"two/console/1": 1, "boss/console/0": 2} { // ways of two
+		for _, restarts := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s is away, restarts %v", away, restarts), func(t *testing.T) {
+				w := newWorld(t, config)
+				pass := func(d time.Duration) {
+					for end := w.now.Add(d); w.now.Before(end); {
+						w.until(w.now.Sub(begin) + 7*minute)
+						if restarts {
+							w.restart()
+						}
+					}
+				}
+				told := func(want int, names ...string) {
+					t.Helper()
+					for _, name := range names {
+						got := 0
+						for _, line := range w.told {
+							if _, what, _ := strings.Cut(line, " two: "); slices.Contains(strings.Fields(what), name) {
+								got++
+							}
+						}
+						if got != want {
+							t.Errorf("%s is told %d times, want %d: %q", name, got, want, w.told)
+						}
+					}
+				}
+				for range 500 {
+					w.refuse[away] = append(w.refuse[away], &deliver.Failure{Err: errors.New("450 greylisted")})
+				}
+				w.fire("R i=9 kind=report") // which escalates
+				taker{w}.take(once(w, "e1", "R i=1 kind=report"))
+				pass(20 * minute)
+				if away == "boss/console/0" { // all have it; it only stays
+					w.silence("s", 10*minute, "i=1")
+				}
+				taker{w}.take(once(w, "e2", "R i=2 kind=report"))
+				pass(20 * minute)
+				w.fire("R i=3 kind=report")
+				pass(20 * minute)
+				w.resolve("R i=3 kind=report")
+				pass(3 * time.Hour)
+				told(reached, "R1", "R2", "R3", "-R3")
+				w.refuse = nil
+				w.resolve("R i=9 kind=report")
+				pass(3 * time.Hour)
+				told(2, "R1", "R2", "-R9")
+				for _, text := range []string{"R i=1 kind=report", "R i=2 kind=report"} {
+					if w.e.Alert(labelsOf(text).Fingerprint()) != nil {
+						t.Errorf("%s is not forgotten", text)
+					}
+				}
+			})
+		}
+	}
+}
