@@ -250,10 +250,10 @@ func (r *reader) global() {
 	r.plan.note(string(g.SlackURL), "/global/slack_api_url")
 	r.plan.note(string(g.TelegramToken), "/global/telegram_bot_token")
 	if g.PagerDutyURL != "" {
-		r.address(&g.PagerDutyURL, r.was.global.PagerDutyURL, "/global/pagerduty_url")
+		r.address(&g.PagerDutyURL, []string{r.was.global.PagerDutyURL}, "/global/pagerduty_url")
 	}
 	if g.TelegramURL != "" {
-		r.address(&g.TelegramURL, r.was.global.TelegramURL, "/global/telegram_api_url")
+		r.address(&g.TelegramURL, []string{r.was.global.TelegramURL}, "/global/telegram_api_url")
 	}
 	r.plan.global = *g
 }

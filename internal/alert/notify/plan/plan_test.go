@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -97,7 +98,7 @@ func TestAddressesAreShownAsTheirHost(t *testing.T) {
 			t.Errorf("%s: kept as %s, shown as %s", secret, p.Document(), shown)
 		}
 	}
-	for _, part := range []string{`"https://w.example/***"`, `"https://w.example/"`, `"env:WHERE"`} {
+	for _, part := range []string{`"https://w.example/***`, `"https://w.example/"`, `"env:WHERE"`} {
 		if !strings.Contains(shown, part) {
 			t.Errorf("%s does not show %s", shown, part)
 		}
@@ -117,6 +118,66 @@ func TestAddressesAreShownAsTheirHost(t *testing.T) {
 		if _, faults := p.Change([]byte(other)); len(faults) == 0 || faults[0].Pointer != "/receivers/0/webhook_configs/0/url" {
 			t.Errorf("what is not shown went elsewhere: %v", faults)
 		}
+	}
+}
+
+// What is shown of several addresses of one host stands for the one that was shown so, whichever of them are left, and in which order.
+func TestShownAddressesMove(t *testing.T) {
+	for _, c := range []struct {
+		change func(all []string) []string
+		want   string
+	}{
+		{func(all []string) []string { return all }, "/a /b /c"},
+		{func(all []string) []string { return all[1:] }, "/b /c"},
+		{func(all []string) []string { return []string{all[2], all[0]} }, "/c /a"},
+		{func(all []string) []string { return []string{"https://h.example/new", all[1], all[1]} }, "/new /b /b"},
+	} {
+		for _, channel := range []string{`"webhook_configs": [{"url": "%s"}]`, `"pagerduty_configs": [{"routing_key": "env:K", "url": "%s"}]`, `"telegram_configs": [{"chat_id": "1", "bot_token": "env:T", "api_url": "%s"}]`} {
+			before, list, _ := strings.Cut(channel, "[")
+			document := func(addresses []string) string {
+				var all []string
+				for _, a := range addresses {
+					all = append(all, fmt.Sprintf(strings.TrimSuffix(list, "]"), a))
+				}
+				return `{"route": {"receiver": "r"}, "receivers": [{"name": "r", ` + before + "[" + strings.Join(all, ", ") + `]}]}`
+			}
+			p := mustParse(t, document([]string{"https://h.example/a", "https://h.example/b", "https://h.example/c"}))
+			shown := regexp.MustCompile(`https://h\.example/[^"]+`).FindAllString(string(p.Shown()), -1)
+			if len(shown) != 3 {
+				t.Fatalf("%s", p.Shown())
+			}
+			now, faults := p.Change([]byte(document(c.change(shown))))
+			if faults != nil {
+				t.Errorf("%s: %v", channel, faults)
+				continue
+			}
+			var got []string
+			for _, a := range now.addresses("r", now.Target("r").Ways[0].Channel) {
+				got = append(got, strings.TrimPrefix(a, "https://h.example"))
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("%s: %q, want %q", channel, got, c.want)
+			}
+		}
+	}
+}
+
+// Should two addresses of a receiver be shown alike, none of them is guessed.
+func TestShownAddressesThatAreAlike(t *testing.T) {
+	seen := map[string]string{}
+	for i := 0; ; i++ {
+		address := fmt.Sprintf("https://h.example/%d", i)
+		shown := masked(address)
+		if seen[shown] == "" {
+			seen[shown] = address
+			continue
+		}
+		document := `{"route": {"receiver": "r"}, "receivers": [{"name": "r", "webhook_configs": [{"url": "%s"}, {"url": "%s"}]}]}`
+		p := mustParse(t, fmt.Sprintf(document, seen[shown], address))
+		if _, faults := p.Change(p.Shown()); len(faults) != 2 || !strings.Contains(faults[1].Detail, shown+" stands for several addresses of this receiver") {
+			t.Errorf("%v", faults)
+		}
+		return
 	}
 }
 

@@ -188,12 +188,9 @@ func (r *reader) webhook(x *Webhook, t *Target, n int, at string) {
 	case url != "":
 		r.wrong(at+"/url_file", "the address is named twice; leave one of the two out")
 	}
-	w, known := t.add(ByWebhook, n, x.SendResolved, true), ""
-	if was := r.was.Way(w.ID); was != nil {
-		known = was.Webhook.URL
-	}
+	w := t.add(ByWebhook, n, x.SendResolved, true)
 	if written(x.URL) {
-		r.address(&x.URL, known, at+"/url")
+		r.address(&x.URL, r.was.addresses(t.Name, ByWebhook), at+"/url")
 	}
 	r.plan.note(x.URL, at+"/url")
 	r.plan.note(string(x.SigningSecret), at+"/signing_secret")
@@ -260,12 +257,9 @@ func (r *reader) slack(x *Slack, t *Target, n int, at string) {
 
 func (r *reader) pagerDuty(x *PagerDuty, t *Target, n int, at string) {
 	r.secret(&x.Key, &x.KeyFile, at, "routing_key", true)
-	w, known := t.add(ByPagerDuty, n, x.SendResolved, true), ""
-	if was := r.was.Way(w.ID); was != nil {
-		known = was.PagerDuty.URL
-	}
+	w := t.add(ByPagerDuty, n, x.SendResolved, true)
 	if x.URL != "" {
-		r.address(&x.URL, known, at+"/url")
+		r.address(&x.URL, r.was.addresses(t.Name, ByPagerDuty), at+"/url")
 	}
 	full := *x
 	full.URL = cmp.Or(x.URL, r.config.Global.PagerDutyURL, "https://events.pagerduty.com/v2/enqueue")
@@ -283,12 +277,9 @@ func (r *reader) pagerDuty(x *PagerDuty, t *Target, n int, at string) {
 
 func (r *reader) telegram(x *Telegram, t *Target, n int, at string) {
 	r.secret(&x.Token, &x.TokenFile, at, "bot_token", r.config.Global.TelegramToken == "")
-	w, known := t.add(ByTelegram, n, x.SendResolved, true), ""
-	if was := r.was.Way(w.ID); was != nil {
-		known = was.Telegram.APIURL
-	}
+	w := t.add(ByTelegram, n, x.SendResolved, true)
 	if x.APIURL != "" {
-		r.address(&x.APIURL, known, at+"/api_url")
+		r.address(&x.APIURL, r.was.addresses(t.Name, ByTelegram), at+"/api_url")
 	}
 	full := *x
 	full.Token, full.APIURL = cmp.Or(x.Token, r.config.Global.TelegramToken), cmp.Or(x.APIURL, r.config.Global.TelegramURL, "https://api.telegram.org")
