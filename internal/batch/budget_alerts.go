@@ -44,15 +44,22 @@ func (s *Service) tellBudgetsAt(ctx context.Context, at time.Time) error {
 			alerts = append(alerts, budgetAlert(b, at, "BudgetNearlySpent", "warning", b.SpentUSD.Float()))
 		case b.State == cost.WillBreach:
 			alerts = append(alerts, budgetAlert(b, at, "BudgetWillBreach", "warning", *b.ExpectedUSD))
-		case b.State == cost.Unclear: // nobody can tell: what fires goes on
-			for _, a := range before.Alerts {
-				if a.Key == budgetKey(b) {
-					alerts = append(alerts, a)
-				}
-			}
+		default:
+			alerts = append(alerts, goingOn(before.Alerts, b)...)
 		}
 	}
 	return s.tellFiring(ctx, budgetTales, at, alerts)
+}
+
+// goingOn are the alerts of a budget that are not over yet: all of them where nobody can tell, and the likely breach for as long as there may be one.
+// Forecasts cross the budget to and fro from hour to hour, and people are to be told once.
+func goingOn(before []alert, b *cost.Standing) (out []alert) {
+	for _, a := range before {
+		if a.Key == budgetKey(b) && (b.State == cost.Unclear || b.State == cost.MayBreach && a.Rule == "BudgetWillBreach") {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // nearlySpent is the share of a budget after which people are told that little is left.
