@@ -18,10 +18,10 @@ type Proposal struct {
 }
 
 // proposed is a message in which the alerts that fire carry the links of what is proposed about them. They are added with each try and
-// stored nowhere: whoever may read messages over the API, or the log of hxp, must not be able to approve by it.
-func (s *Service) proposed(way *plan.Way, d *tmpl.Data) *tmpl.Data {
+// stored nowhere: whoever may read messages over the API, or the log of hxp, must not be able to approve by it. So they are told beside it as well.
+func (s *Service) proposed(way *plan.Way, d *tmpl.Data) (data *tmpl.Data, links []string) {
 	if s.o.Proposals == nil || way.Channel == plan.ByConsole {
-		return d
+		return d, nil
 	}
 	out := *d
 	out.Alerts = append([]tmpl.Alert{}, d.Alerts...)
@@ -38,8 +38,9 @@ func (s *Service) proposed(way *plan.Way, d *tmpl.Data) *tmpl.Data {
 				a.Annotations["decision_url"] = p.Link
 				a.Annotations["summary"] = cmp.Or(a.Annotations["summary"], a.Annotations["description"], a.Labels["alertname"])
 			}
+			links = append(links, p.Link)
 			a.Annotations["summary"] += fmt.Sprintf("\nProposed: %s. Decide until %s: %s", p.What, p.Until.UTC().Format("15:04 UTC"), p.Link)
 		}
 	}
-	return &out
+	return &out, links
 }

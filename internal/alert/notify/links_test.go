@@ -1,12 +1,20 @@
 package notify
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/channel"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/tmpl"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 )
 
 // A message carries the links of what is proposed about its alerts; what is kept of it does not.
@@ -29,7 +37,10 @@ func TestMessagesCarryLinks(t *testing.T) {
 	before := *kept
 	before.Alerts = append([]tmpl.Alert{}, kept.Alerts...)
 	mail := &plan.Way{Channel: plan.ByEmail}
-	told := s.proposed(mail, kept)
+	told, carried := s.proposed(mail, kept)
+	if got := strings.Join(carried, " "); got != "https://x/1 https://x/2 https://x/1 https://x/2" {
+		t.Errorf("the links are told as %q", got)
+	}
 	if !reflect.DeepEqual(*kept, before) || kept.Alerts[0].Annotations["summary"] != "errors" {
 		t.Error("what is kept has changed")
 	}
@@ -42,10 +53,34 @@ func TestMessagesCarryLinks(t *testing.T) {
 	if told.Alerts[0].Annotations["decision_url"] != "https://x/1" || told.Alerts[2].Annotations["decision_url"] != "" {
 		t.Errorf("the links are %v", told.Alerts)
 	}
-	if s.proposed(&plan.Way{Channel: plan.ByConsole}, kept) != kept {
+	if same, _ := s.proposed(&plan.Way{Channel: plan.ByConsole}, kept); same != kept {
 		t.Error("a link goes into the log")
 	}
-	if s.o.Proposals = nil; s.proposed(mail, kept) != kept {
+	s.o.Proposals = nil
+	if same, _ := s.proposed(mail, kept); same != kept {
 		t.Error("without links the message is another one")
+	}
+}
+
+// What becomes of a try is shown over the API and logged: it holds no link, though the receiver may repeat what it was sent.
+func TestNoErrorHoldsLinks(t *testing.T) {
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var d tmpl.Data
+		if err := json.NewDecoder(r.Body).Decode(&d); err != nil || d.Alerts[0].Annotations["decision_url"] == "" {
+			t.Errorf("%+v, %v", d, err)
+		}
+		http.Error(w, "no such thing: "+d.Alerts[0].Annotations["decision_url"], http.StatusBadRequest)
+	}))
+	defer receiver.Close()
+	s := &Service{
+		o: Options{Proposals: func(map[string]string) []Proposal {
+			return []Proposal{{"drain", "https://hxp.example/responses/r1/decision?signature=letme&until=1", time.Now()}}
+		}},
+		sender: &channel.Sender{Hooks: deliver.NewHooks([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}), Vault: &deliver.Vault{}},
+	}
+	way := &plan.Way{Channel: plan.ByWebhook, Webhook: &plan.Webhook{URL: receiver.URL}}
+	err := s.try(t.Context(), way, nil, &core.Message{Data: &tmpl.Data{Alerts: []tmpl.Alert{{Status: tmpl.Firing}}}})
+	if err == nil || !strings.Contains(err.Error(), "no such thing") || strings.Contains(err.Error(), "letme") || strings.Contains(err.Error(), "decision") {
+		t.Error(err)
 	}
 }

@@ -270,7 +270,8 @@ func (s *Service) try(ctx context.Context, way *plan.Way, off *core.Off, m *core
 	}
 	ctx, stop := context.WithTimeout(ctx, tryLimit)
 	defer stop()
-	return s.sender.Send(ctx, way, &channel.Message{ID: m.ID, At: time.Now(), Made: m.CreatedAt, Data: s.proposed(way, m.Data)})
+	data, links := s.proposed(way, m.Data)
+	return s.sender.Send(ctx, way, &channel.Message{ID: m.ID, At: time.Now(), Made: m.CreatedAt, Data: data, Links: links})
 }
 
 // store notes what became of tries. Until that is stored they count as under way, so that none is made twice.

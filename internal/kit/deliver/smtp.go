@@ -27,6 +27,8 @@ type Server struct {
 	Roots              *tls.Config
 	// Guard, where it is set, is asked with the address to which Host led, before the connection; see Hooks.Guard.
 	Guard func(network, address string, c syscall.RawConn) error
+	// Hush, where it is set, takes out of what the server says what no error may hold: it may repeat the message.
+	Hush func(text string) string
 }
 
 // Limits of a conversation.
@@ -310,23 +312,27 @@ func (c *conversation) answer(to string, want int) (string, error) {
 		err = errors.New("the server says too much")
 	}
 	if said(err) && code >= 500 && c.judging {
-		return "", never("%s: %w", to, clipped(err))
+		return "", never("%s: %w", to, c.clipped(err))
 	}
-	return "", later("%s: %w", to, clipped(err))
+	return "", later("%s: %w", to, c.clipped(err))
 }
 
 // clipped shortens what a server said, and takes its controls out: it goes into logs and answers.
-func clipped(err error) error {
+func (c *conversation) clipped(err error) error {
 	e, ok := errors.AsType[*textproto.Error](err)
 	if !ok {
 		return err
+	}
+	said := e.Msg
+	if c.s.Hush != nil {
+		said = c.s.Hush(said)
 	}
 	text := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(e.Msg, "?"))
+	}, strings.ToValidUTF8(said, "?"))
 	if len(text) > 300 {
 		text = strings.ToValidUTF8(text[:300], "") + "…"
 	}

@@ -10,12 +10,14 @@ package channel
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +25,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/tmpl"
 	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
+	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
 // Sender tells receivers. Safe for concurrent use.
@@ -39,6 +42,8 @@ type Message struct {
 	At   time.Time // of this try
 	Made time.Time // of the message
 	Data *tmpl.Data
+	// Links stand in Data, and let whoever has them decide: no error may hold them.
+	Links []string
 }
 
 // mostShown bounds the alerts in texts; webhooks and PagerDuty get all of them.
@@ -63,13 +68,13 @@ func (s *Sender) Send(ctx context.Context, w *plan.Way, m *Message) error {
 	case plan.ByEmail:
 		return s.email(ctx, w, m)
 	case plan.BySlack:
-		return s.secretly(ctx, w.Slack.URL, slackBody(w, m))
+		return s.secretly(ctx, m, w.Slack.URL, slackBody(w, m))
 	case plan.ByTeams:
-		return s.secretly(ctx, w.Teams.URL, teamsBody(w, m))
+		return s.secretly(ctx, m, w.Teams.URL, teamsBody(w, m))
 	case plan.ByPagerDuty:
 		return s.pagerDuty(ctx, w, m)
 	case plan.ByDiscord:
-		return s.secretly(ctx, w.Discord.URL, discordBody(w, m))
+		return s.secretly(ctx, m, w.Discord.URL, discordBody(w, m))
 	case plan.ByTelegram:
 		return s.telegram(ctx, w, m)
 	}
@@ -78,7 +83,7 @@ func (s *Sender) Send(ctx context.Context, w *plan.Way, m *Message) error {
 }
 
 // secretly posts to an address that is a secret.
-func (s *Sender) secretly(ctx context.Context, where plan.Secret, body any) error {
+func (s *Sender) secretly(ctx context.Context, m *Message, where plan.Secret, body any) error {
 	address, err := s.Vault.Read(string(where))
 	if err != nil {
 		return &deliver.Failure{Err: err}
@@ -86,11 +91,11 @@ func (s *Sender) secretly(ctx context.Context, where plan.Secret, body any) erro
 	if err := deliver.CheckHook(address); err != nil {
 		return &deliver.Failure{Err: err, Final: true}
 	}
-	return s.post(ctx, address, body, "")
+	return s.post(ctx, m, address, body, "")
 }
 
 // post sends JSON; secret stands in it.
-func (s *Sender) post(ctx context.Context, address string, body any, secret string) error {
+func (s *Sender) post(ctx context.Context, m *Message, address string, body any, secret string) error {
 	text, err := plainJSON(body)
 	if err != nil {
 		return &deliver.Failure{Err: err, Final: true}
@@ -99,7 +104,7 @@ func (s *Sender) post(ctx context.Context, address string, body any, secret stri
 	if err != nil {
 		return err
 	}
-	return verdict(a, address, secret)
+	return verdict(a, m.hush(address, secret))
 }
 
 // plainJSON is JSON whose < and & stay as they are: escaped, a text would be longer than it was cut to.
@@ -112,44 +117,56 @@ func plainJSON(v any) ([]byte, error) {
 }
 
 // verdict reads a status: 2xx is yes; 408, 425, 429 and 5xx are for later; 410 says that nobody is there any more; another one is no.
-// The error holds neither the address nor the secret, though the other side may repeat them.
-func verdict(a *deliver.Answer, address, secret string) error {
+// hush takes out of the error what the other side may have repeated.
+func verdict(a *deliver.Answer, hush func(string) string) error {
 	c := a.Status
 	if c >= 200 && c < 300 {
 		return nil
 	}
-	f := &deliver.Failure{Err: statusError(a, address, secret), After: after(a.Header.Get("Retry-After"), time.Now())}
+	f := &deliver.Failure{Err: statusError(a, hush), After: after(a.Header.Get("Retry-After"), time.Now())}
 	f.Gone = c == http.StatusGone
 	f.Final = f.Gone || c < 500 && c != http.StatusRequestTimeout && c != http.StatusTooEarly && c != http.StatusTooManyRequests
 	return f
 }
 
 // statusError is the status with the beginning of what was said, without controls and secrets.
-func statusError(a *deliver.Answer, address, secret string) error {
+func statusError(a *deliver.Answer, hush func(string) string) error {
 	said := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(hushed(string(a.Body), address, secret), "?"))
+	}, strings.ToValidUTF8(hush(string(a.Body)), "?"))
 	if said = strings.TrimSpace(tmpl.Shorten(said, 200)); said != "" {
 		said = ": " + said
 	}
-	return errors.New("answered " + hushed(a.Text, address, secret) + said)
+	return errors.New("answered " + hush(a.Text) + said)
 }
 
-// hushed is a text without a secret, and without what lies behind the host in an address.
-func hushed(text, address, secret string) string {
+// hush makes what takes out of a text what no error may hold, though the other side may repeat it: a secret, and what lies behind the host in the
+// address and in the links of the message. Values stand alone as well, as a link is written in another way in JSON and in HTML.
+func (m *Message) hush(address, secret string) func(text string) string {
 	all := strings.Fields(secret)
-	if u, err := url.Parse(address); err == nil {
+	for _, a := range append([]string{address}, m.Links...) {
+		u, err := url.Parse(a)
+		if err != nil {
+			continue
+		}
 		all = append(all, strings.Trim(u.RequestURI(), "/?"), strings.Trim(u.Path, "/"), u.RawQuery)
-	}
-	for _, s := range all {
-		if len(s) > 3 { // shorter ones stand everywhere
-			text = strings.ReplaceAll(text, s, "***")
+		for _, values := range u.Query() {
+			all = append(all, values...)
 		}
 	}
-	return text
+	sorting.By(all, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }) // no part before what it is a part of
+	all = slices.Compact(all)
+	return func(text string) string {
+		for _, s := range all {
+			if len(s) > 3 { // shorter ones stand everywhere
+				text = strings.ReplaceAll(text, s, "***")
+			}
+		}
+		return text
+	}
 }
 
 // after reads Retry-After: seconds, which some write with a point, or a date.

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"bufio"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -10,6 +11,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -249,6 +251,62 @@ func TestEchoes(t *testing.T) {
 		err := sender(t).Send(t.Context(), w, message(1))
 		if err == nil || !strings.Contains(err.Error(), "502") || strings.Contains(err.Error(), "hook") || strings.Contains(err.Error(), "the-k") {
 			t.Errorf("%s: %v", channel, err)
+		}
+	}
+}
+
+// mailServer says one thing of each mail that it is offered.
+func mailServer(t *testing.T, says string) (address string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, "220 hello\r\n")
+			for lines := bufio.NewScanner(conn); lines.Scan(); {
+				answer := "250 ok\r\n"
+				if strings.HasPrefix(lines.Text(), "MAIL") {
+					answer = "554 " + says + "\r\n"
+				}
+				_, _ = io.WriteString(conn, answer)
+			}
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = l.Close(); <-done })
+	return l.Addr().String()
+}
+
+// Whoever has a link that a message carries may decide: it stands in no error, however the other side repeats it, and no part of it does.
+func TestEchoesOfLinks(t *testing.T) {
+	s := newSink(t)
+	all := ways(t, s.URL)
+	const signature = "YJ3qkYtS0nZyPp9hT1rWcVb8XeAoLm2uDfGiKs5Q7vE"
+	m := message(1)
+	m.Links = []string{"https://hxp.example.org/responses/1234abcd/decision?signature=" + signature + "&until=1772450000"}
+	for _, before := range []string{"", strings.Repeat("x", 120), strings.Repeat("x", 240)} { // the second and third end within it, if it is cut first
+		for _, link := range []string{m.Links[0], strings.ReplaceAll(m.Links[0], "&", `\u0026`), strings.ReplaceAll(m.Links[0], "&", "&amp;")} {
+			said := "spam " + before + " " + link + " please"
+			s.answer = func(w http.ResponseWriter) {
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, said)
+			}
+			mail := *all[plan.ByEmail]
+			mail.Email = &plan.Email{To: "a@example.org", From: "hxp@example.org", Smarthost: mailServer(t, said), RequireTLS: new(false)}
+			all[plan.ByEmail] = &mail
+			for channel, w := range all {
+				err := sender(t).Send(t.Context(), w, m)
+				if err == nil || !strings.Contains(err.Error(), "spam ") || strings.Contains(err.Error(), "1234") || strings.Contains(err.Error(), signature[:4]) {
+					t.Errorf("%s: %v", channel, err)
+				}
+			}
 		}
 	}
 }

@@ -133,7 +133,7 @@ func (s *Sender) telegram(ctx context.Context, w *plan.Way, m *Message) error {
 	if err != nil {
 		return err
 	}
-	err = verdict(a, address, token)
+	err = verdict(a, m.hush(address, token))
 	var said struct {
 		Parameters struct {
 			After int `json:"retry_after"`

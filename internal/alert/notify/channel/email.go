@@ -15,7 +15,7 @@ func (s *Sender) email(ctx context.Context, w *plan.Way, m *Message) error {
 	x := w.Email
 	host, port, _ := net.SplitHostPort(x.Smarthost) // checked
 	number, _ := strconv.Atoi(port)
-	server := deliver.Server{Host: host, Port: number, TLS: "starttls", Username: x.Username, Name: x.Hello, Guard: s.Hooks.Guard}
+	server := deliver.Server{Host: host, Port: number, TLS: "starttls", Username: x.Username, Name: x.Hello, Guard: s.Hooks.Guard, Hush: m.hush("", "")}
 	switch {
 	case number == 465:
 		server.TLS = "tls"

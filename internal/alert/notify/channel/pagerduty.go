@@ -100,5 +100,5 @@ func (s *Sender) pagerDuty(ctx context.Context, w *plan.Way, m *Message) error {
 	if err != nil {
 		return &deliver.Failure{Err: err}
 	}
-	return s.post(ctx, w.PagerDuty.URL, pagerBody(w, m, key), key)
+	return s.post(ctx, m, w.PagerDuty.URL, pagerBody(w, m, key), key)
 }

@@ -53,7 +53,7 @@ func (s *Sender) webhook(ctx context.Context, w *plan.Way, m *Message) error {
 	if err != nil {
 		return err
 	}
-	return verdict(a, address, secret)
+	return verdict(a, m.hush(address, secret))
 }
 
 // sign adds the headers of Standard Webhooks. The id is the same at each try, so that the other side knows a message that comes twice.
