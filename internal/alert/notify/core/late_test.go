@@ -259,6 +259,7 @@ func TestOnceWhileOthersWait(t *testing.T) {
 				if away == "boss/console/0" { // all have it; it only stays
 					w.silence("s", 10*minute, "i=1")
 				}
+				w.refuse["two/console/0"] = []error{&deliver.Failure{Err: errors.New("404"), Final: true}} // for a moment, so that all is made anew
 				taker{w}.take(once(w, "e2", "R i=2 kind=report"))
 				pass(20 * minute)
 				w.fire("R i=3 kind=report")

@@ -129,8 +129,9 @@ func (e *Engine) Ended(m Message, err error, now time.Time) []event.Document {
 		m.State, m.EndedAt, m.Error, m.Data, m.Before = Sent, now, "", nil, nil
 		return []event.Document{Put(KindMessage, m.ID, m)}
 	case f != nil && (f.Final || f.Gone), now.Sub(m.CreatedAt) > giveUp:
+		unsaid := e.unsaid(&m)
 		m.State, m.EndedAt, m.Error, m.Data, m.Before = Failed, now, err.Error(), nil, nil
-		docs := []event.Document{Put(KindMessage, m.ID, m), Remove(KindSaid, hashed(m.Key))}
+		docs := []event.Document{Put(KindMessage, m.ID, m), unsaid}
 		if f != nil && f.Gone {
 			docs = append(docs, Put(KindOff, m.Way, Off{now, err.Error()}))
 		}
@@ -145,6 +146,23 @@ func (e *Engine) Ended(m Message, err error, now time.Time) []event.Document {
 	}
 	m.NextAt, m.Error = now.Add(gap), err.Error()
 	return []event.Document{Put(KindMessage, m.ID, m)}
+}
+
+// unsaid notes what is said where a message failed for good: nothing, so that another one is made, but for what was told once before it.
+func (e *Engine) unsaid(m *Message) event.Document {
+	if m.Before == nil {
+		return Remove(KindSaid, hashed(m.Key))
+	}
+	said := Said{Key: m.Key, At: m.Before.At}
+	for _, fp := range m.Before.Firing {
+		if a := e.alerts[fp]; a != nil && a.Once {
+			said.Firing = append(said.Firing, fp)
+		}
+	}
+	if said.Firing == nil {
+		return Remove(KindSaid, hashed(m.Key))
+	}
+	return Put(KindSaid, hashed(m.Key), said)
 }
 
 // spread moves a time by up to a quarter, so that many messages that failed together do not come together again. It is the same
