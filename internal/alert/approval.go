@@ -82,22 +82,16 @@ type Proposal struct {
 	Until time.Time
 }
 
-// Proposals are the open ones about alerts with these labels: those of a rule (alertname) and class whose key is among them. There are
-// none while links are off.
-func (s *Service) Proposals(labels map[string]string) (out []Proposal) {
+// Proposals are the open ones that an episode of hxp-alerts gave rise to. There are none while links are off.
+func (s *Service) Proposals(episode string) (out []Proposal) {
 	if s.links == nil {
 		return nil
 	}
 	now := time.Now()
 	s.machine.Look(func(b *respond.Book) {
 		for _, r := range b.Open() {
-			o := &r.Order
-			about := r.State == respond.Proposed && o.Rule == labels["alertname"] && o.Class == labels["class"] && now.Before(r.ExpiresAt)
-			for name, v := range o.Key {
-				about = about && labels[name] == v
-			}
-			if about {
-				out = append(out, Proposal{inWords(o), s.links.of(r), r.ExpiresAt})
+			if r.State == respond.Proposed && r.Order.Alert == episode && now.Before(r.ExpiresAt) {
+				out = append(out, Proposal{inWords(&r.Order), s.links.of(r), r.ExpiresAt})
 			}
 		}
 	})

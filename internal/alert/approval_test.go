@@ -23,7 +23,7 @@ func linked(t *testing.T) (*Service, http.Handler) {
 // link is that of the only proposal about a tenant.
 func link(t *testing.T, s *Service, episode string) (path string) {
 	t.Helper()
-	all := s.Proposals(map[string]string{"alertname": "rule " + episode, "class": "", "tenant": episode, "more": "x"})
+	all := s.Proposals(episode)
 	if len(all) != 1 || all[0].What != "scale tenant="+episode+" on hook" {
 		t.Fatalf("the proposals are %+v", all)
 	}
@@ -80,7 +80,7 @@ func TestApprovalByLink(t *testing.T) {
 	if w := ask(h, http.MethodGet, path, ""); w.Code != http.StatusConflict || strings.Contains(w.Body.String(), "<form") {
 		t.Errorf("the page of a link that is used up: %d", w.Code)
 	}
-	if got := s.Proposals(map[string]string{"alertname": "rule e1", "tenant": "e1"}); len(got) != 0 {
+	if got := s.Proposals("e1"); len(got) != 0 {
 		t.Errorf("a proposal that is decided is still one: %v", got)
 	}
 	var audit auditList
@@ -182,7 +182,7 @@ func TestPageOfAHostileAlert(t *testing.T) {
 func TestLinksAreOffByDefault(t *testing.T) {
 	s, h := served(t)
 	id := proposal(t, s, "e1")
-	if got := s.Proposals(map[string]string{"alertname": "rule e1", "tenant": "e1"}); got != nil {
+	if got := s.Proposals("e1"); got != nil {
 		t.Errorf("links without a secret: %v", got)
 	}
 	if w := ask(h, http.MethodGet, "/responses/"+id+"/decision", ""); w.Code != http.StatusNotFound {

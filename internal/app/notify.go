@@ -23,15 +23,15 @@ func (s *system) buildNotify(context.Context) (run.Service, error) {
 	return n, nil
 }
 
-// proposals are what responses that run in this process propose about alerts with some labels.
-func (s *system) proposals(labels map[string]string) (out []notify.Proposal) {
+// proposals are what responses that run in this process propose about an episode of hxp-alerts.
+func (s *system) proposals(episode string) (out []notify.Proposal) {
 	s.mu.Lock()
 	a := s.alert
 	s.mu.Unlock()
 	if a == nil {
 		return nil
 	}
-	for _, p := range a.Proposals(labels) {
+	for _, p := range a.Proposals(episode) {
 		out = append(out, notify.Proposal(p))
 	}
 	return out

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/channel"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/tmpl"
 	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
@@ -20,14 +21,17 @@ import (
 // A message carries the links of what is proposed about its alerts; what is kept of it does not.
 func TestMessagesCarryLinks(t *testing.T) {
 	until := time.Date(2026, 3, 1, 10, 5, 0, 0, time.UTC)
-	s := &Service{o: Options{Proposals: func(labels map[string]string) []Proposal {
-		if labels["model"] != "a" {
+	s := &Service{engine: unplanned(t), o: Options{Proposals: func(episode string) []Proposal {
+		if episode != "of a" {
 			return nil
 		}
 		return []Proposal{{"drain on gpu", "https://x/1", until}, {"cap on gpu", "https://x/2", until}}
 	}}}
+	labelled := func(model string) label.Set { return label.Set{"alertname": "r", "model": model} }
+	keep(t, s.engine, core.Alert{Labels: labelled("a"), Source: core.FromHxp, Episode: "of a"})
+	keep(t, s.engine, core.Alert{Labels: labelled("b"), Source: core.FromHxp, Episode: "of b"})
 	alert := func(status, model, summary string) tmpl.Alert {
-		a := tmpl.Alert{Status: status, Labels: map[string]string{"alertname": "r", "model": model}}
+		a := tmpl.Alert{Status: status, Labels: labelled(model), Fingerprint: string(labelled(model).Fingerprint())}
 		if summary != "" {
 			a.Annotations = map[string]string{"summary": summary}
 		}
@@ -73,14 +77,62 @@ func TestNoErrorHoldsLinks(t *testing.T) {
 	}))
 	defer receiver.Close()
 	s := &Service{
-		o: Options{Proposals: func(map[string]string) []Proposal {
+		engine: unplanned(t),
+		o: Options{Proposals: func(string) []Proposal {
 			return []Proposal{{"drain", "https://hxp.example/responses/r1/decision?signature=letme&until=1", time.Now()}}
 		}},
 		sender: &channel.Sender{Hooks: deliver.NewHooks([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}), Vault: &deliver.Vault{}},
 	}
+	own := label.Set{"alertname": "r"}
+	keep(t, s.engine, core.Alert{Labels: own, Source: core.FromHxp, Episode: "e"})
 	way := &plan.Way{Channel: plan.ByWebhook, Webhook: &plan.Webhook{URL: receiver.URL}}
-	err := s.try(t.Context(), way, nil, &core.Message{Data: &tmpl.Data{Alerts: []tmpl.Alert{{Status: tmpl.Firing}}}})
+	err := s.try(t.Context(), way, nil, &core.Message{Data: &tmpl.Data{Alerts: []tmpl.Alert{{Status: tmpl.Firing, Labels: own, Fingerprint: string(own.Fingerprint())}}}})
 	if err == nil || !strings.Contains(err.Error(), "no such thing") || strings.Contains(err.Error(), "letme") || strings.Contains(err.Error(), "decision") {
 		t.Error(err)
 	}
+}
+
+// Whoever posts an alert with the labels of a rule, be it with more that route it elsewhere, gets no link by it.
+func TestLinksAreOfTheOwnEpisode(t *testing.T) {
+	s := &Service{engine: unplanned(t), o: Options{Proposals: func(episode string) []Proposal {
+		return []Proposal{{"drain on gpu", "https://x/" + episode, time.Now()}}
+	}}}
+	own, more := label.Set{"alertname": "r", "model": "a"}, label.Set{"alertname": "r", "model": "a", "team": "mine"}
+	keep(t, s.engine, core.Alert{Labels: own, Source: core.FromHxp, Episode: "e"})
+	keep(t, s.engine, core.Alert{Labels: more, Source: core.FromAPI})
+	keep(t, s.engine, core.Alert{Labels: label.Set{"alertname": "w"}, Source: core.FromWebhook, Episode: "e"})
+	for name, c := range map[string]struct {
+		labels label.Set
+		as     label.Fingerprint
+		want   string
+	}{
+		"its own":                    {own, own.Fingerprint(), "https://x/e"},
+		"posted":                     {more, more.Fingerprint(), ""},
+		"posted, with a forged name": {more, own.Fingerprint(), ""},
+		"of a webhook":               {label.Set{"alertname": "w"}, label.Set{"alertname": "w"}.Fingerprint(), ""},
+		"not known":                  {label.Set{"alertname": "n"}, label.Set{"alertname": "n"}.Fingerprint(), ""},
+	} {
+		told, _ := s.proposed(&plan.Way{Channel: plan.ByEmail}, &tmpl.Data{Alerts: []tmpl.Alert{{Status: tmpl.Firing, Labels: c.labels, Fingerprint: string(c.as)}}})
+		if got := told.Alerts[0].Annotations["decision_url"]; got != c.want {
+			t.Errorf("an alert %s has the link %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// keep gives an alert to an engine.
+func keep(t *testing.T, e *core.Engine, a core.Alert) {
+	t.Helper()
+	if err := e.Apply(core.Put(core.KindAlert, string(a.Labels.Fingerprint()), a)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unplanned is an engine with the configuration that nobody wrote.
+func unplanned(t *testing.T) *core.Engine {
+	t.Helper()
+	p, faults := plan.Parse([]byte(plan.Default))
+	if faults != nil {
+		t.Fatal(faults)
+	}
+	return core.New(p)
 }

@@ -45,8 +45,8 @@ type Options struct {
 	Bus     *bus.Bus // nil = no alerts of hxp itself
 	DataDir string   // keeps the name of this instance
 	Allow   []netip.Prefix
-	// Proposals are those about alerts with some labels that a person may decide upon by a link; nil = nobody makes links.
-	Proposals func(labels map[string]string) []Proposal
+	// Proposals are those about an episode of hxp-alerts that a person may decide upon by a link; nil = nobody makes links.
+	Proposals func(episode string) []Proposal
 	Tell      func(data any) // hands what happens to the stream topic notifications; nil = nobody listens
 	Version   string
 	Log       *slog.Logger
