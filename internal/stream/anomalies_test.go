@@ -202,3 +202,48 @@ func TestWeeksBefore(t *testing.T) {
 		t.Errorf("the hours have %v", got)
 	}
 }
+
+// When too much waits the watcher begins anew, and what it had open is told to be over: the new one would never say so.
+func TestWhatIsOpenEndsWhenTheWatcherBeginsAnew(t *testing.T) {
+	j, h := idleJudge(t, blip)
+	j.since = 0
+	const begin = 1_700_000_000
+	offset := int64(0)
+	arrive := func(a *arrived) {
+		offset++
+		j.merge(merge{journal: "j", offset: offset, arrived: a})
+	}
+	for at := int64(begin); at < begin+1850; at += watch.Step {
+		a, c := newArrived(at), cellOf(100)
+		if c.Unknown = 0; at >= begin+1800 {
+			c.Errors = 50
+		}
+		a.add(at, agg.Key{Model: "m"}, c)
+		arrive(a)
+		j.engine.Advance((at + watch.Step) * 1e6)
+		j.look()
+	}
+	open := len(j.unusual)
+	if open == 0 || len(h.all) != open || len(j.outlook.watcher.Open()) != open {
+		t.Fatalf("%d are open, and %d were told", open, len(h.all))
+	}
+	for i := range int64(30) {
+		a := newArrived(begin + 2000 + 10*i)
+		for k := range mostWaiting / 10 {
+			a.add(a.at, agg.Key{Model: fmt.Sprint(k)}, cellOf(1))
+		}
+		arrive(a)
+	}
+	j.alerts.acked()
+	if n := len(j.outlook.watcher.Open()); n != 0 || len(j.unusual) != 0 || len(j.alerts.open) != 0 || len(j.shown) != 0 {
+		t.Errorf("%d are open to the watcher, %d to the judge, %d as was told, %d are shown", n, len(j.unusual), len(j.alerts.open), len(j.shown))
+	}
+	for i, d := range h.all[open:] {
+		if d.State != rule.Resolved || d.EndsAt < d.StartsAt || i >= open {
+			t.Errorf("told %+v", d)
+		}
+	}
+	if len(h.all) != 2*open {
+		t.Errorf("%d decisions about %d anomalies", len(h.all), open)
+	}
+}

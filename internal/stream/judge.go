@@ -215,7 +215,9 @@ func (j *judge) close(drain context.Context) {
 func (j *judge) merge(m merge) {
 	known := !j.places.take(&m)
 	if !known {
-		j.outlook.take(m.arrived)
+		for _, a := range j.outlook.take(m.arrived) {
+			j.came(a, m.arrived)
+		}
 		m.arrived = nil
 	}
 	switch {

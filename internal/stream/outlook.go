@@ -124,10 +124,11 @@ func newOutlook() *outlook { return &outlook{watcher: watch.New(), steps: map[in
 // forgotten from the oldest on, and the watcher begins behind it.
 const mostWaiting = 20_000
 
-// take adds what a unit has. What comes after its step was shown is seen with the next one.
-func (l *outlook) take(a *arrived) {
+// take adds what a unit has. What comes after its step was shown is seen with the next one. It returns the anomalies that end because too much
+// waits.
+func (l *outlook) take(a *arrived) (ended []*watch.Anomaly) {
 	if a == nil || len(a.models) == 0 {
-		return
+		return nil
 	}
 	at := floor(a.at, watch.Step)
 	if l.next == 0 {
@@ -146,8 +147,20 @@ func (l *outlook) take(a *arrived) {
 		oldest := slices.Min(slices.Collect(maps.Keys(l.steps)))
 		l.cells -= len(l.steps[oldest].models)
 		delete(l.steps, oldest)
-		l.watcher, l.next = watch.New(), oldest+watch.Step
+		ended = append(ended, l.anew(oldest+watch.Step)...)
 	}
+	return ended
+}
+
+// anew goes on at a second with a watcher that has seen nothing. What the one before had open ends where that has seen it last: the new one
+// would never end it.
+func (l *outlook) anew(at int64) (ended []*watch.Anomaly) {
+	ended = l.watcher.Open()
+	for _, a := range ended {
+		a.EndedAt = l.next
+	}
+	l.watcher, l.next, l.hour = watch.New(), at, 0
+	return ended
 }
 
 // due takes the next step that is over at a time in microseconds. Where nothing arrived for long before a start, hxp itself may have been away,
@@ -206,11 +219,16 @@ func (j *judge) look() {
 			j.outlook.watcher.Season(hour, j.weeksBefore(hour))
 		}
 		for _, a := range j.outlook.watcher.Step(at, step.models, burning) {
-			d := j.cfg.decided(a, step)
-			j.illustrate(&d)
-			j.found(&d)
+			j.came(a, step)
 		}
 	}
+}
+
+// came tells of an anomaly that came, or that is over.
+func (j *judge) came(a *watch.Anomaly, seen *arrived) {
+	d := j.cfg.decided(a, seen)
+	j.illustrate(&d)
+	j.found(&d)
 }
 
 // append writes the state of l.
