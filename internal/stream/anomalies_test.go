@@ -107,6 +107,35 @@ func TestOutlook(t *testing.T) {
 	}
 }
 
+// Tenants take room as well, be it of a single model.
+func TestTenantsThatWaitAreBounded(t *testing.T) {
+	l := newOutlook()
+	for i := range int64(25) {
+		a := newArrived(2000 + 10*i)
+		for k := range mostWatched {
+			a.add(a.at, agg.Key{Model: "m", Tenant: fmt.Sprint(k)}, cellOf(1))
+		}
+		l.take(a)
+	}
+	pairs, weight := 0, 0
+	for _, step := range l.steps {
+		pairs, weight = pairs+len(step.tenants), weight+step.weight()
+	}
+	if pairs > mostWaiting*pairsInCell || pairs < mostWaiting*pairsInCell-mostWatched || l.cells != weight {
+		t.Errorf("%d pairs wait in %d steps, weighed as %d of %d", pairs, len(l.steps), l.cells, weight)
+	}
+	d := decoder{src: l.append(nil)}
+	if again := d.outlook(); d.err != nil || again.cells != weight {
+		t.Errorf("a restart weighs %d, want %d: %v", again.cells, weight, d.err)
+	}
+	for ok := true; ok; {
+		_, _, ok = l.due(1e12, 0)
+	}
+	if l.cells != 0 {
+		t.Errorf("%d are left of nothing", l.cells)
+	}
+}
+
 // An anomaly becomes an episode that begins and ends under one id. It can wait, unless an objective suffers badly: then it calls people, and asks
 // for what is set.
 func TestAnomalyBecomesADecision(t *testing.T) {

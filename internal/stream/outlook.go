@@ -68,6 +68,12 @@ func (a *arrived) take(more *arrived) {
 	}
 }
 
+// pairsInCell is how many pairs of model and tenant take less memory than a cell.
+const pairsInCell = 10
+
+// weight is the memory that a takes, in cells.
+func (a *arrived) weight() int { return len(a.models) + len(a.tenants)/pairsInCell }
+
 // contributors are the tenants that a model's requests came from.
 func (a *arrived) contributors(model string) []rule.Share {
 	top := []rule.Share{}
@@ -114,8 +120,8 @@ type outlook struct {
 	watcher *watch.Watcher
 	next    int64              // second at which the step begins that is shown next; 0 = nothing has arrived yet
 	steps   map[int64]*arrived // that are not over, by that second
-	cells   int
-	hour    int64 // of which the watcher knows what the weeks before had
+	cells   int                // what they weigh
+	hour    int64              // of which the watcher knows what the weeks before had
 }
 
 func newOutlook() *outlook { return &outlook{watcher: watch.New(), steps: map[int64]*arrived{}} }
@@ -140,12 +146,12 @@ func (l *outlook) take(a *arrived) (ended []*watch.Anomaly) {
 		step = newArrived(at)
 		l.steps[at] = step
 	}
-	l.cells -= len(step.models)
+	l.cells -= step.weight()
 	step.take(a)
-	l.cells += len(step.models)
+	l.cells += step.weight()
 	for l.cells > mostWaiting && len(l.steps) > 1 {
 		oldest := slices.Min(slices.Collect(maps.Keys(l.steps)))
-		l.cells -= len(l.steps[oldest].models)
+		l.cells -= l.steps[oldest].weight()
 		delete(l.steps, oldest)
 		ended = append(ended, l.anew(oldest+watch.Step)...)
 	}
@@ -180,7 +186,7 @@ func (l *outlook) due(now, since int64) (at int64, step *arrived, ok bool) {
 	if step = l.steps[at]; step == nil {
 		return at, newArrived(at), true
 	}
-	l.cells -= len(step.models)
+	l.cells -= step.weight()
 	delete(l.steps, at)
 	return at, step, true
 }
@@ -269,7 +275,7 @@ func (d *decoder) outlook() *outlook {
 			step.tenants[agg.Key{Model: d.text(), Tenant: d.text()}] = d.uvarint()
 		}
 		l.steps[step.at] = step
-		l.cells += len(step.models)
+		l.cells += step.weight()
 	}
 	return l
 }
