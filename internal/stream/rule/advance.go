@@ -119,6 +119,7 @@ func (g *Engine) judge(out []Decision) []Decision {
 
 // look judges all groups of a rule at a second.
 func (g *Engine) look(r *judged, at int64, out []Decision) []Decision {
+	r.silent, r.sought = nil, false
 	for i := 0; i < len(r.all); {
 		group := r.all[i]
 		r.looks++

@@ -42,6 +42,8 @@ type judged struct {
 	groups map[string]*group
 	all    []*group // the same, in the order of their coming but for those that left
 	dirty  []*group // to which something came with this tick
+	silent []*group // whose places new keys may have, the one that was silent longest first
+	sought bool     // silent says so, until the next look
 	held   int      // events that wait for their tick
 	since  int64    // second from which on it counts; 0 = it has not begun
 	looks  uint64   // judgements of a group
@@ -132,20 +134,34 @@ func (g *Engine) group(r *judged, key string, at int64) *group {
 	if found := r.groups[key]; found != nil {
 		return found
 	}
-	if len(r.all) >= r.MaxGroups {
+	if len(r.all) >= r.MaxGroups && !r.makeRoom(at) {
 		g.stats.Overflow++
 		if r.Type == Absence || r.Type == Distinct || r.Type == Sequence {
 			return nil
 		}
-		key = keyOf(slices.Repeat([]string{agg.Others}, len(r.fields)))
-		if found := r.groups[key]; found != nil {
-			return found
-		}
+		return r.others(at)
 	}
+	return r.add(key, at)
+}
+
+func (r *judged) add(key string, at int64) *group {
 	made := &group{key: key, first: at, values: valuesOf(key)}
 	r.groups[key] = made
 	r.all = append(r.all, made)
 	return made
+}
+
+// others is the group of all keys that have none of their own.
+func (r *judged) others(at int64) *group {
+	key := r.othersKey()
+	if found := r.groups[key]; found != nil {
+		return found
+	}
+	return r.add(key, at)
+}
+
+func (r *judged) othersKey() string {
+	return keyOf(slices.Repeat([]string{agg.Others}, len(r.fields)))
 }
 
 // Stats says what g did and holds.

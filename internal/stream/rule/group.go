@@ -122,8 +122,11 @@ func (g *group) total(from, to int64) (t tally) {
 }
 
 // idle tells whether nothing would be lost with g.
-func (g *group) idle() bool {
-	return len(g.steps) == 0 && len(g.budget) == 0 && g.order.idle() && g.episodes[0].state == none && g.episodes[1].state == none
+func (g *group) idle() bool { return g.silent() && len(g.budget) == 0 }
+
+// silent tells whether nothing came to g within its windows, and nothing is told of it.
+func (g *group) silent() bool {
+	return len(g.steps) == 0 && g.order.idle() && g.episodes[0].state == none && g.episodes[1].state == none
 }
 
 // latest is the newest step before a second, nil when there is none.
