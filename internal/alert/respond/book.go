@@ -322,6 +322,9 @@ func (r *Response) take(rec *Record) {
 		}
 	case WhatStepping:
 		r.Phase, r.Step, r.StepAt, r.ClaimUntil = Stepping, rec.Step, rec.At, rec.ClaimUntil
+		if rec.Before != nil {
+			r.Before = rec.Before
+		}
 	case WhatWaiting:
 		r.Phase, r.Owner, r.ClaimUntil = Waiting, rec.Owner, rec.ClaimUntil
 	case WhatVerified:

@@ -52,7 +52,7 @@ type Record struct {
 	Step       string          `json:"step,omitempty"`       // that a change has come to
 	Passing    bool            `json:"passing,omitempty"`    // the change is taken back when it is verified
 	Takes      string          `json:"takes,omitempty"`      // endpoint that the change takes out of its group
-	Before     json.RawMessage `json:"before,omitempty"`     // what a claim found, for taking it back
+	Before     json.RawMessage `json:"before,omitempty"`     // what a claim or a step found, for taking it back
 	After      json.RawMessage `json:"after,omitempty"`
 	PrevHash   string          `json:"prev_hash"` // "" in the first record
 	Hash       string          `json:"hash"`

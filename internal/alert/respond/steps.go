@@ -35,6 +35,7 @@ type Progress struct {
 	Done bool   // it does what it shall
 	Next string // step that is to be made now; "" = it goes on by itself
 	Note string // what was reached, or is waited for
+	Seen []byte // what counts from Next on as what Check saw; nil = what counted so far
 }
 
 // ErrNotDone says that a call was understood and refused.
@@ -121,7 +122,7 @@ func (m *Machine) wait(ctx context.Context, r *Response, note string) bool {
 func (m *Machine) makeStep(ctx context.Context, r *Response, t Target, s Stepwise, p Progress) {
 	killed := ""
 	rec, err := m.commit(ctx, func(now time.Time) (*Record, error) {
-		rec := &Record{At: now, Who: "hxp", What: WhatStepping, Reason: p.Note, Response: r.ID, Owner: m.o.Owner, Step: p.Next, ClaimUntil: now.Add(m.o.Limits.claim())}
+		rec := &Record{At: now, Who: "hxp", What: WhatStepping, Reason: p.Note, Response: r.ID, Owner: m.o.Owner, Step: p.Next, Before: p.Seen, ClaimUntil: now.Add(m.o.Limits.claim())}
 		x := m.book.Find(r.ID)
 		if killed = m.book.switched(m.outside(&r.Order, now)); killed != "" || x == nil || !x.allows(rec) {
 			return nil, nil

@@ -167,17 +167,17 @@ func (r *restarter) Await(ctx context.Context, o *respond.Order, at respond.At) 
 		return respond.Progress{}, err
 	}
 	if at.Step == stepDrain {
-		return r.awaitQuiet(ctx, o, at.For)
+		return r.awaitQuiet(ctx, o, at.For, w)
 	}
-	return r.awaitWell(ctx, at.ID, o, w)
+	return r.awaitWell(ctx, o, at, w)
 }
 
 // onTheWay is the time in which a request that was sent before the drain reaches its worker.
 const onTheWay = 2 * time.Second
 
 // awaitQuiet waits until no request runs, for a bounded time. A worker that answers nothing at all is waited for as long, and
-// restarted then.
-func (r *restarter) awaitQuiet(ctx context.Context, o *respond.Order, since time.Duration) (respond.Progress, error) {
+// restarted then. The process that is to end is noted at the last moment: one that began meanwhile is not the one of after.
+func (r *restarter) awaitQuiet(ctx context.Context, o *respond.Order, since time.Duration, before was) (respond.Progress, error) {
 	name := o.With["endpoint"]
 	load, err := r.load(ctx, name)
 	late := since >= r.c.IdleWithin
@@ -204,7 +204,11 @@ func (r *restarter) awaitQuiet(ctx context.Context, o *respond.Order, since time
 	case !slices.ContainsFunc(s.Group, func(e respond.Endpoint) bool { return e.Name != name && e.Healthy }):
 		return respond.Progress{}, errors.New("no other endpoint of the group works, so it is not restarted")
 	}
-	return respond.Progress{Next: stepRestart, Note: "no request runs"}, nil
+	if load.started > 0 {
+		before.Started = load.started
+	}
+	seen, err := json.Marshal(before)
+	return respond.Progress{Next: stepRestart, Note: "no request runs", Seen: seen}, err
 }
 
 // Step is part of respond.Stepwise: the webhook is told to restart the worker.
@@ -222,14 +226,16 @@ func (r *restarter) Step(ctx context.Context, key string, o *respond.Order, step
 	return err
 }
 
-// awaitWell waits until the worker is another one and well. The lease bounds it.
-func (r *restarter) awaitWell(ctx context.Context, key string, o *respond.Order, before was) (respond.Progress, error) {
+// awaitWell waits until the worker is another one and well. The lease bounds it. Where nobody saw when the process of before had begun, because
+// it answered nothing, the one of now must have begun after the webhook was told: it may be the former one, which is well again and yet to be
+// restarted.
+func (r *restarter) awaitWell(ctx context.Context, o *respond.Order, at respond.At, before was) (respond.Progress, error) {
 	name := o.With["endpoint"]
 	if !r.well(ctx, name) {
 		return respond.Progress{Note: fmt.Sprintf("endpoint %q is not well yet", name)}, nil
 	}
 	if r.c.RestartVerify {
-		if _, err := r.hook.post(ctx, "verify", key, o, nil); err != nil {
+		if _, err := r.hook.post(ctx, "verify", at.ID, o, nil); err != nil {
 			return respond.Progress{Note: "the webhook does not say that it is restarted: " + err.Error()}, nil
 		}
 		return respond.Progress{Done: true, Note: "the webhook says that it was restarted, and it is well"}, nil
@@ -238,11 +244,15 @@ func (r *restarter) awaitWell(ctx context.Context, key string, o *respond.Order,
 	switch {
 	case err != nil:
 		return respond.Progress{Note: err.Error()}, nil
-	case before.Started > 0 && load.started <= before.Started:
+	case load.started == 0:
+		return respond.Progress{Note: fmt.Sprintf("endpoint %q is well, and nobody can tell that it was restarted: its metrics have no process_start_time_seconds; let the webhook tell (restart_verify)", name)}, nil
+	case before.Started > 0 && load.started <= before.Started, before.Started == 0 && load.started < unixTime(time.Now().Add(-at.For)):
 		return respond.Progress{Note: fmt.Sprintf("endpoint %q is still the process of before", name)}, nil
 	}
 	return respond.Progress{Done: true, Note: "it was restarted, and it is well"}, nil
 }
+
+func unixTime(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // load is what the metrics of a worker tell.
 type load struct {

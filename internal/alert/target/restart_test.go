@@ -38,7 +38,9 @@ func newEngines(gateway http.Handler, names ...string) *engines {
 	for _, name := range names {
 		e.runs[name], e.started[name] = 2, 1000
 	}
-	e.restart = func(name string) { e.started[name], e.down[name], e.silent[name] = e.started[name]+60.5, true, false }
+	e.restart = func(name string) {
+		e.started[name], e.down[name], e.silent[name] = unixTime(time.Now())+0.5, true, false
+	}
 	e.answer = func(w http.ResponseWriter, _ string) { fmt.Fprint(w, `{"ok":true}`) }
 	return e
 }
@@ -342,6 +344,50 @@ func TestRestartOfAWorkerThatHangs(t *testing.T) {
 		})
 	}
 }
+
+// A webhook that says yes at once and restarts later: until then the worker is the one of before, also when that was too busy to answer and
+// is well again, or began anew by itself.
+func TestRestartThatComesLater(t *testing.T) {
+	for name, c := range map[string]struct {
+		before func(e *engines, name string) // the order comes
+		then   func(e *engines, name string) // it is drained
+		says   string
+		end    respond.State // after another process is well
+	}{
+		"it was well":         {func(*engines, string) {}, func(*engines, string) {}, "still the process of before", respond.Reverted},
+		"it answered nothing": {hang, func(e *engines, n string) { e.silent[n] = false }, "still the process of before", respond.Reverted},
+		"it answers very late": {hang, func(e *engines, n string) {
+			time.AfterFunc(2*time.Minute, func() { e.set(func() { e.silent[n] = false }) })
+		}, "still the process of before", respond.Reverted},
+		"it began anew":         {func(*engines, string) {}, func(e *engines, n string) { e.started[n] = unixTime(time.Now()) }, "still the process of before", respond.Reverted},
+		"it tells of no start":  {func(e *engines, n string) { e.blank = true; hang(e, n) }, func(e *engines, n string) { e.silent[n] = false }, "restart_verify", respond.Applied},
+		"it tells of it by now": {hang, func(e *engines, n string) { e.silent[n], e.started[n] = false, unixTime(time.Now()) }, "still the process of before", respond.Reverted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kind, h, names, out := gateways()["LiteLLM"]()
+			inWorkshop(t, kind, h, names, nil, func(w *workshop) {
+				n := names[0]
+				w.set(func() { c.before(w.engines, n); w.restart = func(string) {} })
+				w.fire(n)
+				pass(20 * time.Second)
+				w.set(func() { w.runs[n] = 0; c.then(w.engines, n) })
+				pass(150 * time.Second)
+				if w.is(respond.Applied, ""); !out(n) || w.times() != 1 {
+					t.Fatalf("out %v, calls %v", out(n), w.called())
+				}
+				pass(time.Minute)
+				w.is(respond.Applied, c.says)
+				w.set(func() { w.started[n] = unixTime(time.Now()) })
+				pass(5 * time.Second)
+				if w.is(c.end, ""); out(n) != (c.end == respond.Applied) || w.times() != 1 {
+					t.Errorf("out %v, calls %v", out(n), w.called())
+				}
+			})
+		})
+	}
+}
+
+func hang(e *engines, name string) { e.silent[name], e.hangs = true, true }
 
 // An answer that is lost is no second restart, and metrics that do not tell leave the word to the webhook.
 func TestRestartThatTheWebhookVerifies(t *testing.T) {
