@@ -283,7 +283,7 @@ func (r *Response) allows(rec *Record) bool {
 	case WhatRenewed:
 		return r.InPlace() && r.Phase == Idle
 	case WhatReverting:
-		return r.InPlace() && (unclaimed || r.Owner == rec.Owner || r.Phase == Waiting)
+		return r.InPlace() && (unclaimed || r.Owner == rec.Owner && r.Phase != Reverting || r.Phase == Waiting) // one takes it back at a time, also of one owner
 	case WhatReverted:
 		return r.Phase == Reverting && r.Owner == rec.Owner
 	case WhatFailed:

@@ -190,6 +190,41 @@ func TestChangeIsTakenBackWhileItGoesOn(t *testing.T) {
 	})
 }
 
+// A person takes back a change in the moment in which its owner finds that it has to: it is taken back once.
+func TestChangeIsTakenBackOnce(t *testing.T) {
+	inWorkshop(t, 1, func(w *world, x *worker) {
+		w.machines[0].o.Targets["gpu"] = slowSteps{x}
+		w.fire("r", "e01")
+		w.pass(time.Second)
+		if err := w.machines[0].Revert(context.Background(), w.is(Applied).ID, "ops", "not now"); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Minute)
+		begun := 0
+		for _, value := range w.log.records {
+			if rec, err := Unseal(value); err == nil && rec.What == WhatReverting {
+				begun++
+			}
+		}
+		if r := w.is(Reverted); x.backs != 1 || begun != 1 || r.Reason != "not now" {
+			t.Errorf("it was taken back %d times, and %d times that was begun: %q", x.backs, begun, r.Reason)
+		}
+	})
+}
+
+// slowSteps is a worker that answers after some seconds, and is lost by then.
+type slowSteps struct{ *worker }
+
+func (s slowSteps) Await(context.Context, *Order, At) (Progress, error) {
+	time.Sleep(3 * time.Second)
+	return Progress{}, errors.New("somebody else has put it back")
+}
+
+func (s slowSteps) Revert(ctx context.Context, key string, o *Order, before, after []byte) (string, error) {
+	time.Sleep(4 * time.Second)
+	return s.worker.Revert(ctx, key, o, before, after)
+}
+
 // While one change goes on another one of the target may be made, within the blast radius.
 func TestOthersActWhileAChangeGoesOn(t *testing.T) {
 	inWorkshop(t, 1, func(w *world, x *worker) {
