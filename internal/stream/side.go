@@ -49,7 +49,7 @@ func (f *folder) tellDeployment(m *bus.Message) {
 	switch e.Kind {
 	case event.LLMRequest:
 		if f.lookout != nil {
-			d = f.lookout.New(e, f.place(m), noted(e, `"prompt_version"`))
+			d = f.lookout.New(e, f.place(m), noted(e, `"prompt_version"`), f.arrival)
 		}
 	case event.BusinessEvent:
 		d = deployments.Of(e, f.place(m), func(name string) string { return noted(e, `"`+name+`"`) })

@@ -2,6 +2,7 @@ package deployments
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -10,7 +11,7 @@ import (
 )
 
 const (
-	maxDeployments = 10_000
+	maxDeployments = 10_000 // that were told, and as many that were seen
 	maxVersions    = 10_000
 	beginning      = 10 * time.Minute // of the topic: there everything is new
 )
@@ -31,8 +32,11 @@ type Book struct {
 	whole    <-chan struct{} // closed when everything is in it that was told before
 	order    []*entry        // by their time, the oldest first
 	ids      map[string]bool // of those in order
-	versions map[version]bool
-	first    time.Time // of the topic
+	told     int             // of order, those that somebody told
+	versions map[version]int // by the number of the record that named it last
+	records  int             // that named versions
+	news     pace            // of them, by the broker's clock
+	first    time.Time       // of the topic
 }
 
 // NewBook makes an empty book.
@@ -53,7 +57,8 @@ func (b *Book) Follow(tail *bus.Tail) {
 func (b *Book) Reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.order, b.ids, b.versions, b.first = nil, map[string]bool{}, map[version]bool{}, time.Time{}
+	b.order, b.ids, b.told = nil, map[string]bool{}, 0
+	b.versions, b.records, b.news, b.first = map[version]int{}, 0, pace{}, time.Time{}
 }
 
 // Take is part of bus.Book. A record that is none is passed over.
@@ -69,15 +74,26 @@ func (b *Book) Take(m *bus.Message) {
 	}
 	if d.Kind != Told {
 		v := version{d.Model, d.Version}
-		if b.versions[v] || len(b.versions) >= maxVersions {
+		if b.versions[v] > 0 {
 			return
 		}
-		b.versions[v], b.versions[version{d.Model, ""}] = true, true
-		if m.Timestamp.Sub(b.first) < beginning {
+		b.learn(v)
+		if m.Timestamp.Sub(b.first) < beginning || !b.news.admit(m.Timestamp) {
 			return
 		}
 	}
 	b.add(&entry{d, m.Offset})
+}
+
+// learn notes a version. When there are too many, a tenth is forgotten: those of which no record has spoken for longest. It is called under
+// the lock.
+func (b *Book) learn(v version) {
+	b.records++
+	b.versions[v], b.versions[version{v.model, ""}] = b.records, b.records
+	if len(b.versions) > maxVersions {
+		kept := slices.Sorted(maps.Values(b.versions))[maxVersions/10]
+		maps.DeleteFunc(b.versions, func(_ version, record int) bool { return record < kept })
+	}
 }
 
 // add is called under the lock.
@@ -87,9 +103,19 @@ func (b *Book) add(e *entry) {
 	}
 	i, _ := slices.BinarySearchFunc(b.order, e, (*entry).older)
 	b.order, b.ids[e.ID] = slices.Insert(b.order, i, e), true
-	if len(b.order) > maxDeployments {
-		delete(b.ids, b.order[0].ID)
-		b.order = slices.Delete(b.order, 0, 1)
+	b.count(e, 1)
+	told := e.Kind == Told
+	if told && b.told > maxDeployments || !told && len(b.order)-b.told > maxDeployments {
+		i = slices.IndexFunc(b.order, func(o *entry) bool { return (o.Kind == Told) == told }) // names of strangers take no room of what was told
+		b.count(b.order[i], -1)
+		delete(b.ids, b.order[i].ID)
+		b.order = slices.Delete(b.order, i, i+1)
+	}
+}
+
+func (b *Book) count(e *entry, sign int) {
+	if e.Kind == Told {
+		b.told += sign
 	}
 }
 
@@ -99,14 +125,23 @@ func (b *Book) Trim(_ int32, start int64) {
 	defer b.mu.Unlock()
 	b.order = slices.DeleteFunc(b.order, func(e *entry) bool {
 		if e.offset < start {
+			b.count(e, -1)
 			delete(b.ids, e.ID)
 		}
 		return e.offset < start
 	})
 }
 
-// unknown tells what of a version is new, "" for nothing. It is not sure while the book is being read.
-func (b *Book) unknown(v version) (k Kind, sure bool) {
+// young tells whether something that arrived at a time belongs to the beginning of the topic.
+func (b *Book) young(at time.Time) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.first.IsZero() || at.Sub(b.first) < beginning
+}
+
+// unknown tells what of a version that arrived at a time is new, "" for nothing. It is not sure while the book is being read, and when it
+// takes no more in this hour.
+func (b *Book) unknown(v version, at time.Time) (k Kind, sure bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	select {
@@ -116,9 +151,11 @@ func (b *Book) unknown(v version) (k Kind, sure bool) {
 	}
 	v = version{clip(v.model), clip(v.prompt)}
 	switch {
-	case b.versions[v] || len(b.versions) >= maxVersions:
+	case b.versions[v] > 0:
 		return "", true
-	case b.versions[version{v.model, ""}]:
+	case b.news.full(at):
+		return "", false
+	case b.versions[version{v.model, ""}] > 0:
 		return Prompt, true
 	}
 	return Model, true

@@ -65,7 +65,7 @@ func TestWhatIsNew(t *testing.T) {
 		{"b", "v2", 20, Prompt}, {"c", "", 21, Model}, {"", "v9", 22, ""},
 	} {
 		at := start.Add(time.Duration(step.minute) * time.Minute)
-		d := l.New(request(t, step.model, at), fmt.Sprint("id", i), step.prompt)
+		d := l.New(request(t, step.model, at), fmt.Sprint("id", i), step.prompt, at.UnixMicro())
 		if d == nil && step.want == "" {
 			continue
 		}
@@ -78,10 +78,10 @@ func TestWhatIsNew(t *testing.T) {
 	if got, want := titles(b, ""), "New model c, New prompt version b v2"; got != want { // what came in the first minutes is no deployment
 		t.Errorf("%s, want %s", got, want)
 	}
-	if d := NewLookout(b).New(request(t, "c", start), "x", ""); d != nil {
+	if d := NewLookout(b).New(request(t, "c", start), "x", "", start.UnixMicro()); d != nil {
 		t.Errorf("another lane tells %+v again", d)
 	}
-	if d := NewLookout(NewBook()).New(request(t, "new", start), "x", ""); d != nil {
+	if d := NewLookout(NewBook()).New(request(t, "new", start), "x", "", start.UnixMicro()); d != nil {
 		t.Errorf("a book that is still read calls %+v new", d)
 	}
 }
@@ -118,11 +118,85 @@ func TestBounds(t *testing.T) {
 	if len(b.order) != 3 || len(b.ids) != 3 {
 		t.Errorf("%d deployments and %d ids are left", len(b.order), len(b.ids))
 	}
-	for i := range maxVersions {
-		tell(b, &Deployment{ID: fmt.Sprint("m", i), At: start, Kind: Model, Model: fmt.Sprint(i)}, 0)
+}
+
+// Whoever names another model with each request is told of at a pace, and neither ends the lookout nor pushes out what was told.
+func TestInventedNames(t *testing.T) {
+	b := whole()
+	l, other := NewLookout(b), NewLookout(b)
+	id := 0
+	see := func(l *Lookout, model string, minute int) bool {
+		at := start.Add(time.Duration(minute) * time.Minute)
+		id++
+		d := l.New(request(t, model, at), fmt.Sprint("id", id), "", at.UnixMicro())
+		if d != nil {
+			tell(b, d, minute)
+		}
+		return d != nil
 	}
-	if d := NewLookout(b).New(request(t, "more", start), "x", ""); d != nil {
-		t.Errorf("beyond the bound %+v is told", d)
+	for i := range 3 * mostNews { // in the beginning there is much
+		if !see(l, fmt.Sprint("old", i), 1) {
+			t.Fatalf("model %d of the beginning is not learnt", i)
+		}
+	}
+	tell(b, &Deployment{ID: "told", At: start, Kind: Told, Title: "Deploy"}, 15)
+	const hours = maxVersions/mostNews + 10
+	n := 0
+	for hour := range hours {
+		for range 2 * mostNews {
+			n++
+			see(l, fmt.Sprint("invented", n), 60+60*hour)
+			see(other, fmt.Sprint("also", n), 60+60*hour)
+		}
+	}
+	if seen := len(b.order) - b.told; seen != maxDeployments || b.told != 1 || len(b.ids) != len(b.order) || titles(b, "") == "" {
+		t.Errorf("%d were seen and %d told", seen, b.told)
+	}
+	if len(b.versions) > maxVersions || len(b.versions) < maxVersions*8/10 || len(l.seen) > maxVersions {
+		t.Errorf("%d versions are known, and %d to a lane", len(b.versions), len(l.seen))
+	}
+	if see(l, "late", 60*hours+59) {
+		t.Error("more than the pace allows is told")
+	}
+	for _, at := range []int{60 * (hours + 1), 60*(hours+1) + 1} {
+		if got, want := see(l, "late", at), at == 60*(hours+1); got != want {
+			t.Errorf("in the next hour it is told: %v", got)
+		}
+	}
+	if list, _ := b.list(start, nil, "", 2*maxDeployments); list[0].Model != "late" || list[len(list)-1].ID != "told" {
+		t.Errorf("the list goes from %+v to %+v", list[0], list[len(list)-1])
+	}
+}
+
+// What a topic has beyond the pace is known and no flag: nobody tells of it again.
+func TestBookBeyondThePace(t *testing.T) {
+	b := whole()
+	tell(b, &Deployment{ID: "first", At: start, Kind: Told, Title: "Deploy"}, 0)
+	for i := range 2 * mostNews {
+		tell(b, &Deployment{ID: fmt.Sprint(i), At: start, Kind: Model, Model: fmt.Sprint(i)}, 20)
+	}
+	if got := len(b.order); got != 1+mostNews {
+		t.Errorf("%d are listed", got)
+	}
+	at := start.Add(5 * time.Hour)
+	if d := NewLookout(b).New(request(t, fmt.Sprint(2*mostNews-1), at), "x", "", at.UnixMicro()); d != nil {
+		t.Errorf("%+v is told again", d)
+	}
+}
+
+// A lane that is ahead of the book keeps the pace by itself.
+func TestPaceOfALane(t *testing.T) {
+	b := whole()
+	tell(b, &Deployment{ID: "first", At: start, Kind: Told, Title: "Deploy"}, 0)
+	l, n := NewLookout(b), 0
+	at := start.Add(20 * time.Minute)
+	for i := range 5 * mostNews {
+		if l.New(request(t, fmt.Sprint(i), at), fmt.Sprint(i), "", at.UnixMicro()) != nil {
+			n++
+		}
+	}
+	if n != mostNews || len(l.seen) != mostNews {
+		t.Errorf("%d were told, and %d are kept", n, len(l.seen))
 	}
 }
 

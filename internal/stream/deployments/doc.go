@@ -8,7 +8,9 @@
 //
 //   - The book follows from the topic alone, so every instance says the same. A record that comes twice changes nothing.
 //   - What is seen in the first ten minutes of the topic is no deployment: there everything is new.
-//   - Memory is bounded by counts. Beyond them the oldest deployments are forgotten, and further versions are not told apart as new.
+//   - Memory is bounded by counts. Beyond them the oldest deployments are forgotten, those that were told apart from those that were seen, and
+//     the versions of which no record has spoken for longest.
+//   - A hundred versions may be new in an hour. Others are seen later, if they are still asked for.
 //
-// The road through the files: seen.go makes records of events, book.go folds them, api.go answers.
+// The road through the files: seen.go makes records of events, at the pace of pace.go, book.go folds them, api.go answers.
 package deployments

@@ -67,20 +67,30 @@ type Lookout struct {
 	book *Book
 	last version // most requests are of the version of the one before
 	seen map[version]bool
+	news pace
 }
 
 // NewLookout makes one.
 func NewLookout(b *Book) *Lookout { return &Lookout{book: b, seen: map[version]bool{}} }
 
-// New tells of the version that a request names, nil when it is known, or when it is not certain yet what is known.
-func (l *Lookout) New(e *event.Event, id, prompt string) *Deployment {
+// New tells of the version that a request names, which arrived at a time in microseconds; nil when it is known, when it is not certain yet
+// what is known, or when too much is new in this hour: a later request may tell of it.
+func (l *Lookout) New(e *event.Event, id, prompt string, arrival int64) *Deployment {
 	v := version{e.Text(event.Model), prompt}
-	if v == l.last || v.model == "" || l.seen[v] || len(l.seen) >= maxVersions {
+	if v == l.last || v.model == "" || l.seen[v] {
 		return nil
 	}
-	of, sure := l.book.unknown(v)
-	if !sure {
+	at := time.UnixMicro(arrival)
+	young := l.book.young(at)
+	if !young && l.news.full(at) {
 		return nil
+	}
+	of, sure := l.book.unknown(v, at)
+	if !sure || of != "" && !young && !l.news.admit(at) {
+		return nil
+	}
+	if len(l.seen) >= maxVersions {
+		clear(l.seen) // the book knows them
 	}
 	v = version{strings.Clone(v.model), strings.Clone(v.prompt)}
 	l.seen[v], l.last = true, v
