@@ -22,7 +22,8 @@ type joins struct {
 
 	mu      sync.Mutex
 	table   *join.Table
-	refused error // why the last batch could not be written
+	refused error  // why the last batch could not be written
+	former  []byte // state of when there was joining, while that is switched off: snapshots keep it until it goes on
 
 	log     *slog.Logger
 	spare   spares

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -163,7 +164,7 @@ func (j *joins) partition() int32 { return j.number % int32(j.written.Partitions
 // the table.
 func (j *joins) state() []byte {
 	if !j.works() {
-		return nil
+		return j.kept()
 	}
 	j.lock()
 	defer j.unlock()
@@ -180,7 +181,7 @@ func (j *joins) state() []byte {
 // memory is about what state takes, and rather more.
 func (j *joins) memory() (n int64) {
 	if !j.works() {
-		return 0
+		return int64(len(j.kept()))
 	}
 	for _, b := range j.batches {
 		n += int64(len(b.value))
@@ -188,9 +189,29 @@ func (j *joins) memory() (n int64) {
 	return n + j.table.Memory()
 }
 
+// keep notes the state of a snapshot where joining is switched off: what was joined and not written by then, and what was open, is there when
+// it is switched on again.
+func (j *joins) keep(state []byte) {
+	if j != nil && j.of == 0 {
+		j.former = bytes.Clone(state)
+	}
+}
+
+// kept is what keep noted.
+func (j *joins) kept() []byte {
+	if j == nil {
+		return nil
+	}
+	return j.former
+}
+
 // restore goes on from what a snapshot keeps. Of other join numbers nothing is taken: they hold other requests.
 func (j *joins) restore(state []byte, cfg *Config) error {
-	if !j.works() || len(state) == 0 {
+	if !j.works() {
+		j.keep(state)
+		return nil
+	}
+	if len(state) == 0 {
 		return nil
 	}
 	d := decoder{src: state}

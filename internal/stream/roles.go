@@ -109,6 +109,8 @@ func (l *lane) inherit(r *restored, written bus.Range) {
 		if err := l.joins.renew(joins, written, l.cfg); err != nil {
 			l.log.Error("joins of a snapshot are not usable", "partition", l.number, "error", err)
 		}
+	} else {
+		l.joins.keep(joins)
 	}
 }
 

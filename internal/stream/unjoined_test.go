@@ -15,7 +15,7 @@ import (
 )
 
 // With joining switched off the windows count as ever, nothing is written for joins, and the answer says so. Switched on again, what
-// comes from then on is joined.
+// comes from then on is joined, and what was open before goes on.
 func TestJoiningIsSwitchedOff(t *testing.T) {
 	b, dir := bustest.New(t), t.TempDir()
 	run := func(joining bool, first, counted int) (a correlationsAnswer) {
@@ -58,5 +58,10 @@ func TestJoiningIsSwitchedOff(t *testing.T) {
 	}
 	if a := run(true, 100, 200); a.Note != "" || len(a.Correlations) != 100 || a.Summary.Open != 100 {
 		t.Errorf("on again: note %q, %d requests, %+v", a.Note, len(a.Correlations), a.Summary)
+	}
+	run(false, 200, 300)
+	run(false, 300, 400) // the state of before goes through more than one snapshot
+	if a := run(true, 400, 500); a.Summary.Open != 200 {
+		t.Errorf("off and on again: %+v", a.Summary)
 	}
 }
