@@ -78,13 +78,19 @@ func TestSufferingHasADirection(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
 	m := anyTraffic(rnd, "m", 5)
 	m.swing, m.rough = 0, 0
-	faster := &fault{latency: 0.75, from: 1500, to: 2400}
-	w := New()
+	faster := &fault{latency: 0.5, from: 1500, to: 2400}
+	w, found := New(), 0
 	for at := int64(Step); at < 2400; at += Step {
 		for _, a := range w.Step(at, map[string]*agg.Cell{"m": m.step(rnd, at, faster)}, all) {
-			if a.Metric == "latency_ms.p50" && !a.Up && a.Objective != "" {
+			if a.Metric != "latency_ms.p50" || a.Up {
+				continue
+			}
+			if found++; a.Objective != "" || a.Urgent {
 				t.Errorf("%+v", a)
 			}
 		}
+	}
+	if found == 0 {
+		t.Error("that it is faster is not found")
 	}
 }
