@@ -287,7 +287,7 @@ board.addEventListener("frame", () => {
 });
 addEventListener("zonechange", read);
 view.addEventListener("change", ({ detail }) => {
-  if (!detail.some((what) => ["range", "from", "filters", "compare", "held"].includes(what)) || view.held !== null) return;
+  if (!detail.some((what) => ["range", "from", "filters", "compare", "held"].includes(what)) || (view.held !== null && detail.every((what) => what === "held"))) return; // a picture that is held still takes filters
   read();
   loadPeriod();
   for (const p of lower) p.stale ||= p.ofPeriod || detail.includes("filters");
