@@ -250,7 +250,12 @@ function beat() {
   loadPeriod();
   for (const p of lower) p.stale = true;
   loadSeen();
-  timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", beat, { once: true }) : view.live ? beat() : null), every);
+  wait();
+}
+
+// wait comes back to it, even after a past that was looked at for long: it may be live by then.
+function wait() {
+  timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", beat, { once: true }) : view.live ? beat() : wait()), every);
 }
 
 // ---- what lies below waits until somebody comes near it
