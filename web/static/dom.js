@@ -22,6 +22,17 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+// What tells an element from others when all are made anew: what it is of, and what it does.
+const mark = (n) => [n.closest("[data-of]")?.dataset.of, n.dataset.act ?? n.dataset.alert ?? (n.getAttribute("aria-label") || n.title || n.textContent)].join();
+
+// refill puts others into a node. The focus stays on what is as that which had it, else on what lies around; nothing scrolls.
+export function refill(node, ...children) {
+  const { activeElement: held } = document, was = held !== node && node.contains(held) && mark(held), top = node.scrollTop;
+  node.replaceChildren(...children);
+  node.scrollTop = top;
+  if (was !== false) ([...node.querySelectorAll("a, button, [tabindex]")].find((n) => mark(n) === was) ?? node.closest("[tabindex]"))?.focus({ preventScroll: true });
+}
+
 // A number with its unit in smaller type.
 export function figure() {
   const number = el("span", { class: "n" }), unit = el("span", { class: "u" });

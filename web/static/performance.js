@@ -89,7 +89,7 @@ async function compare(signal) {
 async function slowOnes(signal) {
   try {
     slow = await slowest(view, band, signal);
-    if (!$("slow").contains(document.activeElement)) showSlowest($("slow"), slow);
+    showSlowest($("slow"), slow);
     setText($("slow-note"), `${band ? "of the chosen part, " : ""}of ${many(slow.of)} that are remembered`);
   } catch (e) { if (e.name !== "AbortError") setText($("slow-note"), explain(e)); }
 }

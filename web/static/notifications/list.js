@@ -1,17 +1,13 @@
 // What all lists of this page have in common.
-import { el } from "../dom.js";
+import { el, refill } from "../dom.js";
 import { moment } from "../format.js";
 
-// draw puts the newest into a list, when it differs from what is shown: nothing moves under a hand, and the focus stays where it was.
+// draw puts the newest into a list, when it differs from what is shown.
 export function draw(node, data, make) {
   const key = JSON.stringify(data);
   if (node.drawn === key) return;
   node.drawn = key;
-  const held = node.contains(document.activeElement) ? document.activeElement.dataset.act ?? document.activeElement.dataset.alert : null;
-  const top = node.scrollTop;
-  node.replaceChildren(...make());
-  node.scrollTop = top;
-  if (held) node.querySelector(`[data-act="${CSS.escape(held)}"], [data-alert="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
+  refill(node, ...make());
 }
 
 export const calm = (words) => el("p", { class: "calm" }, el("span", { class: "tick", "aria-hidden": "true" }, "✓"), el("span", {}, words));

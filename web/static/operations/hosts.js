@@ -1,6 +1,6 @@
 // Models by host, and what the hosts carry. What there is depends on the dimensions that the windows keep apart.
 import { ask, query } from "../ask.js";
-import { el, setText } from "../dom.js";
+import { el, refill, setText } from "../dom.js";
 import { amount, minute, ms, percent, si, text } from "../format.js";
 import { modelName } from "../palette.js";
 
@@ -25,8 +25,7 @@ export class Hosts {
     setText(this.note, `last ${span / 60} min`);
     const groups = a.groups.filter((g) => g.key.host !== null && (!g.key.model || !view.filters.model || g.key.model === view.filters.model)), hosts = [...new Set(groups.map((g) => g.key.host))].sort();
     const matrix = groups.some((g) => g.key.model); // requests name the host that served them
-    if (this.panel.contains(document.activeElement)) return; // never under somebody's hand
-    this.table.replaceChildren(...(matrix ? this.#matrix(groups, hosts, responses.filter((r) => r.in_place)) : this.#list(groups, hosts)));
+    refill(this.table, ...(matrix ? this.#matrix(groups, hosts, responses.filter((r) => r.in_place)) : this.#list(groups, hosts)));
   }
 
   #list(groups, hosts) {

@@ -1,5 +1,5 @@
 // What is wrong now, what is proposed or done about it, and the buttons to decide.
-import { el, setText } from "../dom.js";
+import { el, refill, setText } from "../dom.js";
 import { clock, many, moment, span } from "../format.js";
 import { about } from "../marks.js";
 import { button, facts, sheet } from "../ui.js";
@@ -19,15 +19,15 @@ export class Incidents {
     const open = (responses ?? []).filter((r) => r.state in verbs), free = open.filter((r) => !firing.some((a) => a.id === r.alert));
     setText(this.note, firing.length ? `${many(firing.length)} firing` : "nothing fires");
     const key = JSON.stringify([firing.map((a) => [a.id, a.value, toldOf(a, told)?.acknowledgedBy]), open.map((r) => [r.id, r.state, r.phase]), Math.floor(Date.now() / 15_000)]);
-    if (key === this.drawn || this.node.contains(document.activeElement) && this.drawn) return; // never under somebody's hand
+    if (key === this.drawn) return;
     this.drawn = key;
     const items = [...firing.map((a) => this.#alert(a, toldOf(a, told), open.filter((r) => r.alert === a.id))), ...free.map((r) => el("article", { class: "incident" }, this.#response(r)))];
-    this.node.replaceChildren(...(items.length ? items.slice(0, 12) : [el("p", { class: "calm" }, el("span", { class: "tick", "aria-hidden": "true" }, "✓"), el("span", {}, "No alert fires, and nothing waits for a decision."))]));
+    refill(this.node, ...(items.length ? items.slice(0, 12) : [el("p", { class: "calm" }, el("span", { class: "tick", "aria-hidden": "true" }, "✓"), el("span", {}, "No alert fires, and nothing waits for a decision."))]));
   }
 
   #alert(a, told, responses) {
     const age = span((Date.now() - Date.parse(a.starts_at)) / 1000), severity = grave[a.severity] === 0 ? "bad" : "warn";
-    return el("article", { class: "incident", "data-state": severity },
+    return el("article", { class: "incident", "data-state": severity, "data-of": a.id },
       el("header", {}, el("span", { class: "badge", "data-state": severity }, a.severity), el("button", { class: "link", type: "button", onclick: () => openAlert(a) }, a.rule), el("time", { datetime: a.starts_at, title: moment(Date.parse(a.starts_at) / 1000) }, `for ${age}`)),
       el("p", { class: "incident-text" }, [about(a.key), a.annotations?.summary ?? `${short(a.value)} where ${short(a.threshold)} is the limit`].filter(Boolean).join(" · ")), ...(told ? [this.#owner(a, told)] : []), ...responses.map((r) => this.#response(r)));
   }
@@ -44,7 +44,7 @@ export class Incidents {
   }
 
   #response(r) {
-    return el("div", { class: "response" }, el("span", { class: "response-text" }, el("strong", {}, r.action), ` ${r.target}`, el("small", {}, r.state === "proposed" ? `proposed${r.expires_at ? `, until ${clock(Date.parse(r.expires_at) / 1000)}` : ""}` : `${r.state} ${clock(Date.parse(r.updated_at) / 1000)}`)),
+    return el("div", { class: "response", "data-of": r.id }, el("span", { class: "response-text" }, el("strong", {}, r.action), ` ${r.target}`, el("small", {}, r.state === "proposed" ? `proposed${r.expires_at ? `, until ${clock(Date.parse(r.expires_at) / 1000)}` : ""}` : `${r.state} ${clock(Date.parse(r.updated_at) / 1000)}`)),
       el("span", { class: "response-act" }, ...(r.state === "proposed" ? [button("Dry run", "", () => openTrial(r, () => this.#again()), "small")] : []), ...verbs[r.state].map(([verb, name, kind]) => button(name, "", () => openDecision(r, verb, name, () => this.#again()), `small ${kind}`))));
   }
 }

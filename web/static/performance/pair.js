@@ -1,6 +1,6 @@
 // Two models, or two versions of a prompt, against each other: their quantiles, and by how much they differ for prompts of each length.
 import { ask, query } from "../ask.js";
-import { el, setText, svg } from "../dom.js";
+import { el, refill, setText, svg } from "../dom.js";
 import { many, ms, text, tick } from "../format.js";
 import { at, bands, difference, least, pairs } from "./quantiles.js";
 import { measures } from "./heat.js";
@@ -50,11 +50,11 @@ export class Pair {
   }
 
   #show() {
-    if (!this.samples || this.body.contains(document.activeElement)) return; // never under somebody's hand
+    if (!this.samples) return;
     const a = this.#values(0), b = this.#values(1);
     setText(this.note, `an even sample of ${many(a.length)} and ${many(b.length)} successful requests that are remembered of this range; differences with their 95 % interval`);
     const rows = [["all", 0, Infinity], ...bands].map(([name, low, high]) => this.#row(name, this.#values(0, low, high), this.#values(1, low, high)));
-    this.body.replaceChildren(this.#picture(a, b), el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Difference by length of prompt" }, el("table", {},
+    refill(this.body, this.#picture(a, b), el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": "Difference by length of prompt" }, el("table", {},
       el("thead", {}, el("tr", {}, ...["Prompt tokens", "Requests", "p50", "Difference", "p95", "Difference"].map((h, i) => el("th", { scope: "col", class: i ? false : "left" }, h)))), el("tbody", {}, ...rows))));
   }
 

@@ -1,6 +1,6 @@
 // The slowest of the requests that are remembered, each with its joined record; of a part of the distribution, where one was chosen.
 import { ask, query } from "../ask.js";
-import { el } from "../dom.js";
+import { el, refill } from "../dom.js";
 import { clock, many, ms, text } from "../format.js";
 import { openRequest } from "../request.js";
 
@@ -20,7 +20,7 @@ export async function slowest(view, band, signal) {
 
 export function showSlowest(node, { list }) {
   const longest = list[0]?.request.duration_ms ?? 1, none = el("tr", { class: "none" }, el("td", { colspan: "7" }, "No request with a duration is remembered from this range"));
-  node.replaceChildren(el("thead", {}, el("tr", {}, ...["Request", "When", "Model", "First token and decode", "Whole", "Tokens", "Outcome"].map((h, i) => el("th", { scope: "col", class: i === 0 || i === 3 ? "left" : false }, h)))),
+  refill(node, el("thead", {}, el("tr", {}, ...["Request", "When", "Model", "First token and decode", "Whole", "Tokens", "Outcome"].map((h, i) => el("th", { scope: "col", class: i === 0 || i === 3 ? "left" : false }, h)))),
     el("tbody", {}, ...(list.length ? list.map((c) => row(c, longest)) : [none])));
 }
 

@@ -115,3 +115,19 @@ for (const [r, want] of [[{ key: { model: "gpt-4" } }, true], [{ key: { model: "
 
 const { unescaped } = await load("format.js");
 assert.deepEqual(["a%20b", "%E0", "%", ""].map(unescaped), ["a b", "%E0", "%", ""]);
+
+// ---- what is made anew under the focus
+
+const { refill } = await load("dom.js");
+const made = (title, of) => ({ dataset: {}, title, getAttribute: () => null, closest: () => of && { dataset: { of } }, focus() { document.activeElement = this; } });
+const list = { ...made("list"), all: [], scrollTop: 0, contains(n) { return n === this || this.all.includes(n); }, replaceChildren(...all) { this.all = all; this.scrollTop = 0; }, querySelectorAll() { return this.all; }, closest() { return this; } };
+refill(list, made("Take", "a"), made("Take", "b"));
+list.all[1].focus();
+list.scrollTop = 30;
+refill(list, made("Take", "c"), made("Take", "a"), made("Take", "b"));
+assert.deepEqual([list.all.indexOf(document.activeElement), list.scrollTop], [2, 30]); // it has moved on, and what is new is there
+refill(list, made("Take", "a"));
+assert.equal(document.activeElement, list); // what had the focus is gone: it stays nearby
+document.activeElement = null;
+refill(list, made("Take", "a"));
+assert.equal(document.activeElement, null); // and it is taken from nobody
