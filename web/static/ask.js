@@ -29,3 +29,27 @@ async function answer(method, path, body, signal) {
   if (!res.ok && !data?.counts) throw new Refused(res.status, data, Number(res.headers.get("Retry-After")) || null); // a redrive that failed for each letter still tells of each
   return data;
 }
+
+export const soon = 300; // ms from what happens to a look at it
+
+// again looks now and then, every() ms after the last look began. It returns what asks for a look within ms: a look that is due is not put off however
+// many ask for one, and none begins while one is under way or has only just ended.
+export function again(look, every) {
+  let timer, due = Infinity, busy = false;
+  const arm = () => { clearTimeout(timer); timer = setTimeout(run, due - performance.now()); };
+  const run = async () => {
+    busy = true;
+    due = performance.now() + every();
+    try { await look(); } finally {
+      busy = false;
+      due = Math.max(due, performance.now() + soon);
+      arm();
+    }
+  };
+  return (ms = 0) => {
+    const at = performance.now() + ms;
+    if (at >= due) return;
+    due = at;
+    if (!busy) arm();
+  };
+}

@@ -1,5 +1,5 @@
 // The page of notifications: who is told of what, what waits, and the hands to acknowledge and to silence.
-import { ask, explain, query } from "./ask.js";
+import { again, ask, explain, query, soon } from "./ask.js";
 import { setText } from "./dom.js";
 import { many, span } from "./format.js";
 import { listen } from "./keys.js";
@@ -10,19 +10,15 @@ import { Silences, openSilence } from "./notifications/silences.js";
 import { Stream } from "./stream.js";
 import { button } from "./ui.js";
 
-const $ = (id) => document.getElementById(id), every = 10_000, soon = 300; // ms
+const $ = (id) => document.getElementById(id), every = 10_000; // ms
+const look = again(refresh, () => every);
 const alerts = new Alerts($("alerts"), look), silences = new Silences($("silences"), look), messages = new Messages($("messages")), routes = new Routes($("routes"), $("receivers"));
 const stream = new Stream(() => "/stream?topics=notifications,alerts");
-let timer, turn = 0;
 
-async function look() {
-  const mine = ++turn;
-  clearTimeout(timer);
+async function refresh() {
   if (document.hidden) return;
-  timer = setTimeout(look, every);
   try {
     const [groups, hushed, told, config] = await Promise.all([ask("GET", "/api/v2/alerts/groups"), ask("GET", "/notifications/silences"), ask("GET", `/notifications?${query({ limit: 200 })}`), ask("GET", "/notifications/config")]);
-    if (mine !== turn) return;
     $("problem").hidden = true;
     silences.show(hushed.silences);
     alerts.show(groups, hushed.silences);
@@ -30,7 +26,6 @@ async function look() {
     routes.show(config);
     judge(groups, hushed.silences, told.notifications);
   } catch (e) {
-    if (mine !== turn) return;
     $("problem").hidden = false;
     setText($("problem"), `What people are told cannot be shown now: ${explain(e)}`);
   }
@@ -69,7 +64,7 @@ listen(null, null, [
   ["j", "The next alert", () => alerts.move(1)], ["k", "The alert before", () => alerts.move(-1)], ["a", "Acknowledge the alert in focus", () => alerts.held && alerts.take(alerts.held)],
   ["s", "Silence the alert in focus, or others", () => (alerts.held ? alerts.hush(alerts.held) : openSilence(null, look))], ["/", "Search the alerts", () => $("wish").focus()],
 ]);
-for (const kind of ["hello", "happening"]) stream.addEventListener(kind, () => { clearTimeout(timer); timer = setTimeout(look, soon); });
-document.addEventListener("visibilitychange", look);
+for (const kind of ["hello", "happening"]) stream.addEventListener(kind, () => look(soon));
+document.addEventListener("visibilitychange", () => look());
 setInterval(() => { $("stale").hidden = stream.age < 60_000 || !Number.isFinite(stream.age); if (!$("stale").hidden) setText($("stale"), `No news for ${span(stream.age / 1000)}; the page asks every ${every / 1000} seconds.`); }, 5000);
 look();

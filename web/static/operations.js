@@ -1,5 +1,5 @@
 // The operations board: is the service well right now, or was it then?
-import { ask, explain } from "./ask.js";
+import { again, ask, explain, soon } from "./ask.js";
 import { Board } from "./board.js";
 import { Cards } from "./cards.js";
 import { Chart } from "./chart.js";
@@ -30,7 +30,7 @@ const STREAMED = 900; // seconds that the stream itself carries
 const board = new Board({ wish, otherwise: 900, search: openRequest, health: () => $("incidents").scrollIntoView({ behavior: "smooth", block: "center" }), ready: streamed });
 const { view, stream, bar } = board;
 const cards = new Cards($("cards")), table = new Table($("models"), (model) => openModel(model, view, marks.responses));
-const slos = new SLOs($("slos"), $("slos-note")), incidents = new Incidents($("incidents"), $("incidents-note"), () => watch()), strip = new Strip($("strip"), $("strip-head"));
+const slos = new SLOs($("slos"), $("slos-note")), incidents = new Incidents($("incidents"), $("incidents-note"), () => look()), strip = new Strip($("strip"), $("strip-head"));
 const charts = specs.map((spec) => board.add(new Chart(spec)).node), classes = new Classes(board);
 $("charts").append(...charts.slice(0, 2), classes.chart.node, ...charts.slice(2)); // beside the share of errors
 const hosts = new Hosts($("hosts"), (model) => openModel(model, view, marks.responses));
@@ -100,10 +100,8 @@ function judge(live) {
 
 // ---- alerts, actions, objectives
 
-let watching;
+const look = again(watch, () => (view.live ? 5000 : 30_000));
 async function watch() {
-  clearTimeout(watching);
-  watching = setTimeout(watch, view.live ? 5000 : 30_000);
   if (document.hidden) return;
   const [found, objectives, told] = await Promise.all([loadMarks(view), ask("GET", "/slo").catch(() => null), ask("GET", "/api/v2/alerts").catch(() => null)]);
   marks = found;
@@ -115,16 +113,14 @@ async function watch() {
   hosts.kept = dimensions;
   await Promise.allSettled([hosts.refresh(view, marks.responses ?? []), classes.refresh(dimensions)]); // they keep what they showed
 }
-view.addEventListener("change", watch);
+view.addEventListener("change", () => look());
 stream.addEventListener("hello", () => { // what happens to alerts and responses is shown at once where the stream tells it
   const more = ["alerts", "responses"].filter((t) => stream.offers.includes(t) && !board.topics.has(t));
   for (const t of more) board.topics.add(t);
   if (more.length) stream.open();
 });
 stream.addEventListener("happening", ({ detail: { topic } }) => {
-  if (topic !== "alerts" && topic !== "responses") return;
-  clearTimeout(watching);
-  watching = setTimeout(watch, 300);
+  if (topic === "alerts" || topic === "responses") look(soon);
 });
 
 // ---- the first event
@@ -157,4 +153,4 @@ const zone = () => { if ($("zone")) setText($("zone"), ` (${zoneName()})`); };
 addEventListener("zonechange", zone);
 zone();
 board.refresh();
-watch();
+look();

@@ -131,3 +131,37 @@ assert.equal(document.activeElement, list); // what had the focus is gone: it st
 document.activeElement = null;
 refill(list, made("Take", "a"));
 assert.equal(document.activeElement, null); // and it is taken from nobody
+
+// ---- looks at what changes, in a storm of news
+
+const { again } = await load("ask.js");
+const timers = new Map(), turns = async () => { for (let i = 0; i < 9; i++) await null; }, real = { setTimeout, clearTimeout };
+globalThis.setTimeout = (f, ms) => { const id = {}; timers.set(id, [clock + ms, f]); return id; };
+globalThis.clearTimeout = (id) => timers.delete(id);
+const pass = async (ms) => { for (clock += ms; ;) { const due = [...timers].find(([, [at]]) => at <= clock); if (!due) return; timers.delete(due[0]); due[1][1](); await turns(); } };
+let looks = 0, end = null;
+clock = 0;
+const look = again(() => { looks++; return end && new Promise((go) => { end = go; }); }, () => 5000);
+look();
+await pass(0);
+assert.equal(looks, 1);
+for (let i = 0; i < 100; i++) { look(300); await pass(50); } // five seconds of it
+assert.ok(looks > 14 && looks < 18, `${looks}`); // none is put off, and none comes at once after another
+looks = 0;
+await pass(15_000);
+await pass(5000);
+assert.equal(looks, 2); // and without news as before
+end = true;
+look();
+await pass(300);
+assert.equal(looks, 3);
+look();
+await pass(20_000);
+assert.equal(looks, 3); // one is under way
+end();
+await turns();
+await pass(299);
+assert.equal(looks, 3);
+await pass(1);
+assert.equal(looks, 4);
+Object.assign(globalThis, real);
