@@ -72,26 +72,40 @@ $("board").classList.remove("unready");
 // ---- what needs further questions
 
 const pair = new Pair($("pair"), view);
-let by = "model", slow = null;
+let by = "model", comparing = 0, slowing = 0; // the question that was asked last
 board.config.then(({ dimensions }) => { document.querySelector('[data-by="prompt_version"]').hidden = !dimensions.includes("prompt_version"); }).catch(() => {});
 for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => { by = b.dataset.by; for (const o of document.querySelectorAll("[data-by]")) o.setAttribute("aria-pressed", String(o === b)); compare(); });
 
 async function compare(signal) {
+  const mine = ++comparing, of = by;
   try {
-    const a = await versus(by, view, signal);
-    for (const { value, of } of figures) value.show(of(a.overall, a.window.seconds));
-    showVersus($("versus"), by, a, (v) => view.filter(by, v));
+    const a = await versus(of, view, signal);
+    if (mine !== comparing) return;
+    for (const { value, of: tell } of figures) value.show(tell(a.overall, a.window.seconds));
+    showVersus($("versus"), of, a, (v) => view.filter(of, v));
     setText($("versus-note"), "of the whole range; the best of each column is marked");
-    await pair.offer(by, a.groups.filter((g) => g.key[by] !== null && g.stats.requests > 0).map((g) => g.key[by]), signal);
-  } catch (e) { if (e.name !== "AbortError") { $("versus").replaceChildren(); setText($("versus-note"), explain(e)); } }
+    await pair.offer(of, a.groups.filter((g) => g.key[of] !== null && g.stats.requests > 0).map((g) => g.key[of]), signal);
+  } catch (e) {
+    if (e.name === "AbortError" || mine !== comparing) return;
+    for (const { value } of figures) value.show(["–", ""]);
+    $("versus").replaceChildren();
+    setText($("versus-note"), explain(e));
+    $("pair").hidden = true;
+  }
 }
 
 async function slowOnes(signal) {
+  const mine = ++slowing, part = band;
   try {
-    slow = await slowest(view, band, signal);
+    const slow = await slowest(view, part, signal);
+    if (mine !== slowing) return;
     showSlowest($("slow"), slow);
-    setText($("slow-note"), `${band ? "of the chosen part, " : ""}of ${many(slow.of)} that are remembered`);
-  } catch (e) { if (e.name !== "AbortError") setText($("slow-note"), explain(e)); }
+    setText($("slow-note"), `${part ? "of the chosen part, " : ""}of ${many(slow.of)} that are remembered`);
+  } catch (e) {
+    if (e.name === "AbortError" || mine !== slowing) return;
+    $("slow").replaceChildren();
+    setText($("slow-note"), explain(e));
+  }
 }
 
 board.addEventListener("frame", async () => {

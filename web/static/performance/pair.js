@@ -1,5 +1,5 @@
 // Two models, or two versions of a prompt, against each other: their quantiles, and by how much they differ for prompts of each length.
-import { ask, query } from "../ask.js";
+import { ask, explain, query } from "../ask.js";
 import { el, refill, setText, svg } from "../dom.js";
 import { many, ms, text, tick } from "../format.js";
 import { at, bands, difference, least, pairs } from "./quantiles.js";
@@ -10,7 +10,7 @@ const fields = { latency_ms: "duration_ms", ttft_ms: "ttft_ms", tpot_ms: "tpot_m
 
 export class Pair {
   constructor(panel, view) {
-    Object.assign(this, { panel, view, measure: "latency_ms" });
+    Object.assign(this, { panel, view, measure: "latency_ms", asked: 0 });
     const pick = (label, act) => el("select", { "aria-label": label, onchange: act });
     this.a = pick("Compared with", () => this.#ask());
     this.b = pick("What is compared", () => this.#ask());
@@ -36,13 +36,19 @@ export class Pair {
   }
 
   async #ask(signal) {
-    const { view, by } = this, { from, to } = view.span(), iso = (t) => new Date(t * 1000).toISOString();
+    const mine = ++this.asked, { view, by } = this, { from, to } = view.span(), iso = (t) => new Date(t * 1000).toISOString();
     const of = (v) => ask("GET", `/correlations?${query({ ...view.filters, [by]: v, from: iso(from), to: iso(to), order: "sample", limit: sampled })}`, undefined, signal);
     try {
       const [a, b] = await Promise.all([of(this.a.value), of(this.b.value)]);
+      if (mine !== this.asked) return;
       this.samples = [a, b].map((x) => x.correlations.map((c) => c.request).filter((r) => r?.success === true));
       this.#show();
-    } catch (e) { if (e.name !== "AbortError") throw e; }
+    } catch (e) {
+      if (e.name === "AbortError" || mine !== this.asked) return;
+      this.samples = null;
+      this.body.replaceChildren();
+      setText(this.note, explain(e));
+    }
   }
 
   #values(side, low = 0, high = Infinity) {
