@@ -78,14 +78,20 @@ export class Board extends EventTarget {
     this.running?.abort();
     const { signal } = this.running = new AbortController(), { view } = this, key = JSON.stringify(view.filters);
     if (document.hidden || !this.o.wish) return;
+    if (this.frame && key !== this.narrowed) this.failed("", true);
     try {
       const ready = this.o.ready?.(this) ?? null;
       this.#streamed = ready !== null;
-      if (!ready) this.frame = await load(this.o.wish, view, { signal });
-      this.narrowed = key;
-      const offset = view.offset;
-      this.earlier = offset ? { offset, history: await load({ ...this.o.wish, step: (ready ?? this.frame).step, points: undefined }, view, { before: offset, signal }) } : null;
-      this.failed("");
+      const frame = ready ?? await load(this.o.wish, view, { signal }), { offset } = view;
+      let earlier = null, lack = "";
+      try {
+        if (offset) earlier = { offset, history: await load({ ...this.o.wish, step: frame.step, points: undefined }, view, { before: offset, signal }) };
+      } catch (e) {
+        if (e.name === "AbortError") throw e;
+        lack = reason(e);
+      }
+      Object.assign(this, { frame, earlier, narrowed: key });
+      this.failed(lack, false, "What it is compared with");
       this.dispatchEvent(new Event("frame"));
     } catch (e) {
       if (e.name === "AbortError") return;
@@ -96,13 +102,13 @@ export class Board extends EventTarget {
   }
   #streamed = false;
 
-  // Tells what went wrong. Numbers of other filters than those that are chosen are not shown under them.
-  failed(text, other = false) {
-    if (other) this.frame = this.earlier = null;
+  // Tells what went wrong. Numbers of other filters than those that are chosen are not shown under them, nor while theirs are on the way.
+  failed(text, other = false, what = "This span") {
+    if (other) this.frame = this.earlier = this.narrowed = null;
     for (const n of document.querySelectorAll("#cards, #charts, #board > .stack, .of-view")) n.classList.toggle("withheld", other);
     this.problem ??= (() => { const n = el("p", { class: "notice", role: "alert", hidden: true }); this.note.after(n); return n; })();
     this.problem.hidden = !text;
-    setText(this.problem, text && `This span cannot be shown now: ${text}`);
+    setText(this.problem, text && `${what} cannot be shown now: ${text}`);
   }
 
   // Draws once with the next frame of the screen, however often it is called.

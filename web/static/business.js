@@ -293,6 +293,7 @@ board.addEventListener("frame", () => {
 addEventListener("zonechange", read);
 view.addEventListener("change", ({ detail }) => {
   if (!detail.some((what) => ["range", "from", "filters", "compare", "held"].includes(what)) || (view.held !== null && detail.every((what) => what === "held"))) return; // a picture that is held still takes filters
+  board.failed("", true); // nothing of the time before stands under it
   read();
   loadPeriod();
   for (const p of lower) p.stale ||= p.ofPeriod || detail.includes("filters");

@@ -113,7 +113,10 @@ async function watch() {
   hosts.kept = dimensions;
   await Promise.allSettled([hosts.refresh(view, marks.responses ?? []), classes.refresh(dimensions)]); // they keep what they showed
 }
-view.addEventListener("change", () => look());
+view.addEventListener("change", ({ detail }) => {
+  if (detail.includes("filters")) figure = null;
+  look();
+});
 stream.addEventListener("hello", () => { // what happens to alerts and responses is shown at once where the stream tells it
   const more = ["alerts", "responses"].filter((t) => stream.offers.includes(t) && !board.topics.has(t));
   for (const t of more) board.topics.add(t);

@@ -1,4 +1,5 @@
 // Errors over time by what they are: the type that requests name, or the class of their status.
+import { explain } from "../ask.js";
 import { Chart } from "../chart.js";
 import { el } from "../dom.js";
 import { load } from "../frame.js";
@@ -32,12 +33,17 @@ export class Classes {
     this.choice.hidden = can.length < 2;
     for (const b of this.choice.children) b.setAttribute("aria-pressed", String(b.dataset.by === this.by));
     if (!can.length) {
-      this.frame = null;
+      this.frame = this.key = null;
       chart.say(Object.keys(view.filters).length ? "Errors are not told apart by class together with this filter here" : "Errors are not told apart by class here: EVENT_PROCESSING_DIMENSIONS=error_type,status_class does so");
       return;
     }
-    chart.say("");
-    this.frame = await load({ ...this.wish, step: board.frame?.step }, view);
+    const key = JSON.stringify([this.by, view.filters]);
+    if (key !== this.key && this.frame) { this.frame = null; chart.say("…"); } // never those of other filters
+    this.key = key;
+    try {
+      const frame = await load({ ...this.wish, step: board.frame?.step }, view);
+      if (key === this.key) this.frame = frame;
+    } catch (e) { if (key === this.key && !this.frame) chart.say(explain(e)); }
     board.draw();
   }
 
