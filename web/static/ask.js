@@ -10,6 +10,12 @@ export const explain = (e) => (e instanceof Refused ? e.message : `This page has
 
 export const query = (values) => new URLSearchParams(Object.entries(values).filter(([, v]) => v !== undefined && v !== null && v !== "").map(([k, v]) => [k, String(v)])).toString();
 
+// keeps refuses filters that a question cannot take: without one of them it would be another question.
+export function keeps(filters, known, what) {
+  const other = Object.keys(filters).filter((f) => !known.includes(f));
+  if (other.length) throw new Refused(422, { detail: `${what} cannot be chosen by ${other.join(" and ")}.` });
+}
+
 // A browser has six connections to a page's origin. The live stream needs one of them, so questions take four, in the order in which they are asked.
 let free = 4;
 const waiting = [];

@@ -49,7 +49,7 @@ export class Board extends EventTarget {
   // Offers only filters that the windows can answer together with what is asked for anyway.
   #offer() {
     const { o, bar, kept, view } = this;
-    if (kept && !o.filters) bar.o.filters = offered(kept, [...Object.keys(view.filters), ...(o.wish?.by ? [o.wish.by] : [])]);
+    if (kept) bar.o.filters = offered(kept, [...Object.keys(view.filters), ...(o.wish?.by ? [o.wish.by] : [])], o.filters);
   }
 
   // add puts a chart with its menu under the board's care. own: {frame, wish} of a chart that shows another frame than the board's; without one it waits.

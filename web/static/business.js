@@ -48,7 +48,7 @@ const wish = {
   by: "model", groupMetrics: ["requests", "feedback.count", "feedback.satisfaction"], limit: 24, points: 60,
   get step() { return board.view && periodNow().days ? DAY / 1000 : undefined; },
 };
-const board = new Board({ wish, otherwise: usual, days: true });
+const board = new Board({ wish, otherwise: usual, days: true, filters: ["model", "tenant"] });
 const { view, stream } = board;
 const figures = new Figures(byId("figures")), spent = new CostBySteps(byId("cost-days")), groups = new Groups(byId("groups")), changes = new Findings(byId("findings"));
 const requests = new Forecast(byId("forecast"), (chosen) => ("model" in chosen ? view.filter("model", chosen.model) : go(chosen))), plan = new Capacity(byId("capacity"), byId("capacity-note"));
@@ -106,7 +106,7 @@ async function loadPeriod() {
   if (board.frame) framed();
   const later = (into, name, promise, of = (v) => v) => settled(promise).then(({ value }) => { if (!signal.aborted && value) { into[name] = of(value); draw(mine); } return value; });
   const model = (a) => ({ ...a, models: a.models.filter((m) => !filters.model || m.model === filters.model) });
-  const judged = (span) => (filters.tenant || span.to - span.from < DAY ? Promise.resolve(null) : accepted(span, signal)); // it is kept by model and whole hours
+  const judged = (span) => (Object.keys(filters).some((f) => f !== "model") || span.to - span.from < DAY ? Promise.resolve(null) : accepted(span, signal)); // it is kept by model and whole hours
   await Promise.all([loadTotal(signal), loadGroups(signal),
     later(was, "total", costs(mine.before, "", filters, signal), (a) => a.total), later(was, "rated", range(mine.before, totals, filters, signal), ratedOf),
     later(is, "accepted", judged(mine), model), later(was, "accepted", judged(mine.before), model), later(worth, "joins", joins(signal))]);

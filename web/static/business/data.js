@@ -1,12 +1,15 @@
 // What the page asks of the batch API.
-import { ask, query } from "../ask.js";
+import { ask, keeps, query } from "../ask.js";
 import { Frame, rangeURL } from "../frame.js";
 import { HOUR, instant, nameOfDay } from "./period.js";
 import { joinedCosts, sumOf } from "./series.js";
 
 const most = 1000; // items a page
 
-const stored = ({ from, to }, by, filters, signal, more = {}) => ask("GET", `/costs?${query({ from: instant(from), to: instant(to), group_by: by, limit: by ? most : null, ...filters, ...more })}`, undefined, signal);
+const stored = async ({ from, to }, by, filters, signal) => {
+  keeps(filters, ["model", "tenant"], "Costs");
+  return ask("GET", `/costs?${query({ from: instant(from), to: instant(to), group_by: by, limit: by ? most : null, ...filters })}`, undefined, signal);
+};
 const told = ["", "day", "model", "tenant", "model,day", "tenant,day"]; // what the windows keep apart as well
 
 // wholeHours is a span without the hour that runs, unless it lies in that hour alone. What reads it needs no raw events.

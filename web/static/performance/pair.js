@@ -4,6 +4,7 @@ import { el, refill, setText, svg } from "../dom.js";
 import { many, ms, text, tick } from "../format.js";
 import { at, bands, difference, least, pairs } from "./quantiles.js";
 import { measures } from "./heat.js";
+import { within } from "./slowest.js";
 
 const sampled = 1000; // requests of each
 const fields = { latency_ms: "duration_ms", ttft_ms: "ttft_ms", tpot_ms: "tpot_ms" };
@@ -36,8 +37,8 @@ export class Pair {
   }
 
   async #ask(signal) {
-    const mine = ++this.asked, { view, by } = this, { from, to } = view.span(), iso = (t) => new Date(t * 1000).toISOString();
-    const of = (v) => ask("GET", `/correlations?${query({ ...view.filters, [by]: v, from: iso(from), to: iso(to), order: "sample", limit: sampled })}`, undefined, signal);
+    const mine = ++this.asked, { view, by } = this;
+    const of = (v) => ask("GET", `/correlations?${query({ ...within(view), [by]: v, order: "sample", limit: sampled })}`, undefined, signal);
     try {
       const [a, b] = await Promise.all([of(this.a.value), of(this.b.value)]);
       if (mine !== this.asked) return;

@@ -1,5 +1,5 @@
 // The slowest of the requests that are remembered, each with its joined record; of a part of the distribution, where one was chosen.
-import { ask, query } from "../ask.js";
+import { ask, keeps, query } from "../ask.js";
 import { el, refill } from "../dom.js";
 import { clock, many, ms, text } from "../format.js";
 import { openRequest } from "../request.js";
@@ -7,10 +7,11 @@ import { openRequest } from "../request.js";
 const shown = 15;
 const iso = (t) => new Date(t * 1000).toISOString();
 
-// within are the parameters that choose the requests of a view, or of a band of it: {measure, from, to, low, high}.
+// within are the parameters that choose the requests of a view, or of a band of it: {measure, from, to, low, high}. It throws where a filter cannot be kept.
 export const within = (view, band) => {
-  const { from, to } = band ?? view.span(), { model, tenant, prompt_version: version } = view.filters;
-  return { model, tenant, prompt_version: version, from: iso(from), to: iso(to), ...(band ? { measure: band.measure, at_least: band.low.toFixed(3), below: band.high.toFixed(3) } : {}) };
+  const { from, to } = band ?? view.span(), { filters } = view;
+  keeps(filters, ["model", "tenant", "prompt_version"], "Single requests");
+  return { ...filters, from: iso(from), to: iso(to), ...(band ? { measure: band.measure, at_least: band.low.toFixed(3), below: band.high.toFixed(3) } : {}) };
 };
 
 export async function slowest(view, band, signal) {

@@ -165,3 +165,13 @@ assert.equal(looks, 3);
 await pass(1);
 assert.equal(looks, 4);
 Object.assign(globalThis, real);
+
+// ---- requests of a view: a filter that cannot be kept is told, and never left out
+
+const { within } = await load("performance/slowest.js");
+const narrow = (filters) => ({ filters, span: () => ({ from: 0, to: 60 }) });
+assert.deepEqual(within(narrow({ model: "m", tenant: "t" })), { model: "m", tenant: "t", from: "1970-01-01T00:00:00.000Z", to: "1970-01-01T00:01:00.000Z" });
+assert.deepEqual(within(narrow({}), { measure: "ttft_ms", from: 10, to: 20, low: 1, high: 2 }), { from: "1970-01-01T00:00:10.000Z", to: "1970-01-01T00:00:20.000Z", measure: "ttft_ms", at_least: "1.000", below: "2.000" });
+assert.throws(() => within(narrow({ model: "m", host: "gpu-01", user_id: "u" })), { status: 422, message: "Single requests cannot be chosen by host and user_id." });
+const { costs } = await load("business/data.js");
+await assert.rejects(costs({ from: 0, to: 60_000 * 60 }, "model", { model: "m", host: "gpu-01" }), { status: 422, message: "Costs cannot be chosen by host." });
