@@ -2,6 +2,7 @@ package stream
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -129,7 +130,13 @@ func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside
 	if q.id != "" {
 		page = s.lookUp(&q, &a.Summary)
 	} else {
-		page = s.search(&q, &a.Summary)
+		var err error
+		if page, err = s.search(r.Context(), &q, &a.Summary); err != nil {
+			if r.Context().Err() == nil { // somebody is there to hear it
+				httpx.Unavailable(w, r, http.StatusServiceUnavailable, searchWait, err.Error())
+			}
+			return
+		}
 	}
 	if len(page) > q.limit {
 		page = page[:q.limit]
@@ -195,8 +202,34 @@ func (s *Service) lookUp(q *correlationQuery, sum *correlationCounts) (out []fou
 // scanChunk is how many requests are looked at while a lane waits.
 const scanChunk = 4096
 
-// search finds one more than a page of what the query chooses, in its order, and counts all of it.
-func (s *Service) search(q *correlationQuery, sum *correlationCounts) (out []found) {
+// scansAtOnce is how many may look at what requests themselves say: each reads all that is remembered, and lanes wait meanwhile.
+const scansAtOnce = 3
+
+var errManyScans = errors.New("too many look through the remembered requests at once; ask again")
+
+// scanPlace waits for a place among those who look at what requests say, and returns what gives it back.
+func (s *Service) scanPlace(ctx context.Context) (leave func(), err error) {
+	timer := time.NewTimer(searchWait)
+	defer timer.Stop()
+	select {
+	case s.scans <- struct{}{}:
+		return func() { <-s.scans }, nil
+	case <-timer.C:
+		return nil, errManyScans
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// search finds one more than a page of what the query chooses, in its order, and counts all of it. It ends with ctx.
+func (s *Service) search(ctx context.Context, q *correlationQuery, sum *correlationCounts) (out []found, err error) {
+	if q.filter.Request != nil || q.filter.Model != "" {
+		leave, err := s.scanPlace(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
 	most := q.limit + 1
 	trim := func() {
 		sorting.By(out, q.chosen.compare)
@@ -206,7 +239,7 @@ func (s *Service) search(q *correlationQuery, sum *correlationCounts) (out []fou
 		l.joins.lock()
 		from, to := l.joins.table.Bounds()
 		l.joins.unlock()
-		for ; from < to; from += scanChunk {
+		for ; from < to && ctx.Err() == nil; from += scanChunk {
 			l.joins.lock()
 			l.joins.table.Scan(from, min(to, from+scanChunk), q.filter, func(i join.Item) {
 				sum.add(&i)
@@ -221,7 +254,7 @@ func (s *Service) search(q *correlationQuery, sum *correlationCounts) (out []fou
 		}
 	}
 	trim()
-	return out
+	return out, ctx.Err()
 }
 
 // view is what is shown of a request, nil when it was forgotten in between.
@@ -263,5 +296,5 @@ func mountCorrelations(s *Service, m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /correlations", func(w http.ResponseWriter, r *http.Request) { s.getCorrelations(w, r, beside) },
 		append(chosenOptions(), httpx.Doc("Requests joined with their feedback and business events, newest first; on the first page also the patterns: what rules of type sequence saw, of the same model or request."), httpx.Paging(),
 			httpx.Query("request_id", "only this request; when memory does not know it, it is joined out of the hours at rest that begin since then, or in the last day, and stored says how much of them was looked through"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
-			httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match; completeness.batch is null, because nobody counts what only the hours can join; note when event_processing.correlation is off, which leaves the list empty"), httpx.Answer("422", "a parameter is wrong"))...)
+			httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match; completeness.batch is null, because nobody counts what only the hours can join; note when event_processing.correlation is off, which leaves the list empty"), httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "too many look through the remembered requests at once, see Retry-After"))...)
 }

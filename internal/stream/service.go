@@ -57,7 +57,8 @@ type Service struct {
 	boards  []*board
 	wrong   error // with the settings
 
-	searches    *searches // of the hours at rest
+	searches    *searches     // of the hours at rest
+	scans       chan struct{} // holds those of what is remembered that look at what requests say
 	deployments *deployments.Book
 
 	ready     chan struct{}
@@ -75,7 +76,7 @@ type Service struct {
 
 // New makes a service that reads and writes through b.
 func New(cfg Config, b *bus.Bus, opts Options) *Service {
-	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now(), duties: newDuties(), searches: newSearches(), deployments: deployments.NewBook()}
+	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now(), duties: newDuties(), searches: newSearches(), scans: make(chan struct{}, scansAtOnce), deployments: deployments.NewBook()}
 	s.sets, s.wrong = cfg.sets()
 	for i := range s.sets {
 		s.boards = append(s.boards, newBoard(&s.sets[i]))

@@ -143,3 +143,46 @@ func TestSearchesTakeTurns(t *testing.T) {
 		}
 	})
 }
+
+// Few look at what remembered requests say at once: who finds no place is told when to come back, who goes away waits no longer, and the others,
+// who look at no request, wait for nobody.
+func TestScansAreFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(testConfig(), nil, Options{Log: slog.New(slog.DiscardHandler)})
+		mux := httpx.NewMux(slog.New(slog.DiscardHandler), nil)
+		mountCorrelations(s, mux, Beside{})
+		get := func(ctx context.Context, query string) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/correlations?"+query, nil))
+			return w
+		}
+		for range scansAtOnce {
+			s.scans <- struct{}{}
+		}
+		began := time.Now()
+		if w := get(t.Context(), "status=open"); w.Code != 200 || time.Since(began) != 0 {
+			t.Errorf("without a look at requests: %d after %s", w.Code, time.Since(began))
+		}
+		for _, query := range []string{"from=2026-03-01T00:00:00Z", "model=m", "order=slowest"} {
+			began := time.Now()
+			if w := get(t.Context(), query); w.Code != 503 || w.Header().Get("Retry-After") != "10" || time.Since(began) != searchWait {
+				t.Errorf("%s without a place: %d, Retry-After %q after %s", query, w.Code, w.Header().Get("Retry-After"), time.Since(began))
+			}
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, leave)
+		began = time.Now()
+		if w := get(ctx, "model=m"); w.Body.Len() > 0 || time.Since(began) != time.Second {
+			t.Errorf("who went away heard %s after %s", w.Body, time.Since(began))
+		}
+		<-s.scans
+		for range 2 {
+			if w := get(t.Context(), "model=m"); w.Code != 200 {
+				t.Errorf("with a place: %d %s", w.Code, w.Body)
+			}
+		}
+		if w := get(ctx, "status=open"); w.Body.Len() > 0 {
+			t.Errorf("who had gone away heard %s", w.Body)
+		}
+	})
+}
