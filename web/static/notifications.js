@@ -4,7 +4,7 @@ import { setText } from "./dom.js";
 import { many, span } from "./format.js";
 import { listen } from "./keys.js";
 import { Alerts, stateOf } from "./notifications/alerts.js";
-import { Messages } from "./notifications/messages.js";
+import { Messages, withOld } from "./notifications/messages.js";
 import { Routes } from "./notifications/routes.js";
 import { Silences, openSilence } from "./notifications/silences.js";
 import { Stream } from "./stream.js";
@@ -18,13 +18,15 @@ const stream = new Stream(() => "/stream?topics=notifications,alerts");
 async function refresh() {
   if (document.hidden) return;
   try {
-    const [groups, hushed, told, config] = await Promise.all([ask("GET", "/api/v2/alerts/groups"), ask("GET", "/notifications/silences"), ask("GET", `/notifications?${query({ limit: 200 })}`), ask("GET", "/notifications/config")]);
+    const list = (q) => ask("GET", `/notifications?${query(q)}`);
+    const [groups, hushed, newest, old, config] = await Promise.all([ask("GET", "/api/v2/alerts/groups"), ask("GET", "/notifications/silences"), list({ limit: 200 }), list({ state: "waiting", limit: 1000 }), ask("GET", "/notifications/config")]);
+    const told = withOld(newest.notifications, old.notifications);
     $("problem").hidden = true;
     silences.show(hushed.silences);
     alerts.show(groups, hushed.silences);
-    messages.show(told.notifications);
+    messages.show(told);
     routes.show(config);
-    judge(groups, hushed.silences, told.notifications);
+    judge(groups, hushed.silences, told);
   } catch (e) {
     $("problem").hidden = false;
     setText($("problem"), `What people are told cannot be shown now: ${explain(e)}`);

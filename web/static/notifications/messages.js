@@ -5,6 +5,12 @@ import { draw, time } from "./list.js";
 
 const states = { sent: "good", waiting: "warn", failed: "bad" };
 
+// withOld adds those that have waited for so long that they are not among the newest any more.
+export function withOld(newest, waiting) {
+  const known = new Set(newest.map((m) => m.id));
+  return [...newest, ...waiting.filter((m) => !known.has(m.id))];
+}
+
 export class Messages {
   constructor(node, note) { Object.assign(this, { node, note, state: "" }); }
 
