@@ -27,11 +27,17 @@ export async function ask(method, path, body, signal) {
   try { signal?.throwIfAborted(); return await answer(method, path, body, signal); } finally { leave(); }
 }
 
+// Who does not wait any more is told so; a body that is no JSON says nothing.
+function lost(e) {
+  if (e instanceof SyntaxError) return null;
+  throw e.name === "AbortError" ? e : new Refused(0, { detail: "hxp does not answer. Is it running?" });
+}
+
 async function answer(method, path, body, signal) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const res = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" }).catch((e) => { throw e.name === "AbortError" ? e : new Refused(0, { detail: "hxp does not answer. Is it running?" }); });
-  const data = await res.json().catch(() => null);
+  const res = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" }).catch(lost);
+  const data = await res.json().catch(lost);
   if (!res.ok && !data?.counts) throw new Refused(res.status, data, Number(res.headers.get("Retry-After")) || null); // a redrive that failed for each letter still tells of each
   return data;
 }

@@ -175,3 +175,18 @@ assert.deepEqual(within(narrow({}), { measure: "ttft_ms", from: 10, to: 20, low:
 assert.throws(() => within(narrow({ model: "m", host: "gpu-01", user_id: "u" })), { status: 422, message: "Single requests cannot be chosen by host and user_id." });
 const { costs } = await load("business/data.js");
 await assert.rejects(costs({ from: 0, to: 60_000 * 60 }, "model", { model: "m", host: "gpu-01" }), { status: 422, message: "Costs cannot be chosen by host." });
+
+// ---- messages that have waited for long are judged as well
+
+const { withOld } = await load("notifications/messages.js");
+assert.deepEqual(withOld([{ id: "c" }, { id: "b" }], [{ id: "b" }, { id: "a" }]).map((m) => m.id), ["c", "b", "a"]);
+
+// ---- an answer that ends too soon
+
+const { ask } = await load("ask.js");
+const reply = (status, json) => { globalThis.fetch = async () => ({ ok: status < 300, status, headers: new Map(), json }); return ask("GET", "/"); };
+const fails = (e) => async () => { throw e; };
+await assert.rejects(reply(200, fails(new DOMException("left", "AbortError"))), { name: "AbortError" }); // and no mistake of the page
+await assert.rejects(reply(200, fails(new TypeError("cut"))), { status: 0, message: "hxp does not answer. Is it running?" });
+assert.equal(await reply(204, fails(new SyntaxError("empty"))), null);
+await assert.rejects(reply(502, fails(new SyntaxError("a page"))), { status: 502, message: "the service answered 502" });
