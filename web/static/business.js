@@ -117,9 +117,9 @@ async function loadPeriod() {
   settled(own(mine, signal)).then(({ value }) => { if (!signal.aborted) gpus.show(value ?? null); });
 }
 
-// What stands below the figures is shown when it stands, all at once: nothing moves.
-const ready = () => { byId("board").classList.remove("unready"); loadSeen(); };
-setTimeout(ready, 2500); // or late, with what is there by then
+// What stands below the figures is shown when it stands, all at once: nothing moves. Or late, with what is there by then, as the board then says.
+const ready = () => { clearTimeout(patience); byId("board").classList.remove("unready"); loadSeen(); };
+const patience = setTimeout(() => { byId("board").dataset.late = ""; ready(); }, 2500);
 
 // loadTotal asks what the period has cost so far. Where the steps of the board are the period, they tell it.
 async function loadTotal(signal) {
