@@ -25,8 +25,10 @@ export function setText(node, text) {
 // What tells an element from others when all are made anew: what it is of, and what it does.
 const mark = (n) => [n.closest("[data-of]")?.dataset.of, n.dataset.act ?? n.dataset.alert ?? (n.getAttribute("aria-label") || n.title || n.textContent)].join();
 
-// refill puts others into a node. The focus stays on what is as that which had it, else on what lies around; nothing scrolls.
+// refill puts others into a node, once nothing in it is pressed. The focus stays on what is as that which had it, else on what lies around; nothing scrolls.
 export function refill(node, ...children) {
+  node.newest = children;
+  if (node.matches(":active")) { setTimeout(() => { if (node.newest === children) refill(node, ...children); }, 100); return; }
   const { activeElement: held } = document, was = held !== node && node.contains(held) && mark(held), top = node.scrollTop;
   node.replaceChildren(...children);
   node.scrollTop = top;

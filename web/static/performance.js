@@ -2,7 +2,7 @@
 import { ask, explain } from "./ask.js";
 import { Board } from "./board.js";
 import { Chart } from "./chart.js";
-import { el, figure, setText } from "./dom.js";
+import { el, figure, refill, setText } from "./dom.js";
 import { many, ms, si, zoneName } from "./format.js";
 import { loadMarks } from "./marks.js";
 import { openBand, read as readBand, words as bandWords, write as writeBand } from "./performance/band.js";
@@ -103,7 +103,7 @@ async function slowOnes(signal) {
     setText($("slow-note"), `${part ? "of the chosen part, " : ""}of ${many(slow.of)} that are remembered`);
   } catch (e) {
     if (e.name === "AbortError" || mine !== slowing) return;
-    $("slow").replaceChildren();
+    refill($("slow"));
     setText($("slow-note"), explain(e));
   }
 }

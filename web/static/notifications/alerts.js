@@ -32,10 +32,8 @@ export class Alerts {
     Object.assign(this, { groups, silences });
     const fits = (a) => (!this.state || stateOf(a) === this.state) && (!this.wish || JSON.stringify([a.labels, a.annotations, a.acknowledgedBy]).toLowerCase().includes(this.wish));
     const some = groups.map((g) => ({ ...g, alerts: g.alerts.filter(fits).sort(byRank) })).filter((g) => g.alerts.length).sort((a, b) => byRank(a.alerts[0], b.alerts[0]));
-    const all = groups.some((g) => g.alerts.length);
-    draw(this.node, [some.map((g) => [g.labels, g.receiver, g.alerts.map((a) => [a.fingerprint, a.startsAt, a.annotations, words(a, silences)])]), all, Math.floor(Date.now() / 30_000)], () => (some.length ? some.slice(0, 100).map((g) => this.#group(g)) : [all ? el("p", { class: "wait" }, "No alert fits.") : calm("No alert fires.")]));
-    const rest = some.length - 100;
-    if (rest > 0) this.node.append(el("p", { class: "wait" }, `${rest} more groups; the filter finds them.`));
+    const all = groups.some((g) => g.alerts.length), rest = some.length - 100;
+    draw(this.node, [some.map((g) => [g.labels, g.receiver, g.alerts.map((a) => [a.fingerprint, a.startsAt, a.annotations, words(a, silences)])]), all, Math.floor(Date.now() / 30_000)], () => (some.length ? [...some.slice(0, 100).map((g) => this.#group(g)), ...(rest > 0 ? [el("p", { class: "wait" }, `${rest} more groups; the filter finds them.`)] : [])] : [all ? el("p", { class: "wait" }, "No alert fits.") : calm("No alert fires.")]));
   }
 
   #group(g) {

@@ -47,7 +47,7 @@ export class Pair {
     } catch (e) {
       if (e.name === "AbortError" || mine !== this.asked) return;
       this.samples = null;
-      this.body.replaceChildren();
+      refill(this.body);
       setText(this.note, explain(e));
     }
   }

@@ -120,7 +120,7 @@ assert.deepEqual(["a%20b", "%E0", "%", ""].map(unescaped), ["a b", "%E0", "%", "
 
 const { refill } = await load("dom.js");
 const made = (title, of) => ({ dataset: {}, title, getAttribute: () => null, closest: () => of && { dataset: { of } }, focus() { document.activeElement = this; } });
-const list = { ...made("list"), all: [], scrollTop: 0, contains(n) { return n === this || this.all.includes(n); }, replaceChildren(...all) { this.all = all; this.scrollTop = 0; }, querySelectorAll() { return this.all; }, closest() { return this; } };
+const list = { ...made("list"), all: [], matches() { return this.pressed; }, scrollTop: 0, contains(n) { return n === this || this.all.includes(n); }, replaceChildren(...all) { this.all = all; this.scrollTop = 0; }, querySelectorAll() { return this.all; }, closest() { return this; } };
 refill(list, made("Take", "a"), made("Take", "b"));
 list.all[1].focus();
 list.scrollTop = 30;
@@ -164,6 +164,14 @@ await pass(299);
 assert.equal(looks, 3);
 await pass(1);
 assert.equal(looks, 4);
+list.pressed = true;
+refill(list, made("old"));
+refill(list, made("new"));
+await pass(1000);
+assert.equal(list.all[0].title, "Take"); // a click is on its way
+list.pressed = false;
+await pass(100);
+assert.equal(list.all[0].title, "new");
 Object.assign(globalThis, real);
 
 // ---- requests of a view: a filter that cannot be kept is told, and never left out
