@@ -10,7 +10,7 @@ export CGO_ENABLED = 0
 rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto codeberg.org github.com/jackc \
 	github.com/prometheus github.com/spf13 github.com/andybalholm github.com/tinylib go.yaml.in github.com/antlr4-go \
 	github.com/parquet-go/parquet-go/encoding/thrift github.com/parquet-go/parquet-go/format github.com/robfig github.com/wneessen math/big reflect github.com/twmb/franz-go/pkg/kfake net/http fmt os net crypto vendor/golang.org encoding/json $(addprefix cel.dev/cel-go/,parser checker cel common) \
-	database/sql encoding/asn1 encoding/base64 encoding/csv encoding/pem encoding/xml archive container embed flag html image io/fs log mime path regexp sort text \
+	database/sql encoding/asn1 encoding/base64 encoding/csv encoding/hex encoding/pem encoding/xml archive bufio compress container context embed internal/poll flag html image io/fs log mime path regexp sort text \
 	golang.org/x github.com/google github.com/klauspost/cpuid github.com/klauspost/crc32 github.com/twmb/franz-go/pkg/kadm \
 	$(addprefix github.com/hxp-enterprise/hxp/,cmd $(addprefix internal/,alert app batch broker event/jsonschema ingest kit serve store) \
 		$(addprefix internal/stream/,alerts anomaly deployments rule ruleset watch))
