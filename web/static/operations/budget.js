@@ -1,5 +1,7 @@
 // Error budgets: how fast they burn, when they are gone, and how bad that is.
-const seconds = (d) => { const n = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }; return [...String(d).matchAll(/(\d+(?:\.\d+)?)(ms|[smhdw])/g)].reduce((a, [, v, u]) => a + Number(v) * (n[u] ?? 0.001), 0); };
+
+// seconds reads a duration as Go writes it.
+export const seconds = (d) => { const n = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }; return [...String(d).matchAll(/(\d+(?:\.\d+)?)(ms|[smhdw])/g)].reduce((a, [, v, u]) => a + Number(v) * (n[u] ?? 0.001), 0); };
 
 // rate finds how fast the budget burns over about so many seconds.
 export function rate(slo, wanted) {

@@ -2,7 +2,7 @@
 import { el, setText } from "../dom.js";
 import { many, ms, percent, span, text, usd } from "../format.js";
 import { about } from "../marks.js";
-import { exhaustion, rate, state } from "./budget.js";
+import { exhaustion, rate, seconds, state } from "./budget.js";
 
 const names = { availability: "Availability", ttft: "Time to first token", inter_token: "Inter-token time", latency: "Latency", cost: "Cost per request", satisfaction: "Satisfaction" };
 const most = 8;
@@ -17,7 +17,7 @@ export class SLOs {
     if (!list.length) { this.say("No objective has counted anything yet."); return; }
     const worst = { bad: 0, warn: 1, good: 2 }, sorted = [...list].sort((a, b) => worst[state(a)] - worst[state(b)] || a.budget.remaining_ratio - b.budget.remaining_ratio || (a.name + about(a.key) < b.name + about(b.key) ? -1 : 1));
     const shown = sorted.slice(0, most), keys = shown.map((s) => `${s.name} ${about(s.key)}`);
-    setText(this.note, list.length > most ? `the ${most} closest to their limit of ${many(list.length)}` : "counted exactly over three days");
+    setText(this.note, list.length > most ? `the ${most} closest to their limit of ${many(list.length)}` : "counted exactly over the period of each budget");
     if ([...this.rows.keys()].join("|") !== keys.join("|")) {
       this.rows = new Map(keys.map((k, i) => [k, this.#card(shown[i])]));
       this.node.replaceChildren(...[...this.rows.values()].map((r) => r.node));
@@ -34,7 +34,7 @@ export class SLOs {
   }
 
   #fill(r, s) {
-    const left = s.budget.remaining_ratio, period = (Date.parse(s.window.end) - Date.parse(s.window.start)) / 1000 || 259_200, gone = exhaustion(s, Math.max(period, 259_200));
+    const left = s.budget.remaining_ratio, gone = exhaustion(s, seconds(s.period));
     const burn = (n) => { const v = rate(s, n); return v === null ? "–" : `${v >= 9.95 ? Math.round(v) : v.toFixed(1)}×`; };
     r.node.dataset.state = state(s);
     r.node.title = [limitOf(s), `${many(s.good)} of ${many(s.total)} good; ${many(s.budget.bad)} of ${many(Math.floor(s.budget.allowed))} allowed failures are spent`].filter(Boolean).join("; ");

@@ -4,7 +4,7 @@ import { load } from "./load.mjs";
 
 const { offered, read, write, ranges } = await load("view.js");
 const { csv } = await load("csv.js");
-const { exhaustion, rate, state } = await load("operations/budget.js");
+const { exhaustion, rate, seconds, state } = await load("operations/budget.js");
 const { Frame, lifetime, rangeURL } = await load("frame.js");
 const { between, moment, setZone } = await load("format.js");
 
@@ -42,6 +42,8 @@ const page = { class: "page", long: "1h", short: "5m", rate: 2, short_rate: 4, h
 assert.equal(rate(slo(1, page, ticket), 3600), 2);
 assert.equal(rate(slo(1, page, ticket), 21_600), 1);
 assert.equal(rate(slo(1, page), 60), null);
+assert.equal(seconds("720h"), 30 * 86_400);
+assert.equal(seconds("1h30m"), 5400);
 assert.equal(exhaustion(slo(0.5, page), 86_400), 21_600); // half of a day's budget at twice the pace
 assert.equal(exhaustion(slo(-0.1, page), 86_400), 0);
 assert.equal(exhaustion(slo(0.5, { ...page, rate: 0 }), 86_400), null);
