@@ -5,41 +5,49 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
-	"unicode/utf8"
+	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// The driver of pgx, so that the rest of the store need not know which database it talks to: parameters are written "?", and
-// every string is stored, although PostgreSQL takes neither NUL nor invalid UTF-8 in text.
+// The driver of PostgreSQL for database/sql, upon the connections of pgx (package pgconn): the rest of the store need not know which
+// database it talks to. Parameters are written "?", values travel as text whose type the server knows best, and every string is
+// stored, although PostgreSQL takes neither NUL nor invalid UTF-8 in text (pgtext.go). Statements have no names and take one round
+// trip, so that a pooler may hand the connection on after each transaction. pgx's own driver does the same and brings two megabytes
+// of types that no table here has.
+
+// pgPingAfter is how long a connection may lie unused before it is tried, because the server may have closed it meanwhile.
+const pgPingAfter = time.Second
 
 // pgConnector opens the connections of one pool.
 type pgConnector struct {
-	driver.Connector
+	config   *pgconn.Config
 	where    string // address, database and user, for errors
 	readOnly bool
 }
 
+func (c pgConnector) Driver() driver.Driver { return pgDriver{} }
+
+// pgDriver is asked for by driver.Connector; connections are made by the connector alone.
+type pgDriver struct{}
+
+func (pgDriver) Open(string) (driver.Conn, error) {
+	return nil, errors.New("postgres: connections are opened by the store")
+}
+
 func (c pgConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
+	conn, err := pgconn.ConnectConfig(ctx, c.config)
 	if err != nil {
 		return nil, &connectError{c.where, err}
 	}
-	pc, ok := conn.(*stdlib.Conn)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("postgres: driver made a %T", conn), conn.Close())
-	}
-	return &pgConn{Conn: pc, readOnly: c.readOnly}, nil
+	return &pgConn{conn: conn, readOnly: c.readOnly, used: time.Now()}, nil
 }
 
 type pgConn struct {
-	*stdlib.Conn
+	conn     *pgconn.PgConn
 	readOnly bool
 	within   bool // a transaction is open
+	used     time.Time
 }
 
 var (
@@ -49,15 +57,43 @@ var (
 	_ driver.QueryerContext     = (*pgConn)(nil)
 	_ driver.NamedValueChecker  = (*pgConn)(nil)
 	_ driver.SessionResetter    = (*pgConn)(nil)
+	_ driver.Pinger             = (*pgConn)(nil)
 )
 
+// Close says good-bye to the server, for as long as a good-bye may take.
+func (c *pgConn) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), pgConnectLimit)
+	defer cancel()
+	return c.conn.Close(ctx)
+}
+
+func (c *pgConn) Ping(ctx context.Context) error {
+	if c.conn.Ping(ctx) != nil {
+		return driver.ErrBadConn
+	}
+	return nil
+}
+
+// ResetSession tells whether the pool may hand the connection out again.
+func (c *pgConn) ResetSession(ctx context.Context) error {
+	if c.conn.IsClosed() || c.conn.TxStatus() != 'I' {
+		return driver.ErrBadConn
+	}
+	idle := time.Since(c.used)
+	c.used = time.Now()
+	if idle > pgPingAfter {
+		return c.Ping(ctx)
+	}
+	return nil
+}
+
 // lost tells whether the server ended the connection, rather than ctx.
-func (c *pgConn) lost(ctx context.Context) bool { return c.Conn.Conn().IsClosed() && ctx.Err() == nil }
+func (c *pgConn) lost(ctx context.Context) bool { return c.conn.IsClosed() && ctx.Err() == nil }
 
 // BeginTx begins with a limit on the time that the transaction may idle, in the same round trip: a process that stands still
 // in the middle must not hold up the others until its connection dies, which can take hours.
 func (c *pgConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	if c.Conn.Conn().IsClosed() {
+	if c.conn.IsClosed() {
 		return nil, driver.ErrBadConn
 	}
 	begin := "BEGIN"
@@ -68,56 +104,97 @@ func (c *pgConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx,
 		begin += " READ ONLY"
 	}
 	begin += "; SET LOCAL idle_in_transaction_session_timeout = '60s'"
-	tx, err := c.Conn.Conn().BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
-	if err != nil && c.lost(ctx) {
-		return nil, driver.ErrBadConn // nothing was done: another connection may do it
-	}
-	if err != nil {
+	if err := c.simple(ctx, begin); err != nil {
+		if c.lost(ctx) {
+			return nil, driver.ErrBadConn // nothing was done: another connection may do it
+		}
 		return nil, err
 	}
 	c.within = true
-	return pgTx{c, ctx, tx}, nil
+	return pgTx{c, ctx}, nil
 }
 
+// pgTx ends a transaction in the context in which it began.
 type pgTx struct {
 	conn *pgConn
 	ctx  context.Context
-	tx   pgx.Tx
 }
 
+// Commit fails when the server rolled back instead, as it does after a statement that failed.
 func (t pgTx) Commit() error {
 	t.conn.within = false
-	return t.tx.Commit(t.ctx)
+	results, err := t.conn.conn.Exec(t.ctx, "COMMIT").ReadAll()
+	if err != nil {
+		return err
+	}
+	if len(results) != 1 || results[0].CommandTag.String() != "COMMIT" {
+		return errors.New("postgres: the transaction was rolled back by the server")
+	}
+	return nil
 }
 
 func (t pgTx) Rollback() error {
 	t.conn.within = false
-	return t.tx.Rollback(t.ctx)
+	return t.conn.simple(t.ctx, "ROLLBACK")
+}
+
+// simple runs statements without parameters, several of them when they are parted by semicolons.
+func (c *pgConn) simple(ctx context.Context, statements string) error {
+	return c.conn.Exec(ctx, statements).Close()
 }
 
 func (c *pgConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if c.readOnly {
 		return nil, errors.New("this connection only reads")
 	}
-	return c.Conn.ExecContext(ctx, rebind(query, len(args)), args)
+	if len(args) == 0 {
+		results, err := c.conn.Exec(ctx, query).ReadAll()
+		if err != nil {
+			return nil, err
+		}
+		var tag pgconn.CommandTag
+		if n := len(results); n > 0 {
+			tag = results[n-1].CommandTag
+		}
+		return driver.RowsAffected(tag.RowsAffected()), nil
+	}
+	tag, err := c.send(ctx, query, args).Close()
+	if err != nil {
+		return nil, err
+	}
+	return driver.RowsAffected(tag.RowsAffected()), nil
+}
+
+// send begins a statement with its parameters.
+func (c *pgConn) send(ctx context.Context, query string, args []driver.NamedValue) *pgconn.ResultReader {
+	values, formats := pgParameters(args)
+	return c.conn.ExecParams(ctx, rebind(query, len(args)), values, nil, formats, nil)
 }
 
 func (c *pgConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	rows, err := c.Conn.QueryContext(ctx, rebind(query, len(args)), args)
+	result := c.send(ctx, query, args)
+	if fields := result.FieldDescriptions(); fields != nil {
+		return newPgRows(result, fields), nil
+	}
+	_, err := result.Close() // refused, or a statement without an answer
 	if err != nil && c.lost(ctx) && c.readOnly && !c.within {
 		return nil, driver.ErrBadConn // it only reads: another connection may do it
 	}
 	if err != nil {
 		return nil, err
 	}
-	return pgRows{rows}, nil
+	return newPgRows(result, nil), nil
 }
 
-// PrepareContext only remembers the query: pgx knows the queries it has seen, and a pooler between us and the database does not
-// know named statements.
+// PrepareContext only remembers the query: a pooler between us and the database does not know named statements.
 func (c *pgConn) PrepareContext(_ context.Context, query string) (driver.Stmt, error) {
 	return pgStmt{c, query}, nil
 }
+
+func (c *pgConn) Prepare(query string) (driver.Stmt, error) { return pgStmt{c, query}, nil }
+
+// Begin is asked for by driver.Conn and called by nobody: there is the form with a context.
+func (c *pgConn) Begin() (driver.Tx, error) { return nil, driver.ErrSkip }
 
 // CheckNamedValue brings arguments to the few types of database/sql and makes text storable.
 func (c *pgConn) CheckNamedValue(v *driver.NamedValue) (err error) {
@@ -154,90 +231,3 @@ func (s pgStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (dri
 // Exec and Query are asked for by driver.Stmt and called by nobody: there are the forms with a context.
 func (s pgStmt) Exec([]driver.Value) (driver.Result, error) { return nil, driver.ErrSkip }
 func (s pgStmt) Query([]driver.Value) (driver.Rows, error)  { return nil, driver.ErrSkip }
-
-// pgRows gives text back as it was before storable.
-type pgRows struct{ driver.Rows }
-
-func (r pgRows) Next(dest []driver.Value) error {
-	if err := r.Rows.Next(dest); err != nil {
-		return err
-	}
-	for i, v := range dest {
-		if s, ok := v.(string); ok {
-			dest[i] = original(s)
-		}
-	}
-	return nil
-}
-
-// rebind numbers the parameters of a query: every "?" outside quotes becomes $1, $2, …
-func rebind(query string, args int) string {
-	if args == 0 {
-		return query
-	}
-	var b strings.Builder
-	b.Grow(len(query) + 2*args)
-	n, quoted := 0, false
-	for i := range len(query) {
-		switch c := query[i]; {
-		case c == '?' && !quoted:
-			n++
-			b.WriteByte('$')
-			b.WriteString(strconv.Itoa(n))
-		default:
-			quoted = quoted != (c == '\'')
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-// escape begins what stands for a byte that PostgreSQL does not take in text: escape and two hexadecimal digits. Doubled it
-// stands for itself. People see "a␀00b" for a, NUL, b.
-const escape = "\u2400"
-
-// storable returns s as PostgreSQL takes it; equal strings stay equal and different ones different.
-func storable(s string) string {
-	if utf8.ValidString(s) && !strings.Contains(s, "\x00") && !strings.Contains(s, escape) {
-		return s
-	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r == 0 || r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, "%s%02x", escape, s[0])
-		case s[:n] == escape:
-			b.WriteString(escape + escape)
-		default:
-			b.WriteString(s[:n])
-		}
-		s = s[n:]
-	}
-	return b.String()
-}
-
-// original undoes storable. What storable cannot have made, because another program wrote it, stays as it is.
-func original(s string) string {
-	before, s, found := strings.Cut(s, escape)
-	if !found {
-		return before
-	}
-	var b strings.Builder
-	for {
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		if rest, doubled := strings.CutPrefix(s, escape); doubled {
-			b.WriteString(escape)
-			s = rest
-		} else if c, err := strconv.ParseUint(s[:min(2, len(s))], 16, 8); err == nil && len(s) >= 2 {
-			b.WriteByte(byte(c))
-			s = s[2:]
-		} else {
-			b.WriteString(escape)
-		}
-		before, s, found = strings.Cut(s, escape)
-	}
-}

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"math"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -50,4 +53,55 @@ func TestStorable(t *testing.T) {
 			t.Fatalf("%q and %q are stored as %q and %q", a, b, stored, storable(b))
 		}
 	})
+}
+
+// Every value that the store writes comes back from the server as it went.
+func TestPostgresValues(t *testing.T) {
+	s := onPostgres(t)
+	ctx := t.Context()
+	when := time.Date(2024, 2, 29, 23, 59, 59, 123456000, time.UTC)
+	for _, v := range []any{
+		int64(math.MinInt64), int64(math.MaxInt64), true, false, math.MaxFloat64, math.SmallestNonzeroFloat64, 0.1, math.Inf(-1), "", "ü'\\x", "a\x00b\xff␀",
+		[]byte{}, []byte{0, 1, '\\', 'x', 0xff}, when, time.Unix(0, 0).UTC(), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), nil,
+	} {
+		column := map[reflect.Kind]string{reflect.Int64: "BIGINT", reflect.Bool: "BOOLEAN", reflect.Float64: "DOUBLE PRECISION", reflect.Slice: "BYTEA", reflect.Struct: "TIMESTAMPTZ"}[reflect.ValueOf(v).Kind()]
+		if column == "" {
+			column = "TEXT"
+		}
+		var got any
+		if err := s.read.QueryRowContext(ctx, "SELECT CAST(? AS "+column+")", v).Scan(&got); err != nil || !reflect.DeepEqual(got, v) {
+			t.Errorf("%s: %#v comes back as %#v, %v", column, v, got, err)
+		}
+	}
+	var day, local time.Time
+	var small, whole, single, sum any
+	if err := s.read.QueryRowContext(ctx, "SELECT DATE '2024-02-29', TIMESTAMP '2024-02-29 01:02:03.5', 7::smallint, 8::int, 1.5::real, SUM(x) FROM (VALUES (1::bigint), (2)) AS v(x)").Scan(&day, &local, &small, &whole, &single, &sum); err != nil {
+		t.Fatal(err)
+	}
+	if !day.Equal(when.Truncate(24*time.Hour)) || !local.Equal(time.Date(2024, 2, 29, 1, 2, 3, 5e8, time.UTC)) || small != int64(7) || whole != int64(8) || single != 1.5 || sum != "3" {
+		t.Error(day, local, small, whole, single, sum)
+	}
+}
+
+// A transaction in which a statement failed is rolled back by the server; whoever commits it hears of that.
+func TestPostgresCommitOfAFailure(t *testing.T) {
+	s := onPostgres(t)
+	tx, err := s.write.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.ExecContext(t.Context(), "SELECT 1 / ?", 0); err == nil {
+		t.Fatal("a division by zero succeeds")
+	}
+	if err := tx.Commit(); err == nil {
+		t.Error("the commit of nothing succeeds")
+	}
+}
+
+func TestPgValueRefuses(t *testing.T) {
+	for oid, text := range map[uint32]string{oidBool: "perhaps", oidInt8: "1.5", oidFloat8: "x", oidBytea: `\000`, oidTimestamptz: "infinity", oidDate: "2024-13-01"} {
+		if v, err := pgValue(oid, []byte(text)); err == nil {
+			t.Errorf("%d: %q is read as %v", oid, text, v)
+		}
+	}
 }

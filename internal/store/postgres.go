@@ -10,9 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 )
 
 const (
@@ -41,7 +39,7 @@ func openPostgres(ctx context.Context, url string, log *slog.Logger) (*Store, er
 	}
 	where := fmt.Sprintf("%s (database %s, user %s)", net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)), cfg.Database, cfg.User)
 	pool := func(readOnly bool) *sql.DB {
-		db := sql.OpenDB(pgConnector{stdlib.GetConnector(*cfg), where, readOnly})
+		db := sql.OpenDB(pgConnector{cfg, where, readOnly})
 		db.SetMaxOpenConns(pgConns)
 		db.SetMaxIdleConns(pgConns)
 		db.SetConnMaxIdleTime(pgIdleLimit)
@@ -68,15 +66,18 @@ func openPostgres(ctx context.Context, url string, log *slog.Logger) (*Store, er
 	return s, nil
 }
 
+// pgxOptions are options of URLs that choose how other programs with the same library cache statements. The server does not know
+// them, and they have no effect here.
+var pgxOptions = []string{"default_query_exec_mode", "statement_cache_capacity", "description_cache_capacity"}
+
 // pgConfig reads a URL. No error shows what it holds: there may be a password in it.
-func pgConfig(url string) (*pgx.ConnConfig, error) {
-	cfg, err := pgx.ParseConfig(url)
+func pgConfig(url string) (*pgconn.Config, error) {
+	cfg, err := pgconn.ParseConfig(url)
 	if err != nil {
 		return nil, errors.New("postgres: write postgres://USER:PASSWORD@HOST:PORT/NAME?OPTION=VALUE, special characters of the password as %XX")
 	}
-	if !strings.Contains(url, "default_query_exec_mode=") {
-		// Works through a pooler that hands a connection on after each transaction, and is no slower without one.
-		cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	for _, option := range pgxOptions {
+		delete(cfg.RuntimeParams, option)
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = pgConnectLimit
@@ -85,7 +86,7 @@ func pgConfig(url string) (*pgx.ConnConfig, error) {
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "hxp"
 	}
-	cfg.RuntimeParams["timezone"] = "UTC"
+	cfg.RuntimeParams["timezone"], cfg.RuntimeParams["datestyle"] = "UTC", "ISO" // both pass through pgbouncer
 	return cfg, nil
 }
 

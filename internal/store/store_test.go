@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 )
 
@@ -85,11 +85,11 @@ func ask(t testing.TB, query string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := pgx.ConnectConfig(context.Background(), cfg)
+	c, err := pgconn.ConnectConfig(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Exec(context.Background(), query); err != nil {
+	if _, err := c.Exec(context.Background(), query).ReadAll(); err != nil {
 		t.Error(err)
 	}
 	if err := c.Close(context.Background()); err != nil {
