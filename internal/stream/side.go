@@ -49,12 +49,13 @@ func (f *folder) tellDeployment(m *bus.Message) {
 	switch e.Kind {
 	case event.LLMRequest:
 		if f.lookout != nil {
-			d = f.lookout.New(e, f.place(m), noted(e, `"prompt_version"`), f.arrival)
+			d = f.lookout.New(e, noted(e, `"prompt_version"`), f.arrival)
 		}
 	case event.BusinessEvent:
-		d = deployments.Of(e, f.place(m), func(name string) string { return noted(e, `"`+name+`"`) })
+		d = deployments.Of(e, func(name string) string { return noted(e, `"`+name+`"`) })
 	}
 	if d != nil {
+		d.ID = f.place(m)
 		f.open.side = append(f.open.side, &bus.Message{Topic: event.TopicDeployments, Key: []byte(d.ID), Value: d.Record()})
 	}
 }

@@ -65,23 +65,24 @@ func TestWhatIsNew(t *testing.T) {
 		{"b", "v2", 20, Prompt}, {"c", "", 21, Model}, {"", "v9", 22, ""},
 	} {
 		at := start.Add(time.Duration(step.minute) * time.Minute)
-		d := l.New(request(t, step.model, at), fmt.Sprint("id", i), step.prompt, at.UnixMicro())
+		d := l.New(request(t, step.model, at), step.prompt, at.UnixMicro())
 		if d == nil && step.want == "" {
 			continue
 		}
 		if d == nil || d.Kind != step.want || !d.At.Equal(at) || d.Source != "s" {
 			t.Fatalf("step %d: %+v, want a %s", i, d, step.want)
 		}
+		d.ID = fmt.Sprint("id", i)
 		tell(b, d, step.minute)
 		tell(b, d, step.minute) // a record may come twice
 	}
 	if got, want := titles(b, ""), "New model c, New prompt version b v2"; got != want { // what came in the first minutes is no deployment
 		t.Errorf("%s, want %s", got, want)
 	}
-	if d := NewLookout(b).New(request(t, "c", start), "x", "", start.UnixMicro()); d != nil {
+	if d := NewLookout(b).New(request(t, "c", start), "", start.UnixMicro()); d != nil {
 		t.Errorf("another lane tells %+v again", d)
 	}
-	if d := NewLookout(NewBook()).New(request(t, "new", start), "x", "", start.UnixMicro()); d != nil {
+	if d := NewLookout(NewBook()).New(request(t, "new", start), "", start.UnixMicro()); d != nil {
 		t.Errorf("a book that is still read calls %+v new", d)
 	}
 }
@@ -89,12 +90,15 @@ func TestWhatIsNew(t *testing.T) {
 func TestToldByAnEvent(t *testing.T) {
 	for kind, want := range map[string]string{"deployment": "Deployment", "ROLLBACK": "Rollback", "order": ""} {
 		e := parsed(t, fmt.Sprintf(`{"event_type":"business_event","timestamp":"2026-03-01T10:00:00Z","source":"ci","data":{"business_event_type":%q,"model":"m","version":"2.1","text":"prompts shorter"}}`, kind))
-		d := Of(e, "id", func(name string) string { return event.TextMember(e.Extra, name) })
+		d := Of(e, func(name string) string { return event.TextMember(e.Extra, name) })
 		if want == "" {
 			if d != nil {
 				t.Errorf("%s is told as %+v", kind, d)
 			}
 			continue
+		}
+		if d != nil {
+			d.ID = "id"
 		}
 		if exp := (Deployment{"id", start, Told, want, "prompts shorter", "m", "2.1", "ci"}); d == nil || *d != exp {
 			t.Errorf("%s: %+v, want %+v", kind, d, exp)
@@ -128,8 +132,9 @@ func TestInventedNames(t *testing.T) {
 	see := func(l *Lookout, model string, minute int) bool {
 		at := start.Add(time.Duration(minute) * time.Minute)
 		id++
-		d := l.New(request(t, model, at), fmt.Sprint("id", id), "", at.UnixMicro())
+		d := l.New(request(t, model, at), "", at.UnixMicro())
 		if d != nil {
+			d.ID = fmt.Sprint("id", id)
 			tell(b, d, minute)
 		}
 		return d != nil
@@ -179,7 +184,7 @@ func TestBookBeyondThePace(t *testing.T) {
 		t.Errorf("%d are listed", got)
 	}
 	at := start.Add(5 * time.Hour)
-	if d := NewLookout(b).New(request(t, fmt.Sprint(2*mostNews-1), at), "x", "", at.UnixMicro()); d != nil {
+	if d := NewLookout(b).New(request(t, fmt.Sprint(2*mostNews-1), at), "", at.UnixMicro()); d != nil {
 		t.Errorf("%+v is told again", d)
 	}
 }
@@ -191,7 +196,7 @@ func TestPaceOfALane(t *testing.T) {
 	l, n := NewLookout(b), 0
 	at := start.Add(20 * time.Minute)
 	for i := range 5 * mostNews {
-		if l.New(request(t, fmt.Sprint(i), at), fmt.Sprint(i), "", at.UnixMicro()) != nil {
+		if l.New(request(t, fmt.Sprint(i), at), "", at.UnixMicro()) != nil {
 			n++
 		}
 	}

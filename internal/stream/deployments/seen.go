@@ -39,8 +39,9 @@ var types = []string{"deploy", "deployment", "release", "rollout", "rollback"}
 // maxText is the length to which texts of strangers are kept, in characters.
 const maxText = 500
 
-// Of tells of the deployment that a business event reports, nil when it reports none. text reads what the catalogue does not know of it.
-func Of(e *event.Event, id string, text func(name string) string) *Deployment {
+// Of tells of the deployment that a business event reports, nil when it reports none. Its ID is for the caller to give. text reads what the
+// catalogue does not know of the event.
+func Of(e *event.Event, text func(name string) string) *Deployment {
 	kind := e.Text(event.BusinessEventType)
 	if e.Kind != event.BusinessEvent || !slices.ContainsFunc(types, func(t string) bool { return strings.EqualFold(t, kind) }) {
 		return nil
@@ -54,7 +55,7 @@ func Of(e *event.Event, id string, text func(name string) string) *Deployment {
 		return ""
 	}
 	return &Deployment{
-		ID: id, At: time.UnixMicro(e.Time).UTC(), Kind: Told, Title: strings.ToUpper(kind[:1]) + strings.ToLower(kind[1:]), Text: first("text", "message", "summary", "description"),
+		At: time.UnixMicro(e.Time).UTC(), Kind: Told, Title: strings.ToUpper(kind[:1]) + strings.ToLower(kind[1:]), Text: first("text", "message", "summary", "description"),
 		Model: clip(e.Text(event.Model)), Version: first("version", "model_version", "prompt_version"), Source: clip(e.Source),
 	}
 }
@@ -74,8 +75,9 @@ type Lookout struct {
 func NewLookout(b *Book) *Lookout { return &Lookout{book: b, seen: map[version]bool{}} }
 
 // New tells of the version that a request names, which arrived at a time in microseconds; nil when it is known, when it is not certain yet
-// what is known, or when too much is new in this hour: a later request may tell of it.
-func (l *Lookout) New(e *event.Event, id, prompt string, arrival int64) *Deployment {
+// what is known, or when too much is new in this hour: a later request may tell of it. The ID is for the caller to give, because hardly
+// any request needs one.
+func (l *Lookout) New(e *event.Event, prompt string, arrival int64) *Deployment {
 	v := version{e.Text(event.Model), prompt}
 	if v == l.last || v.model == "" || l.seen[v] {
 		return nil
@@ -98,7 +100,7 @@ func (l *Lookout) New(e *event.Event, id, prompt string, arrival int64) *Deploym
 		return nil
 	}
 	l.seen[version{v.model, ""}] = true
-	d := &Deployment{ID: id, At: time.UnixMicro(e.Time).UTC(), Kind: of, Title: "New model", Model: clip(v.model), Version: clip(v.prompt), Source: clip(e.Source)}
+	d := &Deployment{At: time.UnixMicro(e.Time).UTC(), Kind: of, Title: "New model", Model: clip(v.model), Version: clip(v.prompt), Source: clip(e.Source)}
 	if of == Prompt {
 		d.Title = "New prompt version"
 	}
