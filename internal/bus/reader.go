@@ -74,7 +74,7 @@ func (b *Bus) NewReader(assign map[string]map[int32]int64, o ReaderOptions) (*Re
 	}
 	memory := new(room)
 	opts := b.clientOpts(
-		kgo.WithDecompressor(kgo.DefaultDecompressor(memory)), kgo.WithHooks(memory),
+		kgo.WithDecompressor(newUnpacker(memory)), kgo.WithHooks(memory),
 		kgo.ConsumePartitions(r.assign(assign)),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // never jump: Poll reports and waits for Seek
 		kgo.FetchIsolationLevel(isolation),

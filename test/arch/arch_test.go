@@ -41,6 +41,7 @@ var leansOn = map[string][]string{
 var homes = map[string][]string{
 	"github.com/twmb/franz-go/pkg/kfake": {"internal/broker"},
 	"github.com/twmb/franz-go":           {"internal/bus", "internal/broker"},
+	"github.com/pierrec/lz4":             {"internal/bus"},
 	"github.com/parquet-go":              {"internal/lake"},
 	"github.com/minio":                   {"internal/lake"},
 	"modernc.org/sqlite":                 {"internal/store"},
