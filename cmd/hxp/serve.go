@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hxp-enterprise/hxp/internal/app"
+	"github.com/hxp-enterprise/hxp/internal/kit/sdnotify"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -50,7 +51,13 @@ func load(cmd *cobra.Command) (*app.Config, app.Reload, *slog.Logger, error) {
 	if err != nil {
 		return nil, again, nil, &exitError{1, fmt.Errorf("the configuration has faults:\n%w", err)}
 	}
-	log, err := telemetry.NewLogger(cfg.LogFormat, cfg.LogLevel, os.Stderr)
+	level, err := telemetry.ParseLevel(cfg.LogLevel)
+	if err != nil {
+		return nil, again, nil, err
+	}
+	again.Level = new(slog.LevelVar)
+	again.Level.Set(level)
+	log, err := telemetry.NewLoggerAt(cfg.LogFormat, again.Level, os.Stderr)
 	if err != nil {
 		return nil, again, nil, err
 	}
@@ -72,6 +79,11 @@ func serve(cmd *cobra.Command, services []string) error {
 	}
 	again.Signals = hangups
 	o := app.Options{Services: services, Out: cmd.OutOrStdout(), Log: log, Reload: again}
+	if socket, watchdog, err := sdnotify.FromEnv(os.Getenv, os.Getpid()); err != nil {
+		return err
+	} else if socket != nil {
+		o.Systemd = app.Systemd{Listener: socket, Watchdog: watchdog}
+	}
 	f := cmd.Flags()
 	o.ReadyFile, _ = f.GetString("ready-file")
 	o.Demo, _ = f.GetBool("demo")

@@ -27,7 +27,7 @@ type Config struct {
 	Hosts       []string `yaml:"allowed_hosts" env:"HXP_ALLOWED_HOSTS" doc:"Further names (Host headers, without a port) under which services that listen on loopback may be asked, such as the name that a proxy on this machine passes on. Other names are refused with 403, because a page of a stranger could lead its own name here."`
 	WebhookNets []string `yaml:"webhook_allow" env:"HXP_WEBHOOK_ALLOW" doc:"Private networks (CIDR) that webhooks of reports, and all receivers of notifications, may reach, this machine too (127.0.0.0/8). The mail server of reports is named by smtp_host and reached wherever it is; targets of responses are named in the configuration and reached too."`
 	LogFormat   string   `yaml:"log_format" env:"HXP_LOG_FORMAT" flag:"log-format" default:"text" enum:"text,json" doc:"Form of log lines."`
-	LogLevel    string   `yaml:"log_level" env:"HXP_LOG_LEVEL" flag:"log-level" default:"info" enum:"debug,info,warn,warning,error,critical" doc:"Least level that is logged; wins over the performance.log_level of the files."`
+	LogLevel    string   `yaml:"log_level" env:"HXP_LOG_LEVEL" flag:"log-level" default:"info" enum:"debug,info,warn,warning,error,critical" doc:"Least level that is logged; wins over the performance.log_level of the files. SIGHUP changes it."`
 
 	KafkaAPI        KafkaAPIFile        `file:"kafka-api" doc:"The way in: events, topics and the embedded broker."`
 	EventProcessing EventProcessingFile `file:"event-processing-api" doc:"The fast path: windows and what is made of them."`

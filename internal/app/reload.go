@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"reflect"
 	"slices"
@@ -10,17 +11,21 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
+	"github.com/hxp-enterprise/hxp/internal/kit/sdnotify"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
 // Reload says when and from where the configuration is read anew.
 type Reload struct {
 	Signals <-chan os.Signal // one is one reading
 	Sources LoadOptions
-	Tree    *conf.Tree // of the configuration that runs
+	Tree    *conf.Tree     // of the configuration that runs
+	Level   *slog.LevelVar // of the log
 }
 
 // reloadable are the settings that take effect without a restart.
-var reloadable = []string{"scrape", "metric_names", "kafka-api.monitoring.custom_metrics_endpoint", "kafka-api.monitoring.api_gateway_endpoint", "costs.price_file", "costs.price_file_from"}
+var reloadable = []string{"scrape", "metric_names", "kafka-api.monitoring.custom_metrics_endpoint", "kafka-api.monitoring.api_gateway_endpoint", "costs.price_file", "costs.price_file_from",
+	"log_level", "kafka-api.performance.log_level", "event-processing-api.performance.log_level", "data-streaming-api.performance.log_level", "performance.log_level"}
 
 // reloader reads the configuration anew: all of it is checked first, and on any fault nothing changes.
 type reloader struct {
@@ -39,7 +44,9 @@ func (r *reloader) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-r.Signals:
+			r.tell(sdnotify.Reloading)
 			r.reload(ctx)
+			r.tell(sdnotify.Ready)
 		}
 	}
 }
@@ -64,6 +71,9 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	if b != nil && cfg.prices != nil {
 		b.SetPrices(cfg.prices)
+	}
+	if level, err := telemetry.ParseLevel(cfg.LogLevel); err == nil && r.Level != nil {
+		r.Level.Set(level)
 	}
 	waiting := slices.DeleteFunc(slices.Clone(changed), func(path string) bool { return slices.Contains(reloadable, path) })
 	r.log.Info("configuration reloaded", "changed", strings.Join(changed, " "), "scrape_targets", len(cfg.scrapeTargets()), "rules", len(cfg.rules))

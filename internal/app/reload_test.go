@@ -36,7 +36,7 @@ func TestReload(t *testing.T) {
 		var said bytes.Buffer
 		s := &system{ingest: &ingest.API{RemoteWrite: prom.NewReceiver(prom.NewNames(nil), 10, prom.Limits{})}, log: slog.New(slog.NewTextHandler(&said, nil)), scraper: scrape.New(m.limits, m.targets, m.names, scrape.Options{Intake: nowhere{}})}
 		hangups := make(chan os.Signal)
-		r := &reloader{s, Reload{Signals: hangups, Sources: sources, Tree: tree}}
+		r := &reloader{s, Reload{Signals: hangups, Sources: sources, Tree: tree, Level: new(slog.LevelVar)}}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 2)
 		go func() { ended <- s.scraper.Run(ctx) }()
@@ -62,6 +62,9 @@ func TestReload(t *testing.T) {
 		}
 		if got := reload("scrape:\n  - {name: two, url: 'http://two'}\ningest: {max_items: 7}\n"); got != "two api_gateway" || !strings.Contains(said.String(), "settings=ingest.max_items") {
 			t.Errorf("%s: %s", got, said.String())
+		}
+		if reload(one + "performance: {log_level: DEBUG}\n"); r.Level.Level() != slog.LevelDebug || strings.Contains(said.String(), "settings=") {
+			t.Errorf("%s: %s", r.Level.Level(), said.String())
 		}
 		stop()
 		for range 2 {

@@ -24,6 +24,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
+	"github.com/hxp-enterprise/hxp/internal/kit/sdnotify"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/serve"
@@ -71,6 +72,7 @@ type Options struct {
 	Seed      int64
 	ReadyFile string
 	Reload    Reload
+	Systemd   Systemd
 	Out       io.Writer // where the URLs are printed
 	Log       *slog.Logger
 }
@@ -114,7 +116,9 @@ func Run(ctx context.Context, cfg *Config, o Options) error {
 	err = run.Supervise(ctx, o.Log, units, func() {
 		if announceErr = s.announce(o); announceErr != nil {
 			cancel(announceErr)
+			return
 		}
+		s.tell(sdnotify.Ready, sdnotify.Status("ready: "+strings.Join(names, ", ")))
 	})
 	return errors.Join(announceErr, err)
 }

@@ -69,6 +69,7 @@ func (s *system) needs() map[string][]string {
 		"scrape":           {KafkaAPI},
 		"host":             {KafkaAPI},
 		"reload":           {},
+		"systemd":          {},
 	}
 	for _, b := range boards {
 		n[b] = []string{"live"}
@@ -133,6 +134,9 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 		if chosen["scrape"] {
 			needs["reload"] = append(needs["reload"], "scrape")
 		}
+	}
+	if s.demo.Systemd.Listener != nil {
+		choose("systemd")
 	}
 	build := s.parts()
 	var units []run.Unit

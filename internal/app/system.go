@@ -71,6 +71,8 @@ type system struct {
 	mu   sync.Mutex
 	regs map[string]*telemetry.Registry // by service
 	urls map[string]string              // service → base URL; "kafka" → host:port
+	// healths are those of the services that run here.
+	healths []*httpx.Health
 
 	demo Options
 }
@@ -82,7 +84,7 @@ func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream, "alert": s.buildAlert,
 		"alert-book": s.buildAlerts, "action-book": s.buildActions,
-		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload,
+		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload, "systemd": s.buildSystemd,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}
@@ -326,6 +328,9 @@ func (s *system) server(name, about string, checks map[string]func(context.Conte
 	for _, add := range more {
 		add(health)
 	}
+	s.mu.Lock()
+	s.healths = append(s.healths, health)
+	s.mu.Unlock()
 	httpx.Mount(mux, httpx.Service{Name: name, Version: Version, Description: about}, health, reg)
 	mount(mux)
 	return s.listen(name, mux)

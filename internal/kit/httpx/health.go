@@ -53,6 +53,7 @@ type check struct {
 	f       func(context.Context) Check
 	mu      sync.Mutex
 	running chan struct{} // not nil while f runs
+	since   time.Time     // when it began to
 	last    Check
 }
 
@@ -101,6 +102,24 @@ func (h *Health) body() HealthBody {
 		UptimeSeconds: now.Sub(h.began).Round(time.Millisecond).Seconds(), Checks: map[string]Check{}}
 }
 
+// hangs is how long after its context ended a check must have returned.
+const hangs = 30 * time.Second
+
+// Hung names the checks that have been running for so long that they will not return, as SERVICE/CHECK. A check runs when somebody asks.
+func (h *Health) Hung() (names []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, n := range h.names {
+		c := h.checks[n]
+		c.mu.Lock()
+		if c.running != nil && time.Since(c.since) > checkTimeout+hangs {
+			names = append(names, h.service+"/"+n)
+		}
+		c.mu.Unlock()
+	}
+	return names
+}
+
 func worse(a, b Status) Status {
 	if a == Unhealthy || b == Unhealthy {
 		return Unhealthy
@@ -117,7 +136,7 @@ func (c *check) ask(ctx context.Context) Check {
 	running := c.running
 	if running == nil {
 		running = make(chan struct{})
-		c.running = running
+		c.running, c.since = running, time.Now()
 		// Not the asker's context: others may wait for the same outcome.
 		go c.work(context.WithoutCancel(ctx), running)
 	}
