@@ -3,7 +3,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED = 0
 
-.PHONY: build run test test-real check bench bench-peers clean docs
+.PHONY: build run test test-real check bench bench-peers clean deb docs
 
 # Inlining costs more than two megabytes in libraries that no event passes through, or only whole batches do: SQL, S3, PDF, YAML, JSON by
 # reflection, commands, metrics, sockets, shaking hands in TLS, CEL, the embedded broker; in what works by the hour or answers people; and in ways in and rules, where it is worth no more than 5 % of their own time.
@@ -31,7 +31,7 @@ test-real: build ## the same end-to-end suite against real Apache Kafka, and str
 # checkptr, which comes with the race detector, took more than half of the time of every test with a database: in SQLite, that is C
 # translated to Go and works with pointers alone. Races are looked for there as everywhere.
 check: ## format, vet, staticcheck, tests under the race detector
-	@test -z "$$(gofmt -l cmd internal sdk test web)" || { echo 'not gofmt-ed:'; gofmt -l cmd internal sdk test web; exit 1; }
+	@test -z "$$(gofmt -l cmd deploy internal sdk test web)" || { echo 'not gofmt-ed:'; gofmt -l cmd deploy internal sdk test web; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	CGO_ENABLED=1 $(GO) test -race -gcflags=modernc.org/...=-d=checkptr=0 -short -timeout 30m ./...
@@ -51,11 +51,15 @@ bench-peers: build ## the aggregation of an hour beside DuckDB, which is install
 	tools/real/batch-peers
 	tools/real/stream-peers
 
+deb: build ## the Debian package, in dist/
+	tools/package/deb
+
 docs: build ## generated pages and the documents of api/
 	./bin/hxp config reference > docs/configuration.md
 	./bin/hxp slo prometheus > deploy/prometheus/slo.rules.yaml
+	$(GO) run ./deploy/grafana
 	$(GO) test ./api -run Newest -update
-	$(GO) test ./internal/app -run Documents -update
+	$(GO) test ./internal/app -run 'Documents|MetricsPage' -update
 
 clean:
 	rm -rf bin data dist

@@ -138,8 +138,8 @@ func Bench(ctx context.Context, name string, o BenchOptions) (*BenchResult, erro
 
 // alone puts together a system of some services that has nothing to do with any other: default settings, free ports, and a folder
 // of its own, whose lake changes only by what is asked for.
-func alone(ctx context.Context, services []string, dir string, log *slog.Logger) (*system, []run.Unit, error) {
-	cfg, _, err := LoadConfig(LoadOptions{Environ: append(freePorts(), "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:0", "HXP_BROKER_MAX_BYTES=8589934592",
+func alone(ctx context.Context, services []string, dir string, log *slog.Logger, env ...string) (*system, []run.Unit, error) {
+	cfg, _, err := LoadConfig(LoadOptions{Environ: append(append(env, freePorts()...), "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:0", "HXP_BROKER_MAX_BYTES=8589934592",
 		"HXP_LAKE_COMPACT_ENABLED=false"), Flags: map[string]string{"data-dir": dir}})
 	if err != nil {
 		return nil, nil, err

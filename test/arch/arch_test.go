@@ -19,6 +19,7 @@ var leansOn = map[string][]string{
 	"cmd":             {"internal/app", "internal/kit"},
 	"api":             {},
 	"web":             {},
+	"deploy":          {}, // what writes the dashboards
 	"sdk":             {}, // public: programs outside import it, so it stands alone
 	"examples":        {"sdk"},
 	"internal/kit":    {"internal/kit"},

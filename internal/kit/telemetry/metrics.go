@@ -98,6 +98,15 @@ func (r *Registry) Sum(name string) (float64, bool) {
 	return sum, found
 }
 
+// Describe tells of all metrics that were registered, also of those without samples. The root tells of all its services.
+func (r *Registry) Describe(out chan<- *Desc) {
+	for _, g := range r.all {
+		if own, ok := g.(Collector); ok && (own != Collector(r.process) || r == r.root) {
+			own.Describe(out)
+		}
+	}
+}
+
 // Register adds a collector of one's own. The same collector twice is no mistake.
 func (r *Registry) Register(c Collector) { register(r, c) }
 

@@ -1,0 +1,148 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/hxp-enterprise/hxp/internal/ingest/tap"
+	"github.com/hxp-enterprise/hxp/internal/kit/run"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
+)
+
+const metricsPage = "../../docs/metrics.md"
+
+// metric is one line of the page.
+type metric struct{ name, kind, labels, help string }
+
+// TestMetricsPage holds docs/metrics.md to what the services register. `make docs` writes it. Rules and dashboards are held to that page.
+func TestMetricsPage(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	log := slog.New(slog.DiscardHandler)
+	sys, units, err := alone(ctx, Names, t.TempDir(), log, "HXP_INGEST_SPILL_BYTES=1048576")
+	if err != nil {
+		t.Fatal(err)
+	}
+	services := map[string][]metric{}
+	if err := run.Supervise(ctx, log, units, func() {
+		defer stop()
+		for _, url := range sys.allURLs() {
+			if res, err := http.Get(url + "/health/live"); err == nil { // one of them is no HTTP
+				res.Body.Close()
+			}
+		}
+		for service, reg := range sys.regs {
+			services[service] = registered(t, reg)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	// Their labels are those that objectives group by, so they are told of when there is an objective.
+	services[EventProcessingAPI] = append(services[EventProcessingAPI],
+		metric{rule.TotalMetric, "counter", "slo, and those that the objective groups by", "Events that an objective is about, counted exactly."},
+		metric{rule.GoodMetric, "counter", "slo, and those that the objective groups by", "Those of slo_events_total that are good."})
+	services["hxp tap"] = ofTap(t, log)
+
+	text := page(services)
+	if *update {
+		if err := os.WriteFile(metricsPage, text, 0o644); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	if have, err := os.ReadFile(metricsPage); err != nil || !bytes.Equal(have, text) {
+		if testing.Short() {
+			t.Logf("%s is to be written anew: run `make docs`", metricsPage)
+			return
+		}
+		t.Errorf("%s is not what is registered; run `make docs` (%v)", metricsPage, err)
+	}
+}
+
+// ofTap lists the metrics of hxp tap, which is a process of its own.
+func ofTap(t *testing.T, log *slog.Logger) []metric {
+	t.Helper()
+	reg, away := telemetry.NewRegistry(), func(context.Context) (tap.Writer, error) { return nil, errors.New("no brokers here") }
+	server, err := tap.New(tap.Config{Upstream: &url.URL{Scheme: "http", Host: "127.0.0.1:9"}, Listen: "127.0.0.1:0", Spill: t.TempDir()}, away, reg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	over, stop := context.WithCancel(t.Context())
+	stop()
+	if err := server.Run(over); err != nil { // gives back what it holds
+		t.Error(err)
+	}
+	return slices.DeleteFunc(registered(t, reg), func(m metric) bool { return !strings.HasPrefix(m.name, "tap_") })
+}
+
+var described = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), unit: ".*", constLabels: \{.*\}, variableLabels: \{(.*)\}\}$`)
+
+// registered lists the metrics of a service. Of those without samples the kind follows from the name, as all names here do.
+func registered(t *testing.T, reg *telemetry.Registry) (list []metric) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	reg.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	kinds := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\S+) (\S+)$`).FindAllStringSubmatch(w.Body.String(), -1) {
+		kinds[m[1]] = m[2]
+	}
+	descs := make(chan *telemetry.Desc)
+	go func() {
+		defer close(descs)
+		reg.Describe(descs)
+	}()
+	for d := range descs {
+		parts := described.FindStringSubmatch(d.String())
+		if parts == nil {
+			t.Errorf("%s cannot be read", d)
+			continue
+		}
+		name, _ := strconv.Unquote(parts[1])
+		help, _ := strconv.Unquote(parts[2])
+		kind := kinds[name]
+		switch {
+		case kind != "":
+		case strings.HasSuffix(name, "_total"):
+			kind = "counter"
+		default:
+			kind = "gauge"
+		}
+		list = append(list, metric{name, kind, strings.ReplaceAll(parts[3], ",", ", "), help})
+	}
+	return list
+}
+
+func page(services map[string][]metric) []byte {
+	var b bytes.Buffer
+	b.WriteString(`# Metrics
+
+<!-- Made by ` + "`make docs`" + ` from what the services register; change it there. -->
+
+Each service answers ` + "`GET /metrics`" + ` on its own port, in the text formats of Prometheus; beside the metrics below it tells of its process (` + "`process_…`" + `) and of the
+Go runtime (` + "`go_…`" + `). A histogram has ` + "`_bucket`, `_sum` and `_count`" + `. Labels have bounded sets of values; users and sessions are never labels. Dashboards and rules
+that use them: ` + "`deploy/grafana`, `deploy/prometheus`" + `.
+`)
+	for _, service := range slices.Sorted(maps.Keys(services)) {
+		fmt.Fprintf(&b, "\n## %s\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n", service)
+		list := services[service]
+		slices.SortFunc(list, func(x, y metric) int { return strings.Compare(x.name, y.name) })
+		for _, m := range list {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.name, m.kind, m.labels, strings.ReplaceAll(m.help, "|", "\\|"))
+		}
+	}
+	return b.Bytes()
+}
