@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
-	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/secret"
 )
 
 // links are addresses at which a person decides on one proposal. Whoever has the address may decide, until the proposal ends: the
@@ -34,14 +34,14 @@ func newLinks(c Config) (*links, error) {
 	if c.ApprovalSecret == "" {
 		return nil, nil
 	}
-	secret, err := deliver.Secret(c.ApprovalSecret)
+	key, err := secret.Read(c.ApprovalSecret)
 	if err != nil {
 		return nil, fmt.Errorf("responses.approval_secret: %w", err)
 	}
-	if len(secret) < minSecret {
-		return nil, fmt.Errorf("responses.approval_secret: the secret has %d bytes; at least %d are needed, such as openssl rand -base64 32 makes", len(secret), minSecret)
+	if len(key) < minSecret {
+		return nil, fmt.Errorf("responses.approval_secret: the secret has %d bytes; at least %d are needed, such as openssl rand -base64 32 makes", len(key), minSecret)
 	}
-	return &links{[]byte(secret), strings.TrimSuffix(c.ApprovalURL, "/")}, nil
+	return &links{[]byte(key), strings.TrimSuffix(c.ApprovalURL, "/")}, nil
 }
 
 // sign is the signature of a proposal that ends at a time.

@@ -62,6 +62,9 @@ environment wins over them. An empty variable counts as not set; unknown variabl
 refused. ` + "`hxp config check`" + ` tells everything that is wrong at once, ` + "`hxp config show`" + ` prints the effective values and where
 each came from.
 
+A secret may be written as ` + "`file:PATH` (the file holds it alone, at most 4 KiB) or `env:NAME`" + `, in files and variables alike, so that no configuration has to hold it;
+so may URLs that may have a password in them. It is read at the start. Secrets are never shown, nor are passwords inside URLs.
+
 The sections ` + "`kafka` and `monitoring`" + ` stand in all four files and mean the same there: what one file sets, all have.
 In ` + "`hxp config show`" + ` the sections that several files have bear the file's name in front, but for those of batch-processing-api.
 

@@ -12,7 +12,7 @@ import (
 
 // Database says where aggregates and runs are kept.
 type Database struct {
-	URL      string `yaml:"url" env:"SQL_DATABASE_URL" doc:"sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME; hxp.db in the data folder when neither this nor SQL_DATABASE_ENDPOINT is set. It wins over SQL_DATABASE_ENDPOINT."`
+	URL      string `yaml:"url" env:"SQL_DATABASE_URL" secret:"url" doc:"sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/NAME; hxp.db in the data folder when neither this nor SQL_DATABASE_ENDPOINT is set. It wins over SQL_DATABASE_ENDPOINT."`
 	User     string `yaml:"user" env:"SQL_DATABASE_USER" default:"citadel_admin" doc:"User of the database at SQL_DATABASE_ENDPOINT."`
 	Password string `yaml:"password" env:"SQL_DATABASE_PASSWORD" secret:"true" doc:"Password of the user; SQL_DATABASE_ENDPOINT needs it."`
 	Name     string `yaml:"name" env:"SQL_DATABASE_NAME" default:"citadel_ai" doc:"Name of the database at SQL_DATABASE_ENDPOINT."`

@@ -60,9 +60,9 @@ type PerformanceCommon struct {
 // Monitoring names the systems around hxp.
 type Monitoring struct {
 	SQLEndpoint     string `yaml:"sql_database_endpoint" env:"SQL_DATABASE_ENDPOINT" doc:"host:port of PostgreSQL, where aggregates and runs are kept unless SQL_DATABASE_URL is set. It needs SQL_DATABASE_PASSWORD; named in a file without one, it is not used, with a warning."`
-	MetricsEndpoint string `yaml:"metrics_server_endpoint" env:"METRICS_SERVER_ENDPOINT" doc:"URL of a Prometheus, such as http://prometheus:9090. The analysis of capacity and its report ask it how machines were used of which hxp has no system metrics."`
-	CustomEndpoint  string `yaml:"custom_metrics_endpoint" env:"CUSTOM_METRICS_ENDPOINT" doc:"URL that is scraped for system metrics by kafka-api, every 15 s, as the target custom_metrics; without a path /metrics is read."`
-	GatewayEndpoint string `yaml:"api_gateway_endpoint" env:"API_GATEWAY_ENDPOINT" doc:"URL of the LLM gateway, scraped for its metrics in the same way as the target api_gateway."`
+	MetricsEndpoint string `yaml:"metrics_server_endpoint" env:"METRICS_SERVER_ENDPOINT" secret:"url" doc:"URL of a Prometheus, such as http://prometheus:9090. The analysis of capacity and its report ask it how machines were used of which hxp has no system metrics."`
+	CustomEndpoint  string `yaml:"custom_metrics_endpoint" env:"CUSTOM_METRICS_ENDPOINT" secret:"url" doc:"URL that is scraped for system metrics by kafka-api, every 15 s, as the target custom_metrics; without a path /metrics is read."`
+	GatewayEndpoint string `yaml:"api_gateway_endpoint" env:"API_GATEWAY_ENDPOINT" secret:"url" doc:"URL of the LLM gateway, scraped for its metrics in the same way as the target api_gateway."`
 }
 
 // EventProcessingFile is services/event-processing-api.yaml.

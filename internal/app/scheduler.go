@@ -14,7 +14,7 @@ import (
 // Airflow is the section airflow of batch-processing-api.yaml: the scheduler's page and API, and the commands under the name airflow.
 type Airflow struct {
 	Home          string `yaml:"home" env:"AIRFLOW_HOME" doc:"Folder of Apache Airflow: where its DAG file is said to lie (dags/hxp_batch_processing.py); airflow in the data folder when empty. Users and passwords lie in the data folder always."`
-	DBConnection  string `yaml:"db_connection" env:"AIRFLOW_DB_CONNECTION" doc:"Database of Apache Airflow. Used by airflow db check alone; hxp keeps its runs in its own database."`
+	DBConnection  string `yaml:"db_connection" env:"AIRFLOW_DB_CONNECTION" secret:"url" doc:"Database of Apache Airflow. Used by airflow db check alone; hxp keeps its runs in its own database."`
 	Executor      string `yaml:"executor" env:"AIRFLOW_EXECUTOR" default:"LocalExecutor" doc:"Read and shown; the built-in scheduler has no executors."`
 	LoadExamples  bool   `yaml:"load_examples" env:"AIRFLOW_LOAD_EXAMPLES" default:"false" doc:"Read and shown; there are no examples to load."`
 	WebserverPort int    `yaml:"webserver_port" env:"AIRFLOW_WEBSERVER_PORT" default:"8080" min:"0" max:"65535" doc:"Port of the scheduler's page and of the API that Airflow's clients use; 0 takes a free one."`

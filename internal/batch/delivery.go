@@ -17,6 +17,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
 	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
+	"github.com/hxp-enterprise/hxp/internal/kit/secret"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -296,11 +297,11 @@ func (c *courier) deliver(ctx context.Context, d *agg.Delivery) error {
 	case byMail:
 		return c.mail(ctx, d, &r, &doc)
 	case byWebhook:
-		secret, err := deliver.Secret(c.secretOf(d.Target))
+		key, err := secret.Read(c.secretOf(d.Target))
 		if err != nil {
 			return fmt.Errorf("webhook_secret: %w", err)
 		}
-		return c.hooks.Post(ctx, d.Target, secret, &doc)
+		return c.hooks.Post(ctx, d.Target, key, &doc)
 	}
 	return deliver.Put(d.Target, &doc)
 }
@@ -320,7 +321,7 @@ func (c *courier) mail(ctx context.Context, d *agg.Delivery, r *agg.Report, doc 
 	if cfg.Host == "" || !c.p.s.cfg.Reports.Email {
 		return errors.New("mail is not set up, or switched off: smtp_host, report_generation.email_enabled")
 	}
-	password, err := deliver.Secret(cfg.Password)
+	password, err := secret.Read(cfg.Password)
 	if err != nil {
 		return fmt.Errorf("smtp_password: %w", err)
 	}

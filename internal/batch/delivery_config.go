@@ -17,7 +17,7 @@ type Mail struct {
 	Host       string        `yaml:"smtp_host" env:"SMTP_HOST" doc:"mail server that takes what is to be sent; no mail when empty"`
 	Port       int           `yaml:"smtp_port" env:"SMTP_PORT" default:"587" min:"1" max:"65535" doc:"port of the mail server"`
 	Username   string        `yaml:"smtp_username" env:"SMTP_USERNAME" doc:"user at the mail server (AUTH PLAIN or LOGIN); none when empty"`
-	Password   string        `yaml:"smtp_password" env:"SMTP_PASSWORD" secret:"true" doc:"where the password of the user is: file:PATH or env:NAME, read for each mail. It is sent over TLS alone, or to this machine"`
+	Password   string        `yaml:"smtp_password" env:"SMTP_PASSWORD" secret:"place" doc:"where the password of the user is: file:PATH or env:NAME, read for each mail. It is sent over TLS alone, or to this machine"`
 	From       string        `yaml:"smtp_from" env:"SMTP_FROM" doc:"address of the sender, such as hxp@example.org"`
 	TLS        string        `yaml:"smtp_tls" env:"SMTP_TLS" default:"starttls" enum:"none,starttls,tls" doc:"protection of the connection: starttls (587) and tls (465) insist on it and on a certificate that holds"`
 	Recipients []string      `yaml:"recipients" env:"REPORT_DISTRIBUTION_RECIPIENTS" doc:"addresses that get every report that is due, as PDF, as soon as it is made; hourly_summary is left out, since daily_summary has its hours"`
@@ -65,7 +65,7 @@ type Route struct {
 	Formats    []string `yaml:"formats" default:"pdf" enum:"json,csv,pdf" doc:"in which formats"`
 	Recipients []string `yaml:"recipients" doc:"mail addresses"`
 	Webhook    string   `yaml:"webhook" doc:"http or https address to which the document is posted. Private networks are reached where HXP_WEBHOOK_ALLOW names them"`
-	Secret     string   `yaml:"webhook_secret" secret:"true" doc:"where the secret is that signs what the webhook gets: file:PATH or env:NAME. The header X-Hxp-Signature is then sha256= and the HMAC of the body"`
+	Secret     string   `yaml:"webhook_secret" secret:"place" doc:"where the secret is that signs what the webhook gets: file:PATH or env:NAME. The header X-Hxp-Signature is then sha256= and the HMAC of the body"`
 	Folder     string   `yaml:"folder" doc:"folder into which the document is put, under its type; it must be there"`
 	Schedule   string   `yaml:"schedule" doc:"cron (five fields, in batch_processing.timezone): what is due goes out at the next such time; at once when empty"`
 }

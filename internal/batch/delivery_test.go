@@ -272,21 +272,3 @@ func TestDistributionSettings(t *testing.T) {
 		}
 	}
 }
-
-func TestSecretAt(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte("hunter2\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("A_SECRET", "hunter3")
-	for where, want := range map[string]string{"file:" + file: "hunter2", "env:A_SECRET": "hunter3", "": ""} {
-		if got, err := deliver.Secret(where); err != nil || got != want {
-			t.Errorf("%s: %q, %v", where, got, err)
-		}
-	}
-	for _, where := range []string{"file:" + file + "x", "env:NO_SUCH_SECRET", "file:" + filepath.Dir(file)} {
-		if _, err := deliver.Secret(where); err == nil {
-			t.Errorf("%s is read", where)
-		}
-	}
-}

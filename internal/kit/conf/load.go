@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/secret"
 	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
@@ -53,6 +54,7 @@ func Load(target any, o Options) (*Tree, error) {
 	l.files(o.Dir)
 	l.environment(o)
 	l.flags(o.Flags)
+	l.secrets()
 	l.validate()
 	l.warnLater()
 	t := &Tree{schema: l.schema, Warnings: sorted(l.warnings)}
@@ -76,6 +78,7 @@ func LoadFile(target any, path string) error {
 type loader struct {
 	schema           *schema
 	faults, warnings Faults
+	environ          map[string]string // what EnvFile and Environ say
 }
 
 // files reads <dir>/<name>.yaml of every root; a missing one is no fault.
@@ -148,6 +151,7 @@ func (l *loader) environment(o Options) {
 			values[k], from[k] = v, origin{kind: byEnv, name: k}
 		}
 	}
+	l.environ = values
 	var known []string
 	for _, st := range l.schema.settings {
 		for _, name := range st.Env {
@@ -189,6 +193,24 @@ func (l *loader) set(st *Setting, text string, from origin) {
 		return
 	}
 	st.origin = from
+}
+
+// secrets puts what is at the place into each secret that names one.
+func (l *loader) secrets() {
+	for _, st := range l.schema.settings {
+		if (!st.Secret && !st.url) || st.place || !secret.Named(st.value.String()) {
+			continue
+		}
+		text, err := secret.ReadWith(st.value.String(), func(name string) (string, bool) {
+			v, ok := l.environ[name]
+			return v, ok
+		})
+		if err != nil {
+			l.faults = append(l.faults, fault(st.origin, st.shown(), "the secret cannot be read: %v", err))
+			continue
+		}
+		st.value.SetString(text)
+	}
 }
 
 // complaint is a message of a struct about one of its keys.

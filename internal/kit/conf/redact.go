@@ -35,6 +35,19 @@ func Redact(text string) string {
 	return secretPair.ReplaceAllString(b.String(), "${1}"+Hidden)
 }
 
+// Conceal hides every secret of the tree that a text holds, whatever brought it there, and passwords inside URLs.
+func (t *Tree) Conceal(text string) string {
+	for _, st := range t.schema.settings {
+		if !st.Secret || st.place {
+			continue
+		}
+		if s := st.value.String(); len(s) >= 4 { // a shorter one would blank out words
+			text = strings.ReplaceAll(text, s, Hidden)
+		}
+	}
+	return Redact(text)
+}
+
 // redactAuthority takes what follows "://". Passwords that ought to be escaped (with /, ?, @ or commas) are hidden as well.
 func redactAuthority(s string) string {
 	at := strings.LastIndexByte(s, '@')

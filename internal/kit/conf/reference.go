@@ -91,8 +91,13 @@ func (st *Setting) values() string {
 	if r := st.rangeText(); r != "" {
 		t += ", " + r
 	}
-	if st.Secret {
-		t += ", secret"
+	switch {
+	case st.place:
+		t += ", secret: file:PATH or env:NAME"
+	case st.Secret:
+		t += ", secret; file:PATH or env:NAME"
+	case st.url:
+		t += "; file:PATH or env:NAME"
 	}
 	return t
 }

@@ -23,7 +23,10 @@ type Setting struct {
 	Max     string
 	Unit    string
 	Enum    []string
-	Secret  bool
+	Secret  bool // shown as ***
+
+	place bool // it says where a secret is, and whoever uses it reads that
+	url   bool // it may hold a password, which alone is hidden
 
 	value  reflect.Value
 	origin origin
@@ -137,7 +140,8 @@ func (sec *section) add(key string) {
 func newSetting(f reflect.StructField, v reflect.Value, file, key string) *Setting {
 	t := f.Tag
 	st := &Setting{Key: key, Path: key, File: file, Env: list(t.Get("env")), Flag: t.Get("flag"), Default: t.Get("default"), Doc: t.Get("doc"), Later: t.Get("later"),
-		Min: t.Get("min"), Max: t.Get("max"), Unit: t.Get("unit"), Enum: list(t.Get("enum")), Secret: t.Get("secret") == "true", value: v}
+		Min: t.Get("min"), Max: t.Get("max"), Unit: t.Get("unit"), Enum: list(t.Get("enum")), value: v}
+	st.guard(t.Get("secret"))
 	switch {
 	case v.Type() == durationType, v.Type() == stringsType, v.Type() == mapType:
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
@@ -152,6 +156,24 @@ func newSetting(f reflect.StructField, v reflect.Value, file, key string) *Setti
 	}
 	st.reset()
 	return st
+}
+
+// guard reads the tag secret.
+func (st *Setting) guard(tag string) {
+	switch tag {
+	case "":
+	case "true":
+		st.Secret = true
+	case "place":
+		st.Secret, st.place = true, true
+	case "url":
+		st.url = true
+	default:
+		panic(fmt.Sprintf("conf: %s: no secrets of the kind %q", st.Key, tag))
+	}
+	if tag != "" && st.value.Kind() != reflect.String {
+		panic(fmt.Sprintf("conf: %s: a secret is a text", st.Key))
+	}
 }
 
 // reset sets the default.

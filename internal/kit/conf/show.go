@@ -28,6 +28,14 @@ func (t *Tree) Values() []Value {
 	return out
 }
 
+// Variable is the name in the environment that sets the value at a path, "" for none.
+func (t *Tree) Variable(path string) string {
+	if st := t.find(path); st != nil && len(st.Env) > 0 {
+		return st.Env[0]
+	}
+	return ""
+}
+
 // WriteText writes the values as a table.
 func (t *Tree) WriteText(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

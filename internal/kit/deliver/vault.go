@@ -7,6 +7,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/secret"
 )
 
 // Vault reads secrets for somebody who may name them and shall not see anything else of this process: only the variables and the folder
@@ -55,7 +57,7 @@ func (v *Vault) Read(where string) (string, error) {
 	}
 	file, ok := strings.CutPrefix(where, "file:")
 	if !ok {
-		return Secret(where)
+		return secret.Read(where)
 	}
 	rel, _ := v.below(file)            // checked
 	root, err := os.OpenRoot(v.Folder) // no link leads out of it
@@ -64,16 +66,16 @@ func (v *Vault) Read(where string) (string, error) {
 	}
 	defer root.Close()
 	info, err := root.Stat(rel)
-	switch {
-	case err != nil:
+	if err == nil {
+		err = secret.Regular(info, file)
+	}
+	if err != nil {
 		return "", err
-	case !info.Mode().IsRegular(): // a pipe would have no end
-		return "", errNoSecret(file)
 	}
 	f, err := root.Open(rel)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	return secretIn(f, file)
+	return secret.In(f, file)
 }

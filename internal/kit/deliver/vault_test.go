@@ -18,7 +18,7 @@ func TestVault(t *testing.T) {
 	}
 	write(filepath.Join(outside, "key"), "not for you")
 	write(filepath.Join(folder, "hook"), "sesame\n")
-	write(filepath.Join(folder, "large"), strings.Repeat("x", maxSecret+1))
+	write(filepath.Join(folder, "large"), strings.Repeat("x", 4096+1))
 	if err := os.MkdirAll(filepath.Join(folder, "..2026"), 0o700); err != nil { // as Kubernetes mounts secrets
 		t.Fatal(err)
 	}
