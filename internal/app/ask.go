@@ -123,6 +123,18 @@ func (a *Asked) ask(ctx context.Context, method, path string, body any) (status 
 	return resp.StatusCode, answer, nil
 }
 
+// report is Into for what answers with a report and 503 when something is wrong.
+func (a *Asked) report(ctx context.Context, path string, to any) error {
+	status, answer, err := a.ask(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, to); err != nil {
+		return fmt.Errorf("GET %s%s: status %d, and no report: %w", a.base, path, status, err)
+	}
+	return nil
+}
+
 // Into is Call for an answer in JSON; to nil is for one that is of no use.
 func (a *Asked) Into(ctx context.Context, method, path string, body, to any) error {
 	answer, err := a.Call(ctx, method, path, body)

@@ -34,7 +34,7 @@ func TestDocuments(t *testing.T) {
 	if err := run.Supervise(ctx, log, units, func() {
 		defer stop()
 		urls := sys.allURLs()
-		for _, service := range []string{KafkaAPI, EventProcessingAPI, BatchProcessingAPI, DataStreamingAPI, Scheduler} {
+		for _, service := range withAPI {
 			got["openapi/"+service+".json"] = fetchDocument(t, urls[service]+"/openapi.json")
 		}
 		got["asyncapi.json"] = fetchDocument(t, urls[KafkaAPI]+"/asyncapi.json")
@@ -55,23 +55,32 @@ func TestDocuments(t *testing.T) {
 		if err := meta.Validate(tree); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		file := filepath.Join(documents, name)
-		if *update {
-			if err := os.WriteFile(file, text, 0o644); err != nil {
-				t.Error(err)
-			}
-			continue
-		}
-		if have, err := os.ReadFile(file); err != nil || !bytes.Equal(have, text) {
-			if testing.Short() { // a short run checks one change; the files are for a whole state
-				t.Logf("%s is to be written anew: run `make docs`", file)
-				continue
-			}
-			t.Errorf("%s is not what is served; run `make docs` (%v)", file, err)
-		}
+		kept(t, filepath.Join(documents, name), text)
 	}
 	if len(got) != 7 {
 		t.Errorf("%d documents", len(got))
+	}
+	kept(t, "../../docs/endpoints.md", endpointsPage(t, got))
+}
+
+// withAPI are the services that describe themselves.
+var withAPI = []string{KafkaAPI, EventProcessingAPI, BatchProcessingAPI, DataStreamingAPI, Scheduler}
+
+// kept holds a file of the repository to what the code says.
+func kept(t *testing.T, file string, text []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	if have, err := os.ReadFile(file); err != nil || !bytes.Equal(have, text) {
+		if testing.Short() { // a short run checks one change; the files are for a whole state
+			t.Logf("%s is to be written anew: run `make docs`", file)
+			return
+		}
+		t.Errorf("%s is not what is served; run `make docs` (%v)", file, err)
 	}
 }
 

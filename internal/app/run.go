@@ -87,7 +87,7 @@ func all(embedded bool) []string {
 }
 
 // Run runs services until ctx ends, drains them and returns nil; or returns the first cause when one fails.
-func Run(ctx context.Context, cfg *Config, o Options) error {
+func Run(ctx context.Context, cfg *Config, o Options) (err error) {
 	set, note, err := cfg.settle(ctx, o.Services)
 	if err != nil {
 		return err
@@ -101,6 +101,8 @@ func Run(ctx context.Context, cfg *Config, o Options) error {
 		return err
 	}
 	defer func() { _ = unlock() }()
+	ended := noteCrashes(set.dataDir, o.Log)
+	defer func() { ended(err) }()
 	s := &system{set: set, log: o.Log, reg: telemetry.NewRegistry(), regs: map[string]*telemetry.Registry{}, urls: map[string]string{}, demo: o}
 	names := o.Services
 	if names == nil {

@@ -80,32 +80,47 @@ func (s *system) needs() map[string][]string {
 	return n
 }
 
-// units builds what the named services consist of, with everything that it needs.
-func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
-	needs := s.needs()
-	chosen := map[string]bool{}
-	var choose func(part string)
-	choose = func(part string) {
-		if chosen[part] {
-			return
-		}
-		chosen[part] = true
-		for _, n := range needs[part] {
-			choose(n)
-		}
+// choice is a set of parts with everything that they need.
+type choice struct {
+	needs  map[string][]string
+	chosen map[string]bool
+}
+
+func (c choice) add(part string) {
+	if c.chosen[part] {
+		return
 	}
+	c.chosen[part] = true
+	for _, n := range c.needs[part] {
+		c.add(n)
+	}
+}
+
+// choose are the parts of the named services.
+func (s *system) choose(names []string) (choice, error) {
+	c := choice{s.needs(), map[string]bool{}}
 	for _, name := range names {
 		parts, ok := services[name]
 		if !ok {
-			return nil, fmt.Errorf("there is no service %q; the services are %s", name, strings.Join(Names, ", "))
+			return c, fmt.Errorf("there is no service %q; the services are %s", name, strings.Join(Names, ", "))
 		}
 		for _, p := range parts {
 			if p == "broker" && !s.set.embedded {
-				return nil, fmt.Errorf("the embedded broker was asked for, but HXP_BROKER or KAFKA_BOOTSTRAP_SERVERS name an external one")
+				return c, fmt.Errorf("the embedded broker was asked for, but HXP_BROKER or KAFKA_BOOTSTRAP_SERVERS name an external one")
 			}
-			choose(p)
+			c.add(p)
 		}
 	}
+	return c, nil
+}
+
+// units builds what the named services consist of, with everything that it needs.
+func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
+	parts, err := s.choose(names)
+	if err != nil {
+		return nil, err
+	}
+	needs, chosen, choose := parts.needs, parts.chosen, parts.add
 	if demo {
 		choose("demo")
 	}

@@ -103,6 +103,12 @@ func (m *MetricServer) hourly(ctx context.Context, query string, from, to time.T
 	return readMatrix(resp.StatusCode, body)
 }
 
+// Reach tells whether a Prometheus answers.
+func (m *MetricServer) Reach(ctx context.Context) error {
+	_, err := m.hourly(ctx, "vector(1)", time.Unix(0, 0), time.Unix(3600, 0))
+	return err
+}
+
 // readMatrix reads an answer of Prometheus.
 func readMatrix(status int, body []byte) ([]promSeries, error) {
 	if len(body) > metricBytes {

@@ -71,6 +71,15 @@ func openS3(ctx context.Context, raw string, cfg S3, stage string) (*s3Store, er
 	return s, nil
 }
 
+// Reach tells whether the object storage of a configuration answers and has the bucket. A folder has nothing to be reached.
+func Reach(ctx context.Context, cfg Config) error {
+	if !strings.HasPrefix(cfg.URL, "s3://") {
+		return nil
+	}
+	_, err := openS3(ctx, cfg.URL, cfg.S3, "")
+	return err
+}
+
 func (p *s3Place) client(cfg S3) (*minio.Core, error) {
 	keys := credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, cfg.Token)
 	if cfg.AccessKey == "" {

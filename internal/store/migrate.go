@@ -136,12 +136,16 @@ func (s *Store) migrated(ctx context.Context, tx *sql.Tx, all []migration) ([]mi
 			return nil, err
 		}
 	}
+	return noted(ctx, tx)
+}
+
+// noted are the migrations that the database has had, by number.
+func noted(ctx context.Context, tx *sql.Tx) (done []migration, err error) {
 	rows, err := tx.QueryContext(ctx, "SELECT number, name, sha256 FROM hxp_migrations ORDER BY number")
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var done []migration
 	for rows.Next() {
 		var m migration
 		if err := rows.Scan(&m.number, &m.name, &m.sha256); err != nil {

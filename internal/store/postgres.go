@@ -102,8 +102,8 @@ func pgAwait(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 			return fmt.Errorf("%w (tried for %s)", err, pgStartLimit)
 		}
 		log.Warn("waiting for the database", "error", err)
-		if err := sleep(ctx, pause); err != nil {
-			return err
+		if ended := sleep(ctx, pause); ended != nil {
+			return fmt.Errorf("%w: %w", err, ended)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ func Lock(path string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	if err := flock(f); err != nil {
+	if err := flock(f, unix.LOCK_EX); err != nil {
 		holder := holderOf(f)
 		_ = f.Close() // nothing was written
 		if errors.Is(err, unix.EWOULDBLOCK) {
@@ -39,9 +40,27 @@ func Lock(path string) (unlock func() error, err error) {
 	return f.Close, nil
 }
 
-func flock(f *os.File) error {
+// Holder tells whether a process holds the lock file at path, and which; 0 where that is not known. It leaves everything as it is.
+func Holder(path string) (pid int, held bool, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.Close() // gives the lock back
+	err = flock(f, unix.LOCK_SH)
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return 0, false, err
+	}
+	pid, _ = strconv.Atoi(writtenIn(f))
+	return pid, true, nil
+}
+
+func flock(f *os.File, how int) error {
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		if !errors.Is(err, unix.EINTR) {
 			return err
 		}
@@ -49,10 +68,17 @@ func flock(f *os.File) error {
 }
 
 func holderOf(f *os.File) string {
+	if pid := writtenIn(f); pid != "" {
+		return " (process " + pid + ")"
+	}
+	return ""
+}
+
+// writtenIn is the process id in a lock file, "" for none.
+func writtenIn(f *os.File) string {
 	b, err := io.ReadAll(io.LimitReader(f, 32))
-	pid := strings.TrimSpace(string(b))
-	if err != nil || pid == "" {
+	if err != nil {
 		return ""
 	}
-	return " (process " + pid + ")"
+	return strings.TrimSpace(string(b))
 }

@@ -60,6 +60,16 @@ func (s *Server) Send(ctx context.Context, from, to string, message []byte) erro
 	return c.data(message)
 }
 
+// Greet tells whether the server would take mail: it is reached, its TLS holds, and it accepts the user. Nothing is sent.
+func (s *Server) Greet(ctx context.Context) error {
+	c, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	return c.greet()
+}
+
 // conversation is one connection.
 type conversation struct {
 	s      *Server

@@ -114,6 +114,24 @@ func (h *Hooks) Send(ctx context.Context, address string, head http.Header, body
 	return &Answer{Status: resp.StatusCode, Text: resp.Status, Header: resp.Header, Body: said}, nil
 }
 
+// Reach tells whether an address may be connected to, and can be. Nothing is said to it.
+func (h *Hooks) Reach(ctx context.Context, address string) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return errors.New("the address cannot be read")
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	d := net.Dialer{Timeout: 10 * time.Second, Control: h.guard}
+	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
 // Plain takes the address out of an error of a client: it may be a secret.
 func Plain(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
