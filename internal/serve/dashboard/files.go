@@ -11,9 +11,11 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/web"
 )
 
 // files serves a folder that never changes, from memory, compressed where that is asked for.
@@ -29,6 +31,15 @@ type file struct {
 var kinds = map[string]string{
 	".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", "": "text/plain; charset=utf-8", ".md": "text/plain; charset=utf-8",
 }
+
+// static are the files of the boards: the same for every page, so they are read and compressed once.
+var static = sync.OnceValues(func() (*files, error) {
+	folder, err := fs.Sub(web.FS, "static")
+	if err != nil {
+		return nil, err
+	}
+	return load(folder)
+})
 
 func load(folder fs.FS) (*files, error) {
 	f := &files{byPath: map[string]*file{}}

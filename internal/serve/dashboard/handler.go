@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -113,16 +112,11 @@ func newHandler(board Board, cfg Config) (*handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
-	static, err := fs.Sub(web.FS, "static")
+	static, err := static()
 	if err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
-	h := &handler{cfg: cfg, board: board, page: page}
-	if h.files, err = load(static); err != nil {
-		return nil, fmt.Errorf("dashboard: %w", err)
-	}
-	h.modules = h.files.modules(board.Script)
-	return h, nil
+	return &handler{cfg: cfg, board: board, page: page, files: static, modules: static.modules(board.Script)}, nil
 }
 
 // policy lets a page load from its own origin and nothing else.
