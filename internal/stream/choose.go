@@ -33,6 +33,7 @@ type chosen struct {
 	measure        event.Field
 	low, high      int64 // of the measure, nanoseconds
 	tenant, prompt string
+	failed         bool // only those that failed
 
 	size int64 // of the request that was looked at last
 }
@@ -41,6 +42,7 @@ func chosenOptions() []httpx.Option {
 	return []httpx.Option{
 		httpx.Query("from", "RFC 3339: only requests whose own time is this or later"), httpx.Query("to", "RFC 3339: only requests whose own time is before this"), httpx.Query("tenant", "only requests of this tenant"), httpx.Query("prompt_version", "only requests with this version of their prompt"),
 		httpx.Query("measure", "what at_least, below and order=slowest mean; latency_ms when absent", httpx.OneOf(durationNames...)), httpx.Query("at_least", "milliseconds; only requests that took so long or longer"), httpx.Query("below", "milliseconds; only requests that took less"),
+		httpx.Query("outcome", "failed: only requests that failed", httpx.OneOf("failed")),
 		httpx.Query("order", "newest (the default, page by page), slowest, or sample: chosen evenly by the hash of their ids", httpx.OneOf(orders...)),
 	}
 }
@@ -65,8 +67,13 @@ func (p *params) chosen() (c chosen, needed bool) {
 			p.refuse("measure", "measure=%q: give one of %s", clip(v), strings.Join(durationNames, ", "))
 		}
 	}
+	if v := p.Get("outcome"); v != "" {
+		if c.failed = v == "failed"; !c.failed {
+			p.refuse("outcome", "outcome=%q: give failed, or leave it out", clip(v))
+		}
+	}
 	c.low, c.high = p.millis("at_least", 0), p.millis("below", math.MaxInt64)
-	return c, c.order == orderSlowest || c.from > math.MinInt64 || c.to < math.MaxInt64 || c.bounded() || c.tenant != "" || c.prompt != ""
+	return c, c.order == orderSlowest || c.from > math.MinInt64 || c.to < math.MaxInt64 || c.bounded() || c.failed || c.tenant != "" || c.prompt != ""
 }
 
 // millis reads a duration in milliseconds as nanoseconds.
@@ -88,7 +95,7 @@ func (c *chosen) bounded() bool { return c.low > 0 || c.high < math.MaxInt64 }
 // take tells whether a request is one of those that are looked for.
 func (c *chosen) take(e *event.Event) bool {
 	c.size = e.Int(c.measure)
-	return c.from <= e.Time && e.Time < c.to && (c.tenant == "" || e.Text(event.Tenant) == c.tenant) && (c.prompt == "" || noted(e, `"prompt_version"`) == c.prompt) &&
+	return c.from <= e.Time && e.Time < c.to && (!c.failed || e.Has(event.Success) && !e.Bool(event.Success)) && (c.tenant == "" || e.Text(event.Tenant) == c.tenant) && (c.prompt == "" || noted(e, `"prompt_version"`) == c.prompt) &&
 		(e.Has(c.measure) && c.low <= c.size && c.size < c.high || c.order != orderSlowest && !c.bounded())
 }
 

@@ -20,6 +20,7 @@ func TestChosenRequests(t *testing.T) {
 		"": true, "at_least=250": true, "at_least=250.5": false, "below=250": false, "below=251": true, "at_least=200&below=300": true,
 		"from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:01Z": true, "to=2026-01-01T00:00:00Z": false, "from=2026-01-01T00:00:01Z": false,
 		"tenant=acme&prompt_version=v2": true, "tenant=other": false, "prompt_version=v1": false, "order=slowest": true, "order=slowest&measure=ttft_ms": false, "measure=ttft_ms": true, "measure=ttft_ms&below=9": false,
+		"outcome=failed": false,
 	} {
 		v, err := url.ParseQuery(query)
 		if err != nil {
@@ -31,7 +32,15 @@ func TestChosenRequests(t *testing.T) {
 			t.Errorf("%s: %v %v, want %v", query, got, p.bad, want)
 		}
 	}
-	for _, query := range []string{"order=fastest", "measure=cost", "at_least=-1", "below=NaN", "below=1e13", "from=now", "to=1960-01-01T00:00:00Z"} {
+	p := params{Values: url.Values{"outcome": {"failed"}}}
+	c, needed := p.chosen()
+	if e.SetBool(event.Success, false); !needed || !c.take(e) {
+		t.Error("a request that failed is not found by its outcome")
+	}
+	if e.SetBool(event.Success, true); c.take(e) {
+		t.Error("a request that went well is taken for one that failed")
+	}
+	for _, query := range []string{"order=fastest", "measure=cost", "at_least=-1", "below=NaN", "below=1e13", "outcome=good", "from=now", "to=1960-01-01T00:00:00Z"} {
 		v, _ := url.ParseQuery(query)
 		if _, bad := parseCorrelationQuery(v); len(bad) != 1 || bad[0].Pointer != "?"+strings.SplitN(query, "=", 2)[0] {
 			t.Errorf("%s: %+v", query, bad)
