@@ -31,12 +31,14 @@ func (s *Service) Mount(m *httpx.Mux) {
 		httpx.Body("application/json"), httpx.Answer("200", "How many rows were checked and equal, and every difference by column.", accuracyReport{}),
 		httpx.Answer("409", "Hourly aggregation is switched off."), httpx.Answer("422", "The range is empty, too long or not of whole hours."))
 	s.mountReports(m, limit, cursor)
+	s.mountSchedules(m)
 	s.mountForecasts(m)
 	s.mountCapacity(m)
 	s.mountPrices(m, limit, cursor)
 	s.mountCosts(m, limit, cursor)
 	s.mountPlans(m)
 	s.mountInsight(m)
+	s.mountFunnels(m)
 	s.mountRuns(m)
 }
 

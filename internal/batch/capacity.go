@@ -48,8 +48,7 @@ type analysis struct {
 	Insufficient    []lacking        `json:"insufficient_data"`
 }
 
-// What the analysis tells stands in package report, which makes documents of it; what is kept beside it, in recommendation, saturation, phase and
-// scalingLaw, is for the analysis alone.
+// What the analysis tells stands in package report, which makes documents of it.
 type (
 	utilization    = report.Utilization
 	dayUse         = report.DayUse
@@ -59,6 +58,8 @@ type (
 	timedPoint     = report.ForecastPoint
 	capacityAlert  = report.Warning
 	lacking        = report.Lacking
+	scalingLaw     = report.ScalingLaw
+	scalingPoint   = report.ScalingPoint
 )
 
 // lackingMachines says that nothing is recommended because no machine was measured lately.
@@ -105,7 +106,8 @@ func analyse(ctx context.Context, cfg *Planning, pools []cost.Pool, hours []hour
 	a.Saturation, a.Phases = sc.saturations(cfg.TTFT, laws), sc.phases(cfg, hours, laws)
 	forecasts, recommends := needs(partForecasts, needPlanning), needs(partRecommendations, needPlanning)
 	if forecasts || recommends {
-		c := &course{cfg: cfg, hours: hours, sc: sc, laws: laws, saturation: a.Saturation, phases: a.Phases, pools: pools, days: a.DataDays, rows: rowsOfHours(hours)}
+		pools = slices.DeleteFunc(slices.Clone(pools), func(p cost.Pool) bool { return !p.Span().Holds(end.Unix()) })
+		c := &course{cfg: cfg, end: end, hours: hours, sc: sc, laws: laws, saturation: a.Saturation, phases: a.Phases, pools: pools, days: a.DataDays, rows: rowsOfHours(hours)}
 		made, err := c.forecasts(ctx)
 		if err != nil {
 			return a, err

@@ -6,11 +6,13 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/forecast"
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
 )
 
 const (
@@ -34,27 +36,11 @@ const (
 	gaugeWaiting = "requests_waiting"
 )
 
-// recommendation is how many machines the load of the next week asks for. Formula is an expression over the names in Inputs whose value is
-// Recommended.
+// recommendation is what is told of how many machines are needed, with what it follows from.
 type recommendation struct {
-	Model       string               `json:"model"`
-	Resource    string               `json:"resource"`
-	Current     int                  `json:"current"`
-	Recommended int                  `json:"recommended"`
-	Binding     string               `json:"binding_constraint"`
-	Formula     string               `json:"formula"`
-	Inputs      map[string]float64   `json:"inputs"`
-	Demand      float64              `json:"demand_per_hour"`  // requests in the busiest hour of the next week, 95th percentile
-	Carries     float64              `json:"carries_per_hour"` // requests an hour that the machines that there are carry at their limit
-	Constraints map[string]float64   `json:"constraints"`      // what each constraint alone would let them carry
-	Exhaustion  *capacity.Exhaustion `json:"exhaustion"`       // days until the daily peak reaches the target; null when it does not surely grow
-	Confidence  float64              `json:"confidence"`       // 0–1, from days of data, fit of the constraint and coverage of the forecast
-	CostDelta   *float64             `json:"cost_delta_usd_month"`
-	CostBasis   string               `json:"cost_basis,omitempty"` // machine_hour_usd, or self_hosted: what the pools cost an hour, by the machines that there are
-	Law         *capacity.USL        `json:"scaling_law"`          // that it counts with; null where machines are taken to carry alike
-	Reason      string               `json:"reason"`
-	policy      capacity.Policy
-	short       bool // no useful number of machines carries the demand
+	report.Recommendation
+	policy capacity.Policy
+	short  bool // no useful number of machines carries the demand
 }
 
 // course gathers what a plan stands on.
@@ -67,6 +53,7 @@ type course struct {
 	phases     []phase
 	pools      []cost.Pool
 	days       int
+	end        time.Time
 	laws       laws
 	demand     history
 }
@@ -198,7 +185,7 @@ func (c *course) objectives(model string) (out []capacity.Constraint) {
 	}
 	for _, p := range c.phases {
 		if p.Model == model && p.Knee != nil {
-			out = append(out, capacity.Phase(p.Phase+"_tokens", *p.Knee, p.peak, p.Tokens))
+			out = append(out, capacity.Phase(p.Phase.Phase+"_tokens", *p.Knee, p.peak, p.Tokens))
 		}
 	}
 	return out
@@ -213,7 +200,7 @@ func (c *course) machineHour(model string, machines int) (usd float64, basis str
 	for i := range c.pools {
 		p := &c.pools[i]
 		if model == agg.AllModels || slices.Contains(p.Models, model) && (len(c.pools) == 1 || c.sc.named(model)) {
-			usd += p.HourUSD()
+			usd += p.HourUSD(c.end.Unix())
 		}
 	}
 	return usd / float64(machines), "self_hosted"
@@ -225,12 +212,12 @@ func (c *course) recommend(f metricForecast, current int, constraints []capacity
 		demand = max(demand, p.Hi)
 	}
 	policy := capacity.Policy{Target: c.cfg.Target, Spare: c.cfg.Spare, Band: band}
-	need, ok := capacity.Machines(current, demand, constraints, policy, law.believed())
+	need, ok := capacity.Machines(current, demand, constraints, policy, law.Law())
 	if !ok {
 		return recommendation{}, false
 	}
-	r := recommendation{Model: f.Model, Resource: "machines", Current: current, Recommended: need.Count, Binding: need.Binding.Name, Formula: need.Formula, Inputs: need.Inputs,
-		Demand: demand, Carries: need.Binding.Carries, Constraints: map[string]float64{}, Law: law.believed(), policy: policy, short: need.Short}
+	r := recommendation{report.Recommendation{Model: f.Model, Resource: "machines", Current: current, Recommended: need.Count, Binding: need.Binding.Name, Formula: need.Formula, Inputs: need.Inputs,
+		Demand: demand, Carries: need.Binding.Carries, Constraints: map[string]float64{}, Law: law.Law()}, policy, need.Short}
 	for _, k := range constraints {
 		r.Constraints[k.Name] = k.Carries
 	}

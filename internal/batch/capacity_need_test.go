@@ -11,6 +11,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
@@ -97,7 +98,7 @@ func TestExhaustionIsTold(t *testing.T) {
 }
 
 func TestSuppose(t *testing.T) {
-	r := &recommendation{Model: "m", Current: 4, Demand: 1000, Carries: 2000, Binding: "gpu_usage", Inputs: map[string]float64{"target_utilization": 0.7}}
+	r := &recommendation{Recommendation: report.Recommendation{Model: "m", Current: 4, Demand: 1000, Carries: 2000, Binding: "gpu_usage", Inputs: map[string]float64{"target_utilization": 0.7}}}
 	for _, c := range []struct {
 		traffic float64
 		lost    int
@@ -375,7 +376,7 @@ func TestScalingLawIsLearntAndUsed(t *testing.T) {
 	if o := suppose(&r, 900, 0); !o.Unreachable || !strings.Contains(o.Text, "no number of machines") {
 		t.Errorf("more than any number carries: %+v", o)
 	}
-	many := recommendation{Model: "m", Current: 30, Carries: law.Carries(30), Law: &capacity.USL{Lambda: 40, Sigma: 0.1}, Inputs: map[string]float64{"target_utilization": 0.7}}
+	many := recommendation{Recommendation: report.Recommendation{Model: "m", Current: 30, Carries: law.Carries(30), Law: &capacity.USL{Lambda: 40, Sigma: 0.1}, Inputs: map[string]float64{"target_utilization": 0.7}}}
 	many.Demand = 0.95 * 0.7 * many.Carries // more than the 21 that are useful carry
 	for lost, missing := range map[int]int{0: 0, 5: 0, 8: 3} {
 		if o := suppose(&many, 1, lost); o.Unreachable || o.Missing != missing {

@@ -5,21 +5,16 @@ import (
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
 )
 
 // The two phases of a request ask for different things: prefill reads the whole prompt before the first token, decode writes one token after the
 // other. So each has a limit of its own, in tokens a second, and a request takes of it by its length. Where requests get longer, fewer of them fit.
 
-// phase is where one phase of a model leaves its objective.
+// phase is what is told of where one phase of a model leaves its objective, with what plans need of it.
 type phase struct {
-	Model     string         `json:"model"`
-	Phase     string         `json:"phase"` // prefill or decode
-	Metric    string         `json:"metric"`
-	Objective float64        `json:"objective"`
-	Windows   int            `json:"windows"`            // that it is told from
-	Knee      *capacity.Knee `json:"knee"`               // tokens a second: of prompts for prefill, of answers for decode; null where nothing broke, or nothing was good
-	Tokens    float64        `json:"tokens_per_request"` // of that phase, in the last seven days
-	peak      float64
+	report.Phase
+	peak float64 // load of the peaks of an hour relative to the hour
 }
 
 // phaseDays is how many days tell how long requests are now.
@@ -46,7 +41,8 @@ func (sc *scanned) phases(cfg *Planning, hours []hourUse, laws laws) []phase {
 			if len(points) == 0 || p.tokens <= 0 || p.objective <= 0 {
 				continue
 			}
-			out = append(out, phase{Model: model, Phase: p.name, Metric: p.metric, Objective: p.objective, Windows: len(points), Knee: capacity.FindKnee(sc.onTheMachinesNow(points, model, laws(model).believed())), Tokens: p.tokens, peak: peakFactor(sc.slices[model], width)})
+			knee := capacity.FindKnee(sc.onTheMachinesNow(points, model, laws(model).Law()))
+			out = append(out, phase{report.Phase{Model: model, Phase: p.name, Metric: p.metric, Objective: p.objective, Windows: len(points), Knee: knee, Tokens: p.tokens}, peakFactor(sc.slices[model], width)})
 		}
 	}
 	return out

@@ -31,12 +31,12 @@ func TestPhases(t *testing.T) {
 	}
 	cfg := planningDefaults()
 	got := sc.phases(&cfg, []hourUse{hour("other", 9, 9, 9), hour("m", 10, 2000, 100), hour("m", 30, 1000, 300)}, sc.laws(2000))
-	if len(got) != 2 || got[0].Phase != "prefill" || got[1].Phase != "decode" {
+	if len(got) != 2 || got[0].Phase.Phase != "prefill" || got[1].Phase.Phase != "decode" {
 		t.Fatalf("%+v", got)
 	}
 	for i, want := range []struct{ knee, tokens float64 }{{4000, 1250}, {500, 250}} {
 		if k := got[i].Knee; k == nil || math.Abs(k.Load/want.knee-1) > 0.05 || got[i].Tokens != want.tokens {
-			t.Errorf("%s: %+v at %v tokens a request, want %+v", got[i].Phase, k, got[i].Tokens, want)
+			t.Errorf("%s: %+v at %v tokens a request, want %+v", got[i].Phase.Phase, k, got[i].Tokens, want)
 		}
 	}
 	c := &course{phases: got}

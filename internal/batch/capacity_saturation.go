@@ -10,6 +10,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/capacity"
+	"github.com/hxp-enterprise/hxp/internal/batch/report"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
@@ -26,15 +27,10 @@ const (
 	shownPoints      = 500     // windows of a model
 )
 
-// saturation is where the objective of a model breaks.
+// saturation is what is told of where the objective of a model breaks, with what plans need of it.
 type saturation struct {
-	Model     string           `json:"model"`
-	Metric    string           `json:"metric"`
-	Objective float64          `json:"objective"`
-	Knee      *capacity.Knee   `json:"knee"`     // requests a second, on the machines that there are now; null where nothing broke, or nothing was good
-	Machines  int              `json:"machines"` // that there are now; 0 = not known
-	Points    []capacity.Point `json:"points"`   // with the load as it was
-	peak      float64          // load of the peaks of an hour relative to the hour
+	report.Saturation
+	peak float64 // load of the peaks of an hour relative to the hour
 }
 
 // scanned is what the raw events of some hours say.
@@ -251,13 +247,13 @@ func (sc *scanned) saturations(objective float64, laws laws) []saturation {
 		if model == "" {
 			continue
 		}
-		s := saturation{Model: model, Metric: "ttft_ms.p95", Objective: objective, Machines: sc.currentOf(model), peak: 1}
+		s := saturation{report.Saturation{Model: model, Metric: "ttft_ms.p95", Objective: objective, Machines: sc.currentOf(model)}, 1}
 		width := sc.width(model)
 		s.Points = windows(sc.slices[model], width, measure{s.Metric, byRequests, firstTokens, objective})
 		if len(s.Points) == 0 {
 			continue
 		}
-		s.Knee = capacity.FindKnee(sc.onTheMachinesNow(s.Points, model, laws(model).believed()))
+		s.Knee = capacity.FindKnee(sc.onTheMachinesNow(s.Points, model, laws(model).Law()))
 		s.peak = peakFactor(sc.slices[model], width)
 		s.Points = s.Points[max(0, len(s.Points)-shownPoints):]
 		out = append(out, s)

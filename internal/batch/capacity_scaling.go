@@ -14,30 +14,6 @@ import (
 // learnt from the server's own windows: of each number of machines, the load that they carried within the objective. A number at which the objective
 // never broke says nothing, since nobody knows how much more it would have carried.
 
-// scalingLaw is the law with what it was learnt from.
-type scalingLaw struct {
-	capacity.USL
-	Most   *float64       `json:"most_machines"` // more of them carry less; null where there is no such number
-	Used   bool           `json:"used"`          // it fits well enough to recommend and to simulate with
-	Points []scalingPoint `json:"points"`
-}
-
-// scalingPoint is what so many machines carried, in requests a second.
-type scalingPoint struct {
-	Machines int     `json:"machines"`
-	Carried  float64 `json:"carried_per_second"`
-	Law      float64 `json:"law_per_second"`
-	Windows  int     `json:"windows"`
-}
-
-// believed is the law to count with, nil where there is none that fits.
-func (l *scalingLaw) believed() *capacity.USL {
-	if l == nil || !l.Used {
-		return nil
-	}
-	return &l.USL
-}
-
 // laws tells the law of a model, or of all together; nil where too little is known.
 type laws func(model string) *scalingLaw
 

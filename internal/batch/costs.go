@@ -98,7 +98,7 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	}
 	pools := newOwnPools(s.cfg.Costs.SelfHosted)
 	err = inOrder(ctx, len(hours), s.cfg.Processing.Workers, func(ctx context.Context, i int) (h costHour, err error) {
-		if q.owns(hours[i].Hour) {
+		if q.owns(hours[i].Hour) && pools.any(hours[i].Hour) {
 			return s.costWithOwn(ctx, q, pools, hours[i])
 		}
 		h.table, err = s.costOfHour(ctx, q, hours[i], nil)

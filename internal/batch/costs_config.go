@@ -37,12 +37,7 @@ func (c *Costing) pricesFrom() (time.Time, error) {
 	if c.PriceFileFrom == "" {
 		return time.Time{}, nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, c.PriceFileFrom); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is no day or RFC 3339 time such as 2026-03-01", c.PriceFileFrom)
+	return cost.ParseTime(c.PriceFileFrom)
 }
 
 // ReadPrices reads the file of prices; nil when none is named.

@@ -15,9 +15,10 @@ import (
 // What requests took of own GPUs, by what people ask for. Each hour that is over is shared out among the requests of that hour (cost.PoolHour):
 // so it needs them by model, beside what is asked for, and where a model is in several pools by machine. What nobody used stands for itself.
 
-// ownPools gathers what the pools cost. It has one owner.
+// ownPools gathers what the pools cost, each in the hours in which it is there. It has one owner.
 type ownPools struct {
 	pools []cost.Pool
+	spans []cost.Span
 	split bool // the machine tells whose a request is
 	hosts bool // pools name their machines
 	sums  []*cost.PoolCost
@@ -26,15 +27,30 @@ type ownPools struct {
 func newOwnPools(pools []cost.Pool) *ownPools {
 	o := &ownPools{pools: pools, split: cost.Split(pools)}
 	for i := range pools {
-		o.sums = append(o.sums, pools[i].Begin())
+		o.spans, o.sums = append(o.spans, pools[i].Span()), append(o.sums, pools[i].Begin())
 		o.hosts = o.hosts || len(pools[i].Hosts) > 0
 	}
 	return o
 }
 
+// any tells whether some pool is there in an hour.
+func (o *ownPools) any(hour int64) bool {
+	return slices.ContainsFunc(o.spans, func(s cost.Span) bool { return s.Holds(hour) })
+}
+
+// whose is the pool whose work the requests to a model are, by the machine that they name, negative where it is nobody's.
+func (o *ownPools) whose(hour int64, model, host string) int {
+	for i := range o.pools {
+		if o.spans[i].Holds(hour) && o.pools[i].Serves(model, host) {
+			return i
+		}
+	}
+	return -1
+}
+
 // ownHour is what one pool cost in an hour, and whose work that was.
 type ownHour struct {
-	cost *cost.PoolHour
+	cost *cost.PoolHour // nil where the pool is not there
 	work []cost.Work
 }
 
@@ -46,7 +62,9 @@ type costHour struct {
 
 func (o *ownPools) add(hours []ownHour) {
 	for i, h := range hours {
-		o.sums[i].Add(h.cost, h.work)
+		if h.cost != nil {
+			o.sums[i].Add(h.cost, h.work)
+		}
 	}
 }
 
@@ -57,10 +75,6 @@ func (q *costQuery) owns(hour int64) bool {
 
 // finish adds the hours without data, in which all was idle as far as anybody knows, and ends the sums.
 func (o *ownPools) finish(q *costQuery, hours []event.HourState, t *cost.Table) {
-	idle := make([]ownHour, len(o.pools))
-	for i := range o.pools {
-		idle[i].cost = o.pools[i].Hour(-1, nil, nil)
-	}
 	for hour := q.from.Add(time.Hour - 1).Truncate(time.Hour).Unix(); q.owns(hour); hour += 3600 {
 		for len(hours) > 0 && hours[0].Hour < hour {
 			hours = hours[1:]
@@ -68,16 +82,21 @@ func (o *ownPools) finish(q *costQuery, hours []event.HourState, t *cost.Table) 
 		if len(hours) > 0 && hours[0].Hour == hour {
 			continue
 		}
-		o.add(idle)
 		key := q.timesOf(hour)
 		for i := range o.pools {
-			t.AddIdle(key, o.pools[i].Name, idle[i].cost.Idle())
+			if o.spans[i].Holds(hour) {
+				idle := o.pools[i].Hour(hour, -1, nil, nil)
+				o.sums[i].Add(idle, nil)
+				t.AddIdle(key, o.pools[i].Name, idle.Idle())
+			}
 		}
 	}
 	for _, c := range o.sums {
-		c.End()
+		if c.Hours > 0 { // else it is no part of that time
+			c.End()
+			t.Pools = append(t.Pools, c)
+		}
 	}
-	t.Pools = o.sums
 }
 
 // detail is the question for the requests of an hour that own GPUs are shared out by, and where model and machine stand in its keys.
@@ -123,15 +142,18 @@ func (s *Service) costWithOwn(ctx context.Context, q *costQuery, o *ownPools, h 
 		if host >= 0 {
 			name = g.Key[host]
 		}
-		if p := slices.IndexFunc(o.pools, func(p cost.Pool) bool { return p.Serves(g.Key[model], name) }); p >= 0 {
+		if p := o.whose(h.Hour, g.Key[model], name); p >= 0 {
 			t := &g.Tokens
 			of[p] = append(of[p], i)
 			out.own[p].work = append(out.own[p].work, cost.Work{Model: g.Key[model], Host: name, Requests: g.Requests, Prompt: t.Prompt, Cached: t.Cached, Completion: t.Completion})
 		}
 	}
 	for p := range o.pools {
+		if !o.spans[p].Holds(h.Hour) {
+			continue
+		}
 		own := &out.own[p]
-		own.cost = o.pools[p].Hour(busy[p], own.work, times)
+		own.cost = o.pools[p].Hour(h.Hour, busy[p], own.work, times)
 		for k, i := range of[p] {
 			if key := groups[i].Key[:len(q.by)]; q.asks(key) {
 				covered := uint64(0)

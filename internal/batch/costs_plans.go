@@ -2,7 +2,6 @@ package batch
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -26,75 +25,6 @@ func (s *Service) mountPlans(m *httpx.Mux) {
 		httpx.Answer("200", "The hours, and all together.", reconciliation{}), bad)
 	m.HandleFunc("GET /costs/budgets", s.getBudgets, httpx.Doc("How the budgets of the month (costs.budgets) stand, and when they are likely to be spent."),
 		httpx.Answer("200", "The budgets.", budgetsAnswer{}))
-}
-
-// maxMoves bounds one question.
-const maxMoves = 20
-
-type whatIfAnswer struct {
-	From   time.Time       `json:"from"`
-	To     time.Time       `json:"to"`
-	Moves  []*cost.Outcome `json:"moves"`
-	Before agg.USD         `json:"cost_usd_before"` // of everything
-	After  agg.USD         `json:"cost_usd_after"`
-	Saving agg.USD         `json:"saving_usd"`
-	Month  agg.USD         `json:"saving_usd_month"`
-}
-
-func (s *Service) postWhatIf(w http.ResponseWriter, r *http.Request) {
-	var req struct {
-		From  string      `json:"from"`
-		To    string      `json:"to"`
-		Moves []cost.Move `json:"moves"`
-	}
-	if !readBody(w, r, &req, httpx.Strict) {
-		return
-	}
-	q := &query{values: map[string][]string{"from": {req.From}, "to": {req.To}}}
-	a := whatIfAnswer{Moves: []*cost.Outcome{}}
-	a.From, a.To = s.costTimes(q)
-	shares := map[string]cost.Share{}
-	if len(req.Moves) == 0 || len(req.Moves) > maxMoves {
-		q.bad("/moves", "out_of_range", "%d moves; give 1 to %d", len(req.Moves), maxMoves)
-		req.Moves = nil
-	}
-	for i, m := range req.Moves {
-		at := fmt.Sprintf("/moves/%d", i)
-		if m.From == "" || m.To == "" || m.From == m.To {
-			q.bad(at, "required", "name two models, from and to")
-		}
-		if m.Share == 0 {
-			q.bad(at+"/share", "required", "give the share of the requests, above 0 and up to 1")
-		}
-		if shares[m.From] += m.Share; shares[m.From] > 1_000_000 {
-			q.bad(at+"/share", "out_of_range", "more than all requests to %q would move", m.From)
-		}
-	}
-	if q.refused(w, r) {
-		return
-	}
-	table, err := asking(r.Context(), s, func() (*cost.Table, error) {
-		return s.costTable(r.Context(), &costQuery{from: a.From, to: a.To, by: []string{agg.ByModel}})
-	})
-	if err != nil {
-		s.fail(w, r, err)
-		return
-	}
-	a.Before = agg.USD(table.Total.Cost)
-	hours := max(1, int64(a.To.Sub(a.From)/time.Hour))
-	for i, m := range req.Moves {
-		o, err := cost.WhatIf(m, &table.Of(m.From).Usage, &table.Of(m.To).Usage, s.deps.Prices.Find(m.To, s.now().UnixMicro(), s.now().UnixMicro()), hours)
-		if err != nil {
-			q.bad(fmt.Sprintf("/moves/%d", i), "unknown_cost", "%s", err)
-			continue
-		}
-		a.Moves = append(a.Moves, o)
-		a.Saving, a.Month = a.Saving+o.Saving, a.Month+o.Month
-	}
-	if a.After = a.Before - a.Saving; q.refused(w, r) {
-		return
-	}
-	httpx.JSON(w, http.StatusOK, a)
 }
 
 type ownAnswer struct {

@@ -24,24 +24,38 @@ func (c *courier) send(ctx context.Context, k report.Kind, made map[string]strin
 		}
 	}
 	now := c.p.s.now()
-	if c.mails() && k != report.Hourly {
-		for _, a := range cfg.Mail.Recipients {
-			put(best(cfg.Reports.Formats), target{byMail, a}, now)
+	if c.mails() {
+		plan, err := c.p.schedules(ctx)
+		if err != nil {
+			return err
+		}
+		for _, m := range plan.of(k).Mail {
+			at := c.p.s.next(m.Schedule, now)
+			for _, format := range m.Formats {
+				for _, a := range m.Recipients {
+					put(format, target{byMail, a}, at)
+				}
+			}
 		}
 	}
 	for i := range cfg.Routes.Routes {
 		r := &cfg.Routes.Routes[i]
-		if len(r.Reports) > 0 && !slices.Contains(r.Reports, string(k)) {
+		if !r.takes(k) {
 			continue
 		}
-		at := c.p.s.next(r, now)
+		at := c.p.s.next(r.Schedule, now)
 		for _, format := range r.formats() {
-			for _, t := range r.targets(c.mails()) {
+			for _, t := range r.targets() {
 				put(format, t, at)
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// takes tells whether a route is for reports of a kind.
+func (r *Route) takes(k report.Kind) bool {
+	return len(r.Reports) == 0 || slices.Contains(r.Reports, string(k))
 }
 
 // mails tells whether there is a way for mail.
@@ -67,12 +81,8 @@ func (r *Route) formats() []string {
 	return r.Formats
 }
 
-func (r *Route) targets(mail bool) (out []target) {
-	if mail {
-		for _, a := range r.Recipients {
-			out = append(out, target{byMail, a})
-		}
-	}
+// targets are those beside mail, which schedules send.
+func (r *Route) targets() (out []target) {
 	if r.Webhook != "" {
 		out = append(out, target{byWebhook, r.Webhook})
 	}
@@ -82,12 +92,12 @@ func (r *Route) targets(mail bool) (out []target) {
 	return out
 }
 
-// next is when a route goes: at the next time of its schedule, or now.
-func (s *Service) next(r *Route, now time.Time) time.Time {
-	if r.Schedule == "" {
+// next is when something goes: at the next time of its schedule, or now.
+func (s *Service) next(schedule string, now time.Time) time.Time {
+	if schedule == "" {
 		return now
 	}
-	cron, err := parseCron(r.Schedule)
+	cron, err := parseCron(schedule)
 	if err != nil { // Validate has refused it
 		return now
 	}

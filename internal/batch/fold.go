@@ -64,6 +64,9 @@ func (f *folder) fold(ctx context.Context, hour int64, files []event.LakeFile) (
 		return nil, err
 	}
 	defer w.close()
+	if err := w.findJoins(ctx); err != nil {
+		return nil, err
+	}
 	p, err := w.fold(ctx)
 	if err == nil && p.counted {
 		w.allowed = p.choose(f.limits)
@@ -83,11 +86,14 @@ func (f *folder) part(ctx context.Context, hour int64, files []event.LakeFile, o
 		return nil, err
 	}
 	defer w.close()
+	if err := w.findJoins(ctx); err != nil {
+		return nil, err
+	}
 	w.allowed = allowed
 	return w.fold(ctx)
 }
 
-// begin finds out what must be known before anything is folded. The caller closes the work.
+// begin finds out what must be known before rows are counted: which of them are copies. The caller closes the work.
 func (f *folder) begin(ctx context.Context, hour int64, files []event.LakeFile, own portion) (*work, error) {
 	w := &work{folder: f, hour: hour, own: own, copies: !compacted(files)}
 	if err := w.begin(ctx, files); err != nil {
@@ -112,7 +118,7 @@ func (w *work) begin(ctx context.Context, files []event.LakeFile) (err error) {
 	if n := w.reused.Load(); n > 0 && w.folder.reused != nil {
 		w.folder.reused(w.hour, n)
 	}
-	return w.findJoins(ctx)
+	return nil
 }
 
 // work is one fold under way.

@@ -13,6 +13,7 @@ type Intelligence struct {
 	Trends      bool     `yaml:"trends_enabled" env:"BUSINESS_INTELLIGENCE_TRENDS_ENABLED" default:"true" doc:"look for changes of level and drifts over time"`
 	Forecasting bool     `yaml:"forecasting_enabled" env:"BUSINESS_INTELLIGENCE_FORECASTING_ENABLED" default:"true" doc:"answer GET /forecasts and POST /forecasts/backtest; false answers 409. Plans of capacity and budgets stand on forecasts in any case"`
 	Types       []string `yaml:"analysis_types" env:"BUSINESS_INTELLIGENCE_ANALYSIS_TYPES" default:"user_behavior,performance_trends,cost_optimization,capacity_planning" enum:"user_behavior,performance_trends,cost_optimization,capacity_planning" doc:"kinds of analysis that are made; the others answer 409"`
+	Funnels     []Funnel `yaml:"funnels" doc:"ways that sessions or users go, for GET /business-intelligence/funnels; when empty one, value: llm_request, user_feedback and business_event of a session within a day"`
 }
 
 func intelligenceDefaults() Intelligence {
@@ -28,5 +29,5 @@ func (c *Intelligence) validate() error {
 			return fmt.Errorf("business_intelligence.analysis_types[%d]: %q is not one of %s", i, name, strings.Join(insightKinds, ", "))
 		}
 	}
-	return nil
+	return checkFunnels(c.Funnels)
 }

@@ -33,6 +33,8 @@ type ReportStore interface {
 	DeleteReport(ctx context.Context, id string) error
 
 	SaveAnalysis(ctx context.Context, kind string, madeAt time.Time, document []byte) error
+	// ReplaceAnalysis replaces the one that was made at was, the zero time = there is none; taken is false when there is another.
+	ReplaceAnalysis(ctx context.Context, kind string, was, madeAt time.Time, document []byte) (taken bool, err error)
 	Analysis(ctx context.Context, kind string) (document []byte, madeAt time.Time, err error)
 }
 

@@ -19,13 +19,14 @@ type reportShelf struct {
 	mu       sync.Mutex
 	reports  map[string]agg.Report
 	analyses map[string][]byte
+	made     map[string]time.Time // of those that were replaced
 	posted   map[string]agg.Delivery
 	slow     chan struct{} // when not nil, reports run until it closes
 	away     int           // so many times what became of a delivery cannot be stored
 }
 
 func newShelf() *reportShelf {
-	return &reportShelf{reports: map[string]agg.Report{}, analyses: map[string][]byte{}, posted: map[string]agg.Delivery{}}
+	return &reportShelf{reports: map[string]agg.Report{}, analyses: map[string][]byte{}, made: map[string]time.Time{}, posted: map[string]agg.Delivery{}}
 }
 
 func (f *reportShelf) QueueReport(_ context.Context, r agg.Report) (agg.Report, bool, error) {
@@ -134,11 +135,21 @@ func (f *reportShelf) SaveAnalysis(_ context.Context, kind string, _ time.Time, 
 	return nil
 }
 
+func (f *reportShelf) ReplaceAnalysis(_ context.Context, kind string, was, at time.Time, document []byte) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.made[kind].Equal(was) {
+		return false, nil
+	}
+	f.analyses[kind], f.made[kind] = document, at
+	return true, nil
+}
+
 func (f *reportShelf) Analysis(_ context.Context, kind string) ([]byte, time.Time, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if text, ok := f.analyses[kind]; ok {
-		return text, time.Time{}, nil
+		return text, f.made[kind], nil
 	}
 	return nil, time.Time{}, store.ErrNotFound
 }

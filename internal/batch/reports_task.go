@@ -18,7 +18,7 @@ type reportTotals struct {
 	Skipped     string   `json:"skipped,omitempty"`      // why nothing was made
 }
 
-// reportGeneration makes every report that the days of the interval call for, in every configured format. Making them again gives
+// reportGeneration makes every report that the days of the interval call for and that the schedules name, in every configured format. Making them again gives
 // the same bytes under the same ids. A report that fails holds up no other; the task fails at the end and is tried again.
 func (s *Service) reportGeneration(ctx context.Context, r *agg.Run, progress func(done, total int64, unit string)) (any, error) {
 	cfg := &s.cfg.Reports
@@ -26,9 +26,11 @@ func (s *Service) reportGeneration(ctx context.Context, r *agg.Run, progress fun
 		return reportTotals{Skipped: "report generation is switched off"}, nil
 	}
 	var t reportTotals
-	items := slices.DeleteFunc(report.Due(report.Period{Start: r.Start, End: r.End}), func(i report.Item) bool {
-		return !slices.Contains(cfg.Kinds, string(i.Kind)) || i.Kind == report.CapacityReport && !(s.cfg.Capacity.Enabled && s.cfg.Capacity.Reporting)
-	})
+	plan, err := s.reports.schedules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	items := slices.DeleteFunc(report.Due(report.Period{Start: r.Start, End: r.End}), func(i report.Item) bool { return !plan.of(i.Kind).Made })
 	var errs []error
 	for n, item := range items {
 		progress(int64(n), int64(len(items)), "reports")

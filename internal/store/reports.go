@@ -198,6 +198,21 @@ func (s *Store) SaveAnalysis(ctx context.Context, kind string, madeAt time.Time,
 	return nil
 }
 
+// ReplaceAnalysis replaces the analysis of a kind that was made at was, the zero time = there is none yet. taken is false, and nothing is
+// stored, when there is another.
+func (s *Store) ReplaceAnalysis(ctx context.Context, kind string, was, madeAt time.Time, document []byte) (taken bool, err error) {
+	var n int64
+	if was.IsZero() {
+		n, err = changed(s.write.ExecContext(ctx, "INSERT INTO analyses (kind, made_at, document) VALUES (?, ?, ?) ON CONFLICT (kind) DO NOTHING", kind, micros(madeAt), string(document)))
+	} else {
+		n, err = changed(s.write.ExecContext(ctx, "UPDATE analyses SET made_at = ?, document = ? WHERE kind = ? AND made_at = ?", micros(madeAt), string(document), kind, micros(was)))
+	}
+	if err != nil {
+		return false, fmt.Errorf("store: replace %s analysis: %w", kind, err)
+	}
+	return n > 0, nil
+}
+
 // Analysis returns the last analysis of a kind and when it was made, or ErrNotFound.
 func (s *Store) Analysis(ctx context.Context, kind string) (document []byte, madeAt time.Time, err error) {
 	var text string

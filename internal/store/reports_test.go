@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -136,6 +137,25 @@ func TestAnalysisIsTheLast(t *testing.T) {
 		got, _, err := s.Analysis(t.Context(), "capacity")
 		if err != nil || string(got) != x.want {
 			t.Errorf("after %q: %q, %v", x.text, got, err)
+		}
+	}
+}
+
+// Of two who change an analysis that they have read, one is told that it is another now.
+func TestReplaceAnalysis(t *testing.T) {
+	s := open(t)
+	at := func(n int) time.Time { return time.UnixMicro(1_750_000_000_000_000 + int64(n)).UTC() }
+	for i, x := range []struct {
+		was, at time.Time
+		taken   bool
+	}{{at(9), at(1), false}, {time.Time{}, at(1), true}, {time.Time{}, at(2), false}, {at(1), at(3), true}, {at(1), at(4), false}, {at(3), at(2), true}} {
+		text := []byte{'0' + byte(i)}
+		taken, err := s.ReplaceAnalysis(t.Context(), "schedules", x.was, x.at, text)
+		if err != nil || taken != x.taken {
+			t.Errorf("%d: taken %v, %v", i, taken, err)
+		}
+		if got, made, err := s.Analysis(t.Context(), "schedules"); taken && (err != nil || !bytes.Equal(got, text) || !made.Equal(x.at)) {
+			t.Errorf("%d: %s of %s, %v", i, got, made, err)
 		}
 	}
 }

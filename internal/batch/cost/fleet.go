@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"math/big"
 	"path"
+	"slices"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
@@ -17,10 +20,12 @@ type Pool struct {
 	Name         string   `yaml:"name" doc:"name of the pool"`
 	Models       []string `yaml:"models" doc:"models that it serves"`
 	Hosts        []string `yaml:"hosts" doc:"machines of the pool, by the host that system metrics and requests name, with * for any text; all machines when empty. A model may be in several pools that name theirs"`
+	From         string   `yaml:"from" doc:"day or RFC 3339 time, a whole hour, from which the pool is there and costs: when it was bought or rented; as long as anybody asks for when empty"`
+	To           string   `yaml:"to" doc:"day or RFC 3339 time, a whole hour, at which it is there no more: when it was sold or given back; none when empty"`
 	GPUs         int      `yaml:"gpus" default:"1" min:"1" max:"100000" doc:"number of GPUs"`
 	GPUHourUSD   float64  `yaml:"gpu_hour_usd" default:"0" min:"0" max:"10000" doc:"rent of one GPU for an hour, in USD; 0 when it was bought"`
 	CapexUSD     float64  `yaml:"capex_usd" default:"0" min:"0" max:"10000000000" doc:"what the whole pool was bought for, in USD"`
-	LifeYears    float64  `yaml:"life_years" default:"4" min:"0.1" max:"50" doc:"years over which that is written off"`
+	LifeYears    float64  `yaml:"life_years" default:"4" min:"0.1" max:"50" doc:"years over which that is written off, from the time in from; without one it never ends"`
 	Residual     float64  `yaml:"residual" default:"0" min:"0" max:"1" doc:"share of it that is left at the end"`
 	PowerKW      float64  `yaml:"power_kw" default:"0" min:"0" max:"100000" doc:"power of the whole pool at work, in kW"`
 	IdlePowerKW  float64  `yaml:"idle_power_kw" default:"0" min:"0" max:"100000" doc:"power of the whole pool when idle, in kW; as at work when 0"`
@@ -44,6 +49,9 @@ func (p Pool) Validate() error {
 			errs = append(errs, fmt.Errorf("hosts: %q is no name of machines such as gpu-7 or gpu-*", h))
 		}
 	}
+	if _, err := p.span(); err != nil {
+		errs = append(errs, err)
+	}
 	if p.GPUHourUSD == 0 && p.CapexUSD == 0 {
 		errs = append(errs, errors.New("gpu_hour_usd: give it, or capex_usd; a pool costs something"))
 	}
@@ -55,35 +63,45 @@ func (p Pool) Validate() error {
 
 // CheckPools reports what is wrong between pools.
 func CheckPools(pools []Pool) error {
-	names, models := map[string]bool{}, map[string]*Pool{}
+	names := map[string]bool{}
 	for i := range pools {
-		p := &pools[i]
-		if names[p.Name] {
-			return fmt.Errorf("two pools are called %q", p.Name)
+		if names[pools[i].Name] {
+			return fmt.Errorf("two pools are called %q", pools[i].Name)
 		}
-		names[p.Name] = true
-		for _, m := range p.Models {
-			if other := models[m]; other != nil && (len(p.Hosts) == 0 || len(other.Hosts) == 0) {
-				return fmt.Errorf("model %q is in the pools %q and %q; name the hosts of both, which tell its requests apart", m, other.Name, p.Name)
-			}
-			models[m] = p
+		names[pools[i].Name] = true
+	}
+	for both, model := range shared(pools) {
+		if len(both[0].Hosts) == 0 || len(both[1].Hosts) == 0 {
+			return fmt.Errorf("model %q is in the pools %q and %q at the same time; name the hosts of both, which tell its requests apart, or when each is there (from, to)", model, both[0].Name, both[1].Name)
 		}
 	}
 	return nil
 }
 
-// Split tells whether some model is in several pools, so that only the machine tells whose its requests are.
+// Split tells whether some model is in several pools at a time, so that only the machine tells whose its requests are.
 func Split(pools []Pool) bool {
-	seen := map[string]bool{}
-	for i := range pools {
-		for _, m := range pools[i].Models {
-			if seen[m] {
-				return true
-			}
-			seen[m] = true
-		}
+	for range shared(pools) {
+		return true
 	}
 	return false
+}
+
+// shared are the pairs of pools that serve a model at the same time.
+func shared(pools []Pool) iter.Seq2[[2]*Pool, string] {
+	return func(yield func([2]*Pool, string) bool) {
+		for i := range pools {
+			for k := range pools[:i] {
+				if !pools[i].Span().meets(pools[k].Span()) {
+					continue
+				}
+				for _, m := range pools[i].Models {
+					if slices.Contains(pools[k].Models, m) && !yield([2]*Pool{&pools[k], &pools[i]}, m) {
+						return
+					}
+				}
+			}
+		}
+	}
 }
 
 // Work is what requests of one key took within an hour.
@@ -96,9 +114,11 @@ type Work struct {
 // Phases are the sums over the requests to a model whose times are known, in milliseconds.
 type Phases struct{ Prefill, Total float64 }
 
-// PoolCost is what a pool cost in some hours. What it cost in all is shared out among its models, to the last nano.
+// PoolCost is what a pool cost in the hours of a question in which it was there. What it cost in all is shared out among its models, to the last nano.
 type PoolCost struct {
 	Name        string      `json:"name"`
+	From        *time.Time  `json:"from"` // when it was bought or rented; null when nobody says
+	To          *time.Time  `json:"to"`   // when it was sold or given back
 	GPUs        int         `json:"gpus"`
 	Hours       int64       `json:"hours"`
 	GPUHours    int64       `json:"gpu_hours"`
@@ -145,18 +165,24 @@ type ModelUnit struct {
 const hoursPerYear = 8766 // 365.25 days
 
 // hourly is what an hour costs in nano-USD when the GPUs are in use to a share.
-func (p *Pool) hourly(busy float64) (capital, power, host int64) {
+func (p *Pool) hourly(hour int64, busy float64) (capital, power, host int64) {
 	idle := cmp.Or(p.IdlePowerKW, p.PowerKW)
 	usd := p.GPUHourUSD * float64(p.GPUs)
-	if p.CapexUSD > 0 {
+	if p.CapexUSD > 0 && !p.writtenOff(hour) {
 		usd += p.CapexUSD * (1 - p.Residual) / (p.LifeYears * hoursPerYear)
 	}
 	return nanos(usd), nanos((idle + (p.PowerKW-idle)*busy) * p.PUE * p.KWhUSD), nanos(p.HostHourUSD)
 }
 
+// writtenOff tells whether an hour lies behind the life of what was bought.
+func (p *Pool) writtenOff(hour int64) bool {
+	from := p.Span().From
+	return from != math.MinInt64 && float64(hour-from) >= p.LifeYears*hoursPerYear*3600
+}
+
 // HourUSD is what the pool costs for an hour at work.
-func (p *Pool) HourUSD() float64 {
-	capital, power, host := p.hourly(1)
+func (p *Pool) HourUSD(hour int64) float64 {
+	capital, power, host := p.hourly(hour, 1)
 	return agg.USD(capital + power + host).Float()
 }
 

@@ -30,7 +30,7 @@ func TestWhatIf(t *testing.T) {
 		{"no requests", &agg.Usage{}, seen, cheap, 0, "", "no requests to a"},
 		{"not all priced", &agg.Usage{Requests: 2, Priced: 1}, seen, cheap, 0, "", "1 of 2 requests to a have no price"},
 	} {
-		o, err := WhatIf(half, tc.from, tc.other, tc.to, 360)
+		o, err := WhatIf(half, tc.from, tc.other, tc.to, nil, 360)
 		if tc.bad != "" {
 			if err == nil || !strings.Contains(err.Error(), tc.bad) {
 				t.Errorf("%s: %v", tc.name, err)
@@ -45,7 +45,7 @@ func TestWhatIf(t *testing.T) {
 			t.Errorf("%s: %+v", tc.name, o)
 		}
 	}
-	dear, err := WhatIf(half, from, &agg.Usage{}, priceOf(t, `"input_cost_per_token":1e-5,"output_cost_per_token":0`), 720)
+	dear, err := WhatIf(half, from, &agg.Usage{}, priceOf(t, `"input_cost_per_token":1e-5,"output_cost_per_token":0`), nil, 720)
 	if err != nil || dear.Saving >= 0 || dear.Month != dear.Saving {
 		t.Errorf("a dearer model: %+v, %v", dear, err)
 	}
@@ -68,7 +68,7 @@ func TestPoolCost(t *testing.T) {
 	work := []Work{{Model: "a", Requests: 10, Prompt: 4000, Completion: 1000}, {Model: "b", Prompt: 4000}}
 	c := p.Begin()
 	for range 10 {
-		c.Add(p.Hour(0.5, work, map[string]Phases{"a": {Prefill: 100, Total: 1000}}), work)
+		c.Add(p.Hour(0, 0.5, work, map[string]Phases{"a": {Prefill: 100, Total: 1000}}), work)
 	}
 	c.End()
 	// An hour: 16 USD of GPUs, (4 + 6·0.5)·1.5·0.2 = 2.1 USD of power, 1 USD of hosts.
@@ -84,7 +84,7 @@ func TestPoolCost(t *testing.T) {
 	}
 	bought := Pool{Name: "q", Models: []string{"a"}, GPUs: 1, CapexUSD: 87_660, LifeYears: 4, Residual: 0.2, PUE: 1}
 	c = bought.Begin()
-	c.Add(bought.Hour(-1, nil, nil), nil)
+	c.Add(bought.Hour(0, -1, nil, nil), nil)
 	if c.End(); c.CapitalUSD != 2_000_000_000 || !c.Unused || c.Utilization != nil || c.IdleUSD != nil || c.Unmeasured != 1 {
 		t.Errorf("%+v", c)
 	}
@@ -103,7 +103,7 @@ func TestPoolHoursAddUp(t *testing.T) {
 			for range rapid.IntRange(0, 9).Draw(t, "keys") {
 				work = append(work, Work{Model: rapid.SampledFrom(p.Models).Draw(t, "model"), Requests: 1, Prompt: tokens.Draw(t, "prompt"), Cached: tokens.Draw(t, "cached"), Completion: tokens.Draw(t, "answer")})
 			}
-			h := p.Hour(rapid.Float64Range(-0.5, 1.5).Draw(t, "busy"), work, map[string]Phases{"a": {rapid.Float64Range(0, 10).Draw(t, "prefill"), 8}})
+			h := p.Hour(0, rapid.Float64Range(-0.5, 1.5).Draw(t, "busy"), work, map[string]Phases{"a": {rapid.Float64Range(0, 10).Draw(t, "prefill"), 8}})
 			used := int64(0)
 			for i, s := range h.Shares {
 				if used += s.Prefill + s.Decode; s.Prefill < 0 || s.Decode < 0 || work[i].Prompt == 0 && s.Prefill > 0 || work[i].Completion == 0 && s.Decode > 0 {

@@ -51,12 +51,12 @@ func (p *Pool) Has(host string) bool {
 // Hour is what an hour cost in which the GPUs were in use to a share, and what each work of the pool had of it: the models by their tokens, within a
 // model its prefill by the tokens of prompts that came from no cache, and its decode by those of answers. Where nobody knows the share, the
 // hour is all in use when there was work, and at the dearest power.
-func (p *Pool) Hour(busy float64, work []Work, times map[string]Phases) *PoolHour {
+func (p *Pool) Hour(hour int64, busy float64, work []Work, times map[string]Phases) *PoolHour {
 	h := &PoolHour{Busy: min(1, busy), Shares: make([]Portion, len(work))}
 	if busy < 0 {
 		busy = 1
 	}
-	h.Capital, h.Power, h.Host = p.hourly(min(1, busy))
+	h.Capital, h.Power, h.Host = p.hourly(hour, min(1, busy))
 	models := map[string][]int{}
 	for i := range work {
 		if work[i].Prompt+work[i].Completion > 0 {
@@ -147,7 +147,9 @@ func DivideWhole(n int64, weights []int64) []int64 {
 
 // Begin is what the pool cost in no hour yet.
 func (p *Pool) Begin() *PoolCost {
-	return &PoolCost{Name: p.Name, GPUs: p.GPUs, Models: []ModelUnit{}, by: map[string]*modelSum{}}
+	c := &PoolCost{Name: p.Name, GPUs: p.GPUs, Models: []ModelUnit{}, by: map[string]*modelSum{}}
+	c.From, c.To = p.Span().ends()
+	return c
 }
 
 // Add adds an hour with its work.

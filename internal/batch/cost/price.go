@@ -87,17 +87,37 @@ const maxCost = 1_000_000 * 1_000_000_000
 
 // Cost is what a request costs in nano-USD. ok is false when the event does not tell what the price needs to know.
 func (p *Price) Cost(e *event.Event) (nano int64, ok bool) {
-	n := [sorts]int64{Input: e.Int(event.PromptTokens), Output: e.Int(event.CompletionTokens), Cached: e.Int(event.CachedTokens), Reasoning: e.Int(event.ReasoningTokens)}
-	rates := p.merged(n[Input])
-	if len(e.Extra) > 0 && rates.count() && !event.CountMembers(e.Extra, countNames[:], n[:]) {
+	rates, n, ok := p.counts(e)
+	if !ok {
 		return 0, false
-	}
-	if n[Written] = max(n[Written], n[Written1h]); rates[Written1h] != nil { // else they cost what the others do
-		n[Written] -= n[Written1h]
 	}
 	// A request that failed may well end without an answer, and then nobody tells its length.
 	answered := e.Has(event.CompletionTokens) || e.Has(event.Success) && !e.Bool(event.Success)
 	return p.cost(1, &rates, &n, e.Has(event.PromptTokens), answered, maxCost)
+}
+
+// CostOfTold is what a request costs in nano-USD when what it does not tell is taken for none, as sums over requests take it. ok is false
+// when the price has nothing for what it does tell.
+func (p *Price) CostOfTold(e *event.Event) (nano int64, ok bool) {
+	rates, n, _ := p.counts(e)
+	return p.cost(1, &rates, &n, true, true, maxCost)
+}
+
+// ByRequest tells whether the price needs to see each request: it has tiers, which ask for the length of a prompt, or prices for tokens that
+// no sum keeps apart.
+func (p *Price) ByRequest() bool { return len(p.Tiers) > 0 || p.count() }
+
+// counts are the tokens of a request by their sort, and the rates of its tier. ok is false when a count that these ask for is none.
+func (p *Price) counts(e *event.Event) (rates Rates, n [sorts]int64, ok bool) {
+	n = [sorts]int64{Input: e.Int(event.PromptTokens), Output: e.Int(event.CompletionTokens), Cached: e.Int(event.CachedTokens), Reasoning: e.Int(event.ReasoningTokens)}
+	rates, ok = p.merged(n[Input]), true
+	if len(e.Extra) > 0 && rates.count() {
+		ok = event.CountMembers(e.Extra, countNames[:], n[:])
+	}
+	if n[Written] = max(n[Written], n[Written1h]); rates[Written1h] != nil { // else they cost what the others do
+		n[Written] -= n[Written1h]
+	}
+	return rates, n, ok
 }
 
 // cost is what some requests cost that took so many tokens of each sort; prompt and answer say which of the two are told.

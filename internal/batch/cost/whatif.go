@@ -50,12 +50,13 @@ type Outcome struct {
 	After    agg.USD `json:"cost_usd_after"`
 	Saving   agg.USD `json:"saving_usd"` // negative = it would have cost more
 	Month    agg.USD `json:"saving_usd_month"`
-	Basis    string  `json:"basis"` // price = of the price book, observed = what the model's own requests have cost
+	Basis    string  `json:"basis"` // price = each request by the price book, sums = all of them together by the price book, observed = what the model's own requests have cost
 }
 
 // WhatIf is what a move would have done to requests of the one model, from what it and the other used in so many hours. They would have taken
-// as many tokens of each sort on either model. to is the price of the other, nil = unknown; then what its own requests have cost counts.
-func WhatIf(m Move, from, other *agg.Usage, to *Price, hours int64) (*Outcome, error) {
+// as many tokens of each sort on either model. to is the price of the other, nil = unknown; then what its own requests have cost counts. each is
+// what it makes of the requests one by one, where it needs to see them (Price.ByRequest); nil = nobody can, and their sums have to do.
+func WhatIf(m Move, from, other *agg.Usage, to *Price, each *int64, hours int64) (*Outcome, error) {
 	switch {
 	case from.Requests == 0:
 		return nil, fmt.Errorf("there were no requests to %s in that time", m.From)
@@ -64,6 +65,10 @@ func WhatIf(m Move, from, other *agg.Usage, to *Price, hours int64) (*Outcome, e
 	}
 	o := &Outcome{Move: m, Requests: uint64(m.Share.of(int64(from.Requests))), Before: agg.USD(m.Share.of(from.Cost))}
 	switch all, ok := bulk(to, from); {
+	case each != nil:
+		o.Basis, o.After = "price", agg.USD(m.Share.of(*each))
+	case ok && to.ByRequest():
+		o.Basis, o.After = "sums", agg.USD(m.Share.of(all))
 	case ok:
 		o.Basis, o.After = "price", agg.USD(m.Share.of(all))
 	case other.Priced > 0 && other.Priced == other.Requests && other.Tokens.Total > 0:

@@ -80,7 +80,8 @@ type ForecastPoint struct {
 	Hi  float64   `json:"hi"`
 }
 
-// Recommendation is how many machines are needed.
+// Recommendation is how many machines the load of the next week asks for. Formula is an expression over the names in Inputs whose value is
+// Recommended.
 type Recommendation struct {
 	Model       string               `json:"model"`
 	Resource    string               `json:"resource"`
@@ -89,50 +90,60 @@ type Recommendation struct {
 	Binding     string               `json:"binding_constraint"`
 	Formula     string               `json:"formula"`
 	Inputs      map[string]float64   `json:"inputs"`
-	Demand      float64              `json:"demand_per_hour"`
-	Carries     float64              `json:"carries_per_hour"`
-	Constraints map[string]float64   `json:"constraints"`
-	Exhaustion  *capacity.Exhaustion `json:"exhaustion"`
-	Confidence  float64              `json:"confidence"`
+	Demand      float64              `json:"demand_per_hour"`  // requests in the busiest hour of the next week, 95th percentile
+	Carries     float64              `json:"carries_per_hour"` // requests an hour that the machines that there are carry at their limit
+	Constraints map[string]float64   `json:"constraints"`      // what each constraint alone would let them carry
+	Exhaustion  *capacity.Exhaustion `json:"exhaustion"`       // days until the daily peak reaches the target; null when it does not surely grow
+	Confidence  float64              `json:"confidence"`       // 0–1, from days of data, fit of the constraint and coverage of the forecast
 	CostDelta   *float64             `json:"cost_delta_usd_month"`
-	CostBasis   string               `json:"cost_basis"`
+	CostBasis   string               `json:"cost_basis,omitempty"` // machine_hour_usd, or self_hosted: what the pools cost an hour, by the machines that there are
+	Law         *capacity.USL        `json:"scaling_law"`          // that it counts with; null where machines are taken to carry alike
 	Reason      string               `json:"reason"`
 }
 
-// Saturation is where a model breaks, in requests a second.
+// Saturation is where the objective of a model breaks.
 type Saturation struct {
-	Model     string         `json:"model"`
-	Metric    string         `json:"metric"`
-	Objective float64        `json:"objective"`
-	Knee      *capacity.Knee `json:"knee"`
-	Machines  int            `json:"machines"`
-	Points    []struct {
-		Good bool `json:"good"`
-	} `json:"points"`
+	Model     string           `json:"model"`
+	Metric    string           `json:"metric"`
+	Objective float64          `json:"objective"`
+	Knee      *capacity.Knee   `json:"knee"`     // requests a second, on the machines that there are now; null where nothing broke, or nothing was good
+	Machines  int              `json:"machines"` // that there are now; 0 = not known
+	Points    []capacity.Point `json:"points"`   // with the load as it was
 }
 
-// ScalingLaw is how what is carried grows with the number of machines.
+// ScalingLaw is how what is carried grows with the number of machines, with what it was learnt from.
 type ScalingLaw struct {
-	Lambda float64  `json:"lambda"`
-	Sigma  float64  `json:"sigma"`
-	Kappa  float64  `json:"kappa"`
-	Most   *float64 `json:"most_machines"`
-	Fit    float64  `json:"fit"`
-	Used   bool     `json:"used"`
-	Points []struct {
-		Machines int     `json:"machines"`
-		Carried  float64 `json:"carried_per_second"`
-		Law      float64 `json:"law_per_second"`
-	} `json:"points"`
+	capacity.USL
+	Most   *float64       `json:"most_machines"` // more of them carry less; null where there is no such number
+	Used   bool           `json:"used"`          // it fits well enough to recommend and to simulate with
+	Points []ScalingPoint `json:"points"`
 }
 
-// Phase is where prefill or decode of a model breaks, in tokens a second.
+// ScalingPoint is what so many machines carried, in requests a second.
+type ScalingPoint struct {
+	Machines int     `json:"machines"`
+	Carried  float64 `json:"carried_per_second"`
+	Law      float64 `json:"law_per_second"`
+	Windows  int     `json:"windows"`
+}
+
+// Law is the law to count with, nil where there is none that fits.
+func (l *ScalingLaw) Law() *capacity.USL {
+	if l == nil || !l.Used {
+		return nil
+	}
+	return &l.USL
+}
+
+// Phase is where prefill or decode of a model leaves its objective.
 type Phase struct {
 	Model     string         `json:"model"`
-	Phase     string         `json:"phase"`
+	Phase     string         `json:"phase"` // prefill or decode
+	Metric    string         `json:"metric"`
 	Objective float64        `json:"objective"`
-	Tokens    float64        `json:"tokens_per_request"`
-	Knee      *capacity.Knee `json:"knee"`
+	Windows   int            `json:"windows"`            // that it is told from
+	Knee      *capacity.Knee `json:"knee"`               // tokens a second: of prompts for prefill, of answers for decode; null where nothing broke, or nothing was good
+	Tokens    float64        `json:"tokens_per_request"` // of that phase, in the last seven days
 }
 
 // Warning is an alert of an analysis. Rule names the page of the runbook: CapacityShort, CapacityEnds or ObjectiveBreaks.

@@ -62,7 +62,7 @@ func sampleInsight(k Kind, n int) Insight {
 	own := pool.Begin()
 	for range int(s.Period.hours()) {
 		work := []cost.Work{{Model: "mixtral-8x7b", Requests: 840, Prompt: 344_444, Completion: 134_722}, {Model: "hermes-2", Requests: 540, Prompt: 220_833, Completion: 86_111}}
-		own.Add(pool.Hour(0.54, work, nil), work)
+		own.Add(pool.Hour(0, 0.54, work, nil), work)
 	}
 	own.End()
 	s.Own = []*cost.PoolCost{own}
