@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,7 @@ func costsCommand() *cobra.Command {
 	return cmd
 }
 
-// costQuery reads the flags of a time and a grouping.
+// costQuery reads the flags of a time, a grouping and a length, as far as a command has them.
 func costQuery(cmd *cobra.Command) (q app.CostQuery, err error) {
 	for name, to := range map[string]*time.Time{"from": &q.From, "to": &q.To} {
 		if err := periodFlag(cmd, name, to); err != nil {
@@ -38,7 +39,34 @@ func costQuery(cmd *cobra.Command) (q app.CostQuery, err error) {
 		q.By = strings.Split(by, ",")
 	}
 	q.Own, _ = cmd.Flags().GetBool("own")
+	if limit, err := cmd.Flags().GetInt("limit"); err == nil {
+		if limit < 1 || limit > 1000 {
+			return q, usage(fmt.Errorf("--limit %d: give 1 to 1000", limit))
+		}
+		q.Limit = limit
+	}
 	return q, nil
+}
+
+// shown asks the batch service what the flags say and prints the answer: as JSON with --json, else as the table that rows writes.
+func shown[T any](cmd *cobra.Command, ask func(*app.Asked, context.Context, app.CostQuery) (T, error), rows func(w io.Writer, q app.CostQuery, answer T)) (answer T, err error) {
+	q, err := costQuery(cmd)
+	if err != nil {
+		return answer, err
+	}
+	api, err := batchAPI(cmd)
+	if err != nil {
+		return answer, err
+	}
+	if answer, err = ask(api, cmd.Context(), q); err != nil {
+		return answer, err
+	}
+	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+		return answer, printJSON(cmd, answer)
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+	rows(w, q, answer)
+	return answer, w.Flush()
 }
 
 func timeFlags(cmd *cobra.Command) {
@@ -49,25 +77,13 @@ func timeFlags(cmd *cobra.Command) {
 func costsShow() *cobra.Command {
 	cmd := &cobra.Command{Use: "show", Short: "Show costs, the dearest first", Args: noArgs, Example: "  hxp costs show\n  hxp costs show --by model,day --from 2026-03-01 --to 2026-03-08\n  hxp costs show --by tenant --own --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := costQuery(cmd)
-			if err != nil {
-				return err
-			}
-			if q.Limit, _ = cmd.Flags().GetInt("limit"); q.Limit < 1 || q.Limit > 1000 {
-				return usage(fmt.Errorf("--limit %d: give 1 to 1000", q.Limit))
-			}
-			api, err := batchAPI(cmd)
-			if err != nil {
-				return err
-			}
-			c, err := api.Costs(cmd.Context(), q)
-			if err != nil {
-				return err
-			}
-			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				return printJSON(cmd, c)
-			}
-			return costTable(cmd, q.By, &c)
+			_, err := shown(cmd, (*app.Asked).Costs, func(w io.Writer, q app.CostQuery, c app.Costs) {
+				costTable(w, q.By, &c)
+				if c.Next != nil {
+					fmt.Fprintln(cmd.ErrOrStderr(), "hxp: there are more lines; --limit shows up to 1000, hxp costs export all of them")
+				}
+			})
+			return err
 		}}
 	timeFlags(cmd)
 	cmd.Flags().String("by", "model", "up to four of model, tenant, user_id, key, feature, endpoint, operation, session_id, host, hour, day, month")
@@ -77,8 +93,7 @@ func costsShow() *cobra.Command {
 	return cmd
 }
 
-func costTable(cmd *cobra.Command, by []string, c *app.Costs) error {
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+func costTable(w io.Writer, by []string, c *app.Costs) {
 	header := append(append([]string{}, by...), "cost usd", "requests", "unpriced", "tokens")
 	if c.Own != nil {
 		header = append(header, "own gpus usd")
@@ -108,13 +123,6 @@ func costTable(cmd *cobra.Command, by []string, c *app.Costs) error {
 	if c.Own != nil {
 		fmt.Fprintf(w, "%s%s\n", "idle own gpus"+strings.Repeat("\t", max(1, len(by))+4), c.Own.IdleUSD)
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if c.Next != nil {
-		fmt.Fprintln(cmd.ErrOrStderr(), "hxp: there are more lines; --limit shows up to 1000, hxp costs export all of them")
-	}
-	return nil
 }
 
 // dollars writes an amount, and a dash for one that nobody knows.
@@ -166,10 +174,6 @@ func costsWhatIf() *cobra.Command {
 		Long:    "Tells what costs would have been, had another model served a share of the requests. The other costs what the price book says of it now,\nelse what its own requests of that time have cost; either is assumed to take as many tokens.",
 		Example: "  hxp costs whatif --move 30%:big:small\n  hxp costs whatif --move 1:gpt-4o:own-llama --move 0.5:other:own-llama --from 2026-03-01 --to 2026-04-01 --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := costQuery(cmd)
-			if err != nil {
-				return err
-			}
 			texts, _ := cmd.Flags().GetStringArray("move")
 			if len(texts) == 0 {
 				return usage(fmt.Errorf("%s: give at least one --move SHARE:FROM:TO, such as 30%%:big:small", cmd.CommandPath()))
@@ -185,24 +189,16 @@ func costsWhatIf() *cobra.Command {
 				}
 				moves = append(moves, m)
 			}
-			api, err := batchAPI(cmd)
-			if err != nil {
-				return err
-			}
-			a, err := api.WhatIf(cmd.Context(), q.From, q.To, moves)
-			if err != nil {
-				return err
-			}
-			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				return printJSON(cmd, a)
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "FROM\tTO\tREQUESTS\tCOST USD\tWOULD COST\tSAVING\tA MONTH\tBY")
-			for _, m := range a.Moves {
-				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", m.From, m.To, m.Requests, m.Before, m.After, m.Saving, m.Month, m.Basis)
-			}
-			fmt.Fprintf(w, "total\t\t\t%s\t%s\t%s\t%s\t\n", a.Before, a.After, a.Saving, a.Month)
-			return w.Flush()
+			_, err := shown(cmd, func(api *app.Asked, ctx context.Context, q app.CostQuery) (app.WhatIfAnswer, error) {
+				return api.WhatIf(ctx, q.From, q.To, moves)
+			}, func(w io.Writer, _ app.CostQuery, a app.WhatIfAnswer) {
+				fmt.Fprintln(w, "FROM\tTO\tREQUESTS\tCOST USD\tWOULD COST\tSAVING\tA MONTH\tBY")
+				for _, m := range a.Moves {
+					fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", m.From, m.To, m.Requests, m.Before, m.After, m.Saving, m.Month, m.Basis)
+				}
+				fmt.Fprintf(w, "total\t\t\t%s\t%s\t%s\t%s\t\n", a.Before, a.After, a.Saving, a.Month)
+			})
+			return err
 		}}
 	timeFlags(cmd)
 	cmd.Flags().StringArray("move", nil, "SHARE:FROM:TO; may be given several times")
@@ -214,34 +210,28 @@ func costsOwn() *cobra.Command {
 	cmd := &cobra.Command{Use: "self-hosted", Short: "Show what own GPUs cost", Args: noArgs, Example: "  hxp costs self-hosted --from 2026-03-01 --to 2026-04-01\n  hxp costs self-hosted --json",
 		Long: "Shows what the pools of costs.self_hosted in batch-processing-api.yaml cost: loaded is a model's share of everything, idle hours too;\nmarginal its share of what was in use.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := costQuery(cmd)
-			if err != nil {
-				return err
-			}
-			api, err := batchAPI(cmd)
-			if err != nil {
-				return err
-			}
-			a, err := api.OwnCosts(cmd.Context(), q)
-			if err != nil {
-				return err
-			}
-			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				return printJSON(cmd, a)
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "POOL\tMODEL\tCOST USD\tUSED\tIDLE\tPER MILLION TOKENS\tMARGINAL")
-			for _, p := range a.Pools {
-				fmt.Fprintf(w, "%s\t\t%s\t%s\t%s\t\t\n", p.Name, p.CostUSD, dollars(p.UsedUSD), dollars(p.IdleUSD))
-				for _, m := range p.Models {
-					fmt.Fprintf(w, "\t%s\t%s\t%s\t\t%s\t%s\n", m.Model, m.LoadedUSD, dollars(m.MarginalUSD), money(m.PerMillion), money(m.Marginal))
+			_, err := shown(cmd, (*app.Asked).OwnCosts, func(w io.Writer, _ app.CostQuery, a app.OwnCosts) {
+				fmt.Fprintln(w, "POOL\tMODEL\tFROM\tTO\tHOURS\tCOST USD\tUSED\tIDLE\tPER MILLION TOKENS\tMARGINAL")
+				for _, p := range a.Pools {
+					fmt.Fprintf(w, "%s\t\t%s\t%s\t%d\t%s\t%s\t%s\t\t\n", p.Name, toldMoment(p.From), toldMoment(p.To), p.Hours, p.CostUSD, dollars(p.UsedUSD), dollars(p.IdleUSD))
+					for _, m := range p.Models {
+						fmt.Fprintf(w, "\t%s\t\t\t\t%s\t%s\t\t%s\t%s\n", m.Model, m.LoadedUSD, dollars(m.MarginalUSD), money(m.PerMillion), money(m.Marginal))
+					}
 				}
-			}
-			return w.Flush()
+			})
+			return err
 		}}
 	timeFlags(cmd)
 	cmd.Flags().Bool("json", false, "as JSON")
 	return cmd
+}
+
+// toldMoment writes a time, and a dash where nobody says one.
+func toldMoment(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return moment(*t)
 }
 
 func money(x *float64) string {
@@ -254,27 +244,17 @@ func money(x *float64) string {
 func costsBudgets() *cobra.Command {
 	cmd := &cobra.Command{Use: "budgets", Short: "Show how the budgets of the month stand", Args: noArgs, Example: "  hxp costs budgets\n  hxp costs budgets --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := batchAPI(cmd)
-			if err != nil {
-				return err
-			}
-			all, err := api.Budgets(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				return printJSON(cmd, map[string]any{"budgets": all})
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "BUDGET\tSTATE\tUSD\tSPENT\tUSED\tEXPECTED\tSPENT ON")
-			for _, b := range all {
-				on := "-"
-				if b.BreachOn != nil {
-					on = b.BreachOn.Format(time.DateOnly)
+			_, err := shown(cmd, (*app.Asked).Budgets, func(w io.Writer, _ app.CostQuery, a app.Budgets) {
+				fmt.Fprintln(w, "BUDGET\tSTATE\tUSD\tSPENT\tUSED\tEXPECTED\tSPENT ON")
+				for _, b := range a.Budgets {
+					on := "-"
+					if b.BreachOn != nil {
+						on = b.BreachOn.Format(time.DateOnly)
+					}
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.0f%%\t%s\t%s\n", b.Name, b.State, b.BudgetUSD, b.SpentUSD, b.UsedRatio*100, money(b.ExpectedUSD), on)
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.0f%%\t%s\t%s\n", b.Name, b.State, b.BudgetUSD, b.SpentUSD, b.UsedRatio*100, money(b.ExpectedUSD), on)
-			}
-			return w.Flush()
+			})
+			return err
 		}}
 	cmd.Flags().Bool("json", false, "as JSON")
 	return cmd
@@ -293,31 +273,23 @@ func costsPrices() *cobra.Command {
 func pricesList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List prices, in USD for one token", Args: noArgs, Example: "  hxp costs prices list --model small --history\n  hxp costs prices list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := batchAPI(cmd)
-			if err != nil {
-				return err
-			}
-			model, _ := cmd.Flags().GetString("model")
-			history, _ := cmd.Flags().GetBool("history")
-			all, err := api.Prices(cmd.Context(), model, history)
-			if err != nil {
-				return err
-			}
-			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				return printJSON(cmd, map[string]any{"prices": all})
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "MODEL\tEFFECTIVE FROM\tKNOWN FROM\tINPUT\tOUTPUT\tCACHED\tWRITTEN")
-			shown := func(v any) string {
-				if v == nil {
-					return "-"
+			_, err := shown(cmd, func(api *app.Asked, ctx context.Context, _ app.CostQuery) (app.PriceList, error) {
+				model, _ := cmd.Flags().GetString("model")
+				history, _ := cmd.Flags().GetBool("history")
+				return api.Prices(ctx, model, history)
+			}, func(w io.Writer, _ app.CostQuery, list app.PriceList) {
+				fmt.Fprintln(w, "MODEL\tEFFECTIVE FROM\tKNOWN FROM\tINPUT\tOUTPUT\tCACHED\tWRITTEN")
+				known := func(v any) string {
+					if v == nil {
+						return "-"
+					}
+					return fmt.Sprint(v)
 				}
-				return fmt.Sprint(v)
-			}
-			for _, p := range all {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p["model"], p["effective_from"], shown(p["known_from"]), shown(p["input_cost_per_token"]), shown(p["output_cost_per_token"]), shown(p["cache_read_input_token_cost"]), shown(p["cache_creation_input_token_cost"]))
-			}
-			return w.Flush()
+				for _, p := range list.Prices {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p["model"], p["effective_from"], known(p["known_from"]), known(p["input_cost_per_token"]), known(p["output_cost_per_token"]), known(p["cache_read_input_token_cost"]), known(p["cache_creation_input_token_cost"]))
+				}
+			})
+			return err
 		}}
 	cmd.Flags().String("model", "", "of one model alone")
 	cmd.Flags().Bool("history", false, "also what was replaced")

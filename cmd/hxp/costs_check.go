@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strconv"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hxp-enterprise/hxp/internal/app"
 )
 
 // The questions that check costs: what an accepted answer costs, and whether gateways and engines count the same.
@@ -16,35 +17,18 @@ func costsAccepted() *cobra.Command {
 		Long:    "Shows what the requests that users judged cost, by those that they accepted: a thumb up, or a score of 4 or 5 and no thumb down.\nA model of whose judged requests some have no price has no cost of an answer.",
 		Example: "  hxp costs accepted\n  hxp costs accepted --from 2026-03-01 --to 2026-04-01\n  hxp costs accepted --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := costQuery(cmd)
-			if err != nil {
-				return err
-			}
-			api, err := batchAPI(cmd)
-			if err != nil {
-				return err
-			}
-			a, err := api.Accepted(cmd.Context(), q)
-			if err != nil {
-				return err
-			}
-			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				return printJSON(cmd, a)
-			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "MODEL\tJUDGED\tACCEPTED\tRATE\tUNPRICED\tCOST USD\tUSD PER ACCEPTED ANSWER")
-			for _, m := range a.Models {
-				each := "-"
-				if m.Each != nil {
-					each = strconv.FormatFloat(*m.Each, 'f', 6, 64)
+			_, err := shown(cmd, (*app.Asked).Accepted, func(w io.Writer, _ app.CostQuery, a app.Accepted) {
+				fmt.Fprintln(w, "MODEL\tJUDGED\tACCEPTED\tRATE\tUNPRICED\tCOST USD\tUSD PER ACCEPTED ANSWER")
+				for _, m := range a.Models {
+					each := "-"
+					if m.Each != nil {
+						each = strconv.FormatFloat(*m.Each, 'f', 6, 64)
+					}
+					fmt.Fprintf(w, "%s\t%d\t%d\t%.1f%%\t%d\t%s\t%s\n", m.Model, m.Judged, m.Accepted, m.Rate*100, m.Unpriced, dollars(m.CostUSD), each)
 				}
-				fmt.Fprintf(w, "%s\t%d\t%d\t%.1f%%\t%d\t%s\t%s\n", m.Model, m.Judged, m.Accepted, m.Rate*100, m.Unpriced, dollars(m.CostUSD), each)
-			}
-			if err := w.Flush(); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "hxp: %d of %d judgements lie in the hour of their request\n", a.Matched, a.Judged)
-			return nil
+				fmt.Fprintf(cmd.ErrOrStderr(), "hxp: %d of %d judgements lie in the hour of their request\n", a.Matched, a.Judged)
+			})
+			return err
 		}}
 	timeFlags(cmd)
 	cmd.Flags().Bool("json", false, "as JSON")
@@ -58,39 +42,22 @@ func costsReconcile() *cobra.Command {
 			"With --within the exit code is 1 when a ratio of all hours together is farther from 1 than that.",
 		Example: "  hxp costs reconcile --from 2026-03-01 --to 2026-03-02\n  hxp costs reconcile --within 5% && echo in order\n  hxp costs reconcile --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			q, err := costQuery(cmd)
-			if err != nil {
-				return err
-			}
 			within, err := percentFlag(cmd, "within")
 			if err != nil {
 				return usage(err)
 			}
-			api, err := batchAPI(cmd)
-			if err != nil {
-				return err
-			}
-			a, err := api.Reconciliation(cmd.Context(), q)
-			if err != nil {
-				return err
-			}
-			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				if err := printJSON(cmd, a); err != nil {
-					return err
-				}
-			} else {
-				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
+			a, err := shown(cmd, (*app.Asked).Reconciliation, func(w io.Writer, _ app.CostQuery, a app.Reconciliation) {
 				fmt.Fprintln(w, "HOUR\tENGINES\tGATEWAY PROMPT\tENGINE PROMPT\tRATIO\tGATEWAY ANSWER\tENGINE ANSWER\tRATIO")
 				for _, h := range append(a.Hours, a.Total) {
 					hour := "total"
 					if h.Hour != nil {
-						hour = h.Hour.UTC().Format(time.RFC3339)
+						hour = moment(*h.Hour)
 					}
 					fmt.Fprintf(w, "%s\t%d\t%d\t%.0f\t%s\t%d\t%.0f\t%s\n", hour, h.Engines, h.GatewayPrompt, h.EnginePrompt, money(h.PromptRatio), h.GatewayCompletion, h.EngineCompletion, money(h.CompletionRatio))
 				}
-				if err := w.Flush(); err != nil {
-					return err
-				}
+			})
+			if err != nil {
+				return err
 			}
 			return a.Total.Judge(within)
 		}}

@@ -149,8 +149,13 @@ func (a *Asked) WhatIf(ctx context.Context, from, to time.Time, moves []Move) (w
 // PriceEntry is one price of the book, by LiteLLM's field names.
 type PriceEntry map[string]any
 
+// PriceList is the price book.
+type PriceList struct {
+	Prices []PriceEntry `json:"prices"`
+}
+
 // Prices lists the price book.
-func (a *Asked) Prices(ctx context.Context, model string, history bool) (all []PriceEntry, err error) {
+func (a *Asked) Prices(ctx context.Context, model string, history bool) (all PriceList, err error) {
 	for cursor := ""; ; {
 		v := url.Values{"limit": {"1000"}, "history": {strconv.FormatBool(history)}}
 		if model != "" {
@@ -160,13 +165,13 @@ func (a *Asked) Prices(ctx context.Context, model string, history bool) (all []P
 			v.Set("cursor", cursor)
 		}
 		var page struct {
-			Prices []PriceEntry `json:"prices"`
-			Next   *string      `json:"next_cursor"`
+			PriceList
+			Next *string `json:"next_cursor"`
 		}
 		if err := a.Into(ctx, http.MethodGet, "/prices?"+v.Encode(), nil, &page); err != nil {
-			return nil, err
+			return all, err
 		}
-		if all = append(all, page.Prices...); page.Next == nil {
+		if all.Prices = append(all.Prices, page.Prices...); page.Next == nil {
 			return all, nil
 		}
 		cursor = *page.Next
@@ -194,22 +199,27 @@ func (a *Asked) PutPrices(ctx context.Context, text []byte, from time.Time) (p P
 	return p, err
 }
 
-// OwnCosts are those of own GPUs, and Budgets how these stand: the answers as they are.
-func (a *Asked) OwnCosts(ctx context.Context, q CostQuery) (own struct {
+// OwnCosts are those of own GPUs.
+type OwnCosts struct {
 	From  time.Time        `json:"from"`
 	To    time.Time        `json:"to"`
 	Total agg.USD          `json:"cost_usd"`
 	Pools []*cost.PoolCost `json:"pools"`
-}, err error) {
+}
+
+// OwnCosts asks what own GPUs cost.
+func (a *Asked) OwnCosts(ctx context.Context, q CostQuery) (own OwnCosts, err error) {
 	return own, a.patient().Into(ctx, http.MethodGet, "/costs/self-hosted?"+q.values().Encode(), nil, &own)
 }
 
-// Budgets tells how the budgets of the month stand.
-func (a *Asked) Budgets(ctx context.Context) (all []cost.Standing, err error) {
-	var out struct {
-		Budgets []cost.Standing `json:"budgets"`
-	}
-	return out.Budgets, a.patient().Into(ctx, http.MethodGet, "/costs/budgets", nil, &out)
+// Budgets are how the budgets of the month stand.
+type Budgets struct {
+	Budgets []cost.Standing `json:"budgets"`
+}
+
+// Budgets asks for them; they are about no other time than this month.
+func (a *Asked) Budgets(ctx context.Context, _ CostQuery) (out Budgets, err error) {
+	return out, a.patient().Into(ctx, http.MethodGet, "/costs/budgets", nil, &out)
 }
 
 // Accepted is what accepted answers cost.
@@ -266,12 +276,15 @@ func (r *Reconciled) Judge(within float64) error {
 	return nil
 }
 
-// Reconciliation asks for the comparison by hour.
-func (a *Asked) Reconciliation(ctx context.Context, q CostQuery) (out struct {
+// Reconciliation is the comparison by hour.
+type Reconciliation struct {
 	From  time.Time    `json:"from"`
 	To    time.Time    `json:"to"`
 	Total Reconciled   `json:"total"`
 	Hours []Reconciled `json:"hours"`
-}, err error) {
+}
+
+// Reconciliation asks for it.
+func (a *Asked) Reconciliation(ctx context.Context, q CostQuery) (out Reconciliation, err error) {
 	return out, a.patient().Into(ctx, http.MethodGet, "/costs/reconciliation?"+q.values().Encode(), nil, &out)
 }

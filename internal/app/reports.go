@@ -126,6 +126,40 @@ func (a *Asked) ReportContent(ctx context.Context, id string) ([]byte, error) {
 	return a.Call(ctx, "GET", "/reports/"+url.PathEscape(id)+"/content", nil)
 }
 
+// ReportSchedules say which reports are made by themselves, and who gets them by mail.
+type ReportSchedules struct {
+	ETag      string           `json:"etag"`
+	UpdatedAt *time.Time       `json:"updated_at"`
+	Timezone  string           `json:"timezone"`
+	Mail      bool             `json:"mail"`
+	Schedules []ReportSchedule `json:"schedules"`
+}
+
+// ReportSchedule says it of one type.
+type ReportSchedule struct {
+	Type   string       `json:"report_type"`
+	Made   bool         `json:"made"`
+	Mail   []ReportMail `json:"mail"`
+	Origin string       `json:"origin"` // configuration or api
+}
+
+// ReportMail is who gets a report, in which formats and when.
+type ReportMail struct {
+	Recipients []string `json:"recipients"`
+	Formats    []string `json:"formats"`
+	Schedule   string   `json:"schedule"`
+}
+
+// ReportSchedules returns what holds now.
+func (a *Asked) ReportSchedules(ctx context.Context) (s ReportSchedules, err error) {
+	return s, a.Into(ctx, "GET", "/reports/schedules", nil, &s)
+}
+
+// PutReportSchedules sets what the API says, unless somebody else has changed it since s was got; what has the origin configuration is left to it.
+func (a *Asked) PutReportSchedules(ctx context.Context, s ReportSchedules) (now ReportSchedules, err error) {
+	return now, a.With("If-Match", s.ETag).Into(ctx, "PUT", "/reports/schedules", map[string]any{"schedules": s.Schedules}, &now)
+}
+
 // ReportTypes lists the types of reports.
 func ReportTypes() []string {
 	var names []string

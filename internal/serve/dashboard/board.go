@@ -42,7 +42,7 @@ var Boards = []Board{
 		Foot: "Days and months are UTC.",
 		asks: []asked{{"batch-processing-api", []string{
 			"GET /costs", "GET /costs/accepted", "GET /costs/budgets", "GET /costs/self-hosted", "POST /costs/whatif", "GET /forecasts", "GET /dags", "GET /capacity/analysis", "GET /aggregation/status", "GET /aggregations/{level}", "GET /business-intelligence/{kind}",
-			"GET /reports/{path...}", "POST /reports/generate", "DELETE /reports/{id}",
+			"GET /reports/{path...}", "PUT /reports/schedules", "POST /reports/generate", "DELETE /reports/{id}",
 		}}, {"event-processing-api", []string{"GET /analytics", "GET /correlations", "GET /deployments", "GET /alerts", "GET /responses"}}},
 	},
 	{
