@@ -18,15 +18,16 @@ import (
 // visitors are a service of three lanes to which requests of 10,000 groups come.
 type visitors struct {
 	*Service
-	rate int // of a second
-	now  int64
-	n    int
+	rate    int // of a second
+	tenants int // of each model
+	now     int64
+	n       int
 }
 
-func newVisitors(rate int) *visitors {
+func newVisitors(rate, tenants int) *visitors {
 	c := testConfig()
 	c.LadderCells = 30_000
-	s := &visitors{Service: New(c, nil, Options{Log: slog.New(slog.DiscardHandler)}), rate: rate, now: 1_790_000_000}
+	s := &visitors{Service: New(c, nil, Options{Log: slog.New(slog.DiscardHandler)}), rate: rate, tenants: tenants, now: 1_790_000_000}
 	for p := range int32(3) {
 		s.lanes = append(s.lanes, newLane(p, &s.cfg, s.log, s.metrics))
 	}
@@ -36,18 +37,20 @@ func newVisitors(rate int) *visitors {
 // second lets one go by.
 func (s *visitors) second() {
 	for range s.rate {
-		e := request(s.now, fmt.Sprint("model-", s.n%100))
+		models := 10_000 / s.tenants
+		e := request(s.now, fmt.Sprint("model-", s.n%models))
 		e.SetInt(event.DurationMS, int64(s.n%997)*1e6)
 		e.SetText(event.UserID, fmt.Sprint("user-", s.n%70_000))
 		cell := new(agg.Cell)
 		cell.Add(e, false)
-		s.lanes[s.n%3].ladders[0].add(s.now, values{e.Text(event.Model), fmt.Sprint("tenant-", s.n/100%100)}, cell, s.now)
+		s.lanes[s.n%3].ladders[0].add(s.now, values{e.Text(event.Model), fmt.Sprint("tenant-", s.n/models%s.tenants)}, cell, s.now)
 		s.n++
 	}
 	s.now++
 	for _, l := range s.lanes {
 		l.ladders[0].age(s.now)
 		l.ladders[0].settle(s.now)
+		l.ladders[0].pack(s.now)
 	}
 }
 
@@ -71,13 +74,13 @@ func processTime() time.Duration {
 // Five minutes of 10,000 groups, while more come every second. What is measured is the question: the collector runs between them.
 func BenchmarkQuery(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	for _, rate := range []int{1000, 10_000} {
-		s := newVisitors(rate)
+	for _, c := range []struct{ rate, tenants int }{{1000, 100}, {10_000, 100}, {1000, 1}, {10_000, 1}} {
+		s := newVisitors(c.rate, c.tenants)
 		for range 400 {
 			s.second()
 		}
 		for _, query := range []string{"", "&group_by=model", "&group_by=tenant", "&group_by=model,tenant", "&group_by=model&tenant=tenant-7"} {
-			b.Run(fmt.Sprintf("rate=%d/%s", rate, query), func(b *testing.B) {
+			b.Run(fmt.Sprintf("rate=%d/models=%d/%s", c.rate, 10_000/c.tenants, query), func(b *testing.B) {
 				first, took := s.ask(b, query), time.Duration(0)
 				for i := range b.N {
 					b.StopTimer()

@@ -77,7 +77,7 @@ func (l *ladder) reach(start int64, level int, arrived int64, more groups) *node
 func (n *node) touch(now int64, more groups, l *ladder) {
 	n.arrived = max(n.arrived, now)
 	if len(more) > 0 {
-		n.sizes = nil
+		n.sizes, n.packed = nil, false
 	}
 	for i := range more {
 		n.changed(more[i].who, l)
@@ -118,13 +118,13 @@ func (l *ladder) whole(n *node) {
 	l.summed -= len(n.sums)
 	n.rest.drop(l)
 	l.cells[0] -= len(n.own) - 1
-	n.own, n.margins, n.sums, n.sizes = l.one(n.own), margins{}, nil, nil
+	n.own, n.margins, n.sums, n.sizes, n.packed = l.one(n.own), margins{}, nil, nil, false
 }
 
 // one is the sum of some groups, as a group.
 func (l *ladder) one(own groups) groups {
 	sum := own.total()
-	sum.who, sum.lent = l.others(), false
+	sum.who, sum.lent = l.others(), false // its lender goes
 	return groups{sum}
 }
 
@@ -256,7 +256,7 @@ func (l *ladder) facts(from, to int64, fn func(values, *agg.Cell)) {
 	l.visit(from, to, func(n *node) {
 		n.facts(func(own groups) {
 			for _, g := range own {
-				fn(l.keys.names[g.who], g.cell)
+				fn(l.keys.names[g.who], g.open())
 			}
 		})
 	})
@@ -304,9 +304,10 @@ func (l *ladder) pass(nodes []*node, of []who, into []*agg.Cell) {
 		n.facts(func(own groups) {
 			l.looked += len(own)
 			for i := range own {
-				add(own[i].who, own[i].cell)
+				fact := own[i].open()
+				add(own[i].who, fact)
 				for _, w := range l.keys.margins(own[i].who) {
-					add(w, own[i].cell)
+					add(w, fact)
 				}
 			}
 		})
@@ -326,7 +327,7 @@ func (l *ladder) settle(now int64) {
 	for level := finest; level >= 0; level-- {
 		queue := l.queues[level]
 		for i := len(queue) - 1; i >= 0 && made < settledAtOnce; i-- {
-			if n := queue[i]; !n.margins.whole(l.keys.pairs) && n.arrived+restAfter <= now {
+			if n := queue[i]; !n.packed && !n.margins.whole(l.keys.pairs) && n.arrived+restAfter <= now {
 				n.settle(&l.keys)
 				made += len(n.own)
 			}

@@ -31,6 +31,9 @@ func TestLadderHoldsEachFactOnce(t *testing.T) {
 			now += rapid.SampledFrom([]int64{0, 1, 60, 1000, 30_000}).Draw(t, "pause")
 			l.age(now)
 			l.settle(now)
+			if rapid.Bool().Draw(t, "pack") {
+				l.pack(now + packAfter)
+			}
 			if rapid.Bool().Draw(t, "ask") {
 				l.compareSums(t, 0, 3600)
 			}

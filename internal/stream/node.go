@@ -18,6 +18,7 @@ type node struct {
 	level   int
 	arrived int64 // unix second when something last arrived here or below
 	own     groups
+	packed  bool    // all cells of own and margins are, see packed.go
 	merged  bool    // of an hour: its groups were too many and are not told apart any more
 	kids    []*node // by start
 	margins margins // of own
@@ -34,10 +35,11 @@ type node struct {
 type groups []group
 
 type group struct {
-	who  who
-	lent bool // the cell is that of another group: not to be changed here
-	size size // of the cell, so that groups are ranked without looking at their cells
-	cell *agg.Cell
+	who    who
+	lent   bool      // the cell is that of another group: not to be changed here
+	size   size      // of the cell, so that groups are ranked without looking at their cells
+	cell   *agg.Cell // nil when it is packed
+	packed []byte
 }
 
 // size is what groups are ranked by.
@@ -123,7 +125,7 @@ func (g groups) at(w who) (int, bool) {
 // cell is that of a group, nil when there is none.
 func (g groups) cell(w who) *agg.Cell {
 	if i, found := g.at(w); found {
-		return g[i].cell
+		return g[i].open()
 	}
 	return nil
 }
@@ -132,8 +134,10 @@ func (g groups) cell(w who) *agg.Cell {
 func (g *groups) take(w who, cell *agg.Cell) (isNew bool) {
 	i, found := g.at(w)
 	if found {
-		(*g)[i].size.add(sizeOf(cell))
-		(*g)[i].cell.Merge(cell)
+		have := &(*g)[i]
+		have.keep()
+		have.size.add(sizeOf(cell))
+		have.cell.Merge(cell)
 		return false
 	}
 	*g = slices.Insert(*g, i, group{who: w, size: sizeOf(cell), cell: cell})
@@ -154,8 +158,9 @@ func (g *groups) takeAll(more groups) {
 		case have[0].who > more[0].who:
 			both, more = append(both, more[0]), more[1:]
 		default:
+			have[0].keep()
 			have[0].size.add(more[0].size)
-			have[0].cell.Merge(more[0].cell)
+			have[0].cell.Merge(more[0].open())
 			both, have, more = append(both, have[0]), have[1:], more[1:]
 		}
 	}
@@ -260,15 +265,18 @@ func (n *node) addUp(which who, k *keys) groups {
 		i, known := at[w]
 		if !known {
 			at[w] = len(*made)
-			*made = append(*made, group{w, true, g.size, g.cell})
+			*made = append(*made, g.as(w))
 			continue
 		}
 		m := &(*made)[i]
 		m.keep()
 		m.size.add(g.size)
-		m.cell.Merge(g.cell)
+		m.cell.Merge(g.open())
 	}
 	slices.SortFunc(*made, func(a, b group) int { return int(a.who) - int(b.who) })
+	if n.packed {
+		made.pack()
+	}
 	return *made
 }
 
@@ -284,14 +292,19 @@ func (m *margins) fewest() groups {
 // total is the sum of all groups. That of one group is its cell.
 func (g groups) total() group {
 	if len(g) == 1 {
-		return group{byNone, true, g[0].size, g[0].cell}
+		return g[0].as(byNone)
 	}
 	all := group{who: byNone, cell: new(agg.Cell)}
 	for i := range g {
 		all.size.add(g[i].size)
-		all.cell.Merge(g[i].cell)
+		all.cell.Merge(g[i].open())
 	}
 	return all
+}
+
+// as is a sum that is the cell of g alone.
+func (g *group) as(w who) group {
+	return group{who: w, lent: true, size: g.size, cell: g.cell, packed: g.packed}
 }
 
 // settle makes all sums of own.
@@ -303,13 +316,6 @@ func (n *node) settle(k *keys) {
 	n.addUp(byNone, k)
 }
 
-// keep gives a group a cell of its own.
-func (g *group) keep() {
-	if g.lent {
-		g.cell, g.lent = g.cell.Clone(), false
-	}
-}
-
 // absorb takes the groups of a node below, and its sums where both have them.
 func (n *node) absorb(own groups, below margins) {
 	for kind := range n.margins {
@@ -318,10 +324,13 @@ func (n *node) absorb(own groups, below margins) {
 		}
 		for _, sums := range [...]groups{n.margins[kind], below[kind]} { // what they were lent, perhaps by one another, changes or is taken
 			for i := range sums {
-				sums[i].keep()
+				if sums[i].lent {
+					sums[i].keep()
+				}
 			}
 		}
 	}
+	n.packed = false
 	for kind := range n.margins {
 		n.margins[kind].takeAll(below[kind])
 	}

@@ -33,6 +33,9 @@ func TestLiveSumsAreThoseOfTheFacts(t *testing.T) {
 			if rnd.IntN(3) > 0 {
 				l.settle(now)
 			}
+			if rnd.IntN(4) == 0 {
+				l.pack(now + int64(rnd.IntN(packAfter)))
+			}
 			if rnd.IntN(3) == 0 {
 				continue
 			}
@@ -58,9 +61,9 @@ func (l *ladder) sumsAreRight(t *testing.T, from, to int64) (kept int) {
 	l.visit(from, to, func(n *node) {
 		n.facts(func(own groups) {
 			for _, g := range own {
-				add(g.who, g.cell)
+				add(g.who, g.open())
 				for _, m := range l.keys.margins(g.who) {
-					add(m, g.cell)
+					add(m, g.open())
 				}
 			}
 		})

@@ -177,7 +177,7 @@ func (l *ladder) appendTo(b []byte) []byte {
 			b = binary.AppendVarint(b, n.arrived)
 			b = binary.AppendUvarint(b, uint64(len(n.own)))
 			for _, g := range n.own {
-				b = g.cell.Append(binary.AppendUvarint(b, uint64(g.who)))
+				b = g.appendCell(binary.AppendUvarint(b, uint64(g.who)))
 			}
 		}
 	}

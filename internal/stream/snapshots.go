@@ -50,6 +50,7 @@ func (l *lane) keepHouse() {
 		ladder.age(now.Unix())
 		if !l.catchingUp(now) {
 			ladder.settle(now.Unix())
+			ladder.pack(now.Unix())
 		}
 	}
 	l.mu.Unlock()
