@@ -23,7 +23,15 @@ type Group struct{ Dimension, Value string }
 type Aggregate struct {
 	Rows  map[string][]Row
 	Cells map[Group][]byte
+	// Joined is of an hour that was folded from its events alone; nil = not known, and what is stored stays.
+	Joined *Joined
 }
+
+// Joined is how many requests an hour has, and of how many of them its rows have feedback and a business event as well.
+type Joined struct{ Requests, Complete int64 }
+
+// Add adds what other rows have.
+func (j *Joined) Add(o Joined) { j.Requests, j.Complete = j.Requests+o.Requests, j.Complete+o.Complete }
 
 // Change is what storing an aggregate changed.
 type Change struct {

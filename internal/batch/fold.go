@@ -23,13 +23,14 @@ import (
 //     request: that of the row at the smallest place in the hour that has their request_id and a model. Otherwise, and for
 //     everything else without a model, the event counts in the total only.
 //   - Late is what was taken in more than the lateness after its own time. Both stand in the row; no clock is read.
+//   - A request is complete when the hour has feedback and a business event with its request_id.
 //   - An event also counts under the tenant, endpoint and user that it names itself. Users have counts, tokens and money of
 //     their requests and no sketches.
 //   - An hour with more names of a dimension than its limit (merge.go) keeps those with the most events (ties: by name) and
 //     counts the others under agg.Others, so that an endless supply of names costs bounded memory and the totals stay exact.
 //
 // The way there is in steps, each of which reads only the columns that it needs and shares the blocks of all files among the
-// readers: find the copies that do not count (copies.go), find out whose model is asked for (joins.go), fold the requests by
+// readers: find the copies that do not count (copies.go), find out which requests are spoken of (joins.go), fold the requests by
 // columns, then the few events of other kinds row by row (tally.go).
 
 // folder folds hours. It holds nothing but memory for reuse and may be used by several goroutines.
@@ -50,6 +51,7 @@ type folded struct {
 	rows   int64 // rows read, copies included
 	events int64 // rows folded
 	passes int   // over the identities; none when the files were compacted together
+	joined agg.Joined
 }
 
 func (f *folded) duplicates() int64 { return f.rows - f.events }
@@ -213,7 +215,7 @@ func (w *work) columns(k event.Kind) event.LakeColumns {
 			event.FieldsOf(event.Comment))
 	}
 	own |= agg.RequestColumns | event.FieldsOf(cellFields[:]...)
-	if len(w.joins.number) > 0 {
+	if w.joins.reads() {
 		own |= event.FieldsOf(event.RequestID)
 	}
 	return own

@@ -89,6 +89,7 @@ func mustFold(t interface {
 func bytesOf(f *folded) string {
 	a := f.cells.aggregate(levels["hourly"].of(hour0), nil)
 	var b bytes.Buffer
+	fmt.Fprintf(&b, "joined %d of %d\n", f.joined.Complete, f.joined.Requests)
 	for _, dimension := range agg.Dimensions {
 		for _, r := range a.Rows[dimension] {
 			j, err := json.Marshal(r)
@@ -111,12 +112,18 @@ func reference(rows []event.LakeRow, lateness time.Duration) *folded {
 		return at(a).ComparePlace(at(b))
 	})
 	out := &folded{cells: cells{}, rows: int64(len(rows))}
-	models := map[string]string{}
+	models, spoken := map[string]string{}, map[string]map[event.Kind]bool{}
 	for i := range rows {
 		e := &rows[i].Event
 		id, model := e.Text(event.RequestID), e.Text(event.Model)
 		if _, ok := models[id]; !ok && e.Kind == event.LLMRequest && id != "" && model != "" {
 			models[id] = model
+		}
+		if id != "" && spoken[id] == nil {
+			spoken[id] = map[event.Kind]bool{}
+		}
+		if id != "" {
+			spoken[id][e.Kind] = true
 		}
 	}
 	seen := map[string]bool{}
@@ -132,6 +139,12 @@ func reference(rows []event.LakeRow, lateness time.Duration) *folded {
 			model = models[e.Text(event.RequestID)]
 		}
 		out.events++
+		if e.Kind == event.LLMRequest {
+			out.joined.Requests++
+			if of := spoken[e.Text(event.RequestID)]; of[event.UserFeedback] && of[event.BusinessEvent] {
+				out.joined.Complete++
+			}
+		}
 		late := time.Duration(rows[i].IngestedAt-e.Time)*time.Microsecond > lateness
 		add := func(dimension, value string, e *event.Event) {
 			c := new(agg.Cell)

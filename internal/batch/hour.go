@@ -101,5 +101,9 @@ func (s *Service) recount(ctx context.Context, hour, most int64) (*recounted, er
 	if err := sum.merge(base); err != nil {
 		return nil, fmt.Errorf("base of hour %s: %w", hourName(hour), err)
 	}
-	return &recounted{f, sum.aggregate(levels["hourly"].of(hour), s.columns), version, len(files), 1, len(base) > 0}, nil
+	a := sum.aggregate(levels["hourly"].of(hour), s.columns)
+	if len(base) == 0 {
+		a.Joined = &f.joined
+	}
+	return &recounted{f, a, version, len(files), 1, len(base) > 0}, nil
 }

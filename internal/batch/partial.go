@@ -16,6 +16,7 @@ type partial struct {
 	groups       [len(cellFields)]map[string]*value // models, tenants and endpoints, "" = those that name none
 	users        map[string]*userTotal              // agg.Others = those that were not kept apart
 	others       agg.Distinct                       // of those, who made the requests
+	joined       agg.Joined
 }
 
 func newPartial() *partial {
@@ -51,6 +52,7 @@ func gather(all []*tally) *partial {
 			}
 		}
 		p.others.Merge(&t.others)
+		p.joined.Add(t.joined)
 	}
 	return p
 }
@@ -67,6 +69,7 @@ func (p *partial) merge(o *partial) {
 		p.addUser(u)
 	}
 	p.others.Merge(&o.others)
+	p.joined.Add(o.joined)
 }
 
 func (p *partial) addValue(group int, v *value) {
@@ -94,7 +97,7 @@ func (p *partial) addUser(u *userTotal) {
 
 // finish makes the cells of the hour out of the partial of all its rows, which must not be used any more.
 func (p *partial) finish(limits map[string]int) *folded {
-	out := &folded{cells: cells{}, rows: p.rows, events: p.events, passes: p.passes}
+	out := &folded{cells: cells{}, rows: p.rows, events: p.events, passes: p.passes, joined: p.joined}
 	total := new(agg.Cell)
 	for _, v := range p.groups[byModel] {
 		if v.cell != nil {

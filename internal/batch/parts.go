@@ -307,7 +307,9 @@ func (s *Service) mergePlan(ctx context.Context, plan *agg.HourPlan) (*recounted
 		return nil, fmt.Errorf("hour %s: %w", hourName(plan.Hour), errTooMany)
 	}
 	f := sum.finish(s.folder.limits)
-	return &recounted{f, f.cells.aggregate(levels["hourly"].of(plan.Hour), s.columns), plan.Version, len(plan.Files), plan.Parts(), false}, nil
+	a := f.cells.aggregate(levels["hourly"].of(plan.Hour), s.columns)
+	a.Joined = &f.joined
+	return &recounted{f, a, plan.Version, len(plan.Files), plan.Parts(), false}, nil
 }
 
 // partTotals is the summary of one part.

@@ -18,6 +18,7 @@ type tally struct {
 	usage  []agg.Usage  // of the requests of users, by number
 	others agg.Distinct // users whose requests count under agg.Others
 	models []joined     // of w.joins, as far as this reader saw
+	joined agg.Joined
 
 	requests agg.Requests // scratch, as what follows
 	keep     []int32
@@ -45,8 +46,8 @@ func newTally(w *work, countOnly bool) *tally {
 	for i, f := range cellFields {
 		t.groups[i] = w.newGrouping(f, countOnly)
 	}
-	if len(w.joins.number) > 0 {
-		t.models = make([]joined, len(w.joins.number))
+	if n := len(w.joins.models); n > 0 {
+		t.models = make([]joined, n)
 	}
 	return t
 }
@@ -61,6 +62,7 @@ func (t *tally) addRequests(s *source, b *event.LakeBlock) error {
 		t.w.joins.note(t.models, s, b) // copies too: any row may name the model
 	}
 	t.events += int64(len(rows))
+	t.joined.Add(agg.Joined{Requests: int64(len(rows)), Complete: t.w.joins.complete(b, rows)})
 	if !t.countOnly {
 		t.requests.Prepare(b, t.w.lateness)
 	}

@@ -94,7 +94,8 @@ func (s *Store) SaveHour(ctx context.Context, hour, version int64, a agg.Aggrega
 	err = s.update(ctx, func(tx *sql.Tx) error {
 		change = agg.Change{}
 		var built, build int64
-		err := tx.QueryRowContext(ctx, "SELECT built_from, build FROM hour_builds WHERE hour = ?", hour).Scan(&built, &build)
+		var requests, complete sql.NullInt64
+		err := tx.QueryRowContext(ctx, "SELECT built_from, build, requests, complete FROM hour_builds WHERE hour = ?", hour).Scan(&built, &build, &requests, &complete)
 		known := !errors.Is(err, sql.ErrNoRows)
 		if known && err != nil {
 			return err
@@ -106,21 +107,38 @@ func (s *Store) SaveHour(ctx context.Context, hour, version int64, a agg.Aggrega
 		if change, err = s.saveAggregate(ctx, tx, "hourly", hour, a, now); err != nil {
 			return err
 		}
+		if j := a.Joined; j != nil {
+			joined := requests.Valid && *j == agg.Joined{Requests: requests.Int64, Complete: complete.Int64}
+			known = known && joined // else they are to be written
+			requests, complete = sql.NullInt64{Int64: j.Requests, Valid: true}, sql.NullInt64{Int64: j.Complete, Valid: true}
+		}
 		if known && built == version && change.Cells == 0 {
 			return nil
 		}
 		if build == 0 || change.Cells > 0 {
 			build++
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO hour_builds (hour, built_from, built_at, build) VALUES (?, ?, ?, ?)
-			ON CONFLICT (hour) DO UPDATE SET built_from = excluded.built_from, built_at = excluded.built_at, build = excluded.build`,
-			hour, version, now.UnixMicro(), build)
+		_, err = tx.ExecContext(ctx, `INSERT INTO hour_builds (hour, built_from, built_at, build, requests, complete) VALUES (?, ?, ?, ?, ?, ?)
+			ON CONFLICT (hour) DO UPDATE SET built_from = excluded.built_from, built_at = excluded.built_at, build = excluded.build,
+				requests = excluded.requests, complete = excluded.complete`,
+			hour, version, now.UnixMicro(), build, requests, complete)
 		return err
 	})
 	if err != nil {
 		return agg.Change{}, fmt.Errorf("store: save hour %s: %w", hourName(hour), err)
 	}
 	return change, nil
+}
+
+// JoinedHours adds up how many requests the stored hours that start in [from, to) have, and how many of those are complete. Hours that
+// were folded when nobody counted that are left out.
+func (s *Store) JoinedHours(ctx context.Context, from, to int64) (sum agg.Joined, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT CAST(COALESCE(SUM(requests), 0) AS BIGINT), CAST(COALESCE(SUM(complete), 0) AS BIGINT)
+		FROM hour_builds WHERE hour >= ? AND hour < ?`, from, to).Scan(&sum.Requests, &sum.Complete)
+	if err != nil {
+		return agg.Joined{}, fmt.Errorf("store: joined requests of hours: %w", err)
+	}
+	return sum, nil
 }
 
 func hourName(hour int64) string { return time.Unix(hour, 0).UTC().Format(time.RFC3339) }

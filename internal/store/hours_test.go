@@ -136,6 +136,36 @@ func TestSaveHour(t *testing.T) {
 	})
 }
 
+// What an hour joins is kept when only that is new, and stays when a later fold cannot tell it.
+func TestJoinedHours(t *testing.T) {
+	s := open(t)
+	want := func(requests, complete int64) {
+		t.Helper()
+		if sum, err := s.JoinedHours(t.Context(), anHour, anHour+2*3600); err != nil || sum != (agg.Joined{Requests: requests, Complete: complete}) {
+			t.Fatal(sum, err)
+		}
+	}
+	save := func(hour, version int64, joined *agg.Joined) {
+		t.Helper()
+		a := agg.Aggregate{Joined: joined}
+		if _, err := s.SaveHour(t.Context(), hour, version, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(0, 0)
+	save(anHour, 5, nil) // as before there was such a count
+	want(0, 0)
+	save(anHour, 5, &agg.Joined{Requests: 10, Complete: 4})
+	want(10, 4)
+	save(anHour+3600, 1, &agg.Joined{Requests: 7, Complete: 7})
+	save(anHour+2*3600, 1, &agg.Joined{Requests: 100, Complete: 1})
+	want(17, 11)
+	save(anHour, 6, nil) // its raw files have left
+	want(17, 11)
+	save(anHour, 4, &agg.Joined{Requests: 1, Complete: 1}) // overtaken
+	want(17, 11)
+}
+
 func TestSaveHourRefuses(t *testing.T) {
 	s := open(t)
 	nan, strange := row("_all", 1), row("_all", 1)

@@ -28,8 +28,8 @@ type correlationsAnswer struct {
 	NextCursor    *string           `json:"next_cursor"`
 }
 
-// tierCompleteness is the share of the requests closed so far that are complete: when they were closed, with what came later,
-// and after the batch half has joined the rest, which is not known here.
+// tierCompleteness is the share of the requests closed so far that are complete: when they were closed, and with what came later. Batch is
+// that of the requests of stored hours, each joined by the rows of its hour.
 type tierCompleteness struct {
 	Live  *float64 `json:"live"`
 	Stub  *float64 `json:"stub"`
@@ -126,6 +126,7 @@ func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside
 		a.Completeness.Live = new(float64(t.CompleteLive) / float64(t.Closed))
 		a.Completeness.Stub = new(float64(t.CompleteLive+t.CompleteStub) / float64(t.Closed))
 	}
+	a.Completeness.Batch = s.joinedAtRest(r.Context(), beside.Stored, &q, time.Now())
 	var page []found
 	if q.id != "" {
 		page = s.lookUp(&q, &a.Summary)
@@ -296,5 +297,5 @@ func mountCorrelations(s *Service, m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /correlations", func(w http.ResponseWriter, r *http.Request) { s.getCorrelations(w, r, beside) },
 		append(chosenOptions(), httpx.Doc("Requests joined with their feedback and business events, newest first; on the first page also the patterns: what rules of type sequence saw, of the same model or request."), httpx.Paging(),
 			httpx.Query("request_id", "only this request; when memory does not know it, it is joined out of the hours at rest that begin since then, or in the last day, and stored says how much of them was looked through"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
-			httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match; completeness.batch is null, because nobody counts what only the hours can join; note when event_processing.correlation is off, which leaves the list empty"), httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "too many look through the remembered requests at once, see Retry-After"))...)
+			httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match; completeness.live and .stub are of what this process has joined, .batch of the requests of the stored hours of the last day, or since then, each joined by the events of its own hour, null when none is stored; note when event_processing.correlation is off, which leaves the list empty"), httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "too many look through the remembered requests at once, see Retry-After"))...)
 }

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/stream/join"
@@ -23,6 +24,11 @@ type shelf struct {
 	events   []*event.Event
 	from, to time.Time // that were asked for
 	err      error
+	joined   agg.Joined
+}
+
+func (s *shelf) Joined(_ context.Context, from, to time.Time) (agg.Joined, error) {
+	return s.joined, s.err
 }
 
 func (s *shelf) Request(_ context.Context, id string, from, to time.Time, fn func(*event.Event) error) (bool, error) {
@@ -76,6 +82,13 @@ func TestForgottenRequestIsJoinedFromTheHours(t *testing.T) {
 	}
 	if a := get("request_id=nobody"); len(a.Correlations) != 0 || a.Stored == nil || !a.Stored.Whole {
 		t.Errorf("of nobody: %+v", a)
+	}
+	if a.Completeness.Batch != nil {
+		t.Errorf("no hour tells what it joins: %v", *a.Completeness.Batch)
+	}
+	stored.joined = agg.Joined{Requests: 8, Complete: 2}
+	if a := get("since=2020-01-01T00:00:00Z"); a.Completeness.Batch == nil || *a.Completeness.Batch != 0.25 {
+		t.Errorf("%+v", a.Completeness)
 	}
 	if a := get(""); a.Stored != nil {
 		t.Errorf("without an id: %+v", a)
