@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/store"
+	"github.com/hxp-enterprise/hxp/internal/stream"
 )
 
 // atRest finds events in the lake, where this process has it.
@@ -38,4 +41,41 @@ func (s atRest) Joined(ctx context.Context, from, to time.Time) (sum agg.Joined,
 		sum, err = db.JoinedHours(ctx, from.Unix(), to.Unix())
 	}
 	return sum, err
+}
+
+// HoursAtRest is part of stream.History.
+func (s atRest) HoursAtRest(ctx context.Context, from, to int64) ([]stream.HourAtRest, error) {
+	l, db := s.both()
+	if l == nil {
+		return nil, stream.ErrNoHistory
+	}
+	left, err := db.HoursWithout(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	files, err := db.Files(ctx, event.LakeFilter{FromHour: from, ToHour: to, State: event.LakeLive})
+	if err != nil {
+		return nil, err
+	}
+	rows := map[int64]int64{}
+	for hour := range left {
+		rows[hour] = 0
+	}
+	for _, f := range files {
+		rows[f.Hour] += f.Rows
+	}
+	var hours []stream.HourAtRest
+	for _, hour := range slices.Backward(slices.Sorted(maps.Keys(rows))) {
+		hours = append(hours, stream.HourAtRest{Start: hour, Rows: rows[hour], Whole: !left[hour]})
+	}
+	return hours, nil
+}
+
+// EventsAtRest is part of stream.History.
+func (s atRest) EventsAtRest(ctx context.Context, hour int64, fn func(*event.Event, int64) error) error {
+	l, db := s.both()
+	if l == nil {
+		return stream.ErrNoHistory
+	}
+	return l.Events(ctx, db, hour, func(r *event.LakeRow) error { return fn(&r.Event, r.IngestedAt) })
 }

@@ -244,7 +244,7 @@ func (s *system) buildLake(ctx context.Context) (run.Service, error) {
 }
 
 func (s *system) buildStream(context.Context) (run.Service, error) {
-	st := stream.New(s.set.stream, s.bus, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: s.registry(EventProcessingAPI), Schemas: s.records(), Rules: s.rules, Prices: s.prices})
+	st := stream.New(s.set.stream, s.bus, stream.Options{StateDir: s.set.lakeDir, Log: s.log, Registry: s.registry(EventProcessingAPI), Schemas: s.records(), Rules: s.rules, Prices: s.prices, History: atRest{s}})
 	s.mu.Lock()
 	s.stream = st
 	s.mu.Unlock()

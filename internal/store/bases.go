@@ -58,6 +58,25 @@ func (s *Store) RetireHour(ctx context.Context, r event.Retirement) error {
 	return nil
 }
 
+// HoursWithout returns the hours that start in [from, to) of which events have left.
+func (s *Store) HoursWithout(ctx context.Context, from, to int64) (map[int64]bool, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT DISTINCT hour FROM hour_versions WHERE hour >= ? AND hour < ? AND EXISTS
+		(SELECT 1 FROM retired_objects r WHERE r.class IN (?, ?) AND r.start <= hour AND r.end_time > hour)`, from, to, event.ClassRaw, event.ClassAggregated)
+	if err != nil {
+		return nil, fmt.Errorf("store: hours whose events have left: %w", err)
+	}
+	defer rows.Close()
+	out := map[int64]bool{}
+	for rows.Next() {
+		var hour int64
+		if err := rows.Scan(&hour); err != nil {
+			return nil, fmt.Errorf("store: hours whose events have left: %w", err)
+		}
+		out[hour] = true
+	}
+	return out, rows.Err()
+}
+
 // markFiles marks files and notes their copies.
 func (s *Store) markFiles(ctx context.Context, tx *sql.Tx, r *event.Retirement, files []event.LakeFile) error {
 	now, err := s.now(ctx, tx)

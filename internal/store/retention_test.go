@@ -190,10 +190,20 @@ func TestRetireAndReviveDay(t *testing.T) {
 	}
 	save(1, whole)
 	merge(1, whole)
+	if hours, err := s.HoursWithout(t.Context(), day, day+daySeconds); err != nil || len(hours) != 0 {
+		t.Errorf("raw files are live, and events have left hours %v, %v", hours, err)
+	}
 	leaves(ErrHourMoved, "raw files are live")
 	if err := retire(t, s, "p", true, f); err != nil {
 		t.Fatal(err)
 	}
+	without := func(want bool, when string) {
+		t.Helper()
+		if hours, err := s.HoursWithout(t.Context(), day, day+daySeconds); err != nil || hours[anHour] != want || len(hours) > 1 {
+			t.Errorf("%s: events have left hours %v, %v", when, hours, err)
+		}
+	}
+	without(true, "raw files have left")
 	leaves(ErrHourMoved, "raw files are in their grace")
 	if _, err := s.BuryFiles(t.Context(), time.Unix(anHour+1, 0), 10); err != nil {
 		t.Fatal(err)
@@ -226,6 +236,7 @@ func TestRetireAndReviveDay(t *testing.T) {
 	}
 
 	fileOf(t, s, 1, anHour) // a late event makes an hour of itself alone
+	without(true, "its aggregate has left, too")
 	save(2, cellOf(1))
 	if err := s.ReviveDay(t.Context(), day, nil, nil); !errors.Is(err, ErrHourMoved) {
 		t.Error("a part of the base comes back:", err)

@@ -43,6 +43,7 @@ type judge struct {
 	taken      bool                      // the engine has come past what was told before this judge told
 	saver      saver
 	objectives objectives
+	recaller   *recaller
 	stop       func() // nil until it works
 
 	held  atomic.Pointer[rule.Stats] // as of the last second, for metrics
@@ -90,6 +91,7 @@ func (j *judge) reset() {
 	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{Clock: sinceStart()}), newPlaces(), backlog{}
 	j.shown, j.outlook = illustrations{}, newOutlook()
 	j.alerts, j.taken, j.since = newAlerts(j.log, j.metrics), false, time.Now().UnixMicro()
+	j.recaller = newRecaller()
 	j.telling, j.unsaid, j.unusual = true, unsaid{}, map[series]*rule.Decision{}
 	j.program.Store(program)
 }
@@ -165,6 +167,7 @@ func (s *Service) judgeFloor(f snapshotFile, offset int64) int64 {
 // run works until in is closed. Then it keeps its state, and ends when its decisions are written or drain ends.
 func (j *judge) run(drain context.Context) {
 	defer j.saver.wait()
+	defer j.recaller.close()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	housekeeping := time.NewTicker(time.Second)
@@ -191,8 +194,11 @@ func (j *judge) run(drain context.Context) {
 			j.objectives.waiting = append(j.objectives.waiting, q)
 		case <-j.alerts.acks.filled:
 			j.alerts.acked()
+		case found := <-j.recaller.done:
+			j.remember(found, time.Now())
 		case <-housekeeping.C:
 			j.keepHouse(false)
+			j.recall(time.Now())
 		}
 	}
 }

@@ -26,6 +26,7 @@ type Options struct {
 	Schemas  Schemas      // nil = records that were written with a schema go to the dead letters
 	Rules    Rules        // nil = none
 	Prices   event.Prices // nil = requests that bring no cost have none
+	History  History      // nil = objectives do not count what was before them
 }
 
 // Rules are the rules that count.

@@ -93,7 +93,7 @@ func (g *Engine) load(p *Program, known map[string]*judged) {
 		}
 		r.compiled = c
 		if r.since == 0 {
-			r.since = floor(g.tick, ticks)
+			r.since = beginning(g.tick)
 		}
 		g.rules, g.byName[c.version] = append(g.rules, r), r
 	}
@@ -102,7 +102,7 @@ func (g *Engine) load(p *Program, known map[string]*judged) {
 // begin notes that the rules count from here on.
 func (g *Engine) begin() {
 	for _, r := range g.rules {
-		r.since = floor(g.tick, ticks)
+		r.since = beginning(g.tick)
 	}
 }
 

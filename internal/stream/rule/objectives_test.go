@@ -161,3 +161,82 @@ func TestBudgetOfBefore(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// What an objective would have counted before it was there is found out once, counts in its budget, and outlives a restart. It makes nothing burn.
+func TestObjectivesRecall(t *testing.T) {
+	r := one(t, promised)
+	g, err := New([]Rule{r}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begun = testBegin + 90*60*second
+	event := func(at int64, model string, good bool) *event.Event {
+		e := new(event.Event)
+		e.Kind, e.Time, e.HasTime = event.LLMRequest, at, true
+		e.SetText(event.Model, model)
+		e.SetBool(event.Success, good)
+		return e
+	}
+	g.Advance(begun)
+	for i := range int64(100) {
+		g.Event(event(begun+i*second, "a", true), Position{Kind: 1, Offset: i})
+	}
+	g.Advance(begun + 100*second)
+	of := g.Unknown()
+	if len(of) != 1 || of[0].Since != begun/second-1 {
+		t.Fatalf("%+v", of)
+	}
+	past := g.program.Past(of)
+	for i := range int64(200) { // by a quarter of an hour each 50; the last ones arrived when it counted already
+		at := testBegin + i/50*900*second + i*second
+		arrival := at
+		if i >= 190 {
+			arrival = begun
+		}
+		for _, model := range []string{"a", "b"} {
+			if err := past.Event(event(at, model, i%10 > 0), arrival); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := past.Event(event(begun-60*24*3600*second, "a", false), 1); err != nil { // before its period
+		t.Fatal(err)
+	}
+	from := floor(testBegin, 3600*second) * 3600
+	if n := g.Recall(past, from); n != 1 || len(g.Unknown()) != 0 {
+		t.Fatalf("%d objectives, unknown are %+v", n, g.Unknown())
+	}
+	if n := g.Recall(past, from); n != 0 {
+		t.Error("it takes the same twice")
+	}
+	check := func(g *Engine) {
+		t.Helper()
+		got := g.Objectives()
+		if len(got) != 2 || got[0].Total != 290 || got[0].Budget.Bad != 19 || got[1].Key["model"] != "b" || got[1].Total != 190 || got[1].Budget.Bad != 19 {
+			t.Fatalf("%+v", got)
+		}
+		if got[1].Burn[0].Rate != nil || got[0].Burn[0].Holds {
+			t.Errorf("what was before burns: %+v", got)
+		}
+		if days := got[0].Complete * 30 * 24 * 60; math.Abs(days-float64(begun/second+100-from)/60) > 61 {
+			t.Errorf("counted for %v minutes", days)
+		}
+	}
+	g.Advance(testBegin + 2*3600*second) // the hour is over
+	check(g)
+	back, err := New([]Rule{r}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := back.Import(g.Export()); err != nil {
+		t.Fatal(err)
+	}
+	check(back)
+	if len(back.Unknown()) != 0 {
+		t.Error("it is to be told again after a restart")
+	}
+	g.Advance(testBegin + 40*24*3600*second)
+	if got := g.Objectives(); len(got) != 0 {
+		t.Errorf("when the period is over: %+v", got)
+	}
+}

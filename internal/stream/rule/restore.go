@@ -46,7 +46,7 @@ func (g *Engine) Import(data []byte) error {
 	}
 	for _, into := range fresh.rules {
 		if into.since == 0 {
-			into.since = fresh.tick / ticks
+			into.since = beginning(fresh.tick)
 		}
 	}
 	r.pending(fresh, rules)

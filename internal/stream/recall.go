@@ -1,0 +1,145 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/stream/rule"
+)
+
+// History is the events at rest.
+type History interface {
+	// HoursAtRest lists the hours of event time that begin within [from, to), in seconds, and have events, newest first. It is ErrNoHistory
+	// where nothing is at rest, or not yet.
+	HoursAtRest(ctx context.Context, from, to int64) ([]HourAtRest, error)
+	// EventsAtRest calls fn with the events of an hour, each once, and when it was taken in, in microseconds. The event is used again for
+	// the next call.
+	EventsAtRest(ctx context.Context, hour int64, fn func(e *event.Event, taken int64) error) error
+}
+
+// HourAtRest is an hour of which there are events.
+type HourAtRest struct {
+	Start int64 // second
+	Rows  int64
+	Whole bool // no events have left
+}
+
+// ErrNoHistory says that there are no events at rest here.
+var ErrNoHistory = errors.New("no events are at rest here")
+
+// recaller finds out what objectives that are new would have counted before. It reads the hours at rest in the background, one pass for all
+// that are new, from the newest hour back to where the period of their budgets begins, or to where there is no more that may be read.
+type recaller struct {
+	done  chan recalled // never blocks: one at a time
+	tried map[string]bool
+	busy  bool
+	again time.Time // not before
+	stop  func()
+	work  sync.WaitGroup
+}
+
+type recalled struct {
+	past *rule.Past
+	from int64
+	rows int64
+	err  error
+}
+
+const (
+	recallDelay = 30 * time.Second // after an objective began: by then what arrived before is at rest
+	recallRetry = 5 * time.Minute
+	recallLimit = 30 * time.Minute
+	recallRows  = 20_000_000
+)
+
+func newRecaller() *recaller {
+	return &recaller{done: make(chan recalled, 1), tried: map[string]bool{}, stop: func() {}}
+}
+
+// recall begins with what is to be found out, when there is something.
+func (j *judge) recall(now time.Time) {
+	r := j.recaller
+	if j.opts.History == nil || r.busy || now.Before(r.again) {
+		return
+	}
+	var of []rule.Unknown
+	for _, u := range j.engine.Unknown() {
+		if !r.tried[u.Version] && j.engine.Now() >= (u.Since+int64(recallDelay/time.Second))*1e6 {
+			of = append(of, u)
+		}
+	}
+	if len(of) == 0 {
+		return
+	}
+	ctx, stop := context.WithTimeout(context.Background(), recallLimit)
+	r.busy, r.stop = true, stop
+	past := j.program.Load().Past(of)
+	r.work.Go(func() {
+		defer stop()
+		out := recalled{past: past}
+		out.from, out.rows, out.err = readPast(ctx, j.opts.History, past, of)
+		r.done <- out
+	})
+}
+
+// readPast counts hours and returns from which one on all is counted; 0 when none is.
+func readPast(ctx context.Context, h History, past *rule.Past, of []rule.Unknown) (from, rows int64, err error) {
+	first, last := of[0].From, of[0].Since
+	for _, u := range of {
+		first, last = min(first, u.From), max(last, u.Since)
+	}
+	hours, err := h.HoursAtRest(ctx, first, last)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, hour := range hours {
+		if !hour.Whole || rows+hour.Rows > recallRows {
+			break
+		}
+		began := time.Now()
+		err := h.EventsAtRest(ctx, hour.Start, past.Event)
+		if err != nil && (from == 0 || ctx.Err() != nil) {
+			return 0, 0, err
+		}
+		if err != nil { // what was counted so far holds
+			break
+		}
+		from, rows = hour.Start, rows+hour.Rows
+		select {
+		case <-time.After(time.Since(began)): // half a processor is for others
+		case <-ctx.Done():
+		}
+	}
+	return from, rows, ctx.Err()
+}
+
+// remember takes over what was found out.
+func (j *judge) remember(found recalled, now time.Time) {
+	r := j.recaller
+	r.busy = false
+	switch {
+	case errors.Is(found.err, ErrNoHistory):
+		r.again = now.Add(recallRetry)
+	case found.err != nil:
+		r.again = now.Add(recallRetry)
+		j.log.Warn("hours before an objective cannot be counted, trying again later", "error", found.err)
+	default:
+		for _, u := range found.past.Of() {
+			r.tried[u.Version] = true
+		}
+		if found.from == 0 {
+			return
+		}
+		n := j.engine.Recall(found.past, found.from)
+		j.log.Info("objectives count what was before them", "objectives", n, "from", time.Unix(found.from, 0).UTC(), "events", found.rows)
+	}
+}
+
+// close ends what is under way.
+func (r *recaller) close() {
+	r.stop()
+	r.work.Wait()
+}
