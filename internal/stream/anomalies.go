@@ -30,30 +30,24 @@ func (c *Config) checkActions() error {
 	return nil
 }
 
-// weeksBefore is what the windows know of the same hour, and of those beside it, some weeks before.
-func (s *Service) weeksBefore(hour int64) []watch.Hours {
+// weeksBefore is what the windows know of some models in the same hour, and in those beside it, some weeks before.
+func (s *Service) weeksBefore(hour int64, models []string) []watch.Hours {
+	of := make([]named, len(models))
+	for i, model := range models {
+		of[i] = named{values{model}, byFirst}
+	}
 	weeks := make([]watch.Hours, watch.SeasonWeeks)
 	for i := range weeks {
 		for k := range weeks[i] {
 			from := hour - int64(i+1)*7*24*3600 + int64(k-1)*3600
-			weeks[i][k] = byModel(s.Query(Span{from, from + 3600}).Groups)
+			had := map[string]*agg.Cell{}
+			for m, c := range s.cells(0, Span{from, from + 3600}, of...) {
+				had[models[m]] = c
+			}
+			weeks[i][k] = had
 		}
 	}
 	return weeks
-}
-
-func byModel(groups map[agg.Key]*agg.Cell) map[string]*agg.Cell {
-	models := map[string]*agg.Cell{}
-	for k, c := range groups {
-		switch {
-		case k.Model == "" || k.Model == otherName:
-		case models[k.Model] == nil:
-			models[k.Model] = c.Clone()
-		default:
-			models[k.Model].Merge(c)
-		}
-	}
-	return models
 }
 
 // suffering tells which objectives suffer now, as the rules see it.

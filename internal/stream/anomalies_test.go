@@ -220,7 +220,7 @@ func TestWeeksBefore(t *testing.T) {
 			t.Fatal(s.Counted(), err)
 		}
 	}
-	weeks := s.weeksBefore(hour)
+	weeks := s.weeksBefore(hour, []string{"m0", "m1", "m2", "m3", "m4"})
 	requests := func(week, of int) (n uint64) {
 		for _, c := range weeks[week][of] {
 			n += c.Requests

@@ -222,7 +222,7 @@ func (j *judge) look() {
 		}
 		if hour := floor(at, 3600); hour != j.outlook.hour {
 			j.outlook.hour = hour
-			j.outlook.watcher.Season(hour, j.weeksBefore(hour))
+			j.outlook.watcher.Season(hour, j.weeksBefore(hour, j.outlook.watcher.Models()))
 		}
 		for _, a := range j.outlook.watcher.Step(at, step.models, burning) {
 			j.came(a, step)

@@ -97,6 +97,9 @@ func (w *Watcher) Open() (out []*Anomaly) {
 	return out
 }
 
+// Models lists the models that are watched, by name.
+func (w *Watcher) Models() []string { return slices.Sorted(maps.Keys(w.models)) }
+
 // judge opens an anomaly when two detectors agree, or one does where an objective suffers, and closes it when all are silent.
 func (s *series) judge(model string, at int64, suffers Suffering) []*Anomaly {
 	voices, speaking := s.heard(at)
