@@ -46,12 +46,14 @@ func (l *lane) sendEmpty(ctx context.Context, f *folder, idle bool) {
 	l.send(ctx, f, f.pending)
 }
 
-// pause is the least time between two units of a partition.
+// pause is the least time between two units of a partition. Under load each record buys a little more: most of what a unit costs it costs
+// for each group, in the journal, the windows and the rules, however many records the group has in it.
 func (w *work) pause() time.Duration {
-	if w.header.Tally.Records < smallUnit {
+	n := w.header.Tally.Records
+	if n < smallUnit {
 		return smallPause
 	}
-	return flushPause
+	return min(flushPause+time.Duration(n)*recordPause, longPause)
 }
 
 // quiet tells whether f has been read to its end for so long that it is idle, and nobody was told yet.

@@ -110,6 +110,8 @@ type inputBatch struct {
 
 const (
 	flushPause  = 5 * time.Millisecond // between two units of a partition
+	recordPause = 8 * time.Microsecond // more for each record of the second one
+	longPause   = 20 * time.Millisecond
 	smallPause  = 2 * time.Millisecond // when there is little in it
 	smallUnit   = 128                  // records that are little
 	retryPause  = 500 * time.Millisecond
