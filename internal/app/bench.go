@@ -52,6 +52,9 @@ type BenchOptions struct {
 	Unjoined bool   // of "peers": windows alone, as its peers have them; requests are not joined
 }
 
+// profile begins to note what a measurement spends its time on, see bench_profile.go.
+var profile = func() (stop func() error, err error) { return func() error { return nil }, nil }
+
 type bench func(ctx context.Context, s *system, o BenchOptions) (map[string]any, error)
 
 // timed is a measurement that needs to know no more than how long to measure.
@@ -126,7 +129,13 @@ func Bench(ctx context.Context, name string, o BenchOptions) (*BenchResult, erro
 	err = run.Supervise(work, log, units, func() {
 		measured.Go(func() {
 			defer stop()
+			end, err := profile()
+			if err != nil {
+				benchErr = err
+				return
+			}
 			res.Results, benchErr = b.run(work, s, o)
+			benchErr = errors.Join(benchErr, end())
 		})
 	})
 	measured.Wait()
