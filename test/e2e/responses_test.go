@@ -212,3 +212,64 @@ func TestEventToAction(t *testing.T) {
 		t.Errorf("the audit has %d records: %s", len(audit.Audit), audit.Audit)
 	}
 }
+
+// replicas are instances of the fast path and of the responses over one broker, which share their state. home has the broker and takes events.
+func (g *gateway) replicas(t *testing.T, n int) (home *instance, all []*instance) {
+	t.Helper()
+	home = prepare(t, "127.0.0.1:0")
+	home.services = []string{"run", "broker", "kafka-api"}
+	home.up(t)
+	share := home.lake
+	if share == "" {
+		share = filepath.Join(home.dir, "data", "lake")
+	}
+	for range n {
+		o := prepare(t, home.url("kafka"), "alert", "--config", g.config(t))
+		o.services, o.lake, o.keys = []string{"run", "event-processing-api"}, share, home.keys
+		o.up(t)
+		all = append(all, o)
+	}
+	return home, all
+}
+
+// Two replicas see the same burst and one of them drains the endpoint. It stays drained, and is drained no second time, while one restarts
+// and the other is killed. When the alert is over the one that is left gives it back, once, and the account is whole for both.
+func TestReplicasActOnce(t *testing.T) {
+	g := newGateway(t)
+	home, both := g.replicas(t, 2)
+	one, other := both[0], both[1]
+	one.rule(t, "auto")
+	eventually(t, readyWithin, "the rule counts everywhere", func() bool {
+		res, _, err := call("GET", other.url("event-processing-api")+"/rules/failing", nil, nil)
+		return err == nil && res.StatusCode == http.StatusOK
+	})
+	home.failUntil(t, g, "there is a response", func() bool { return len(one.responses(t)) > 0 })
+	one.becomes(t, "verified")
+	other.becomes(t, "verified")
+	if code := one.stop(t); code != 0 {
+		t.Errorf("exit %d after SIGTERM", code)
+	}
+	one.up(t)
+	one.becomes(t, "verified")
+	other.kill()
+	if applies, backs := g.counts(); applies != 1 || backs != 0 {
+		t.Errorf("%d changes, %d reverts while the alert fires", applies, backs)
+	}
+	one.unrule(t)
+	one.becomes(t, "reverted")
+	other.up(t)
+	other.becomes(t, "reverted")
+	if applies, backs := g.counts(); applies != 1 || backs != 1 {
+		t.Errorf("%d changes, %d reverts", applies, backs)
+	}
+	for i, o := range both {
+		var verdict struct {
+			Valid   bool
+			Records int
+		}
+		o.get(t, "event-processing-api", "/responses/audit/verify", &verdict)
+		if !verdict.Valid || verdict.Records != 6 { // approved, claimed, applied, verified, reverting, reverted
+			t.Errorf("replica %d: %+v", i, verdict)
+		}
+	}
+}
