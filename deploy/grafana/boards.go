@@ -112,7 +112,7 @@ var boards = []board{
 	{file: "batch-processing-api", title: "hxp: batch-processing-api", about: "The slow path: lake, aggregates, reports, retention.", rows: []row{
 		{"Runs", []panel{
 			graph("Completion and success", "percentunit", "Of the last 24 h.", query{"batch_processing_completion_rate", "completion"}, query{"batch_processing_success_rate", "success"}).share().badBelow(0.95),
-			graph("Hours that wait to be folded", "none", "Ended hours with data that their aggregate does not count yet.", query{"max(data_aggregation_dirty_hours)", "hours"}),
+			graph("Hours that wait to be folded", "none", "Ended hours with data that their aggregate does not count yet.", query{"max(data_aggregation_dirty_periods)", "hours"}),
 			graph("Accuracy", "percentunit", "Share of the rows recounted from raw events that were found as stored.", query{"min(data_aggregation_accuracy_ratio)", "accuracy"}).share().badBelow(1),
 			graph("Deadlines missed", "none", "Within an hour.", query{"sum by (dag_id) (increase(batch_deadlines_missed_total[1h]))", "{{dag_id}}"}).bad(1),
 			graph("Tasks taken from dead owners", "none", "Within an hour.", query{"sum(increase(batch_leases_lost_total[1h]))", "leases"}),
@@ -122,7 +122,7 @@ var boards = []board{
 			graph("Events published", "none", "Events a second, by topic.", rate("lake_rows_total", "topic")),
 			graph("Time to publish", "s", "Write, verify and publish what was buffered.", quantiles("lake_publish_seconds")...),
 			graph("Memory of what is not published", "bytes", "", query{"sum(lake_buffered_bytes)", "buffered"}),
-			graph("Hours that wait to be compacted", "none", "", query{"max(lake_loose_hours)", "hours"}),
+			graph("Hours that wait to be compacted", "none", "", query{"max(lake_loose_folders)", "hours"}),
 			graph("Compactions by outcome", "none", "A second.", rate("lake_compactions_total", "outcome")),
 			graph("Lost and begun again", "none", "Offsets that the log no longer held, and times the lake began again, within an hour.", query{"sum by (topic) (increase(lake_gap_offsets_total[1h]))", "lost of {{topic}}"}, query{"sum(increase(lake_failures_total[1h]))", "begun again"}).bad(1),
 		}},

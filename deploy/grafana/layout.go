@@ -43,7 +43,7 @@ func (b board) layOut() document {
 		UID: "hxp-" + b.file, Title: b.title, Description: b.about, Tags: []string{"hxp"}, Timezone: "browser", Editable: true, GraphTooltip: 1, Refresh: "30s", SchemaVersion: 39,
 		Time:       timeRange{"now-6h", "now"},
 		Templating: templating{[]variable{{Name: "datasource", Label: "Prometheus", Type: "datasource", Query: "prometheus"}}},
-		Links:      []link{{Title: "hxp", Type: "dashboards", Tags: []string{"hxp"}, AsDropdown: true, IncludeVars: true, KeepTime: true}},
+		Links:      []link{{Title: "hxp", Type: "dashboards", Icon: "external link", Tooltip: "The other dashboards of hxp", Tags: []string{"hxp"}, AsDropdown: true, IncludeVars: true, KeepTime: true}},
 	}
 	d.Annotations.List = []any{}
 	y := 0

@@ -40,10 +40,13 @@ type variable struct {
 type link struct {
 	Title       string   `json:"title"`
 	Type        string   `json:"type"`
+	Icon        string   `json:"icon"`
+	Tooltip     string   `json:"tooltip"`
 	Tags        []string `json:"tags"`
 	AsDropdown  bool     `json:"asDropdown"`
 	IncludeVars bool     `json:"includeVars"`
 	KeepTime    bool     `json:"keepTime"`
+	TargetBlank bool     `json:"targetBlank"`
 }
 
 type grafanaPanel struct {

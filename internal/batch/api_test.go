@@ -300,7 +300,7 @@ func TestMetricsAreThere(t *testing.T) {
 		synctest.Wait()
 		for name, want := range map[string]float64{"batch_processing_success_rate": 1, "batch_processing_completion_rate": 1, "data_aggregation_hourly_status": 1,
 			"data_aggregation_daily_status": 0, "data_aggregation_weekly_status": 0, "data_aggregation_monthly_status": 0,
-			"data_aggregation_accuracy_ratio": 1, "data_aggregation_dirty_hours": 0} {
+			"data_aggregation_accuracy_ratio": 1, "data_aggregation_dirty_periods": 0} {
 			if got, ok := r.reg.Sum(name); !ok || got != want {
 				t.Errorf("%s = %v, %v, want %v", name, got, ok, want)
 			}

@@ -19,7 +19,7 @@ func (s *Service) register(r *telemetry.Registry) {
 		completion: telemetry.NewDesc("batch_processing_completion_rate", "share of the batch work due in the last 24 h that is done; 1 when nothing was due"),
 		duration:   telemetry.NewDesc("batch_processing_duration_seconds", "seconds that the last run of a DAG took", "dag_id"),
 		accuracy:   telemetry.NewDesc("data_aggregation_accuracy_ratio", "share of the hourly rows recounted from raw events in the last 24 h that were found as stored; 1 when none was"),
-		dirty:      telemetry.NewDesc("data_aggregation_dirty_hours", "ended hours with data that their aggregate does not count yet"),
+		dirty:      telemetry.NewDesc("data_aggregation_dirty_periods", "ended hours with data that their aggregate does not count yet"),
 		status:     map[string]*telemetry.Desc{},
 	}
 	for _, p := range periods {

@@ -35,7 +35,7 @@ func newMetrics(reg *telemetry.Registry) *metrics {
 		publishes: reg.Histogram("lake_publish_seconds", "Time to write, verify and publish what was buffered.", nil),
 		buffered:  reg.Gauge("lake_buffered_bytes", "Memory in use by events that are not published yet."),
 
-		loose:       reg.Gauge("lake_loose_hours", "Hours that have ended and have changed since they were compacted."),
+		loose:       reg.Gauge("lake_loose_folders", "Hours that have ended and have changed since they were compacted."),
 		compactions: reg.CounterVec("lake_compactions_total", "Hours compacted, by outcome: done, lost to another, failed.", "outcome"),
 		compactRows: reg.Counter("lake_compacted_rows_total", "Rows that compactions read."),
 		copies:      reg.Counter("lake_compacted_copies_total", "Rows that compactions dropped because the same event was there already."),

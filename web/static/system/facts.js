@@ -22,7 +22,7 @@ export class Facts {
       future: p?.future_events ?? null, completeness: p?.completeness ?? null, processing: p?.processing_latency_ms?.p99 ?? null, cpu: p?.cpu_percent ?? null, memory: p?.memory_bytes ?? null,
       open: letters ? letters.total - letters.redriven : null,
       clients: streams && streams.sse.connected + streams.websocket.connected, limit: streams && streams.sse.limit + streams.websocket.limit,
-      lakeRows: m.rate("lake_rows_total"), lakeLag: lag(look.groups, GROUP.lake), buffered: m.value("lake_buffered_bytes"), loose: m.value("lake_loose_hours"), lakeFailures: m.value("lake_failures_total"),
+      lakeRows: m.rate("lake_rows_total"), lakeLag: lag(look.groups, GROUP.lake), buffered: m.value("lake_buffered_bytes"), loose: m.value("lake_loose_folders"), lakeFailures: m.value("lake_failures_total"),
       joining: m.value("event_correlations_open"), ruleGroups: m.value("rules_groups"), judging: m.mean("rule_evaluation_seconds"), rulesLag: m.value("rules_lag_seconds"), decisions: m.rate("rules_decisions_total"),
       decided: m.by("rules_decisions_total", "rule"), ruleCosts: costsOf(m), inPlace: m.value("responses_in_place"), stopped: m.value("responses_kill_switch"),
       pending: m.value("hxp_notifications_pending"), oldest: m.value("hxp_notifications_oldest_pending_seconds"), told: m.value("hxp_notifications_total", { result: "sent" }), untold: m.value("hxp_notifications_total", { result: "failed" }), waysOff: m.value("hxp_notifications_ways_off"),
