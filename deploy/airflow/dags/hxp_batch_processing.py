@@ -187,9 +187,9 @@ def summary(batch: Batch, path: str, task_id: str) -> dict:
     return found
 
 
-def dag(level: str, cron: str, *tasks: str, parts: int = 1) -> DAG:
+def dag(dag_id: str, cron: str, *tasks: str, parts: int = 1) -> DAG:
     """One DAG of hxp; its tasks follow each other. With parts, mapped tasks come before the first one."""
-    dag_id = f"hxp_{level}_aggregation"
+    level = dag_id.split("_")[1]
     cron = environment(f"BATCH_PROCESSING_{level.upper()}_CRON", cron)
     with DAG(
         dag_id,
@@ -222,7 +222,7 @@ def dag(level: str, cron: str, *tasks: str, parts: int = 1) -> DAG:
     return d
 
 
-hourly_dag = dag("hourly", "0 * * * *", "hourly_aggregation", parts=min(64, max(1, int(environment("HXP_HOURLY_PARTS", "1")))))
-daily_dag = dag("daily", "0 0 * * *", "daily_aggregation", "report_generation")
-weekly_dag = dag("weekly", "0 0 * * 0", "weekly_aggregation", "capacity_analysis")
-monthly_dag = dag("monthly", "0 0 1 * *", "monthly_aggregation")
+hourly_dag = dag("hxp_hourly_aggregation", "0 * * * *", "hourly_aggregation", parts=min(64, max(1, int(environment("HXP_HOURLY_PARTS", "1")))))
+daily_dag = dag("hxp_daily_aggregation", "0 0 * * *", "daily_aggregation", "report_generation")
+weekly_dag = dag("hxp_weekly_aggregation", "0 0 * * 0", "weekly_aggregation", "capacity_analysis")
+monthly_dag = dag("hxp_monthly_aggregation", "0 0 1 * *", "monthly_aggregation")
