@@ -17,7 +17,11 @@ func ConfigCheck(w io.Writer, o LoadOptions) error {
 		fmt.Fprintf(w, "warning: %s\n", f)
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(w, "the configuration is good (warnings: %d)\n", len(tree.Warnings))
+		verdict := "the configuration is good"
+		if n := len(tree.Warnings); n > 0 {
+			verdict += fmt.Sprintf(" (warnings: %d)", n)
+		}
+		_, err = fmt.Fprintln(w, verdict)
 		return err
 	}
 	faults, ok := errors.AsType[conf.Faults](err)
