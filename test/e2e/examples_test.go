@@ -38,6 +38,15 @@ func TestExamples(t *testing.T) {
 		wants(t, "examples/python/stdlib.py", tool(t, "", python, "../../examples/python/stdlib.py", h.url("kafka-api")), "accepted 20 rejected 0")
 		h.arrives(t, "python-stdlib", 20, 20*100+190)
 	})
+	t.Run("python package", func(t *testing.T) {
+		python, err := exec.LookPath("python3")
+		if err != nil {
+			t.Skip("there is no python3 here")
+		}
+		tool(t, "", python, "-m", "unittest", "discover", "-s", "../../examples/python", "-t", "../../examples/python")
+		wants(t, "examples/python/package.py", tool(t, "", python, "../../examples/python/package.py", h.url("kafka-api"), h.url("event-processing-api"), h.url("batch-processing-api")),
+			"accepted 20 again 20 refused 1 wrong_type", "requests 20")
+	})
 	t.Run("go", func(t *testing.T) {
 		p, err := sdk.NewProducer(sdk.Options{URL: h.url("kafka-api"), Spill: t.TempDir(), Batch: 7})
 		if err != nil {

@@ -1,0 +1,178 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+const pages = "../../docs"
+
+// block is a fenced block of a page that is to be run.
+type block struct {
+	page  string
+	line  int
+	needs string // what else than hxp it needs; "" for nothing
+	text  string
+}
+
+var fence = regexp.MustCompile("(?ms)^```bash([^\n]*)\n(.*?)^```")
+
+// blocks are those of all pages that are marked bash. What a word behind that mark names is not there when hxp is tested alone.
+func blocks(t *testing.T) (list []block) {
+	t.Helper()
+	err := filepath.WalkDir(pages, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range fence.FindAllSubmatchIndex(text, -1) {
+			list = append(list, block{strings.TrimPrefix(path, pages+"/"), 1 + bytes.Count(text[:m[0]], []byte("\n")), strings.TrimSpace(string(text[m[2]:m[3]])), string(text[m[4]:m[5]])})
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// standardPorts are those of the pages, by service.
+var standardPorts = map[string]string{"9099": "kafka-api", "9100": "event-processing-api", "9101": "batch-processing-api", "9102": "data-streaming-api", "8080": "scheduler",
+	"8501": "operations", "8502": "business", "8503": "performance", "8504": "system"}
+
+var standardAddress = regexp.MustCompile(`\b(?:localhost|127\.0\.0\.1):(\d{4})\b`)
+
+// TestCommandsOfTheDocs runs every command that the docs show as it stands there, one page after the other, beside a running hxp. Only ports
+// are replaced.
+func TestCommandsOfTheDocs(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash here")
+	}
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl here")
+	}
+	h := start(t, "127.0.0.1:0", "--demo", "--rate", "20")
+	bin := t.TempDir()
+	for _, name := range []string{"hxp", "airflow"} {
+		if err := os.Symlink(binary, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := append(h.settings(), "PATH="+bin+":"+os.Getenv("PATH"))
+	ran := 0
+	for _, b := range blocks(t) {
+		if b.needs != "" {
+			continue
+		}
+		ran++
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		cmd := exec.CommandContext(ctx, bash, "-e", "-o", "pipefail", "-c", standardAddress.ReplaceAllStringFunc(b.text, func(text string) string {
+			service, known := standardPorts[text[len(text)-4:]]
+			if !known {
+				return text
+			}
+			return strings.TrimPrefix(h.url(service), "http://")
+		}))
+		cmd.Dir, cmd.Env, cmd.WaitDelay = h.dir, env, 5*time.Second // ./data is the data folder, as the pages say
+		began := time.Now()
+		out, err := cmd.CombinedOutput()
+		cancel()
+		if err != nil {
+			t.Errorf("%s:%d: %v\n%s\n%.3000s", b.page, b.line, err, b.text, out)
+		}
+		t.Logf("%s:%d took %s", b.page, b.line, time.Since(began).Round(time.Millisecond))
+	}
+	if ran < 15 {
+		t.Errorf("only %d blocks were run", ran)
+	}
+}
+
+// settings are the environment with which commands find this instance.
+func (h *instance) settings() []string {
+	env := append(cleanEnv(), "KAFKA_BOOTSTRAP_SERVERS="+h.url("kafka"), "HXP_DATA_DIR="+filepath.Join(h.dir, "data"))
+	env = append(append(env, h.keys...), h.stores()...)
+	for variable, service := range map[string]string{"KAFKA_API_PORT": "kafka-api", "EVENT_PROCESSING_API_PORT": "event-processing-api", "BATCH_PROCESSING_API_PORT": "batch-processing-api",
+		"DATA_STREAMING_API_PORT": "data-streaming-api", "AIRFLOW_WEBSERVER_PORT": "scheduler", "OPERATIONS_DASHBOARD_PORT": "operations", "BUSINESS_DASHBOARD_PORT": "business",
+		"PERFORMANCE_DASHBOARD_PORT": "performance", "SYSTEM_DASHBOARD_PORT": "system"} {
+		if u, err := url.Parse(h.url(service)); err == nil {
+			env = append(env, fmt.Sprintf("%s=%s", variable, u.Port()))
+		}
+	}
+	return env
+}
+
+var pageLink = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
+
+// TestLinksOfTheDocs holds each link within the repository to a file, and its anchor to a heading.
+func TestLinksOfTheDocs(t *testing.T) {
+	seen := 0
+	check := func(path string) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range pageLink.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
+				continue
+			}
+			seen++
+			to := filepath.Join(filepath.Dir(path), filepath.FromSlash(m[1]))
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s: %s leads nowhere", path, m[0])
+				continue
+			}
+			if m[2] != "" && filepath.Ext(to) == ".md" && !anchors(t, to)[m[2][1:]] {
+				t.Errorf("%s: %s: there is no such heading", path, m[0])
+			}
+		}
+	}
+	err := filepath.WalkDir(pages, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(path) == ".md" {
+			check(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("../../README.md")
+	if seen < 100 {
+		t.Errorf("only %d links", seen)
+	}
+}
+
+var heading = regexp.MustCompile(`(?m)^#{1,6} (.+)$`)
+
+// anchors are the names of the headings of a page, as GitHub makes them.
+func anchors(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]bool{}
+	for _, m := range heading.FindAllStringSubmatch(string(text), -1) {
+		name := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r > 127:
+				return r
+			}
+			return -1
+		}, strings.ToLower(strings.TrimSpace(m[1])))
+		out[name] = true
+	}
+	return out
+}
