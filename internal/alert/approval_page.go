@@ -10,9 +10,13 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-// pageStyle is all the style that the page of a link has; its hash-free policy allows no script and no address but this one.
+// pagePolicy lets the page of a link have its one style sheet and send its form here, and nothing else.
+var pagePolicy = "default-src 'none'; style-src " + httpx.StyleHash(pageStyle) + "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// pageStyle is all the style that the page has.
 const pageStyle = `body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem}dt{font-weight:600}dd{margin:0 0 .5rem}input,button{font:inherit;padding:.4rem .8rem;margin:.5rem .5rem 0 0}`
 
 // showPage answers with what a response is about, and the form to decide on it while it is proposed.
@@ -20,7 +24,7 @@ func showPage(w http.ResponseWriter, status int, note string, x *Response) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("Referrer-Policy", "same-origin") // the signature goes to nobody else
 	w.WriteHeader(status)
 	var b strings.Builder

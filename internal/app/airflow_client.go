@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/user"
@@ -29,17 +28,18 @@ type AirflowClient struct {
 // AirflowClient reaches the scheduler that the configuration names. The token is AIRFLOW_CLI_TOKEN, else one is signed with the key in the
 // data folder: who may read that may do everything anyway.
 func (c *Config) AirflowClient() (*AirflowClient, error) {
-	host, port, err := net.SplitHostPort(c.Addr(Scheduler))
+	base, err := c.baseURL(Scheduler)
+	if errors.Is(err, errPortNotFixed) {
+		return nil, errors.New("the port of the scheduler is not known: AIRFLOW_WEBSERVER_PORT is 0; set it to the port that hxp up printed")
+	}
 	if err != nil {
 		return nil, err
 	}
-	if port == "0" {
-		return nil, errors.New("the port of the scheduler is not known: AIRFLOW_WEBSERVER_PORT is 0; set it to the port that hxp up printed")
+	client, err := c.client(time.Minute)
+	if err != nil {
+		return nil, err
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	a := &AirflowClient{base: "http://" + net.JoinHostPort(host, port), token: os.Getenv("AIRFLOW_CLI_TOKEN"), http: &http.Client{Timeout: time.Minute}}
+	a := &AirflowClient{base: base, token: os.Getenv("AIRFLOW_CLI_TOKEN"), http: client}
 	if a.token != "" {
 		return a, nil
 	}
@@ -90,7 +90,7 @@ func (a *AirflowClient) Call(ctx context.Context, method, path string, body, int
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return fmt.Errorf("nothing answers at %s (AIRFLOW_WEBSERVER_HOST, AIRFLOW_WEBSERVER_PORT): %w; start hxp up, or hxp run scheduler", a.base, errors.Unwrap(err))
+		return fmt.Errorf("nothing answers at %s (AIRFLOW_WEBSERVER_HOST, AIRFLOW_WEBSERVER_PORT): %w; start hxp up, or hxp run scheduler", a.base, explainTLS(errors.Unwrap(err)))
 	}
 	defer func() { _ = res.Body.Close() }() // read to its end, or of no use
 	data, err := io.ReadAll(res.Body)

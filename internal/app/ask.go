@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -28,19 +27,19 @@ type Asked struct {
 // Ask returns the API of a service at a base URL, "" = where the configuration says that it listens.
 func Ask(cfg *Config, service, base string) (*Asked, error) {
 	if base == "" {
-		host, port, err := net.SplitHostPort(cfg.Addr(service))
-		if err != nil || port == "0" {
+		var err error
+		if base, err = cfg.baseURL(service); err != nil {
 			return nil, fmt.Errorf("the port of %s is not fixed; name the service with --url, or set its port", service)
 		}
-		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() { // it listens everywhere, here too
-			host = "127.0.0.1"
-		}
-		base = "http://" + net.JoinHostPort(host, port)
 	}
 	if u, err := url.Parse(base); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return nil, fmt.Errorf("--url %q is no address such as http://127.0.0.1:9099", base)
 	}
-	return &Asked{name: service, base: strings.TrimSuffix(base, "/"), client: http.Client{Timeout: 2 * time.Minute}, pause: time.Second}, nil
+	client, err := cfg.client(2 * time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	return &Asked{name: service, base: strings.TrimSuffix(base, "/"), client: *client, pause: time.Second}, nil
 }
 
 // With is the same API with a header on each request.
@@ -56,7 +55,7 @@ func (a *Asked) With(name, value string) *Asked {
 // patient is the same API without a limit of time: for what takes as long as there is data, and ends when the caller does.
 func (a *Asked) patient() *Asked {
 	b := *a
-	b.client = http.Client{}
+	b.client.Timeout = 0
 	return &b
 }
 
@@ -101,7 +100,7 @@ func (a *Asked) open(ctx context.Context, method, path string, body any) (*http.
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s does not answer at %s (is hxp running, and are the ports those of this configuration?): %w", a.name, a.base, err)
+		return nil, fmt.Errorf("%s does not answer at %s (is hxp running, and are the ports those of this configuration?): %w", a.name, a.base, explainTLS(err))
 	}
 	return resp, nil
 }
@@ -154,6 +153,8 @@ func objection(status string, answer []byte) error {
 		Message string `json:"message"`
 	}
 	switch {
+	case bytes.Contains(answer, []byte("HTTP request to an HTTPS server")):
+		return errors.New("the service speaks TLS; name the authority of its certificate with HXP_TLS_CA_FILE, or ask it with --url https://…")
 	case json.Unmarshal(answer, &p) != nil || p.Detail+p.Message == "":
 		return errors.New(status)
 	case p.Detail == "":

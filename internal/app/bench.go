@@ -16,7 +16,6 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
-	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/internal/stream"
 )
 
@@ -157,7 +156,10 @@ func alone(ctx context.Context, services []string, dir string, log *slog.Logger,
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &system{set: set, log: log, reg: telemetry.NewRegistry(), regs: map[string]*telemetry.Registry{}, urls: map[string]string{}}
+	s, err := newSystem(set, log, Options{})
+	if err != nil {
+		return nil, nil, err
+	}
 	units, err := s.units(services, false)
 	return s, units, err
 }

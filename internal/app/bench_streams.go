@@ -74,7 +74,7 @@ func startServer(ctx context.Context, dir string) (*benchServer, error) {
 	ready := filepath.Join(dir, "ready.json")
 	cmd := exec.CommandContext(ctx, binary, "up", "--data-dir", filepath.Join(dir, "server"), "--ready-file", ready)
 	cmd.Env = append(append(os.Environ(), freePorts()...), "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:0", "HXP_BROKER_MAX_BYTES=8589934592",
-		"HXP_LOG_LEVEL=error", "WEBSOCKET_MAX_CONNECTIONS=20000", "SSE_MAX_CONNECTIONS=1000", "STREAM_MAX_CONNECTIONS_PER_ADDRESS=20000")
+		"HXP_LOG_LEVEL=error", "HXP_TLS_CERT_FILE=", "HXP_TLS_KEY_FILE=", "HXP_TLS_CLIENT_CA_FILE=", "WEBSOCKET_MAX_CONNECTIONS=20000", "SSE_MAX_CONNECTIONS=1000", "STREAM_MAX_CONNECTIONS_PER_ADDRESS=20000")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return nil, err

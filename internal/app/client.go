@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 
@@ -37,10 +36,16 @@ func (s Sending) Close() { s.close() }
 func OpenSending(ctx context.Context, cfg *Config, via, to string, log *slog.Logger) (Sending, error) {
 	switch via {
 	case "http":
-		if to == "" {
-			to = "http://" + cfg.Addr(KafkaAPI)
+		client, err := cfg.client(time.Minute)
+		if err != nil {
+			return Sending{}, err
 		}
-		return Sending{sink.NewHTTP(to, &http.Client{Timeout: 60 * time.Second}, true), func() {}}, nil
+		if to == "" {
+			if to, err = cfg.baseURL(KafkaAPI); err != nil {
+				return Sending{}, fmt.Errorf("kafka-api: %w; name it with --to", err)
+			}
+		}
+		return Sending{sink.NewHTTP(to, client, true), func() {}}, nil
 	case "kafka", "":
 		brokers := cfg.Bus()
 		if to != "" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
+	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 	"github.com/hxp-enterprise/hxp/internal/stream/ruleset"
@@ -28,6 +29,8 @@ type Config struct {
 	WebhookNets []string `yaml:"webhook_allow" env:"HXP_WEBHOOK_ALLOW" doc:"Private networks (CIDR) that webhooks of reports, and all receivers of notifications, may reach, this machine too (127.0.0.0/8). The mail server of reports is named by smtp_host and reached wherever it is; targets of responses are named in the configuration and reached too."`
 	LogFormat   string   `yaml:"log_format" env:"HXP_LOG_FORMAT" flag:"log-format" default:"text" enum:"text,json" doc:"Form of log lines."`
 	LogLevel    string   `yaml:"log_level" env:"HXP_LOG_LEVEL" flag:"log-level" default:"info" enum:"debug,info,warn,warning,error,critical" doc:"Least level that is logged; wins over the performance.log_level of the files. SIGHUP changes it."`
+
+	TLS certs.Config `yaml:"tls" doc:"Certificates of the listeners, and of those who ask them."`
 
 	KafkaAPI        KafkaAPIFile        `file:"kafka-api" doc:"The way in: events, topics and the embedded broker."`
 	EventProcessing EventProcessingFile `file:"event-processing-api" doc:"The fast path: windows and what is made of them."`

@@ -124,7 +124,7 @@ func (c *Config) checkDoors(t *conf.Tree) []conf.Fault {
 			refuse(l.hostPath, l.host)
 		}
 	}
-	if c.Broker == "embedded" && t.IsSet("kafka.bootstrap_servers") {
+	if c.Broker == "embedded" && t.IsSet("kafka.bootstrap_servers") && !c.knowsClients() {
 		for _, addr := range c.KafkaAPI.Kafka.Bootstrap {
 			if host, _, err := net.SplitHostPort(addr); err == nil && !loopback(host) {
 				refuse("kafka.bootstrap_servers", addr)

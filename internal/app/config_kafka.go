@@ -22,11 +22,22 @@ func (c *Config) checkKafka(t *conf.Tree) []conf.Fault {
 	if k.TopicPartitions > most {
 		faults = append(faults, t.NewFault("kafka.topic_partitions", "the embedded broker has at most %d partitions a topic, not %d", most, k.TopicPartitions))
 	}
-	if k.Protocol != "PLAINTEXT" {
-		faults = append(faults, t.NewFault("kafka.security_protocol", "the embedded broker speaks PLAINTEXT alone, not %s; name an external one with HXP_BROKER=external", k.Protocol))
+	if key, text := c.unfitForEmbedded(); text != "" {
+		faults = append(faults, t.NewFault("kafka."+key, "%s", text))
 	}
 	return faults
 }
+
+// unfitForEmbedded tells which setting of the brokers the embedded one cannot fulfil, and why; "" when there is none.
+func (c *Config) unfitForEmbedded() (key, text string) {
+	if c.Bus().TLS() && !c.TLS.On() {
+		return "security_protocol", c.Bus().Protocol + " needs a certificate of the embedded broker; name it with HXP_TLS_CERT_FILE and HXP_TLS_KEY_FILE, or another broker with HXP_BROKER=external"
+	}
+	return "", ""
+}
+
+// knowsClients tells whether whoever reaches the embedded broker has to say who he is.
+func (c *Config) knowsClients() bool { return c.Bus().SASL() || (c.Bus().TLS() && c.TLS.Asks()) }
 
 // doubtKafka warns of what is allowed and probably not meant.
 func (c *Config) doubtKafka(t *conf.Tree) {

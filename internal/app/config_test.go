@@ -225,6 +225,7 @@ func TestFaults(t *testing.T) {
 		{name: "shared", files: map[string]string{"kafka-api": "kafka: {bootstrap_servers: a:1}\n", "batch-processing-api": "kafka: {bootstrap_servers: [b:1]}\n", "data-streaming-api": "kafka: {bootstrap_servers: [a:1]}\n"}},
 		{name: "kafka", env: []string{"KAFKA_SECURITY_PROTOCOL=sasl_ssl", "KAFKA_SSL_KEY_FILE=/etc/hxp/kafka.key", "KAFKA_SASL_PASSWORD_FILE=/run/secrets/kafka", "HXP_BROKER=embedded"},
 			files: map[string]string{"data-streaming-api": "kafka: {sasl_password: pl4nted}\n"}},
+		{name: "tls", env: []string{"HXP_TLS_KEY_FILE=/etc/hxp/hxp.key", "HXP_TLS_CLIENT_CA_FILE=/etc/hxp/ca.pem", "HXP_TLS_CLIENT_CERT_FILE=/etc/hxp/me.pem"}},
 		{name: "otlp", env: []string{"HXP_OTLP_GRPC_LISTEN=:4317", "HXP_OTLP_HTTP_LISTEN=4318"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

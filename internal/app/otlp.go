@@ -40,15 +40,13 @@ func (s *system) otlpListeners() (out []*httpx.Server, err error) {
 		log := s.log.With("service", KafkaAPI, "listener", l.name)
 		mux := httpx.NewMux(log, nil)
 		s.ingest.MountOTLP(mux)
-		srv, err := httpx.Listen(l.name, l.addr, mux, log)
+		srv, err := s.listenAt(l.name, l.addr, mux, log)
 		if err != nil {
 			return nil, errors.Join(err, closeAll(out))
 		}
 		if l.http2 {
 			srv.SpeakHTTP2()
 		}
-		srv.AlsoNamed(s.set.hosts...)
-		s.setURL(l.name, srv.URL())
 		out = append(out, srv)
 	}
 	return out, nil

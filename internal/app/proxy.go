@@ -17,27 +17,20 @@ func (s *system) passTo(name string) http.Handler {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			to, err := url.Parse(s.reach(name))
 			if err != nil {
-				to = &url.URL{Scheme: "http", Host: s.set.addr(name)}
+				to = &url.URL{Scheme: s.set.tls.Scheme(), Host: s.set.addr(name)}
 			}
 			r.SetURL(to) // the host of the request becomes that of the service
 			for _, header := range []string{"Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Cookie"} {
 				r.Out.Header.Del(header)
 			}
 		},
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		Transport: s.via,
+		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil {
 				return // nobody is there to hear it
 			}
-			httpx.Problem(w, r, http.StatusBadGateway, fmt.Sprintf("%s does not answer at %s: %v", name, s.reach(name), err))
+			httpx.Problem(w, r, http.StatusBadGateway, fmt.Sprintf("%s does not answer at %s: %v", name, s.shown(name), err))
 		},
 	}
-}
-
-// reach is the base URL of a service.
-func (s *system) reach(name string) string {
-	if here := s.allURLs()[name]; here != "" {
-		return here
-	}
-	return "http://" + s.set.addr(name)
 }

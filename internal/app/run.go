@@ -23,9 +23,9 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
+	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/kit/sdnotify"
-	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/serve"
 	"github.com/hxp-enterprise/hxp/internal/stream"
@@ -39,7 +39,8 @@ var Version = "dev"
 type settings struct {
 	dataDir  string
 	addr     func(name string) string // host:port of a service or board
-	hosts    []string                 // further names of this machine, see httpx.Server.AlsoNamed
+	tls      certs.Config
+	hosts    []string // further names of this machine, see httpx.Server.AlsoNamed
 	embedded bool
 	broker   broker.Config
 	bus      bus.Config
@@ -103,7 +104,10 @@ func Run(ctx context.Context, cfg *Config, o Options) (err error) {
 	defer func() { _ = unlock() }()
 	ended := noteCrashes(set.dataDir, o.Log)
 	defer func() { ended(err) }()
-	s := &system{set: set, log: o.Log, reg: telemetry.NewRegistry(), regs: map[string]*telemetry.Registry{}, urls: map[string]string{}, demo: o}
+	s, err := newSystem(set, o.Log, o)
+	if err != nil {
+		return err
+	}
 	names := o.Services
 	if names == nil {
 		names = all(set.embedded)

@@ -24,6 +24,7 @@ import (
 // metric under a name that nothing sums up, so it is one of the events and changes no other number.
 type selfTest struct {
 	reach    func(service string) string // base URL
+	via      http.RoundTripper           // to it
 	services []string                    // whose health is asked
 	limit    time.Duration               // for everything
 	reply    time.Duration               // for the health of a service: one that hangs leaves time for the rest
@@ -53,9 +54,9 @@ type SelfTest struct {
 	Steps  []Step    `json:"steps"`
 }
 
-func newSelfTest(reach func(string) string) *selfTest {
+func newSelfTest(reach func(string) string, via http.RoundTripper) *selfTest {
 	return &selfTest{
-		reach: reach, limit: 20 * time.Second, reply: 5 * time.Second, pause: 20 * time.Millisecond,
+		reach: reach, via: via, limit: 20 * time.Second, reply: 5 * time.Second, pause: 20 * time.Millisecond,
 		services: []string{KafkaAPI, EventProcessingAPI, BatchProcessingAPI, DataStreamingAPI, Scheduler},
 	}
 }
@@ -105,7 +106,7 @@ type someoneShouldLook string
 func (e someoneShouldLook) Error() string { return string(e) }
 
 func (t *selfTest) service(name string) *Asked {
-	return &Asked{name: name, base: strings.TrimSuffix(t.reach(name), "/"), client: http.Client{Timeout: t.limit}}
+	return &Asked{name: name, base: strings.TrimSuffix(t.reach(name), "/"), client: http.Client{Timeout: t.limit, Transport: t.via}}
 }
 
 // healths asks all services at the same time.

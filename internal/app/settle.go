@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"path/filepath"
 	"runtime"
@@ -18,7 +19,7 @@ func (c *Config) settle(ctx context.Context, services []string) (set settings, n
 		return set, "", err
 	}
 	set = settings{
-		dataDir: c.DataDir, addr: c.Addr, hosts: c.Hosts, bus: c.Bus(), storeURL: c.StoreURL(), lakeDir: lakeDir, lake: c.Batch.Lake,
+		dataDir: c.DataDir, addr: c.Addr, tls: c.TLS, hosts: c.Hosts, bus: c.Bus(), storeURL: c.StoreURL(), lakeDir: lakeDir, lake: c.Batch.Lake,
 		stream: c.EventProcessing.Stream, alert: c.EventProcessing.Responses, batch: c.Batch.Config, retention: c.Batch.Retention, ingest: c.KafkaAPI.Ingest, serve: c.DataStreaming.Serve, notify: c.DataStreaming.Notify, broker: c.KafkaAPI.Broker,
 		scheduler: c.scheduler(), metrics: c.metricSources(), rules: c.rules, prices: c.prices, timeout: c.EventProcessing.Limits.Timeout,
 	}
@@ -34,6 +35,9 @@ func (c *Config) settle(ctx context.Context, services []string) (set settings, n
 	set.broker.Dir = filepath.Join(c.DataDir, "broker")
 	if set.embedded {
 		set.broker.Addr = brokerAddr(set.bus.Bootstrap)
+		if key, text := c.unfitForEmbedded(); text != "" {
+			return set, "", fmt.Errorf("kafka.%s: %s", key, text)
+		}
 	}
 	return set, note, nil
 }
@@ -65,15 +69,17 @@ func (c *Config) embeds(ctx context.Context, services []string) (embedded bool, 
 		return named, ""
 	}
 	servers := c.Bus().Bootstrap
-	if len(servers) != 1 || c.Bus().Protocol != "PLAINTEXT" { // the embedded broker speaks nothing else
+	if len(servers) != 1 {
 		return false, ""
 	}
 	host, port, err := net.SplitHostPort(servers[0])
-	if err != nil || !loopback(host) {
+	switch {
+	case err != nil || !loopback(host):
 		return false, ""
-	}
-	if port == "0" {
+	case port == "0":
 		return true, ""
+	case c.Bus().Protocol != "PLAINTEXT": // somebody set a broker up with care; it is not replaced because it is late
+		return false, ""
 	}
 	d := net.Dialer{Timeout: 300 * time.Millisecond}
 	conn, err := d.DialContext(ctx, "tcp", servers[0])

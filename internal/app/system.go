@@ -23,6 +23,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/ingest/registry"
 	"github.com/hxp-enterprise/hxp/internal/ingest/route"
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
+	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
@@ -68,9 +69,13 @@ type system struct {
 
 	past *past.Service
 
-	mu   sync.Mutex
-	regs map[string]*telemetry.Registry // by service
-	urls map[string]string              // service → base URL; "kafka" → host:port
+	certs *certs.Keeper   // nil without TLS
+	via   *http.Transport // to services, see openReach
+
+	mu      sync.Mutex
+	regs    map[string]*telemetry.Registry // by service
+	urls    map[string]string              // service → base URL; "kafka" → host:port
+	servers map[string]*httpx.Server       // of this process
 	// healths are those of the services that run here.
 	healths []*httpx.Health
 
@@ -121,13 +126,28 @@ func (s *system) allURLs() map[string]string {
 }
 
 func (s *system) buildBroker(context.Context) (run.Service, error) {
-	b, err := broker.New(s.set.broker, s.log, s.registry(KafkaAPI))
+	b, err := broker.New(s.brokerConfig(), s.log, s.registry(KafkaAPI))
 	if err != nil {
 		return nil, err
 	}
 	b.Floor = s.floor
 	s.broker = b
 	return b, nil
+}
+
+// brokerConfig lets the embedded broker speak what clients are told that brokers speak.
+func (s *system) brokerConfig() broker.Config {
+	cfg, clients := s.set.broker, s.set.bus.Security
+	if clients.TLS() {
+		cfg.TLS = s.certs.Server(false)
+	}
+	if cfg.Login = clients.SASL(); cfg.Login {
+		cfg.Own = func() (string, string, error) {
+			password, err := clients.ReadPassword()
+			return clients.Username, password, err
+		}
+	}
+	return cfg
 }
 
 // floor is the lowest offset of a topic that a reader still needs. Parts that do not run here need everything.
@@ -153,7 +173,10 @@ func (s *system) floor(topic string, partition int32) (int64, bool) {
 func (s *system) buildBus(ctx context.Context) (run.Service, error) {
 	cfg := s.set.bus
 	if s.broker != nil {
-		cfg.Bootstrap, cfg.Security = []string{s.broker.Addr()}, bus.Security{} // on loopback and plain
+		cfg.Bootstrap, cfg.Security = []string{s.broker.Addr()}, bus.Security{} // plain, for this process
+		if s.broker.Secured() {
+			cfg.Dial = s.broker.Dial
+		}
 		cfg.MostPartitions, cfg.MostReplicas = broker.MaxPartitions, 1
 	}
 	b, err := bus.Connect(ctx, cfg, s.log)
@@ -325,6 +348,9 @@ func (s *system) server(name, about string, checks map[string]func(context.Conte
 	for check, f := range checks {
 		health.Add(check, f)
 	}
+	if s.certs != nil {
+		health.Add("certificate", s.checkCertificate)
+	}
 	for _, add := range more {
 		add(health)
 	}
@@ -337,12 +363,22 @@ func (s *system) server(name, about string, checks map[string]func(context.Conte
 }
 
 func (s *system) listen(name string, h http.Handler) (*httpx.Server, error) {
-	srv, err := httpx.Listen(name, s.set.addr(name), h, s.log.With("service", name))
+	return s.listenAt(name, s.set.addr(name), h, s.log.With("service", name))
+}
+
+// listenAt opens a port for a handler, with TLS where it is on.
+func (s *system) listenAt(name, addr string, h http.Handler, log *slog.Logger) (*httpx.Server, error) {
+	srv, err := httpx.Listen(name, addr, h, log)
 	if err != nil {
 		return nil, err
 	}
 	srv.AlsoNamed(s.set.hosts...)
-	s.setURL(name, srv.URL())
+	if s.certs != nil {
+		srv.Encrypt(s.certs.Server(true), s.certs.Asks())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.urls[name], s.servers[name] = srv.URL(), srv
 	return srv, nil
 }
 
@@ -454,6 +490,6 @@ func (s *system) self() http.Handler {
 		}
 		httpx.JSON(w, http.StatusOK, map[string]any{"version": Version, "values": values})
 	})
-	mux.Handle("POST /self-test", newSelfTest(s.reach))
+	mux.Handle("POST /self-test", newSelfTest(s.reach, s.via))
 	return mux
 }

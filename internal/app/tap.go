@@ -14,6 +14,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/ingest/tap"
+	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -53,7 +54,15 @@ func Tap(ctx context.Context, cfg *Config, f TapFlags, out io.Writer, log *slog.
 	fewCollections()
 	brokers := &lateBus{cfg: cfg.Bus()}
 	defer brokers.close()
-	t, err := tap.New(f.config(cfg.DataDir), brokers.writer, telemetry.NewRegistry(), log)
+	set := f.config(cfg.DataDir)
+	if cfg.TLS.On() {
+		keeper, err := certs.Keep(cfg.TLS, log)
+		if err != nil {
+			return err
+		}
+		set.Certs = keeper
+	}
+	t, err := tap.New(set, brokers.writer, telemetry.NewRegistry(), log)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
+	"github.com/hxp-enterprise/hxp/internal/kit/inside"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -31,6 +32,7 @@ type Broker struct {
 	addr   string
 	engine engine
 	guard  *guard
+	inside *inside.Listener // of this process; nil where the one of the network asks for nothing
 	usage  *usage
 
 	refused       *telemetry.CounterVec
@@ -51,6 +53,9 @@ func New(cfg Config, log *slog.Logger, reg *telemetry.Registry) (*Broker, error)
 		log = slog.New(slog.DiscardHandler)
 	}
 	b := &Broker{cfg: cfg, log: log.With("service", "broker"), ready: make(chan struct{}), usage: newUsage(cfg)}
+	if cfg.TLS != nil || cfg.Login {
+		b.inside = inside.Listen()
+	}
 	b.metrics(reg)
 	return b, nil
 }
@@ -159,16 +164,26 @@ func (b *Broker) serve(ctx context.Context, seen *arrivals) error {
 
 // open listens and starts the engine.
 func (b *Broker) open(ctx context.Context) error {
+	var known *users
+	if b.cfg.Login {
+		var err error
+		if known, err = newUsers(b.cfg, b.log); err != nil {
+			return fmt.Errorf("embedded broker: %w", err)
+		}
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", b.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("embedded broker: %w (choose another port in KAFKA_BOOTSTRAP_SERVERS)", err)
+	}
+	if b.inside != nil {
+		listener = newDoorway(listener, b.inside)
 	}
 	ours, theirs := net.Pipe()
 	b.addr = listener.Addr().String()
 	b.engine.inside = ours
 	b.guard = &guard{
 		Listener: listener, cfg: b.cfg, log: b.log, allowed: versions(), rules: b, refused: b.refused,
-		advertise: advertised(b.cfg.Advertised, listener.Addr()), inside: theirs, open: map[*conn]struct{}{},
+		advertise: advertised(b.cfg.Advertised, listener.Addr()), users: known, inside: theirs, open: map[*conn]struct{}{},
 	}
 	began := time.Now()
 	cluster, err := kfake.NewCluster(b.options()...)
@@ -177,7 +192,7 @@ func (b *Broker) open(ctx context.Context) error {
 	}
 	b.engine.set(cluster)
 	debug.FreeOSMemory() // loading reads segment after segment; what that took is not needed again
-	b.log.Info("embedded broker is open", "address", b.addr, "durability", b.Durability(), "took", time.Since(began))
+	b.log.Info("embedded broker is open", "address", b.addr, "tls", b.cfg.TLS != nil, "login", b.cfg.Login, "durability", b.Durability(), "took", time.Since(began))
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"time"
@@ -10,6 +11,8 @@ import (
 type Config struct {
 	Addr           string        `yaml:"-"` // host:port to listen on; port 0 = a free one
 	Dir            string        `yaml:"-"` // folder of the log; empty = in memory, for tests
+	TLS            *tls.Config   `yaml:"-"` // how connections are encrypted; nil = not at all
+	Login          bool          `yaml:"-"` // clients have to say who they are
 	Advertised     string        `yaml:"advertised_address" env:"HXP_BROKER_ADVERTISED_ADDRESS" default:"" doc:"host:port that clients are told to connect to, when it is not the one listened on"`
 	MaxBytes       int64         `yaml:"max_bytes" env:"HXP_BROKER_MAX_BYTES" default:"1073741824" min:"16777216" doc:"bytes of all topics that the embedded broker keeps; older records that every reader has passed are deleted beyond it"`
 	MaxBatches     int64         `yaml:"max_batches" env:"HXP_BROKER_MAX_BATCHES" default:"2000000" min:"1000" doc:"batches of all topics that the embedded broker keeps; each costs 72 bytes of memory"`
@@ -18,6 +21,10 @@ type Config struct {
 	MaxTopics      int           `yaml:"max_topics" env:"HXP_BROKER_MAX_TOPICS" default:"200" min:"10" max:"10000" doc:"topics of the embedded broker, hxp's own included"`
 	FrameTimeout   time.Duration `yaml:"frame_timeout" env:"HXP_BROKER_FRAME_TIMEOUT" default:"30s" min:"100ms" doc:"time in which a request must have arrived once its first byte has; its first 8 bytes have a third of it"`
 	IdleTimeout    time.Duration `yaml:"idle_timeout" env:"HXP_BROKER_IDLE_TIMEOUT" default:"15m" min:"1s" doc:"time after which a connection without a request is closed"`
+	UsersFile      string        `yaml:"users_file" env:"HXP_BROKER_USERS_FILE" doc:"File of lines NAME:PASSWORD, readable by its owner alone: who may log in to the embedded broker, beside sasl_username, when KAFKA_SECURITY_PROTOCOL is SASL_PLAINTEXT or SASL_SSL. A password may be env:VARIABLE or file:PATH. It is read again when it changes. Clients prove themselves by SCRAM-SHA-256 or SCRAM-SHA-512, and by PLAIN over TLS or on loopback."`
+
+	// Own is a further user, hxp's own, with its password as it is now; nil = there is none.
+	Own func() (name, password string, err error) `yaml:"-"`
 }
 
 // withDefaults fills what a caller that builds Config by hand left zero.

@@ -7,6 +7,8 @@
 //
 //   - frame.go, guard.go: every request is complete and looked at before the engine sees its first byte. Unknown API keys
 //     and versions, lengths that lie, heads that never end and connections beyond the cap never reach it.
+//   - login.go, scram.go, users.go: who a client is, where somebody asks (SASL). The engine hears nothing of it: it would keep
+//     passwords as they are, and has a user of its own. doorway.go: this process comes in without TLS and login.
 //   - policy.go: settings that the engine would obey to the loss of data (compaction) or of memory (thousands of partitions,
 //     tiny segments) are refused with an error that says why.
 //   - retention.go, arrivals.go, usage.go: records are deleted by the time at which they arrived, not by what a producer

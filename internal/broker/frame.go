@@ -24,7 +24,7 @@ const (
 
 // violation is a break of the rules that costs the connection. Reason is one of a closed list, for the counter.
 type violation struct {
-	Reason string // length, api, version, malformed, slow, memory, connections
+	Reason string // length, api, version, malformed, slow, memory, connections, tls, sasl
 	Detail string
 }
 
@@ -78,6 +78,7 @@ func parseHead(b []byte, allowed *kversion.Versions) (head, error) {
 type frames struct {
 	src      *bufio.Reader
 	allowed  *kversion.Versions
+	may      func(head) error      // whether it is time for a request; nil = always
 	deadline func(d time.Duration) // sets when reading fails
 	reserve  func(n int) (ok bool) // asks for n more bytes of buffer; negative gives them back
 	idle     time.Duration         // until the first byte
@@ -102,6 +103,9 @@ func (f *frames) next() (head, []byte, error) {
 		return head{}, nil, f.slow(err, "the head of a request")
 	}
 	h, err := parseHead(b, f.allowed)
+	if err == nil && f.may != nil {
+		err = f.may(h)
+	}
 	if err != nil {
 		return h, nil, err
 	}

@@ -2,7 +2,9 @@ package broker
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -12,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/inside"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -37,6 +40,7 @@ type verdict struct {
 	corr   int32         // correlation of the answer
 	mute   bool          // the client waits for no answer (acks=0)
 	write  bool          // a write: waited for when the broker stops
+	last   error         // when not nil: the connection ends after the answer, because of this
 }
 
 // guard is the listener that the engine accepts from. Its connections give out nothing but checked requests.
@@ -47,6 +51,7 @@ type guard struct {
 	allowed   *kversion.Versions
 	rules     rules
 	advertise net.Addr
+	users     *users   // nil = nobody has to log in
 	inside    net.Conn // our own connection: the first that is accepted, unguarded
 	insideOut atomic.Bool
 	refused   *telemetry.CounterVec
@@ -89,13 +94,27 @@ func (g *guard) Accept() (net.Conn, error) {
 }
 
 func (g *guard) guarded(raw net.Conn) *conn {
+	foreign := !inside.From(raw)
+	if foreign && g.cfg.TLS != nil {
+		raw = tls.Server(raw, g.cfg.TLS)
+	}
 	c := &conn{Conn: raw, guard: g, settled: make(chan struct{}, 1), closed: make(chan struct{})}
 	c.frames = frames{
 		src: bufio.NewReaderSize(raw, readBuffer), allowed: g.allowed, idle: g.cfg.IdleTimeout, whole: g.cfg.FrameTimeout,
 		deadline: func(d time.Duration) { _ = raw.SetReadDeadline(time.Now().Add(d)) }, // fails on a closed connection only
 		reserve:  c.reserve,
 	}
+	if foreign && g.users != nil {
+		c.login = &login{users: g.users, plain: g.cfg.TLS != nil || onLoopback(g.Listener.Addr())}
+		c.frames.may, c.frames.idle = c.login.may, g.cfg.FrameTimeout
+	}
 	return c
+}
+
+// onLoopback tells whether only this machine reaches an address.
+func onLoopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }
 
 func (g *guard) admit(c *conn) error {
@@ -185,6 +204,8 @@ type conn struct {
 	net.Conn
 	guard   *guard
 	frames  frames
+	login   *login // nil = nobody has to log in
+	shaken  bool   // the handshake of TLS was tried
 	current []byte // of a checked request; what the engine has not taken yet
 	failed  error
 
@@ -218,15 +239,17 @@ func (c *conn) advance() error {
 	if c.guard.isStopping() {
 		return net.ErrClosed
 	}
-	h, frame, err := c.frames.next()
-	if err == nil {
-		var v verdict
-		if v, err = c.guard.rules.judge(h, frame); err == nil {
-			if v.answer != nil {
-				return c.answer(v)
-			}
-			c.pass(v)
-			return nil
+	v, err := c.next()
+	switch {
+	case err == nil && v.answer == nil:
+		c.pass(v)
+		return nil
+	case err == nil && v.last == nil:
+		return c.answer(v)
+	case err == nil:
+		c.pause(wrongPause) // who guesses passwords waits for each
+		if err = c.answer(v); err == nil {
+			err = v.last
 		}
 	}
 	if c.guard.isStopping() {
@@ -236,6 +259,58 @@ func (c *conn) advance() error {
 	c.frames.release()
 	_ = c.Conn.Close() // the engine hears of it by the error and closes c
 	return err
+}
+
+// next reads a request and decides what becomes of it.
+func (c *conn) next() (verdict, error) {
+	if err := c.shakeHands(); err != nil {
+		return verdict{}, err
+	}
+	h, frame, err := c.frames.next()
+	if err != nil {
+		return verdict{}, err
+	}
+	if c.login != nil {
+		v, err := c.login.judge(h, frame)
+		if err != nil || v.answer != nil {
+			if c.login.done {
+				c.frames.idle = c.guard.cfg.IdleTimeout
+			}
+			return v, err
+		}
+	}
+	return c.guard.rules.judge(h, frame)
+}
+
+// shakeHands makes the handshake of TLS, once, so that it has a limit of time of its own.
+func (c *conn) shakeHands() error {
+	t, encrypted := c.Conn.(*tls.Conn)
+	if !encrypted || c.shaken {
+		return nil
+	}
+	c.shaken = true
+	limit := c.frames.whole / 3
+	_ = t.SetDeadline(time.Now().Add(limit)) // fails on a closed connection only
+	err := t.Handshake()
+	switch {
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+		return err
+	case isTimeout(err):
+		return violate("slow", "no TLS handshake within %v", limit)
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return violate("tls", "the client speaks no TLS; set its security.protocol to SSL or SASL_SSL")
+	}
+	return violate("tls", "%v", err)
+}
+
+// pause waits, but not for a connection that is closed.
+func (c *conn) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.closed:
+	}
 }
 
 // pass notes that an answer is owed and hands the request on.

@@ -121,6 +121,9 @@ func (b *Bus) explain(ctx context.Context, err error) error {
 	if isDial(err) {
 		return err // nobody is there
 	}
+	if b.cfg.Dial != nil {
+		return classify(err) // what is heard at the address is not what was spoken to
+	}
 	for _, addr := range b.cfg.Bootstrap {
 		l, wrong := knock(ctx, addr, b.keys)
 		if wrong == nil {
@@ -135,6 +138,9 @@ func (b *Bus) explain(ctx context.Context, err error) error {
 
 // clientOpts are the options that every client shares.
 func (b *Bus) clientOpts(more ...kgo.Opt) []kgo.Opt {
+	if b.cfg.Dial != nil {
+		more = append(slices.Clip(more), kgo.Dialer(b.cfg.Dial))
+	}
 	return slices.Concat(b.keys.options(), []kgo.Opt{
 		kgo.SeedBrokers(b.cfg.Bootstrap...),
 		kgo.ClientID(b.cfg.ClientID),

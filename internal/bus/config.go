@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,9 @@ type Config struct {
 	Replication     int      `yaml:"topic_replication_factor" env:"KAFKA_TOPIC_REPLICATION_FACTOR" default:"1" min:"1" max:"32" doc:"Replicas of a topic that hxp creates. The embedded broker has one."`
 	ClientID        string   `yaml:"client_id" env:"KAFKA_CLIENT_ID" default:"hxp" doc:"Name under which brokers log this client."`
 	Security        `yaml:",inline"`
+
+	// Dial connects to a broker in this process, whatever its address; nil = over the network.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error) `yaml:"-"`
 
 	// What the brokers have at most, as far as it is known before they are asked: the embedded one is small. 0 = not known.
 	MostPartitions int `yaml:"-"`

@@ -31,14 +31,14 @@ func (l listener) protocol() string {
 // mismatch says what the settings must be for this listener; nil when they fit as far as can be seen.
 func (l listener) mismatch(addr string, s Security) error {
 	set := "KAFKA_SECURITY_PROTOCOL=" + l.protocol()
-	if l.sasl && !s.sasl() {
+	if l.sasl && !s.SASL() {
 		set += " KAFKA_SASL_MECHANISM=" + strings.Join(l.mechanisms, "|") + " KAFKA_SASL_USERNAME=… KAFKA_SASL_PASSWORD=…"
 	}
 	if l.asks {
 		set += " KAFKA_SSL_CERT_FILE=… KAFKA_SSL_KEY_FILE=…"
 	}
 	switch {
-	case l.tls != s.tls() || l.sasl != s.sasl():
+	case l.tls != s.TLS() || l.sasl != s.SASL():
 		return access("the Kafka listener at %s speaks %s, and security_protocol is %s; set %s", addr, l.protocol(), s.Protocol, set)
 	case l.sasl && !contains(l.mechanisms, s.Mechanism):
 		return access("the Kafka listener at %s offers %s, and not %s; set KAFKA_SASL_MECHANISM", addr, strings.Join(l.mechanisms, ", "), s.Mechanism)

@@ -4,14 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -20,11 +16,13 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 )
 
 // Security says how the brokers are reached: with TLS or without, and as whom. The names are those of Kafka's own clients.
 type Security struct {
-	Protocol     string `yaml:"security_protocol" env:"KAFKA_SECURITY_PROTOCOL" default:"PLAINTEXT" enum:"PLAINTEXT,SSL,SASL_PLAINTEXT,SASL_SSL" doc:"What the listener of the brokers speaks: SSL is TLS, SASL asks for a user. The embedded broker speaks PLAINTEXT."`
+	Protocol     string `yaml:"security_protocol" env:"KAFKA_SECURITY_PROTOCOL" default:"PLAINTEXT" enum:"PLAINTEXT,SSL,SASL_PLAINTEXT,SASL_SSL" doc:"What the listener of the brokers speaks: SSL is TLS, SASL asks for a user. The embedded broker speaks it too: with the certificate of HXP_TLS_CERT_FILE, to the user named here and to those of HXP_BROKER_USERS_FILE."`
 	Mechanism    string `yaml:"sasl_mechanism" env:"KAFKA_SASL_MECHANISM" enum:"PLAIN,SCRAM-SHA-256,SCRAM-SHA-512" doc:"How the user is proved, with SASL_PLAINTEXT and SASL_SSL."`
 	Username     string `yaml:"sasl_username" env:"KAFKA_SASL_USERNAME" doc:"User, with SASL."`
 	Password     string `yaml:"sasl_password" env:"KAFKA_SASL_PASSWORD" secret:"true" doc:"Password of the user, with SASL."`
@@ -35,8 +33,11 @@ type Security struct {
 	ServerName   string `yaml:"ssl_server_name" env:"KAFKA_SSL_SERVER_NAME" doc:"Name that the brokers' certificates are held to, when it is not the host by which they are reached."`
 }
 
-func (s Security) tls() bool  { return s.Protocol == "SSL" || s.Protocol == "SASL_SSL" }
-func (s Security) sasl() bool { return s.Protocol == "SASL_PLAINTEXT" || s.Protocol == "SASL_SSL" }
+// TLS tells whether connections are encrypted.
+func (s Security) TLS() bool { return s.Protocol == "SSL" || s.Protocol == "SASL_SSL" }
+
+// SASL tells whether a user is asked for.
+func (s Security) SASL() bool { return s.Protocol == "SASL_PLAINTEXT" || s.Protocol == "SASL_SSL" }
 
 // Check tells what does not fit together; each message begins with the key it speaks of. It looks at no file: these are
 // read where they are used.
@@ -44,7 +45,7 @@ func (s Security) Check() []error {
 	var errs []error
 	bad := func(key, format string, args ...any) { errs = append(errs, fmt.Errorf(key+": "+format, args...)) }
 	protocol := cmp.Or(s.Protocol, "PLAINTEXT")
-	if s.sasl() {
+	if s.SASL() {
 		if s.Mechanism == "" {
 			bad("sasl_mechanism", "%s needs one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 (KAFKA_SASL_MECHANISM)", protocol)
 		}
@@ -60,15 +61,15 @@ func (s Security) Check() []error {
 	} else {
 		for _, v := range [][2]string{{"sasl_mechanism", s.Mechanism}, {"sasl_username", s.Username}, {"sasl_password", s.Password}, {"sasl_password_file", s.PasswordFile}} {
 			if v[1] != "" {
-				bad(v[0], "has no use with security_protocol %s; say KAFKA_SECURITY_PROTOCOL=%s", protocol, map[bool]string{true: "SASL_SSL", false: "SASL_PLAINTEXT or SASL_SSL"}[s.tls()])
+				bad(v[0], "has no use with security_protocol %s; say KAFKA_SECURITY_PROTOCOL=%s", protocol, map[bool]string{true: "SASL_SSL", false: "SASL_PLAINTEXT or SASL_SSL"}[s.TLS()])
 				break // one setting is enough to see it
 			}
 		}
 	}
-	if !s.tls() {
+	if !s.TLS() {
 		for _, v := range [][2]string{{"ssl_ca_file", s.CAFile}, {"ssl_cert_file", s.CertFile}, {"ssl_key_file", s.KeyFile}, {"ssl_server_name", s.ServerName}} {
 			if v[1] != "" {
-				bad(v[0], "has no use with security_protocol %s; say KAFKA_SECURITY_PROTOCOL=%s", protocol, map[bool]string{true: "SASL_SSL", false: "SSL"}[s.sasl()])
+				bad(v[0], "has no use with security_protocol %s; say KAFKA_SECURITY_PROTOCOL=%s", protocol, map[bool]string{true: "SASL_SSL", false: "SSL"}[s.SASL()])
 				break
 			}
 		}
@@ -98,12 +99,12 @@ func newKeys(s Security, log *slog.Logger) (*keys, error) {
 	if errs := s.Check(); len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	if s.sasl() {
-		if _, err := k.password(); err != nil {
+	if s.SASL() {
+		if _, err := k.ReadPassword(); err != nil {
 			return nil, err
 		}
 	}
-	if s.tls() {
+	if s.TLS() {
 		cfg, err := s.load()
 		if err != nil {
 			return nil, err
@@ -116,12 +117,12 @@ func newKeys(s Security, log *slog.Logger) (*keys, error) {
 // options are those of every client.
 func (k *keys) options() []kgo.Opt {
 	var opts []kgo.Opt
-	if k.tls() {
+	if k.TLS() {
 		opts = append(opts, kgo.Dialer(k.dial))
 	} else {
 		opts = append(opts, kgo.DialTimeout(dialTimeout))
 	}
-	if k.sasl() {
+	if k.SASL() {
 		opts = append(opts, kgo.SASL(k.mechanism()))
 	}
 	return opts
@@ -152,7 +153,7 @@ func (k *keys) mechanism() sasl.Mechanism {
 	switch k.Mechanism {
 	case "PLAIN":
 		return plain.Plain(func(context.Context) (plain.Auth, error) {
-			pass, err := k.password()
+			pass, err := k.ReadPassword()
 			return plain.Auth{User: k.Username, Pass: pass}, err
 		})
 	case "SCRAM-SHA-256":
@@ -162,28 +163,29 @@ func (k *keys) mechanism() sasl.Mechanism {
 }
 
 func (k *keys) scram(context.Context) (scram.Auth, error) {
-	pass, err := k.password()
+	pass, err := k.ReadPassword()
 	return scram.Auth{User: k.Username, Pass: pass}, err
 }
 
-func (k *keys) password() (string, error) {
-	if k.PasswordFile == "" {
-		return k.Password, nil
+// ReadPassword gives the password of the user, as it is now.
+func (s Security) ReadPassword() (string, error) {
+	if s.PasswordFile == "" {
+		return s.Password, nil
 	}
-	text, err := readKey("sasl_password_file", k.PasswordFile)
+	text, err := certs.Read("sasl_password_file", s.PasswordFile)
 	if err != nil {
-		return "", err
+		return "", access("%w", err)
 	}
 	pass := strings.TrimRight(string(text), "\r\n")
 	if pass == "" {
-		return "", access("sasl_password_file: %s is empty", k.PasswordFile)
+		return "", access("sasl_password_file: %s is empty", s.PasswordFile)
 	}
 	return pass, nil
 }
 
 // certificates are those that hxp shows.
 func (k *keys) certificates() []tls.Certificate {
-	if !k.tls() {
+	if !k.TLS() {
 		return nil
 	}
 	return k.current().Certificates
@@ -191,7 +193,7 @@ func (k *keys) certificates() []tls.Certificate {
 
 // principal is the user as Kafka's rights name it: the one of SASL, else the subject of the certificate.
 func (k *keys) principal() string {
-	if k.sasl() {
+	if k.SASL() {
 		return "User:" + k.Username
 	}
 	if pairs := k.certificates(); len(pairs) > 0 && pairs[0].Leaf != nil {
@@ -204,63 +206,18 @@ func (k *keys) principal() string {
 func (s Security) load() (*tls.Config, error) {
 	cfg := &tls.Config{ServerName: s.ServerName, MinVersion: tls.VersionTLS12}
 	if s.CAFile != "" {
-		text, err := readPEM("ssl_ca_file", s.CAFile)
+		pool, err := certs.ReadAuthorities("ssl_ca_file", s.CAFile)
 		if err != nil {
-			return nil, err
+			return nil, access("%w", err)
 		}
-		cfg.RootCAs = x509.NewCertPool()
-		if !cfg.RootCAs.AppendCertsFromPEM(text) {
-			return nil, access("ssl_ca_file: %s holds no certificate that can be read", s.CAFile)
+		cfg.RootCAs = pool
+	}
+	if s.CertFile != "" {
+		pair, err := certs.ReadPair("ssl_cert_file", s.CertFile, "ssl_key_file", s.KeyFile)
+		if err != nil {
+			return nil, access("%w", err)
 		}
+		cfg.Certificates = []tls.Certificate{*pair}
 	}
-	if s.CertFile == "" {
-		return cfg, nil
-	}
-	cert, err := readPEM("ssl_cert_file", s.CertFile)
-	if err != nil {
-		return nil, err
-	}
-	key, err := readPEM("ssl_key_file", s.KeyFile)
-	if err != nil {
-		return nil, err
-	}
-	if block, _ := pem.Decode(key); block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-		return nil, access("ssl_key_file: %s is encrypted; write it without a passphrase (openssl pkey -in %s -out …) and let only hxp read it", s.KeyFile, s.KeyFile)
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return nil, access("ssl_cert_file %s and ssl_key_file %s make no pair: %w", s.CertFile, s.KeyFile, err)
-	}
-	cfg.Certificates = []tls.Certificate{pair}
 	return cfg, nil
-}
-
-// readPEM reads a file that must hold PEM; what operators of Java's clients have are often key stores.
-func readPEM(key, path string) ([]byte, error) {
-	text, err := readKey(key, path)
-	if err != nil {
-		return nil, err
-	}
-	if block, _ := pem.Decode(text); block == nil {
-		return nil, access("%s: %s holds no PEM; of a Java key store make one with keytool -importkeystore -deststoretype PKCS12 and openssl pkcs12", key, path)
-	}
-	return text, nil
-}
-
-// readKey reads a small file.
-func readKey(key, path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, access("%s: %w", key, err)
-	}
-	defer f.Close()
-	const most = 1 << 20
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && len(text) > most {
-		err = fmt.Errorf("%s is larger than 1 MiB", path)
-	}
-	if err != nil {
-		return nil, access("%s: %w", key, err)
-	}
-	return text, nil
 }

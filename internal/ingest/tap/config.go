@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 )
 
 // Config says where a tap stands and what it may take.
@@ -14,6 +16,8 @@ type Config struct {
 	Admin    string   // host:port of /health and /metrics; "" = none
 	Upstream *url.URL // what stands behind
 	Spill    string   // folder in which events wait
+
+	Certs *certs.Keeper // for both ports; nil = they speak plain HTTP
 
 	HeaderTimeout time.Duration // how long the upstream may take to begin its answer; 0 = for ever
 	Drain         time.Duration // how long streams may go on after the stop

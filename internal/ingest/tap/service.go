@@ -14,6 +14,7 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/sdk"
@@ -59,6 +60,9 @@ func New(cfg Config, connect func(ctx context.Context) (Writer, error), reg *tel
 		}
 	}
 	t.server = newServer(t.handler(), log)
+	if cfg.Certs != nil {
+		t.encrypt(cfg.Certs)
+	}
 	return t, nil
 }
 
@@ -71,10 +75,11 @@ func (t *Tap) giveBack() {
 	}
 }
 
-// newServer speaks HTTP/1.1 and HTTP/2 without TLS, and sets no limit of time on a body or an answer: streams may be long.
+// newServer speaks HTTP/1.1 and HTTP/2, with TLS or without, and sets no limit of time on a body or an answer: streams may be long.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true) // with TLS
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{Handler: h, Protocols: &protocols, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 1000}, ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout: 5 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
@@ -147,7 +152,7 @@ func (t *Tap) Run(ctx context.Context) error {
 		parts.Go(func() { failed <- t.admin.Run(adminCtx) })
 	}
 	served := make(chan error, 1)
-	parts.Go(func() { served <- t.server.Serve(quickListener{t.listener}) })
+	parts.Go(func() { served <- t.serve(quickListener{t.listener}) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -166,6 +171,21 @@ func (t *Tap) Run(ctx context.Context) error {
 	stopAdmin()
 	parts.Wait()
 	return err
+}
+
+// encrypt lets both ports speak TLS alone.
+func (t *Tap) encrypt(with *certs.Keeper) {
+	t.server.TLSConfig = with.Server(false)
+	if t.admin != nil {
+		t.admin.Encrypt(with.Server(true), with.Asks())
+	}
+}
+
+func (t *Tap) serve(l net.Listener) error {
+	if t.server.TLSConfig != nil {
+		return t.server.ServeTLS(l, "", "")
+	}
+	return t.server.Serve(l)
 }
 
 // drain lets what is open end.

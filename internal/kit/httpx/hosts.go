@@ -22,9 +22,9 @@ func (s *Server) AlsoNamed(names ...string) {
 // addressed lets those requests through that name this machine, where only this machine is to be served.
 func (s *Server) addressed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.local && !s.named(r.Host) && !isHealth(r.URL.Path) {
+		if s.local && !s.named(r.Host) && !isHealth(r.URL.Path) && !isInside(r) {
 			s.log.Debug("request under a foreign name refused", "host", r.Host, "from", r.RemoteAddr)
-			w.Header().Set("X-Content-Type-Options", "nosniff")
+			bare(w.Header())
 			requestID(w, r)
 			Problem(w, r, http.StatusForbidden, fmt.Sprintf("the request names the host %q; this service listens for this machine alone and is asked as localhost, as 127.0.0.1, or under a name of the setting allowed_hosts (HXP_ALLOWED_HOSTS)", r.Host))
 			return

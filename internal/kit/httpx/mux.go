@@ -95,7 +95,7 @@ func (m *Mux) Routes() []Route {
 // ServeHTTP finds the route of a request and answers what no route should see.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, requestID(w, r)))
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+	bare(w.Header())
 	if n := headerBytes(r); n > HeaderLimit {
 		w.Header().Set("Connection", "close")
 		m.refuse(w, r, http.StatusRequestHeaderFieldsTooLarge, fmt.Sprintf("the headers take %d bytes; at most %d are taken", n, HeaderLimit))
@@ -178,6 +178,7 @@ func (e *endpoint) recovered(w *recorder, r *http.Request, v any) {
 		panic(http.ErrAbortHandler)
 	}
 	clear(w.Header())
+	bare(w.Header())
 	w.Header().Set("X-Request-Id", RequestID(r.Context()))
 	w.Header().Set("Connection", "close")
 	Problem(w, r, http.StatusInternalServerError, "the service failed on this request; its log has the reason under request id "+RequestID(r.Context()))

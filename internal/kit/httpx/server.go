@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/inside"
 )
 
 // Limits of every server. They keep a stranger from holding memory or connections for nothing.
@@ -31,6 +33,9 @@ type Server struct {
 	inFlight   inFlight
 	names      map[string]bool // see AlsoNamed
 	local      bool            // it listens on a loopback address; set by Listen
+	encrypted  bool            // see Encrypt; net/http gives every server a TLSConfig of its own
+	identified bool            // clients show a certificate
+	inside     *inside.Listener
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -38,10 +43,11 @@ type Server struct {
 
 // NewServer makes a server for addr ("host:port", port 0 = any free one) that opens its port in Run, or earlier by Listen.
 func NewServer(name, addr string, h http.Handler, log *slog.Logger) *Server {
-	s := &Server{name: name, addr: addr, log: log, ready: make(chan struct{}), draining: make(chan struct{}), names: map[string]bool{}}
+	s := &Server{name: name, addr: addr, log: log, ready: make(chan struct{}), draining: make(chan struct{}), names: map[string]bool{}, inside: inside.Listen()}
 	s.inFlight.idle = make(chan struct{}, 1)
 	s.http = &http.Server{
-		Handler:           s.handler(s.addressed(h)),
+		Handler:           s.handler(s.known(s.addressed(h))),
+		ConnContext:       fromInside,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		// Between our limit and this one the mux answers 431 as problem+json; beyond it net/http does, in plain text.
@@ -55,6 +61,7 @@ func NewServer(name, addr string, h http.Handler, log *slog.Logger) *Server {
 func (s *Server) SpeakHTTP2() {
 	s.http.Protocols = new(http.Protocols)
 	s.http.Protocols.SetHTTP1(true)
+	s.http.Protocols.SetHTTP2(true) // where there is TLS
 	s.http.Protocols.SetUnencryptedHTTP2(true)
 	s.http.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 128}
 }
@@ -95,14 +102,18 @@ func (s *Server) Addr() string {
 
 // URL is the base under which this machine reaches the server, without a slash at the end.
 func (s *Server) URL() string {
+	scheme := "http://"
+	if s.encrypted {
+		scheme = "https://"
+	}
 	host, port, err := net.SplitHostPort(s.Addr())
 	if err != nil {
-		return "http://" + s.Addr()
+		return scheme + s.Addr()
 	}
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return scheme + net.JoinHostPort(host, port)
 }
 
 // Ready is closed when the server takes requests.
@@ -112,6 +123,7 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 func (s *Server) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_ = s.inside.Close() // never fails
 	if s.listener == nil {
 		return nil
 	}
@@ -126,8 +138,7 @@ func (s *Server) Run(ctx context.Context) error {
 	base, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	s.http.BaseContext = func(net.Listener) context.Context { return context.WithValue(base, drainingKey{}, s.draining) }
-	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(s.listener) }()
+	failed := s.serve()
 	s.log.Debug("listening", "addr", s.Addr())
 	close(s.ready)
 
@@ -143,11 +154,26 @@ func (s *Server) Run(ctx context.Context) error {
 		<-failed
 	}
 	_ = s.http.Close()
+	<-failed
 	cut()
 	if left := s.inFlight.wait(handlerTimeout); left > 0 {
 		s.log.Warn("handlers still run after their connections were closed", "handlers", left)
 	}
 	return err
+}
+
+// serve takes connections of the network and of this process, and tells how each ended.
+func (s *Server) serve() <-chan error {
+	ended := make(chan error, 2)
+	go func() {
+		if s.encrypted {
+			ended <- s.http.ServeTLS(s.listener, "", "")
+		} else {
+			ended <- s.http.Serve(s.listener)
+		}
+	}()
+	go func() { ended <- s.http.Serve(s.inside) }()
+	return ended
 }
 
 // drain waits for requests under way, for drainTimeout at the longest.

@@ -1,0 +1,223 @@
+package broker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+const (
+	maxUsers     = 1000
+	maxUserName  = 255 // bytes
+	maxUsersFile = 1 << 20
+)
+
+// users knows who may log in. Safe for concurrent use.
+type users struct {
+	cfg Config
+	log *slog.Logger
+
+	mu     sync.Mutex
+	seen   string            // what the file looked like when it was read
+	listed map[string]string // name → password, or where it is
+	salted map[saltedKey]*verifier
+}
+
+type saltedKey struct{ mechanism, user, password string }
+
+// newUsers reads the file; what is wrong with it is an error now.
+func newUsers(cfg Config, log *slog.Logger) (*users, error) {
+	u := &users{cfg: cfg, log: log, seen: look(cfg.UsersFile), salted: map[saltedKey]*verifier{}}
+	var err error
+	if u.listed, err = readUsers(cfg.UsersFile); err != nil {
+		return nil, err
+	}
+	for name := range u.listed {
+		if _, err := u.password(name); err != nil {
+			return nil, err
+		}
+	}
+	return u, nil
+}
+
+// find gives the password of a user, as it is now. ok is false when there is no such user.
+func (u *users) find(name string) (password string, ok bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.refresh()
+	password, err := u.password(name)
+	if err != nil && !errors.Is(err, errNoUser) {
+		u.log.Error("a user of the embedded broker cannot log in", "user", name, "error", err)
+	}
+	return password, err == nil
+}
+
+var errNoUser = errors.New("there is no such user")
+
+// password finds a user in the file, and hxp's own one behind it.
+func (u *users) password(name string) (string, error) {
+	if where, listed := u.listed[name]; listed {
+		password, err := reveal(where)
+		if err != nil {
+			return "", fmt.Errorf("%s: the password of %s: %w", u.cfg.UsersFile, name, err)
+		}
+		return password, nil
+	}
+	if u.cfg.Own == nil {
+		return "", errNoUser
+	}
+	own, password, err := u.cfg.Own()
+	switch {
+	case err != nil:
+		return "", err
+	case own != name:
+		return "", errNoUser
+	}
+	return password, nil
+}
+
+// refresh reads the file when it has changed; what is wrong then leaves those from before.
+func (u *users) refresh() {
+	seen := look(u.cfg.UsersFile)
+	if seen == u.seen {
+		return
+	}
+	u.seen = seen
+	listed, err := readUsers(u.cfg.UsersFile)
+	if err != nil {
+		u.log.Error("the users of the embedded broker are not reloaded, those from before stay", "error", err)
+		return
+	}
+	u.listed = listed
+	clear(u.salted)
+	u.log.Info("users of the embedded broker reloaded", "users", len(listed))
+}
+
+// verifier is what SCRAM needs of a user; it is made once, because making it is slow on purpose.
+func (u *users) verifier(m *mechanism, name, password string) *verifier {
+	key := saltedKey{m.name, name, password}
+	u.mu.Lock()
+	v := u.salted[key]
+	u.mu.Unlock()
+	if v != nil {
+		return v
+	}
+	v = newVerifier(m, password, newSalt())
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.salted) > 2*maxUsers { // passwords that changed elsewhere
+		clear(u.salted)
+	}
+	if first := u.salted[key]; first != nil {
+		return first
+	}
+	u.salted[key] = v
+	return v
+}
+
+// look tells the state of a file without reading it.
+func look(path string) string {
+	if path == "" {
+		return ""
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err.Error()
+	}
+	return info.ModTime().Format(time.RFC3339Nano) + " " + fmt.Sprint(info.Size())
+}
+
+// readUsers reads lines NAME:PASSWORD; a password may be env:VARIABLE or file:PATH. Blank lines and those that begin with # are none.
+func readUsers(path string) (map[string]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := readPrivate(path)
+	if err != nil {
+		return nil, fmt.Errorf("users_file: %w", err)
+	}
+	listed := map[string]string{}
+	for i, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimRight(line, "\r")
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, password, ok := strings.Cut(line, ":")
+		if err := checkUser(name, password, ok); err != nil {
+			return nil, fmt.Errorf("users_file: %s:%d: %w", path, i+1, err)
+		}
+		if _, twice := listed[name]; twice {
+			return nil, fmt.Errorf("users_file: %s:%d: the user %s is there twice", path, i+1, name)
+		}
+		if listed[name] = password; len(listed) > maxUsers {
+			return nil, fmt.Errorf("users_file: %s has more than %d users", path, maxUsers)
+		}
+	}
+	return listed, nil
+}
+
+// checkUser tells what is wrong with a line, and nothing of a password.
+func checkUser(name, password string, ok bool) error {
+	switch {
+	case !ok:
+		return errors.New("there is no colon; write NAME:PASSWORD, or NAME:env:VARIABLE, or NAME:file:PATH")
+	case name == "" || len(name) > maxUserName || strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) || r == unicode.ReplacementChar }):
+		return fmt.Errorf("the name of a user has 1 to %d bytes of text without blanks", maxUserName)
+	case password == "" || strings.ContainsRune(password, 0):
+		return fmt.Errorf("the user %s has no password", name)
+	}
+	return nil
+}
+
+// readPrivate reads a file that nobody but its owner may read.
+func readPrivate(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no file", path)
+	case info.Mode()&0o077 != 0:
+		return nil, fmt.Errorf("others may read %s (%v), and it holds passwords; chmod 600 it", path, info.Mode().Perm()&fs.ModePerm)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxUsersFile+1))
+	if err == nil && len(text) > maxUsersFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxUsersFile)
+	}
+	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), err
+}
+
+// reveal gives a password, or what the place that is named instead holds.
+func reveal(where string) (string, error) {
+	if name, ok := strings.CutPrefix(where, "env:"); ok {
+		if v := os.Getenv(name); v != "" {
+			return v, nil
+		}
+		return "", fmt.Errorf("the environment has no %s", name)
+	}
+	path, ok := strings.CutPrefix(where, "file:")
+	if !ok {
+		return where, nil
+	}
+	text, err := readPrivate(path)
+	if err != nil {
+		return "", err
+	}
+	if v := strings.TrimRight(string(text), "\r\n"); v != "" {
+		return v, nil
+	}
+	return "", fmt.Errorf("%s is empty", path)
+}

@@ -1,0 +1,114 @@
+package broker
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func usersFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestUsers(t *testing.T) {
+	t.Setenv("USER_TEST_PASSWORD", "from the environment")
+	secret := usersFile(t, "from a file\n")
+	path := usersFile(t, "# who may come\n\nann:plain:with:colons\r\nbob:env:USER_TEST_PASSWORD\ncyd:file:"+secret+"\n")
+	var log bytes.Buffer
+	u, err := newUsers(Config{UsersFile: path, Own: func() (string, string, error) { return "hxp", "own", nil }}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(want map[string]string) {
+		t.Helper()
+		for name, password := range want {
+			if got, ok := u.find(name); got != password || ok != (password != "") {
+				t.Errorf("%s: %q, %v; want %q", name, got, ok, password)
+			}
+		}
+	}
+	check(map[string]string{"ann": "plain:with:colons", "bob": "from the environment", "cyd": "from a file", "hxp": "own", "dan": "", "": ""})
+
+	change := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		later := time.Now().Add(time.Duration(len(text)) * time.Hour) // not when the file was written before
+		if err := os.Chtimes(path, later, later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change("dan:new\n")
+	check(map[string]string{"ann": "", "dan": "new", "hxp": "own"})
+	change("no colon here\n")
+	check(map[string]string{"dan": "new"})
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "users:1: there is no colon") {
+		t.Errorf("log: %s", &log)
+	}
+}
+
+func TestUsersFilesThatAreRefused(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"no colon":                {"ann", ":1: there is no colon"},
+		"no name":                 {"x:y\n:secret-word", ":2: the name of a user"},
+		"blanks in a name":        {"a b:secret-word", ":1: the name of a user"},
+		"a long name":             {strings.Repeat("a", maxUserName+1) + ":secret-word", "the name of a user"},
+		"no UTF-8":                {"\xff:secret-word", "the name of a user"},
+		"no password":             {"ann:", "ann has no password"},
+		"twice":                   {"ann:secret-word\nann:secret-word", ":2: the user ann is there twice"},
+		"many":                    {manyUsers(), "more than 1000 users"},
+		"an empty variable":       {"ann:env:USER_TEST_NOT_THERE", "the environment has no USER_TEST_NOT_THERE"},
+		"a file that is not here": {"ann:file:/no/such/file", "/no/such/file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := newUsers(Config{UsersFile: usersFile(t, c.text)}, slog.New(slog.DiscardHandler))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("%v, want %q", err, c.want)
+			}
+			if strings.Contains(err.Error(), "secret-word") {
+				t.Errorf("the error tells a password: %v", err)
+			}
+		})
+	}
+	open := usersFile(t, "ann:x")
+	if err := os.Chmod(open, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newUsers(Config{UsersFile: open}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a file that others may read: %v", err)
+	}
+}
+
+func manyUsers() string {
+	var b strings.Builder
+	for i := range maxUsers + 1 {
+		b.WriteString("u" + strings.Repeat("x", i%200) + string(rune('a'+i/200)) + ":p\n")
+	}
+	return b.String()
+}
+
+func FuzzReadUsers(f *testing.F) {
+	f.Add("ann:secret\n# x\n\nbob:env:HOME\r\n")
+	f.Add("\xef\xbb\xbfann:x")
+	f.Fuzz(func(t *testing.T, text string) {
+		listed, err := readUsers(usersFile(t, text))
+		if err != nil && len(listed) > 0 {
+			t.Errorf("half a file is taken: %v", listed)
+		}
+		for name, password := range listed {
+			if name == "" || password == "" || strings.ContainsAny(name, " \t\r\n:") || len(name) > maxUserName {
+				t.Errorf("%q: %q", name, password)
+			}
+		}
+	})
+}
