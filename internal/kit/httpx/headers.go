@@ -18,8 +18,11 @@ var (
 	bareReferrer = []string{"no-referrer"}
 )
 
-// bare sets the headers that every answer begins with.
+// bare sets the headers that every answer begins with, where nobody outside has set a policy of his own: a mux of pages has.
 func bare(h http.Header) {
+	if h["Content-Security-Policy"] != nil {
+		return
+	}
 	h["Content-Security-Policy"], h["X-Content-Type-Options"], h["X-Frame-Options"], h["Referrer-Policy"] = bareCSP, bareSniff, bareFrame, bareReferrer
 }
 
