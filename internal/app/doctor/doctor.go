@@ -64,6 +64,7 @@ type Plan struct {
 	Log          *slog.Logger
 
 	running map[string]string // services that answer → version; set by meet
+	mute    map[string]error  // why the others cannot be asked
 }
 
 // Service is one listener.

@@ -14,7 +14,7 @@ import (
 func (p *Plan) meet(ctx context.Context) {
 	ctx, cancel := context.WithTimeoutCause(ctx, local, fmt.Errorf("no answer within %s", local))
 	defer cancel()
-	versions := make([]string, len(p.Services))
+	versions, errs := make([]string, len(p.Services)), make([]error, len(p.Services))
 	var all sync.WaitGroup
 	for i, s := range p.Services {
 		if s.Ask == nil || port(s.Addr) == 0 {
@@ -22,17 +22,18 @@ func (p *Plan) meet(ctx context.Context) {
 		}
 		all.Go(func() {
 			var h health
-			if err := s.Ask(ctx, "/health/live", &h); err == nil && h.Service == s.Name {
+			if errs[i] = s.Ask(ctx, "/health/live", &h); errs[i] == nil && h.Service == s.Name {
 				versions[i] = h.Version
 			}
 		})
 	}
 	all.Wait()
-	p.running = map[string]string{}
-	for i, v := range versions {
-		if v != "" {
-			p.running[p.Services[i].Name] = v
+	p.running, p.mute = map[string]string{}, map[string]error{}
+	for i, s := range p.Services {
+		if versions[i] != "" {
+			p.running[s.Name] = versions[i]
 		}
+		p.mute[s.Name] = errs[i]
 	}
 }
 
@@ -70,6 +71,9 @@ func (p *Plan) door(ctx context.Context, s *Service) Finding {
 		switch {
 		case known && len(p.running) > 0 && who.pid == holder(p.DataDir):
 			return ok("hxp (process %d) listens at %s", who.pid, s.Addr)
+		case known && who.name == "hxp" && p.mute[s.Name] != nil:
+			return fail("where it is the hxp of this configuration, set HXP_TLS_CA_FILE and HXP_TLS_SERVER_NAME to what its certificate says; else stop it, or set "+s.Setting+" to another port",
+				"port %d (%s) is taken by process %d (hxp), which cannot be asked: %v", n, s.Setting, who.pid, p.mute[s.Name])
 		case known:
 			return fail(fmt.Sprintf("stop process %d, or set %s to another port", who.pid, s.Setting), "port %d (%s) is taken by process %d (%s)", n, s.Setting, who.pid, who.name)
 		}

@@ -397,3 +397,26 @@ func FuzzMessage(f *testing.F) {
 		}
 	})
 }
+
+// Greet goes as far as the login, and sends nothing.
+func TestGreet(t *testing.T) {
+	b := open(t, false, nil)
+	if err := b.server("starttls").Greet(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range <-b.heard {
+		if verb, _, _ := strings.Cut(line, " "); verb == "MAIL" || verb == "RCPT" || verb == "DATA" {
+			t.Errorf("it said %q", line)
+		}
+	}
+	b = open(t, false, map[string]string{"AUTH": "535 wrong password"})
+	s := b.server("starttls")
+	s.Username, s.Password = "hxp", "wrong"
+	if err := s.Greet(t.Context()); err == nil || !strings.Contains(err.Error(), "535") {
+		t.Errorf("a refused login: %v", err)
+	}
+	b = open(t, false, map[string]string{"EHLO": "250 box"})
+	if err := b.server("starttls").Greet(t.Context()); err == nil || !strings.Contains(err.Error(), "STARTTLS") {
+		t.Errorf("no STARTTLS: %v", err)
+	}
+}
