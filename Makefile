@@ -12,7 +12,7 @@ rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto co
 	github.com/parquet-go/parquet-go/encoding/thrift github.com/parquet-go/parquet-go/format github.com/robfig github.com/wneessen math/big reflect github.com/twmb/franz-go/pkg/kfake net/http fmt os net crypto vendor/golang.org encoding/json $(addprefix cel.dev/cel-go/,parser checker cel common) \
 	database/sql encoding/asn1 encoding/base64 encoding/csv encoding/hex encoding/pem encoding/xml archive bufio compress container context embed internal/poll flag html image io/fs log mime path regexp sort text \
 	golang.org/x github.com/google github.com/klauspost/cpuid github.com/klauspost/crc32 github.com/twmb/franz-go/pkg/kadm \
-	$(addprefix github.com/hxp-enterprise/hxp/,cmd $(addprefix internal/,alert app batch broker event/jsonschema ingest kit serve store) \
+	$(addprefix github.com/hxp-enterprise/hxp/,cmd $(addprefix internal/,alert app audit batch broker event/jsonschema ingest kit serve store) \
 		$(addprefix internal/stream/,alerts anomaly deployments rule ruleset watch))
 
 build: ## the one binary, bin/hxp
@@ -60,6 +60,7 @@ docs: build ## generated pages and the documents of api/
 	$(GO) run ./deploy/grafana
 	$(GO) test ./api -run Newest -update
 	$(GO) test ./internal/app -run 'Documents|MetricsPage' -update
+	$(GO) test ./internal/app -run Access -update
 
 clean:
 	rm -rf bin data dist

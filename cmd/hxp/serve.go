@@ -18,7 +18,7 @@ import (
 )
 
 // treeFlags are the flags that belong to the configuration tree; those that were given win over every other source.
-var treeFlags = []string{"data-dir", "broker", "bind", "insecure", "log-format", "log-level"}
+var treeFlags = []string{"data-dir", "broker", "bind", "insecure", "token-file", "log-format", "log-level"}
 
 func configFlags(f *pflag.FlagSet) {
 	f.String("config", "", "folder with services/*.yaml (default "+app.DefaultConfigDir+" where it exists)")
@@ -27,6 +27,7 @@ func configFlags(f *pflag.FlagSet) {
 	f.String("broker", "", "auto, embedded or external")
 	f.String("bind", "", "address to listen on (default 127.0.0.1)")
 	f.Bool("insecure", false, "serve strangers on the network without authentication")
+	f.String("token-file", "", "file that holds the token for a running hxp (else HXP_TOKEN)")
 	f.String("log-format", "", "text or json")
 	f.String("log-level", "", "debug, info, warn or error")
 }

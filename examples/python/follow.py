@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Follow hxp's live streams with Python's standard library alone: python3 follow.py [URL of data-streaming-api] [topics] [how many messages]"""
-import http.client, json, sys, time, urllib.error, urllib.request
+import http.client, json, os, sys, time, urllib.error, urllib.request
 
 URL, TOPICS, MOST = (sys.argv[1:] + ["http://127.0.0.1:9102", "metrics,alerts", "0"][len(sys.argv) - 1:])[:3]
+TOKEN = {"Authorization": f"Bearer {os.environ['HXP_TOKEN']}"} if "HXP_TOKEN" in os.environ else {}
 
 
 def frames(response):
@@ -24,7 +25,7 @@ def follow(url, topics):
     """Every message once, over as many connections as it takes: the id of the last one resumes them all."""
     last = None
     while True:
-        request = urllib.request.Request(f"{url}/stream?topics={topics}", headers={"Last-Event-ID": last} if last else {})
+        request = urllib.request.Request(f"{url}/stream?topics={topics}", headers=TOKEN | ({"Last-Event-ID": last} if last else {}))
         try:
             with urllib.request.urlopen(request, timeout=40) as response:
                 for ident, data in frames(response):

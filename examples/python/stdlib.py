@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Send events to hxp with Python's standard library alone: python3 stdlib.py [URL of kafka-api]"""
-import json, sys, time, urllib.error, urllib.request, uuid
+import json, os, sys, time, urllib.error, urllib.request, uuid
 
 URL = (sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:9099") + "/events"
+HEADERS = {"Content-Type": "application/x-ndjson"} | ({"Authorization": f"Bearer {os.environ['HXP_TOKEN']}"} if "HXP_TOKEN" in os.environ else {})
 
 
 def send(events, tries=8):
     """Post a batch until hxp has it. The ids stay the same, so a batch that arrives twice counts once."""
     body = "\n".join(json.dumps(e) for e in events).encode()
     for n in range(tries):
-        request = urllib.request.Request(URL, body, {"Content-Type": "application/x-ndjson"})
+        request = urllib.request.Request(URL, body, HEADERS)
         try:
             with urllib.request.urlopen(request, timeout=30) as r:
                 return json.load(r)

@@ -1,6 +1,7 @@
 """Three ways to what hxp knows: the live stream, the aggregates in SQL, and the raw events in the lake."""
 import contextlib
 import json
+import os
 import pathlib
 import sqlite3
 import urllib.request
@@ -12,7 +13,8 @@ COLUMNS = ["model", "requests", "error rate", "p95 ms", "tokens", "cost usd"]
 
 def live(base):
     """What is going on: the state that the stream of data-streaming-api begins with."""
-    with urllib.request.urlopen(f"{base}/stream/metrics", timeout=10) as stream:
+    token = {"Authorization": f"Bearer {os.environ['HXP_TOKEN']}"} if "HXP_TOKEN" in os.environ else {}
+    with urllib.request.urlopen(urllib.request.Request(f"{base}/stream/metrics", headers=token), timeout=10) as stream:
         for line in stream:
             if line.startswith(b"data:"):
                 message = json.loads(line[5:])

@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
@@ -29,18 +30,19 @@ func (s *Service) Mount(m *httpx.Mux) {
 		httpx.Query("state", "only these", httpx.OneOf(states...)), httpx.Query("rule", "only of this rule"), httpx.Query("until", "RFC 3339: only what was proposed before this time"), httpx.Paging(),
 		httpx.Answer("200", "the responses", responseList{}), wrong)
 	m.HandleFunc("GET /responses/{id}", s.getResponse, httpx.Doc("Shows a response."), httpx.Answer("200", "the response", Response{}), httpx.Answer("404", "there is no such response"))
+	needs := map[string]httpx.Scope{"approve": httpx.Approve, "dismiss": httpx.Approve, "revert": httpx.Act}
 	for verb, doc := range map[string]string{"approve": "Lets a proposal be carried out. The rails are asked again at that moment.", "dismiss": "Ends a proposal.", "revert": "Takes back a change that is in place."} {
-		m.HandleFunc("POST /responses/{id}/"+verb, s.command(verb), httpx.Doc(doc), httpx.BodyOf(said(httpx.Schema{})), httpx.NoBodyNeeded(),
+		m.HandleFunc("POST /responses/{id}/"+verb, s.command(verb), httpx.Needs(needs[verb]), httpx.Doc(doc), httpx.BodyOf(said(httpx.Schema{})), httpx.NoBodyNeeded(),
 			httpx.Answer("200", "done; the response as it is now", Response{}), httpx.Answer("202", "it is being taken back", Response{}), httpx.Answer("400", "the body cannot be read"),
 			httpx.Answer("404", "there is no such response"), httpx.Answer("409", "it is not in a state for that, or the kill switch is on"), httpx.Answer("413", "the body is too large"), away)
 	}
-	m.HandleFunc("POST /responses/{id}/dry-run", s.tryOut, httpx.Doc("Says what would become of a response that waits, were it carried out now: the target is looked at and the rails are asked. Nothing is changed and nothing is recorded."),
+	m.HandleFunc("POST /responses/{id}/dry-run", s.tryOut, httpx.Needs(httpx.Read), httpx.Doc("Says what would become of a response that waits, were it carried out now: the target is looked at and the rails are asked. Nothing is changed and nothing is recorded."),
 		httpx.Answer("200", "what would become of it", Trial{}), httpx.Answer("404", "there is no such response"), httpx.Answer("409", "it waits for nothing any more"))
 	m.HandleFunc("GET /responses/audit", s.getAudit, httpx.Doc("The audit log in its order. Each record has the sha256 of the one before; `hash` is that of the canonical JSON of everything else in the record."),
 		httpx.Paging(), httpx.Answer("200", "the records", auditList{}), wrong, away)
 	m.HandleFunc("GET /responses/audit/verify", s.getVerdict, httpx.Doc("Reads the whole audit log and proves the chain."), httpx.Answer("200", "what was found", Verdict{}), away)
 	m.HandleFunc("GET /responses/kill-switch", s.getSwitch, httpx.Doc("Says whether the kill switch is on, and why."), httpx.Answer("200", "the switch", Switch{}))
-	m.HandleFunc("PUT /responses/kill-switch", s.putSwitch, httpx.Doc("Turns the kill switch of all instances on or off. While it is on nothing is changed; what is in place is still taken back."),
+	m.HandleFunc("PUT /responses/kill-switch", s.putSwitch, httpx.Needs(httpx.Act), httpx.Doc("Turns the kill switch of all instances on or off. While it is on nothing is changed; what is in place is still taken back."),
 		httpx.BodyOf(said(httpx.Schema{"on": httpx.Flag()}, "on")), httpx.Answer("200", "the switch as it is now", Switch{}), httpx.Answer("400", "the body cannot be read"), httpx.Answer("413", "the body is too large"),
 		httpx.Answer("422", "on is missing, or is neither true nor false"), away)
 	s.mountDecision(m)
@@ -222,7 +224,7 @@ func (s *Service) command(verb string) http.HandlerFunc {
 	}
 }
 
-// who names the one who commands: by what he says of himself, and from where he does.
+// who names the one who commands: by his token or, where nobody is asked for one, by what he says of himself, and from where he does.
 func who(r *http.Request, by string) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -234,7 +236,12 @@ func who(r *http.Request, by string) string {
 		}
 		return c
 	}, by)
-	if by == "" {
+	switch known := auth.Who(r.Context()); {
+	case known != "" && by != "":
+		by = known + " for " + by
+	case known != "":
+		by = known
+	case by == "":
 		by = "somebody"
 	}
 	return clip(by) + " from " + host

@@ -109,9 +109,10 @@ func inWords(o *respond.Order) string {
 }
 
 // mountDecision adds the page of a link. GET shows what will be done and changes nothing: programs that look at mail follow links.
+// Nobody is asked for a token: the signature of the link says that who has it may decide.
 func (s *Service) mountDecision(m *httpx.Mux) {
-	m.HandleFunc("GET /responses/{id}/decision", s.getDecision, httpx.Hidden())
-	m.HandleFunc("POST /responses/{id}/decision", s.postDecision, httpx.Hidden())
+	m.HandleFunc("GET /responses/{id}/decision", s.getDecision, httpx.Hidden(), httpx.Open())
+	m.HandleFunc("POST /responses/{id}/decision", s.postDecision, httpx.Hidden(), httpx.Open())
 }
 
 // linked finds the response of a link that holds; it answers itself when there is none.

@@ -55,7 +55,7 @@ func (s *Service) getAudit(w http.ResponseWriter, r *http.Request) {
 	defer done()
 	passed := s.passed()
 	out, more := auditList{Audit: []json.RawMessage{}}, false
-	next, err := s.journal.read(ctx, from, func(offset int64, value []byte) bool {
+	next, err := s.journal.Scan(ctx, from, func(offset int64, value []byte) bool {
 		if _, void := slices.BinarySearch(passed, offset); void {
 			return true
 		}
@@ -91,7 +91,7 @@ func (s *Service) getVerdict(w http.ResponseWriter, r *http.Request) {
 	}
 	defer done()
 	b := respond.NewBook(s.cfg.limits())
-	if _, err := s.journal.read(ctx, 0, func(offset int64, value []byte) bool {
+	if _, err := s.journal.Scan(ctx, 0, func(offset int64, value []byte) bool {
 		b.Apply(offset, value)
 		return true
 	}); err != nil {
@@ -143,9 +143,12 @@ func (s *Service) putSwitch(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, "on is missing; write {\"on\": true, \"reason\": \"…\"}", httpx.FieldError{Pointer: "/on", Code: "required", Detail: "on is missing"})
 		return
 	}
+	before := s.switchState()
 	if err := s.machine.SetSwitch(r.Context(), *wish.On, who(r, wish.By), wish.Reason); err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	httpx.JSON(w, http.StatusOK, s.switchState())
+	after := s.switchState()
+	httpx.Changed(r.Context(), before, after)
+	httpx.JSON(w, http.StatusOK, after)
 }

@@ -29,44 +29,6 @@ func (j journal) Append(ctx context.Context, value []byte) error {
 	return j.WaitFor(ctx, offset)
 }
 
-// read gives records from an offset on to see, until it says that it has enough or the log ends. It returns the offset from which to
-// go on.
-func (j journal) read(ctx context.Context, from int64, see func(offset int64, value []byte) (more bool)) (next int64, err error) {
-	log, err := j.Bounds(ctx)
-	if err != nil {
-		return from, err
-	}
-	from = max(from, log.Start)
-	if from >= log.End {
-		return from, nil
-	}
-	reader, err := j.NewReader(from, bus.ReaderOptions{MaxBytes: 1 << 20, MaxPartitionBytes: 1 << 20})
-	if err != nil {
-		return from, err
-	}
-	defer reader.Close()
-	for from < log.End {
-		fetch, err := reader.Poll(ctx)
-		if err != nil {
-			return from, err
-		}
-		for _, b := range fetch {
-			for _, m := range b.Messages {
-				if m.Offset >= log.End {
-					return log.End, nil
-				}
-				if !see(m.Offset, m.Value) {
-					return m.Offset, nil
-				}
-			}
-			if from = b.Next; b.Err != nil {
-				return from, b.Err
-			}
-		}
-	}
-	return from, nil
-}
-
 // records hands what the audit log says to the machine. It is a bus.ReplicaState.
 type records struct{ s *Service }
 

@@ -25,8 +25,8 @@ type AirflowClient struct {
 	http        *http.Client
 }
 
-// AirflowClient reaches the scheduler that the configuration names. The token is AIRFLOW_CLI_TOKEN, else one is signed with the key in the
-// data folder: who may read that may do everything anyway.
+// AirflowClient reaches the scheduler that the configuration names. The token is AIRFLOW_CLI_TOKEN, else that of the other commands, else one is
+// signed with the key in the data folder: who may read that may do everything anyway.
 func (c *Config) AirflowClient() (*AirflowClient, error) {
 	base, err := c.baseURL(Scheduler)
 	if errors.Is(err, errPortNotFixed) {
@@ -40,12 +40,17 @@ func (c *Config) AirflowClient() (*AirflowClient, error) {
 		return nil, err
 	}
 	a := &AirflowClient{base: base, token: os.Getenv("AIRFLOW_CLI_TOKEN"), http: client}
+	if a.token == "" {
+		if a.token, err = c.token(); err != nil {
+			return nil, err
+		}
+	}
 	if a.token != "" {
 		return a, nil
 	}
 	vault, err := airflow.ReadVault(c.Vault())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the data folder %s is not that of a running scheduler: it has no key for tokens; start hxp up, or name the folder with HXP_DATA_DIR, or set AIRFLOW_CLI_TOKEN", c.DataDir)
+		return nil, fmt.Errorf("the data folder %s is not that of a running scheduler: it has no key for tokens; start hxp up, or name the folder with HXP_DATA_DIR, or set AIRFLOW_CLI_TOKEN or HXP_TOKEN", c.DataDir)
 	}
 	if err != nil {
 		return nil, err

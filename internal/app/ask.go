@@ -39,7 +39,11 @@ func Ask(cfg *Config, service, base string) (*Asked, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Asked{name: service, base: strings.TrimSuffix(base, "/"), client: *client, pause: time.Second}, nil
+	bearer, err := cfg.bearer()
+	if err != nil {
+		return nil, err
+	}
+	return &Asked{name: service, base: strings.TrimSuffix(base, "/"), client: *client, pause: time.Second, header: bearer}, nil
 }
 
 // With is the same API with a header on each request.

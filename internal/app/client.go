@@ -45,7 +45,9 @@ func OpenSending(ctx context.Context, cfg *Config, via, to string, log *slog.Log
 				return Sending{}, fmt.Errorf("kafka-api: %w; name it with --to", err)
 			}
 		}
-		return Sending{sink.NewHTTP(to, client, true), func() {}}, nil
+		out := sink.NewHTTP(to, client, true)
+		out.Header, err = cfg.bearer()
+		return Sending{out, func() {}}, err
 	case "kafka", "":
 		brokers := cfg.Bus()
 		if to != "" {

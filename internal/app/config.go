@@ -22,9 +22,11 @@ const DefaultConfigDir = "/opt/citadel/config"
 type Config struct {
 	DataDir     string   `yaml:"data_dir" env:"HXP_DATA_DIR" flag:"data-dir" default:"./data" doc:"Folder of everything that hxp keeps: broker, lake, database, reports, archive."`
 	Broker      string   `yaml:"broker" env:"HXP_BROKER" flag:"broker" default:"auto" enum:"auto,embedded,external" doc:"Which broker carries the topics. auto: hxp up embeds one when KAFKA_BOOTSTRAP_SERVERS is not set, has port 0, or is one loopback address at which nobody answers; hxp run never embeds by itself."`
-	Bind        string   `yaml:"bind" env:"HXP_BIND" flag:"bind" default:"127.0.0.1" doc:"Address on which every service listens that has no host of its own. Anything but loopback needs authentication or insecure."`
+	Bind        string   `yaml:"bind" env:"HXP_BIND" flag:"bind" default:"127.0.0.1" doc:"Address on which every service listens that has no host of its own. Anything but loopback needs authentication (auth_tokens_file) or insecure."`
 	Insecure    bool     `yaml:"insecure" env:"HXP_INSECURE" flag:"insecure" default:"false" doc:"Serve strangers on the network without authentication."`
-	TokensFile  string   `yaml:"auth_tokens_file" env:"HXP_AUTH_TOKENS_FILE" doc:"File of access tokens; authentication is on when it is named." later:"authentication comes with the operate release; until then a bind beyond loopback needs insecure"`
+	TokensFile  string   `yaml:"auth_tokens_file" env:"HXP_AUTH_TOKENS_FILE" doc:"File of access tokens, which hxp auth token create makes and changes; when it is named, every service asks who sends a request. A running hxp sees a change within seconds."`
+	Token       string   `yaml:"token" env:"HXP_TOKEN" secret:"true" doc:"Token with which commands speak to a running hxp."`
+	TokenFile   string   `yaml:"token_file" env:"HXP_TOKEN_FILE" flag:"token-file" doc:"File that holds this token alone; token wins."`
 	Hosts       []string `yaml:"allowed_hosts" env:"HXP_ALLOWED_HOSTS" doc:"Further names (Host headers, without a port) under which services that listen on loopback may be asked, such as the name that a proxy on this machine passes on. Other names are refused with 403, because a page of a stranger could lead its own name here."`
 	WebhookNets []string `yaml:"webhook_allow" env:"HXP_WEBHOOK_ALLOW" doc:"Private networks (CIDR) that webhooks of reports, and all receivers of notifications, may reach, this machine too (127.0.0.0/8). The mail server of reports is named by smtp_host and reached wherever it is; targets of responses are named in the configuration and reached too."`
 	LogFormat   string   `yaml:"log_format" env:"HXP_LOG_FORMAT" flag:"log-format" default:"text" enum:"text,json" doc:"Form of log lines."`
@@ -46,7 +48,7 @@ type LoadOptions struct {
 	ConfigDir string            // --config; "" = DefaultConfigDir where it exists
 	EnvFile   string            // --env-file
 	Environ   []string          // os.Environ()
-	Flags     map[string]string // the flags of the tree that were given: data-dir, broker, bind, insecure, log-format, log-level
+	Flags     map[string]string // the flags of the tree that were given: data-dir, broker, bind, insecure, token-file, log-format, log-level
 }
 
 // LoadConfig reads all sources and checks them. The error has one line for each fault; the Tree knows the origin of each value

@@ -114,7 +114,10 @@ func (c *Config) checkDoors(t *conf.Tree) []conf.Fault {
 	}
 	var faults []conf.Fault
 	refuse := func(path, addr string) {
-		faults = append(faults, t.NewFault(path, "%s lets the whole network in, and authentication is off; use 127.0.0.1, or say --insecure (HXP_INSECURE=true) to serve everybody", addr))
+		faults = append(faults, t.NewFault(path, openDoor, addr))
+	}
+	if c.TokensFile != "" { // whoever comes is asked who he is
+		return c.checkBrokerDoor(t)
 	}
 	if !loopback(c.Bind) {
 		refuse("bind", c.Bind) // the services follow it, and one line is enough
@@ -124,11 +127,20 @@ func (c *Config) checkDoors(t *conf.Tree) []conf.Fault {
 			refuse(l.hostPath, l.host)
 		}
 	}
-	if c.Broker == "embedded" && t.IsSet("kafka.bootstrap_servers") && !c.knowsClients() {
-		for _, addr := range c.KafkaAPI.Kafka.Bootstrap {
-			if host, _, err := net.SplitHostPort(addr); err == nil && !loopback(host) {
-				refuse("kafka.bootstrap_servers", addr)
-			}
+	return append(faults, c.checkBrokerDoor(t)...)
+}
+
+// openDoor is what is wrong with an address that strangers reach.
+const openDoor = "%s lets the whole network in, and authentication is off; use 127.0.0.1, name a file of tokens (HXP_AUTH_TOKENS_FILE), or say --insecure (HXP_INSECURE=true) to serve everybody"
+
+// checkBrokerDoor is checkDoors for the embedded broker, which has users of its own.
+func (c *Config) checkBrokerDoor(t *conf.Tree) (faults []conf.Fault) {
+	if c.Broker != "embedded" || !t.IsSet("kafka.bootstrap_servers") || c.knowsClients() {
+		return nil
+	}
+	for _, addr := range c.KafkaAPI.Kafka.Bootstrap {
+		if host, _, err := net.SplitHostPort(addr); err == nil && !loopback(host) {
+			faults = append(faults, t.NewFault("kafka.bootstrap_servers", "%s lets the whole network in, and the embedded broker asks nobody who he is; use 127.0.0.1, let it ask its clients (embedded_broker), or say --insecure (HXP_INSECURE=true) to serve everybody", addr))
 		}
 	}
 	return faults
@@ -169,7 +181,7 @@ func (c *Config) doubt(t *conf.Tree) {
 	if r := c.Batch.Retention; r.RawDays > r.AggregatedDays {
 		t.Warn("data_retention.raw_data_days", "raw events would stay %d days, longer than the %d days of their aggregates", r.RawDays, r.AggregatedDays)
 	}
-	if c.Insecure && (!loopback(c.Bind) || slices.ContainsFunc(c.listeners(), func(l listener) bool { return !loopback(l.host) })) {
+	if c.Insecure && c.TokensFile == "" && (!loopback(c.Bind) || slices.ContainsFunc(c.listeners(), func(l listener) bool { return !loopback(l.host) })) {
 		t.Warn("insecure", "everybody on the network can read and write")
 	}
 	for i, gb := range c.memoryGB() {

@@ -218,7 +218,7 @@ func TestFaults(t *testing.T) {
 			"batch-processing-api": "service:\n  prot: 9101\nbatch_procesing:\n  timeout: 1\nbatch_processing:\n  timeout: soon\n  daily_cron: 61 * * * *\n  retries: three\nkafka: {}\nkafka: {auto_commit: false}\n",
 			"kafka-api":            "scrape:\n  - {name: dcgm, url: 'http://h:9400/metrics', interval: 1s}\n  - {name: x, url: h}\ningest: {max_items: 0}\nwebsocket_max_connections: 3\n",
 		}, env: []string{"DATA_AGGREGATION_ENABLED=perhaps", "KAFKA_TOPIC_PARTITIONS=-1", "DATA_RETENTION_DAYS_RAW=many", "WEBSOCKET_MAX_CONNECTIONS=1.5", "KAFKA_API_PORT=99999", "HXP_DATADIR=x"}},
-		{name: "doors", files: map[string]string{"batch-processing-api": "service:\n  host: \"0.0.0.0\"\nairflow:\n  webserver_host: 0.0.0.0\n"}, env: []string{"HXP_AUTH_TOKENS_FILE=/t", "SQL_DATABASE_URL=postgres://u:pl4nted@h:port/db", "HXP_LAKE_URL=s3://key:pl4nted@bucket"}},
+		{name: "doors", files: map[string]string{"batch-processing-api": "service:\n  host: \"0.0.0.0\"\nairflow:\n  webserver_host: 0.0.0.0\n"}, env: []string{"SQL_DATABASE_URL=postgres://u:pl4nted@h:port/db", "HXP_LAKE_URL=s3://key:pl4nted@bucket"}},
 		{name: "bind", env: []string{"HXP_BIND=::"}},
 		{name: "embedded", env: []string{"KAFKA_BOOTSTRAP_SERVERS=10.0.0.1:9092,nonsense", "KAFKA_TOPIC_PARTITIONS=9"}, flags: map[string]string{"broker": "embedded"}},
 		{name: "ports", files: map[string]string{"data-streaming-api": "service: {port: 9101}\ndashboards: {operations_port: 9099, system_port: 0, business_port: 0}\n"}},
@@ -262,6 +262,60 @@ func TestInsecureOpensDoors(t *testing.T) {
 		if len(tree.Warnings) != 1 || !strings.Contains(tree.Warnings[0].String(), "everybody on the network") {
 			t.Errorf("warnings: %v", tree.Warnings)
 		}
+	}
+}
+
+// Where tokens are asked for, services may be reached from anywhere; the embedded broker, which asks for none, may not.
+func TestTokensOpenDoors(t *testing.T) {
+	tokens := "HXP_AUTH_TOKENS_FILE=/etc/hxp/tokens.json"
+	c, tree, err := LoadConfig(LoadOptions{ConfigDir: none(t), Environ: []string{"HXP_BIND=0.0.0.0", "HXP_OTLP_GRPC_LISTEN=:4317", tokens}})
+	if err != nil || len(tree.Warnings) != 0 {
+		t.Fatal(err, tree.Warnings)
+	}
+	if c.scheduler().Open {
+		t.Error("the scheduler's page needs no login")
+	}
+	if _, _, err := LoadConfig(LoadOptions{ConfigDir: none(t), Environ: []string{"HXP_BROKER=embedded", "KAFKA_BOOTSTRAP_SERVERS=0.0.0.0:9092", tokens}}); err == nil || !strings.Contains(err.Error(), "the embedded broker asks nobody") {
+		t.Error(err)
+	}
+}
+
+func TestTokenOfCommands(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("hxp_a_b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		env   []string
+		flags map[string]string
+		want  string
+	}{
+		{nil, nil, ""},
+		{[]string{"HXP_TOKEN=hxp_c_d"}, nil, "Bearer hxp_c_d"},
+		{[]string{"HXP_TOKEN_FILE=" + file}, nil, "Bearer hxp_a_b"},
+		{nil, map[string]string{"token-file": file}, "Bearer hxp_a_b"},
+		{[]string{"HXP_TOKEN=hxp_c_d"}, map[string]string{"token-file": file}, "Bearer hxp_c_d"},
+	} {
+		cfg, tree, err := LoadConfig(LoadOptions{ConfigDir: none(t), Environ: c.env, Flags: c.flags})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := cfg.bearer()
+		if err != nil || h.Get("Authorization") != c.want {
+			t.Errorf("%v %v: %q %v", c.env, c.flags, h.Get("Authorization"), err)
+		}
+		for _, v := range tree.Values() {
+			if v.Path == "token" && strings.Contains(fmt.Sprint(v.Value), "hxp_") {
+				t.Error("the token is shown")
+			}
+		}
+	}
+	cfg, _, err := LoadConfig(LoadOptions{ConfigDir: none(t), Environ: []string{"HXP_TOKEN_FILE=/no/such/file"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Ask(cfg, KafkaAPI, "http://127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "/no/such/file") {
+		t.Error(err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -19,18 +20,36 @@ import (
 // buildLive makes the hub with everything that can be listened to.
 func (s *system) buildLive(context.Context) (run.Service, error) {
 	metrics := serve.NewMetrics(s.stream, time.Duration(s.set.stream.WindowSeconds)*time.Second)
+	metrics.Of = func(tenant string) serve.Windows { return tenantWindows{s.stream, tenant} }
 	cfg := s.set.serve.Live()
 	cfg.Version = Version
 	s.hub = live.New(cfg, s.log.With("service", DataStreamingAPI), metrics.Topic(),
-		serve.Follow(s.bus, "events", true, serve.Events(s.set.stream.Events, s.records()), inputTopics()...),
-		serve.Follow(s.bus, "alerts", false, serve.EachRecord(tellAlert), event.TopicAlerts),
-		serve.Follow(s.bus, "correlations", true, serve.EachRecord(tellCorrelations), event.TopicCorrelations),
+		byTenant(serve.Follow(s.bus, "events", true, serve.Events(s.set.stream.Events, s.records()), inputTopics()...)),
+		byTenant(serve.Follow(s.bus, "alerts", false, serve.EachRecord(tellAlert), event.TopicAlerts)),
+		byTenant(serve.Follow(s.bus, "correlations", true, serve.EachRecord(tellCorrelations), event.TopicCorrelations)),
 		serve.Follow(s.bus, "responses", false, serve.EachRecord(tellResponse), event.TopicResponses),
 		live.Topic{Name: "notifications"},
 		serve.Health(s.liveHealth().Report),
 	)
 	s.hub.Observe(s.registry(DataStreamingAPI))
 	return s.hub, nil
+}
+
+// byTenant marks a topic whose happenings name their tenant.
+func byTenant(t live.Topic) live.Topic {
+	t.Tenants = true
+	return t
+}
+
+// tenantWindows are the windows of what is of one tenant.
+type tenantWindows struct {
+	stream *stream.Service
+	tenant string
+}
+
+// Window is part of serve.Windows.
+func (w tenantWindows) Window(from, to time.Time) (overall *agg.Cell, models map[string]*agg.Cell, watermark time.Time, completeness float64) {
+	return w.stream.WindowOf(w.tenant, from, to)
 }
 
 func inputTopics() (topics []string) {
@@ -64,14 +83,14 @@ func tellAlert(out []live.Happening, m *bus.Message, _ serve.Room) []live.Happen
 	if model == "" {
 		model = a.Labels["model"]
 	}
-	return append(out, live.Happening{Time: m.Timestamp, Model: model, Data: data})
+	return append(out, live.Happening{Time: m.Timestamp, Model: model, Tenant: a.Tenant(), Data: data})
 }
 
 // tellCorrelations tells joined requests as GET /correlations shows them.
 func tellCorrelations(out []live.Happening, m *bus.Message, room serve.Room) []live.Happening {
-	_ = stream.ReadJoined(m.Value, func(model string, v *stream.JoinedView) { // what cannot be read is the stream's to complain of
-		h := live.Happening{Time: m.Timestamp, Model: model}
-		if room(model) {
+	_ = stream.ReadJoined(m.Value, func(about stream.JoinedAbout, v *stream.JoinedView) { // what cannot be read is the stream's to complain of
+		h := live.Happening{Time: m.Timestamp, Model: about.Model, Tenant: about.Tenant}
+		if room(h.Model, h.Tenant) {
 			h.Data, _ = json.Marshal(v) // made of texts and numbers
 		}
 		out = append(out, h)

@@ -30,7 +30,7 @@ func TestTellers(t *testing.T) {
 		{"no joined requests", tellCorrelations, "HXPC\x01short", "", 0},
 		{"nothing", tellCorrelations, "", "", 0},
 	} {
-		got := c.tell(nil, &bus.Message{Value: []byte(c.value)}, func(string) bool { return true })
+		got := c.tell(nil, &bus.Message{Value: []byte(c.value)}, func(string, string) bool { return true })
 		if len(got) != c.told || len(got) > 0 && (got[0].Model != c.model || strings.Contains(string(got[0].Data), "\n")) {
 			t.Errorf("%s: %+v", c.name, got)
 		}

@@ -21,8 +21,8 @@ func (c *Config) checkOTLP(t *conf.Tree) []conf.Fault {
 		host, port, err := net.SplitHostPort(addr)
 		if err != nil || port == "" {
 			faults = append(faults, t.NewFault(path, "%q is no host and port, as in 127.0.0.1:4317", addr))
-		} else if !c.Insecure && !loopback(host) {
-			faults = append(faults, t.NewFault(path, "%s lets the whole network in, and authentication is off; use 127.0.0.1, or say --insecure (HXP_INSECURE=true) to serve everybody", addr))
+		} else if !c.Insecure && c.TokensFile == "" && !loopback(host) {
+			faults = append(faults, t.NewFault(path, openDoor, addr))
 		}
 	}
 	return faults
@@ -39,6 +39,7 @@ func (s *system) otlpListeners() (out []*httpx.Server, err error) {
 		}
 		log := s.log.With("service", KafkaAPI, "listener", l.name)
 		mux := httpx.NewMux(log, nil)
+		mux.Protect(s.guard(KafkaAPI))
 		s.ingest.MountOTLP(mux)
 		srv, err := s.listenAt(l.name, l.addr, mux, log)
 		if err != nil {

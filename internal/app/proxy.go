@@ -7,6 +7,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
@@ -23,6 +24,7 @@ func (s *system) passTo(name string) http.Handler {
 			for _, header := range []string{"Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Cookie"} {
 				r.Out.Header.Del(header)
 			}
+			s.speakFor(auth.From(r.In.Context()), r.Out.Header)
 		},
 		Transport: s.via,
 		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),

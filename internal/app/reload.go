@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/audit"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
@@ -77,6 +79,8 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	waiting := slices.DeleteFunc(slices.Clone(changed), func(path string) bool { return slices.Contains(reloadable, path) })
 	r.log.Info("configuration reloaded", "changed", strings.Join(changed, " "), "scrape_targets", len(cfg.scrapeTargets()), "rules", len(cfg.rules))
+	changedJSON, _ := json.Marshal(changed) // texts
+	r.note(audit.Record{Who: "SIGHUP", Service: "configuration", What: "configuration reloaded", After: changedJSON})
 	if len(waiting) > 0 {
 		r.log.Warn("some changes wait for a restart", "settings", strings.Join(waiting, " "))
 	}

@@ -37,16 +37,17 @@ var Version = "dev"
 
 // settings are what the parts are built from: the configuration with every default and path settled.
 type settings struct {
-	dataDir  string
-	addr     func(name string) string // host:port of a service or board
-	tls      certs.Config
-	hosts    []string // further names of this machine, see httpx.Server.AlsoNamed
-	embedded bool
-	broker   broker.Config
-	bus      bus.Config
-	storeURL string
-	lakeDir  string
-	reports  string // folder
+	dataDir    string
+	addr       func(name string) string // host:port of a service or board
+	tls        certs.Config
+	tokensFile string   // "" = nobody is asked who he is
+	hosts      []string // further names of this machine, see httpx.Server.AlsoNamed
+	embedded   bool
+	broker     broker.Config
+	bus        bus.Config
+	storeURL   string
+	lakeDir    string
+	reports    string // folder
 	// webhookNets are the private networks that webhooks may reach.
 	webhookNets  []netip.Prefix
 	lake         lake.Config
@@ -106,6 +107,9 @@ func Run(ctx context.Context, cfg *Config, o Options) (err error) {
 	defer func() { ended(err) }()
 	s, err := newSystem(set, o.Log, o)
 	if err != nil {
+		return err
+	}
+	if err := s.openTokens(); err != nil {
 		return err
 	}
 	names := o.Services

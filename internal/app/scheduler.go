@@ -38,7 +38,9 @@ func (c *Config) scheduler() airflow.Config {
 }
 
 func (s *system) buildScheduler(context.Context) (run.Service, error) {
-	api, err := airflow.New(s.set.scheduler, s.batch, s.log.With("service", Scheduler), time.Now)
+	cfg := s.set.scheduler
+	cfg.Token = s.airflowUser()
+	api, err := airflow.New(cfg, s.batch, s.log.With("service", Scheduler), time.Now)
 	if err != nil {
 		return nil, err
 	}

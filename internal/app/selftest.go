@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
@@ -25,10 +26,11 @@ import (
 type selfTest struct {
 	reach    func(service string) string // base URL
 	via      http.RoundTripper           // to it
-	services []string                    // whose health is asked
-	limit    time.Duration               // for everything
-	reply    time.Duration               // for the health of a service: one that hangs leaves time for the rest
-	pause    time.Duration               // between two looks at what has not come yet
+	speak    func(*auth.Principal, http.Header)
+	services []string      // whose health is asked
+	limit    time.Duration // for everything
+	reply    time.Duration // for the health of a service: one that hangs leaves time for the rest
+	pause    time.Duration // between two looks at what has not come yet
 
 	running sync.Mutex
 }
@@ -54,9 +56,10 @@ type SelfTest struct {
 	Steps  []Step    `json:"steps"`
 }
 
-func newSelfTest(reach func(string) string, via http.RoundTripper) *selfTest {
+// newSelfTest makes the test. speak, when it is there, lets its requests say who sends them.
+func newSelfTest(reach func(string) string, via http.RoundTripper, speak func(*auth.Principal, http.Header)) *selfTest {
 	return &selfTest{
-		reach: reach, via: via, limit: 20 * time.Second, reply: 5 * time.Second, pause: 20 * time.Millisecond,
+		reach: reach, via: via, speak: speak, limit: 20 * time.Second, reply: 5 * time.Second, pause: 20 * time.Millisecond,
 		services: []string{KafkaAPI, EventProcessingAPI, BatchProcessingAPI, DataStreamingAPI, Scheduler},
 	}
 }
@@ -106,7 +109,11 @@ type someoneShouldLook string
 func (e someoneShouldLook) Error() string { return string(e) }
 
 func (t *selfTest) service(name string) *Asked {
-	return &Asked{name: name, base: strings.TrimSuffix(t.reach(name), "/"), client: http.Client{Timeout: t.limit, Transport: t.via}}
+	a := &Asked{name: name, base: strings.TrimSuffix(t.reach(name), "/"), client: http.Client{Timeout: t.limit, Transport: t.via}, header: http.Header{}}
+	if t.speak != nil {
+		t.speak(auth.Insider("self-test", httpx.Ingest, httpx.Read), a.header)
+	}
+	return a
 }
 
 // healths asks all services at the same time.

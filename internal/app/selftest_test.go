@@ -98,7 +98,7 @@ func TestSelfTest(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			srv := httptest.NewServer(&tc.town)
 			defer srv.Close()
-			test := newSelfTest(func(service string) string { return srv.URL + "/" + service }, nil)
+			test := newSelfTest(func(service string) string { return srv.URL + "/" + service }, nil, nil)
 			test.pause = time.Millisecond
 			if tc.town.hung != "" {
 				test.reply = 50 * time.Millisecond
@@ -128,7 +128,7 @@ func TestSelfTest(t *testing.T) {
 
 // TestSelfTestOnceAtATime: a second one is told to wait.
 func TestSelfTestOnceAtATime(t *testing.T) {
-	test := newSelfTest(func(string) string { return "http://127.0.0.1:1" }, nil)
+	test := newSelfTest(func(string) string { return "http://127.0.0.1:1" }, nil, nil)
 	test.running.Lock()
 	w := httptest.NewRecorder()
 	if test.ServeHTTP(w, httptest.NewRequest("POST", "/self-test", nil)); w.Code != 503 || w.Header().Get("Retry-After") == "" {

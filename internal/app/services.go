@@ -60,16 +60,18 @@ func (s *system) needs() map[string][]string {
 		"action-book":      {"bus"},
 		"live":             {"stream", "bus", "control"},
 		"notify":           {"bus", "store", "live"},
-		KafkaAPI:           {"bus", "control"},
-		EventProcessingAPI: {"stream", "alert-book"},
-		BatchProcessingAPI: {"batch", "retention"},
-		DataStreamingAPI:   {"live", "notify"},
-		Scheduler:          {"batch"},
+		"audit":            {"bus"},
+		KafkaAPI:           {"bus", "control", "audit"},
+		EventProcessingAPI: {"stream", "alert-book", "audit"},
+		BatchProcessingAPI: {"batch", "retention", "audit"},
+		DataStreamingAPI:   {"live", "notify", "audit"},
+		Scheduler:          {"batch", "audit"},
 		"demo":             {KafkaAPI},
 		"scrape":           {KafkaAPI},
 		"host":             {KafkaAPI},
 		"reload":           {},
 		"systemd":          {},
+		"tokens":           {},
 	}
 	for _, b := range boards {
 		n[b] = []string{"live"}
@@ -143,6 +145,12 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 	}
 	if chosen["alert"] && chosen[EventProcessingAPI] {
 		needs[EventProcessingAPI] = append(needs[EventProcessingAPI], "alert")
+	}
+	if s.keys != nil {
+		choose("tokens")
+		if chosen["audit"] {
+			needs["tokens"] = []string{"audit"}
+		}
 	}
 	if s.demo.Reload.Signals != nil {
 		choose("reload")

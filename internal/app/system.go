@@ -13,6 +13,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify"
+	"github.com/hxp-enterprise/hxp/internal/audit"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/retention"
@@ -23,6 +24,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/ingest/registry"
 	"github.com/hxp-enterprise/hxp/internal/ingest/route"
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -69,8 +71,11 @@ type system struct {
 
 	past *past.Service
 
-	certs *certs.Keeper   // nil without TLS
-	via   *http.Transport // to services, see openReach
+	certs   *certs.Keeper   // nil without TLS
+	via     *http.Transport // to services, see openReach
+	keys    *auth.Keyring   // nil where nobody is asked who he is
+	voucher *auth.Voucher   // likewise
+	audit   *audit.Log
 
 	mu      sync.Mutex
 	regs    map[string]*telemetry.Registry // by service
@@ -89,7 +94,7 @@ func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream, "alert": s.buildAlert,
 		"alert-book": s.buildAlerts, "action-book": s.buildActions,
-		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload, "systemd": s.buildSystemd,
+		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload, "systemd": s.buildSystemd, "tokens": s.buildTokens, "audit": s.buildAudit,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}
@@ -351,6 +356,11 @@ func (s *system) server(name, about string, checks map[string]func(context.Conte
 	if s.certs != nil {
 		health.Add("certificate", s.checkCertificate)
 	}
+	if s.keys != nil {
+		health.Add("tokens", s.checkTokens)
+	}
+	mux.Protect(s.guard(name))
+	mux.Watch(s.noting(name))
 	for _, add := range more {
 		add(health)
 	}
@@ -394,6 +404,7 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 		api.Overfull = s.broker.Overfull
 	}
 	api.Schemas, api.Version = s.records(), Version
+	api.Principal = senderID
 	schemas := registry.New(s.schemas, s.control, cfg.Timeout, s.log.With("service", KafkaAPI))
 	api.OwnGroups = []string{stream.Group, s.set.lake.Group}
 	api.Routing = ingest.Routing{Routes: s.routes, Commands: s.control}
@@ -405,6 +416,7 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	}
 	srv, err := s.server(KafkaAPI, "Events in, topics and dead letters.", checks, func(m *httpx.Mux) {
 		api.Mount(m)
+		s.audit.Mount(m)
 		scraper.Mount(m)
 		schemas.Mount(m)
 	})
@@ -463,7 +475,7 @@ func (s *system) buildBoard(name string) (run.Service, error) {
 		services[service] = s.passTo(service)
 	}
 	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Services: services,
-		Dimensions: s.set.stream.DimensionNames(), Range: s.anyRange(), Log: log})
+		Dimensions: s.set.stream.DimensionNames(), Range: s.anyRange(), Guard: s.guard(DataStreamingAPI), Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -490,6 +502,6 @@ func (s *system) self() http.Handler {
 		}
 		httpx.JSON(w, http.StatusOK, map[string]any{"version": Version, "values": values})
 	})
-	mux.Handle("POST /self-test", newSelfTest(s.reach, s.via))
+	mux.Handle("POST /self-test", newSelfTest(s.reach, s.via, s.speakFor))
 	return mux
 }

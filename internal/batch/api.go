@@ -21,7 +21,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 	refused := httpx.Answer("422", "A parameter cannot be used; errors says which.")
 	m.HandleFunc("GET /aggregation/status", s.getStatus, httpx.Doc("How the aggregation of each period stands: completed, running, failed, scheduled or disabled."),
 		httpx.Answer("200", "The state of each period, and in detail what it stands on.", statusDoc))
-	m.HandleFunc("GET /aggregations/{level}", s.getAggregations, httpx.Doc("Rows of hourly, daily, weekly or monthly aggregations."),
+	m.HandleFunc("GET /aggregations/{level}", s.getAggregations, httpx.TenantIn("value", "dimension=tenant"), httpx.Doc("Rows of hourly, daily, weekly or monthly aggregations."),
 		httpx.Query("from", "Start of the first period, RFC 3339."), httpx.Query("to", "End of the range, exclusive."),
 		httpx.Query("model", "A model, _all for the totals (default), * for every row."),
 		httpx.Query("dimension", "model (default), tenant, endpoint or user_id: what a row is of. Rows then have that name in place of model."),

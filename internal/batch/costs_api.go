@@ -12,6 +12,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/batch/report"
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
@@ -95,7 +96,7 @@ func earlierOf(a, b time.Time) time.Time {
 }
 
 func (s *Service) mountCosts(m *httpx.Mux, limit, cursor httpx.Option) {
-	m.HandleFunc("GET /costs", s.getCosts, httpx.Doc("What requests cost. The groups add up to the total, to the last nano-USD."),
+	m.HandleFunc("GET /costs", s.getCosts, httpx.TenantIn("tenant"), httpx.Doc("What requests cost. The groups add up to the total, to the last nano-USD."),
 		httpx.Query("from", "Start, RFC 3339; the first of the month when not given."), httpx.Query("to", "End, exclusive; the end of the running hour when not given."),
 		httpx.Query("group_by", "Up to four of model, tenant, user_id, key, feature, prompt_version, endpoint, operation, session_id, host, hour, day, month, with commas; one line of everything when not given."),
 		httpx.Query("model", "Only requests of this model."), httpx.Query("tenant", "Only requests of this tenant."),
@@ -108,8 +109,13 @@ func (s *Service) mountCosts(m *httpx.Mux, limit, cursor httpx.Option) {
 func (s *Service) getCosts(w http.ResponseWriter, r *http.Request) {
 	q := &query{values: r.URL.Query()}
 	q.only("from", "to", "group_by", "model", "tenant", "own", "format", "limit", "cursor")
+	bound := auth.Tenant(r.Context())
 	limit, format := q.limit(), q.choice("format", "json", "json", "csv", "focus")
 	ask := &costQuery{by: costBy(q), own: q.choice("own", "false", "true", "false") == "true" || format == "focus"}
+	if ask.own && bound != "" {
+		httpx.Problem(w, r, http.StatusForbidden, fmt.Sprintf("what own GPUs cost, and own=true and format=focus tell, is of all tenants together, and this token is bound to %q; leave them out", bound))
+		return
+	}
 	ask.from, ask.to = s.costTimes(q)
 	first := 0
 	if text := q.values.Get("cursor"); text != "" {

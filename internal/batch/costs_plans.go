@@ -15,7 +15,7 @@ import (
 func (s *Service) mountPlans(m *httpx.Mux) {
 	from, to := httpx.Query("from", "Start, RFC 3339; the first of the month when not given."), httpx.Query("to", "End, exclusive; the end of the running hour when not given.")
 	bad := httpx.Answer("422", "A parameter cannot be used; errors says which.")
-	m.HandleFunc("POST /costs/whatif", s.postWhatIf, httpx.Doc("What costs would have been, had another model served a share of the requests: {\"from\", \"to\", \"moves\": [{\"from\": model, \"to\": model, \"share\": 0.3}]}."),
+	m.HandleFunc("POST /costs/whatif", s.postWhatIf, httpx.Needs(httpx.Read), httpx.Doc("What costs would have been, had another model served a share of the requests: {\"from\", \"to\", \"moves\": [{\"from\": model, \"to\": model, \"share\": 0.3}]}."),
 		httpx.Body("application/json"), httpx.Answer("200", "What each move would have done, and all together.", whatIfAnswer{}), bad)
 	m.HandleFunc("GET /costs/self-hosted", s.getOwnCosts, httpx.Doc("What own GPUs (costs.self_hosted) cost, fully loaded and as used, by pool and model."), from, to,
 		httpx.Answer("200", "The pools.", ownAnswer{}), bad)

@@ -188,7 +188,7 @@ func (s *Service) mountForecasts(m *httpx.Mux) {
 		httpx.Query("metric", "requests (default), errors, prompt_tokens, completion_tokens, total_tokens or cost_usd."), httpx.Query("model", "A model, _all for all together (default)."),
 		httpx.Query("horizon_hours", "Hours ahead, 1 to 720; 48 when not given."), httpx.Query("interval", "Share of the hours to come that lie between lo and hi; 0.95 when not given."),
 		httpx.Answer("200", "The forecast.", metricForecast{}), none, off, refused)
-	m.HandleFunc("POST /forecasts/backtest", s.postBacktest, httpx.Doc("Forecasts days of the past from what lay before them and scores each. Body: {\"metric\", \"model\", \"horizon_hours\", \"interval\", \"origins\"}, all with defaults."),
+	m.HandleFunc("POST /forecasts/backtest", s.postBacktest, httpx.Needs(httpx.Read), httpx.Doc("Forecasts days of the past from what lay before them and scores each. Body: {\"metric\", \"model\", \"horizon_hours\", \"interval\", \"origins\"}, all with defaults."),
 		httpx.Body("application/json"), httpx.Answer("200", "The scores of each origin and their means.", backtestJSON{}), none, off, refused)
 }
 

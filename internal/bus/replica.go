@@ -111,6 +111,43 @@ func (r *Replica) NewReader(from int64, options ReaderOptions) (*Reader, error) 
 	return r.bus.NewReader(map[string]map[int32]int64{r.topic.Name: {replicaPartition: from}}, options)
 }
 
+// Scan gives records from an offset on to see, until it says that it has enough or the log ends. It returns the offset from which to go on.
+func (r *Replica) Scan(ctx context.Context, from int64, see func(offset int64, value []byte) (more bool)) (next int64, err error) {
+	log, err := r.Bounds(ctx)
+	if err != nil {
+		return from, err
+	}
+	from = max(from, log.Start)
+	if from >= log.End {
+		return from, nil
+	}
+	reader, err := r.NewReader(from, ReaderOptions{MaxBytes: 1 << 20, MaxPartitionBytes: 1 << 20})
+	if err != nil {
+		return from, err
+	}
+	defer reader.Close()
+	for from < log.End {
+		fetch, err := reader.Poll(ctx)
+		if err != nil {
+			return from, err
+		}
+		for _, b := range fetch {
+			for _, m := range b.Messages {
+				if m.Offset >= log.End {
+					return log.End, nil
+				}
+				if !see(m.Offset, m.Value) {
+					return m.Offset, nil
+				}
+			}
+			if from = b.Next; b.Err != nil {
+				return from, b.Err
+			}
+		}
+	}
+	return from, nil
+}
+
 // await waits until reached, which is called under the lock, is true.
 func (r *Replica) await(ctx context.Context, reached func() bool) error {
 	for {

@@ -21,10 +21,11 @@ const (
 	CodeFormat    = "wrong_format"       // breaks the rules of the format that it came in: CloudEvents, OTLP, LiteLLM …
 	CodeSchema    = "unknown_schema"     // written with a schema that the registry does not have, or nobody here can read
 	CodeFuture    = "future_timestamp"   // too far ahead of the clock; judged by the caller, never by Parse
+	CodeTenant    = "other_tenant"       // not of the tenant that its sender is bound to; judged by the caller, never by Parse
 )
 
 // Codes lists every code, in the order in which faults are looked for; for closed sets of metric labels.
-var Codes = []string{CodeSize, CodeUTF8, CodeSyntax, CodeDepth, CodeKeys, CodeKind, CodeType, CodeNegative, CodeRange, CodeTimestamp, CodeFormat, CodeSchema, CodeFuture}
+var Codes = []string{CodeSize, CodeUTF8, CodeSyntax, CodeDepth, CodeKeys, CodeKind, CodeType, CodeNegative, CodeRange, CodeTimestamp, CodeFormat, CodeSchema, CodeFuture, CodeTenant}
 
 // The limits of the parts of an event, which are the same everywhere; for those of the whole see Limits.
 const (

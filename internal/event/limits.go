@@ -73,6 +73,9 @@ const (
 	nearKeys  = 16 // below the limit
 )
 
+// Fits judges the canonical form of an event that was changed after it was read, as the parser does. After a fault e holds no more than its Kind.
+func (l Limits) Fits(e *Event) *Invalid { return l.filled().written(e) }
+
 // written judges the canonical form of an event that was read. After a fault e holds no more than its Kind.
 func (l Limits) written(e *Event) *Invalid {
 	id, at, timed := e.ID, e.Time, e.HasTime

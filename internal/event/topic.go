@@ -14,8 +14,8 @@ const day = 24 * time.Hour
 
 // The internal topics. Panes is the flush journal of the windows: one partition for each partition number of the
 // input topics, no retention of its own. Joins carries what belongs to a request to the partition of its join number; its
-// number of partitions never changes. Responses is the audit of what was done, so nothing of it goes by itself, and its order
-// decides between instances.
+// number of partitions never changes. Responses is the audit of what was done, and Audit that of what was changed, so nothing of them goes by itself, and their
+// order decides between instances.
 const (
 	TopicPanes        = "hxp-panes"
 	TopicJoins        = "hxp-joins"
@@ -26,6 +26,7 @@ const (
 	TopicDeployments  = "hxp-deployments"
 	TopicDeadLetters  = "hxp-dead-letters"
 	TopicControl      = "hxp-control"
+	TopicAudit        = "hxp-audit"
 )
 
 // ControlTopic is the log of small commands that every instance applies in order (schemas registered, routes put). What it
@@ -47,6 +48,7 @@ var Topics = []Topic{
 	{Name: TopicDeployments, Partitions: 1, Retention: 400 * day, Internal: true},
 	{Name: TopicDeadLetters, Retention: 30 * day, Internal: true},
 	ControlTopic,
+	{Name: TopicAudit, Partitions: 1, Internal: true},
 }
 
 // TopicNamed returns the description of a topic that hxp makes for itself.

@@ -35,7 +35,7 @@ func taking(opts ...httpx.Option) []httpx.Option {
 
 // refusing describes what every path that takes bodies may answer instead.
 func refusing(opts ...httpx.Option) []httpx.Option {
-	return append(opts, // bodies may come with Content-Encoding gzip or zstd
+	return append(opts, httpx.Needs(httpx.Ingest), httpx.KeepsTenantsApart(), // bodies may come with Content-Encoding gzip or zstd
 		httpx.Answer("400", "not readable as a whole, nothing taken"), httpx.Answer("408", "the body stopped coming"),
 		httpx.Answer("413", "too large, nothing taken"), httpx.Answer("415", "another content type or encoding"),
 		httpx.Answer("429", "too much under way, or more than this sender may bring; see Retry-After"), httpx.Answer("503", "the brokers cannot write now, see Retry-After"))

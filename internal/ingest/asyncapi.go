@@ -22,6 +22,7 @@ var topicDocs = map[string]string{
 	event.TopicLate:         "Copies of events that came more than the lateness after the watermark.",
 	event.TopicDeployments:  "What was put to work: deployments that events tell of, and models and versions of prompts seen for the first time.",
 	event.TopicDeadLetters:  "What was refused, whole: the value is the original, headers say where it was read, when, and why.",
+	event.TopicAudit:        "Who changed what: a record each, with the sha256 of the one before. One partition, kept for ever.",
 	event.TopicControl:      "Commands that every instance applies in order: schemas registered, routes put. One partition, kept for ever.",
 }
 
@@ -80,5 +81,5 @@ func (a *API) getAsyncAPI(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *API) mountAsyncAPI(m *httpx.Mux) {
-	m.HandleFunc("GET /asyncapi.json", a.getAsyncAPI, httpx.Doc("The topics and their messages as AsyncAPI 3."), httpx.Answer("200", "the document", httpx.Schema{"type": "object"}))
+	m.HandleFunc("GET /asyncapi.json", a.getAsyncAPI, httpx.Doc("The topics and their messages as AsyncAPI 3."), httpx.SameForEveryTenant(), httpx.Answer("200", "the document", httpx.Schema{"type": "object"}))
 }

@@ -62,6 +62,7 @@ type batch struct {
 	held        int64            // bytes that the gate wants back
 	key         string           // Idempotency-Key
 	principal   string           // whose key it is
+	tenant      string           // that the sender is bound to; "" = none
 	sender      string           // the principal, else the address; "" is this process
 	results     bool             // the answer names what was taken
 	contentType string
@@ -129,6 +130,11 @@ func (a *API) judge(b *batch, i int, raw []byte) *event.Invalid {
 	}
 	if bad := b.decoder.Decode(raw, b.headers, &b.e); bad != nil {
 		return bad
+	}
+	if b.tenant != "" {
+		if bad := b.bind(a.cfg.Event); bad != nil {
+			return bad
+		}
 	}
 	if b.e.HasTime && b.e.Time > b.now+a.cfg.MaxFuture.Microseconds() {
 		return &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "lies more than " + a.cfg.MaxFuture.String() + " ahead of the clock here, " + event.FormatTime(b.now)}

@@ -26,6 +26,7 @@ func (a *API) MountOTLP(m *httpx.Mux) {
 	a.mountOTLP(m)
 	for signal, name := range grpcServices {
 		m.HandleFunc("POST /opentelemetry.proto.collector."+name+"/Export", a.export(otlp{format.Signal(signal)}),
+			httpx.Needs(httpx.Ingest), httpx.KeepsTenantsApart(), httpx.RefusedBy(refusedCall),
 			httpx.Doc("Takes OTLP over gRPC."), httpx.Body(typeGRPC), httpx.Answer("200", "the status is in the trailers"))
 	}
 }
@@ -158,6 +159,12 @@ func deadlineOf(r *http.Request) (context.Context, context.CancelFunc, *refusal)
 }
 
 var grpcUnits = map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond}
+
+// refusedCall answers a call that a guard does not let in.
+func refusedCall(w http.ResponseWriter, _ *http.Request, status int, detail string) {
+	w.Header().Set("Content-Type", typeGRPC)
+	refuseCall(w, &refusal{status: status, detail: detail})
+}
 
 // refuseCall answers with a status alone. Where the sender should wait, the details say for how long, as OTLP wants it.
 func refuseCall(w http.ResponseWriter, no *refusal) {

@@ -23,8 +23,11 @@ type caller struct {
 	http *http.Client
 }
 
-func (f *fixture) calls(t *testing.T) *caller {
+func (f *fixture) calls(t *testing.T, guards ...httpx.Guard) *caller {
 	m := httpx.NewMux(f.api.log, nil)
+	for _, g := range guards {
+		m.Protect(g)
+	}
 	f.api.MountOTLP(m)
 	srv := httptest.NewUnstartedServer(m)
 	srv.Config.Protocols = new(http.Protocols)

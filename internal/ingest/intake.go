@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 )
 
 // dialect is how one path speaks: how a body is told apart into items and how the outcome is told. Everything between is the
@@ -88,7 +89,7 @@ func (a *API) accept(ctx context.Context, b *batch) *refusal {
 
 // acceptFrom is accept on the account of who sent the request: what is not taken in the end is not counted.
 func (a *API) acceptFrom(ctx context.Context, w http.ResponseWriter, r *http.Request, b *batch) *refusal {
-	b.sender = a.senderOf(r)
+	b.sender, b.tenant = a.senderOf(r), auth.Tenant(ctx)
 	n := len(b.spans)
 	if no := a.meter(w, r, n); no != nil {
 		return no

@@ -109,10 +109,12 @@ func protoAnswer(refused int64, why string) []byte {
 const (
 	rpcInvalidArgument   = 3
 	rpcDeadlineExceeded  = 4
+	rpcPermissionDenied  = 7
 	rpcResourceExhausted = 8
 	rpcUnimplemented     = 12
 	rpcInternal          = 13
 	rpcUnavailable       = 14
+	rpcUnauthenticated   = 16
 )
 
 // rpcCode is what a refusal is called in google.rpc. What may be sent again is so by the codes that the protocol lists.
@@ -120,6 +122,10 @@ func (no *refusal) rpcCode() int {
 	switch no.status {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return rpcUnavailable
+	case http.StatusUnauthorized:
+		return rpcUnauthenticated
+	case http.StatusForbidden:
+		return rpcPermissionDenied
 	case http.StatusRequestTimeout:
 		return rpcDeadlineExceeded
 	case http.StatusRequestEntityTooLarge:

@@ -21,7 +21,7 @@ const MaxWriteEvents = 10_000
 
 // mountPrometheus adds the path of Prometheus' remote write.
 func (a *API) mountPrometheus(m *httpx.Mux) {
-	m.HandleFunc("POST /ingest/prometheus", a.remoteWrite,
+	m.HandleFunc("POST /ingest/prometheus", a.remoteWrite, httpx.Needs(httpx.Ingest), // not for tenants: machines are nobody's
 		httpx.Doc("Takes Prometheus' remote write, versions 1 and 2, as system metrics."),
 		httpx.Body("application/x-protobuf"),
 		httpx.Header("Content-Encoding", "snappy, as Prometheus sends; gzip and zstd are taken too"),

@@ -28,7 +28,7 @@ func (a *API) mountRoutes(m *httpx.Mux) {
 		httpx.Answer("415", "another content type"), httpx.Answer("422", "the definition is wrong, a test fails, or the topic is not there"), away)
 	m.HandleFunc("DELETE /routes/{name}", a.deleteRoute, httpx.Doc("Takes a route away."),
 		httpx.Answer("204", "it is gone"), httpx.Answer("404", "no such route"), away)
-	m.HandleFunc("POST /routes/test", a.testRoute, httpx.Doc("Says for which of the given events a CEL expression is true, and changes nothing."),
+	m.HandleFunc("POST /routes/test", a.testRoute, httpx.Needs(httpx.Read), httpx.Doc("Says for which of the given events a CEL expression is true, and changes nothing."),
 		httpx.Body("application/json"), httpx.Answer("200", "one verdict for each event", routeVerdicts{}), httpx.Answer("400", "the body cannot be read"),
 		httpx.Answer("413", "too large"), httpx.Answer("415", "another content type"), httpx.Answer("422", "the expression or an event is wrong"))
 }
@@ -95,7 +95,7 @@ func (a *API) putRoute(w http.ResponseWriter, r *http.Request) {
 	if !a.topicIsThere(w, r, x.To) {
 		return
 	}
-	known := a.Routing.Routes.Find(x.Name) != nil
+	before := a.Routing.Routes.Find(x.Name)
 	text, err := json.Marshal(x)
 	if err != nil {
 		httpx.Problem(w, r, http.StatusInternalServerError, err.Error())
@@ -105,10 +105,11 @@ func (a *API) putRoute(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	put := a.Routing.Routes.Find(x.Name)
+	noteRoute(r, before, put)
 	switch {
 	case put == nil:
 		httpx.Problem(w, r, http.StatusConflict, fmt.Sprintf("there are %d routes already, more are not taken; delete one", route.Max))
-	case known:
+	case before != nil:
 		httpx.JSON(w, http.StatusOK, put)
 	default:
 		w.Header().Set("Location", "/routes/"+x.Name)
@@ -116,13 +117,27 @@ func (a *API) putRoute(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// noteRoute says for the audit what became of a route.
+func noteRoute(r *http.Request, before, after *route.Route) {
+	var was, is any
+	if before != nil {
+		was = before
+	}
+	if after != nil {
+		is = after
+	}
+	httpx.Changed(r.Context(), was, is)
+}
+
 func (a *API) deleteRoute(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	if a.Routing.Routes.Find(name) == nil {
+	before := a.Routing.Routes.Find(name)
+	if before == nil {
 		noRoute(w, r)
 		return
 	}
 	if a.command(w, r, name, nil) {
+		noteRoute(r, before, nil)
 		w.WriteHeader(http.StatusNoContent)
 	}
 }

@@ -39,16 +39,16 @@ func (a *API) mountSchemas(m *httpx.Mux) {
 	const jsonSchema = "application/schema+json"
 	kind := httpx.InPath("event_type", "a kind of event in any spelling, or envelope", httpx.Text(1, 64))
 	number := httpx.InPath("version", "a number", httpx.Whole(1, 1_000_000))
-	missing := httpx.Answer("404", "no such event type or version")
-	m.HandleFunc("GET /schemas", a.getSchemas, httpx.Doc("Lists the JSON Schemas of the product's own events."), httpx.Paging(), httpx.Answer("200", "the schemas", schemaPage{}))
-	m.HandleFunc("GET /schemas/{event_type}", a.getSchema, httpx.Doc("Shows the newest JSON Schema (2020-12) of an event type."), kind,
+	missing, same := httpx.Answer("404", "no such event type or version"), httpx.SameForEveryTenant()
+	m.HandleFunc("GET /schemas", a.getSchemas, httpx.Doc("Lists the JSON Schemas of the product's own events."), httpx.Paging(), same, httpx.Answer("200", "the schemas", schemaPage{}))
+	m.HandleFunc("GET /schemas/{event_type}", a.getSchema, httpx.Doc("Shows the newest JSON Schema (2020-12) of an event type."), kind, same,
 		httpx.AnswerAs("200", jsonSchema, "the schema", httpx.Schema{"type": "object"}), missing)
 	// One wider pattern for both, because the registry's /schemas/ids/{id}/versions would clash with the exact ones.
 	m.HandleFunc("GET /schemas/{event_type}/{rest...}", a.getSchemaVersion, httpx.Hidden())
 	m.Describe("GET /schemas/{event_type}/versions", httpx.Doc("Lists the versions of a schema."), kind, httpx.Answer("200", "their numbers", SchemaInfo{}), missing)
 	m.Describe("GET /schemas/{event_type}/versions/{version}", httpx.Doc("Shows one version of a schema, which never changes."), kind, number,
 		httpx.AnswerAs("200", jsonSchema, "the schema", httpx.Schema{"type": "object"}), missing)
-	m.HandleFunc("POST /schemas/{event_type}/validate", a.validate, httpx.Doc("Judges an event as POST /events would, and takes nothing in."), kind,
+	m.HandleFunc("POST /schemas/{event_type}/validate", a.validate, httpx.Doc("Judges an event as POST /events would, and takes nothing in."), kind, same, httpx.Needs(httpx.Read),
 		httpx.Body("application/json"), httpx.BodyOf(httpx.Schema{}), httpx.Answer("200", "the verdict", Verdict{}), missing, httpx.Answer("400", "the body was cut off"),
 		httpx.Answer("413", "too large"), httpx.Answer("415", "another content type"))
 }

@@ -215,11 +215,24 @@ func (a *API) patchTopic(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return inConfig(err, &t)
 	}
 	a.log.Info("topic changed", "topic", name, "partitions", deref(t.Partitions), "settings", len(t.Config), "request_id", httpx.RequestID(r.Context()))
+	t.note(r, info)
 	now, err := a.topic(ctx, name)
 	if err == nil {
 		httpx.JSON(w, http.StatusOK, now)
 	}
 	return err
+}
+
+// note says for the audit what was changed of a topic.
+func (t *topicBody) note(r *http.Request, was *bus.TopicInfo) {
+	before, after := map[string]any{}, map[string]any{}
+	if t.Partitions != nil {
+		before["partitions"], after["partitions"] = was.Partitions, *t.Partitions
+	}
+	for name, value := range t.Config {
+		before[name], after[name] = was.Configs[name], value.text
+	}
+	httpx.Changed(r.Context(), before, after)
 }
 
 // mayChange keeps the topics that hxp stands on as it needs them.

@@ -17,10 +17,11 @@ type Teller interface {
 	Read(ctx context.Context, out []live.Happening, batch []*bus.Message, room Room) ([]live.Happening, error)
 }
 
-// Room tells whether a client could get one more happening of a model.
-type Room = func(model string) bool
+// Room tells whether a client could get one more happening of a model and a tenant.
+type Room = func(model, tenant string) bool
 
-// Follow makes a topic of happenings that are read from topics of the bus, while somebody listens.
+// Follow makes a topic of happenings that are read from topics of the bus, while somebody listens. Set Tenants on it when the teller names
+// tenants.
 func Follow(b *bus.Bus, name string, capped bool, t Teller, topics ...string) live.Topic {
 	return live.Topic{Name: name, Capped: capped, Feed: func(ctx context.Context, out *live.Feed) error {
 		return b.Follow(ctx, &follower{Feed: out, teller: t}, topics...)
@@ -94,8 +95,8 @@ func (e *events) Read(ctx context.Context, out []live.Happening, batch []*bus.Me
 		if e.decoder.Decode(m.Value, bus.EventHeaders(m), &e.event) != nil {
 			continue
 		}
-		h := live.Happening{Time: m.Timestamp, Model: strings.Clone(e.event.Text(event.Model))}
-		if room(h.Model) {
+		h := live.Happening{Time: m.Timestamp, Model: strings.Clone(e.event.Text(event.Model)), Tenant: strings.Clone(e.event.Text(event.Tenant))}
+		if room(h.Model, h.Tenant) {
 			h.Data = event.AppendJSON(make([]byte, 0, len(m.Value)+64), &e.event)
 		}
 		out = append(out, h)

@@ -34,7 +34,7 @@ func TestEventsAreCanonical(t *testing.T) {
 		record(`nonsense`), record("\x00\x00\x00\x00\x01x"), record(`{"event_type":"system_metric","event_id":"2","timestamp":"2026-03-01T11:59:59Z","data":{"cpu_usage":0.5}}`),
 	}
 	schemas := &noSchemas{}
-	got, err := Events(event.Limits{}, schemas).Read(t.Context(), nil, batch, func(string) bool { return true })
+	got, err := Events(event.Limits{}, schemas).Read(t.Context(), nil, batch, func(string, string) bool { return true })
 	if err != nil || len(got) != 4 || schemas.asked != 1 {
 		t.Fatalf("%d happenings, %v, %d questions", len(got), err, schemas.asked)
 	}
@@ -43,7 +43,7 @@ func TestEventsAreCanonical(t *testing.T) {
 			t.Errorf("%d: %s of %q", i, h.Data, h.Model)
 		}
 	}
-	full, err := Events(event.Limits{}, schemas).Read(t.Context(), nil, batch[:1], func(model string) bool { return model != "m" })
+	full, err := Events(event.Limits{}, schemas).Read(t.Context(), nil, batch[:1], func(model, _ string) bool { return model != "m" })
 	if err != nil || len(full) != 1 || full[0].Model != "m" || full[0].Data != nil {
 		t.Errorf("without room: %+v %v", full, err)
 	}

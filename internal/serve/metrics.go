@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -26,12 +27,26 @@ const (
 type Metrics struct {
 	windows Windows
 	window  time.Duration
+	// Of gives the windows of what is of one tenant; without it nobody who is bound to one can be told anything. Set it before the first State.
+	Of func(tenant string) Windows
 
 	mu      sync.Mutex
 	now     time.Time // of the moment below; all filters of one tick share it
 	moment  moment
 	history history
+	tenants map[string]*ofTenant
 }
+
+// ofTenant are the metrics of a tenant to whom somebody listens.
+type ofTenant struct {
+	*Metrics
+	asked time.Time
+}
+
+const (
+	maxTenants   = 100              // listened to at the same time
+	tenantLeaves = 30 * time.Second // after which one that nobody listens to is forgotten
+)
 
 // NewMetrics makes the topic; window is the span of "overall" and "models".
 func NewMetrics(windows Windows, window time.Duration) *Metrics {
@@ -39,7 +54,9 @@ func NewMetrics(windows Windows, window time.Duration) *Metrics {
 }
 
 // Topic is what the hub needs to know.
-func (m *Metrics) Topic() live.Topic { return live.Topic{Name: "metrics", State: m.State} }
+func (m *Metrics) Topic() live.Topic {
+	return live.Topic{Name: "metrics", State: m.State, Tenants: m.Of != nil}
+}
 
 // spanCells is what was counted in one span.
 type spanCells struct {
@@ -76,9 +93,16 @@ func (m *Metrics) span(end time.Time, d time.Duration) (s spanCells, watermark t
 }
 
 // State tells the state at now; see live.Topic.
-func (m *Metrics) State(_ context.Context, now time.Time, f live.Filter) (live.State, error) {
+func (m *Metrics) State(ctx context.Context, now time.Time, f live.Filter) (live.State, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if f.Tenant != "" {
+		t, err := m.tenant(f.Tenant, now)
+		if err != nil {
+			return live.State{}, err
+		}
+		return t.State(ctx, now, live.Filter{Model: f.Model})
+	}
 	if !now.Equal(m.now) {
 		m.now, m.moment = now, m.measure(now)
 		m.history.refresh(m.windows, now)
@@ -89,6 +113,28 @@ func (m *Metrics) State(_ context.Context, now time.Time, f live.Filter) (live.S
 	}
 	data["series"] = m.history.series(f)
 	return live.State{Data: data, Watermark: m.moment.watermark}, nil
+}
+
+// tenant finds the metrics of a tenant, and forgets those that nobody listens to any more. The caller holds m.mu.
+func (m *Metrics) tenant(name string, now time.Time) (*Metrics, error) {
+	for other, t := range m.tenants {
+		if now.Sub(t.asked) > tenantLeaves {
+			delete(m.tenants, other)
+		}
+	}
+	t := m.tenants[name]
+	if t == nil {
+		if len(m.tenants) >= maxTenants || m.Of == nil {
+			return nil, fmt.Errorf("%d tenants are listened to, which is the limit", len(m.tenants))
+		}
+		if m.tenants == nil {
+			m.tenants = map[string]*ofTenant{}
+		}
+		t = &ofTenant{Metrics: NewMetrics(m.Of(name), m.window)}
+		m.tenants[name] = t
+	}
+	t.asked = now
+	return t.Metrics, nil
 }
 
 // measure asks the windows. The second that is running belongs to the window, so that an event counts at once; rates are

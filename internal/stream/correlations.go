@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 	"github.com/hxp-enterprise/hxp/internal/stream/join"
@@ -68,6 +69,7 @@ type correlationQuery struct {
 	limit  int
 	after  *spot // the page begins behind it
 	chosen *chosen
+	bound  string // the tenant that who asks is bound to; "" = none
 }
 
 // spot is the place of a request in the list: newest first, by the arrival of the first part.
@@ -118,15 +120,14 @@ func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)
 		return
 	}
+	q.bound = auth.Tenant(r.Context())
 	a := correlationsAnswer{WindowSeconds: s.cfg.CorrelationWindow.Seconds(), Correlations: []*join.View{}, Patterns: s.patterns(beside.Alerts, &q)}
 	if !s.cfg.Correlation {
 		a.Note = noteUnjoined
 	}
-	if t := s.joinStats(); t.Closed > 0 {
-		a.Completeness.Live = new(float64(t.CompleteLive) / float64(t.Closed))
-		a.Completeness.Stub = new(float64(t.CompleteLive+t.CompleteStub) / float64(t.Closed))
+	if q.bound == "" { // it is of all tenants together
+		a.Completeness = s.completeness(r.Context(), beside.Stored, &q)
 	}
-	a.Completeness.Batch = s.joinedAtRest(r.Context(), beside.Stored, &q, time.Now())
 	var page []found
 	if q.id != "" {
 		page = s.lookUp(&q, &a.Summary)
@@ -146,7 +147,7 @@ func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside
 		}
 	}
 	for _, f := range page {
-		v, err := f.lane.joins.view(f.key)
+		v, err := f.lane.joins.view(f.key, q.bound)
 		if err != nil {
 			s.log.Error("joined record cannot be shown", "error", err)
 		} else if v != nil {
@@ -157,6 +158,15 @@ func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside
 		a.addStored(s.atRest(r.Context(), clientOf(r.RemoteAddr), beside.Stored, &q, time.Now()))
 	}
 	httpx.JSON(w, http.StatusOK, a)
+}
+
+func (s *Service) completeness(ctx context.Context, stored Stored, q *correlationQuery) (c tierCompleteness) {
+	if t := s.joinStats(); t.Closed > 0 {
+		c.Live = new(float64(t.CompleteLive) / float64(t.Closed))
+		c.Stub = new(float64(t.CompleteLive+t.CompleteStub) / float64(t.Closed))
+	}
+	c.Batch = s.joinedAtRest(ctx, stored, q, time.Now())
+	return c
 }
 
 const noteUnjoined = "requests are not joined as they come, because event_processing.correlation is off; one that is asked for by request_id is joined out of the hours at rest"
@@ -258,8 +268,8 @@ func (s *Service) search(ctx context.Context, q *correlationQuery, sum *correlat
 	return out, ctx.Err()
 }
 
-// view is what is shown of a request, nil when it was forgotten in between.
-func (j *joins) view(key [2]uint64) (*join.View, error) {
+// view is what is shown of a request, to a tenant alone unless it is "", nil when it was forgotten in between.
+func (j *joins) view(key [2]uint64, tenant string) (*join.View, error) {
 	j.lock()
 	b := j.table.Get(key)
 	j.unlock()
@@ -269,6 +279,12 @@ func (j *joins) view(key [2]uint64) (*join.View, error) {
 	var r join.Record
 	if rest, err := r.Read(b); err != nil || len(rest) > 0 {
 		return nil, errors.Join(join.ErrRecord, err)
+	}
+	if tenant != "" {
+		var mine bool
+		if r, mine = r.Only(tenant); !mine {
+			return nil, nil
+		}
 	}
 	return r.View()
 }
@@ -295,7 +311,7 @@ func (s *Service) joinMemory() (sum int64) {
 
 func mountCorrelations(s *Service, m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /correlations", func(w http.ResponseWriter, r *http.Request) { s.getCorrelations(w, r, beside) },
-		append(chosenOptions(), httpx.Doc("Requests joined with their feedback and business events, newest first; on the first page also the patterns: what rules of type sequence saw, of the same model or request."), httpx.Paging(),
+		append(chosenOptions(), httpx.TenantIn("tenant"), httpx.Doc("Requests joined with their feedback and business events, newest first; on the first page also the patterns: what rules of type sequence saw, of the same model or request."), httpx.Paging(),
 			httpx.Query("request_id", "only this request; when memory does not know it, it is joined out of the hours at rest that begin since then, or in the last day, and stored says how much of them was looked through"), httpx.Query("model", "only requests of this model"), httpx.Query("status", "open, complete or partial", httpx.OneOf(correlationStatuses...)),
 			httpx.Query("since", "RFC 3339; opened, closed or changed then or later"), httpx.Answer("200", "the requests, and numbers of all that the filters match; completeness.live and .stub are of what this process has joined, .batch of the requests of the stored hours of the last day, or since then, each joined by the events of its own hour, null when none is stored; note when event_processing.correlation is off, which leaves the list empty"), httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "too many look through the remembered requests at once, see Retry-After"))...)
 }

@@ -9,8 +9,11 @@ import (
 // JoinedView is what is shown of a joined request.
 type JoinedView = join.View
 
-// ReadJoined shows the requests of a record of hxp-correlations as GET /correlations does, with the model that served each.
-func ReadJoined(value []byte, see func(model string, v *JoinedView)) error {
+// JoinedAbout is what it is about.
+type JoinedAbout = join.About
+
+// ReadJoined shows the requests of a record of hxp-correlations as GET /correlations does, with what each is about.
+func ReadJoined(value []byte, see func(about JoinedAbout, v *JoinedView)) error {
 	d := decoder{src: value}
 	if string(d.bytes(len(joinedMagic))) != joinedMagic || d.byte() != joinedVer {
 		return errors.New("not joined records in a version that this program knows")
@@ -28,11 +31,11 @@ func ReadJoined(value []byte, see func(model string, v *JoinedView)) error {
 		if err != nil {
 			return err
 		}
-		v, model, err := r.Shown()
+		v, about, err := r.Shown()
 		if err != nil {
 			return err
 		}
-		see(model, v)
+		see(about, v)
 		src = rest
 	}
 	return nil

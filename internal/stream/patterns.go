@@ -52,6 +52,8 @@ func moment(t rule.Time) time.Time { return time.UnixMicro(int64(t)).UTC() }
 // concerns tells whether an alert is a sequence that the question is about.
 func (q *correlationQuery) concerns(a *alertbook.Alert) bool {
 	switch {
+	case q.bound != "" && a.Tenant() != q.bound:
+		return false
 	case len(a.Events) == 0 || a.State == alertbook.Pending:
 		return false
 	case q.filter.Model != "" && a.Key["model"] != q.filter.Model:

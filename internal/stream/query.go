@@ -88,8 +88,16 @@ func (s *Service) Hours() []int64 {
 
 // Window merges what is counted in [from, to), taken in whole seconds: of everything, and of each model that has requests.
 func (s *Service) Window(from, to time.Time) (overall *agg.Cell, models map[string]*agg.Cell, watermark time.Time, completeness float64) {
+	return s.WindowOf("", from, to)
+}
+
+// WindowOf is Window of what is of a tenant, of everything when it is "".
+func (s *Service) WindowOf(tenant string, from, to time.Time) (overall *agg.Cell, models map[string]*agg.Cell, watermark time.Time, completeness float64) {
 	r := s.about(Span{Start: from.Unix(), End: ceilSecond(to)}, 0)
 	q := question{groupBy: []string{"model"}}
+	if tenant != "" {
+		q.filter = filterOf{"tenant": tenant}
+	}
 	models = map[string]*agg.Cell{}
 	for _, g := range s.everyGroup(&q, r.Span, s.sizes(0, r.Span)) {
 		if g.values[0] != "" {

@@ -84,7 +84,7 @@ func (s *Service) atRest(ctx context.Context, client string, stored Stored, q *c
 	if err != nil && !errors.Is(err, errManyParts) {
 		s.log.Warn("the hours at rest cannot be searched for a request", "error", err)
 	}
-	view, err := found.View()
+	view, err := found.View(q.bound)
 	if err != nil {
 		s.log.Error("joined record cannot be shown", "error", err)
 	}

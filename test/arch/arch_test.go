@@ -34,6 +34,7 @@ var leansOn = map[string][]string{
 	"internal/batch":  {"internal/event", "internal/agg", "internal/bus", "internal/kit"},
 	"internal/alert":  {"internal/event", "internal/bus", "internal/kit"},
 	"internal/serve":  {"internal/event", "internal/agg", "internal/bus", "api", "web", "internal/kit"},
+	"internal/audit":  {"internal/event", "internal/bus", "internal/kit"},
 	"internal/app":    {"internal", "web", "api"},
 	"test":            {"internal", "cmd", "sdk"},
 }

@@ -1,6 +1,8 @@
 // Follow prints what hxp tells, and goes on where it stopped when the line is cut:
 //
 //	go run ./examples/go/follow http://127.0.0.1:9102 events,alerts
+//
+// Where hxp asks for a token, it is taken from HXP_TOKEN.
 package main
 
 import (
@@ -28,6 +30,9 @@ func follow(url string, last *string) error {
 		return err
 	}
 	req.Header.Set("Last-Event-ID", *last) // "" = from now on
+	if token := os.Getenv("HXP_TOKEN"); token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"mime"
@@ -14,6 +15,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
@@ -162,6 +164,7 @@ func (s *Service) putConfig(w http.ResponseWriter, r *http.Request) {
 	if !s.saved(w, r, docs...) {
 		return
 	}
+	httpx.Changed(r.Context(), json.RawMessage(was.Shown()), json.RawMessage(p.Shown())) // without secrets
 	s.log.Info("notifications are configured anew", "receivers", len(p.Names()), "by", from(r))
 	s.getConfig(w, r)
 }
@@ -234,7 +237,7 @@ func (s *Service) ack(w http.ResponseWriter, r *http.Request) {
 	}
 	a := core.Ack{By: order.By, Comment: order.Comment, At: now.UTC()}
 	if a.By == "" {
-		a.By = "somebody from " + from(r)
+		a.By = cmp.Or(auth.Who(r.Context()), "somebody") + " from " + from(r)
 	}
 	if s.saved(w, r, core.Put(core.KindAck, order.Fingerprint, a)) {
 		s.log.Info("alert acknowledged", "fingerprint", order.Fingerprint, "by", a.By)

@@ -22,7 +22,8 @@ func (s *Service) mountV2(m *httpx.Mux) {
 		httpx.Query("active", "false leaves out those that are told"), httpx.Query("silenced", "false leaves out those that are silenced"), httpx.Query("inhibited", "false leaves out those that are inhibited"),
 		httpx.Query("unprocessed", "taken and changes nothing"), unread,
 	}
-	m.HandleFunc("POST /api/v2/alerts", s.postAlerts, httpx.Doc("Takes alerts as Prometheus sends them. Those that are right are taken also when others are not."), httpx.BodyOf(httpx.List(incoming{})), httpx.Answer("200", "taken"), unread, large, away)
+	bring := httpx.Needs(httpx.Ingest, httpx.Admin) // a Prometheus that tells its alerts needs no power over hxp
+	m.HandleFunc("POST /api/v2/alerts", s.postAlerts, bring, httpx.Doc("Takes alerts as Prometheus sends them. Those that are right are taken also when others are not."), httpx.BodyOf(httpx.List(incoming{})), httpx.Answer("200", "taken"), unread, large, away)
 	m.HandleFunc("GET /api/v2/alerts", s.getAlerts, append(filters, httpx.Doc("Lists the alerts that fire, in Alertmanager's shape."), httpx.Answer("200", "the alerts", httpx.List(gettable{})))...)
 	m.HandleFunc("GET /api/v2/alerts/groups", s.getGroups, append(filters, httpx.Doc("Lists the groups of the alerts that fire."), httpx.Answer("200", "the groups", httpx.List(alertGroup{})))...)
 	m.HandleFunc("GET /api/v2/receivers", s.getReceivers, httpx.Doc("Lists the receivers."), httpx.Answer("200", "the receivers", httpx.List(named{})))
@@ -31,7 +32,7 @@ func (s *Service) mountV2(m *httpx.Mux) {
 	m.HandleFunc("POST /api/v2/silences", s.postSilenceV2, httpx.Doc("Makes a silence, or with an id changes one."), httpx.BodyOf(core.Silence{}), httpx.Answer("200", "its id", silenceID{}), unread, large, httpx.Answer("404", "there is no silence with this id"), httpx.Answer("422", "something in it is wrong"), away)
 	m.HandleFunc("GET /api/v2/silence/{id}", s.getSilenceV2, httpx.Doc("Shows a silence."), httpx.Answer("200", "the silence", silence{}), httpx.Answer("404", "there is no such silence"))
 	m.HandleFunc("DELETE /api/v2/silence/{id}", s.endSilence(http.StatusOK), httpx.Doc("Ends a silence."), httpx.Answer("200", "it has ended"), httpx.Answer("404", "there is no such silence"), away)
-	m.HandleFunc("POST /webhooks/alertmanager", s.postWebhook, httpx.Doc("Takes what an Alertmanager sends to a webhook (version 4); it goes through the same routes."), httpx.BodyOf(webhookIn{}), httpx.Answer("200", "taken"), unread, large, away)
+	m.HandleFunc("POST /webhooks/alertmanager", s.postWebhook, bring, httpx.Doc("Takes what an Alertmanager sends to a webhook (version 4); it goes through the same routes."), httpx.BodyOf(webhookIn{}), httpx.Answer("200", "taken"), unread, large, away)
 }
 
 const (

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/chain"
 )
 
 // State of a response.
@@ -81,33 +83,17 @@ type Switch struct {
 }
 
 // Fault is a place at which the log is not as it was written.
-type Fault struct {
-	Offset int64  `json:"offset"`
-	Detail string `json:"detail"`
-}
+type Fault = chain.Fault
 
-// The memory of a book.
-const (
-	maxClosed = 10_000 // responses that nothing can become of any more
-	maxFaults = 100
-	maxHashes = 4096    // of records, by which a record that came too late is known
-	maxPassed = 100_000 // offsets of records that do not count
-)
+// maxClosed is how many responses are remembered of which nothing can become any more.
+const maxClosed = 10_000
 
 // Book is the state that follows from the log. Records are applied in the order of the log; a record counts only when it is
 // chained to the one that counted last, so of two that were written at once the first one wins, and everybody who reads the log
 // sees the same winner.
 type Book struct {
+	chain.Chain
 	limits Limits
-
-	head    string
-	records int
-	hashes  map[string]bool
-	recent  []string // ring of what is in hashes
-	races   []int64  // offsets of records that came too late
-	strange []int64  // offsets of what cannot be read
-	faults  []Fault
-	faulty  int // all faults, also those that are not kept
 
 	responses map[string]*Response
 	listed    []*Response // by Seq
@@ -127,29 +113,11 @@ func NewBook(l Limits) *Book {
 
 // Reset forgets everything.
 func (b *Book) Reset() {
-	*b = Book{limits: b.limits, hashes: map[string]bool{}, responses: map[string]*Response{}, usage: newUsage()}
+	*b = Book{limits: b.limits, responses: map[string]*Response{}, usage: newUsage()}
 }
-
-// Head is the hash of the record that counted last, "" when there is none.
-func (b *Book) Head() string { return b.head }
-
-// Records is how many records count.
-func (b *Book) Records() int { return b.records }
-
-// Races are the offsets of records that came too late, in order.
-func (b *Book) Races() []int64 { return b.races }
-
-// Unreadable are the offsets of what is no record, in order.
-func (b *Book) Unreadable() []int64 { return b.strange }
-
-// Faults are places at which the log was changed, and how many there are.
-func (b *Book) Faults() ([]Fault, int) { return b.faults, b.faulty }
 
 // Switch is the kill switch.
 func (b *Book) Switch() Switch { return b.kill }
-
-// Has tells whether the record with this hash counts, if it is not long ago.
-func (b *Book) Has(hash string) bool { return b.hashes[hash] }
 
 // Find returns a response, or nil.
 func (b *Book) Find(id string) *Response { return b.responses[id] }
@@ -163,50 +131,17 @@ func (b *Book) Open() []*Response { return b.open }
 // Apply takes the next record of the log. It returns the record if it counts, and the response that it is about.
 func (b *Book) Apply(offset int64, value []byte) (*Record, *Response) {
 	rec, err := Unseal(value)
-	switch {
-	case err != nil:
-		b.fault(offset, "this is no record, or it was changed: "+err.Error())
-		b.strange = most(b.strange, offset)
-		return nil, nil
-	case rec.PrevHash != b.head && (b.hashes[rec.PrevHash] || b.hashes[rec.Hash] || rec.PrevHash == "" && b.records < maxHashes):
-		b.races = most(b.races, offset)
-		return nil, nil
-	case rec.PrevHash != b.head:
-		b.fault(offset, fmt.Sprintf("what was written before it is missing or was changed: it follows %q, but the chain ends in %q", rec.PrevHash, b.head))
+	if err != nil {
+		rec = &Record{}
 	}
-	b.chain(rec.Hash)
+	verdict, fault := b.Take(offset, rec.PrevHash, rec.Hash, err)
+	if fault != "" { // nobody knows then what is in place, so the kill switch goes on until a person has looked and turns it off
+		b.kill = Switch{On: true, Who: "hxp", Reason: fmt.Sprintf("the audit log is not as it was written, at offset %d", offset), At: b.kill.At}
+	}
+	if verdict == chain.Late || verdict == chain.NoRecord {
+		return nil, nil
+	}
 	return rec, b.fold(rec)
-}
-
-// most notes an offset, as long as there are not too many.
-func most(list []int64, offset int64) []int64 {
-	if len(list) >= maxPassed {
-		return list
-	}
-	return append(list, offset)
-}
-
-// fault notes that the log was tampered with. Nobody knows then what is in place, so the kill switch goes on until a person
-// has looked and turns it off.
-func (b *Book) fault(offset int64, detail string) {
-	b.faulty++
-	if len(b.faults) < maxFaults {
-		b.faults = append(b.faults, Fault{offset, clip(detail, maxReason)})
-	}
-	b.kill = Switch{On: true, Who: "hxp", Reason: fmt.Sprintf("the audit log is not as it was written, at offset %d", offset), At: b.kill.At}
-}
-
-func (b *Book) chain(hash string) {
-	b.head = hash
-	b.records++
-	b.hashes[hash] = true
-	if len(b.recent) < maxHashes {
-		b.recent = append(b.recent, hash)
-		return
-	}
-	i := b.records % maxHashes
-	delete(b.hashes, b.recent[i])
-	b.recent[i] = hash
 }
 
 // fold lets a record take effect.

@@ -1,13 +1,11 @@
 package respond
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/chain"
 )
 
 // What a record tells.
@@ -65,30 +63,17 @@ const (
 	maxState  = 32 << 10 // of Before and of After
 )
 
-// Seal chains the record behind the one that has the hash prev, and returns what is written to the log: canonical JSON, which is
-// the keys of every object in order, no blanks, and numbers as they are.
+// Seal chains the record behind the one that has the hash prev, and returns what is written to the log.
 func (r *Record) Seal(prev string) ([]byte, error) {
 	r.At, r.Until, r.ClaimUntil = stamp(r.At), stamp(r.Until), stamp(r.ClaimUntil)
 	r.Reason = clip(r.Reason, maxReason)
 	r.PrevHash, r.Hash = prev, ""
-	text, err := json.Marshal(r)
+	text, hash, err := chain.Seal(r, prev, maxRecord)
 	if err != nil {
 		return nil, fmt.Errorf("record %s: %w", r.What, err)
 	}
-	fields, err := parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("record %s: %w", r.What, err)
-	}
-	sum, err := hashOf(fields)
-	if err != nil {
-		return nil, fmt.Errorf("record %s: %w", r.What, err)
-	}
-	r.Hash, fields["hash"] = sum, sum
-	out, err := canonical(fields)
-	if err == nil && len(out) > maxRecord {
-		err = fmt.Errorf("record %s: it has %d bytes; at most %d are written", r.What, len(out), maxRecord)
-	}
-	return out, err
+	r.Hash = hash
+	return text, nil
 }
 
 // stamp is a time as records have it.
@@ -101,68 +86,11 @@ func stamp(t time.Time) time.Time {
 
 // Unseal reads a record and proves that it is as it was written.
 func Unseal(value []byte) (*Record, error) {
-	if len(value) > maxRecord {
-		return nil, fmt.Errorf("it has %d bytes; a record has at most %d", len(value), maxRecord)
-	}
-	fields, err := parse(value)
-	if err != nil {
-		return nil, err
-	}
-	if again, err := canonical(fields); err != nil || !bytes.Equal(again, value) {
-		return nil, errors.New("it is not canonical JSON")
-	}
-	sum, err := hashOf(fields)
-	if err != nil {
-		return nil, err
-	}
-	if sum != fields["hash"] {
-		return nil, fmt.Errorf("its hash is %.80v, but its content has %s", fields["hash"], sum)
-	}
 	r := &Record{}
-	if err := json.Unmarshal(value, r); err != nil {
+	if err := chain.Unseal(value, r, maxRecord); err != nil {
 		return nil, err
 	}
 	return r, nil
-}
-
-func parse(text []byte) (map[string]any, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	var fields map[string]any
-	if err := d.Decode(&fields); err != nil {
-		return nil, fmt.Errorf("it is no JSON object: %w", err)
-	}
-	if fields == nil || d.More() {
-		return nil, errors.New("it is not one JSON object")
-	}
-	return fields, nil
-}
-
-// hashOf is sha256 over the canonical JSON without the hash itself.
-func hashOf(fields map[string]any) (string, error) {
-	bare := make(map[string]any, len(fields))
-	for k, v := range fields {
-		if k != "hash" {
-			bare[k] = v
-		}
-	}
-	text, err := canonical(bare)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:]), nil
-}
-
-// canonical relies on package json, which sorts the keys of maps.
-func canonical(fields map[string]any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(fields); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // clip keeps texts short, at the edge of a character.

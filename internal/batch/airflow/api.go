@@ -95,10 +95,10 @@ func (a *API) Mount(m *httpx.Mux) {
 	v2("PUT /api/v2/backfills/{backfill}/cancel", "Ends a backfill.", a.putCancel)
 
 	a.mountSmall(v2)
-	m.Handle("/api/v2/{rest...}", http.HandlerFunc(a.noRoute), httpx.Hidden())
+	m.Handle("/api/v2/{rest...}", http.HandlerFunc(a.noRoute), httpx.Hidden(), httpx.Open())
 	m.Handle("/api/v1/{rest...}", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		httpx.JSON(w, http.StatusNotFound, map[string]string{"error": "/api/v1 has been removed in Airflow 3, please use its upgraded version /api/v2 instead."})
-	}), httpx.Hidden())
+	}), httpx.Hidden(), httpx.Open())
 }
 
 // handle adds an endpoint that needs a token.
@@ -143,7 +143,7 @@ func (a *API) open(m *httpx.Mux, pattern, doc string, e endpoint, opts ...httpx.
 			w.Header().Set("Cache-Control", "no-store")
 			httpx.JSON(w, http.StatusOK, v)
 		}
-	}, append(opts, httpx.Doc(doc))...)
+	}, append(opts, httpx.Doc(doc), httpx.Open())...) // who asks is found out here, as Airflow does
 }
 
 // allowed are the methods of one path.

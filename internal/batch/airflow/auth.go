@@ -94,6 +94,9 @@ func (a *API) who(r *http.Request) (caller, error) {
 		token = c.Value
 	}
 	c, err := verify(a.vault.secret, strings.TrimSpace(token), a.now())
+	if errors.Is(err, errToken) && bearer && a.cfg.Token != nil {
+		return a.stranger(r)
+	}
 	switch {
 	case errors.Is(err, errExpired):
 		return caller{}, refuse(http.StatusUnauthorized, "Token Expired")
@@ -102,6 +105,15 @@ func (a *API) who(r *http.Request) (caller, error) {
 	}
 	u, err := a.bearer(c)
 	return caller{u, c.Via}, err
+}
+
+// stranger is who sends a token of the installation, which the vault did not give.
+func (a *API) stranger(r *http.Request) (caller, error) {
+	u, err := a.cfg.Token(r)
+	if err != nil {
+		return caller{}, refuse(http.StatusUnauthorized, err.Error())
+	}
+	return caller{u, "rest_api"}, nil
 }
 
 // bearer is the user of a good token as he is now. A token without a stamp was not given at a login: who holds the key signed it for the

@@ -2,6 +2,7 @@ package airflow
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -52,6 +53,8 @@ type Config struct {
 	// Open lets the page work without a login: authentication is off and strangers cannot reach the port, or the operator
 	// said that they may.
 	Open bool
+	// Token, when set, tells who sends a bearer token that is not of the vault; its error is for who sent it.
+	Token func(*http.Request) (User, error)
 }
 
 // AnswersAs is the version of Apache Airflow whose API this one is a part of.

@@ -295,6 +295,7 @@ func (s *Service) putHold(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	httpx.Changed(r.Context(), nil, h)
 	s.log.Info("legal hold set", "hold", h.Name, "class", h.Class, "from", h.From, "to", h.To, "reason", h.Reason)
 	httpx.JSON(w, http.StatusOK, h)
 }

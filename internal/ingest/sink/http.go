@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,6 +29,8 @@ type HTTP struct {
 	url    string
 	client *http.Client
 	gzip   bool
+	// Header goes with each request.
+	Header http.Header
 
 	batch []Item
 	first time.Time // when the batch began
@@ -133,6 +136,7 @@ func (h *HTTP) post(ctx context.Context) (a answer, wait time.Duration, err erro
 	if err != nil {
 		return a, -1, err
 	}
+	maps.Copy(req.Header, h.Header)
 	req.Header.Set("Content-Type", "application/x-ndjson")
 	if h.gzip {
 		req.Header.Set("Content-Encoding", "gzip")

@@ -38,8 +38,8 @@ func Mount(m *Mux, s Service, h *Health, reg *telemetry.Registry) {
 	m.Handle("GET /metrics", reg.Handler(), Doc("Metrics in the formats of Prometheus."), AnswerAs("200", "application/openmetrics-text", ""), AnswerAs("200", "text/plain", "the metrics"))
 	m.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		JSON(w, http.StatusOK, openapi(s, m.Routes()))
-	}, Doc("This description as OpenAPI 3.1."), Answer("200", "the description", Schema{"type": "object", "required": []string{"openapi", "info", "paths"}}))
+	}, Doc("This description as OpenAPI 3.1."), SameForEveryTenant(), Answer("200", "the description", Schema{"type": "object", "required": []string{"openapi", "info", "paths"}}))
 	m.HandleFunc("GET /docs", func(w http.ResponseWriter, _ *http.Request) {
 		serveDocs(w, s, m.Routes())
-	}, Doc("This description as a page."), AnswerAs("200", "text/html", "the page"))
+	}, Doc("This description as a page."), SameForEveryTenant(), AnswerAs("200", "text/html", "the page"))
 }

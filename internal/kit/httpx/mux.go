@@ -25,6 +25,8 @@ type Mux struct {
 	log      *slog.Logger
 	mux      *http.ServeMux
 	guard    *http.CrossOriginProtection
+	doors    Guard // nil = everybody may come in
+	watch    func(*http.Request, Change)
 	requests *telemetry.CounterVec
 	seconds  *telemetry.HistogramVec
 	bodyRest time.Duration // longest pause in the middle of a body
@@ -55,6 +57,7 @@ func newRoute(pattern string, opts []Option) Route {
 		method, path = "", pattern
 	}
 	rt := Route{Method: method, Path: strings.TrimSpace(path)}
+	rt.Access = usualAccess(rt.Method, rt.Path)
 	for _, o := range opts {
 		o(&rt)
 	}
@@ -107,9 +110,22 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a := attempt{ResponseWriter: w}
 	m.mux.ServeHTTP(&a, r)
-	if !a.routed {
+	if !a.routed && m.known(w, r) {
 		m.noRoute(w, r, &a)
 	}
+}
+
+// known tells whether somebody who asks for what does not exist has said who he is; it answers who has not.
+func (m *Mux) known(w http.ResponseWriter, r *http.Request) bool {
+	if m.doors == nil {
+		return true
+	}
+	rec := &recorder{ResponseWriter: w}
+	if m.doors.Admit(rec, r, unrouted) != nil {
+		return true
+	}
+	m.requests.WithLabelValues("none", method(r.Method), strconv.Itoa(rec.code())).Inc()
+	return false
 }
 
 // noRoute passes on what net/http said of a request without a route: unknown path, unknown method, or go there instead.
@@ -156,14 +172,25 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			e.mux.seconds.WithLabelValues(e.route.Path).Observe(time.Since(began).Seconds())
 		}
 	}()
-	if e.route.stream && r.Method == http.MethodHead {
-		rec.WriteHeader(http.StatusOK) // a stream has no end, so its headers are made up here
-		return
-	}
 	if r.Body != nil && r.Body != http.NoBody {
 		body := &patientBody{ReadCloser: r.Body, ctl: http.NewResponseController(w), rest: e.mux.bodyRest}
 		defer body.leave()
 		r.Body = body
+	}
+	if e.mux.doors != nil {
+		admitted := e.mux.doors.Admit(rec, r, &e.route.Access)
+		if admitted == nil {
+			return
+		}
+		r = admitted
+	}
+	if e.route.stream && r.Method == http.MethodHead {
+		rec.WriteHeader(http.StatusOK) // a stream has no end, so its headers are made up here
+		return
+	}
+	if e.mux.watch != nil && e.route.changes(r.Method) {
+		e.watched(rec, r)
+		return
 	}
 	e.next.ServeHTTP(rec, r)
 }

@@ -14,6 +14,7 @@ type Route struct {
 	Body         string // media types of the request body, separated by commas
 	Answers      map[string]string
 	Hidden       bool
+	Access       Access
 	stream       bool
 	spare        bool           // the body may be left out
 	body         any            // what the body is, see schemaOf
@@ -145,12 +146,16 @@ func openapi(s Service, routes []Route) object {
 		ops[strings.ToLower(rt.Method)] = d.operation(rt)
 	}
 	d.of(ProblemBody{}) // also where no route names it
+	components := object{"schemas": d.schemas}
+	if asks(routes) {
+		components["securitySchemes"] = object{"token": object{"type": "http", "scheme": "bearer", "description": "A token of hxp auth token create, where the installation asks for one (HXP_AUTH_TOKENS_FILE); the scopes of which one is enough stand beside each operation."}}
+	}
 	return object{
 		"openapi":    "3.1.0",
 		"info":       object{"title": s.title(), "version": s.version(), "description": s.Description},
 		"servers":    []object{{"url": "/"}},
 		"paths":      paths,
-		"components": object{"schemas": d.schemas},
+		"components": components,
 	}
 }
 
@@ -164,6 +169,10 @@ func (d *describer) operation(rt Route) object {
 	op := object{"operationId": operationID(rt, d.ids), "responses": d.responses(rt)}
 	if rt.Summary != "" {
 		op["summary"] = rt.Summary
+	}
+	op["security"] = rt.Access.security()
+	if rt.Access.Tenant.Knows() {
+		op["x-tenants"] = "A token that is bound to a tenant sees this tenant alone."
 	}
 	if params := parameters(rt); params != nil {
 		op["parameters"] = params

@@ -28,6 +28,8 @@ type Config struct {
 	Services map[string]http.Handler
 	// Range answers GET /range on every board: any span of time, see package past; nil = it is not there.
 	Range http.Handler
+	// Guard judges who may see a board; nil = everybody.
+	Guard httpx.Guard
 	Log   *slog.Logger // nil = nowhere
 }
 
@@ -58,35 +60,41 @@ func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	mux := httpx.NewMux(log, nil)
-	mux.HandleFunc("GET /{$}", h.serveBoard)
+	mux.Protect(cfg.Guard)
+	same := httpx.SameForEveryTenant() // a page is empty until its numbers come, which are judged by themselves
+	mux.HandleFunc("GET /{$}", h.serveBoard, same)
 	for _, more := range board.more {
 		further, err := newHandler(more, cfg)
 		if err != nil {
 			return nil, err
 		}
-		mux.HandleFunc("GET "+more.at, further.serveBoard)
+		mux.HandleFunc("GET "+more.at, further.serveBoard, same)
 	}
-	mux.HandleFunc("GET /config.json", h.serveConfig)
+	mux.HandleFunc("GET /config.json", h.serveConfig, same)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
 	})
-	mux.Handle("GET /static/{path...}", h.files)
+	mux.Handle("GET /static/{path...}", h.files, httpx.Open()) // they are the same in every installation
 	if cfg.Range != nil {
-		mux.Handle("GET /range", cfg.Range)
+		mux.Handle("GET /range", cfg.Range, httpx.TenantIn("tenant"))
 	}
 	for _, a := range board.asks {
 		if service := cfg.Services[a.service]; service != nil {
 			for _, pattern := range a.patterns {
-				mux.Handle(pattern, service)
+				if a.service == Self {
+					mux.Handle(pattern, service)
+				} else {
+					mux.Handle(pattern, service, httpx.JudgedElsewhere())
+				}
 			}
 		}
 	}
 	for _, name := range board.looks {
 		if service := cfg.Services[name]; service != nil {
 			under := "/services/" + name
-			mux.Handle("GET "+under+"/health", http.StripPrefix(under, service))
-			mux.Handle("GET "+under+"/metrics", http.StripPrefix(under, service))
+			mux.Handle("GET "+under+"/health", http.StripPrefix(under, service), httpx.JudgedElsewhere())
+			mux.Handle("GET "+under+"/metrics", http.StripPrefix(under, service), httpx.JudgedElsewhere())
 		}
 	}
 	hub.MountStreams(mux)
@@ -99,8 +107,8 @@ func MountScheduler(mux *httpx.Mux, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	mux.Handle("GET /{$}", secure(http.HandlerFunc(h.serveBoard)), httpx.Doc("The page of the scheduler: DAGs, runs, logs, backfills."))
-	mux.Handle("GET /static/{path...}", secure(h.files), httpx.Hidden())
+	mux.Handle("GET /{$}", secure(http.HandlerFunc(h.serveBoard)), httpx.Doc("The page of the scheduler: DAGs, runs, logs, backfills."), httpx.Open()) // it asks for a login itself
+	mux.Handle("GET /static/{path...}", secure(h.files), httpx.Hidden(), httpx.Open())
 	return nil
 }
 

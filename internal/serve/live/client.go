@@ -295,6 +295,7 @@ func (c *client) hear(buf []delivery, horizon uint64, l *listening, now time.Tim
 // errGone says that the client has ended the connection, errStopping that the server does.
 var (
 	errGone, errStopping = errors.New("the client is gone"), errors.New("the server is stopping")
+	errNotAllowed        = errors.New("the token with which this stream was opened no longer counts")
 	errFull              = fmt.Errorf("%d different streams are open, which is the limit; ask for fewer filters", maxChannels)
 )
 
@@ -317,8 +318,8 @@ func (c *client) welcome(q query) (frames [][]byte, err error) {
 	return frames, nil
 }
 
-// pump hands a client what is new until it leaves, is too slow, or the hub drains. replies are frames that answer it.
-func (c *client) pump(out line, gone, draining <-chan struct{}, replies <-chan []byte) error {
+// pump hands a client what is new until it leaves, is too slow, may no longer listen, or the hub drains. replies are frames that answer it.
+func (c *client) pump(out line, gone, draining, ended <-chan struct{}, replies <-chan []byte) error {
 	beat := time.NewTicker(c.hub.cfg.Heartbeat)
 	defer beat.Stop()
 	var round round
@@ -329,6 +330,8 @@ func (c *client) pump(out line, gone, draining <-chan struct{}, replies <-chan [
 			return errGone
 		case <-draining:
 			return errStopping
+		case <-ended:
+			return errNotAllowed
 		case <-c.hub.drain:
 			return errStopping
 		case <-beat.C:

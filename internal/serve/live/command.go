@@ -11,15 +11,16 @@ import (
 
 // The codes of errors that clients are told.
 const (
-	codeJSON     = "bad_json"
-	codeType     = "bad_type"
-	codeMember   = "bad_member"
-	codeTopic    = "unknown_topic"
-	codeFilter   = "bad_filter"
-	codeInterval = "bad_interval"
-	codeBinary   = "binary"
-	codeFull     = "too_many_streams"
-	codeDropped  = "dropped"
+	codeJSON      = "bad_json"
+	codeType      = "bad_type"
+	codeMember    = "bad_member"
+	codeTopic     = "unknown_topic"
+	codeFilter    = "bad_filter"
+	codeInterval  = "bad_interval"
+	codeBinary    = "binary"
+	codeFull      = "too_many_streams"
+	codeDropped   = "dropped"
+	codeForbidden = "forbidden_topic"
 )
 
 // fault is what is wrong with a message of a client, for it to read.

@@ -27,15 +27,15 @@ func (f *Feed) Begun() {
 // Tell says what happened, in order.
 func (f *Feed) Tell(happenings ...Happening) { f.hub.tell(f.story, happenings) }
 
-// Room tells whether a client could get one more happening of a model in this second. Where there is none, a Happening without data
+// Room tells whether a client could get one more happening of a model and a tenant in this second. Where there is none, a Happening without data
 // spares the work of making it, and is counted as dropped.
-func (f *Feed) Room(model string) bool {
+func (f *Feed) Room(model, tenant string) bool {
 	if !f.story.topic.Capped {
 		return true
 	}
 	f.hub.mu.Lock()
 	defer f.hub.mu.Unlock()
-	return f.story.pace.room(time.Now().Unix(), model)
+	return f.story.pace.room(time.Now().Unix(), model, tenant)
 }
 
 // Lost says that something was missed that happened before what is told next.

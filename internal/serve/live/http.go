@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
@@ -20,7 +21,7 @@ func (h *Hub) Mount(m *httpx.Mux) {
 		httpx.Answer("101", "a WebSocket: each text frame is a message, see asyncapi.json"), httpx.Answer("426", "not a WebSocket handshake, or not of version 13"))
 	m.HandleFunc("GET /ws", h.Socket, append(options, httpx.Doc("Live states and happenings over WebSocket."), h.topicsQuery())...)
 	m.HandleFunc("GET /ws/metrics", func(w http.ResponseWriter, r *http.Request) { h.serveSocket(w, r, metricsTopic) }, append(options, httpx.Doc("The topic metrics alone, until the client subscribes to more."))...)
-	m.HandleFunc("GET /asyncapi.json", h.serveAsyncAPI, httpx.Doc("The messages of the streams as AsyncAPI 3."), httpx.Answer("200", "the document", httpx.Schema{"type": "object"}))
+	m.HandleFunc("GET /asyncapi.json", h.serveAsyncAPI, httpx.Doc("The messages of the streams as AsyncAPI 3."), httpx.SameForEveryTenant(), httpx.Answer("200", "the document", httpx.Schema{"type": "object"}))
 	m.HandleFunc("GET /streams/status", func(w http.ResponseWriter, _ *http.Request) { httpx.JSON(w, http.StatusOK, h.Status()) },
 		httpx.Doc("Who is connected, to what, and what was held back."), httpx.Answer("200", "the streams", Status{}))
 	m.HandleFunc("GET /streams/performance", func(w http.ResponseWriter, _ *http.Request) { httpx.JSON(w, http.StatusOK, h.Performance()) },
@@ -42,7 +43,7 @@ func (h *Hub) options() []httpx.Option {
 	return []httpx.Option{
 		httpx.Query("model", "only what names this model"), httpx.Query("interval_ms", "time between updates of states, rounded up to 250, 500, 1000, 2000, 5000, 15000 or 60000"),
 		httpx.Query("since", "EPOCH.SEQ of the last message seen"), httpx.Answer("400", "unknown topic or bad parameter"),
-		httpx.Answer("403", "a page of another origin asks"), httpx.Answer("503", "all places are taken; Retry-After says when to come back"),
+		httpx.Answer("403", "a page of another origin asks, or who is bound to a tenant asks for a topic that does not tell tenants apart"), httpx.KeepsTenantsApart(), httpx.Answer("503", "all places are taken; Retry-After says when to come back"),
 	}
 }
 
@@ -60,7 +61,11 @@ func (h *Hub) admit(w http.ResponseWriter, r *http.Request, only string, g *gate
 	}
 	q, err := h.parse(r, only)
 	if err != nil {
-		httpx.Problem(w, r, http.StatusBadRequest, err.Error())
+		status := http.StatusBadRequest
+		if errors.Is(err, errNotForTenants) {
+			status = http.StatusForbidden
+		}
+		httpx.Problem(w, r, status, err.Error())
 		return q, p, false
 	}
 	p, refusal := g.enter(r.RemoteAddr)
@@ -87,7 +92,10 @@ func ownOrigin(r *http.Request) bool {
 }
 
 // query is what a client asks for.
-type query struct{ wish }
+type query struct {
+	wish
+	ended <-chan struct{} // closed when who asks may no longer listen; nil = never
+}
 
 const maxModel = 512 // bytes of a model's name in a filter
 
@@ -97,7 +105,10 @@ func (h *Hub) parse(r *http.Request, only string) (q query, err error) {
 	if err != nil {
 		return q, fmt.Errorf("the query can't be read: %w", err)
 	}
-	if q.topics, err = h.named(v["topics"], only); err != nil {
+	if p := auth.From(r.Context()); p != nil {
+		q.filter.Tenant, q.ended = p.Tenant, p.Ended
+	}
+	if q.topics, err = h.named(v["topics"], only, q.filter.Tenant); err != nil {
 		return q, err
 	}
 	if q.filter.Model = v.Get("model"); len(q.filter.Model) > maxModel {
@@ -129,8 +140,12 @@ func (h *Hub) parse(r *http.Request, only string) (q query, err error) {
 	return q, nil
 }
 
-// named finds the topics of a query, in the order of the hub's list; only wins over the query.
-func (h *Hub) named(lists []string, only string) ([]*Topic, error) {
+// errNotForTenants says that a topic does not tell tenants apart.
+var errNotForTenants = errors.New("is of all tenants together, and your token is bound to one")
+
+// named finds the topics of a query, in the order of the hub's list; only wins over the query. Who is bound to a tenant hears what tells
+// tenants apart.
+func (h *Hub) named(lists []string, only, tenant string) ([]*Topic, error) {
 	var wanted []string
 	for _, list := range lists {
 		for name := range strings.SplitSeq(list, ",") {
@@ -149,7 +164,10 @@ func (h *Hub) named(lists []string, only string) ([]*Topic, error) {
 	}
 	var topics []*Topic
 	for _, t := range h.topics {
-		if len(wanted) == 0 || slices.Contains(wanted, t.Name) {
+		switch named := slices.Contains(wanted, t.Name); {
+		case named && tenant != "" && !t.Tenants:
+			return nil, fmt.Errorf("topics: %s %w", t.Name, errNotForTenants)
+		case named, len(wanted) == 0 && (tenant == "" || t.Tenants):
 			topics = append(topics, t)
 		}
 	}

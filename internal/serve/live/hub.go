@@ -167,7 +167,7 @@ func (h *Hub) publish(ctx context.Context, now time.Time) (next time.Time) {
 	}
 	h.mu.Unlock()
 	slices.SortFunc(due, func(a, b *channel) int {
-		return cmp.Or(cmp.Compare(a.interval, b.interval), strings.Compare(a.topic.Name, b.topic.Name), strings.Compare(a.filter.Model, b.filter.Model))
+		return cmp.Or(cmp.Compare(a.interval, b.interval), strings.Compare(a.topic.Name, b.topic.Name), strings.Compare(a.filter.Model, b.filter.Model), strings.Compare(a.filter.Tenant, b.filter.Tenant))
 	})
 	for _, c := range due {
 		if ctx.Err() != nil {

@@ -66,6 +66,8 @@ type rig struct {
 	data map[string]any // state of the topic "metrics"
 	asks int
 	err  error
+
+	guard httpx.Guard
 }
 
 // start runs a hub with the states metrics (r.data), health and quiet (never changes) and the happenings news and flood (capped) in the
@@ -97,6 +99,7 @@ func start(t *testing.T, cfg Config) *rig {
 // run serves the hub in the current bubble.
 func (r *rig) run() {
 	mux := httpx.NewMux(slog.New(slog.DiscardHandler), nil)
+	mux.Protect(r.guard)
 	r.hub.Mount(mux)
 	server := &http.Server{Handler: mux}
 	r.http = &http.Client{Transport: &http.Transport{DialContext: r.wire.dial}}

@@ -74,7 +74,7 @@ func (s *session) serve() {
 	err := s.open()
 	reading.Go(s.read)
 	if err == nil {
-		err = s.pump(s, s.gone, nil, s.replies)
+		err = s.pump(s, s.gone, nil, s.query.ended, s.replies)
 	}
 	s.leave()
 	s.bye(err)
@@ -105,6 +105,8 @@ func (s *session) bye(why error) {
 	switch slow, ok := errors.AsType[*tooSlow](why); {
 	case ok:
 		last = &ws.CloseError{Code: ws.TryLater, Reason: slow.why}
+	case errors.Is(why, errNotAllowed):
+		last = &ws.CloseError{Code: ws.Policy, Reason: why.Error()}
 	case errors.Is(why, errStopping):
 		last = &ws.CloseError{Code: ws.GoingAway, Reason: "the server is stopping"}
 	case errors.Is(why, errGone):
@@ -164,8 +166,11 @@ func (s *session) obey(text []byte) []byte {
 	if c.kind == "ping" {
 		return pong
 	}
-	topics, err := h.named(c.topics, "")
-	if err != nil {
+	c.filter.Tenant = s.query.filter.Tenant
+	topics, err := h.named(c.topics, "", c.filter.Tenant)
+	if errors.Is(err, errNotForTenants) {
+		return h.trouble("", codeForbidden, err.Error())
+	} else if err != nil {
 		return h.trouble("", codeTopic, err.Error())
 	}
 	if c.kind == "unsubscribe" {

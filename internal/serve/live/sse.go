@@ -33,7 +33,7 @@ func (h *Hub) serveStream(w http.ResponseWriter, r *http.Request, only string) {
 	w.WriteHeader(http.StatusOK)
 	out := &sseLine{hub: h, w: w, control: http.NewResponseController(w)}
 	if err = out.send(frames...); err == nil {
-		err = c.pump(out, r.Context().Done(), httpx.Draining(r.Context()), nil)
+		err = c.pump(out, r.Context().Done(), httpx.Draining(r.Context()), q.ended, nil)
 	}
 	h.cut(c, "sse", err)
 	out.bye(err)
@@ -74,6 +74,8 @@ func (s *sseLine) bye(why error) {
 	switch slow, ok := errors.AsType[*tooSlow](why); {
 	case ok:
 		_ = s.send([]byte("retry: " + strconv.FormatInt(retryAfter.Milliseconds(), 10) + "\n: " + slow.why + "\n\n"))
+	case errors.Is(why, errNotAllowed):
+		_ = s.send([]byte(": " + why.Error() + "\n\n"))
 	case errors.Is(why, errStopping):
 		_ = s.send([]byte(": the server is stopping\n\n"))
 	}

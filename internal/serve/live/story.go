@@ -52,10 +52,10 @@ type chunk struct {
 	topic, epoch string
 	first, last  uint64
 	told         time.Time
-	over         map[string]int // what no client could get in that second, by model; those beyond maxPaced count as ""
-	overSize     int            // of that map, in bytes
-	size         int            // of what it says, in bytes
-	bytes        int            // that it takes; Hub.mu guards it
+	over         map[group]int // what no client could get in that second; that beyond maxPaced counts as of no model and no tenant
+	overSize     int           // of that map, in bytes
+	size         int           // of what it says, in bytes
+	bytes        int           // that it takes; Hub.mu guards it
 
 	mu         sync.Mutex
 	happenings []Happening // a slice that is never changed; without data when that is packed
@@ -84,32 +84,55 @@ type item struct {
 	written time.Time
 }
 
+// group are happenings of one model and one tenant, or of one of them, whatever the other.
+type group struct{ model, tenant string }
+
 // pace counts the happenings of the running second, to keep no more than some client could get.
 type pace struct {
 	second int64
 	all    int
-	models map[string]int
+	groups map[group]int
 }
 
-// maxPaced bounds the models that are counted; those beyond count as one.
+// maxPaced bounds the groups that are counted; those beyond count as one.
 const maxPaced = 1024
 
-// room tells whether another happening of a model would be taken now.
-func (p *pace) room(second int64, model string) bool {
-	return p.second != second || p.all < PerSecond || p.models[model] < PerSecond
+// groupsOf are those that a happening is counted in, beside all. A model of a tenant is not: there are too many.
+func groupsOf(model, tenant string) []group {
+	if tenant == "" {
+		return []group{{model, ""}}
+	}
+	return []group{{model, ""}, {"", tenant}}
 }
 
-// take tells whether a happening is among the first PerSecond of its second, or of its model in that second.
-func (p *pace) take(second int64, model string) bool {
-	if p.second != second || p.models == nil {
-		p.second, p.all, p.models = second, 0, map[string]int{}
+// room tells whether another happening of a model and a tenant would be taken now.
+func (p *pace) room(second int64, model, tenant string) bool {
+	if p.second != second || p.all < PerSecond {
+		return true
 	}
-	if _, known := p.models[model]; !known && len(p.models) >= maxPaced {
-		model = ""
+	for _, g := range groupsOf(model, tenant) {
+		if p.groups[g] < PerSecond {
+			return true
+		}
+	}
+	return false
+}
+
+// take tells whether a happening is among the first PerSecond of its second, or of one of its groups in that second.
+func (p *pace) take(second int64, model, tenant string) (some bool) {
+	if p.second != second || p.groups == nil {
+		p.second, p.all, p.groups = second, 0, map[group]int{}
 	}
 	p.all++
-	p.models[model]++
-	return p.all <= PerSecond || p.models[model] <= PerSecond
+	some = p.all <= PerSecond
+	for _, g := range groupsOf(model, tenant) {
+		if _, known := p.groups[g]; !known && len(p.groups) >= maxPaced {
+			g = group{}
+		}
+		p.groups[g]++
+		some = some || p.groups[g] <= PerSecond
+	}
+	return some
 }
 
 // tell appends what happened. seq is the number that was given last in the hub; it returns the one that is now.
@@ -131,8 +154,8 @@ func (s *story) tell(epoch string, seq uint64, now time.Time, happenings []Happe
 	}
 	open()
 	for _, h := range happenings {
-		if s.topic.Capped && (h.Data == nil || !s.pace.take(now.Unix(), h.Model)) {
-			k.leaveOut(h.Model)
+		if s.topic.Capped && (h.Data == nil || !s.pace.take(now.Unix(), h.Model, h.Tenant)) {
+			k.leaveOut(group{h.Model, h.Tenant})
 			continue
 		}
 		seq++
@@ -149,19 +172,19 @@ func (s *story) tell(epoch string, seq uint64, now time.Time, happenings []Happe
 }
 
 // leaveOut counts what no client could get.
-func (k *chunk) leaveOut(model string) {
-	_, known := k.over[model]
+func (k *chunk) leaveOut(g group) {
+	_, known := k.over[g]
 	if !known && len(k.over) >= maxPaced {
-		model = ""
-		_, known = k.over[model]
+		g = group{}
+		_, known = k.over[g]
 	}
 	if k.over == nil {
-		k.over = map[string]int{}
+		k.over = map[group]int{}
 	}
 	if !known {
-		k.overSize += len(model) + overhead
+		k.overSize += len(g.model) + len(g.tenant) + overhead
 	}
-	k.over[model]++
+	k.over[g]++
 }
 
 // fresh is how many of the newest chunks share the frames that were made of them, and are not packed.
@@ -268,8 +291,8 @@ func (v *view) make(k *chunk, w wire, f Filter) {
 		})
 		v.items = append(v.items, item{m.seq, len(v.frames), k.written(h)})
 	}
-	for model, n := range k.over {
-		if f.Model == "" || f.Model == model {
+	for g, n := range k.over {
+		if f.lets(g.model, g.tenant) {
 			v.over += n
 		}
 	}

@@ -329,11 +329,11 @@ func TestWhatIsLeftOutIsBounded(t *testing.T) {
 	}
 	s.tell("e", 0, time.Unix(1, 0), out)
 	k, total, size := s.chunks[0], 0, 0
-	for model, n := range k.over {
-		total, size = total+n, size+len(model)+overhead
+	for g, n := range k.over {
+		total, size = total+n, size+len(g.model)+overhead
 	}
-	if len(k.over) != maxPaced+1 || k.over[""] != 2*maxPaced || total != len(out) || s.bytes != size {
-		t.Errorf("%d models, %d of them together, %d in all, %d bytes of %d", len(k.over), k.over[""], total, s.bytes, size)
+	if len(k.over) != maxPaced+1 || k.over[group{}] != 2*maxPaced || total != len(out) || s.bytes != size {
+		t.Errorf("%d models, %d of them together, %d in all, %d bytes of %d", len(k.over), k.over[group{}], total, s.bytes, size)
 	}
 	if k.cool() < size {
 		t.Error("it is not counted in a cold chunk")
@@ -348,13 +348,13 @@ func TestRoom(t *testing.T) {
 		h := New(Config{SSEMax: 10}, slog.New(slog.DiscardHandler), Topic{Name: "fed", Capped: true, Feed: func(ctx context.Context, f *Feed) error {
 			f.Begun()
 			<-ask
-			before = f.Room("loud")
+			before = f.Room("loud", "")
 			f.Tell(happen("loud", 0, PerSecond)...)
-			loud, rare = f.Room("loud"), f.Room("rare")
+			loud, rare = f.Room("loud", ""), f.Room("rare", "")
 			f.Tell(Happening{Time: time.Now(), Model: "loud"})
 			f.Tell(happen("rare", PerSecond, 1)...)
 			time.Sleep(time.Second)
-			later = f.Room("loud")
+			later = f.Room("loud", "")
 			<-ctx.Done()
 			return ctx.Err()
 		}})

@@ -18,6 +18,9 @@ type Topic struct {
 	Feed func(ctx context.Context, out *Feed) error
 	// Capped topics give a client at most PerSecond happenings.
 	Capped bool
+	// Tenants says that the topic tells what is of one tenant apart: its states keep to Filter.Tenant, and its happenings name theirs. Who is
+	// bound to a tenant hears no other topic.
+	Tenants bool
 }
 
 // PerSecond is how many happenings of a capped topic a client gets in a second. What is beyond is counted as dropped, and said.
@@ -31,17 +34,23 @@ type State struct {
 
 // Happening is one thing that happened. It is told once, in order, and never changes.
 type Happening struct {
-	Time  time.Time       // when it was written where it is kept
-	Model string          // that it names, for filters; "" = none
-	Data  json.RawMessage // an object on one line; the hub keeps it. nil = see Feed.Room
+	Time   time.Time       // when it was written where it is kept
+	Model  string          // that it names, for filters; "" = none
+	Tenant string          // that it is of, and no other; "" = of none, or of several
+	Data   json.RawMessage // an object on one line; the hub keeps it. nil = see Feed.Room
 }
 
 // Filter narrows what a subscriber sees. It is comparable: equal filters share their bytes.
 type Filter struct {
-	Model string // "" = all
+	Model  string // "" = all
+	Tenant string // that who listens is bound to, "" = none
 }
 
-func (f Filter) match(h *Happening) bool { return f.Model == "" || f.Model == h.Model }
+func (f Filter) match(h *Happening) bool { return f.lets(h.Model, h.Tenant) }
+
+func (f Filter) lets(model, tenant string) bool {
+	return (f.Model == "" || f.Model == model) && (f.Tenant == "" || f.Tenant == tenant)
+}
 
 // position is what a client says it has seen.
 type position struct {

@@ -144,7 +144,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 	for _, name := range filters {
 		options = append(options, httpx.Query(name, "only this "+name))
 	}
-	m.Handle("GET /range", s, append(options, httpx.Answer("200", "the numbers", shown{}), httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "too many such questions are being answered, or this one takes too long"))...)
+	m.Handle("GET /range", s, append(options, httpx.TenantIn("tenant"), httpx.Answer("200", "the numbers", shown{}), httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "too many such questions are being answered, or this one takes too long"))...)
 }
 
 // ServeHTTP answers GET /range.

@@ -69,6 +69,14 @@ type Alert struct {
 	Events      []string          `json:"events,omitempty"` // ids of those that made a sequence, the first ones; none of other rules
 }
 
+// Tenant is the one tenant that an alert is about: by its key or, where that names none, by a label; "" when it is about several, or all.
+func (a *Alert) Tenant() string {
+	if of, ok := a.Key["tenant"]; ok {
+		return of
+	}
+	return a.Labels["tenant"]
+}
+
 // The limits of a record: a stranger may write to the topic.
 const (
 	maxRecord = 256 << 10

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
@@ -19,12 +20,12 @@ var States = []string{string(Pending), string(Firing), string(Resolved)}
 // Mount adds the endpoints. anomaly tells which rules compare a metric with its own past.
 func (b *Book) Mount(m *httpx.Mux, anomaly func(rule string) (metric string, ok bool)) {
 	b.mountAnomalies(m, anomaly)
-	m.HandleFunc("GET /alerts", b.getAlerts, httpx.Doc("Lists alerts, those that began last first: one for each rule, key and episode. What retention removed from hxp-alerts is gone."), httpx.Paging(),
+	m.HandleFunc("GET /alerts", b.getAlerts, httpx.Doc("Lists alerts, those that began last first: one for each rule, key and episode. What retention removed from hxp-alerts is gone."), httpx.KeepsTenantsApart(), httpx.Paging(),
 		httpx.Query("state", "pending, firing, resolved, or several of them separated by commas"), httpx.Query("rule", "only alerts of this rule", httpx.Text(0, maxID)),
 		httpx.Query("severity", "info, warning, critical, or several of them separated by commas"), httpx.Query("since", "RFC 3339: only alerts that began at this time or later"),
 		httpx.Query("until", "RFC 3339: only alerts that began before this time"), httpx.Query("on_since", "RFC 3339: only alerts that were on at this time or later, whenever they began"),
 		httpx.Answer("200", "the alerts", answer{}))
-	m.HandleFunc("GET /alerts/{id}", b.getAlert, httpx.Doc("Shows one alert."), httpx.Answer("200", "the alert", Alert{}), httpx.Answer("404", "there is no such alert"))
+	m.HandleFunc("GET /alerts/{id}", b.getAlert, httpx.Doc("Shows one alert."), httpx.KeepsTenantsApart(), httpx.Answer("200", "the alert", Alert{}), httpx.Answer("404", "there is no such alert"))
 }
 
 // next is the cursor behind a page.
@@ -52,6 +53,9 @@ func (b *Book) getAlerts(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := answer{Alerts: []*Alert{}}
+	if tenant := auth.Tenant(r.Context()); tenant != "" {
+		want.Match = func(a *Alert) bool { return a.Tenant() == tenant }
+	}
 	list, more := b.List(want, page.Limit)
 	out.Alerts = append(out.Alerts, list...)
 	out.Next = next(list, more)
@@ -59,8 +63,8 @@ func (b *Book) getAlerts(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b *Book) getAlert(w http.ResponseWriter, r *http.Request) {
-	a := b.Find(r.PathValue("id"))
-	if a == nil {
+	a, tenant := b.Find(r.PathValue("id")), auth.Tenant(r.Context())
+	if a == nil || tenant != "" && a.Tenant() != tenant {
 		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no alert %.80q", r.PathValue("id")))
 		return
 	}

@@ -17,13 +17,17 @@ func (s *Stored) Add(e *event.Event) bool {
 	return true
 }
 
-// View is what is shown of them, nil without any. Nobody knows when such a request was closed.
-func (s *Stored) View() (*View, error) {
-	if len(s.record.Parts) == 0 {
+// View is what is shown of them, to a tenant alone unless it is "", nil without any. Nobody knows when such a request was closed.
+func (s *Stored) View(tenant string) (*View, error) {
+	record, ok := s.record, true
+	if tenant != "" {
+		record, ok = s.record.Only(tenant)
+	}
+	if !ok || len(record.Parts) == 0 {
 		return nil, nil
 	}
-	s.record.Closed = true
-	v, err := s.record.View()
+	record.Closed = true
+	v, err := record.View()
 	if err != nil {
 		return nil, err
 	}

@@ -49,20 +49,27 @@ func (r *Record) View() (*View, error) {
 	return v, err
 }
 
-// Shown is View with the model that served the request, "" when no part names one.
-func (r *Record) Shown() (_ *View, model string, err error) {
+// About is what a record is about.
+type About struct {
+	Model  string // that served the request, "" when no part names one
+	Tenant string // that the parts name, "" when none does, or they do not agree
+}
+
+// Shown is View with what it is about.
+func (r *Record) Shown() (_ *View, about About, err error) {
 	v := &View{Missing: []string{}, Sequence: len(r.Parts), Feedback: []json.RawMessage{}, Business: []json.RawMessage{}}
 	var d derivation
 	var work timings
 	var has uint8
 	events, err := r.events()
 	if err != nil {
-		return nil, "", err
+		return nil, about, err
 	}
+	about.Tenant = tenantOf(events)
 	for i := range events {
 		e := &events[i]
-		if model == "" {
-			model = strings.Clone(e.Text(event.Model))
+		if about.Model == "" {
+			about.Model = strings.Clone(e.Text(event.Model))
 		}
 		has |= 1 << e.Kind
 		d.take(e)
@@ -89,7 +96,39 @@ func (r *Record) Shown() (_ *View, model string, err error) {
 		v.ClosedAt = new(time.UnixMicro(r.Changed).UTC())
 	}
 	v.Derived, v.Engine = d.derived(), work.shown()
-	return v, model, nil
+	return v, about, nil
+}
+
+// tenantOf is the tenant of all that name one.
+func tenantOf(events []event.Event) (tenant string) {
+	for i := range events {
+		switch of := events[i].Text(event.Tenant); {
+		case of == "" || of == tenant:
+		case tenant == "":
+			tenant = strings.Clone(of)
+		default:
+			return ""
+		}
+	}
+	return tenant
+}
+
+// Only is the record without the parts that name another tenant; not ok when none names this one. A request id is chosen by who sends it, so
+// parts of several tenants may meet under one.
+func (r *Record) Only(tenant string) (out Record, ok bool) {
+	out = *r
+	out.Parts = nil
+	var e event.Event
+	for _, part := range r.Parts {
+		if _, err := e.ReadCompact(part); err != nil {
+			continue // what cannot be read is nobody's
+		}
+		of := e.Text(event.Tenant)
+		if ok = ok || of == tenant; of == tenant || of == "" {
+			out.Parts = append(out.Parts, part)
+		}
+	}
+	return out, ok
 }
 
 // events are the parts in the order of their time, whatever order they came in.

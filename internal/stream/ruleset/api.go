@@ -57,7 +57,7 @@ func (a *API) Mount(m *httpx.Mux) {
 	m.HandleFunc("DELETE /rules/{name}", a.deleteRule, match(
 		httpx.Doc("Takes a rule away; its alerts resolve. A rule of a file or of the pack is switched off until it is put again."),
 		httpx.Answer("204", "it is gone"), httpx.Answer("404", "there is no such rule"), httpx.Answer("409", "there are too many changes"))...)
-	m.HandleFunc("POST /rules/test", a.postTest,
+	m.HandleFunc("POST /rules/test", a.postTest, httpx.Needs(httpx.Read),
 		httpx.Doc("Tries rules and changes nothing: the rule, the list of rules, or the object with rules and objectives (slos) in the body, without a body those that count. It runs the tests that they carry; with from it is a dry run over what arrived since, and says what would have fired."),
 		httpx.Query("rule", "without a body: only this rule"),
 		httpx.Query("from", "RFC 3339: begin of a dry run"), httpx.Query("to", "RFC 3339: its end, at most 24 hours later; now when absent"),

@@ -186,6 +186,14 @@ func (a *API) deleteRule(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// shownIn is a rule as the audit shows it, nil for none.
+func shownIn(e *entry) any {
+	if e == nil || !e.enabled {
+		return nil
+	}
+	return json.RawMessage(e.text)
+}
+
 // command tells all instances of a change and waits until it holds here; there tells whether the rule counted before. It answers
 // itself when the change is not made.
 func (a *API) command(w http.ResponseWriter, r *http.Request, name string, c command) (there, ok bool) {
@@ -222,6 +230,7 @@ func (a *API) command(w http.ResponseWriter, r *http.Request, name string, c com
 	}
 	switch a.Set.outcome(c.ID) {
 	case applied:
+		httpx.Changed(r.Context(), shownIn(e), shownIn(a.Set.find(name)))
 		a.Log.Info("rule changed", "rule", name, "op", c.Op)
 		return there, true
 	case stale:

@@ -1,0 +1,70 @@
+package httpx
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+)
+
+// Change is a request that changed something.
+type Change struct {
+	Route  string // "PUT /rules/{name}"
+	Target string // path that was asked
+	Status int
+	Before json.RawMessage // as the handler told it by Changed; nil = it did not
+	After  json.RawMessage
+}
+
+// Watch lets f hear of every change once it is made. It is called before the end of the answer, so that what fits into the buffer of the server is
+// not sent earlier. Call it before the first request.
+func (m *Mux) Watch(f func(r *http.Request, c Change)) { m.watch = f }
+
+// sides are what a handler says of a change.
+type sides struct{ before, after json.RawMessage }
+
+type sidesKey struct{}
+
+// Changed says what a request changed: what was there before, and what is there now. nil is nothing. It is for what is small and no secret.
+func Changed(ctx context.Context, before, after any) {
+	if s, ok := ctx.Value(sidesKey{}).(*sides); ok {
+		s.before, s.after = text(before), text(after)
+	}
+}
+
+func text(v any) json.RawMessage {
+	if v == nil {
+		return nil
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return nil // numbers that JSON does not know
+	}
+	return out
+}
+
+// changes tells whether a request of a method through the route changes something that an audit is about. Bringing events does not, nor a question
+// that is put as a POST, nor what another service judges, and records.
+func (rt *Route) changes(method string) bool {
+	if method == http.MethodGet || method == http.MethodHead {
+		return false
+	}
+	if rt.Access.Open {
+		return true
+	}
+	for _, s := range rt.Access.Scopes {
+		if s == Read || s == Ingest {
+			return false
+		}
+	}
+	return len(rt.Access.Scopes) > 0
+}
+
+// watched runs the handler of a change, and tells of it when it was made.
+func (e *endpoint) watched(w *recorder, r *http.Request) {
+	s := &sides{}
+	r = r.WithContext(context.WithValue(r.Context(), sidesKey{}, s))
+	e.next.ServeHTTP(w, r)
+	if code := w.code(); code < 400 {
+		e.mux.watch(r, Change{Route: e.route.Method + " " + e.route.Path, Target: r.URL.EscapedPath(), Status: code, Before: s.before, After: s.after})
+	}
+}
