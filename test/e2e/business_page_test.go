@@ -17,7 +17,7 @@ func TestRealBusinessPage(t *testing.T) {
 		return h.url("business") + "/"
 	}
 	lookAt(t, "the business board in a browser", "business", begin, func(p *page) {
-		p.refused = []string{"/business-intelligence/"} // without data there is nothing to tell, and the page says so
+		p.refused = []string{"/business-intelligence/", "/reports/schedules"} // without data there is nothing to tell, and the page says so; a wrong cron is refused
 		p.shown("fresh", `document.getElementById("welcome")?.textContent.includes("hxp simulate") && document.querySelector("#figures .n").textContent === "–" && document.getElementById("live").dataset.state === "live"`)
 		p.below()
 		p.shown("nothing", `document.querySelector("#reports .words")?.textContent.startsWith("No report yet")
@@ -44,6 +44,18 @@ func TestRealBusinessPage(t *testing.T) {
 		p.do(`history.back() === undefined`)
 		p.shown("back", `/range=604800/.test(location.search) && document.querySelector('#bar [title="Time range"]').textContent === "Last 7 days" && document.getElementById("month").value === ""`)
 		p.below()
+		p.press("#reports-plan", "Change")
+		p.do(`{ const d = document.querySelector("dialog[open]"), [kind, made] = d.querySelectorAll("select"), [to, formats, at] = d.querySelectorAll("input"), set = (n, v) => { n.value = v; n.dispatchEvent(new Event("change")); };
+			window.configured = to.disabled; set(kind, "cost"); set(made, "true"); to.value = "finance@example.org"; at.value = "monthly"; true }`)
+		p.press("dialog", "Save")
+		p.shown("refused", `window.configured && document.querySelector("dialog .form-error").textContent.includes("is no cron of five fields")`)
+		p.do(`{ document.querySelectorAll("dialog input")[2].value = "0 8 1 * *"; true }`)
+		p.press("dialog", "Save")
+		p.shown("planned", `document.querySelector("dialog") === null && document.getElementById("reports-plan").textContent.includes("Cost, each month, to 1 by mail")`)
+		p.press("#reports-plan", "Change")
+		p.do(`{ const [kind, made] = document.querySelectorAll("dialog select"); kind.value = "cost"; kind.dispatchEvent(new Event("change")); window.said = [made.value, ...[...document.querySelectorAll("dialog input")].map((i) => i.value)].join(); made.value = ""; true }`)
+		p.press("dialog", "Save")
+		p.shown("as configured", `window.said === "true,finance@example.org,pdf,0 8 1 * *" && document.querySelector("dialog") === null && !document.getElementById("reports-plan").textContent.includes("Cost")`)
 		p.press("#reports-tools", "Make a report")
 		p.do(`{ const [kind, format] = document.querySelectorAll("dialog[open] select"); kind.value = "daily_summary"; format.value = "pdf"; true }`)
 		p.press("dialog", "Make it")

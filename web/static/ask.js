@@ -21,10 +21,11 @@ let free = 4;
 const waiting = [];
 const leave = () => { const next = waiting.shift(); if (next) next(); else free++; };
 
-export async function ask(method, path, body, signal) {
+// match: the ETag that what is written must still have.
+export async function ask(method, path, body, signal, match) {
   if (free > 0) free--;
   else await new Promise((go) => waiting.push(go));
-  try { signal?.throwIfAborted(); return await answer(method, path, body, signal); } finally { leave(); }
+  try { signal?.throwIfAborted(); return await answer(method, path, body, signal, match); } finally { leave(); }
 }
 
 // Who does not wait any more is told so; a body that is no JSON says nothing.
@@ -33,9 +34,10 @@ function lost(e) {
   throw e.name === "AbortError" ? e : new Refused(0, { detail: "hxp does not answer. Is it running?" });
 }
 
-async function answer(method, path, body, signal) {
+async function answer(method, path, body, signal, match) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (match) headers["If-Match"] = match;
   const res = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" }).catch(lost);
   const data = await res.json().catch(lost);
   if (!res.ok && !data?.counts) throw new Refused(res.status, data, Number(res.headers.get("Retry-After")) || null); // a redrive that failed for each letter still tells of each

@@ -1,5 +1,5 @@
 // What the charts of the operations board show.
-import { amount, ms, percent, score, si } from "./format.js";
+import { amount, ms, percent, percentOf100, score, si } from "./format.js";
 import { OTHER, color, modelColor, modelName, named } from "./palette.js";
 import { perSecond, ratio, stack, trailing } from "./series.js";
 
@@ -9,7 +9,6 @@ export function order(history) {
   return Object.keys(history.models).map((m) => [m, m === OTHER ? -1 : sum(m)]).filter(([, n]) => n !== 0).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([m]) => m);
 }
 
-const percentOf100 = (v) => percent(v === null || v === undefined ? null : v / 100);
 const ofSpan = (h, seconds) => Math.max(1, Math.round(seconds / h.step)); // steps of about so many seconds
 
 export const specs = [
@@ -17,9 +16,7 @@ export const specs = [
     title: "Requests", unit: "per second, by model", metric: "requests", wide: true, format: si, needsSome: true, empty: "No requests in this range",
     explain: { what: "Requests that began in each step, divided by its length. Models lie on each other, the busiest on top; what is beyond the busiest is told as one." },
     lines(h, off) {
-      const models = order(h), rows = models.map((m) => perSecond(h, h.model(m, "requests")));
-      const shown = rows.map((r, i) => (off?.has(modelName(models[i])) ? r.map((v) => (v === null ? null : 0)) : r));
-      const sums = stack(shown);
+      const models = order(h), rows = models.map((m) => perSecond(h, h.model(m, "requests"))), sums = stack(rows, models.map(modelName), off);
       return models.map((m, i) => ({ name: modelName(m), color: modelColor(m), values: sums[i], shown: rows[i], stacked: true, width: 1.4 }));
     },
   },

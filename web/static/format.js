@@ -44,6 +44,8 @@ export function percent(v) {
   return [fixed(p, p === 0 || p >= 99.95 ? 0 : p >= 9.995 ? 1 : 2), "%"];
 }
 
+export const percentOf100 = (v) => percent(there(v) ? v / 100 : v);
+
 export const many = (n) => n.toLocaleString("en");
 export const bytes = (n) => (!there(n) ? NONE : n >= 999.5e6 ? `${(n / 1e9).toFixed(n < 9.95e9 ? 2 : 1)} GB` : n < 1000 ? `${n} B` : n < 999_500 ? `${(n / 1000).toFixed(n < 9950 ? 1 : 0)} kB` : `${(n / 1e6).toFixed(1)} MB`);
 

@@ -56,9 +56,9 @@ export function trailing(values, n) {
   return values.map((v, i) => (sum += (v ?? 0) - (i >= n ? values[i - n] ?? 0 : 0)));
 }
 
-// Running sums from the last row to the first, for areas that lie on each other.
-export function stack(rows) {
-  const sums = rows.map(() => null);
+// Running sums from the last row to the first, for areas that lie on each other. Rows whose name is off take no room.
+export function stack(all, names, off) {
+  const rows = all.map((r, i) => (off?.has(names[i]) ? r.map((v) => (v === null ? null : 0)) : r)), sums = rows.map(() => null);
   let below = null;
   for (let i = rows.length - 1; i >= 0; i--) {
     below = sums[i] = rows[i].map((v, k) => (v === null && (below?.[k] ?? null) === null ? null : (v ?? 0) + (below?.[k] ?? 0)));

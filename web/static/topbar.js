@@ -32,7 +32,7 @@ export class TopBar {
     setZone(view.zone);
     view.addEventListener("change", ({ detail }) => { if (detail.includes("zone")) { setZone(view.zone); dispatchEvent(new Event("zonechange")); } this.show(); });
     this.show();
-    if (o.stream) { o.stream.addEventListener("status", () => this.pulse()); setInterval(() => this.pulse(), 500); }
+    if (o.stream) { o.stream.addEventListener("status", () => this.pulse()); setInterval(() => this.pulse(), 1000); }
   }
 
   show() {

@@ -77,7 +77,7 @@ export const accepted = (span, signal, { from, to } = wholeHours(span)) => ask("
 export const own = (span, signal, { from, to } = wholeHours(span)) => ask("GET", `/costs/self-hosted?${query({ from: instant(from), to: instant(to) })}`, undefined, signal);
 export const budgets = (signal) => ask("GET", "/costs/budgets", undefined, signal);
 export const joins = (signal) => ask("GET", "/correlations?limit=1", undefined, signal);
-export const plans = () => Promise.all([ask("GET", "/reports/status"), ask("GET", "/dags")]);
+export const plans = () => Promise.all([ask("GET", "/reports/status"), ask("GET", "/dags"), ask("GET", "/reports/schedules")]);
 
 // Hours that a forecast needs. Fewer are not asked about, so that a new installation is not answered with refusals.
 const least = 8;

@@ -10,7 +10,7 @@ import { canWait, notice, whatFailed } from "./words.js";
 
 const page = 10, pollEvery = 1000, lookEvery = 3000;
 const names = { hourly_summary: "Hourly summary", daily_summary: "Daily summary", weekly_summary: "Weekly summary", monthly_summary: "Monthly summary", business_intelligence: "Business intelligence", monthly_business_intelligence: "Monthly business intelligence", capacity_analysis: "Capacity analysis", cost: "Cost", test: "Test" };
-const pace = { hourly_summary: "each day", daily_summary: "each day", weekly_summary: "each week", monthly_summary: "each month", business_intelligence: "each week", capacity_analysis: "each week" };
+const pace = { hourly_summary: "day", daily_summary: "day", weekly_summary: "week", business_intelligence: "week", capacity_analysis: "week" };
 const nameOf = (type) => names[type] ?? type;
 const states = { completed: "good", failed: "bad", running: undefined, queued: undefined };
 const over = (r) => r.status === "completed" || r.status === "failed";
@@ -27,12 +27,36 @@ export class Reports {
   async planned(node) {
     const got = await plans().catch(() => null);
     if (!got) { node.replaceChildren(); return; }
-    const [{ states, delivery }, { dags }] = got, d = dags.find((x) => x.dag_id === "hxp_daily_aggregation");
-    const kinds = Object.keys(pace).filter((k) => states?.[k] && states[k] !== "disabled");
+    const [{ delivery }, { dags }, plan] = got, d = dags.find((x) => x.dag_id === "hxp_daily_aggregation");
+    const mailed = (x) => { const n = new Set(x.mail.flatMap((m) => m.recipients)).size; return n ? `, to ${n} by mail` : ""; };
     const when = !d || d.disabled ? "the daily run is switched off" : d.paused ? "the daily run is paused" : d.next_run ? `the next daily run is ${away(d.next_run, Date.now())}` : "no daily run is planned";
     node.replaceChildren(el("p", {}, el("strong", {}, "Made by themselves"), el("span", { class: "unit", title: d?.next_run ? `${moment(d.next_run)}, cron ${d.cron}` : false }, ` ${when}`)),
-      el("ul", {}, ...kinds.map((k) => el("li", { class: "badge" }, `${names[k]}, ${pace[k]}`))),
-      el("p", { class: "unit" }, `${delivery?.enabled ? `Sent to recipients and by routes${delivery.mail ? "" : "; no mail server is set"}` : "Sent to nobody"}. Chosen in batch-processing-api.yaml: report_generation, report_distribution.`));
+      el("ul", {}, ...plan.schedules.filter((x) => x.made).map((x) => el("li", { class: "badge" }, `${nameOf(x.report_type)}, each ${pace[x.report_type] ?? "month"}${mailed(x)}`)), el("li", {}, button("Change", "", () => this.#change(plan, node), "small"))),
+      el("p", { class: "unit" }, `${delivery?.enabled ? `Sent by mail and by routes${delivery.mail ? "" : "; no mail server is set"}` : "Sent to nobody"}. Webhooks and folders: report_distribution in batch-processing-api.yaml.`));
+  }
+
+  // change says anew which reports are made by themselves, and who gets them by mail.
+  #change(plan, node) {
+    const options = (all) => el("select", {}, ...all.map(([value, text]) => el("option", { value }, text)));
+    const kind = options(plan.schedules.map((x) => [x.report_type, nameOf(x.report_type)])), made = options([["true", "Yes"], ["false", "No"], ["", "As configured"]]);
+    const inputs = ["finance@example.org", "pdf", "at once"].map((placeholder) => el("input", { placeholder })), [to, formats, at] = inputs;
+    const of = () => plan.schedules.find((x) => x.report_type === kind.value), parts = (input) => input.value.split(/[\s,]+/).filter(Boolean);
+    const allow = () => { for (const i of inputs) i.disabled = !made.value; };
+    const fill = () => {
+      const x = of(), [m] = x.mail;
+      made.value = x.origin === "api" ? String(x.made) : "";
+      [m?.recipients.join(", "), m?.formats.join(", "), m?.schedule].forEach((v, i) => { inputs[i].value = v ?? ""; });
+      allow();
+    };
+    kind.addEventListener("change", fill);
+    made.addEventListener("change", allow);
+    asking("Reports made by themselves", "Save", async () => {
+      const x = of(), recipients = parts(to), mail = [...(recipients.length ? [{ recipients, formats: parts(formats), schedule: at.value.trim() }] : []), ...x.mail.slice(1)];
+      const said = made.value ? { ...x, made: made.value === "true", origin: "api", mail } : { ...x, origin: "configuration" };
+      await ask("PUT", "/reports/schedules", { schedules: plan.schedules.map((y) => (y === x ? said : y)) }, undefined, plan.etag);
+      toast("The reports are planned anew");
+    }, () => this.planned(node), el("div", { class: "fields" }, field("Report", kind), field("Made by itself", made)), field("Mail to", to), el("div", { class: "fields" }, field("Formats", formats), field("When", at, "cron, such as 0 8 * * 1")));
+    fill();
   }
 
   // load reads the list, and looks again while one of them is being made.
@@ -78,24 +102,11 @@ export class Reports {
       el("td", { class: "deeds" }, ...(r.status === "completed" ? opening(r, link) : []), remove));
   }
 
-  async #remove(r, what) {
-    const { box, form } = sheet("Delete this report?", el("p", { class: "sheet-text" }, what), el("p", { class: "sheet-text" }, "Its file goes too. It can be made again while its data are there."));
-    const wrong = el("p", { class: "form-error", role: "alert" }), go = el("button", { class: "button primary", type: "submit" }, "Delete");
-    form.append(wrong, el("div", { class: "form-end" }, button("Keep it", "", () => box.close()), go));
-    form.addEventListener("submit", async (e) => {
-      e.preventDefault();
-      go.disabled = true;
-      try {
-        await ask("DELETE", pathOf(r));
-        box.close();
-        toast("The report is deleted");
-      } catch (err) {
-        setText(wrong, whatFailed(err, "reports"));
-      } finally {
-        go.disabled = false;
-        this.load();
-      }
-    });
+  #remove(r, what) {
+    asking("Delete this report?", "Delete", async () => {
+      await ask("DELETE", pathOf(r));
+      toast("The report is deleted");
+    }, () => this.load(), el("p", { class: "sheet-text" }, what), el("p", { class: "sheet-text" }, "Its file goes too. It can be made again while its data are there."));
   }
 
   // make asks what report is wanted and waits for it.
@@ -132,6 +143,25 @@ export class Reports {
       }
     });
   }
+}
+
+// asking is a sheet that does something and is gone when it is done; then() looks anew however it ended.
+function asking(title, does, act, then, ...content) {
+  const { box, form } = sheet(title, ...content), wrong = el("p", { class: "form-error", role: "alert" }), go = el("button", { class: "button primary", type: "submit" }, does);
+  form.append(wrong, el("div", { class: "form-end" }, button("Cancel", "", () => box.close()), go));
+  form.addEventListener("submit", async (e) => {
+    e.preventDefault();
+    go.disabled = true;
+    try {
+      await act();
+      box.close();
+    } catch (err) {
+      setText(wrong, whatFailed(err, "reports"));
+    } finally {
+      go.disabled = false;
+      then();
+    }
+  });
 }
 
 const classes = ["what", "period", "format", "size", "made", "state", "deeds"];

@@ -17,7 +17,7 @@ export class Tokens {
     this.chart = new Chart({
       title: "Tokens", unit: "", format: si, gap: DAY / 500, metric: "tokens.total", empty: "…", needsSome: true,
       lines(h, off) {
-        const shown = parts.map(([id, name]) => (off?.has(name) ? h[id].map((v) => (v === null ? null : 0)) : h[id])), sums = stack(shown);
+        const sums = stack(parts.map(([id]) => h[id]), parts.map(([, name]) => name), off);
         return parts.map(([id, name, c], i) => ({ name, color: color(c), values: h[id].map((v, k) => (v === null ? null : sums[i][k])), shown: h[id], bars: true }));
       },
     });

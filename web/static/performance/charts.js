@@ -1,9 +1,8 @@
 // What the charts of the performance board show.
-import { amount, ms, percent, si } from "../format.js";
+import { amount, ms, percent, percentOf100, si } from "../format.js";
 import { color, css, named } from "../palette.js";
 import { perSecond, ratio } from "../series.js";
 
-const percentOf100 = (v) => percent(v === null || v === undefined ? null : v / 100);
 const fan = ["p50", "p75", "p90", "p95", "p99", "p99.9"], shade = { p50: 1, p75: 0.85, p90: 0.7, p95: 0.6, p99: 0.55, "p99.9": 0.45 };
 
 // The opaque colour that lies so far between the surface and a colour, as hex.

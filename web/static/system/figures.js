@@ -1,6 +1,6 @@
 // The key figures of the pipeline, each with a small picture of the minutes that this page has been open.
 import { el, figure, setText } from "../dom.js";
-import { count, many, ms, percent, si, span, text } from "../format.js";
+import { count, many, ms, percent, percentOf100, si, span, text } from "../format.js";
 import { spark } from "../spark.js";
 
 const KEPT = 120; // points of a picture
@@ -14,7 +14,7 @@ const cards = [
   { name: "Processing p99", note: () => "from write to window", format: ms, of: (f) => f.processing },
   { name: "Dead letters", note: () => "open", format: count, of: (f) => f.open, alarm: (v) => (v > 0 ? "warn" : "") },
   { name: "Clients", note: (f) => (f.limit ? `of ${many(f.limit)} streams` : ""), format: count, of: (f) => f.clients, alarm: (v, f) => (v >= f.limit ? "bad" : v >= 0.9 * f.limit ? "warn" : "") },
-  { name: "CPU", note: (f) => (f.memory ? `memory ${size(f.memory).join("\u2009")}` : ""), format: (v) => percent(typeof v === "number" ? v / 100 : null), of: (f) => f.cpu, title: "of one core, since the start of the process" },
+  { name: "CPU", note: (f) => (f.memory ? `memory ${size(f.memory).join("\u2009")}` : ""), format: percentOf100, of: (f) => f.cpu, title: "of one core, since the start of the process" },
 ];
 
 export class Figures {
