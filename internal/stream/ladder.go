@@ -40,7 +40,7 @@ func (l *ladder) add(start int64, v values, cell *agg.Cell, now int64) {
 // insert puts a cell at one resolution.
 func (l *ladder) insert(start int64, level int, w who, cell *agg.Cell, arrived int64) {
 	n := l.reach(start, level, arrived, groups{{who: w}})
-	n.margins = margins{}
+	n.addTotal(cell)
 	if n.own.take(w, cell) {
 		l.cells[level]++
 	}

@@ -280,6 +280,22 @@ func (n *node) addUp(which who, k *keys) groups {
 	return *made
 }
 
+// addTotal adds a cell that comes to own to the sum of all, and leaves out the other sums over margins. Everybody asks for the sum of all, also
+// while the second runs on: made anew for each question it would be as much work as there are groups.
+func (n *node) addTotal(cell *agg.Cell) {
+	all := *n.margins.of(byNone)
+	n.margins = margins{}
+	switch {
+	case len(n.own) == 0:
+		all = groups{{who: byNone, lent: true, size: sizeOf(cell), cell: cell}}
+	case all != nil:
+		all[0].keep()
+		all[0].size.add(sizeOf(cell))
+		all[0].cell.Merge(cell)
+	}
+	*n.margins.of(byNone) = all
+}
+
 // fewest are the sums by one value of which there are less; nil when neither kind is made.
 func (m *margins) fewest() groups {
 	first, second := *m.of(byFirst), *m.of(bySecond)
