@@ -16,6 +16,7 @@ type Config struct {
 	Advertised     string        `yaml:"advertised_address" env:"HXP_BROKER_ADVERTISED_ADDRESS" default:"" doc:"host:port that clients are told to connect to, when it is not the one listened on"`
 	MaxBytes       int64         `yaml:"max_bytes" env:"HXP_BROKER_MAX_BYTES" default:"1073741824" min:"16777216" doc:"bytes of all topics that the embedded broker keeps; older records that every reader has passed are deleted beyond it"`
 	MaxBatches     int64         `yaml:"max_batches" env:"HXP_BROKER_MAX_BATCHES" default:"2000000" min:"1000" doc:"batches of all topics that the embedded broker keeps; each costs 72 bytes of memory"`
+	DiskReserve    int64         `yaml:"disk_reserve" env:"HXP_BROKER_DISK_RESERVE" default:"134217728" min:"1048576" doc:"bytes of the disk that are left free: below it writes are refused, with 503 over HTTP, until there is room again. hxp's own topics may use three quarters of it, so that what was taken is worked off. /health of every service tells when the disk of the data folder has less"`
 	SyncWrites     bool          `yaml:"sync_writes" env:"HXP_BROKER_SYNC_WRITES" default:"false" doc:"fsync each batch before it is acknowledged: survives a power cut, and is much slower"`
 	MaxConnections int           `yaml:"max_connections" env:"HXP_BROKER_MAX_CONNECTIONS" default:"1000" min:"1" doc:"connections at once; further ones are closed"`
 	MaxTopics      int           `yaml:"max_topics" env:"HXP_BROKER_MAX_TOPICS" default:"200" min:"10" max:"10000" doc:"topics of the embedded broker, hxp's own included"`
@@ -31,6 +32,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.MaxBytes = or(c.MaxBytes, 1<<30)
 	c.MaxBatches = or(c.MaxBatches, 2_000_000)
+	c.DiskReserve = or(c.DiskReserve, 128<<20)
 	c.MaxConnections = or(c.MaxConnections, 1000)
 	c.MaxTopics = or(c.MaxTopics, 200)
 	c.FrameTimeout = or(c.FrameTimeout, 30*time.Second)

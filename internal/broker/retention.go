@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -18,7 +17,6 @@ const (
 	cleanPause  = 100 * time.Millisecond // at the earliest, when the caps press
 	sampleEvery = time.Minute
 	shortKeep   = 20 * sampleEvery // retention by which a log is looked at in every turn
-	minFreeDisk = 64 << 20
 )
 
 // janitor deletes what is too old or too much. It is the only one that does: the engine's own cleaning is switched off.
@@ -113,7 +111,6 @@ func (j *janitor) look() ([]*partLog, error) {
 		if files, err = scanLogs(j.dir); err != nil {
 			return nil, err
 		}
-		j.b.usage.diskFull.Store(diskFull(j.dir))
 	}
 	j.seen.forget(names)
 	var logs []*partLog
@@ -267,13 +264,4 @@ func (j *janitor) delete(l *partLog) bool {
 	j.b.log.Debug("old records deleted", "topic", l.Topic, "partition", l.Partition, "from", l.start, "before", to)
 	l.start = to
 	return true
-}
-
-// diskFull tells whether so little is left that a batch may not fit. Not knowing is not full.
-func diskFull(dir string) bool {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(dir, &s); err != nil {
-		return false
-	}
-	return int64(s.Bavail)*int64(s.Bsize) < minFreeDisk
 }

@@ -108,13 +108,13 @@ func scanLog(dir string) ([]segment, error) {
 type usage struct {
 	maxBytes, maxBatches int64
 	bytes, batches       atomic.Int64
-	diskFull             atomic.Bool
+	disk                 *disk
 	kick                 chan struct{} // told when cleaning should not wait for its turn
 	blocked              atomic.Pointer[string]
 }
 
 func newUsage(c Config) *usage {
-	return &usage{maxBytes: c.MaxBytes, maxBatches: c.MaxBatches, kick: make(chan struct{}, 1)}
+	return &usage{maxBytes: c.MaxBytes, maxBatches: c.MaxBatches, disk: newDisk(c.Dir, c.DiskReserve), kick: make(chan struct{}, 1)}
 }
 
 // Parts of the caps. Cleaning starts at the first, ends at the second; hxp's own topics may use the reserve above the caps.
@@ -128,13 +128,13 @@ func (u *usage) over(part float64) bool {
 	return float64(u.bytes.Load()) > part*float64(u.maxBytes) || float64(u.batches.Load()) > part*float64(u.maxBatches)
 }
 
-// admit counts a write, or refuses it because a cap is reached.
+// admit counts a write, or refuses it because a cap is reached or the disk has no room.
 func (u *usage) admit(bytes, batches int64, own bool) bool {
 	part := 1.0
 	if own {
 		part = reserve
 	}
-	if u.diskFull.Load() || u.over(part) {
+	if u.disk.full(own) || u.over(part) {
 		u.wake()
 		return false
 	}
@@ -155,8 +155,8 @@ func (u *usage) wake() {
 
 // full tells whether strangers' writes are refused, and why.
 func (u *usage) full() (bool, string) {
-	if u.diskFull.Load() {
-		return true, "the disk of the embedded broker is full: make room"
+	if u.disk.full(false) {
+		return true, u.disk.why()
 	}
 	if !u.over(1) {
 		return false, ""

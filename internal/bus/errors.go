@@ -107,6 +107,8 @@ func Retryable(err error) bool {
 		return false
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrAway), kerr.IsRetriable(err):
 		return true
+	case errors.Is(err, kerr.UnknownServerError): // the embedded broker says so when its disk did not take a batch
+		return true
 	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, kgo.ErrMaxBuffered), errors.Is(err, kgo.ErrAborting):
 		return true
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
