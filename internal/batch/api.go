@@ -148,6 +148,8 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, context.DeadlineExceeded):
 		w.Header().Set("Retry-After", "5")
 		httpx.Problem(w, r, http.StatusServiceUnavailable, "not answered in time: "+err.Error())
+	case httpx.FullDisk(w, r, err):
+		s.log.Error("request failed", "path", r.URL.Path, "err", err)
 	default:
 		s.log.Error("request failed", "path", r.URL.Path, "err", err)
 		httpx.Problem(w, r, http.StatusInternalServerError, "the request could not be answered; the log of the service says why")

@@ -70,6 +70,8 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 		case errors.Is(m.err, errDeleted):
 			httpx.Problem(w, r, http.StatusConflict, errDeleted.Error())
 			return
+		case rep.Status == agg.ReportFailed && httpx.FullDisk(w, r, m.err):
+			return
 		case rep.Status == agg.ReportFailed:
 			httpx.Problem(w, r, http.StatusInternalServerError, "the report could not be made: "+m.err.Error())
 			return

@@ -140,8 +140,8 @@ func (s *Store) migrated(ctx context.Context, tx *sql.Tx, all []migration) ([]mi
 }
 
 // noted are the migrations that the database has had, by number.
-func noted(ctx context.Context, tx *sql.Tx) (done []migration, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT number, name, sha256 FROM hxp_migrations ORDER BY number")
+func noted(ctx context.Context, q querier) (done []migration, err error) {
+	rows, err := q.QueryContext(ctx, "SELECT number, name, sha256 FROM hxp_migrations ORDER BY number")
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,12 @@ func firstPing(db *sql.DB) error {
 	}
 }
 
+// sqliteFull tells whether SQLite had no room.
+func sqliteFull(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_FULL
+}
+
 func sqliteDSN(path, txlock string, pragmas ...string) string {
 	q := url.Values{"_txlock": {txlock}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)"}}
 	q["_pragma"] = append(q["_pragma"], pragmas...)

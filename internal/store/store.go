@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -142,13 +143,21 @@ func (s *Store) view(ctx context.Context, fn func(*sql.Tx) error) error {
 func within(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(*sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, opts)
 	if err != nil {
-		return err
+		return roomless(err)
 	}
 	defer tx.Rollback() // no-op once committed
 	if err := fn(tx); err != nil {
+		return roomless(err)
+	}
+	return roomless(tx.Commit())
+}
+
+// roomless marks the error of a full disk as what it is (syscall.ENOSPC), for those who answer or try again. The transaction changed nothing.
+func roomless(err error) error {
+	if err == nil || errors.Is(err, syscall.ENOSPC) || !sqliteFull(err) && sqlState(err) != "53100" { // disk_full of PostgreSQL
 		return err
 	}
-	return tx.Commit()
+	return fmt.Errorf("%w: %w", err, syscall.ENOSPC)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -163,7 +172,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // changed returns the number of rows that a statement touched.
 func changed(r sql.Result, err error) (int64, error) {
 	if err != nil {
-		return 0, err
+		return 0, roomless(err)
 	}
 	return r.RowsAffected()
 }

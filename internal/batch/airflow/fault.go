@@ -103,6 +103,9 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 			return // nobody listens
 		}
 		a.log.Error("request failed", "path", r.URL.Path, "request_id", httpx.RequestID(r.Context()), "err", err)
+		if httpx.FullDisk(w, r, err) {
+			return
+		}
 		f = refuse(http.StatusInternalServerError, "The request could not be answered; the log of the service says why under request id "+httpx.RequestID(r.Context()))
 	}
 	h := w.Header()

@@ -330,6 +330,8 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, s.deps.NotFound):
 		httpx.Problem(w, r, http.StatusNotFound, "there is nothing with this name")
 	case r.Context().Err() != nil: // nobody listens
+	case httpx.FullDisk(w, r, err):
+		s.log.Error("request failed", "path", r.URL.Path, "err", err)
 	default:
 		s.log.Error("request failed", "path", r.URL.Path, "err", err)
 		httpx.Problem(w, r, http.StatusInternalServerError, "the request could not be answered; the log of the service says why")

@@ -2,8 +2,10 @@ package httpx
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -41,6 +43,19 @@ func Unavailable(w http.ResponseWriter, r *http.Request, status int, retryAfter 
 	w.Header().Set("Retry-After", strconv.Itoa(max(1, int((retryAfter+time.Second-1)/time.Second))))
 	Problem(w, r, status, detail)
 }
+
+// FullDisk answers 503 for an error that says that a disk is full (ENOSPC, EDQUOT), and tells whether it did. Nothing was changed then,
+// and the same request may succeed later.
+func FullDisk(w http.ResponseWriter, r *http.Request, err error) bool {
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return false
+	}
+	Unavailable(w, r, http.StatusServiceUnavailable, fullRetry, "nothing can be stored now, the disk is full: make room and send it again")
+	return true
+}
+
+// fullRetry is when to ask again on a full disk.
+const fullRetry = 30 * time.Second
 
 // JSON answers with v. Numbers that JSON does not know (NaN) are a mistake of the program and give 500.
 func JSON(w http.ResponseWriter, status int, v any) {
