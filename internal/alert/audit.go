@@ -117,7 +117,8 @@ func (s *Service) switchState() Switch {
 	var k respond.Switch
 	s.machine.Look(func(b *respond.Book) { k = b.Switch() })
 	file, _ := s.fileSwitch()
-	out := Switch{On: k.On || file || s.cfg.KillSwitch, Reason: k.Reason, By: k.Who, At: orNull(k.At), API: k.On, File: file, Config: s.cfg.KillSwitch}
+	off := s.off.Load()
+	out := Switch{On: k.On || file || off, Reason: k.Reason, By: k.Who, At: orNull(k.At), API: k.On, File: file, Config: off}
 	if why := s.killed(); why != "" {
 		out.Reason = why
 	}

@@ -15,7 +15,7 @@ import (
 // Config is the section responses of event-processing-api.yaml. Every rail has bounds here and none can be switched off.
 type Config struct {
 	Automatic      bool          `yaml:"automatic" env:"HXP_RESPONSES_AUTOMATIC" default:"false" doc:"Lets rules of mode auto act without being approved. Without it they propose."`
-	KillSwitch     bool          `yaml:"kill_switch" env:"HXP_RESPONSES_KILL_SWITCH" default:"false" doc:"Nothing is changed while it is true, whatever else says. The file responses.off in data_dir and PUT /responses/kill-switch do the same without a restart; any one of them is enough."`
+	KillSwitch     bool          `yaml:"kill_switch" env:"HXP_RESPONSES_KILL_SWITCH" default:"false" doc:"Nothing is changed while it is true, whatever else says. The file responses.off in data_dir and PUT /responses/kill-switch do the same; SIGHUP reads this one anew, and any one of them is enough."`
 	ApprovalExpiry time.Duration `yaml:"approval_expiry" env:"HXP_RESPONSES_APPROVAL_EXPIRY" default:"15m" min:"1s" max:"24h" doc:"How long a proposal waits for its approval, and an approval for the change."`
 	ApprovalSecret string        `yaml:"approval_secret" env:"HXP_RESPONSES_APPROVAL_SECRET" secret:"place" doc:"Where the secret of at least 32 bytes stands with which links for approval are signed: file:PATH or env:NAME. Messages about alerts then hold a link at which whoever has it decides on the proposal, once. Without it there are no links."`
 	ApprovalURL    string        `yaml:"approval_url" env:"HXP_RESPONSES_APPROVAL_URL" doc:"Address at which people reach event-processing-api, such as https://hxp.example:9100; the links begin with it. Its host belongs into allowed_hosts."`

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
@@ -31,6 +32,7 @@ type Service struct {
 	cfg     Config
 	bus     *bus.Bus
 	log     *slog.Logger
+	off     atomic.Bool // kill switch of the configuration
 	offFile string
 	metrics *metrics
 	journal journal
@@ -45,6 +47,7 @@ const SwitchFile = "responses.off"
 // New makes a service on b.
 func New(cfg Config, b *bus.Bus, o Options) (*Service, error) {
 	s := &Service{cfg: cfg, bus: b, log: o.Log.With("service", "alert"), offFile: filepath.Join(o.DataDir, SwitchFile), reads: make(chan struct{}, 4)}
+	s.off.Store(cfg.KillSwitch)
 	targets, err := target.New(cfg.Targets)
 	if err != nil {
 		return nil, err
@@ -71,9 +74,16 @@ func owner() string {
 	return host + "/" + hex.EncodeToString(id)
 }
 
+// SetKillSwitch turns the kill switch of the configuration on or off; the others stay as they are.
+func (s *Service) SetKillSwitch(on bool) {
+	if s.off.Swap(on) != on {
+		s.log.Warn("kill switch of the configuration turned", "on", on)
+	}
+}
+
 // killed says why the kill switch is on outside of the log. A file that cannot be looked for counts as being there.
 func (s *Service) killed() string {
-	if s.cfg.KillSwitch {
+	if s.off.Load() {
 		return "the kill switch is on by responses.kill_switch (HXP_RESPONSES_KILL_SWITCH)"
 	}
 	if on, err := s.fileSwitch(); on && err != nil {

@@ -37,7 +37,7 @@ func TestEverySourceOfTheKillSwitch(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "by the file"},
-		"the setting": {true, func(*testing.T, *Service, http.Handler) {}, nil, "HXP_RESPONSES_KILL_SWITCH"},
+		"the setting": {true, func(*testing.T, *Service, http.Handler) {}, func(_ *testing.T, s *Service, _ http.Handler) { s.SetKillSwitch(false) }, "HXP_RESPONSES_KILL_SWITCH"},
 		"the API": {false, func(t *testing.T, _ *Service, h http.Handler) {
 			if w := ask(h, "PUT", "/responses/kill-switch", `{"on":true,"reason":"night"}`); w.Code != http.StatusOK {
 				t.Fatal(w.Body)

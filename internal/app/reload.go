@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"reflect"
@@ -10,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/audit"
+	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
@@ -21,22 +24,35 @@ import (
 type Reload struct {
 	Signals <-chan os.Signal // one is one reading
 	Sources LoadOptions
-	Tree    *conf.Tree     // of the configuration that runs
-	Level   *slog.LevelVar // of the log
+	Tree    *conf.Tree // of the configuration that the process was started with
+	Level   *slog.LevelVar
 }
 
-// reloadable are the settings that take effect without a restart.
-var reloadable = []string{"scrape", "metric_names", "kafka-api.monitoring.custom_metrics_endpoint", "kafka-api.monitoring.api_gateway_endpoint", "costs.price_file", "costs.price_file_from",
-	"log_level", "kafka-api.performance.log_level", "event-processing-api.performance.log_level", "data-streaming-api.performance.log_level", "performance.log_level"}
+// reloadable are the settings and sections that take effect without a restart; batch.Fixed and retention.Fixed are left out of them.
+var reloadable = []string{
+	"scrape", "metric_names", "responses.kill_switch", "kafka-api.monitoring.custom_metrics_endpoint", "kafka-api.monitoring.api_gateway_endpoint", "log_level",
+	"kafka-api.performance.log_level", "event-processing-api.performance.log_level", "data-streaming-api.performance.log_level", "performance.log_level",
+	"batch_processing", "data_aggregation", "report_generation", "mail", "report_distribution", "capacity_analysis", "costs", "business_intelligence", "data_retention",
+}
+
+// takesEffect tells whether a setting is one of them.
+func takesEffect(path string) bool {
+	within := func(section string) bool {
+		rest, ok := strings.CutPrefix(path, section)
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	}
+	return slices.ContainsFunc(reloadable, within) && !slices.ContainsFunc(slices.Concat(batch.Fixed, retention.Fixed), within)
+}
 
 // reloader reads the configuration anew: all of it is checked first, and on any fault nothing changes.
 type reloader struct {
 	*system
 	Reload
+	last *conf.Tree // what was read last; nil = nothing since the start
 }
 
 func (s *system) buildReload(context.Context) (run.Service, error) {
-	return &reloader{s, s.demo.Reload}, nil
+	return &reloader{system: s, Reload: s.demo.Reload}, nil
 }
 
 // Run waits for signals until ctx ends.
@@ -59,9 +75,14 @@ func (r *reloader) reload(ctx context.Context) {
 		r.log.Error("configuration is not reloaded, everything stays as it is", "error", err)
 		return
 	}
-	changed := changes(r.Tree, tree)
+	before := r.last
+	if before == nil {
+		before = r.Tree
+	}
+	changed := changes(before, tree)
+	r.last = tree
 	r.mu.Lock()
-	sc, rules, b := r.scraper, r.rules, r.batch // scraper is set after ingest
+	sc, rules, b, ret, act := r.scraper, r.rules, r.batch, r.retention, r.alert // scraper is set after ingest
 	r.mu.Unlock()
 	if sc != nil {
 		m := cfg.metricSources()
@@ -71,13 +92,26 @@ func (r *reloader) reload(ctx context.Context) {
 	if rules != nil {
 		rules.SetFiles(cfg.rules)
 	}
+	if b != nil {
+		err = b.Reconfigure(cfg.Batch.Config)
+	}
+	if ret != nil {
+		err = errors.Join(err, ret.Reconfigure(cfg.Batch.Retention))
+	}
+	if err != nil {
+		r.log.Error("configuration was read and is not usable", "error", err) // the tree checks the same before
+		return
+	}
 	if b != nil && cfg.prices != nil {
 		b.SetPrices(cfg.prices)
+	}
+	if act != nil {
+		act.SetKillSwitch(cfg.EventProcessing.Responses.KillSwitch)
 	}
 	if level, err := telemetry.ParseLevel(cfg.LogLevel); err == nil && r.Level != nil {
 		r.Level.Set(level)
 	}
-	waiting := slices.DeleteFunc(slices.Clone(changed), func(path string) bool { return slices.Contains(reloadable, path) })
+	waiting := slices.DeleteFunc(changes(r.Tree, tree), takesEffect)
 	r.log.Info("configuration reloaded", "changed", strings.Join(changed, " "), "scrape_targets", len(cfg.scrapeTargets()), "rules", len(cfg.rules))
 	changedJSON, _ := json.Marshal(changed) // texts
 	r.note(audit.Record{Who: "SIGHUP", Service: "configuration", What: "configuration reloaded", After: changedJSON})

@@ -6,11 +6,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 
+	"github.com/hxp-enterprise/hxp/internal/batch"
+	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
@@ -36,7 +39,7 @@ func TestReload(t *testing.T) {
 		var said bytes.Buffer
 		s := &system{ingest: &ingest.API{RemoteWrite: prom.NewReceiver(prom.NewNames(nil), 10, prom.Limits{})}, log: slog.New(slog.NewTextHandler(&said, nil)), scraper: scrape.New(m.limits, m.targets, m.names, scrape.Options{Intake: nowhere{}})}
 		hangups := make(chan os.Signal)
-		r := &reloader{s, Reload{Signals: hangups, Sources: sources, Tree: tree, Level: new(slog.LevelVar)}}
+		r := &reloader{system: s, Reload: Reload{Signals: hangups, Sources: sources, Tree: tree, Level: new(slog.LevelVar)}}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 2)
 		go func() { ended <- s.scraper.Run(ctx) }()
@@ -73,4 +76,26 @@ func TestReload(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What is said to take effect without a restart, or not to, are settings that there are.
+func TestReloadableSettingsExist(t *testing.T) {
+	_, tree, err := LoadConfig(LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, v := range tree.Values() {
+		paths = append(paths, v.Path)
+	}
+	for _, name := range slices.Concat(reloadable, batch.Fixed, retention.Fixed) {
+		if !slices.ContainsFunc(paths, func(p string) bool { return p == name || strings.HasPrefix(p, name+".") }) {
+			t.Errorf("there is no setting %s", name)
+		}
+	}
+	for path, want := range map[string]bool{"batch_processing.daily_cron": true, "batch_processing.workers": false, "data_retention.raw_data_days": true, "data_retention.archival_path": false, "costs.budgets": true, "ingest.max_items": false, "service.port": false} {
+		if takesEffect(path) != want {
+			t.Errorf("%s takes effect: %v", path, !want)
+		}
+	}
 }

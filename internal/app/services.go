@@ -154,8 +154,10 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 	}
 	if s.demo.Reload.Signals != nil {
 		choose("reload")
-		if chosen["scrape"] {
-			needs["reload"] = append(needs["reload"], "scrape")
+		for _, part := range []string{"scrape", "control", "batch", "retention", "alert"} { // a signal that comes early waits until they can hear it
+			if chosen[part] {
+				needs["reload"] = append(needs["reload"], part)
+			}
 		}
 	}
 	if s.demo.Systemd.Listener != nil {

@@ -63,7 +63,7 @@ func (s *Service) postAccuracyCheck(w http.ResponseWriter, r *http.Request) {
 			httpx.FieldError{Pointer: "/to", Code: "out_of_range", Detail: "check a shorter range"})
 		return
 	}
-	if !s.cfg.Aggregation.enabled("hourly") {
+	if !s.cfg().Aggregation.enabled("hourly") {
 		httpx.Problem(w, r, http.StatusConflict, "disabled: hourly aggregation is switched off, so there is nothing to compare with")
 		return
 	}

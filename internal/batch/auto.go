@@ -78,13 +78,13 @@ func (k *hourTrack) due(now time.Time, silent time.Duration) bool {
 
 // auto folds dirty ended hours until ctx ends.
 func (s *Service) auto(ctx context.Context) {
-	if !s.cfg.Aggregation.enabled("hourly") {
+	if !s.cfg().Aggregation.enabled("hourly") {
 		s.log.Info("hourly aggregation is switched off", "by", "data_aggregation.enabled or data_aggregation.intervals.hourly")
 		return
 	}
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	a := autoFolds{s: s, results: make(chan autoResult, s.cfg.Processing.Workers)}
+	a := autoFolds{s: s, results: make(chan autoResult, s.cfg().Processing.Workers)}
 	for {
 		select {
 		case <-tick.C:
@@ -140,7 +140,7 @@ func (a *autoFolds) launch(ctx context.Context) {
 	s := a.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(a.due) > 0 && a.flying < s.cfg.Processing.Workers && !s.closing {
+	for len(a.due) > 0 && a.flying < s.cfg().Processing.Workers && !s.closing {
 		hour := a.due[0]
 		a.due = a.due[1:]
 		s.track.hours[hour].busy = true
@@ -166,7 +166,7 @@ func (a *autoFolds) settle(r autoResult) {
 		}
 	case errors.Is(r.err, errStopping) || errors.Is(r.err, context.Canceled):
 	default:
-		pause := min(retryFirst<<min(k.failures, 10), max(s.cfg.Processing.retryDelay(), retryFirst))
+		pause := min(retryFirst<<min(k.failures, 10), max(s.cfg().Processing.retryDelay(), retryFirst))
 		k.failures++
 		k.notBefore = now.Add(pause)
 		s.book.hourFailed(r.hour, r.err, now)

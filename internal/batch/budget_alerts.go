@@ -17,7 +17,7 @@ const budgetTales = "budget_alerts"
 // belongs to the scheduled run of the latest hour, which one instance executes. What fails is told an hour later: aggregation does not hang
 // on it.
 func (s *Service) tellBudgets(ctx context.Context, r *agg.Run) {
-	if s.deps.Alerts == nil || len(s.cfg.Costs.Budgets) == 0 || r.Trigger != agg.RunScheduled || !levels["hourly"].floor(s.now().UTC()).Equal(r.End) {
+	if s.deps.Alerts == nil || len(s.cfg().Costs.Budgets) == 0 || r.Trigger != agg.RunScheduled || !levels["hourly"].floor(s.now().UTC()).Equal(r.End) {
 		return
 	}
 	if err := s.tellBudgetsAt(ctx, r.End.UTC()); err != nil && ctx.Err() == nil {
@@ -26,7 +26,7 @@ func (s *Service) tellBudgets(ctx context.Context, r *agg.Run) {
 }
 
 func (s *Service) tellBudgetsAt(ctx context.Context, at time.Time) error {
-	standings, err := s.standings(ctx, s.cfg.Costs.Budgets, at)
+	standings, err := s.standings(ctx, s.cfg().Costs.Budgets, at)
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func TestBudgetAlertsWithoutPrices(t *testing.T) {
 		if len(told) != 1 || !strings.Contains(told[0][1], `"unpriced_requests":"1"`) || !strings.Contains(told[0][1], `"BudgetWillBreach"`) {
 			t.Fatalf("%v", told)
 		}
-		s.cfg.Costs.Budgets[0].USD = 10000 // lasts, were it not for the one without a price
+		s.cfg().Costs.Budgets[0].USD = 10000 // lasts, were it not for the one without a price
 		if err := s.tellBudgetsAt(t.Context(), at.Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestBudgetAlertsGoOnWhileUnsure(t *testing.T) {
 		spending(w, 18, func(day int) int64 { return int64(5 + day*7%11) }) // days differ, so that a forecast has an interval
 		s, _ := newService(t, w, func(c *Config) { c.Costs.Budgets = []cost.Budget{{Name: "all", USD: 1e6}} })
 		at := time.Unix(hour0, 0).UTC().Truncate(24*time.Hour).AddDate(0, 0, 18)
-		stands, err := s.standings(t.Context(), s.cfg.Costs.Budgets, at)
+		stands, err := s.standings(t.Context(), s.cfg().Costs.Budgets, at)
 		if err != nil || stands[0].ExpectedUSD == nil || *stands[0].HiUSD < *stands[0].ExpectedUSD+2 {
 			t.Fatalf("%+v, %v", stands, err)
 		}
@@ -127,7 +127,7 @@ func TestBudgetAlertsGoOnWhileUnsure(t *testing.T) {
 			{"it may be spent", likely + 1, ""},
 		} {
 			before := len(w.alerts.all())
-			s.cfg.Costs.Budgets[0].USD = c.usd
+			s.cfg().Costs.Budgets[0].USD = c.usd
 			if err := s.tellBudgetsAt(t.Context(), at); err != nil {
 				t.Fatal(err)
 			}

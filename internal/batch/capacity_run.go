@@ -45,7 +45,7 @@ type capacityTotals struct {
 
 // capacityAnalysis is the task of the weekly DAG: it looks at the hours before the end of the interval and stores what it finds.
 func (s *Service) capacityAnalysis(ctx context.Context, r *agg.Run, progress func(done, total int64, unit string)) (any, error) {
-	if !s.cfg.Capacity.Enabled {
+	if !s.cfg().Capacity.Enabled {
 		return capacityTotals{Skipped: "capacity analysis is switched off"}, nil
 	}
 	progress(0, 1, "analyses")
@@ -80,10 +80,10 @@ func (s *Service) getCapacity(w http.ResponseWriter, r *http.Request) {
 
 // capacityOff answers where nothing is learnt about capacity.
 func (s *Service) capacityOff(w http.ResponseWriter, r *http.Request) bool {
-	if !s.cfg.Capacity.Enabled {
+	if !s.cfg().Capacity.Enabled {
 		httpx.Problem(w, r, http.StatusConflict, "disabled: capacity analysis is switched off; capacity_analysis.enabled switches it on")
 	}
-	return !s.cfg.Capacity.Enabled
+	return !s.cfg().Capacity.Enabled
 }
 
 // analysis returns what the hours before end say, to somebody who asks.
@@ -98,7 +98,7 @@ func (s *Service) analysisIn(ctx context.Context, slots chan struct{}, end time.
 	if err != nil {
 		return analysis{}, err
 	}
-	from := fingerprint(&s.cfg, s.deps.Metrics.String(), rows, end)
+	from := fingerprint(s.cfg(), s.deps.Metrics.String(), rows, end)
 	if known, ok := s.knownAnalysis(ctx, from); ok {
 		return known, nil
 	}
@@ -122,7 +122,7 @@ func (s *Service) analysisIn(ctx context.Context, slots chan struct{}, end time.
 		kept.Until = new(s.now().Add(askAgain))
 		s.log.Warn("metrics server does not answer; capacity is analysed without it", "until", *kept.Until, "err", err)
 	}
-	a, err := analyse(ctx, &s.cfg.Capacity, s.cfg.Costs.SelfHosted, hours, sc, end, s.now())
+	a, err := analyse(ctx, &s.cfg().Capacity, s.cfg().Costs.SelfHosted, hours, sc, end, s.now())
 	if err != nil {
 		return a, err
 	}

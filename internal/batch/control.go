@@ -19,8 +19,8 @@ func (s *Service) DAGs(ctx context.Context) ([]agg.DAG, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]agg.DAG, 0, len(s.dags))
-	for _, d := range s.dags {
+	out := make([]agg.DAG, 0, len(s.dags()))
+	for _, d := range s.dags() {
 		out = append(out, s.shown(d, states[d.id], now))
 	}
 	return out, nil
@@ -37,13 +37,13 @@ func (s *Service) DAG(ctx context.Context, id string) (agg.DAG, error) {
 }
 
 func (s *Service) shown(d *dag, st agg.ScheduleState, now time.Time) agg.DAG {
-	p := s.cfg.Processing
+	p := s.cfg().Processing
 	if st.Next.IsZero() { // the scheduler has not begun yet
 		st.Next = d.first(now)
 	}
 	end := d.end(st.Next)
 	out := agg.DAG{ID: d.id, Description: d.about, Period: d.period, Cron: d.cron, Timezone: p.Timezone, Paused: st.Paused,
-		Disabled: !s.cfg.Aggregation.enabled(d.period), NextRun: d.next(now), NextStart: st.Next, NextEnd: end, NextAfter: d.due(end),
+		Disabled: !s.cfg().Aggregation.enabled(d.period), NextRun: d.next(now), NextStart: st.Next, NextEnd: end, NextAfter: d.due(end),
 		CatchUp: d.policy.CatchUp, MaxActiveRuns: d.policy.MaxActive, Deadline: time.Duration(d.policy.Deadline) * time.Second,
 		Retries: p.Retries, RetryDelay: p.retryDelay(), Timeout: p.timeout()}
 	for _, t := range d.tasks {
@@ -153,7 +153,7 @@ func (s *Service) ClearTasks(ctx context.Context, id string, tasks []string, onl
 	if err != nil {
 		return run, err
 	}
-	run, err = s.deps.Runs.ClearTasks(ctx, id, picked, s.cfg.Processing.Retries, ends)
+	run, err = s.deps.Runs.ClearTasks(ctx, id, picked, s.cfg().Processing.Retries, ends)
 	return s.changed(ctx, "cleared", run, err)
 }
 
@@ -197,7 +197,7 @@ func (s *Service) MarkTask(ctx context.Context, id, task string, state agg.RunSt
 	if !hasTask(&run, task) {
 		return run, noTask(id, task)
 	}
-	run, err = s.deps.Runs.MarkTask(ctx, id, task, state, s.cfg.Processing.Retries)
+	run, err = s.deps.Runs.MarkTask(ctx, id, task, state, s.cfg().Processing.Retries)
 	return s.changed(ctx, task+" marked "+string(state), run, err)
 }
 

@@ -85,7 +85,7 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	if err != nil {
 		return nil, err
 	}
-	if q.ended = earlierOf(s.now().UTC().Truncate(time.Hour), q.to); !q.own || len(s.cfg.Costs.SelfHosted) == 0 {
+	if q.ended = earlierOf(s.now().UTC().Truncate(time.Hour), q.to); !q.own || len(s.cfg().Costs.SelfHosted) == 0 {
 		q.own, q.ended = false, time.Time{}
 	}
 	key := fmt.Sprintf("%d %d %q %q %d %s", q.from.UnixMicro(), q.to.UnixMicro(), q.by, q.only, q.ended.Unix(), state)
@@ -96,8 +96,8 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	if q.rows == nil {
 		q.rows = new(reading)
 	}
-	pools := newOwnPools(s.cfg.Costs.SelfHosted)
-	err = inOrder(ctx, len(hours), s.cfg.Processing.Workers, func(ctx context.Context, i int) (h costHour, err error) {
+	pools := newOwnPools(s.cfg().Costs.SelfHosted)
+	err = inOrder(ctx, len(hours), s.cfg().Processing.Workers, func(ctx context.Context, i int) (h costHour, err error) {
 		if q.owns(hours[i].Hour) && pools.any(hours[i].Hour) {
 			return s.costWithOwn(ctx, q, pools, hours[i])
 		}

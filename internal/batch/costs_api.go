@@ -158,7 +158,7 @@ func (s *Service) getCosts(w http.ResponseWriter, r *http.Request) {
 	case "focus":
 		w.Header().Set("X-Unpriced-Requests", strconv.FormatUint(table.Total.Unpriced(), 10))
 		sendCSV(w, r, "focus.csv", func(out io.Writer) error {
-			return cost.WriteFocus(out, table, ask.from, ask.to, s.cfg.Costs.Account(), report.Text)
+			return cost.WriteFocus(out, table, ask.from, ask.to, s.cfg().Costs.Account(), report.Text)
 		})
 	default:
 		httpx.JSON(w, http.StatusOK, pageOfCosts(ask, table, first, limit))

@@ -30,7 +30,7 @@ func (s *Service) getBudgets(w http.ResponseWriter, r *http.Request) {
 	}
 	a := budgetsAnswer{At: s.now().UTC()}
 	var err error
-	a.Budgets, err = asking(r.Context(), s, func() ([]cost.Standing, error) { return s.standings(r.Context(), s.cfg.Costs.Budgets, a.At) })
+	a.Budgets, err = asking(r.Context(), s, func() ([]cost.Standing, error) { return s.standings(r.Context(), s.cfg().Costs.Budgets, a.At) })
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -34,7 +34,7 @@ func TestPoolsCostInTheirHours(t *testing.T) {
 				{Name: "gone", Models: []string{"a"}, To: "2025-01-01", GPUs: 9, GPUHourUSD: 9, PUE: 1, OutputWeight: 4},
 			}
 		})
-		if err := s.cfg.Costs.validate(); err != nil {
+		if err := s.cfg().Costs.validate(); err != nil {
 			t.Fatal(err)
 		}
 		s.now = func() time.Time { return from.Add(7 * time.Hour) }

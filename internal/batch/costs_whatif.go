@@ -133,7 +133,7 @@ func (s *Service) rateAnew(ctx context.Context, q *costQuery, anew []*ratedAnew)
 		return false, err
 	}
 	all = true
-	err = inOrder(ctx, len(hours), s.cfg.Processing.Workers, func(ctx context.Context, i int) ([]*reRater, error) {
+	err = inOrder(ctx, len(hours), s.cfg().Processing.Workers, func(ctx context.Context, i int) ([]*reRater, error) {
 		files, base, _, err := s.deps.Hours.HourSnapshot(ctx, hours[i].Hour)
 		if err != nil {
 			return nil, err

@@ -28,9 +28,8 @@ type dagTask struct {
 	part      func(k, n int) taskFunc // does part k of n; nil: the task is not done in parts
 }
 
-func (s *Service) catalogue() []*dag {
+func (s *Service) catalogue(p Processing) []*dag {
 	none := []string{}
-	p := s.cfg.Processing
 	dags := []*dag{
 		{id: "hxp_hourly_aggregation", about: "Folds the raw events of each hour into hourly_aggregations.", period: "hourly", cron: p.HourlyCron, tasks: []dagTask{
 			{"hourly_aggregation", none, s.hourlyAggregation, s.hourlyPart}}},
@@ -50,7 +49,7 @@ func (s *Service) catalogue() []*dag {
 }
 
 func (s *Service) dag(id string) *dag {
-	for _, d := range s.dags {
+	for _, d := range s.dags() {
 		if d.id == id {
 			return d
 		}
@@ -59,7 +58,7 @@ func (s *Service) dag(id string) *dag {
 }
 
 func (s *Service) dagOf(period string) *dag {
-	for _, d := range s.dags {
+	for _, d := range s.dags() {
 		if d.period == period {
 			return d
 		}
@@ -126,7 +125,7 @@ func (d *dag) chosen(task string) []dagTask {
 // newTasks are the task instances of a new run.
 func (s *Service) newTasks(d *dag, task string) (out []agg.Task) {
 	for _, t := range d.chosen(task) {
-		out = append(out, agg.Task{TaskID: t.ID, State: agg.RunQueued, MaxTries: s.cfg.Processing.Retries})
+		out = append(out, agg.Task{TaskID: t.ID, State: agg.RunQueued, MaxTries: s.cfg().Processing.Retries})
 	}
 	return out
 }

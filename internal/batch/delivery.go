@@ -179,7 +179,7 @@ func (c *courier) try(ctx context.Context, d agg.Delivery) {
 		c.ends.WithLabelValues(d.Way, "failed").Inc()
 		s.log.Error("report cannot be delivered", "report", d.Report, "way", d.Way, "to", d.Target, "attempts", d.Attempts, "err", err)
 	default:
-		d.State, d.Error, d.NextAt = agg.DeliveryWaiting, err.Error(), now.Add(gap(s.cfg.Mail.Retry, d.Attempts))
+		d.State, d.Error, d.NextAt = agg.DeliveryWaiting, err.Error(), now.Add(gap(s.cfg().Mail.Retry, d.Attempts))
 		if deliver.Uncertain(err) {
 			d.Uncertain++
 		}
@@ -308,7 +308,7 @@ func (c *courier) deliver(ctx context.Context, d *agg.Delivery) error {
 
 // secretOf says where the secret of a webhook is.
 func (c *courier) secretOf(address string) string {
-	for _, r := range c.p.s.cfg.Routes.Routes {
+	for _, r := range c.p.s.cfg().Routes.Routes {
 		if r.Webhook == address && r.Secret != "" {
 			return r.Secret
 		}
@@ -317,8 +317,8 @@ func (c *courier) secretOf(address string) string {
 }
 
 func (c *courier) mail(ctx context.Context, d *agg.Delivery, r *agg.Report, doc *deliver.Document) error {
-	cfg := &c.p.s.cfg.Mail
-	if cfg.Host == "" || !c.p.s.cfg.Reports.Email {
+	cfg := &c.p.s.cfg().Mail
+	if cfg.Host == "" || !c.p.s.cfg().Reports.Email {
 		return errors.New("mail is not set up, or switched off: smtp_host, report_generation.email_enabled")
 	}
 	password, err := secret.Read(cfg.Password)
@@ -352,7 +352,7 @@ func (c *courier) message(ctx context.Context, d *agg.Delivery, r *agg.Report, d
 		return nil, err
 	}
 	title := report.Kind(r.Type).Title() + ", " + report.Period{Start: r.Start, End: r.End}.String()
-	m := deliver.Message{From: c.p.s.cfg.Mail.From, To: d.Target, Name: "hxp reports", Subject: title, Date: *r.CompletedAt, Key: doc.Key, HTML: string(page),
+	m := deliver.Message{From: c.p.s.cfg().Mail.From, To: d.Target, Name: "hxp reports", Subject: title, Date: *r.CompletedAt, Key: doc.Key, HTML: string(page),
 		Text:        title + " (UTC)\n\nThe report is attached: " + path.Base(r.File) + "\nsha256 " + r.SHA256 + "\n\n-- \nhxp, report " + r.ID + "\n",
 		Attachments: []deliver.Attachment{{Name: path.Base(r.File), Type: strings.SplitN(doc.Type, ";", 2)[0], Body: doc.Body}}}
 	message, err := m.Bytes()

@@ -57,14 +57,14 @@ func (c *courier) state(ctx context.Context) (deliveryState, error) {
 	if err != nil {
 		return deliveryState{}, err
 	}
-	out := deliveryState{Enabled: c.p.s.cfg.Reports.Distribution, Mail: c.mails(), Counts: map[agg.DeliveryState]int{}, Last: shownDeliveries(list), Detail: "reports are sent when they are due, and as options.email_to asks"}
+	out := deliveryState{Enabled: c.p.s.cfg().Reports.Distribution, Mail: c.mails(), Counts: map[agg.DeliveryState]int{}, Last: shownDeliveries(list), Detail: "reports are sent when they are due, and as options.email_to asks"}
 	for _, s := range agg.DeliveryStates {
 		out.Counts[s] = counts[s]
 	}
 	switch {
 	case !out.Enabled:
 		out.Detail = "distribution is switched off; report_generation.distribution_enabled switches it on"
-	case !c.p.s.cfg.Reports.Email:
+	case !c.p.s.cfg().Reports.Email:
 		out.Detail = "mail is switched off; report_generation.email_enabled switches it on"
 	case !out.Mail:
 		out.Detail = "there is no mail server; smtp_host sets it. Reports lie in the folder and behind their url"

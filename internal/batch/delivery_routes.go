@@ -12,7 +12,7 @@ import (
 // send has a report that is due taken to everybody who gets it; made are the ids of its formats by format. Who had it before gets it no
 // more. A format that could not be made is not replaced by another: the task is tried again, and then would send both.
 func (c *courier) send(ctx context.Context, k report.Kind, made map[string]string) error {
-	cfg := &c.p.s.cfg
+	cfg := c.p.s.cfg()
 	if !cfg.Reports.Distribution || len(made) == 0 {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (r *Route) takes(k report.Kind) bool {
 
 // mails tells whether there is a way for mail.
 func (c *courier) mails() bool {
-	cfg := &c.p.s.cfg
+	cfg := c.p.s.cfg()
 	return cfg.Reports.Distribution && cfg.Reports.Email && cfg.Mail.Host != ""
 }
 
@@ -101,7 +101,7 @@ func (s *Service) next(schedule string, now time.Time) time.Time {
 	if err != nil { // Validate has refused it
 		return now
 	}
-	zone, err := time.LoadLocation(s.cfg.Processing.Timezone)
+	zone, err := time.LoadLocation(s.cfg().Processing.Timezone)
 	if err != nil {
 		zone = time.UTC
 	}

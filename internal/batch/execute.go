@@ -221,11 +221,11 @@ func (s *Service) counting(ctx context.Context, r *agg.Run, work func(again bool
 
 // result makes what is stored of a try.
 func (s *Service) result(e *execution, run *agg.Run, summary any, state agg.RunState, err error, timeout bool) agg.TaskResult {
-	res := agg.TaskResult{State: state, Raised: run.Raised, RetryIn: s.cfg.Processing.retryDelay()}
+	res := agg.TaskResult{State: state, Raised: run.Raised, RetryIn: s.cfg().Processing.retryDelay()}
 	missing, split := errors.AsType[*missingParts](err)
 	switch {
 	case split && !timeout:
-		res.First, res.Retries = missing.tasks, s.cfg.Processing.Retries
+		res.First, res.Retries = missing.tasks, s.cfg().Processing.Retries
 		e.log(s.now(), "info", missing.Error())
 	case timeout:
 		res.State, res.Error = agg.RunFailed, s.timeoutText()+errorText(err.Error())
@@ -317,7 +317,7 @@ func (s *Service) ended(r *agg.Run) {
 }
 
 func (s *Service) timeoutText() string {
-	return fmt.Sprintf("not done within %d seconds; give it more with BATCH_PROCESSING_TIMEOUT or a shorter interval", s.cfg.Processing.Timeout)
+	return fmt.Sprintf("not done within %d seconds; give it more with BATCH_PROCESSING_TIMEOUT or a shorter interval", s.cfg().Processing.Timeout)
 }
 
 func errorText(e string) string {

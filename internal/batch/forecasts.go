@@ -194,7 +194,7 @@ func (s *Service) mountForecasts(m *httpx.Mux) {
 
 // forecastsOff answers where nothing is forecast for those who ask.
 func (s *Service) forecastsOff(w http.ResponseWriter, r *http.Request) bool {
-	on := s.cfg.Intelligence.Forecasting
+	on := s.cfg().Intelligence.Forecasting
 	if !on {
 		httpx.Problem(w, r, http.StatusConflict, "disabled: forecasts are switched off; business_intelligence.forecasting_enabled switches them on")
 	}

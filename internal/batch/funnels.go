@@ -38,7 +38,7 @@ func (s *Service) mountFunnels(m *httpx.Mux) {
 }
 
 func (s *Service) getFunnels(w http.ResponseWriter, r *http.Request) {
-	if !s.cfg.Intelligence.Enabled {
+	if !s.cfg().Intelligence.Enabled {
 		httpx.Problem(w, r, http.StatusConflict, "business intelligence is switched off (business_intelligence.enabled)")
 		return
 	}
@@ -62,9 +62,9 @@ func (s *Service) funnels(ctx context.Context, from, to time.Time) (*funnelAnswe
 	if err != nil {
 		return nil, err
 	}
-	p := newPassage(s.cfg.Intelligence.Funnels, from, to)
+	p := newPassage(s.cfg().Intelligence.Funnels, from, to)
 	rows, left := reading{}, 0
-	err = inOrder(ctx, len(hours), s.cfg.Processing.Workers, func(ctx context.Context, i int) (h passageHour, err error) {
+	err = inOrder(ctx, len(hours), s.cfg().Processing.Workers, func(ctx context.Context, i int) (h passageHour, err error) {
 		files, base, _, err := s.deps.Hours.HourSnapshot(ctx, hours[i].Hour)
 		if err != nil {
 			return h, err

@@ -55,7 +55,7 @@ func (s *Service) getInsight(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no business intelligence %.80q; choose one of %s", kind, strings.Join(insightKinds, ", ")))
 		return
 	}
-	if !s.cfg.Intelligence.on(kind) {
+	if !s.cfg().Intelligence.on(kind) {
 		httpx.Problem(w, r, http.StatusConflict, kind+" is switched off (business_intelligence.enabled, business_intelligence.analysis_types)", httpx.FieldError{Pointer: "kind", Code: "disabled", Detail: "switched off"})
 		return
 	}
@@ -128,7 +128,7 @@ func (s *Service) insights(ctx context.Context, kinds []string, from, to time.Ti
 		return nil, err
 	}
 	l := &insightLook{days: o.days, hours: o.hours, sections: map[string]map[string]any{}, limits: []insightLimit{}}
-	r := &insight.Report{Start: from, Steady: !s.cfg.Intelligence.Trends}
+	r := &insight.Report{Start: from, Steady: !s.cfg().Intelligence.Trends}
 	for _, kind := range kinds {
 		sections := map[string]any{}
 		switch kind {
@@ -146,7 +146,7 @@ func (s *Service) insights(ctx context.Context, kinds []string, from, to time.Ti
 		if err != nil {
 			return nil, err
 		}
-		if !s.cfg.Intelligence.Metrics {
+		if !s.cfg().Intelligence.Metrics {
 			clear(sections)
 		}
 		l.sections[kind] = sections

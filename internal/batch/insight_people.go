@@ -247,7 +247,7 @@ func (s *Service) judged(ctx context.Context, from, to time.Time, rows *reading)
 		return nil, err
 	}
 	c := newContented()
-	err = inOrder(ctx, len(hours), s.cfg.Processing.Workers, func(ctx context.Context, i int) (*contented, error) {
+	err = inOrder(ctx, len(hours), s.cfg().Processing.Workers, func(ctx context.Context, i int) (*contented, error) {
 		one := newContented()
 		files, base, _, err := s.deps.Hours.HourSnapshot(ctx, hours[i].Hour)
 		if err != nil {

@@ -98,7 +98,7 @@ func (s *Service) prepare(ctx context.Context, p period, hours []event.HourState
 // foldHours folds those of the hours that are behind, as many at a time as there are slots.
 func (s *Service) foldHours(ctx context.Context, hours []event.HourState) (children []int64, folded int64, err error) {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(s.cfg.Processing.Workers)
+	g.SetLimit(s.cfg().Processing.Workers)
 	for _, h := range hours {
 		children = append(children, h.Hour)
 		if h.Version == h.Built {

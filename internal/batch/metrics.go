@@ -50,7 +50,7 @@ func (m *metrics) Collect(out chan<- telemetry.Metric) {
 	gauge(m.accuracy, accuracy)
 	dirty, last := m.s.book.levels()
 	gauge(m.dirty, float64(dirty))
-	for _, d := range m.s.dags {
+	for _, d := range m.s.dags() {
 		gauge(m.duration, last[d.id], d.id)
 	}
 	for _, p := range periods {
@@ -62,7 +62,7 @@ var statusNumber = map[string]float64{"completed": 1, "running": 2, "scheduled":
 
 // state is the word for the aggregation of a period: completed, running, failed, scheduled or disabled.
 func (s *Service) state(period string) string {
-	if !s.cfg.Aggregation.enabled(period) {
+	if !s.cfg().Aggregation.enabled(period) {
 		return "disabled"
 	}
 	return s.book.state(period)

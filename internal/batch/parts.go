@@ -102,12 +102,12 @@ func (s *Service) large(r *agg.Run) int64 {
 	if r.End.Sub(r.Start) != time.Hour || s.partsOf(r) == 1 || !s.shared.Load() {
 		return 0
 	}
-	return s.cfg.Processing.PartRows
+	return s.cfg().Processing.PartRows
 }
 
 // lookAround notes whether other instances are alive, which could take parts.
 func (s *Service) lookAround(ctx context.Context) error {
-	if s.cfg.Processing.PartRows == 0 {
+	if s.cfg().Processing.PartRows == 0 {
 		return nil
 	}
 	beats, err := s.Heartbeats(ctx)
@@ -126,7 +126,7 @@ func (s *Service) lookAround(ctx context.Context) error {
 
 // roomForParts is how many more parts this process can work on.
 func (s *Service) roomForParts() int {
-	room := s.cfg.Processing.Workers
+	room := s.cfg().Processing.Workers
 	for _, e := range s.executions() {
 		if _, _, _, part := agg.PartOf(e.lease.Task); part {
 			room--

@@ -172,7 +172,7 @@ func (p *reporter) state(k report.Kind) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case !p.s.cfg.Reports.on(k):
+	case !p.s.cfg().Reports.on(k):
 		return "disabled"
 	case p.busy(k):
 		return "running"
@@ -206,7 +206,7 @@ func (p *reporter) make(ctx context.Context, r agg.Report, content contentFunc) 
 	r.Status = agg.ReportRunning
 	err := p.store.UpdateReport(ctx, r)
 	if err == nil {
-		limited, stop := context.WithTimeoutCause(ctx, p.s.cfg.Processing.timeout(), errTimeout)
+		limited, stop := context.WithTimeoutCause(ctx, p.s.cfg().Processing.timeout(), errTimeout)
 		r, err = p.write(limited, r, content)
 		stop()
 	}

@@ -53,8 +53,8 @@ func (p *reporter) template(r *agg.Report) (*report.Template, error) {
 
 // templates finds a template of the folder; "" is the one for the kind.
 func (p *reporter) templates(k report.Kind, name string) (*report.Template, error) {
-	dir := p.s.cfg.Reports.TemplatesDir
-	if !p.s.cfg.Reports.Templates {
+	dir := p.s.cfg().Reports.TemplatesDir
+	if !p.s.cfg().Reports.Templates {
 		dir = ""
 	}
 	return report.FindTemplate(dir, name, k)
@@ -236,7 +236,7 @@ func (p *reporter) settled(ctx context.Context, l *level, period report.Period, 
 	if !refresh {
 		todo = without(rows, todo)
 	}
-	if len(todo) > 0 && p.s.cfg.Aggregation.enabled(l.name) {
+	if len(todo) > 0 && p.s.cfg().Aggregation.enabled(l.name) {
 		for _, start := range todo {
 			if err := p.s.bring(ctx, l.of(start)); err != nil {
 				return nil, nil, err

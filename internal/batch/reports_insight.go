@@ -29,7 +29,7 @@ func (p *reporter) study(ctx context.Context, s *report.Summary) error {
 	if s.Found, err = p.found(ctx, s.Kind, s.Period); err != nil {
 		return err
 	}
-	costs := &p.s.cfg.Costs
+	costs := &p.s.cfg().Costs
 	if len(costs.SelfHosted) > 0 && s.Period.End.Sub(s.Period.Start) <= maxCostHours*time.Hour {
 		if err := p.ownGPUs(ctx, s); err != nil {
 			return err
@@ -71,7 +71,7 @@ func (p *reporter) ownGPUs(ctx context.Context, s *report.Summary) error {
 // that is told which has no day of its own.
 func (p *reporter) found(ctx context.Context, k report.Kind, period report.Period) (*report.Found, error) {
 	kinds := slices.DeleteFunc(slices.Clone(insightKinds), func(kind string) bool {
-		return !p.s.cfg.Intelligence.on(kind) || k == report.Cost && kind != costOptimization
+		return !p.s.cfg().Intelligence.on(kind) || k == report.Cost && kind != costOptimization
 	})
 	if len(kinds) == 0 {
 		return nil, nil

@@ -220,7 +220,7 @@ func (p *reporter) settle(req *reportRequest, now time.Time) (status int, detail
 			errs.add("/period", "bad_period", "%v", err)
 		}
 	}
-	cfg := &p.s.cfg.Reports
+	cfg := &p.s.cfg().Reports
 	switch {
 	case len(errs) > 0:
 		return http.StatusUnprocessableEntity, "the period cannot be used: " + errs[0].Detail, errs
@@ -228,9 +228,9 @@ func (p *reporter) settle(req *reportRequest, now time.Time) (status int, detail
 		return http.StatusConflict, "disabled: reports are switched off; report_generation.enabled switches them on", nil
 	case !cfg.on(req.kind):
 		return http.StatusConflict, fmt.Sprintf("disabled: %s is not among report_generation.reports", req.kind), nil
-	case req.kind == report.CapacityReport && !p.s.cfg.Capacity.Enabled:
+	case req.kind == report.CapacityReport && !p.s.cfg().Capacity.Enabled:
 		return http.StatusConflict, "disabled: capacity analysis is switched off; capacity_analysis.enabled switches it on", nil
-	case req.kind == report.CapacityReport && !p.s.cfg.Capacity.Reporting:
+	case req.kind == report.CapacityReport && !p.s.cfg().Capacity.Reporting:
 		return http.StatusConflict, "disabled: reports of capacity are switched off; capacity_analysis.reporting_enabled switches them on", nil
 	case !slices.Contains(cfg.Formats, req.format):
 		return http.StatusConflict, fmt.Sprintf("disabled: %s is not among report_generation.formats", req.format), nil

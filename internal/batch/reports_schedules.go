@@ -89,12 +89,12 @@ func (p *reporter) schedules(ctx context.Context) (*schedules, error) {
 		}
 	}
 	for _, k := range scheduledKinds() {
-		x := p.s.cfg.schedule(k)
+		x := p.s.cfg().schedule(k)
 		if i := slices.IndexFunc(said, func(x reportSchedule) bool { return x.Type == k }); i >= 0 {
 			x = said[i]
 			x.Origin = ofAPI
 		}
-		x.Made = x.Made && p.s.cfg.makes(k) // what is switched off altogether stays off
+		x.Made = x.Made && p.s.cfg().makes(k) // what is switched off altogether stays off
 		out.list = append(out.list, x)
 	}
 	return out, nil

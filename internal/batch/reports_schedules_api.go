@@ -52,7 +52,7 @@ func (s *Service) getSchedules(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) showSchedules(w http.ResponseWriter, p *schedules) {
-	a := scheduleAnswer{ETag: p.etag(), Timezone: s.cfg.Processing.Timezone, Mail: s.reports.courier.mails(), Schedules: p.list}
+	a := scheduleAnswer{ETag: p.etag(), Timezone: s.cfg().Processing.Timezone, Mail: s.reports.courier.mails(), Schedules: p.list}
 	if !p.saved.IsZero() {
 		a.UpdatedAt = new(p.saved.UTC())
 	}
@@ -78,7 +78,7 @@ func (s *Service) putSchedules(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, "schedules: it is missing; an empty list leaves everything to the configuration", httpx.FieldError{Pointer: "/schedules", Code: "required", Detail: "it is missing"})
 		return
 	}
-	said, faults := s.cfg.checkSchedules(req.Schedules)
+	said, faults := s.cfg().checkSchedules(req.Schedules)
 	if len(faults) > 0 {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, fmt.Sprintf("nothing is changed: %s: %s", faults[0].Pointer, faults[0].Detail), faults...)
 		return

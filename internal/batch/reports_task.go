@@ -21,7 +21,7 @@ type reportTotals struct {
 // reportGeneration makes every report that the days of the interval call for and that the schedules name, in every configured format. Making them again gives
 // the same bytes under the same ids. A report that fails holds up no other; the task fails at the end and is tried again.
 func (s *Service) reportGeneration(ctx context.Context, r *agg.Run, progress func(done, total int64, unit string)) (any, error) {
-	cfg := &s.cfg.Reports
+	cfg := &s.cfg().Reports
 	if !cfg.Enabled {
 		return reportTotals{Skipped: "report generation is switched off"}, nil
 	}
@@ -64,7 +64,7 @@ func (p *reporter) due(ctx context.Context, item report.Item, send bool, t *repo
 	}
 	var errs []error
 	done := map[string]string{}
-	for _, format := range p.s.cfg.Reports.Formats {
+	for _, format := range p.s.cfg().Reports.Formats {
 		began := p.s.now()
 		made, err := p.produce(ctx, newReport(item.Kind, format, "", item.Period), func(context.Context, *agg.Report) (document, error) { return doc, nil })
 		if err != nil {

@@ -52,7 +52,7 @@ func (s *Service) enrol(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range s.dags {
+	for _, d := range s.dags() {
 		if err := s.deps.Runs.EnsureDAG(ctx, d.id, d.first(now)); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (s *Service) materialise(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	for _, d := range s.dags {
+	for _, d := range s.dags() {
 		st, known := states[d.id]
 		if !known || st.Paused || s.available(d, d.tasks) != nil {
 			continue
@@ -214,7 +214,7 @@ func (s *Service) claim(ctx context.Context) error {
 			continue // of another version, or switched off: what waits stays queued
 		}
 		claims, err := s.deps.Runs.Claim(ctx, agg.ClaimRequest{DagID: id, Owner: s.owner, Limit: min(room(), claimBatch), Parts: s.roomForParts(), MaxActive: d.policy.MaxActive,
-			Lease: leaseTime, Timeout: s.cfg.Processing.timeout()})
+			Lease: leaseTime, Timeout: s.cfg().Processing.timeout()})
 		if err != nil {
 			return err
 		}

@@ -18,13 +18,12 @@ import (
 
 // Service runs the batch work of one process. Make it with New, serve its Handler, and Run it once.
 type Service struct {
-	cfg     Config
+	setup   atomic.Pointer[setup]
 	deps    Deps
 	log     *slog.Logger
 	now     func() time.Time
 	folder  *folder
 	columns columns // that are filled
-	dags    []*dag
 	ready   chan struct{}
 
 	slots chan struct{} // a fold holds one; nothing waits for anything else while it does
@@ -87,7 +86,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 		d.Machine, _ = os.Hostname() // not known is fine
 	}
 	s := &Service{
-		cfg: cfg, deps: d, log: d.Log, now: d.Now,
+		deps: d, log: d.Log, now: d.Now,
 		folder:  &folder{scan: d.Scanner, lateness: d.Lateness, budget: cfg.Processing.idBudget(), readers: runtime.GOMAXPROCS(0), limits: limits, users: trackedUsers},
 		ready:   make(chan struct{}),
 		slots:   make(chan struct{}, cfg.Processing.Workers),
@@ -105,7 +104,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s.shelf = newForecastShelf()
 	s.tables, s.looks = newMemo[*cost.Table](keptLines), newMemo[*insightLook](keptLooks)
 	s.reports = newReporter(s, d.Reports, d.ReportsDir)
-	s.dags = s.catalogue()
+	s.setup.Store(&setup{cfg, s.catalogue(cfg.Processing)})
 	s.book = newBook()
 	s.register(d.Registry)
 	s.reports.register(d.Registry)

@@ -68,7 +68,7 @@ func (s *Service) detail(l *level, behind coverage) (d statusDetail) {
 		covered += c
 	}
 	d.Completeness = new(share(covered, float64(len(behind))))
-	if s.cfg.Aggregation.enabled(l.name) {
+	if s.cfg().Aggregation.enabled(l.name) {
 		d.NextRun = new(s.dagOf(l.name).next(s.now()))
 	}
 	last := s.book.lastWork(l.name)

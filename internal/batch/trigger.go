@@ -129,7 +129,7 @@ func unknownDAG(id string) error {
 
 // available refuses tasks that are switched off or not in this version.
 func (s *Service) available(d *dag, tasks []dagTask) error {
-	if !s.cfg.Aggregation.enabled(d.period) {
+	if !s.cfg().Aggregation.enabled(d.period) {
 		return &agg.Refusal{Kind: agg.RefusedDisabled,
 			Detail: fmt.Sprintf("disabled: aggregation of this period is switched off; data_aggregation.enabled and data_aggregation.intervals.%s switch it on", d.period)}
 	}

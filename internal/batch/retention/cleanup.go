@@ -36,9 +36,9 @@ func (s *Service) draft(ctx context.Context, o Order) (*Plan, error) {
 	if st.Holds, err = s.deps.Plans.Holds(ctx); err != nil {
 		return nil, err
 	}
-	cutoffs := s.cfg.cutoffs(st.Clock)
+	cutoffs := s.settings().cutoffs(st.Clock)
 	keep := func(g *Group) bool {
-		action, _ := g.decide(&s.cfg, st, o)
+		action, _ := g.decide(s.settings(), st, o)
 		return action == Keep || o.Own
 	}
 	for _, class := range event.Classes {
@@ -51,7 +51,7 @@ func (s *Service) draft(ctx context.Context, o Order) (*Plan, error) {
 		}
 		st.Old, st.Holdings[class] = append(st.Old, old...), all
 	}
-	p := Draft(&s.cfg, st, o)
+	p := Draft(s.settings(), st, o)
 	p.Machine, p.ID = s.deps.Machine, st.Clock.UTC().Format("20060102T150405Z-")+randomHex(3)
 	if o.Daily {
 		p.ID = dailyID(lastDue(st.Clock))
@@ -59,7 +59,7 @@ func (s *Service) draft(ctx context.Context, o Order) (*Plan, error) {
 	if o.Own {
 		p.ID += "-" + s.deps.Machine
 	}
-	if s.cfg.ArchivalEnabled {
+	if s.settings().ArchivalEnabled {
 		p.Archive = s.deps.Archive.String()
 	}
 	return p, nil
@@ -245,7 +245,7 @@ func dailyID(due time.Time) string { return "daily-" + due.Format("20060102") }
 
 // daily cleans up when that is due and no instance has done so yet; one that was missed is made up for.
 func (s *Service) daily(ctx context.Context) error {
-	if !s.cfg.Daily {
+	if !s.settings().Daily {
 		return nil
 	}
 	now, err := s.deps.Plans.Clock(ctx)

@@ -53,7 +53,7 @@ func (m *metrics) ended(p *Plan) {
 
 // measure looks how much is stored, when that is held to a budget.
 func (m *metrics) measure(ctx context.Context) error {
-	if m.s.cfg.BudgetBytes == 0 {
+	if m.s.settings().BudgetBytes == 0 {
 		return nil
 	}
 	lake, archive, err := m.s.deps.Retired.StoredBytes(ctx)
@@ -67,7 +67,7 @@ func (m *metrics) measure(ctx context.Context) error {
 
 // used is the share in use; known is false where nobody can tell.
 func (m *metrics) used() (share float64, known bool) {
-	if budget := m.s.cfg.BudgetBytes; budget > 0 {
+	if budget := m.s.settings().BudgetBytes; budget > 0 {
 		return min(1, float64(m.lakeBytes.Load()+m.archive.Load())/float64(budget)), m.measured.Load()
 	}
 	if m.s.deps.Usage == nil {

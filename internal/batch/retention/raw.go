@@ -143,7 +143,7 @@ func (c raw) bury(ctx context.Context) error {
 		return err
 	}
 	for {
-		paths, err := c.deps.Raw.BuryFiles(ctx, now.Add(-c.cfg.Grace), buryBatch)
+		paths, err := c.deps.Raw.BuryFiles(ctx, now.Add(-c.settings().Grace), buryBatch)
 		if err != nil || len(paths) == 0 {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -17,7 +18,7 @@ import (
 
 // Service carries plans out. Make it with New, Mount its API, and Run it once.
 type Service struct {
-	cfg     Config
+	cfg     atomic.Pointer[Config] // replaced whole
 	deps    Deps
 	log     *slog.Logger
 	owner   string // name of this process among those that share the database
@@ -69,8 +70,9 @@ func New(cfg Config, d Deps) (*Service, error) {
 	if d.Machine == "" {
 		d.Machine, _ = os.Hostname() // not known is fine
 	}
-	s := &Service{cfg: cfg, deps: d, log: d.Log, owner: fmt.Sprintf("%s:%d:%s", d.Machine, os.Getpid(), randomHex(3)),
+	s := &Service{deps: d, log: d.Log, owner: fmt.Sprintf("%s:%d:%s", d.Machine, os.Getpid(), randomHex(3)),
 		ready: make(chan struct{}), active: map[string]chan struct{}{}}
+	s.cfg.Store(&cfg)
 	s.classes = map[string]keeper{event.ClassRaw: raw{s}, event.ClassAggregated: aggregated{s}, event.ClassReports: reports{s}}
 	s.metrics = newMetrics(s, d.Registry)
 	return s, nil
@@ -80,6 +82,21 @@ func randomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
+}
+
+func (s *Service) settings() *Config { return s.cfg.Load() }
+
+// Fixed lists the settings of Config that take effect at a start only.
+var Fixed = []string{"data_retention.archival_path"}
+
+// Reconfigure lets another configuration hold for the plans that are made from now on. The archive stays where it is.
+func (s *Service) Reconfigure(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	cfg.ArchivalPath = s.settings().ArchivalPath
+	s.cfg.Store(&cfg)
+	return nil
 }
 
 // reach calls the hook of tests.
