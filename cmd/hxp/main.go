@@ -87,7 +87,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(dagsCommand(), runsCommand(), retentionCommand(), anomaliesCommand(), rulesCommand(), sloCommand(), tapCommand(), schemasCommand())
 	root.AddCommand(alertsCommand(), deadLettersCommand())
 	root.AddCommand(responsesCommand(), notificationsCommand(), forecastCommand(), capacityCommand())
-	root.AddCommand(costsCommand(), doctorCommand(), authCommand(), auditCommand())
+	root.AddCommand(costsCommand(), doctorCommand(), authCommand(), auditCommand(), backupCommand(), restoreBackupCommand())
 	for _, name := range app.Names {
 		root.AddCommand(serviceCommand(name))
 	}

@@ -82,6 +82,18 @@ func (s *system) busChecks() map[string]func(context.Context) httpx.Check {
 	}}
 }
 
+// checkDisk says when the disk of the data folder has less room than the reserve.
+func (s *system) checkDisk(context.Context) httpx.Check {
+	free, ok := freeBytes(s.set.dataDir)
+	switch reserve := s.set.broker.DiskReserve; {
+	case !ok:
+		return httpx.Check{Status: httpx.Healthy, Detail: "how much room the disk has is not known here"}
+	case free < reserve:
+		return httpx.Check{Status: httpx.Degraded, Detail: fmt.Sprintf("the disk of the data folder is nearly full: %d MiB are free, %d MiB are kept in reserve; make room, runbook disk-full", free>>20, reserve>>20)}
+	}
+	return httpx.Check{Status: httpx.Healthy, Detail: fmt.Sprintf("%d MiB are free on the disk of the data folder", free>>20)}
+}
+
 func (s *system) checkWindows(context.Context) httpx.Check {
 	if err := s.stream.Healthy(); err != nil {
 		return httpx.Check{Status: httpx.Unhealthy, Detail: fmt.Sprintf("the windows do not take in what comes: %v", err)}

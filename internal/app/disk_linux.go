@@ -1,6 +1,12 @@
 package app
 
-import "syscall"
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // diskUsage is the share of the file system of a folder that is in use, as df tells it: what only root may use counts as used up.
 func diskUsage(folder string) (used float64, known bool) {
@@ -10,4 +16,22 @@ func diskUsage(folder string) (used float64, known bool) {
 	}
 	taken := fs.Blocks - fs.Bfree
 	return float64(taken) / float64(taken+fs.Bavail), true
+}
+
+// freeBytes is the room that the file system of a folder has for us.
+func freeBytes(folder string) (free int64, known bool) {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(folder, &fs); err != nil {
+		return 0, false
+	}
+	return int64(fs.Bavail) * fs.Bsize, true
+}
+
+// syncDisk writes everything that the file system of a folder holds back: one pass instead of one for each file.
+func syncDisk(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
 }

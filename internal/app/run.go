@@ -142,6 +142,13 @@ func claimDataDir(dir string) (unlock func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder %s is in use: %w (choose another with --data-dir)", dir, err)
 	}
+	if err = unfinished(dir); err == nil {
+		err = claimFormat(dir)
+	}
+	if err != nil {
+		_ = unlock() // nothing was begun
+		return nil, err
+	}
 	return unlock, nil
 }
 

@@ -361,6 +361,7 @@ func (s *system) server(name, about string, checks map[string]func(context.Conte
 	}
 	mux.Protect(s.guard(name))
 	mux.Watch(s.noting(name))
+	health.Add("disk", s.checkDisk)
 	for _, add := range more {
 		add(health)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -113,7 +114,7 @@ func decodeSnapshot(data []byte, cfg *Config) (*restored, error) {
 	d := decoder{src: body}
 	magic, version := string(d.bytes(4)), d.byte()
 	if magic != snapshotMagic || version != snapshotVer && version != 4 {
-		return nil, errors.New("not a snapshot of this version")
+		return nil, fmt.Errorf("not a snapshot of a version that this program reads (%d and 4): %q, version %d", snapshotVer, magic, version)
 	}
 	r := &restored{journal: newJournal(), windows: newWindows(cfg), filters: map[source]*filter{}}
 	r.journal.next = d.varint()

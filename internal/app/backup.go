@@ -1,0 +1,333 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/broker"
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/bundle"
+	"github.com/hxp-enterprise/hxp/internal/store"
+)
+
+// backupKind is what a bundle of ours says that it is.
+const backupKind = "hxp-backup"
+
+// BackupOptions say how a backup is made.
+type BackupOptions struct {
+	Partial  bool // also when a part of the data lies on a server of its own
+	Progress func(done, total int64)
+}
+
+// ErrLeftOut is the error of a backup that would not hold everything.
+var ErrLeftOut = errors.New("not everything lies in files of this machine")
+
+// Backup writes what hxp keeps in files to one file, beside a running instance or without one.
+//
+// It needs no help of that instance. What makes it one whole is the order in which the parts are looked at. Of things that follow from
+// each other, what follows comes first: spilled events before the topics that they go to, the database (positions of the lake) and the
+// snapshots of the windows before the topics that these have read, and among the topics the journal before the inputs. So a position in
+// the backup never lies behind the end of what it is a position in, and whatever came later is read again, as after a killed process.
+func Backup(ctx context.Context, cfg *Config, file string, o BackupOptions) (*bundle.Index, error) {
+	p, err := cfg.places()
+	if err != nil {
+		return nil, err
+	}
+	if left := cfg.leftOut(p); len(left) > 0 && !o.Partial {
+		return nil, fmt.Errorf("%w: %s; back these up first and then the rest with --partial", ErrLeftOut, strings.Join(left, "; "))
+	}
+	if _, err := os.Stat(p.data); err != nil {
+		return nil, fmt.Errorf("there is nothing to back up: %w (name the data folder with --data-dir)", err)
+	}
+	out, err := bundle.Create(file, bundle.Head{Kind: backupKind, Program: Version, Created: time.Now().UTC()})
+	if err != nil {
+		return nil, fmt.Errorf("backup: %w", err)
+	}
+	defer out.Abort()
+	w := &backupWriter{places: p, out: out, file: file, o: o}
+	index, err := w.write(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("backup: %w", err)
+	}
+	return index, nil
+}
+
+// backupWriter writes one backup.
+type backupWriter struct {
+	places
+	out   *bundle.Writer
+	file  string
+	o     BackupOptions
+	done  int64
+	total int64
+	taken backupCut
+}
+
+// backupFile is a file that waits to be written.
+type backupFile struct {
+	name string // in the backup
+	size int64
+	mode fs.FileMode
+	open func() (io.ReadCloser, error)
+}
+
+// backupCut is what was looked at, before most of it is written.
+type backupCut struct {
+	copied *store.Copied // nil = there is no database yet
+	files  []backupFile
+	held   *broker.Held
+	state  []*os.File
+}
+
+func (c *backupCut) close() {
+	if c.held != nil {
+		c.held.Close()
+	}
+	for _, f := range c.state {
+		_ = f.Close() // it was only read
+	}
+	*c = backupCut{}
+}
+
+func (w *backupWriter) write(ctx context.Context) (*bundle.Index, error) {
+	rest, err := w.walk(partData, w.data, w.elsewhere)
+	if err == nil {
+		err = w.addAll(ctx, rest) // spilled events among them: before the topics
+	}
+	if err != nil {
+		return nil, err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(w.out.Temp()), filepath.Base(w.out.Temp())+"-*") // found by bundle.Create when a kill leaves it
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	defer func() { w.taken.close() }()
+	if err := w.cut(ctx, filepath.Join(temp, "hxp.db")); err != nil {
+		return nil, err
+	}
+	for _, part := range []struct{ name, dir string }{{partReports, w.reports}, {partArchive, w.archive}} {
+		if part.dir == "" {
+			continue
+		}
+		more, err := w.walk(part.name, part.dir, func(string) bool { return false })
+		if err != nil {
+			return nil, err
+		}
+		w.taken.files = append(w.taken.files, more...)
+	}
+	w.lakeFiles()
+	if err := w.addAll(ctx, w.taken.files); err != nil {
+		return nil, err
+	}
+	note := map[string]string{"data": w.data}
+	if w.taken.copied != nil {
+		note["migration"] = w.taken.copied.Migration
+	}
+	return w.out.Close(note)
+}
+
+// cutTries is how often the cut is made anew because the topics were shortened too fast.
+const cutTries = 5
+
+// cut looks at database, snapshots and topics, in this order. The segments of the topics are held before, so that what the database has
+// not read yet cannot be deleted until they are cut.
+func (w *backupWriter) cut(ctx context.Context, temp string) (err error) {
+	for range cutTries {
+		if err = w.cutOnce(ctx, temp); !errors.Is(err, broker.ErrMoved) {
+			return err
+		}
+		w.taken.close()
+		if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w, each of %d times; raise HXP_BROKER_MAX_BYTES", err, cutTries)
+}
+
+func (w *backupWriter) cutOnce(ctx context.Context, temp string) (err error) {
+	c := &w.taken
+	if w.broker != "" {
+		if c.held, err = broker.Hold(w.broker); err != nil {
+			return err
+		}
+	}
+	if w.database != "" {
+		switch c.copied, err = store.CopyFile(ctx, w.database, temp); {
+		case err == nil:
+			err = c.addPath(partDatabase+"/"+databaseName, temp)
+		case errors.Is(err, fs.ErrNotExist):
+			err = nil // nothing was stored yet
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.openState(filepath.Join(w.lake, stateDir)); err != nil {
+		return err
+	}
+	if c.held == nil {
+		return nil
+	}
+	files, err := c.held.Cut(topicRank)
+	for _, f := range files {
+		c.files = append(c.files, backupFile{partBroker + "/" + f.Name, f.Size, 0o644, func() (io.ReadCloser, error) {
+			return io.NopCloser(io.NewSectionReader(f.Body, 0, f.Size)), nil
+		}})
+	}
+	return err
+}
+
+// topicRank is the order in which topics are cut: what is written because of another topic comes before that one.
+func topicRank(topic string) int {
+	order := []string{event.TopicResponses, event.TopicAlerts, event.TopicCorrelations, event.TopicPanes, event.TopicLate, event.TopicDeadLetters, event.TopicDeployments, event.TopicJoins}
+	switch i := slices.Index(order, topic); {
+	case topic == event.TopicControl:
+		return len(order) + 2
+	case i >= 0:
+		return i
+	}
+	if _, input := event.KindOfTopic(topic); input {
+		return len(order) + 1
+	}
+	return -1 // of others
+}
+
+// addPath notes a file that nobody changes.
+func (c *backupCut) addPath(name, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	c.files = append(c.files, backupFile{name, info.Size(), info.Mode().Perm(), func() (io.ReadCloser, error) { return os.Open(path) }})
+	return nil
+}
+
+// openState opens what the windows keep beside the lake: it is replaced, never changed, so an open file stays what it is.
+func (c *backupCut) openState(dir string) error {
+	return eachFile(dir, func(path, rel string, _ fs.FileInfo) error {
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // a newer one is there
+		}
+		if err != nil {
+			return err
+		}
+		c.state = append(c.state, f)
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		c.files = append(c.files, backupFile{partLake + "/" + stateDir + "/" + rel, info.Size(), info.Mode().Perm(), func() (io.ReadCloser, error) {
+			return io.NopCloser(io.NewSectionReader(f, 0, info.Size())), nil
+		}})
+		return nil
+	})
+}
+
+// lakeFiles notes the files that the manifest names. They never change.
+func (w *backupWriter) lakeFiles() {
+	if w.taken.copied == nil || w.remoteLake {
+		return
+	}
+	for _, f := range w.taken.copied.Files {
+		if f.State != event.LakeLive && f.State != event.LakeMarked {
+			continue
+		}
+		path := filepath.Join(w.lake, filepath.FromSlash(f.Path))
+		w.taken.files = append(w.taken.files, backupFile{partLake + "/" + f.Path, f.Bytes, 0o644, func() (io.ReadCloser, error) {
+			in, err := os.Open(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("%w: the manifest named it when the backup began; if it was replaced since, give HXP_LAKE_SUPERSEDED_GRACE more time than a backup takes (hxp lake verify tells)", err)
+			}
+			return in, err
+		}})
+	}
+}
+
+// walk lists the files of a part.
+func (w *backupWriter) walk(part, dir string, skip func(path string) bool) (files []backupFile, err error) {
+	err = eachFile(dir, func(path, rel string, info fs.FileInfo) error {
+		if skip(path) || path == w.out.Temp() || sameFile(path, w.file) {
+			return nil
+		}
+		files = append(files, backupFile{part + "/" + rel, info.Size(), info.Mode().Perm(), func() (io.ReadCloser, error) { return os.Open(path) }})
+		return nil
+	})
+	return files, err
+}
+
+// eachFile calls fn with the regular files below a folder that are no locks and not half written. A missing folder has none.
+func eachFile(dir string, fn func(path, rel string, info fs.FileInfo) error) error {
+	return filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // removed meanwhile
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "lost+found" || strings.HasPrefix(d.Name(), restoreMark)):
+			return fs.SkipDir
+		case !d.Type().IsRegular(), strings.HasSuffix(d.Name(), ".lock"), strings.HasPrefix(d.Name(), ".") && strings.Contains(d.Name(), ".tmp-"):
+			return nil
+		}
+		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, file)
+		if err != nil {
+			return err
+		}
+		return fn(file, path.Clean(filepath.ToSlash(rel)), info)
+	})
+}
+
+func sameFile(a, b string) bool {
+	abs, err := filepath.Abs(b)
+	return err == nil && a == abs
+}
+
+// addAll writes files. One that is gone meanwhile was replaced or let go, which the database will find out; of the lake that is an error.
+func (w *backupWriter) addAll(ctx context.Context, files []backupFile) error {
+	for _, f := range files {
+		w.total += f.size
+	}
+	for _, f := range files {
+		in, err := f.open()
+		if errors.Is(err, fs.ErrNotExist) && !strings.HasPrefix(f.name, partLake+"/") {
+			w.total -= f.size
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = w.out.Add(ctx, f.name, f.size, f.mode, io.TeeReader(in, (*backupProgress)(w)))
+		if err := errors.Join(err, in.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// backupProgress counts what is read.
+type backupProgress backupWriter
+
+func (p *backupProgress) Write(b []byte) (int, error) {
+	p.done += int64(len(b))
+	if p.o.Progress != nil {
+		p.o.Progress(p.done, max(p.total, p.done))
+	}
+	return len(b), nil
+}
