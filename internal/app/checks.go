@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -84,9 +85,9 @@ func (s *system) busChecks() map[string]func(context.Context) httpx.Check {
 
 // checkDisk says when the disk of the data folder has less room than the reserve.
 func (s *system) checkDisk(context.Context) httpx.Check {
-	free, ok := freeBytes(s.set.dataDir)
-	switch reserve := s.set.broker.DiskReserve; {
-	case !ok:
+	free, reserve := broker.FreeBytes(s.set.dataDir), s.set.broker.DiskReserve
+	switch {
+	case free < 0:
 		return httpx.Check{Status: httpx.Healthy, Detail: "how much room the disk has is not known here"}
 	case free < reserve:
 		return httpx.Check{Status: httpx.Degraded, Detail: fmt.Sprintf("the disk of the data folder is nearly full: %d MiB are free, %d MiB are kept in reserve; make room, runbook disk-full", free>>20, reserve>>20)}

@@ -18,15 +18,6 @@ func diskUsage(folder string) (used float64, known bool) {
 	return float64(taken) / float64(taken+fs.Bavail), true
 }
 
-// freeBytes is the room that the file system of a folder has for us.
-func freeBytes(folder string) (free int64, known bool) {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(folder, &fs); err != nil {
-		return 0, false
-	}
-	return int64(fs.Bavail) * fs.Bsize, true
-}
-
 // syncDisk writes everything that the file system of a folder holds back: one pass instead of one for each file.
 func syncDisk(dir string) error {
 	d, err := os.Open(dir)

@@ -18,14 +18,14 @@ const (
 type disk struct {
 	dir     string // empty = in memory
 	reserve int64
-	look    func(dir string) int64 // freeBytes, but for tests
+	look    func(dir string) int64 // FreeBytes, but for tests
 	began   time.Time
 	looked  atomic.Int64 // time since began; a clock that is set must not keep us from looking
 	free    atomic.Int64 // bytes, as of then; -1 = not known
 }
 
 func newDisk(dir string, reserve int64) *disk {
-	d := &disk{dir: dir, reserve: reserve, look: freeBytes, began: time.Now()}
+	d := &disk{dir: dir, reserve: reserve, look: FreeBytes, began: time.Now()}
 	d.free.Store(-1)
 	d.looked.Store(-int64(time.Hour))
 	return d
@@ -58,8 +58,8 @@ func (d *disk) why() string {
 	return fmt.Sprintf("the disk of the embedded broker is nearly full: %d MiB are free and %d MiB are kept in reserve (HXP_BROKER_DISK_RESERVE); make room", d.free.Load()>>20, d.reserve>>20)
 }
 
-// freeBytes is the room that a file system has for us.
-func freeBytes(dir string) int64 {
+// FreeBytes is the room that the file system of a folder has for us; -1 = not known.
+func FreeBytes(dir string) int64 {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return -1
