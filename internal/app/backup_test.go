@@ -74,7 +74,7 @@ func stored(t *testing.T, dir string) {
 	if ok, err := s.Publish(t.Context(), tp, 0, 1, []event.LakeFile{file}); err != nil || !ok {
 		t.Fatal(ok, err)
 	}
-	put(t, dir, map[string]string{"lake/" + file.Path: "raw"})
+	put(t, dir, map[string]string{"lake/" + file.Path: "raw", "broker/log/topics.json": kept["broker/log/topics.json"]})
 }
 
 var kept = map[string]string{
@@ -84,6 +84,7 @@ var kept = map[string]string{
 	"archive/manifest.jsonl":      "{}",
 	"lake/_state/panes/0/id/0001": "snapshot",
 	"notifications.id":            "me",
+	"broker/log/topics.json":      `{"version":1,"topics":[]}`,
 }
 
 var leftBehind = map[string]string{

@@ -86,14 +86,14 @@ func Restore(ctx context.Context, cfg *Config, file string, progress func(done, 
 // restore is one restore. What it makes is undone unless it commits.
 type restore struct {
 	places
-	targets []*target
+	targets []*restoreTarget
 	made    []string // folders that were not there
 	unlock  func() error
 	db      string // where the database is gathered; "" = there is none
 }
 
-// target is a folder that gets something.
-type target struct {
+// restoreTarget is a folder that gets something.
+type restoreTarget struct {
 	dir   string
 	stage string
 }
@@ -159,7 +159,7 @@ func (r *restore) makeDir(dir string) error {
 }
 
 // target is the folder that is gathered for dir.
-func (r *restore) target(dir string) (*target, error) {
+func (r *restore) target(dir string) (*restoreTarget, error) {
 	for _, t := range r.targets {
 		if t.dir == dir {
 			return t, nil
@@ -175,7 +175,7 @@ func (r *restore) target(dir string) (*target, error) {
 	if err := os.Chmod(stage, 0o755); err != nil {
 		return nil, err
 	}
-	t := &target{dir, stage}
+	t := &restoreTarget{dir, stage}
 	r.targets = append(r.targets, t)
 	return t, nil
 }
@@ -236,7 +236,7 @@ func (r *restore) commit() error {
 	return nil
 }
 
-func (t *target) commit() error {
+func (t *restoreTarget) commit() error {
 	if err := syncDisk(t.stage); err != nil {
 		return err
 	}

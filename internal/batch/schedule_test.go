@@ -34,7 +34,7 @@ func TestIntervalsTileTheAxis(t *testing.T) {
 		cfg.Processing.Timezone = rapid.SampledFrom(zones).Draw(t, "zone")
 		cron := rapid.SampledFrom(crons).Draw(t, "cron")
 		cfg.Processing.HourlyCron, cfg.Processing.DailyCron, cfg.Processing.WeeklyCron, cfg.Processing.MonthlyCron = cron, cron, cron, cron
-		d := (&Service{cfg: cfg}).catalogue()[rapid.IntRange(0, 3).Draw(t, "dag")]
+		d := new(Service).catalogue(cfg.Processing)[rapid.IntRange(0, 3).Draw(t, "dag")]
 		now := rapid.SampledFrom(nights).Draw(t, "night").Add(-time.Duration(rapid.IntRange(0, 72*60).Draw(t, "minutes before")) * time.Minute)
 		first := d.first(now)
 		if first.After(now) || !d.end(first).After(now) {
@@ -65,7 +65,7 @@ func TestIntervalsTileTheAxis(t *testing.T) {
 func TestLatestOnly(t *testing.T) {
 	cfg := Defaults()
 	cfg.Processing.Policies.Hourly.CatchUp = "latest"
-	d := (&Service{cfg: cfg}).catalogue()[0]
+	d := new(Service).catalogue(cfg.Processing)[0]
 	at := func(h, m int) time.Time { return time.Date(2026, 3, 1, h, m, 0, 0, time.UTC) }
 	for _, c := range []struct {
 		first, now, start, next time.Time
