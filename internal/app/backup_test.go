@@ -74,10 +74,10 @@ func stored(t *testing.T, dir string) {
 	if ok, err := s.Publish(t.Context(), tp, 0, 1, []event.LakeFile{file}); err != nil || !ok {
 		t.Fatal(ok, err)
 	}
-	put(t, dir, map[string]string{"lake/" + file.Path: "raw", "broker/log/topics.json": kept["broker/log/topics.json"]})
+	put(t, dir, map[string]string{"lake/" + file.Path: "raw", "broker/log/topics.json": keptFiles["broker/log/topics.json"]})
 }
 
-var kept = map[string]string{
+var keptFiles = map[string]string{
 	"spill/kafka-api/1":           "spilled",
 	"airflow/key":                 "secret",
 	"reports/daily/r.json":        "report",
@@ -97,7 +97,7 @@ var leftBehind = map[string]string{
 // What hxp keeps comes back, in its place, and what it does not keep stays away. Folders that lie elsewhere get their parts.
 func TestBackupAndRestore(t *testing.T) {
 	one, elsewhere := t.TempDir(), t.TempDir()
-	put(t, one, kept)
+	put(t, one, keptFiles)
 	put(t, one, leftBehind)
 	stored(t, one)
 	file := filepath.Join(one, "b.tar.zst") // in the folder itself, and not packed into itself
@@ -118,7 +118,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	got := tree(t, elsewhere)
 	want := map[string]string{"reports/daily/r.json": "report", "new/data/lake/llm-requests/dt=2026-03-01/hour=5/a.parquet": "raw", "new/data/hxp.db": got["new/data/hxp.db"]}
-	for name, text := range kept {
+	for name, text := range keptFiles {
 		if !strings.HasPrefix(name, "reports/") {
 			want["new/data/"+name] = text
 		}
@@ -138,7 +138,7 @@ func TestBackupAndRestore(t *testing.T) {
 
 func TestRestoreRefuses(t *testing.T) {
 	one := t.TempDir()
-	put(t, one, kept)
+	put(t, one, keptFiles)
 	stored(t, one)
 	file := filepath.Join(t.TempDir(), "b.tar.zst")
 	if _, err := Backup(t.Context(), at(t, one), file, BackupOptions{}); err != nil {
@@ -247,7 +247,7 @@ func TestLaterFormat(t *testing.T) {
 // Who interrupts finds nothing, and no start is taken in by a restore that was cut off.
 func TestInterrupted(t *testing.T) {
 	one, two := t.TempDir(), filepath.Join(t.TempDir(), "data")
-	put(t, one, kept)
+	put(t, one, keptFiles)
 	file := filepath.Join(t.TempDir(), "b")
 	ctx, cancel := context.WithCancel(t.Context())
 	stop := func(int64, int64) { cancel() }
@@ -277,7 +277,7 @@ func TestInterrupted(t *testing.T) {
 // What lies on servers of its own is named with what copies it, without passwords.
 func TestBackupNamesWhatItCannotHold(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir, kept)
+	put(t, dir, keptFiles)
 	for name, c := range map[string]struct {
 		environ []string
 		want    []string

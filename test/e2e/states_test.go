@@ -55,7 +55,7 @@ func TestStatesOfEarlierVersions(t *testing.T) {
 				}
 			}
 			// and it goes on
-			more := generate(18, 50, "state", stateHour)
+			more := generate(18, 50, "state-more", stateHour)
 			h.do(t, "POST", "kafka-api", "/events", string(ndjson(more)))
 			all, models = h.aggregate(t, stateHour)
 			same(t, "hour with more", all, models, append(rs, more...))
