@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/hxp-enterprise/hxp/internal/ingest/tap"
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
@@ -46,6 +47,7 @@ func TestMetricsPage(t *testing.T) {
 			}
 		}
 		for service, reg := range sys.regs {
+			auth.NewGate(reg) // as where a file of tokens is named
 			services[service] = registered(t, reg)
 		}
 	}); err != nil {
