@@ -13,5 +13,8 @@ const filled = `document.getElementById("live").dataset.state === "live"
 func TestRealBrowser(t *testing.T) {
 	need(t, "HXP_REAL_CHROMIUM", "the operations board in a browser")
 	h := start(t, "127.0.0.1:0", "--demo", "--rate", "100")
-	lookAt(t, "the operations board in a browser", "operations", func(*testing.T) string { return h.url("operations") }, func(p *page) { p.shown("filled", filled) })
+	lookAt(t, "the operations board in a browser", "operations", func(*testing.T) string { return h.url("operations") }, func(p *page) {
+		p.shown("filled", filled)
+		p.shown("classes", `document.querySelectorAll('[aria-label^="Errors by class"] .legend .item').length >= 2`) // without windows that keep them apart
+	})
 }
