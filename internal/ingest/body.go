@@ -102,6 +102,8 @@ func (a *API) readFrom(r io.Reader, length int64, encoding string) (*body, *refu
 		limit := a.cfg.MaxUnpackedBytes
 		if from == io.Reader(sent) {
 			limit = a.cfg.MaxBodyBytes
+		} else {
+			from = &inflated{r: from, sent: sent, most: a.cfg.MaxBodyBytes}
 		}
 		err = b.fill(from, limit)
 		done()
@@ -129,6 +131,8 @@ func (a *API) readFailed(err error) *refusal {
 		return no
 	case errors.Is(err, errLarge):
 		return a.tooLarge()
+	case errors.Is(err, errBomb):
+		return &refusal{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("the body unpacks to more than %d times what was sent; send it plain, or in several", bombRatio)}
 	case errors.Is(err, errFull):
 		return &refusal{status: http.StatusTooManyRequests, detail: "too much is under way; try again in a second", retry: 1}
 	case isTimeout(err):
@@ -148,7 +152,31 @@ func isTimeout(err error) bool {
 var (
 	errLarge = errors.New("body is too large")
 	errFull  = errors.New("too many bytes under way")
+	errBomb  = errors.New("body unpacks to far more than it is")
 )
+
+// A body that unpacks to more than bombFrom may be bombRatio times what came. Events of one kind pack to a thirtieth at most, zeros to a
+// thousandth: who sends those wants the memory.
+const (
+	bombFrom  = 16 << 20
+	bombRatio = 200
+)
+
+// inflated is an unpacked body that fails with errBomb.
+type inflated struct {
+	r    io.Reader
+	sent *limited
+	most int64 // what sent began with
+	out  int64
+}
+
+func (f *inflated) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if f.out += int64(n); f.out > bombFrom && f.out > bombRatio*(f.most-f.sent.left) {
+		return n, errBomb
+	}
+	return n, err
+}
 
 // limited fails with errLarge instead of ending when more than left bytes come.
 type limited struct {

@@ -37,6 +37,20 @@ func reachable(address string, allow []netip.Prefix, own func() ([]net.Addr, err
 	return nil
 }
 
+// ownAddresses are those of the interfaces that lead to others. A public address on the loopback interface is one that many machines answer
+// for (anycast, a balancer in front): it is public, and no way into what listens here alone.
+func ownAddresses() (out []net.Addr, err error) {
+	all, err := net.Interfaces()
+	for i := range all {
+		if all[i].Flags&net.FlagLoopback != 0 {
+			continue
+		}
+		some, failed := all[i].Addrs()
+		out, err = append(out, some...), errors.Join(err, failed)
+	}
+	return out, err
+}
+
 func within(networks []netip.Prefix, ip netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(ip) })
 }

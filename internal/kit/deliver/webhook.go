@@ -37,7 +37,7 @@ const hookLimit = 30 * time.Second
 
 // NewHooks makes the way out; allow are the private networks that may be reached.
 func NewHooks(allow []netip.Prefix) *Hooks {
-	guard := func(_, address string, _ syscall.RawConn) error { return reachable(address, allow, net.InterfaceAddrs) }
+	guard := func(_, address string, _ syscall.RawConn) error { return reachable(address, allow, ownAddresses) }
 	d := &net.Dialer{Timeout: 10 * time.Second, Control: guard}
 	return &Hooks{guard: guard, client: &http.Client{
 		Timeout:       hookLimit,

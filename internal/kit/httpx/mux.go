@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -108,6 +109,10 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.refuse(w, r, http.StatusForbidden, "a write that a browser sends from another site is refused: "+err.Error())
 		return
 	}
+	if err := readable(r.URL.RawQuery); err != nil { // a parameter that cannot be read would be as if it were not there
+		m.refuse(w, r, http.StatusBadRequest, "the query cannot be read: "+err.Error()+"; write %3B for ; and %25 for %")
+		return
+	}
 	a := attempt{ResponseWriter: w}
 	m.mux.ServeHTTP(&a, r)
 	if !a.routed && m.known(w, r) {
@@ -126,6 +131,15 @@ func (m *Mux) known(w http.ResponseWriter, r *http.Request) bool {
 	}
 	m.requests.WithLabelValues("none", method(r.Method), strconv.Itoa(rec.code())).Inc()
 	return false
+}
+
+// readable tells what is wrong with a query.
+func readable(query string) error {
+	if !strings.ContainsAny(query, ";%") {
+		return nil
+	}
+	_, err := url.ParseQuery(query)
+	return err
 }
 
 // noRoute passes on what net/http said of a request without a route: unknown path, unknown method, or go there instead.
