@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -49,6 +50,9 @@ func OpenSending(ctx context.Context, cfg *Config, via, to string, log *slog.Log
 		out.Header, err = cfg.bearer()
 		return Sending{out, func() {}}, err
 	case "kafka", "":
+		if err := cfg.readPrivacy(); err != nil {
+			return Sending{}, err
+		}
 		brokers := cfg.Bus()
 		if to != "" {
 			brokers.Bootstrap = strings.Split(to, ",")
@@ -62,9 +66,27 @@ func OpenSending(ctx context.Context, cfg *Config, via, to string, log *slog.Log
 			b.Close()
 			return Sending{}, err
 		}
-		return Sending{sink.NewKafka(p, 0), func() { p.Close(); b.Close() }}, nil
+		return Sending{sink.NewKafka(&discreet{Sender: p, decoder: event.Decoder{Limits: cfg.KafkaAPI.Ingest.Event}}, 0), func() { p.Close(); b.Close() }}, nil
 	}
 	return Sending{}, fmt.Errorf("--via %q is neither kafka nor http", via)
+}
+
+// discreet keeps out of what goes straight to the topics what the way in would keep out. It is not for concurrent use.
+type discreet struct {
+	sink.Sender
+	decoder event.Decoder
+	event   event.Event
+}
+
+// SendAsync is part of sink.Sender.
+func (d *discreet) SendAsync(ctx context.Context, m *bus.Message, done func(*bus.Message, error)) {
+	if value := d.decoder.Treated(m.Value); !bytes.Equal(value, m.Value) {
+		m.Value = value
+		if d.decoder.Decode(value, nil, &d.event) == nil { // the id of a request is its key
+			m.Key = []byte(d.event.Key())
+		}
+	}
+	d.Sender.SendAsync(ctx, m, done)
 }
 
 // Replay sends trace files; it returns the exit code.

@@ -15,6 +15,9 @@ import (
 // "" when there is nothing to say.
 func (c *Config) settle(ctx context.Context, services []string) (set settings, note string, err error) {
 	lakeDir, err := c.Batch.Lake.LocalDir(c.DataDir)
+	if err == nil {
+		err = c.readPrivacy()
+	}
 	if err != nil {
 		return set, "", err
 	}

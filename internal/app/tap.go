@@ -54,7 +54,11 @@ func Tap(ctx context.Context, cfg *Config, f TapFlags, out io.Writer, log *slog.
 	fewCollections()
 	brokers := &lateBus{cfg: cfg.Bus()}
 	defer brokers.close()
+	if err := cfg.readPrivacy(); err != nil {
+		return err
+	}
 	set := f.config(cfg.DataDir)
+	set.Privacy = cfg.KafkaAPI.Ingest.Event.Privacy
 	if cfg.TLS.On() {
 		keeper, err := certs.Keep(cfg.TLS, log)
 		if err != nil {

@@ -25,8 +25,19 @@ type Decoder struct {
 	attrs   []attribute
 }
 
-// Decode reads one event and resets e first, with the promises of Parser.Parse.
+// Decode reads one event and resets e first, with the promises of Parser.Parse, and applies Limits.Privacy.
 func (d *Decoder) Decode(value []byte, headers []Header, e *Event) *Invalid {
+	bad := d.read(value, headers, e)
+	if p := d.Limits.Privacy; p != nil {
+		if bad != nil {
+			return &Invalid{bad.Code, bad.Pointer, p.quiet(bad.Pointer, bad.Detail)}
+		}
+		p.Apply(e)
+	}
+	return bad
+}
+
+func (d *Decoder) read(value []byte, headers []Header, e *Event) *Invalid {
 	d.parser.Limits = d.Limits
 	if len(value) > 0 && value[0] == 0 {
 		text, v := d.payload(value)

@@ -12,6 +12,9 @@ type Limits struct {
 	Bytes int `yaml:"max_bytes" env:"HXP_EVENT_MAX_BYTES" default:"262144" min:"1024" max:"524288" doc:"Largest event, in bytes of JSON. A topic takes records of up to a million bytes."`
 	Depth int `yaml:"max_depth" env:"HXP_EVENT_MAX_DEPTH" default:"32" min:"4" max:"60" doc:"Most objects and arrays within one another, the event itself and its data included."`
 	Keys  int `yaml:"max_keys" env:"HXP_EVENT_MAX_KEYS" default:"512" min:"64" max:"4096" doc:"Most keys of all objects of an event, those of the envelope included."`
+
+	// Privacy treats what is read, where it is set: every reader that knows the limits keeps the same things out.
+	Privacy *Privacy `yaml:"-"`
 }
 
 // The ordinary limits.

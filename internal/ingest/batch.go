@@ -63,6 +63,7 @@ type batch struct {
 	key         string           // Idempotency-Key
 	principal   string           // whose key it is
 	tenant      string           // that the sender is bound to; "" = none
+	tenants     map[string]*int  // new events by tenant, where tenants have quotas
 	sender      string           // the principal, else the address; "" is this process
 	results     bool             // the answer names what was taken
 	contentType string
@@ -183,6 +184,7 @@ func (a *API) take(b *batch, i int) {
 	}
 	it.sent = len(b.send)
 	b.send = append(b.send, m)
+	a.countTenant(b)
 	a.route(b, i)
 }
 
@@ -201,6 +203,7 @@ func (a *API) reject(b *batch, i int, raw []byte, bad *event.Invalid) {
 	}
 	d := event.DeadLetter{ID: it.dead, Topic: b.e.Kind.Topic(), Partition: -1, Offset: -1, ReceivedAt: b.now,
 		Code: bad.Code, Pointer: bad.Pointer, Reason: bad.Detail, Payload: raw, Headers: b.origin()}
+	b.decoder.Discreet(&d)
 	key, value, headers := d.Record()
 	m := &b.msgs[i]
 	m.Topic, m.Key = event.TopicDeadLetters, key

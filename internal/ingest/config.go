@@ -15,16 +15,23 @@ type Config struct {
 	FilterBytes      int64         `yaml:"duplicate_filter_bytes" env:"HXP_INGEST_FILTER_BYTES" default:"67108864" min:"0" doc:"Memory of the duplicate filter; it knows about one id per 48 bytes. 0 switches it off."`
 	MaxFuture        time.Duration `yaml:"max_future" env:"HXP_MAX_FUTURE" default:"5m" min:"0s" doc:"How far ahead of the clock a timestamp may be; later ones go to the dead letters."`
 	Event            event.Limits  `yaml:"event" doc:"Limits of one event, for every way in and for every reader of the topics."`
-	RateLimit        float64       `yaml:"rate_limit_events_per_second" env:"HXP_INGEST_RATE_LIMIT" default:"0" min:"0" doc:"Events a second that one sender (principal, else address) may bring; beyond it the answer is 429 with RateLimit headers. 0 = without limit."`
-	RateBurst        int64         `yaml:"rate_limit_burst" env:"HXP_INGEST_RATE_BURST" default:"0" min:"0" doc:"Events that one sender may bring at once. 0 = what the rate gives in ten seconds."`
-	DailyQuota       int64         `yaml:"daily_quota_events" env:"HXP_INGEST_DAILY_QUOTA" default:"0" min:"0" doc:"Events that one sender may bring in a day (UTC), on each instance; the count is kept over restarts. 0 = without limit."`
-	SpillBytes       int64         `yaml:"spill_bytes" env:"HXP_INGEST_SPILL_BYTES" default:"0" min:"0" doc:"Disk for events that come while the brokers are away: they are acknowledged when they are synced there, and brought to the brokers in order when those are back. 0 = off, the answer is 503 then."`
-	OTLPGRPC         string        `yaml:"otlp_grpc_listen" env:"HXP_OTLP_GRPC_LISTEN" doc:"host:port of a listener of its own for OTLP over gRPC, as in 127.0.0.1:4317; empty = none. It takes OTLP/HTTP too."`
-	OTLPHTTP         string        `yaml:"otlp_http_listen" env:"HXP_OTLP_HTTP_LISTEN" doc:"host:port of a listener of its own for OTLP over HTTP, as in 127.0.0.1:4318; empty = none. The port of the service takes it in any case."`
+	// Privacy stands with the limits: every process of an installation needs the same.
+	Privacy event.PrivacyRules `yaml:"privacy" doc:"What of an event is not kept as its sender wrote it, for every way in, every reader of the topics, and dead letters. See docs/privacy.md."`
+
+	RateLimit   float64 `yaml:"rate_limit_events_per_second" env:"HXP_INGEST_RATE_LIMIT" default:"0" min:"0" doc:"Events a second that one sender (principal, else address) may bring; beyond it the answer is 429 with RateLimit headers. 0 = without limit."`
+	RateBurst   int64   `yaml:"rate_limit_burst" env:"HXP_INGEST_RATE_BURST" default:"0" min:"0" doc:"Events that one sender may bring at once. 0 = what the rate gives in ten seconds."`
+	DailyQuota  int64   `yaml:"daily_quota_events" env:"HXP_INGEST_DAILY_QUOTA" default:"0" min:"0" doc:"Events that one sender may bring in a day (UTC), on each instance; the count is kept over restarts. 0 = without limit."`
+	TenantRate  float64 `yaml:"tenant_rate_limit_events_per_second" env:"HXP_INGEST_TENANT_RATE_LIMIT" default:"0" min:"0" doc:"New events a second of one tenant, whoever sends them; beyond it the answer is 429. 0 = without limit."`
+	TenantQuota int64   `yaml:"tenant_daily_quota_events" env:"HXP_INGEST_TENANT_DAILY_QUOTA" default:"0" min:"0" doc:"New events of one tenant in a day (UTC), whoever sends them, on each instance; the count is kept over restarts. 0 = without limit."`
+	SpillBytes  int64   `yaml:"spill_bytes" env:"HXP_INGEST_SPILL_BYTES" default:"0" min:"0" doc:"Disk for events that come while the brokers are away: they are acknowledged when they are synced there, and brought to the brokers in order when those are back. 0 = off, the answer is 503 then."`
+	OTLPGRPC    string  `yaml:"otlp_grpc_listen" env:"HXP_OTLP_GRPC_LISTEN" doc:"host:port of a listener of its own for OTLP over gRPC, as in 127.0.0.1:4317; empty = none. It takes OTLP/HTTP too."`
+	OTLPHTTP    string  `yaml:"otlp_http_listen" env:"HXP_OTLP_HTTP_LISTEN" doc:"host:port of a listener of its own for OTLP over HTTP, as in 127.0.0.1:4318; empty = none. The port of the service takes it in any case."`
 	// SpillDir is the folder for it, below HXP_DATA_DIR.
 	SpillDir string `yaml:"-"`
 	// QuotaFile keeps what senders brought in the day, below HXP_DATA_DIR; "" = a restart forgets it.
 	QuotaFile string `yaml:"-"`
+	// TenantFile is the same of tenants.
+	TenantFile string `yaml:"-"`
 	// Timeout bounds one write to the brokers; it is EVENT_PROCESSING_TIMEOUT, which another room owns.
 	Timeout time.Duration `yaml:"-" default:"30s"`
 }

@@ -31,7 +31,9 @@ type API struct {
 	metrics *metrics
 	rates   rates
 	logs    logs
-	quotas  *quota.Book // nil when nothing is limited
+	quotas  *quota.Book // of senders; nil when nothing is limited
+	tenants *quota.Book // likewise
+	tales   chan tale   // what people are to be told of quotas
 	held    *holding    // nil when nothing is kept on disk
 
 	unfinished *unfinished
@@ -115,14 +117,13 @@ func newAPI(cfg Config, out sender, log *slog.Logger, reg *telemetry.Registry) *
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	a := &API{cfg: cfg, out: out, close: func() {}, log: log, now: time.Now, gate: gate{limit: cfg.MaxInFlightBytes}, unfinished: newUnfinished(), ready: make(chan struct{}), warmed: make(chan struct{}), RemoteWrite: defaultWrites(),
+	a := &API{cfg: cfg, out: out, close: func() {}, log: log, now: time.Now, gate: gate{limit: cfg.MaxInFlightBytes}, unfinished: newUnfinished(), tales: make(chan tale, maxTales), ready: make(chan struct{}), warmed: make(chan struct{}), RemoteWrite: defaultWrites(),
 		letters: newLetters(maxLetters), browsing: make(chan struct{}, browsers), redriving: make(chan struct{}, 1)}
 	if cfg.FilterBytes > 0 {
 		a.filter = newFilter(cfg.FilterBytes)
 	}
-	if p := (quota.Policy{Rate: cfg.RateLimit, Burst: cfg.RateBurst, Day: cfg.DailyQuota}); p.On() {
-		a.quotas = quota.New(p)
-	}
+	a.quotas = book(quota.Policy{Rate: cfg.RateLimit, Burst: cfg.RateBurst, Day: cfg.DailyQuota})
+	a.tenants = book(quota.Policy{Rate: cfg.TenantRate, Day: cfg.TenantQuota})
 	a.metrics = newMetrics(reg, a)
 	return a
 }
@@ -178,6 +179,7 @@ func (a *API) Run(ctx context.Context) error {
 	a.pulse.Back = func(ctx context.Context) error { return a.checkLogs(ctx, true) }
 	watching.Go(func() { a.pulse.Run(ctx) })
 	watching.Go(func() { a.followLetters(ctx) })
+	watching.Go(func() { a.tellTales(ctx) })
 	late := make(<-chan struct{}) // when the brokers are back that were away at the start
 	if a.held != nil {
 		var drain sync.WaitGroup

@@ -78,10 +78,14 @@ func (a *API) accept(ctx context.Context, b *batch) *refusal {
 	if no := a.prepare(b); no != nil {
 		return no
 	}
+	if no := a.meterTenants(b); no != nil {
+		return no
+	}
 	// A sender that goes away does not take back what is half written; the filter wants to know the outcome.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Timeout+time.Second)
 	defer cancel()
 	if err := a.write(ctx, b); err != nil {
+		a.returnTenants(b)
 		return a.writeFailed(err)
 	}
 	return nil

@@ -350,9 +350,10 @@ func (b *browse) show(m *bus.Message) Message {
 		return out
 	}
 	out.Reason = &ItemFault{bad.Code, bad.Pointer, bad.Detail}
-	out.PayloadBase64 = new(base64.StdEncoding.EncodeToString(m.Value))
-	if utf8.Valid(m.Value) {
-		out.PayloadText = new(string(m.Value))
+	payload := b.decoder.Treated(m.Value)
+	out.PayloadBase64 = new(base64.StdEncoding.EncodeToString(payload))
+	if utf8.Valid(payload) {
+		out.PayloadText = new(string(payload))
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -16,6 +17,7 @@ func (a *API) meter(w http.ResponseWriter, r *http.Request, n int) *refusal {
 	}
 	v := a.quotas.Take(a.senderOf(r), n, a.now())
 	v.SetHeaders(w.Header())
+	a.tellOf(a.quotas, "sender", a.senderOf(r), &v)
 	if v.Exceeded == quota.None {
 		return nil
 	}
@@ -33,19 +35,23 @@ func (a *API) meter(w http.ResponseWriter, r *http.Request, n int) *refusal {
 		detail: fmt.Sprintf("this sender may bring %s; nothing was taken, send it again after %d s", what, retry)}
 }
 
-func (a *API) recallQuotas() error {
-	if a.quotas == nil || a.cfg.QuotaFile == "" {
-		return nil
+// kept calls fn with each account that outlives a restart, and its file.
+func (a *API) kept(fn func(b *quota.Book, file string) error) (err error) {
+	for file, b := range map[string]*quota.Book{a.cfg.QuotaFile: a.quotas, a.cfg.TenantFile: a.tenants} {
+		if b != nil && file != "" {
+			err = errors.Join(err, fn(b, file))
+		}
 	}
-	return a.quotas.Recall(a.cfg.QuotaFile, a.now())
+	return err
 }
 
-// keepQuotas writes down what senders brought, so that a restart gives nobody a new day.
+func (a *API) recallQuotas() error {
+	return a.kept(func(b *quota.Book, file string) error { return b.Recall(file, a.now()) })
+}
+
+// keepQuotas writes down what was brought, so that a restart gives nobody a new day.
 func (a *API) keepQuotas() {
-	if a.quotas == nil || a.cfg.QuotaFile == "" {
-		return
-	}
-	if err := a.quotas.Keep(a.cfg.QuotaFile, a.now()); err != nil {
+	if err := a.kept(func(b *quota.Book, file string) error { return b.Keep(file, a.now()) }); err != nil {
 		a.log.Warn("what senders brought today is not kept on disk", "error", err)
 	}
 }

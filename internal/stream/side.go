@@ -24,6 +24,7 @@ func (f *folder) bury(m *bus.Message, bad *event.Invalid) {
 	for _, h := range m.Headers {
 		d.Headers = append(d.Headers, [2]string{h.Key, string(h.Value)})
 	}
+	f.decoder.Discreet(&d)
 	key, value, headers := d.Record()
 	out := &bus.Message{Topic: event.TopicDeadLetters, Key: key, Value: value}
 	for _, h := range headers {
@@ -32,7 +33,7 @@ func (f *folder) bury(m *bus.Message, bad *event.Invalid) {
 	f.open.side = append(f.open.side, out)
 }
 
-// copyLate copies a late event, as it came, with its place. Its own headers go with it: those of a CloudEvent tell how to
+// copyLate copies a late event, as it came but for what is to be kept out, with its place. Its own headers go with it: those of a CloudEvent tell how to
 // read it.
 func (f *folder) copyLate(m *bus.Message) *bus.Message {
 	place := []bus.Header{
@@ -40,7 +41,7 @@ func (f *folder) copyLate(m *bus.Message) *bus.Message {
 		{Key: "partition", Value: strconv.AppendInt(nil, int64(m.Partition), 10)},
 		{Key: "offset", Value: strconv.AppendInt(nil, m.Offset, 10)},
 	}
-	return &bus.Message{Topic: event.TopicLate, Key: []byte(f.place(m)), Value: m.Value, Headers: append(place, m.Headers...)}
+	return &bus.Message{Topic: event.TopicLate, Key: []byte(f.place(m)), Value: f.decoder.Treated(m.Value), Headers: append(place, m.Headers...)}
 }
 
 // tellDeployment puts aside what an event says of something new that was put to work.

@@ -24,9 +24,12 @@ func (v Verdict) SetHeaders(h http.Header) {
 	h.Set("RateLimit-Policy", strings.Join(policy, ", "))
 	h.Set("RateLimit", strings.Join(state, ", "))
 	if v.Exceeded != None && !v.Never {
-		h.Set("Retry-After", strconv.FormatInt(max(up(v.Retry), 1), 10))
+		h.Set("Retry-After", strconv.Itoa(v.RetryAfter()))
 	}
 }
+
+// RetryAfter is when to try again, in whole seconds.
+func (v Verdict) RetryAfter() int { return int(max(up(v.Retry), 1)) }
 
 // up is a duration in whole seconds, rounded up.
 func up(d time.Duration) int64 { return int64(math.Ceil(d.Seconds())) }

@@ -12,6 +12,7 @@ package quota
 import (
 	"container/list"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -77,8 +78,9 @@ type sender struct {
 	name   string
 	tokens float64
 	at     time.Time
-	day    int64 // days since the epoch
-	used   int64 // events of the day
+	day    int64    // days since the epoch
+	used   int64    // events of the day
+	told   []string // what was said of it that day
 }
 
 // New makes an empty book.
@@ -122,6 +124,28 @@ func (b *Book) GiveBack(name string, n int, now time.Time) {
 	b.changed = true
 }
 
+// FirstTold notes that something is said of a sender, and tells whether that is the first time of the day.
+func (b *Book) FirstTold(name, what string, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.sender(name, now)
+	if slices.Contains(s.told, what) {
+		return false
+	}
+	s.told = append(s.told, what)
+	return true
+}
+
+// NotTold takes that back.
+func (b *Book) NotTold(name, what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if el, ok := b.senders[name]; ok {
+		s := el.Value.(*sender)
+		s.told = slices.DeleteFunc(s.told, func(t string) bool { return t == what })
+	}
+}
+
 // sender finds or makes the entry of a name and brings it up to now.
 func (b *Book) sender(name string, now time.Time) *sender {
 	today := now.Unix() / 86400
@@ -142,7 +166,7 @@ func (b *Book) sender(name string, now time.Time) *sender {
 		s.at = now
 	}
 	if today > s.day {
-		s.day, s.used = today, 0
+		s.day, s.used, s.told = today, 0, nil
 	}
 	return s
 }

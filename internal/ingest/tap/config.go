@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 )
 
@@ -25,6 +26,7 @@ type Config struct {
 	QueueEvents   int           // events in memory; 0 = what the SDK says
 	SpillBytes    int64         // disk of the spill; 0 = what the SDK says
 	Version       string
+	Privacy       *event.Privacy // treats every event before it is kept, on disk too
 }
 
 // ParseUpstream reads the base of the upstream.

@@ -25,6 +25,7 @@ type sender struct {
 	writer  Writer
 	parser  event.Parser
 	event   event.Event
+	privacy *event.Privacy
 }
 
 // Send implements sdk.Sender.
@@ -66,6 +67,7 @@ func (s *sender) message(b []byte) *bus.Message {
 	if s.parser.Parse(b, &s.event) != nil {
 		return nil
 	}
+	s.privacy.Apply(&s.event) // again, for what an older process left on disk
 	s.event.Settle()
 	return &bus.Message{Topic: s.event.Kind.Topic(), Key: []byte(s.event.Key()), Value: event.AppendJSON(nil, &s.event)}
 }

@@ -48,7 +48,7 @@ func New(cfg Config, connect func(ctx context.Context) (Writer, error), reg *tel
 	if t.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("hxp tap cannot listen on %s: %w", cfg.Listen, err)
 	}
-	t.producer, err = sdk.NewProducer(sdk.Options{Sender: &sender{connect: connect}, Source: "tap", Spill: cfg.Spill, MaxEvents: cfg.QueueEvents,
+	t.producer, err = sdk.NewProducer(sdk.Options{Sender: &sender{connect: connect, privacy: cfg.Privacy}, Source: "tap", Spill: cfg.Spill, MaxEvents: cfg.QueueEvents,
 		SpillBytes: cfg.SpillBytes, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("%w (choose another folder with --data-dir)", err)
@@ -87,7 +87,7 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 
 // handler watches what passes and counts what is open.
 func (t *Tap) handler() http.Handler {
-	observer := sdk.Observer{To: t.producer, Decoders: map[string]sdk.Decoder{
+	observer := sdk.Observer{To: discreet{t.producer, t.cfg.Privacy}, Decoders: map[string]sdk.Decoder{
 		"br":   func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
 		"zstd": openZstd,
 	}}
