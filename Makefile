@@ -61,6 +61,7 @@ docs: build ## generated pages and the documents of api/
 	$(GO) test ./api -run Newest -update
 	$(GO) test ./internal/app -run 'Documents|MetricsPage' -update
 	$(GO) test ./internal/app -run Access -update
+	$(GO) test ./test/arch -run Licences -update
 
 clean:
 	rm -rf bin data dist

@@ -84,7 +84,7 @@ func rootCommand() *cobra.Command {
 	}
 	refuseBadFlags(root)
 	root.AddCommand(airflowCommand(), upCommand(), runCommand(), replayCommand(), simulateCommand(), topicsCommand(), lakeCommand(), reportsCommand(), configCommand(), benchCommand(), versionCommand())
-	root.AddCommand(dagsCommand(), runsCommand(), retentionCommand(), anomaliesCommand(), rulesCommand(), sloCommand(), tapCommand(), schemasCommand())
+	root.AddCommand(dagsCommand(), runsCommand(), retentionCommand(), eraseCommand(), anomaliesCommand(), rulesCommand(), sloCommand(), tapCommand(), schemasCommand())
 	root.AddCommand(alertsCommand(), deadLettersCommand())
 	root.AddCommand(responsesCommand(), notificationsCommand(), forecastCommand(), capacityCommand())
 	root.AddCommand(costsCommand(), doctorCommand(), authCommand(), auditCommand(), backupCommand(), restoreBackupCommand())
@@ -110,10 +110,16 @@ func suggestions(cmd *cobra.Command, name string) string {
 }
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	var bill bool
+	cmd := &cobra.Command{Use: "version", Short: "Print the version, or what the binary is made of", Args: noArgs, Example: "  hxp version\n  hxp version --sbom > hxp.cdx.json", RunE: func(cmd *cobra.Command, _ []string) error {
+		if bill {
+			return app.WriteSBOM(cmd.OutOrStdout())
+		}
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), "hxp "+app.Version)
 		return err
 	}}
+	cmd.Flags().BoolVar(&bill, "sbom", false, "the bill of materials as CycloneDX JSON")
+	return cmd
 }
 
 func noArgs(cmd *cobra.Command, args []string) error { return usage(cobra.NoArgs(cmd, args)) }

@@ -3,14 +3,14 @@ package app
 import (
 	"fmt"
 
-	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
+	"github.com/hxp-enterprise/hxp/internal/kit/secret"
 )
 
 // readPrivacy makes the rules of privacy ready and gives them to whoever knows the limits of an event. Only who takes events in or reads them
 // does so: the key is not for everybody who may ask a question.
 func (c *Config) readPrivacy() error {
 	rules := c.KafkaAPI.Ingest.Privacy
-	key, err := deliver.Secret(rules.HashKey)
+	key, err := secret.Read(rules.HashKey)
 	if err != nil {
 		return fmt.Errorf("ingest.privacy.hash_key: %w", err)
 	}

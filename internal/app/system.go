@@ -16,6 +16,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/audit"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
+	"github.com/hxp-enterprise/hxp/internal/batch/erasure"
 	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -64,6 +65,7 @@ type system struct {
 	auditTail *bus.Tail // of the audit log, for the account
 	batch     *batch.Service
 	retention *retention.Service
+	erasure   *erasure.Service
 	ingest    *ingest.API
 	scraper   *scrape.Scraper
 	hub       *live.Hub
@@ -94,7 +96,7 @@ func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream, "alert": s.buildAlert,
 		"alert-book": s.buildAlerts, "action-book": s.buildActions,
-		"batch": s.buildBatch, "retention": s.buildRetention, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload, "systemd": s.buildSystemd, "tokens": s.buildTokens, "audit": s.buildAudit,
+		"batch": s.buildBatch, "retention": s.buildRetention, "erasure": s.buildErasure, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload, "systemd": s.buildSystemd, "tokens": s.buildTokens, "audit": s.buildAudit,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}
@@ -309,7 +311,7 @@ func (s *system) buildBatch(context.Context) (run.Service, error) {
 		Hours: s.store, Periods: s.store, Rows: s.store, Runs: s.store, Parts: s.store, Scanner: s.lake, Lake: s.writer, Ends: s.ends,
 		Reports: s.store, Deliveries: s.store, WebhookAllow: s.set.webhookNets, Incidents: s.incidents, ReportsDir: s.set.reports, Prices: s.prices, Commands: s.control, Parquet: lake.WriteTable, Metrics: s.set.metricServer,
 		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: s.set.stream.Lateness,
-		Alerts: raised{out}, Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"),
+		Alerts: raised{out}, Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "batch"), Erased: s.erased,
 	})
 	if err != nil {
 		return nil, err
@@ -396,7 +398,7 @@ func (s *system) listenAt(name, addr string, h http.Handler, log *slog.Logger) (
 func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	cfg := s.set.ingest
 	cfg.SpillDir = filepath.Join(s.set.dataDir, "spill", KafkaAPI)
-	cfg.QuotaFile = filepath.Join(s.set.dataDir, "quota", KafkaAPI+".json")
+	cfg.QuotaFile, cfg.TenantFile = filepath.Join(s.set.dataDir, "quota", KafkaAPI+".json"), filepath.Join(s.set.dataDir, "quota", "tenants.json")
 	api, err := ingest.New(cfg, s.bus, s.log.With("service", KafkaAPI), s.registry(KafkaAPI))
 	if err != nil {
 		return nil, err
@@ -457,6 +459,7 @@ func (s *system) buildBatchProcessingAPI(context.Context) (run.Service, error) {
 	return s.server(BatchProcessingAPI, "Hours at rest: aggregates, the runs that make them, and what becomes of old data.", checks, func(m *httpx.Mux) {
 		s.batch.Mount(m)
 		s.retention.Mount(m)
+		s.erasure.Mount(m)
 	}, s.batch.AddChecks)
 }
 

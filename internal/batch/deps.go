@@ -190,6 +190,8 @@ type Deps struct {
 	Incidents func(ctx context.Context, period report.Period) (report.Alerts, error)
 	// Metrics is asked how machines were used that sent no samples; nil = nobody is.
 	Metrics *MetricServer
+	// Erased tells how many events of an hour have left the lake because of whom they were about, and are counted all the same; nil = none.
+	Erased func(ctx context.Context, hour int64) (int64, error)
 	// NotFound and BadCursor are the errors (by errors.Is) of Runs, Reports and Rows for what does not exist and a cursor that
 	// they did not make.
 	NotFound, BadCursor error

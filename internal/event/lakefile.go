@@ -1,6 +1,9 @@
 package event
 
-import "cmp"
+import (
+	"cmp"
+	"time"
+)
 
 // The words that the lake, the store and the batch share when they speak of raw events at rest. They are plain values, so
 // that those rooms meet without importing each other.
@@ -71,6 +74,13 @@ type Compaction struct {
 	New     []LakeFile // with the generation
 	// Generation of New and Kept: 0 when an identity had to stay more than once.
 	Generation int64
+}
+
+// ErasedHour is what left an hour because of whom it was about.
+type ErasedHour struct {
+	Hour  time.Time `json:"hour"`
+	Files int       `json:"files"`
+	Rows  int64     `json:"rows"`
 }
 
 // LakeFilter chooses files of the manifest. Zero fields choose everything.

@@ -18,7 +18,7 @@ type PrivacyRules struct {
 	Drop         []string `yaml:"drop" env:"HXP_PRIVACY_DROP" doc:"Fields that are not kept, such as comment. A name is that of a field, or of any member of metadata and of unknown fields, at any depth, in any case."`
 	Hash         []string `yaml:"hash" env:"HXP_PRIVACY_HASH" doc:"Fields of text of which a keyed hash is kept (hmac: and 32 digits, HMAC-SHA256 under hash_key), such as user_id. Equal texts have equal hashes in all fields, so joins and counts of users stay as they are."`
 	Mask         []string `yaml:"mask" env:"HXP_PRIVACY_MASK" doc:"Fields of text of which the first letter is kept, followed by ***. Users whose masks are equal count as one."`
-	HashKey      string   `yaml:"hash_key" env:"HXP_PRIVACY_HASH_KEY" secret:"true" doc:"Where the key of the hashes is: file:PATH or env:NAME, 16 bytes or more. Another key gives other hashes: joins over the change are lost. Without the key nobody can tell who a hash stands for, by trying names neither."`
+	HashKey      string   `yaml:"hash_key" env:"HXP_PRIVACY_HASH_KEY" secret:"place" doc:"Where the key of the hashes is: file:PATH or env:NAME, 16 bytes or more. Another key gives other hashes: joins over the change are lost. Without the key nobody can tell who a hash stands for, by trying names neither."`
 	StoreContent bool     `yaml:"store_content" env:"HXP_STORE_CONTENT" default:"false" doc:"Keeps prompts and answers that producers put into events (members called prompt, messages, completion, input, output and the like, see docs/privacy.md). Formats of others (OTLP, LiteLLM, OpenAI, Langfuse) and the gateway tap never hand any on."`
 }
 

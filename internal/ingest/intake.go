@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 )
 
@@ -94,6 +95,9 @@ func (a *API) accept(ctx context.Context, b *batch) *refusal {
 // acceptFrom is accept on the account of who sent the request: what is not taken in the end is not counted.
 func (a *API) acceptFrom(ctx context.Context, w http.ResponseWriter, r *http.Request, b *batch) *refusal {
 	b.sender, b.tenant = a.senderOf(r), auth.Tenant(ctx)
+	if treated := a.cfg.Event.Privacy.Text(event.Tenant, b.tenant); treated != "" { // as the tenants of events are
+		b.tenant = treated
+	}
 	n := len(b.spans)
 	if no := a.meter(w, r, n); no != nil {
 		return no

@@ -19,6 +19,8 @@ type compacting struct {
 	workers int   // partitions that are rewritten at a time
 	// point is called between the steps; an error ends the work there, as if the process had been killed. For tests.
 	point func(step string) error
+	// without, when set, marks further rows that do not stay.
+	without func(ctx context.Context, c *compaction) error
 }
 
 // identityBytes and rowBytes are the parts of the budget for identities, and after them for the rows of each worker. The rest is for room
@@ -92,6 +94,11 @@ func (l *Lake) compactHour(ctx context.Context, m Manifest, hour int64, how comp
 func (c *compaction) run(ctx context.Context) (ok bool, err error) {
 	if err := c.survey(ctx); err != nil {
 		return false, err
+	}
+	if c.without != nil {
+		if err := c.without(ctx, c); err != nil {
+			return false, err
+		}
 	}
 	if err := c.reach("survey"); err != nil {
 		return false, err

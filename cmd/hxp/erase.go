@@ -1,0 +1,136 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hxp-enterprise/hxp/internal/app"
+)
+
+func eraseCommand() *cobra.Command {
+	cmd := batchCommand("erase", "Take out what is stored of a user or a tenant", "  hxp erase --user jane@example.org --dry-run\n  hxp erase --tenant acme\n  hxp erase verify --user jane@example.org\n  hxp erase list --json", noArgs,
+		func(cmd *cobra.Command, c *app.BatchClient, _ []string) error {
+			by, name, err := whom(cmd)
+			if err != nil {
+				return err
+			}
+			dryRun, _ := cmd.Flags().GetBool("dry-run")
+			r, err := c.Erase(cmd.Context(), by, name, dryRun)
+			if err != nil {
+				return err
+			}
+			if err := printAs(cmd, r, func(w *tabwriter.Writer) { showErasure(w, &r) }); err != nil || r.Error == "" {
+				return err
+			}
+			return fmt.Errorf("erasure %s is not complete: %s", r.ID, r.Error)
+		})
+	cmd.Long = "Raw events leave the lake, rows and cells by that name leave the database, the topics of the embedded broker are shortened; then\n" +
+		"everything is looked through again. What cannot be emptied from here is listed with what ends it. Totals stay: they name nobody.\n" +
+		"The record of it is chained and holds no name. See docs/privacy.md. Exit code 1 when it fails."
+	cmd.Flags().Bool("dry-run", false, "only count")
+	whose(cmd)
+	cmd.AddCommand(eraseVerify(), eraseList())
+	return cmd
+}
+
+// whose adds the flags that name a person or a tenant.
+func whose(cmd *cobra.Command) {
+	cmd.Flags().String("user", "", "user_id of the events")
+	cmd.Flags().String("tenant", "", "tenant of the events")
+}
+
+func whom(cmd *cobra.Command) (by, name string, err error) {
+	user, _ := cmd.Flags().GetString("user")
+	tenant, _ := cmd.Flags().GetString("tenant")
+	switch {
+	case (user == "") == (tenant == ""):
+		return "", "", usage(errors.New("name --user or --tenant, one of the two"))
+	case user != "":
+		return "user_id", user, nil
+	}
+	return "tenant", tenant, nil
+}
+
+func showErasure(w *tabwriter.Writer, r *app.Erasure) {
+	fmt.Fprintln(w, "HOUR\tFILES\tROWS")
+	for _, h := range r.Hours {
+		fmt.Fprintf(w, "%s\t%d\t%d\n", stamp(&h.Hour), h.Files, h.Rows)
+	}
+	fmt.Fprintln(w, "\nTOPIC\tRECORDS DELETED\tSTILL FOUND")
+	for _, t := range r.Topics {
+		found := "?"
+		if t.Found != nil {
+			found = fmt.Sprint(*t.Found)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\n", t.Name, t.Deleted, found)
+	}
+	if len(r.Left) > 0 {
+		fmt.Fprintln(w, "\nLEFT\tCOUNT\tENDED BY")
+		for _, l := range r.Left {
+			fmt.Fprintf(w, "%s\t%d\t%s\n", l.Where, l.Count, l.Ends)
+		}
+	}
+	what := "left"
+	if r.DryRun {
+		what = "would leave (dry run)"
+	}
+	fmt.Fprintf(w, "\nerasure %s is %s: %d events and %d rows of aggregates %s\n", r.ID, r.State, r.LakeRows, r.SQLRows, what)
+}
+
+func eraseVerify() *cobra.Command {
+	cmd := batchCommand("verify", "Look for a user or a tenant everywhere again", "  hxp erase verify --user jane@example.org --json", noArgs,
+		func(cmd *cobra.Command, c *app.BatchClient, _ []string) error {
+			by, name, err := whom(cmd)
+			if err != nil {
+				return err
+			}
+			v, err := c.VerifyErasure(cmd.Context(), by, name)
+			if err != nil {
+				return err
+			}
+			err = printAs(cmd, v, func(w *tabwriter.Writer) {
+				fmt.Fprintf(w, "events in the lake\t%d\nrows of aggregates\t%d\n", v.LakeRows, v.SQLRows)
+				for _, t := range v.Topics {
+					if t.Found == nil || *t.Found > 0 {
+						found := "not looked through, it is too long"
+						if t.Found != nil {
+							found = fmt.Sprint(*t.Found, " records")
+						}
+						fmt.Fprintf(w, "topic %s\t%s\n", t.Name, found)
+					}
+				}
+				fmt.Fprintf(w, "records of erasures\t%d, about this name %d, chain %s\n", v.Records, v.About, v.Chain)
+			})
+			switch {
+			case err != nil:
+				return err
+			case v.Chain != "ok":
+				return fmt.Errorf("the records of erasures were changed: %s", v.Chain)
+			case !v.Erased:
+				return errors.New("the name is still found")
+			}
+			return nil
+		})
+	cmd.Long = "Exit code 1 when the name is found in the lake, the aggregates or a topic, or the records of erasures were changed."
+	whose(cmd)
+	return cmd
+}
+
+func eraseList() *cobra.Command {
+	return batchCommand("list", "List the records of erasures, newest first", "  hxp erase list --json", noArgs, func(cmd *cobra.Command, c *app.BatchClient, _ []string) error {
+		all, err := c.Erasures(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return printAs(cmd, map[string]any{"erasures": all}, func(w *tabwriter.Writer) {
+			fmt.Fprintln(w, "ERASURE\tBY\tSTATE\tREQUESTED\tEVENTS\tROWS\tLEFT\tERROR")
+			for i := range all {
+				r := &all[i]
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", r.ID, r.By, r.State, stamp(&r.RequestedAt), r.LakeRows, r.SQLRows, len(r.Left), r.Error)
+			}
+		})
+	})
+}

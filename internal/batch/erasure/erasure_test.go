@@ -1,0 +1,198 @@
+package erasure
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+var errNone = errors.New("none")
+
+// places are everything that an erasure empties, in memory.
+type places struct {
+	lake  map[string]int64
+	sql   map[string]int64
+	topic int64 // records that mention the name after the topic was shortened
+	doc   []byte
+	steps []string
+	fail  error
+}
+
+func (p *places) Flush(context.Context) error { return nil }
+
+func (p *places) Wait(context.Context, map[string]map[int32]int64) error {
+	p.steps = append(p.steps, "settled")
+	return nil
+}
+
+func (p *places) Erase(_ context.Context, f event.Field, names []string, dryRun bool) (out []event.ErasedHour, err error) {
+	p.steps = append(p.steps, fmt.Sprintf("lake %s dry=%t", event.Catalogue[f].Name, dryRun))
+	for _, n := range names {
+		if rows := p.lake[n]; rows > 0 {
+			out = append(out, event.ErasedHour{Hour: time.Unix(3600, 0).UTC(), Files: 1, Rows: rows})
+		}
+		if !dryRun {
+			delete(p.lake, n)
+		}
+	}
+	return out, p.fail
+}
+
+func (p *places) CountValues(_ context.Context, dimension string, values []string) (n int64, err error) {
+	for _, v := range values {
+		n += p.sql[dimension+" "+v]
+	}
+	return n, nil
+}
+
+func (p *places) ForgetValues(ctx context.Context, dimension string, values []string) (n int64, err error) {
+	n, err = p.CountValues(ctx, dimension, values)
+	for _, v := range values {
+		delete(p.sql, dimension+" "+v)
+	}
+	return n, err
+}
+
+func (p *places) Analysis(context.Context, string) ([]byte, time.Time, error) {
+	if p.doc == nil {
+		return nil, time.Time{}, errNone
+	}
+	return p.doc, time.Time{}, nil
+}
+
+func (p *places) SaveAnalysis(_ context.Context, _ string, _ time.Time, document []byte) error {
+	p.doc = document
+	return nil
+}
+
+// serve runs a service on places.
+func serve(t *testing.T, p *places) (*Service, func(method, path, body string) (int, map[string]any)) {
+	t.Helper()
+	s, err := New(Deps{
+		Lake: p, Writer: p, Store: p, Records: p, NotFound: errNone,
+		Ends: func(context.Context) (map[string]map[int32]int64, error) { return nil, nil },
+		Topics: func(_ context.Context, _ []string, dryRun bool) ([]Topic, error) {
+			found := p.topic
+			return []Topic{{Name: "llm-requests", Deleted: 7, Found: &found, Ends: "its retention"}}, nil
+		},
+		Elsewhere: func(context.Context, []event.ErasedHour) ([]Left, error) { return nil, nil },
+		Names:     func(_ event.Field, name string) []string { return []string{name, "hmac of " + name} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = s.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
+	m := httpx.NewMux(nil, nil)
+	s.Mount(m)
+	return s, func(method, path, body string) (int, map[string]any) {
+		t.Helper()
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, r)
+		var out map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
+			t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
+		}
+		return w.Code, out
+	}
+}
+
+func TestErasure(t *testing.T) {
+	p := &places{lake: map[string]int64{"jane": 5, "hmac of jane": 2, "joe": 9}, sql: map[string]int64{"user_id jane": 3, "tenant jane": 1}}
+	s, call := serve(t, p)
+	code, r := call("POST", "/erasures", `{"user_id":"jane","dry_run":true}`)
+	if code != 200 || r["state"] != Done || r["lake_rows"] != 7.0 || r["sql_rows"] != 3.0 || p.lake["jane"] != 5 || p.doc != nil {
+		t.Fatalf("dry run: %d %v", code, r)
+	}
+	code, r = call("POST", "/erasures", `{"user_id":"jane"}`)
+	if code != 200 || r["state"] != Done || r["lake_rows"] != 7.0 || r["sql_rows"] != 3.0 {
+		t.Fatalf("%d %v", code, r)
+	}
+	if len(p.lake) != 1 || p.sql["tenant jane"] != 1 || len(p.sql) != 1 {
+		t.Errorf("%v %v are left", p.lake, p.sql)
+	}
+	if p.steps[0] != "settled" || p.steps[len(p.steps)-1] != "lake user_id dry=true" {
+		t.Errorf("steps: %q", p.steps)
+	}
+	if strings.Contains(string(p.doc), "jane") {
+		t.Errorf("the record names the user: %s", p.doc)
+	}
+	if n, err := s.Erased(t.Context(), 3600); n != 7 || err != nil {
+		t.Errorf("%d events of the hour have left, %v", n, err)
+	}
+	if code, v := call("POST", "/erasures/verify", `{"user_id":"jane"}`); code != 200 || v["erased"] != true || v["chain"] != "ok" || v["about"] != 1.0 {
+		t.Errorf("%d %v", code, v)
+	}
+	if _, v := call("POST", "/erasures/verify", `{"user_id":"joe"}`); v["erased"] != false || v["about"] != 0.0 || v["lake_rows"] != 9.0 {
+		t.Errorf("of another user: %v", v)
+	}
+	id := r["id"].(string)
+	if code, one := call("GET", "/erasures/"+id, ""); code != 200 || one["hash"] == "" {
+		t.Errorf("%d %v", code, one)
+	}
+	if code, _ := call("GET", "/erasures/none", ""); code != http.StatusNotFound {
+		t.Errorf("%d", code)
+	}
+}
+
+// What is left is said, and a failure does not pass for an end.
+func TestErasureSaysWhatIsLeft(t *testing.T) {
+	p := &places{lake: map[string]int64{}, sql: map[string]int64{}, topic: 4}
+	_, call := serve(t, p)
+	if _, r := call("POST", "/erasures", `{"tenant":"acme"}`); r["state"] != Partly || r["left"].([]any)[0].(map[string]any)["count"] != 4.0 {
+		t.Errorf("%v", r)
+	}
+	p.fail = errors.New("the disk is gone")
+	if code, r := call("POST", "/erasures", `{"tenant":"acme"}`); code != 200 || r["state"] != Failed || r["error"] != "the disk is gone" {
+		t.Errorf("%d %v", code, r)
+	}
+	if _, v := call("GET", "/erasures", ""); len(v["erasures"].([]any)) != 2 {
+		t.Errorf("%v", v)
+	}
+}
+
+// A record that was changed, and one that is missing, break the chain.
+func TestErasureRecordsAreAChain(t *testing.T) {
+	p := &places{lake: map[string]int64{}, sql: map[string]int64{}}
+	_, call := serve(t, p)
+	for _, name := range []string{"a", "b", "c"} {
+		call("POST", "/erasures", `{"user_id":"`+name+`"}`)
+	}
+	whole := string(p.doc)
+	var records []json.RawMessage
+	if err := json.Unmarshal(p.doc, &records); err != nil || len(records) != 3 {
+		t.Fatal(err, len(records))
+	}
+	without, err := json.Marshal([]json.RawMessage{records[0], records[2]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, doc := range map[string]string{"changed": strings.Replace(whole, `"lake_rows":0`, `"lake_rows":1`, 1), "missing": string(without)} {
+		p.doc = []byte(doc)
+		if _, v := call("POST", "/erasures/verify", `{"user_id":"a"}`); v["chain"] == "ok" {
+			t.Errorf("%s: %v", name, v)
+		}
+	}
+}
+
+func TestErasureRefusals(t *testing.T) {
+	_, call := serve(t, &places{})
+	for body, status := range map[string]int{`{}`: 422, `{"user_id":"a","tenant":"b"}`: 422, `{"user_id":"` + strings.Repeat("x", 2000) + `"}`: 422, `{"user":"a"}`: 400, `nonsense`: 400} {
+		if code, r := call("POST", "/erasures", body); code != status && code != 422 {
+			t.Errorf("%.40s: %d %v", body, code, r)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package erasure
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/event"
+)
+
+// Lake is the raw events at rest.
+type Lake interface {
+	// Erase takes events out whose field has one of the names, and what speaks of their requests; a dry run counts them.
+	Erase(ctx context.Context, field event.Field, names []string, dryRun bool) ([]event.ErasedHour, error)
+}
+
+// Writer brings the topics into the lake.
+type Writer interface {
+	Flush(ctx context.Context) error
+	Wait(ctx context.Context, until map[string]map[int32]int64) error
+}
+
+// Store is the tables of aggregates; a dimension is user_id or tenant.
+type Store interface {
+	CountValues(ctx context.Context, dimension string, values []string) (int64, error)
+	ForgetValues(ctx context.Context, dimension string, values []string) (int64, error)
+}
+
+// Records keep one document by its kind. What does not exist is the error Deps.NotFound.
+type Records interface {
+	Analysis(ctx context.Context, kind string) (document []byte, at time.Time, err error)
+	SaveAnalysis(ctx context.Context, kind string, at time.Time, document []byte) error
+}
+
+// Deps are what app connects. All but Log and Now are needed.
+type Deps struct {
+	Lake     Lake
+	Writer   Writer
+	Store    Store
+	Records  Records
+	NotFound error
+	// Ends are the offsets before which everything lies that was acknowledged by now.
+	Ends func(ctx context.Context) (map[string]map[int32]int64, error)
+	// Topics takes out of the topics what can be taken out, and tells what is left; a dry run only looks.
+	Topics func(ctx context.Context, names []string, dryRun bool) ([]Topic, error)
+	// Elsewhere lists the places that this service cannot look through.
+	Elsewhere func(ctx context.Context, hours []event.ErasedHour) ([]Left, error)
+	// Names are the forms in which a name may lie in what is stored.
+	Names func(f event.Field, name string) []string
+	Log   *slog.Logger
+	Now   func() time.Time
+}
+
+// fields are what one can ask for.
+var fields = map[string]event.Field{"user_id": event.UserID, "tenant": event.Tenant}
+
+// Service carries erasures out. Make it with New, Mount its API, and Run it once.
+type Service struct {
+	deps  Deps
+	log   *slog.Logger
+	queue chan job
+
+	mu      sync.Mutex
+	current *Record // that is carried out; its fields belong to Run
+	last    *Record // that ended here
+}
+
+type job struct {
+	record *Record
+	name   string
+	done   chan struct{}
+}
+
+// New puts the service together. It starts nothing.
+func New(d Deps) (*Service, error) {
+	if d.Lake == nil || d.Writer == nil || d.Store == nil || d.Records == nil || d.NotFound == nil || d.Ends == nil || d.Topics == nil || d.Elsewhere == nil || d.Names == nil {
+		return nil, errors.New("erasure: a dependency is missing")
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	return &Service{deps: d, log: d.Log, queue: make(chan job)}, nil
+}
+
+// Run carries out what is asked for until ctx ends. What is under way then ends with an error in its record.
+func (s *Service) Run(ctx context.Context) error {
+	for {
+		select {
+		case j := <-s.queue:
+			s.work(ctx, j)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// start hands a request to Run.
+func (s *Service) start(ctx context.Context, by, name string, dryRun bool) (*Record, <-chan struct{}, error) {
+	j := job{newRecord(by, name, dryRun, s.deps.Now()), name, make(chan struct{})}
+	shown := *j.record // the record itself is Run's until done
+	s.mu.Lock()
+	if s.current != nil {
+		s.mu.Unlock()
+		return nil, nil, errBusy
+	}
+	s.current = &shown
+	s.mu.Unlock()
+	select {
+	case s.queue <- j:
+		return j.record, j.done, nil
+	case <-ctx.Done():
+		s.mu.Lock()
+		s.current = nil
+		s.mu.Unlock()
+		return nil, nil, context.Cause(ctx)
+	}
+}
+
+// kind is under which the records are kept.
+const kind = "erasures"
+
+// records returns all of them, the oldest first.
+func (s *Service) records(ctx context.Context) (all []*Record, err error) {
+	text, _, err := s.deps.Records.Analysis(ctx, kind)
+	if errors.Is(err, s.deps.NotFound) {
+		return nil, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &all)
+	}
+	return all, err
+}
+
+// keep adds a record to the chain.
+func (s *Service) keep(ctx context.Context, r *Record) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	all, err := s.records(ctx)
+	if err != nil {
+		return err
+	}
+	prev := ""
+	if len(all) > 0 {
+		prev = all[len(all)-1].Hash
+	}
+	if err := r.seal(prev); err != nil {
+		return err
+	}
+	text, err := json.Marshal(append(all, r))
+	if err == nil {
+		err = s.deps.Records.SaveAnalysis(ctx, kind, s.deps.Now(), text)
+	}
+	if err != nil {
+		return err
+	}
+	if all, err = s.records(ctx); err == nil && !slices.ContainsFunc(all, func(o *Record) bool { return o.Hash == r.Hash }) {
+		err = errors.New("another instance wrote one at the same moment; ask for the erasure again")
+	}
+	return err
+}
+
+// Erased is how many events of an hour have left the lake although they are counted.
+func (s *Service) Erased(ctx context.Context, hour int64) (n int64, err error) {
+	all, err := s.records(ctx)
+	for _, r := range all {
+		for _, h := range r.Hours {
+			if h.Hour.Unix() == hour {
+				n += h.Rows
+			}
+		}
+	}
+	return n, err
+}
