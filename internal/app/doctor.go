@@ -124,8 +124,11 @@ func (c *Config) doors(tree *conf.Tree, need map[string]bool, set *settings) (li
 // asker asks a service, nil when its port is not fixed.
 func (c *Config) asker(name string) func(context.Context, string, any) error {
 	a, err := Ask(c, name, "")
-	if err != nil {
+	switch {
+	case c.Ports()[name] == 0:
 		return nil
+	case err != nil: // such as a token that cannot be read
+		return func(context.Context, string, any) error { return err }
 	}
 	return func(ctx context.Context, path string, to any) error {
 		if strings.HasPrefix(path, "/health") { // it tells most when it is unwell, with 503

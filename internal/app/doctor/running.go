@@ -48,7 +48,7 @@ var questions = []question{
 
 // unanswered is for a service that was there a moment ago.
 func unanswered(err error) Finding {
-	return warn("ask again; if it lasts, look at its log", "it cannot be asked: %v", err)
+	return warn("where authentication is on, give a token with the scope read (--token-file, HXP_TOKEN_FILE); else look at the log of the service", "it cannot be asked: %v", err)
 }
 
 func wellness(ctx context.Context, s *Service) Finding {
