@@ -139,12 +139,15 @@ func TestLockIsExclusiveAndNamesTheHolder(t *testing.T) {
 // A killed process must not leave its lock behind.
 func TestLockEndsWithTheProcess(t *testing.T) {
 	if path := os.Getenv("ATOMICFILE_TEST_LOCK"); path != "" {
-		if _, err := atomicfile.Lock(path); err != nil {
+		unlock, err := atomicfile.Lock(path)
+		if err != nil {
 			os.Stdout.WriteString(err.Error() + "\n")
 			os.Exit(1)
 		}
+		defer unlock() // keeps the file from being collected, and with it the lock
 		os.Stdout.WriteString("locked\n")
-		select {}
+		_, _ = io.Copy(io.Discard, os.Stdin) // select {} would end the process: nothing else runs in it
+		return
 	}
 	path := filepath.Join(t.TempDir(), "lock")
 	child := exec.Command(os.Args[0], "-test.run=^TestLockEndsWithTheProcess$")
@@ -153,6 +156,11 @@ func TestLockEndsWithTheProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
