@@ -26,8 +26,12 @@ func (s *system) openTokens() error {
 		return fmt.Errorf("file of tokens (HXP_AUTH_TOKENS_FILE): %w", err)
 	}
 	s.keys, s.voucher = keys, auth.NewVoucher(time.Now)
+	s.sessions, s.tickets = auth.NewSessions(keys, s.set.sessionLife), auth.NewTickets(time.Now)
 	return nil
 }
+
+// buildSessions is the part that ends the sessions of browsers.
+func (s *system) buildSessions(context.Context) (run.Service, error) { return s.sessions, nil }
 
 // buildTokens is the part that follows the file of tokens.
 func (s *system) buildTokens(context.Context) (run.Service, error) {
@@ -55,7 +59,18 @@ func (s *system) guard(service string) httpx.Guard {
 
 // gate tells who sends a request of a service.
 func (s *system) gate(service string) *auth.Gate {
+	if service == DataStreamingAPI {
+		return auth.NewGate(s.registry(service), s.voucher, s.keys, s.tickets)
+	}
 	return auth.NewGate(s.registry(service), s.voucher, s.keys)
+}
+
+// boardGate tells who looks at a board: his browser may have a session. nil where nobody is asked who he is.
+func (s *system) boardGate() *auth.Gate {
+	if s.keys == nil {
+		return nil
+	}
+	return auth.NewGate(s.registry(DataStreamingAPI), s.voucher, s.keys, s.sessions)
 }
 
 // checkTokens says whether changes of the file of tokens are seen.

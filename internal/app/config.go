@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
@@ -31,6 +32,8 @@ type Config struct {
 	WebhookNets []string `yaml:"webhook_allow" env:"HXP_WEBHOOK_ALLOW" doc:"Private networks (CIDR) that webhooks of reports, and all receivers of notifications, may reach, this machine too (127.0.0.0/8). The mail server of reports is named by smtp_host and reached wherever it is; targets of responses are named in the configuration and reached too."`
 	LogFormat   string   `yaml:"log_format" env:"HXP_LOG_FORMAT" flag:"log-format" default:"text" enum:"text,json" doc:"Form of log lines."`
 	LogLevel    string   `yaml:"log_level" env:"HXP_LOG_LEVEL" flag:"log-level" default:"info" enum:"debug,info,warn,warning,error,critical" doc:"Least level that is logged; wins over the performance.log_level of the files. SIGHUP changes it."`
+
+	SessionLife time.Duration `yaml:"session_lifetime" env:"HXP_SESSION_LIFETIME" default:"12h" min:"1m" max:"720h" doc:"How long a browser that logged in to a board may stay there, where tokens are asked for. A session ends earlier with its token, with the logout, and with the process."`
 
 	TLS certs.Config `yaml:"tls" doc:"Certificates of the listeners, and of those who ask them."`
 

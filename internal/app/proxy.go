@@ -24,6 +24,11 @@ func (s *system) passTo(name string) http.Handler {
 			for _, header := range []string{"Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Cookie"} {
 				r.Out.Header.Del(header)
 			}
+			if s.sessions != nil && s.serverOf(name) == nil { // another process knows nothing of what this one says of somebody
+				if token := s.sessions.Token(r.In); token != "" {
+					r.Out.Header.Set("Authorization", "Bearer "+token)
+				}
+			}
 			s.speakFor(auth.From(r.In.Context()), r.Out.Header)
 		},
 		Transport: s.via,

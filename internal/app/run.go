@@ -37,17 +37,18 @@ var Version = "dev"
 
 // settings are what the parts are built from: the configuration with every default and path settled.
 type settings struct {
-	dataDir    string
-	addr       func(name string) string // host:port of a service or board
-	tls        certs.Config
-	tokensFile string   // "" = nobody is asked who he is
-	hosts      []string // further names of this machine, see httpx.Server.AlsoNamed
-	embedded   bool
-	broker     broker.Config
-	bus        bus.Config
-	storeURL   string
-	lakeDir    string
-	reports    string // folder
+	dataDir     string
+	addr        func(name string) string // host:port of a service or board
+	tls         certs.Config
+	tokensFile  string        // "" = nobody is asked who he is
+	sessionLife time.Duration // of browsers at the boards
+	hosts       []string      // further names of this machine, see httpx.Server.AlsoNamed
+	embedded    bool
+	broker      broker.Config
+	bus         bus.Config
+	storeURL    string
+	lakeDir     string
+	reports     string // folder
 	// webhookNets are the private networks that webhooks may reach.
 	webhookNets  []netip.Prefix
 	lake         lake.Config

@@ -73,6 +73,7 @@ func (s *system) needs() map[string][]string {
 		"reload":           {},
 		"systemd":          {},
 		"tokens":           {},
+		"sessions":         {},
 	}
 	for _, b := range boards {
 		n[b] = []string{"live"}
@@ -148,6 +149,12 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 		needs[EventProcessingAPI] = append(needs[EventProcessingAPI], "alert")
 	}
 	if s.keys != nil {
+		for _, b := range boards {
+			if chosen[b] {
+				choose("sessions")
+				needs[b] = append(needs[b], "sessions")
+			}
+		}
 		choose("tokens")
 		if chosen["audit"] {
 			needs["tokens"] = []string{"audit"}

@@ -22,7 +22,7 @@ func (c *Config) settle(ctx context.Context, services []string) (set settings, n
 		return set, "", err
 	}
 	set = settings{
-		dataDir: c.DataDir, addr: c.Addr, tls: c.TLS, tokensFile: c.TokensFile, hosts: c.Hosts, bus: c.Bus(), storeURL: c.StoreURL(), lakeDir: lakeDir, lake: c.Batch.Lake,
+		dataDir: c.DataDir, addr: c.Addr, tls: c.TLS, tokensFile: c.TokensFile, sessionLife: c.SessionLife, hosts: c.Hosts, bus: c.Bus(), storeURL: c.StoreURL(), lakeDir: lakeDir, lake: c.Batch.Lake,
 		stream: c.EventProcessing.Stream, alert: c.EventProcessing.Responses, batch: c.Batch.Config, retention: c.Batch.Retention, ingest: c.KafkaAPI.Ingest, serve: c.DataStreaming.Serve, notify: c.DataStreaming.Notify, broker: c.KafkaAPI.Broker,
 		scheduler: c.scheduler(), metrics: c.metricSources(), rules: c.rules, prices: c.prices, timeout: c.EventProcessing.Limits.Timeout,
 	}

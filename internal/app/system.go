@@ -77,7 +77,10 @@ type system struct {
 	via     *http.Transport // to services, see openReach
 	keys    *auth.Keyring   // nil where nobody is asked who he is
 	voucher *auth.Voucher   // likewise
-	audit   *audit.Log
+
+	sessions *auth.Sessions // of browsers at the boards; likewise
+	tickets  *auth.Tickets  // for streams; likewise
+	audit    *audit.Log
 
 	mu      sync.Mutex
 	regs    map[string]*telemetry.Registry // by service
@@ -96,7 +99,7 @@ func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream, "alert": s.buildAlert,
 		"alert-book": s.buildAlerts, "action-book": s.buildActions,
-		"batch": s.buildBatch, "retention": s.buildRetention, "erasure": s.buildErasure, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload, "systemd": s.buildSystemd, "tokens": s.buildTokens, "audit": s.buildAudit,
+		"batch": s.buildBatch, "retention": s.buildRetention, "erasure": s.buildErasure, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload, "systemd": s.buildSystemd, "tokens": s.buildTokens, "sessions": s.buildSessions, "audit": s.buildAudit,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}
@@ -468,6 +471,7 @@ func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
 	checks["notifications"] = s.notify.Check
 	return s.server(DataStreamingAPI, "Live states and happenings for screens, over WebSocket and server-sent events, and notifications of people.", checks, func(m *httpx.Mux) {
 		s.hub.Mount(m)
+		s.hub.MountTickets(m, s.tickets)
 		s.notify.Mount(m)
 	})
 }
@@ -479,7 +483,7 @@ func (s *system) buildBoard(name string) (run.Service, error) {
 		services[service] = s.passTo(service)
 	}
 	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Services: services,
-		Dimensions: s.set.stream.DimensionNames(), Range: s.anyRange(), Guard: s.guard(DataStreamingAPI), Log: log})
+		Dimensions: s.set.stream.DimensionNames(), Range: s.anyRange(), Gate: s.boardGate(), Sessions: s.sessions, Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,7 @@ async function answer(method, path, body, signal, match) {
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (match) headers["If-Match"] = match;
   const res = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), cache: "no-store" }).catch(lost);
+  if (res.status === 401 && performance.now() > 1e4) location.reload(); // the session is over: the page is a door then
   const data = await res.json().catch(lost);
   if (!res.ok && !data?.counts) throw new Refused(res.status, data, Number(res.headers.get("Retry-After")) || null); // a redrive that failed for each letter still tells of each
   return data;

@@ -10,6 +10,8 @@ type Principal struct {
 	Tenant string // that he is bound to; "" = none
 	// Ended is closed when his credential no longer holds: what lasts longer than a request ends then. nil = never.
 	Ended <-chan struct{}
+	// Ticket: he came by a ticket, which no page can make a browser send unless it has it.
+	Ticket bool
 }
 
 // String names a principal in audits.

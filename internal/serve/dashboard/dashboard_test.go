@@ -158,12 +158,12 @@ func TestFill(t *testing.T) {
 	const bad = `"><script>&'`
 	const safe = "&#34;&gt;&lt;script&gt;&amp;&#39;"
 	l := layout{`<p title="{{environment}}">{{title}} {{version}}</p>{{tabs}}{{content}}`, `{{question}}{{operations}}`}
-	page, err := l.render(Board{Title: bad, Question: bad}, nil, []tab{{Name: "operations", Title: bad, URL: bad, Current: true}}, bad, bad)
+	page, err := l.render(Board{Title: bad, Question: bad}, nil, []tab{{Name: "operations", Title: bad, URL: bad, Current: true}}, bad, bad, bad)
 	want := `<p title="` + safe + `">` + safe + " " + safe + `</p><a href="` + safe + `" aria-current="page">` + safe + "</a>\n      " + safe + safe
 	if err != nil || string(page) != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, page, want)
 	}
-	if _, err := (layout{"{{nothing}}", ""}).render(Board{}, nil, nil, "", ""); err == nil || !strings.Contains(err.Error(), "{{nothing}}") {
+	if _, err := (layout{"{{nothing}}", ""}).render(Board{}, nil, nil, "", "", ""); err == nil || !strings.Contains(err.Error(), "{{nothing}}") {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/serve/live"
 	"github.com/hxp-enterprise/hxp/web"
@@ -28,9 +29,11 @@ type Config struct {
 	Services map[string]http.Handler
 	// Range answers GET /range on every board: any span of time, see package past; nil = it is not there.
 	Range http.Handler
-	// Guard judges who may see a board; nil = everybody.
-	Guard httpx.Guard
-	Log   *slog.Logger // nil = nowhere
+	// Gate judges who may see a board; nil = everybody. Each board has its own.
+	Gate *auth.Gate
+	// Sessions are those of browsers that may; it is there where Gate is.
+	Sessions *auth.Sessions
+	Log      *slog.Logger // nil = nowhere
 }
 
 // ingestService is whose URL the page shows to those who have not sent an event yet.
@@ -60,7 +63,14 @@ func New(name string, hub *live.Hub, cfg Config) (http.Handler, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	mux := httpx.NewMux(log, nil)
-	mux.Protect(cfg.Guard)
+	if cfg.Gate != nil {
+		door, err := newDoor(board, cfg)
+		if err != nil {
+			return nil, err
+		}
+		mux.Protect(cfg.Gate)
+		door.mount(mux)
+	}
 	same := httpx.SameForEveryTenant() // a page is empty until its numbers come, which are judged by themselves
 	mux.HandleFunc("GET /{$}", h.serveBoard, same)
 	for _, more := range board.more {
@@ -115,7 +125,7 @@ func MountScheduler(mux *httpx.Mux, cfg Config) error {
 func newHandler(board Board, cfg Config) (*handler, error) {
 	page, err := loadLayout(web.FS, board.page)
 	if err == nil {
-		_, err = page.render(board, nil, nil, "", "") // a hole without a value shows now
+		_, err = page.render(board, nil, nil, "", "", "") // a hole without a value shows now
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
@@ -127,8 +137,8 @@ func newHandler(board Board, cfg Config) (*handler, error) {
 	return &handler{cfg: cfg, board: board, page: page, files: static, modules: static.modules(board.Script)}, nil
 }
 
-// policy lets a page load from its own origin and nothing else.
-const policy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
+// policy lets a page load from its own origin, send forms there, and nothing else.
+const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -193,7 +203,7 @@ func reach(base, host string) string {
 
 func (h *handler) serveBoard(w http.ResponseWriter, r *http.Request) {
 	tabs, _ := h.links(r)
-	page, err := h.page.render(h.board, h.modules, tabs, h.cfg.Environment, h.cfg.Version)
+	page, err := h.page.render(h.board, h.modules, tabs, h.cfg.Environment, h.cfg.Version, auth.Who(r.Context()))
 	if err != nil {
 		httpx.Problem(w, r, http.StatusInternalServerError, "the page could not be made: "+err.Error())
 		return

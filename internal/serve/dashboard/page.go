@@ -42,8 +42,8 @@ func loadLayout(pages fs.FS, content string) (layout, error) {
 }
 
 // render makes the page of a board.
-// modules are what its script imports, directly or not.
-func (l layout) render(b Board, modules []string, tabs []tab, environment, version string) (markup, error) {
+// modules are what its script imports, directly or not; who is logged in, "" where nobody has to.
+func (l layout) render(b Board, modules []string, tabs []tab, environment, version, who string) (markup, error) {
 	content, err := fill(l.content, map[string]markup{
 		"title": text(b.Title), "question": text(b.Question), "operations": text(urlOf(tabs, "operations")),
 	})
@@ -52,7 +52,7 @@ func (l layout) render(b Board, modules []string, tabs []tab, environment, versi
 	}
 	return fill(l.frame, map[string]markup{
 		"board": text(b.Name), "title": text(b.Title), "script": text(b.Script), "style": styleOf(b), "preload": preloads(modules), "tabs": links(tabs),
-		"environment": text(environment), "version": text(version), "content": content, "foot": footOf(b),
+		"environment": text(environment), "version": text(version), "content": content, "foot": footOf(b), "account": account(who),
 	})
 }
 
@@ -77,6 +77,15 @@ func footOf(b Board) markup {
 		return text(b.Foot)
 	}
 	return `Times are local<span id="zone"></span>. Percentiles are within 1 % of the exact ones.`
+}
+
+// account lets who is logged in leave.
+func account(who string) markup {
+	if who == "" {
+		return ""
+	}
+	return `<form method="post" action="/logout"><button class="icon-button" type="submit" aria-label="Log out" title="Log out ` + text(who) + `">` +
+		`<svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true"><path d="M8 3.5H4.5v13H8M12.5 6.5 16 10l-3.500 3.500M16 10H8"/></svg></button></form>`
 }
 
 func links(tabs []tab) markup {

@@ -55,7 +55,7 @@ const metricsTopic = "metrics"
 
 // admit judges a request for a stream, finds it a place, and waits until the topics can be told. It answers by itself when it is not ok.
 func (h *Hub) admit(w http.ResponseWriter, r *http.Request, only string, g *gate) (q query, p place, ok bool) {
-	if !ownOrigin(r) {
+	if !mayOpen(w, r) {
 		httpx.Problem(w, r, http.StatusForbidden, "a page of another origin may not open this stream; open it from the dashboards or with a client of your own")
 		return q, p, false
 	}

@@ -1,0 +1,173 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+)
+
+const (
+	maxSessions   = 1000
+	sessionCookie = "hxp_session"
+	hostCookie    = "__Host-" + sessionCookie // browsers take it over TLS alone, and from nobody but this host
+)
+
+// Sessions lets browsers keep a token: who shows one gets a cookie that stands for it. The cookie says nothing by itself; what it stands for is
+// kept here, in memory, so a session ends at its time, with its token, at the logout, and with the process. It is the Authenticator of cookies.
+type Sessions struct {
+	keys Authenticator // of tokens
+	life time.Duration
+
+	mu    sync.Mutex
+	open  map[digest]*session // by what is kept of the cookie
+	over  chan struct{}       // closed when all end
+	ended bool
+	watch sync.WaitGroup
+}
+
+// session is one of a browser. Its principal ends when it does.
+type session struct {
+	Principal
+	token string
+	began time.Time
+	out   func() // ends it
+}
+
+// NewSessions makes sessions of tokens that last as long as life, at most.
+func NewSessions(keys Authenticator, life time.Duration) *Sessions {
+	return &Sessions{keys: keys, life: life, open: map[digest]*session{}, over: make(chan struct{})}
+}
+
+// Run waits for the end of ctx and ends all sessions.
+func (s *Sessions) Run(ctx context.Context) error {
+	<-ctx.Done()
+	s.mu.Lock()
+	if !s.ended {
+		s.ended = true
+		close(s.over)
+	}
+	s.mu.Unlock()
+	s.watch.Wait()
+	return nil
+}
+
+// LogIn begins a session of a token, and answers with its cookie. One of the scopes is needed, or the session would be of no use.
+func (s *Sessions) LogIn(w http.ResponseWriter, r *http.Request, token string, scopes ...httpx.Scope) (*Principal, error) {
+	p, err := s.keys.Authenticate(&http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}})
+	switch {
+	case err != nil:
+		return nil, err
+	case p == nil:
+		return nil, &Refusal{Malformed, "this is no token of hxp, which looks like hxp_ID_SECRET"}
+	case !p.Scopes.Allows(scopes):
+		return nil, &Refusal{NoScope, "this needs the scope " + Of(scopes...).String() + "; " + p.String() + " has " + p.Scopes.String()}
+	}
+	secret := newSecret()
+	if !s.begin(digestOf(secret), p, token) {
+		return nil, &Refusal{Missing, "hxp is stopping; try again in a moment"}
+	}
+	http.SetCookie(w, cookieFor(r, secret, s.life))
+	return p, nil
+}
+
+// begin keeps a session until it is over. Where there is no place for it, the oldest gives its own up.
+func (s *Sessions) begin(id digest, p *Principal, token string) bool {
+	out, ended := make(chan struct{}), make(chan struct{})
+	one := &session{Principal: *p, token: token, began: time.Now(), out: sync.OnceFunc(func() { close(out) })}
+	one.Ended = ended
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	if len(s.open) >= maxSessions {
+		s.forgetOldest()
+	}
+	s.open[id] = one
+	s.watch.Go(func() {
+		defer close(ended)
+		timer := time.NewTimer(s.life)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-p.Ended:
+		case <-out:
+		case <-s.over:
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.open, id)
+	})
+	return true
+}
+
+// forgetOldest makes room. It runs under mu.
+func (s *Sessions) forgetOldest() {
+	var oldest digest
+	for id, one := range s.open {
+		if first := s.open[oldest]; first == nil || one.began.Before(first.began) {
+			oldest = id
+		}
+	}
+	s.open[oldest].out()
+	delete(s.open, oldest)
+}
+
+// of is the session of a request, nil when it has none; given tells whether it shows a cookie.
+func (s *Sessions) of(r *http.Request) (one *session, given bool) {
+	for _, name := range []string{hostCookie, sessionCookie} {
+		for _, c := range r.CookiesNamed(name) {
+			given = true
+			s.mu.Lock()
+			one = s.open[digestOf(c.Value)]
+			s.mu.Unlock()
+			if one != nil {
+				return one, true
+			}
+		}
+	}
+	return nil, given
+}
+
+// Authenticate is part of Authenticator.
+func (s *Sessions) Authenticate(r *http.Request) (*Principal, error) {
+	one, given := s.of(r)
+	switch {
+	case one != nil:
+		return &one.Principal, nil
+	case given:
+		return nil, &Refusal{Expired, "the session is over; log in anew"}
+	}
+	return nil, nil
+}
+
+// Token is the token that the session of a request stands for, "" without one. It is for services of other processes, which know no sessions
+// of this one.
+func (s *Sessions) Token(r *http.Request) string {
+	if one, _ := s.of(r); one != nil {
+		return one.token
+	}
+	return ""
+}
+
+// LogOut ends the session of a request, and takes its cookie away.
+func (s *Sessions) LogOut(w http.ResponseWriter, r *http.Request) {
+	if one, _ := s.of(r); one != nil {
+		one.out()
+		<-one.Ended
+	}
+	http.SetCookie(w, cookieFor(r, "", -time.Second))
+}
+
+// cookieFor makes the cookie of a session. No script reads it, no page of another site makes a browser send it, and where the browser came over
+// TLS it goes nowhere else. A proxy says so in a header; who says it without one keeps the cookie from himself.
+func cookieFor(r *http.Request, value string, life time.Duration) *http.Cookie {
+	c := &http.Cookie{Name: sessionCookie, Value: value, Path: "/", MaxAge: int(life / time.Second), HttpOnly: true, SameSite: http.SameSiteStrictMode}
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+		c.Name, c.Secure = hostCookie, true
+	}
+	return c
+}

@@ -1,0 +1,86 @@
+package auth
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	ticketPrefix = "hxpt_"
+	ticketLife   = 30 * time.Second
+	maxTickets   = 10_000
+)
+
+// Tickets lets browsers open streams. They cannot send a header with one, and an address stays in logs and histories: a ticket may stand in it,
+// because it is good once, for half a minute, and for streams alone. It is the Authenticator of the query parameter ticket.
+type Tickets struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	open map[digest]ticket
+}
+
+type ticket struct {
+	*Principal
+	until time.Time
+}
+
+// NewTickets makes an empty box of tickets.
+func NewTickets(now func() time.Time) *Tickets {
+	return &Tickets{now: now, open: map[digest]ticket{}}
+}
+
+// ErrTickets says that too many wait to be used.
+var ErrTickets = errors.New("too many tickets wait to be used; they are over in half a minute")
+
+// Issue makes a ticket for a principal.
+func (t *Tickets) Issue(p *Principal) (text string, until time.Time, err error) {
+	now := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.open) >= maxTickets {
+		for id, one := range t.open {
+			if !now.Before(one.until) {
+				delete(t.open, id)
+			}
+		}
+	}
+	if len(t.open) >= maxTickets {
+		return "", until, ErrTickets
+	}
+	secret := newSecret()
+	until = now.Add(ticketLife)
+	t.open[digestOf(secret)] = ticket{p, until}
+	return ticketPrefix + secret, until, nil
+}
+
+// Authenticate is part of Authenticator.
+func (t *Tickets) Authenticate(r *http.Request) (*Principal, error) {
+	if r.Method != http.MethodGet || !isStream(r.URL.Path) || r.Header.Get("Authorization") != "" {
+		return nil, nil
+	}
+	secret, given := strings.CutPrefix(r.URL.Query().Get("ticket"), ticketPrefix)
+	if !given {
+		return nil, nil
+	}
+	id := digestOf(secret)
+	t.mu.Lock()
+	one, known := t.open[id]
+	delete(t.open, id)
+	t.mu.Unlock()
+	if !known || !t.now().Before(one.until) {
+		return nil, &Refusal{Expired, "the ticket was used, or is over; POST /streams/tickets gives another"}
+	}
+	p := *one.Principal
+	p.Ticket = true
+	return &p, nil
+}
+
+// isStream tells whether a path is one of the streams.
+func isStream(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return first == "ws" || first == "stream"
+}
