@@ -35,7 +35,7 @@ type Proof struct {
 	Flaws   []Flaw  `json:"faults"`  // the first 100 places at which the log is not as it was written
 }
 
-// Flaw is one of them. (Its name is one that the documents of the API do not have yet, as is Proof.)
+// Flaw is one of them.
 type Flaw chain.Fault
 
 // readLimit bounds a question.
