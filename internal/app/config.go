@@ -37,6 +37,14 @@ type Config struct {
 
 	TLS certs.Config `yaml:"tls" doc:"Certificates of the listeners, and of those who ask them."`
 
+	OTelEndpoint string   `yaml:"otel_endpoint" env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector (OTLP over HTTP, such as http://127.0.0.1:4318) that gets the traces and log lines of hxp itself. None when empty."`
+	OTelHeaders  string   `yaml:"otel_headers" env:"OTEL_EXPORTER_OTLP_HEADERS" secret:"true" doc:"Headers of what is sent there, as name=value,name=value."`
+	OTelService  string   `yaml:"otel_service_name" env:"OTEL_SERVICE_NAME" default:"hxp" doc:"What hxp calls itself there."`
+	OTelResource []string `yaml:"otel_resource_attributes" env:"OTEL_RESOURCE_ATTRIBUTES" doc:"Further attributes of itself, as name=value."`
+	OTelTraces   string   `yaml:"otel_traces" env:"OTEL_TRACES_EXPORTER" default:"otlp" enum:"otlp,none" doc:"Whether traces are sent there."`
+	OTelLogs     string   `yaml:"otel_logs" env:"OTEL_LOGS_EXPORTER" default:"otlp" enum:"otlp,none" doc:"Whether log lines are sent there."`
+	OTelRatio    float64  `yaml:"otel_traces_ratio" env:"OTEL_TRACES_SAMPLER_ARG" default:"0.01" min:"0" max:"1" doc:"Share of the requests that come without a trace for which one is begun. Whoever sends a traceparent decides for himself. Decisions of rules are always traced."`
+
 	KafkaAPI        KafkaAPIFile        `file:"kafka-api" doc:"The way in: events, topics and the embedded broker."`
 	EventProcessing EventProcessingFile `file:"event-processing-api" doc:"The fast path: windows and what is made of them."`
 	DataStreaming   DataStreamingFile   `file:"data-streaming-api" doc:"The way out to screens: streams and dashboards."`

@@ -77,6 +77,7 @@ func (c *Config) check(t *conf.Tree) []conf.Fault {
 	faults = append(faults, c.checkKafka(t)...)
 	faults = append(faults, c.checkMetrics(t)...)
 	faults = append(faults, c.checkOTLP(t)...)
+	faults = append(faults, c.checkTelemetry(t)...)
 	if _, err := c.Batch.Lake.LocalDir(c.DataDir); err != nil {
 		faults = append(faults, t.NewFault("lake.url", "%v", err))
 	}

@@ -113,6 +113,7 @@ func Run(ctx context.Context, cfg *Config, o Options) (err error) {
 	if err := s.openTokens(); err != nil {
 		return err
 	}
+	defer export(s.exporter(cfg))()
 	names := o.Services
 	if names == nil {
 		names = all(set.embedded)
@@ -124,7 +125,7 @@ func Run(ctx context.Context, cfg *Config, o Options) (err error) {
 	var announceErr error
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	err = run.Supervise(ctx, o.Log, units, func() {
+	err = run.Supervise(ctx, s.log, units, func() {
 		if announceErr = s.announce(o); announceErr != nil {
 			cancel(announceErr)
 			return

@@ -266,6 +266,7 @@ var errOther = errors.New("another request that held the same event did not get 
 func (a *API) write(ctx context.Context, b *batch) error {
 	var err error
 	if len(b.send) > 0 {
+		carryTrace(ctx, b.send)
 		err = a.lostCopies(b, a.out.Send(ctx, b.send))
 	}
 	var some *bus.SendError

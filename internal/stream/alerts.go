@@ -172,6 +172,7 @@ func (a *alerts) write(d *rule.Decision) {
 	if d.State == rule.Firing {
 		t.caused = int64(d.CausedAt)
 	}
+	t.message.Headers = append(t.message.Headers, a.metrics.tracing.decided(d, time.Now())...)
 	a.queue = append(a.queue, t)
 	a.send()
 }

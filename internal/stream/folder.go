@@ -44,6 +44,7 @@ type folder struct {
 	skip    int   // batches to pass over until that many seeks have been answered
 	past    *past // what must be counted again; nil when the journal tells everything
 
+	traced  bool                 // records that carry a trace are told of
 	shorter *bus.OutOfRangeError // how the log was cut, to be acted on once pending is judged
 }
 
@@ -63,6 +64,7 @@ type work struct {
 	values   [][]byte       // the encoded unit, kept until it counts, to be sent again when the broker refused it
 	parts    int            // of those, not yet acknowledged
 	failed   bool
+	traces   []traced // of its records
 }
 
 // panes are cells of one set of dimensions.
@@ -180,6 +182,9 @@ func (f *folder) count(m *bus.Message, broker int64) {
 	}
 	f.laps.lap(stageRules)
 	f.tellDeployment(m)
+	if f.traced && len(m.Headers) > 0 {
+		f.open.note(m, e)
+	}
 	t.Events++
 	if e.Kind == event.LLMRequest && e.Has(event.Success) && !e.Bool(event.Success) {
 		t.Errors++

@@ -62,6 +62,7 @@ func (l *lane) judged(v *verdict, at time.Time) {
 	case f == nil:
 	case mine && v.counted:
 		l.metrics.times.add(stagePublish, v.header.Tally.Records, time.Since(f.sent))
+		l.metrics.tracing.counted(f.src, f.pending.traces, time.Now())
 		f.pending, f.idle = nil, v.header.Idle
 	case mine || v.counted: // another owner was first: what is not counted is folded again from where the journal stands
 		if now := time.Now(); now.Sub(l.rivalSeen) > time.Second { // while there are two it is each unit

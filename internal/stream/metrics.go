@@ -13,6 +13,7 @@ import (
 // metrics are what the fast path says of itself. event_processing_total has no labels: the specification's rules ask for it
 // plainly.
 type metrics struct {
+	tracing    tracing
 	events     telemetry.Counter
 	latency    telemetry.Histogram
 	late       telemetry.Counter
@@ -47,6 +48,7 @@ func newMetrics(reg *telemetry.Registry, s *Service) *metrics {
 		units:      reg.Counter("event_processing_units_total", "Units of the flush journal that counted."),
 		turn:       time.Now(),
 	}
+	m.tracing.tracer = reg.Tracer()
 	reg.GaugeFunc("event_processing_watermark_lag_seconds", "How far the watermark is behind the clock.", func() float64 { return s.lag().Seconds() })
 	reg.GaugeFunc("event_processing_consumer_lag", "Records of the input topics that are not counted yet.", func() float64 { return float64(s.behind()) })
 	reg.GaugeFunc("event_processing_duplicate_filter_reach_seconds", "How far back duplicates are recognised; -1 = everything so far.", func() float64 { return s.reach().Seconds() })

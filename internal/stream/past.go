@@ -35,7 +35,7 @@ func (l *lane) start(logs map[source]bus.Range, now time.Time) map[source]int64 
 // newFolder makes a folder that goes on where the chain ends. Before, it reads what its duplicate filter does not know yet
 // and counts again what the windows should hold and do not.
 func (l *lane) newFolder(src source, log bus.Range, known *filter, now time.Time) *folder {
-	f := &folder{src: src, cfg: l.cfg, decoder: event.Decoder{Limits: l.cfg.Events, Schemas: l.schemas}, names: l.names, prices: l.prices, joins: l.joins, rules: l.folding(), lookout: l.lookout, filter: known, high: log.End, moved: now, watermark: noWatermark}
+	f := &folder{src: src, cfg: l.cfg, decoder: event.Decoder{Limits: l.cfg.Events, Schemas: l.schemas}, names: l.names, prices: l.prices, joins: l.joins, rules: l.folding(), lookout: l.lookout, traced: l.metrics.tracing.tracer != nil, filter: known, high: log.End, moved: now, watermark: noWatermark}
 	c := l.journal.chains[src]
 	if c == nil && l.headless {
 		c = &chain{Begin: log.Start, To: log.Start, Watermark: noWatermark}

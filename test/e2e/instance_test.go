@@ -90,7 +90,7 @@ func lakeURL() string {
 func cleanEnv() []string {
 	var env []string
 	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, "HXP_") && !strings.HasPrefix(kv, "KAFKA_") && !strings.HasPrefix(kv, "SQL_") {
+		if !strings.HasPrefix(kv, "HXP_") && !strings.HasPrefix(kv, "KAFKA_") && !strings.HasPrefix(kv, "SQL_") && !strings.HasPrefix(kv, "OTEL_") {
 			env = append(env, kv)
 		}
 	}

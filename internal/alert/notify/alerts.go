@@ -199,6 +199,7 @@ func (s *Service) decision(alerts []core.Alert, m *bus.Message) []core.Alert {
 	if !ok {
 		return alerts
 	}
+	s.traces.note(&a, m)
 	return append(alerts, a)
 }
 

@@ -271,7 +271,13 @@ func (s *Service) try(ctx context.Context, way *plan.Way, off *core.Off, m *core
 	ctx, stop := context.WithTimeout(ctx, tryLimit)
 	defer stop()
 	data, links := s.proposed(way, m.Data)
-	return s.sender.Send(ctx, way, &channel.Message{ID: m.ID, At: time.Now(), Made: m.CreatedAt, Data: data, Links: links})
+	ctx, span := s.traces.try(ctx, way, m)
+	err := s.sender.Send(ctx, way, &channel.Message{ID: m.ID, At: time.Now(), Made: m.CreatedAt, Data: data, Links: links})
+	if err != nil {
+		span.Fail(err.Error())
+	}
+	span.End(time.Now())
+	return err
 }
 
 // store notes what became of tries. Until that is stored they count as under way, so that none is made twice.

@@ -60,6 +60,7 @@ type Service struct {
 	log     *slog.Logger
 	sender  *channel.Sender
 	metrics *metrics
+	traces  traces
 	began   time.Time
 	tests   testPace
 
@@ -85,7 +86,7 @@ func New(cfg Config, o Options) (*Service, error) {
 	host, _ := os.Hostname()
 	s := &Service{cfg: cfg, o: o, log: o.Log.With("service", "notifications"), began: time.Now(), ready: make(chan struct{}), wake: make(chan struct{}, 1), engine: core.New(p)}
 	s.sender = &channel.Sender{Hooks: deliver.NewHooks(o.Allow), Vault: &deliver.Vault{Names: cfg.SecretNames, Folder: cfg.SecretFolder}, Log: s.log, Host: host}
-	s.metrics = newMetrics(o.Registry, s)
+	s.metrics, s.traces.tracer = newMetrics(o.Registry, s), o.Registry.Tracer()
 	return s, nil
 }
 

@@ -31,6 +31,7 @@ type Mux struct {
 	requests *telemetry.CounterVec
 	seconds  *telemetry.HistogramVec
 	bodyRest time.Duration // longest pause in the middle of a body
+	tracer   *telemetry.Tracer
 
 	mu     sync.Mutex
 	routes []Route
@@ -39,7 +40,7 @@ type Mux struct {
 // NewMux makes a mux that logs to log and counts in reg (nil: nowhere).
 func NewMux(log *slog.Logger, reg *telemetry.Registry) *Mux {
 	return &Mux{
-		log: log, mux: http.NewServeMux(), guard: http.NewCrossOriginProtection(), bodyRest: 30 * time.Second,
+		log: log, mux: http.NewServeMux(), guard: http.NewCrossOriginProtection(), bodyRest: 30 * time.Second, tracer: reg.Tracer(),
 		requests: reg.CounterVec("hxp_http_requests_total", "HTTP requests answered, by route, method and status.", "route", "method", "code"),
 		seconds:  reg.HistogramVec("hxp_http_request_duration_seconds", "Time from the headers of a request to the end of its answer; streams are left out.", nil, "route"),
 	}
@@ -177,6 +178,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w = a.ResponseWriter
 	}
 	rec := &recorder{ResponseWriter: w}
+	span, r := e.trace(r, began)
 	defer func() {
 		if v := recover(); v != nil {
 			e.recovered(rec, r, v) // panics again for http.ErrAbortHandler
@@ -185,6 +187,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !e.route.stream {
 			e.mux.seconds.WithLabelValues(e.route.Path).Observe(time.Since(began).Seconds())
 		}
+		endSpan(span, rec.code())
 	}()
 	if r.Body != nil && r.Body != http.NoBody {
 		body := &patientBody{ReadCloser: r.Body, ctl: http.NewResponseController(w), rest: e.mux.bodyRest}

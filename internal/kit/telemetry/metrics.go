@@ -47,6 +47,18 @@ type Registry struct {
 	process *prometheus.Registry // Go and process collectors, shown by every view
 	all     prometheus.Gatherers // root: process, own and every view
 	root    *Registry
+	tracer  *Tracer // of the root
+}
+
+// UseTracer has the process trace what it does. Call it while wiring, before services are built.
+func (r *Registry) UseTracer(t *Tracer) { r.root.tracer = t }
+
+// Tracer makes spans; nil, which makes none, where nothing is traced.
+func (r *Registry) Tracer() *Tracer {
+	if r == nil {
+		return nil
+	}
+	return r.root.tracer
 }
 
 // NewRegistry makes the registry of a process, with Go and process metrics.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
 	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
+	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
 func (s *Sender) webhook(ctx context.Context, w *plan.Way, m *Message) error {
@@ -35,6 +36,9 @@ func (s *Sender) webhook(ctx context.Context, w *plan.Way, m *Message) error {
 		return &deliver.Failure{Err: err, Final: true}
 	}
 	head := http.Header{"Content-Type": {"application/json"}, "User-Agent": {"hxp"}}
+	if t := telemetry.TraceOf(ctx); t.Sampled {
+		head.Set(telemetry.Traceparent, t.String())
+	}
 	if err := s.sign(head, x.SigningSecret, m.ID, m.At, body); err != nil {
 		return &deliver.Failure{Err: fmt.Errorf("signing_secret: %w", err)}
 	}
