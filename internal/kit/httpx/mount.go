@@ -28,7 +28,7 @@ func (s Service) version() string {
 	return "dev"
 }
 
-// Mount adds the endpoints that every service has: /health, /health/live, /health/ready, /metrics, /openapi.json, /docs. They
+// Mount adds the endpoints that every service has: /health, /health/live, /health/ready, /metrics, /debug/pprof, /openapi.json, /docs. They
 // describe all routes of the mux, also those added later.
 func Mount(m *Mux, s Service, h *Health, reg *telemetry.Registry) {
 	status := []Option{Answer("200", "healthy or degraded", HealthBody{}), Answer("503", "unhealthy", HealthBody{})}
@@ -36,6 +36,7 @@ func Mount(m *Mux, s Service, h *Health, reg *telemetry.Registry) {
 	m.HandleFunc("GET /health/live", h.live, Doc("Answers while the process lives."), Answer("200", "it does", HealthBody{}))
 	m.HandleFunc("GET /health/ready", h.readiness, append(status, Doc("Whether the service should get requests."))...)
 	m.Handle("GET /metrics", reg.Handler(), Doc("Metrics in the formats of Prometheus."), AnswerAs("200", "application/openmetrics-text", ""), AnswerAs("200", "text/plain", "the metrics"))
+	MountProfiles(m)
 	m.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		JSON(w, http.StatusOK, openapi(s, m.Routes()))
 	}, Doc("This description as OpenAPI 3.1."), SameForEveryTenant(), Answer("200", "the description", Schema{"type": "object", "required": []string{"openapi", "info", "paths"}}))
