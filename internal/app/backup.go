@@ -48,6 +48,9 @@ func Backup(ctx context.Context, cfg *Config, file string, o BackupOptions) (*bu
 	if _, err := os.Stat(p.data); err != nil {
 		return nil, fmt.Errorf("there is nothing to back up: %w (name the data folder with --data-dir)", err)
 	}
+	if err := p.resolve(); err != nil {
+		return nil, fmt.Errorf("backup: %w", err)
+	}
 	out, err := bundle.Create(file, bundle.Head{Kind: backupKind, Program: Version, Created: time.Now().UTC()})
 	if err != nil {
 		return nil, fmt.Errorf("backup: %w", err)
@@ -75,9 +78,31 @@ type backupWriter struct {
 // backupFile is a file that waits to be written.
 type backupFile struct {
 	name string // in the backup
-	size int64
+	size int64  // when it was listed
 	mode fs.FileMode
-	open func() (io.ReadCloser, error)
+	open func() (in io.ReadCloser, size int64, err error) // size is how much of it belongs to the backup
+}
+
+// asItIs opens a file and takes what it has at that moment: one that was replaced since it was listed is not cut to the length of the one
+// before, and of one that grows the beginning is taken.
+func asItIs(path string) func() (io.ReadCloser, int64, error) {
+	return func() (io.ReadCloser, int64, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, 0, err
+		}
+		info, err := f.Stat()
+		if err != nil {
+			_ = f.Close() // nothing was read
+			return nil, 0, err
+		}
+		return f, info.Size(), nil
+	}
+}
+
+// section takes the beginning of what somebody else keeps open.
+func section(r io.ReaderAt, size int64) func() (io.ReadCloser, int64, error) {
+	return func() (io.ReadCloser, int64, error) { return io.NopCloser(io.NewSectionReader(r, 0, size)), size, nil }
 }
 
 // backupCut is what was looked at, before most of it is written.
@@ -119,7 +144,7 @@ func (w *backupWriter) write(ctx context.Context) (*bundle.Index, error) {
 		if part.dir == "" {
 			continue
 		}
-		more, err := w.walk(part.name, part.dir, func(string) bool { return false })
+		more, err := w.walk(part.name, part.dir, nothing)
 		if err != nil {
 			return nil, err
 		}
@@ -180,9 +205,7 @@ func (w *backupWriter) cutOnce(ctx context.Context, temp string) (err error) {
 	}
 	files, err := c.held.Cut(topicRank)
 	for _, f := range files {
-		c.files = append(c.files, backupFile{partBroker + "/" + f.Name, f.Size, 0o644, func() (io.ReadCloser, error) {
-			return io.NopCloser(io.NewSectionReader(f.Body, 0, f.Size)), nil
-		}})
+		c.files = append(c.files, backupFile{partBroker + "/" + f.Name, f.Size, 0o644, section(f.Body, f.Size)})
 	}
 	return err
 }
@@ -208,13 +231,13 @@ func (c *backupCut) addPath(name, path string) error {
 	if err != nil {
 		return err
 	}
-	c.files = append(c.files, backupFile{name, info.Size(), info.Mode().Perm(), func() (io.ReadCloser, error) { return os.Open(path) }})
+	c.files = append(c.files, backupFile{name, info.Size(), info.Mode().Perm(), asItIs(path)})
 	return nil
 }
 
 // openState opens what the windows keep beside the lake: it is replaced, never changed, so an open file stays what it is.
 func (c *backupCut) openState(dir string) error {
-	return eachFile(dir, func(path, rel string, _ fs.FileInfo) error {
+	return eachFile(dir, nothing, func(path, rel string, _ fs.FileInfo) error {
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // a newer one is there
@@ -227,9 +250,7 @@ func (c *backupCut) openState(dir string) error {
 		if err != nil {
 			return err
 		}
-		c.files = append(c.files, backupFile{partLake + "/" + stateDir + "/" + rel, info.Size(), info.Mode().Perm(), func() (io.ReadCloser, error) {
-			return io.NopCloser(io.NewSectionReader(f, 0, info.Size())), nil
-		}})
+		c.files = append(c.files, backupFile{partLake + "/" + stateDir + "/" + rel, info.Size(), info.Mode().Perm(), section(f, info.Size())})
 		return nil
 	})
 }
@@ -244,47 +265,58 @@ func (w *backupWriter) lakeFiles() {
 			continue
 		}
 		path := filepath.Join(w.lake, filepath.FromSlash(f.Path))
-		w.taken.files = append(w.taken.files, backupFile{partLake + "/" + f.Path, f.Bytes, 0o644, func() (io.ReadCloser, error) {
+		w.taken.files = append(w.taken.files, backupFile{partLake + "/" + f.Path, f.Bytes, 0o644, func() (io.ReadCloser, int64, error) {
 			in, err := os.Open(path)
 			if errors.Is(err, fs.ErrNotExist) {
 				err = fmt.Errorf("%w: the manifest named it when the backup began; if it was replaced since, give HXP_LAKE_SUPERSEDED_GRACE more time than a backup takes (hxp lake verify tells)", err)
 			}
-			return in, err
+			return in, f.Bytes, err
 		}})
 	}
 }
 
 // walk lists the files of a part.
 func (w *backupWriter) walk(part, dir string, skip func(path string) bool) (files []backupFile, err error) {
-	err = eachFile(dir, func(path, rel string, info fs.FileInfo) error {
-		if skip(path) || path == w.out.Temp() || sameFile(path, w.file) {
-			return nil
+	here, _ := os.Stat(w.file) // a backup from before; not found is none
+	err = eachFile(dir, skip, func(path, rel string, info fs.FileInfo) error {
+		if here == nil || !os.SameFile(here, info) {
+			files = append(files, backupFile{part + "/" + rel, info.Size(), info.Mode().Perm(), asItIs(path)})
 		}
-		files = append(files, backupFile{part + "/" + rel, info.Size(), info.Mode().Perm(), func() (io.ReadCloser, error) { return os.Open(path) }})
 		return nil
 	})
 	return files, err
 }
 
-// eachFile calls fn with the regular files below a folder that are no locks and not half written. A missing folder has none.
-func eachFile(dir string, fn func(path, rel string, info fs.FileInfo) error) error {
+func nothing(string) bool { return false }
+
+// eachFile calls fn with the regular files below a folder that are no locks, not half written, and not skipped. A missing folder has none.
+// A link to a file counts as that file. One to a folder is an error unless its target is skipped: what lies there would be missing from the
+// backup, and nobody would know.
+func eachFile(dir string, skip func(path string) bool, fn func(path, rel string, info fs.FileInfo) error) error {
 	return filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil // removed meanwhile
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "lost+found" || strings.HasPrefix(d.Name(), restoreMark)):
+		case d.IsDir() && (d.Name() == "lost+found" || strings.HasPrefix(d.Name(), restoreMark) || unfinishedName(d.Name())):
 			return fs.SkipDir
-		case !d.Type().IsRegular(), strings.HasSuffix(d.Name(), ".lock"), strings.HasPrefix(d.Name(), ".") && strings.Contains(d.Name(), ".tmp-"):
+		case d.IsDir(), strings.HasSuffix(d.Name(), ".lock"), unfinishedName(d.Name()), skip(file):
 			return nil
 		}
 		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+		if err == nil && d.Type()&fs.ModeSymlink != 0 {
+			if info, err = behindLink(file, skip); info == nil && err == nil {
+				return nil
+			}
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
 			return err
+		case !info.Mode().IsRegular():
+			return nil
 		}
 		rel, err := filepath.Rel(dir, file)
 		if err != nil {
@@ -294,9 +326,22 @@ func eachFile(dir string, fn func(path, rel string, info fs.FileInfo) error) err
 	})
 }
 
-func sameFile(a, b string) bool {
-	abs, err := filepath.Abs(b)
-	return err == nil && a == abs
+// behindLink is the file that a link leads to, nil when it is skipped.
+func behindLink(link string, skip func(path string) bool) (fs.FileInfo, error) {
+	target, err := filepath.EvalSymlinks(link)
+	if err != nil || skip(target) {
+		return nil, err
+	}
+	info, err := os.Stat(target)
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a link to the folder %s, which a backup does not follow: name the folder in the configuration, or mount it there", link, target)
+	}
+	return info, err
+}
+
+// unfinishedName tells the temporary files of atomicfile and of bundle.
+func unfinishedName(name string) bool {
+	return strings.HasPrefix(name, ".") && strings.Contains(name, ".tmp-")
 }
 
 // addAll writes files. One that is gone meanwhile was replaced or let go, which the database will find out; of the lake that is an error.
@@ -305,7 +350,7 @@ func (w *backupWriter) addAll(ctx context.Context, files []backupFile) error {
 		w.total += f.size
 	}
 	for _, f := range files {
-		in, err := f.open()
+		in, size, err := f.open()
 		if errors.Is(err, fs.ErrNotExist) && !strings.HasPrefix(f.name, partLake+"/") {
 			w.total -= f.size
 			continue
@@ -313,7 +358,8 @@ func (w *backupWriter) addAll(ctx context.Context, files []backupFile) error {
 		if err != nil {
 			return err
 		}
-		err = w.out.Add(ctx, f.name, f.size, f.mode, io.TeeReader(in, (*backupProgress)(w)))
+		w.total += size - f.size
+		err = w.out.Add(ctx, f.name, size, f.mode, io.TeeReader(in, (*backupProgress)(w)))
 		if err := errors.Join(err, in.Close()); err != nil {
 			return err
 		}

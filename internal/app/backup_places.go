@@ -1,6 +1,8 @@
 package app
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -64,6 +66,30 @@ func (c *Config) places() (p places, err error) {
 		}
 	}
 	return p, nil
+}
+
+// resolve follows links, so that a folder is known under one name, and one that is reached by a link is walked.
+func (p *places) resolve() (err error) {
+	for _, path := range []*string{&p.data, &p.broker, &p.database, &p.lake, &p.reports, &p.archive} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = resolved(*path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolved is a path without links, as far as it exists.
+func resolved(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	above := filepath.Dir(path)
+	if !errors.Is(err, fs.ErrNotExist) || above == path {
+		return real, err
+	}
+	real, err = resolved(above)
+	return filepath.Join(real, filepath.Base(path)), err
 }
 
 // externalBroker tells whether the topics lie on brokers of their own, as far as the configuration alone says so.

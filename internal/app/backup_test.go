@@ -341,3 +341,85 @@ func TestTopicsAreCutFromTheirEffects(t *testing.T) {
 		t.Error("topics of others are not first")
 	}
 }
+
+// A file that is replaced between being listed and being read is in the backup as it was or as it is, never cut to the length of the other.
+func TestBackupOfAReplacedFile(t *testing.T) {
+	for name, text := range map[string]string{"longer": strings.Repeat("x", 100), "shorter": "y"} {
+		t.Run(name, func(t *testing.T) {
+			one, two := t.TempDir(), filepath.Join(t.TempDir(), "data")
+			put(t, one, keptFiles)
+			var replaced error
+			replace := func(int64, int64) { // airflow/key is read, notifications.id is listed
+				replaced = errors.Join(replaced, atomicfile.Write(filepath.Join(one, "notifications.id"), []byte(text)))
+			}
+			file := filepath.Join(t.TempDir(), "b")
+			if _, err := Backup(t.Context(), at(t, one), file, BackupOptions{Progress: replace}); errors.Join(err, replaced) != nil {
+				t.Fatal(err, replaced)
+			}
+			if _, err := Restore(t.Context(), at(t, two), file, nil); err != nil {
+				t.Fatal(err)
+			}
+			if got := tree(t, two)["notifications.id"]; got != text {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// What is reached over links is in a backup, or the backup says that it is not.
+func TestBackupFollowsLinks(t *testing.T) {
+	real, dir := t.TempDir(), t.TempDir()
+	one, two := filepath.Join(dir, "data"), filepath.Join(dir, "restored")
+	link := func(from, to string) {
+		t.Helper()
+		if err := os.Symlink(to, from); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, real, keptFiles)
+	put(t, dir, map[string]string{"tokens": "hashes", "big/x.parquet": "x"})
+	stored(t, real)
+	if err := errors.Join(os.Rename(filepath.Join(real, "lake"), filepath.Join(dir, "lake")), os.Rename(filepath.Join(real, "reports"), filepath.Join(dir, "reports"))); err != nil {
+		t.Fatal(err)
+	}
+	link(one, real)
+	link(filepath.Join(real, "lake"), filepath.Join(dir, "lake"))
+	link(filepath.Join(real, "reports"), filepath.Join(dir, "reports"))
+	link(filepath.Join(real, "tokens.json"), filepath.Join(dir, "tokens"))
+	link(filepath.Join(real, "nowhere"), filepath.Join(dir, "none"))
+	file := filepath.Join(dir, "b")
+	if _, err := Backup(t.Context(), at(t, one), file, BackupOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(t.Context(), at(t, two), file, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := tree(t, two)
+	want := map[string]string{"lake/llm-requests/dt=2026-03-01/hour=5/a.parquet": "raw", "hxp.db": got["hxp.db"], "tokens.json": "hashes"}
+	maps.Copy(want, keptFiles)
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v\nwant %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+	}
+
+	link(filepath.Join(real, "more"), filepath.Join(dir, "big"))
+	if _, err := Backup(t.Context(), at(t, one), file, BackupOptions{}); err == nil || !strings.Contains(err.Error(), "is a link to the folder") {
+		t.Errorf("a folder that is left out: %v", err)
+	}
+}
+
+// Nobody starts on a folder of which a restore could bring only a part to its place.
+func TestRestoreThatCannotCommit(t *testing.T) {
+	one, two := t.TempDir(), filepath.Join(t.TempDir(), "data")
+	put(t, one, keptFiles)
+	file := filepath.Join(t.TempDir(), "b")
+	if _, err := Backup(t.Context(), at(t, one), file, BackupOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	intrude := func(int64, int64) { put(t, two, map[string]string{"spill/of-another": "x"}) }
+	if _, err := Restore(t.Context(), at(t, two), file, intrude); err == nil || !strings.Contains(err.Error(), "a part is in its place") {
+		t.Errorf("restore: %v", err)
+	}
+	if _, err := claimDataDir(two); err == nil || !strings.Contains(err.Error(), "was cut off") {
+		t.Errorf("start: %v", err)
+	}
+}

@@ -225,15 +225,24 @@ func (r *restore) check(ctx context.Context) error {
 	return store.CheckFile(ctx, r.db)
 }
 
-// commit brings everything to its place, the data folder last.
+// commit brings everything to its place, the data folder last. A part that is in its place is not taken back: after an error there, the
+// folders in which the rest was gathered stay, so that nobody starts on half of the data.
 func (r *restore) commit() error {
-	for _, t := range slices.Backward(r.targets) { // the data folder is the first
+	targets := r.targets
+	r.targets, r.made = nil, nil
+	for _, t := range slices.Backward(targets) { // the data folder is the first
 		if err := t.commit(); err != nil {
-			return fmt.Errorf("%w; what was gathered lies in %s: remove it and restore again", err, t.stage)
+			return fmt.Errorf("%w; a part is in its place and the rest is not: empty %s and restore again", err, strings.Join(dirs(targets), ", "))
 		}
 	}
-	r.targets, r.made = nil, nil
 	return nil
+}
+
+func dirs(targets []*restoreTarget) (all []string) {
+	for _, t := range targets {
+		all = append(all, t.dir)
+	}
+	return all
 }
 
 func (t *restoreTarget) commit() error {

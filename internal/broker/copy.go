@@ -56,15 +56,16 @@ func Hold(dir string) (h *Held, err error) {
 		return h, err
 	}
 	for at, segments := range logs {
-		if err := h.take(at, segments); err != nil {
+		if _, err := h.take(at, segments); err != nil {
 			return h, err
 		}
 	}
 	return h, nil
 }
 
-// take opens the segments of a log that are not open. They go from the oldest on: when one is gone, so are those before it.
-func (h *Held) take(at place, segments []segment) error {
+// take opens the segments of a log that are not open. They go from the oldest on: when one is gone, so are those before it, and dropped says
+// so.
+func (h *Held) take(at place, segments []segment) (dropped bool, err error) {
 	open := h.logs[at]
 	if open == nil {
 		open = map[int64]*os.File{}
@@ -77,14 +78,15 @@ func (h *Held) take(at place, segments []segment) error {
 		f, err := os.Open(filepath.Join(logDir(h.dir, at), strconv.FormatInt(s.base, 10)+".dat"))
 		if errors.Is(err, fs.ErrNotExist) {
 			h.drop(at)
+			dropped = true
 			continue
 		}
 		if err != nil {
-			return err
+			return dropped, err
 		}
 		open[s.base] = f
 	}
-	return nil
+	return dropped, nil
 }
 
 func (h *Held) drop(at place) {
@@ -186,11 +188,11 @@ func (h *Held) cutLog(at place) (out []CopyFile, err error) {
 	if !stays && (known > 0 || len(segments) > 0 && segments[0].base > 0) {
 		return nil, ErrMoved // everything that was held is gone from the folder: there may be a hole before what is there now
 	}
-	if err := h.take(at, segments); err != nil {
+	switch dropped, err := h.take(at, segments); {
+	case err != nil:
 		return nil, err
-	}
-	if known > 0 && len(h.logs[at]) < known {
-		return nil, ErrMoved
+	case dropped && known > 0:
+		return nil, ErrMoved // what comes after the hole may be more segments than were held
 	}
 	for _, base := range slices.Sorted(maps.Keys(h.logs[at])) {
 		f := h.logs[at][base]
