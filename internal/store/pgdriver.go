@@ -57,6 +57,7 @@ var (
 	_ driver.QueryerContext     = (*pgConn)(nil)
 	_ driver.NamedValueChecker  = (*pgConn)(nil)
 	_ driver.SessionResetter    = (*pgConn)(nil)
+	_ driver.Validator          = (*pgConn)(nil)
 	_ driver.Pinger             = (*pgConn)(nil)
 )
 
@@ -74,9 +75,13 @@ func (c *pgConn) Ping(ctx context.Context) error {
 	return nil
 }
 
+// IsValid tells whether the pool may keep the connection. One whose transaction could not be rolled back, because its context had ended,
+// would lie there with the locks of that transaction.
+func (c *pgConn) IsValid() bool { return !c.conn.IsClosed() && c.conn.TxStatus() == 'I' }
+
 // ResetSession tells whether the pool may hand the connection out again.
 func (c *pgConn) ResetSession(ctx context.Context) error {
-	if c.conn.IsClosed() || c.conn.TxStatus() != 'I' {
+	if !c.IsValid() {
 		return driver.ErrBadConn
 	}
 	idle := time.Since(c.used)

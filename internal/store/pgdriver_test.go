@@ -1,6 +1,9 @@
 package store
 
 import (
+	"context"
+	"database/sql/driver"
+	"errors"
 	"math"
 	"reflect"
 	"strings"
@@ -95,6 +98,35 @@ func TestPostgresCommitOfAFailure(t *testing.T) {
 	}
 	if err := tx.Commit(); err == nil {
 		t.Error("the commit of nothing succeeds")
+	}
+}
+
+// A transaction that cannot be rolled back, because its context has ended, does not go on in the pool.
+func TestPostgresForsakenTransaction(t *testing.T) {
+	s := onPostgres(t)
+	conn, err := s.write.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.write.Stats().OpenConnections
+	err = conn.Raw(func(c any) error {
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		tx, err := c.(*pgConn).BeginTx(ctx, driver.TxOptions{})
+		if err != nil {
+			return err
+		}
+		end()
+		if tx.Rollback() == nil {
+			return errors.New("it was rolled back without a context")
+		}
+		return nil
+	})
+	if err = errors.Join(err, conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if after := s.write.Stats().OpenConnections; after != before-1 {
+		t.Errorf("%d connections are open, %d were before", after, before)
 	}
 }
 
