@@ -160,6 +160,9 @@ func TestBudgetOfBefore(t *testing.T) {
 	if o := g.Objectives()[0]; o.Total != 100 || o.Good != 90 || math.Abs(o.Complete-0.5) > 1e-2 {
 		t.Errorf("%+v", o)
 	}
+	if of := g.Unknown(); len(of) != 0 { // the first hour that it knows of it knows whole
+		t.Errorf("what it has counted would be counted again: %+v", of)
+	}
 }
 
 // What an objective would have counted before it was there is found out once, counts in its budget, and outlives a restart. It makes nothing burn.

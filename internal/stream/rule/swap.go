@@ -23,7 +23,7 @@ func (g *Engine) Swap(p *Program) (out []Decision) {
 			for _, group := range r.all {
 				out = r.end(group, g.tick*tick, out)
 			}
-			r.since = max(r.since, floor(g.tick, ticks)-r.period) // a longer period is not counted yet
+			r.since = max(r.since, r.budgetFrom(floor(g.tick, ticks))) // hours before are forgotten: a longer period is not counted yet
 			known[next.version], former[r.version] = r, r
 		}
 	}
