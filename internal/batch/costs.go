@@ -81,14 +81,15 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	if hours := (q.to.Unix() - first + 3599) / 3600; hours > maxCostHours {
 		return nil, tooMuch("from", "%d hours; at most %d are read at a time", hours, maxCostHours)
 	}
+	setup := s.setup.Load()
 	hours, state, err := s.hourStates(ctx, q.from, q.to)
 	if err != nil {
 		return nil, err
 	}
-	if q.ended = earlierOf(s.now().UTC().Truncate(time.Hour), q.to); !q.own || len(s.cfg().Costs.SelfHosted) == 0 {
+	if q.ended = earlierOf(s.now().UTC().Truncate(time.Hour), q.to); !q.own || len(setup.cfg.Costs.SelfHosted) == 0 {
 		q.own, q.ended = false, time.Time{}
 	}
-	key := fmt.Sprintf("%d %d %q %q %d %s", q.from.UnixMicro(), q.to.UnixMicro(), q.by, q.only, q.ended.Unix(), state)
+	key := fmt.Sprintf("%d %d %d %q %q %d %s", setup.number, q.from.UnixMicro(), q.to.UnixMicro(), q.by, q.only, q.ended.Unix(), state)
 	if t, ok := s.tables.look(key); ok {
 		return t, nil
 	}
@@ -96,8 +97,8 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	if q.rows == nil {
 		q.rows = new(reading)
 	}
-	pools := newOwnPools(s.cfg().Costs.SelfHosted)
-	err = inOrder(ctx, len(hours), s.cfg().Processing.Workers, func(ctx context.Context, i int) (h costHour, err error) {
+	pools := newOwnPools(setup.cfg.Costs.SelfHosted)
+	err = inOrder(ctx, len(hours), setup.cfg.Processing.Workers, func(ctx context.Context, i int) (h costHour, err error) {
 		if q.owns(hours[i].Hour) && pools.any(hours[i].Hour) {
 			return s.costWithOwn(ctx, q, pools, hours[i])
 		}

@@ -114,11 +114,12 @@ func (l *insightLook) limit(what, format string, args ...any) {
 
 // insights makes kinds of business intelligence. All their tests are held together; what two kinds find is told once.
 func (s *Service) insights(ctx context.Context, kinds []string, from, to time.Time) (*insightLook, error) {
+	setup := s.setup.Load()
 	hours, state, err := s.hourStates(ctx, from, to)
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("%q %d %d %s", kinds, from.Unix(), to.Unix(), state)
+	key := fmt.Sprintf("%d %q %d %d %s", setup.number, kinds, from.Unix(), to.Unix(), state)
 	if l, ok := s.looks.look(key); ok {
 		return l, nil
 	}
@@ -128,7 +129,7 @@ func (s *Service) insights(ctx context.Context, kinds []string, from, to time.Ti
 		return nil, err
 	}
 	l := &insightLook{days: o.days, hours: o.hours, sections: map[string]map[string]any{}, limits: []insightLimit{}}
-	r := &insight.Report{Start: from, Steady: !s.cfg().Intelligence.Trends}
+	r := &insight.Report{Start: from, Steady: !setup.cfg.Intelligence.Trends}
 	for _, kind := range kinds {
 		sections := map[string]any{}
 		switch kind {
@@ -146,7 +147,7 @@ func (s *Service) insights(ctx context.Context, kinds []string, from, to time.Ti
 		if err != nil {
 			return nil, err
 		}
-		if !s.cfg().Intelligence.Metrics {
+		if !setup.cfg.Intelligence.Metrics {
 			clear(sections)
 		}
 		l.sections[kind] = sections

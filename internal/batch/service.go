@@ -104,7 +104,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 	s.shelf = newForecastShelf()
 	s.tables, s.looks = newMemo[*cost.Table](keptLines), newMemo[*insightLook](keptLooks)
 	s.reports = newReporter(s, d.Reports, d.ReportsDir)
-	s.setup.Store(&setup{cfg, s.catalogue(cfg.Processing)})
+	s.setup.Store(&setup{cfg: cfg, dags: s.catalogue(cfg.Processing)})
 	s.book = newBook()
 	s.register(d.Registry)
 	s.reports.register(d.Registry)

@@ -2,8 +2,9 @@ package batch
 
 // setup is the configuration that holds now, and the DAGs that follow from it. It is replaced whole and never changed.
 type setup struct {
-	cfg  Config
-	dags []*dag
+	cfg    Config
+	dags   []*dag
+	number int // counts setups: what was worked out under one is not told under another
 }
 
 func (s *Service) cfg() *Config { return &s.setup.Load().cfg }
@@ -20,10 +21,10 @@ func (s *Service) Reconfigure(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	was := s.cfg()
-	cfg.Processing.Workers, cfg.Processing.MemoryMB = was.Processing.Workers, was.Processing.MemoryMB
-	cfg.Aggregation.Metrics, cfg.ReportsDir = was.Aggregation.Metrics, was.ReportsDir
-	s.setup.Store(&setup{cfg, s.catalogue(cfg.Processing)})
+	was := s.setup.Load()
+	cfg.Processing.Workers, cfg.Processing.MemoryMB = was.cfg.Processing.Workers, was.cfg.Processing.MemoryMB
+	cfg.Aggregation.Metrics, cfg.ReportsDir = was.cfg.Aggregation.Metrics, was.cfg.ReportsDir
+	s.setup.Store(&setup{cfg, s.catalogue(cfg.Processing), was.number + 1})
 	s.rouse()
 	return nil
 }

@@ -2,7 +2,10 @@ package batch
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 )
 
 // Another configuration holds at once: crons, switches and limits; what memory and columns were shared out by stays. A faulty one changes
@@ -29,4 +32,34 @@ func TestReconfigure(t *testing.T) {
 	if err := s.Reconfigure(cfg); err == nil || s.cfg().Processing.Retries != 9 {
 		t.Errorf("a faulty one: %v, retries %d", err, s.cfg().Processing.Retries)
 	}
+}
+
+// What was worked out under one configuration is not told under another.
+func TestReconfigureForgetsAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.publish(hour0, request("1", "a", 0))
+		rented := func(usd float64) []cost.Pool {
+			return []cost.Pool{{Name: "p", Models: []string{"a"}, GPUs: 1, GPUHourUSD: usd, PUE: 1, OutputWeight: 4}}
+		}
+		s, _ := newService(t, w, func(c *Config) { c.Costs.SelfHosted = rented(2) })
+		from := time.Unix(hour0, 0).UTC()
+		s.now = func() time.Time { return from.Add(time.Hour) }
+		for _, usd := range []float64{2, 3} {
+			cfg := *s.cfg()
+			cfg.Costs.SelfHosted = rented(usd)
+			if err := s.Reconfigure(cfg); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				got, err := s.costTable(t.Context(), &costQuery{from: from, to: from.Add(time.Hour), own: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if spent := got.Pools[0].CapitalUSD; spent.Float() != usd {
+					t.Errorf("the hour of the pool costs %v, want %v", spent.Float(), usd)
+				}
+			}
+		}
+	})
 }
