@@ -23,6 +23,8 @@ type places struct {
 	sql   map[string]int64
 	topic int64 // records that mention the name after the topic was shortened
 	doc   []byte
+	at    time.Time // of doc
+	rival func()    // writes to doc before a record is
 	steps []string
 	fail  error
 }
@@ -66,12 +68,18 @@ func (p *places) Analysis(context.Context, string) ([]byte, time.Time, error) {
 	if p.doc == nil {
 		return nil, time.Time{}, errNone
 	}
-	return p.doc, time.Time{}, nil
+	return p.doc, p.at, nil
 }
 
-func (p *places) SaveAnalysis(_ context.Context, _ string, _ time.Time, document []byte) error {
-	p.doc = document
-	return nil
+func (p *places) ReplaceAnalysis(_ context.Context, _ string, was, at time.Time, document []byte) (bool, error) {
+	if p.rival != nil {
+		p.rival()
+	}
+	if !p.at.Equal(was) {
+		return false, nil
+	}
+	p.doc, p.at = document, at
+	return true, nil
 }
 
 // serve runs a service on places.
@@ -183,6 +191,32 @@ func TestErasureRecordsAreAChain(t *testing.T) {
 	for name, doc := range map[string]string{"changed": strings.Replace(whole, `"lake_rows":0`, `"lake_rows":1`, 1), "missing": string(without)} {
 		p.doc = []byte(doc)
 		if _, v := call("POST", "/erasures/verify", `{"user_id":"a"}`); v["chain"] == "ok" {
+			t.Errorf("%s: %v", name, v)
+		}
+	}
+}
+
+// A record that another instance writes at the same moment stays, and the chain goes through both.
+func TestErasureRecordsOfTwoInstances(t *testing.T) {
+	p := &places{lake: map[string]int64{}, sql: map[string]int64{}}
+	_, call := serve(t, p)
+	p.rival = func() {
+		p.rival = nil
+		other := newRecord("tenant", "b", false, time.Unix(0, 0))
+		if err := other.seal(""); err != nil {
+			t.Error(err)
+		}
+		text, err := json.Marshal([]*Record{other})
+		if err != nil {
+			t.Error(err)
+		}
+		p.doc, p.at = text, time.Unix(1, 0)
+	}
+	if code, r := call("POST", "/erasures", `{"tenant":"a"}`); code != 200 || r["state"] != Done {
+		t.Errorf("%d %v", code, r)
+	}
+	for _, name := range []string{"a", "b"} {
+		if _, v := call("POST", "/erasures/verify", `{"tenant":"`+name+`"}`); v["chain"] != "ok" || v["records"] != 2.0 || v["about"] != 1.0 {
 			t.Errorf("%s: %v", name, v)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -33,7 +32,8 @@ type Store interface {
 // Records keep one document by its kind. What does not exist is the error Deps.NotFound.
 type Records interface {
 	Analysis(ctx context.Context, kind string) (document []byte, at time.Time, err error)
-	SaveAnalysis(ctx context.Context, kind string, at time.Time, document []byte) error
+	// ReplaceAnalysis replaces the document that was written at was, the zero time = there is none; taken is false when there is another.
+	ReplaceAnalysis(ctx context.Context, kind string, was, at time.Time, document []byte) (taken bool, err error)
 }
 
 // Deps are what app connects. All but Log and Now are needed.
@@ -127,43 +127,58 @@ func (s *Service) start(ctx context.Context, by, name string, dryRun bool) (*Rec
 const kind = "erasures"
 
 // records returns all of them, the oldest first.
-func (s *Service) records(ctx context.Context) (all []*Record, err error) {
-	text, _, err := s.deps.Records.Analysis(ctx, kind)
+func (s *Service) records(ctx context.Context) ([]*Record, error) {
+	all, _, err := s.written(ctx)
+	return all, err
+}
+
+// written is records with the time at which they were written down.
+func (s *Service) written(ctx context.Context) (all []*Record, at time.Time, err error) {
+	text, at, err := s.deps.Records.Analysis(ctx, kind)
 	if errors.Is(err, s.deps.NotFound) {
-		return nil, nil
+		return nil, time.Time{}, nil
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &all)
 	}
-	return all, err
+	return all, at, err
 }
 
-// keep adds a record to the chain.
+// keep adds a record to the chain, behind those that other instances add at the same moment.
 func (s *Service) keep(ctx context.Context, r *Record) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	all, err := s.records(ctx)
-	if err != nil {
-		return err
+	for taken := false; !taken; {
+		all, was, err := s.written(ctx)
+		if err == nil {
+			taken, err = s.chain(ctx, all, was, r)
+		}
+		if err != nil {
+			r.PrevHash, r.Hash = "", ""
+			return err
+		}
 	}
+	return nil
+}
+
+// chain writes a record behind all others; taken is false when these are not all any more.
+func (s *Service) chain(ctx context.Context, all []*Record, was time.Time, r *Record) (taken bool, err error) {
 	prev := ""
 	if len(all) > 0 {
 		prev = all[len(all)-1].Hash
 	}
 	if err := r.seal(prev); err != nil {
-		return err
+		return false, err
 	}
 	text, err := json.Marshal(append(all, r))
-	if err == nil {
-		err = s.deps.Records.SaveAnalysis(ctx, kind, s.deps.Now(), text)
-	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	if all, err = s.records(ctx); err == nil && !slices.ContainsFunc(all, func(o *Record) bool { return o.Hash == r.Hash }) {
-		err = errors.New("another instance wrote one at the same moment; ask for the erasure again")
+	now := s.deps.Now().UTC().Truncate(time.Microsecond)
+	if !now.After(was) {
+		now = was.Add(time.Microsecond)
 	}
-	return err
+	return s.deps.Records.ReplaceAnalysis(ctx, kind, was, now, text)
 }
 
 // Erased is how many events of an hour have left the lake although they are counted.
