@@ -165,11 +165,17 @@ func (b *Book) sender(name string, now time.Time) *sender {
 		s.tokens = math.Min(s.tokens+now.Sub(s.at).Seconds()*b.policy.Rate, b.policy.burst())
 		s.at = now
 	}
-	if today > s.day {
+	switch {
+	case today > s.day:
 		s.day, s.used, s.told = today, 0, nil
+	case now.Unix() < s.day*86400-dayJitter: // the clock was ahead: what was brought then is of today, or no day would ever end it
+		s.day = today
 	}
 	return s
 }
+
+// dayJitter is how many seconds before the day that has begun somebody may still have read the clock.
+const dayJitter = 60
 
 func (b *Book) states(s *sender, now time.Time) []State {
 	var out []State

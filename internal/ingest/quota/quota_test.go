@@ -55,6 +55,27 @@ func TestDay(t *testing.T) {
 	}
 }
 
+// A clock that was far ahead for a while neither gives a day away nor takes all days to come.
+func TestDayOfAClockThatWasAhead(t *testing.T) {
+	b := New(Policy{Day: 100})
+	b.Take("a", 60, noon.AddDate(74, 0, 0))
+	if v := b.Take("a", 40, noon); v.Exceeded != None {
+		t.Errorf("%+v", v)
+	}
+	if v := b.Take("a", 1, noon); v.Exceeded != Day || v.Retry != 12*time.Hour {
+		t.Errorf("%+v", v)
+	}
+	if v := b.Take("a", 1, noon.Add(12*time.Hour)); v.Exceeded != None || v.States[0].Remaining != 99 {
+		t.Errorf("the next day: %+v", v)
+	}
+	if v := b.Take("a", 1, noon.Add(12*time.Hour-time.Second)); v.Exceeded != None || v.States[0].Remaining != 98 {
+		t.Errorf("somebody who read the clock before midnight: %+v", v)
+	}
+	if v := b.Take("a", 98, noon.Add(12*time.Hour)); v.Exceeded != None || v.States[0].Remaining != 0 {
+		t.Errorf("he gives nobody a new day: %+v", v)
+	}
+}
+
 func TestSendersAreForgottenOldestFirst(t *testing.T) {
 	b := New(Policy{Rate: 1, Burst: 1})
 	b.Take("first", 1, noon)
