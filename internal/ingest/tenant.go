@@ -17,7 +17,11 @@ func (b *batch) bind(limits event.Limits) *event.Invalid {
 	case b.tenant:
 		return nil
 	case "":
-		e.SetText(event.Tenant, b.tenant)
+		kept := limits.Privacy.Text(event.Tenant, b.tenant)
+		if kept == "" { // tenants are dropped here
+			return nil
+		}
+		e.SetText(event.Tenant, kept)
 		return limits.Fits(e)
 	default:
 		return &event.Invalid{Code: event.CodeTenant, Pointer: "/data/tenant", Detail: fmt.Sprintf("the event is of tenant %.80q, and this token is bound to %q", of, b.tenant)}

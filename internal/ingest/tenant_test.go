@@ -13,8 +13,10 @@ import (
 )
 
 // bound serves an API to one sender, who is bound to a tenant.
-func bound(t *testing.T, tenant string) *fixture {
-	f := start(t, Defaults())
+func bound(t *testing.T, tenant string) *fixture { return boundBy(t, Defaults(), tenant) }
+
+func boundBy(t *testing.T, cfg Config, tenant string) *fixture {
+	f := start(t, cfg)
 	p := &auth.Principal{ID: "t1", Scopes: auth.Of(httpx.Ingest), Tenant: tenant}
 	h := f.api.Handler()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -56,6 +58,33 @@ func TestTenantOfSender(t *testing.T) {
 	}
 	if n != 3 {
 		t.Errorf("%d events are written", n)
+	}
+}
+
+// Where tenants are dropped, hashed or masked, the one that a sender is bound to is not written as it is either.
+func TestTenantOfSenderIsTreated(t *testing.T) {
+	for _, tc := range []struct {
+		rules event.PrivacyRules
+		want  string
+	}{{event.PrivacyRules{Drop: []string{"tenant"}}, ""}, {event.PrivacyRules{Mask: []string{"tenant"}}, "a***"}} {
+		p, err := tc.rules.Compile("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := Defaults()
+		cfg.Event.Privacy = p
+		f := boundBy(t, cfg, "acme")
+		r := f.post("/events", ndjsonType_, []byte(`{"event_type":"llm_request","event_id":"a","data":{"model":"m"}}`+"\n"+`{"event_type":"llm_request","event_id":"b","data":{"model":"m","tenant":"acme"}}`))
+		if r.Accepted != 2 {
+			t.Fatalf("%d %s", r.Status, r.Body)
+		}
+		for _, m := range f.all(event.LLMRequest.Topic()) {
+			var parser event.Parser
+			var e event.Event
+			if bad := parser.Parse(m.Value, &e); bad != nil || e.Text(event.Tenant) != tc.want || strings.Contains(string(m.Value), "acme") {
+				t.Errorf("want tenant %q: %s %v", tc.want, m.Value, bad)
+			}
+		}
 	}
 }
 
