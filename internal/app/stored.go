@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/store"
@@ -49,6 +50,11 @@ func (s atRest) HoursAtRest(ctx context.Context, from, to int64) ([]stream.HourA
 	if l == nil {
 		return nil, stream.ErrNoHistory
 	}
+	if whole, err := s.arrived(ctx, db, time.Unix(to, 0)); err != nil {
+		return nil, err
+	} else if !whole {
+		return nil, stream.ErrNoHistory
+	}
 	left, err := db.HoursWithout(ctx, from, to)
 	if err != nil {
 		return nil, err
@@ -69,6 +75,32 @@ func (s atRest) HoursAtRest(ctx context.Context, from, to int64) ([]stream.HourA
 		hours = append(hours, stream.HourAtRest{Start: hour, Rows: rows[hour], Whole: !left[hour]})
 	}
 	return hours, nil
+}
+
+// arrived tells whether the lake has everything that came before a time.
+func (s atRest) arrived(ctx context.Context, db *store.Store, at time.Time) (bool, error) {
+	until, err := s.bus.OffsetsAt(ctx, at, inputTopics()...)
+	if err != nil {
+		return false, err
+	}
+	topics, err := s.bus.Shapes(ctx, inputTopics()...)
+	if err != nil {
+		return false, err
+	}
+	positions, err := db.Positions(ctx)
+	return published(until, topics, positions), err
+}
+
+// published tells whether everything below some offsets is in the lake.
+func published(until map[string]map[int32]int64, topics map[string]bus.Shape, positions map[event.TopicPartition]int64) bool {
+	for topic, parts := range until {
+		for partition, end := range parts {
+			if positions[event.TopicPartition{TopicID: topics[topic].ID, Topic: topic, Partition: partition}] < end {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // EventsAtRest is part of stream.History.

@@ -13,7 +13,7 @@ import (
 // History is the events at rest.
 type History interface {
 	// HoursAtRest lists the hours of event time that begin within [from, to), in seconds, and have events, newest first. It is ErrNoHistory
-	// where nothing is at rest, or not yet.
+	// where nothing is at rest, or not yet everything that arrived before to.
 	HoursAtRest(ctx context.Context, from, to int64) ([]HourAtRest, error)
 	// EventsAtRest calls fn with the events of an hour, each once, and when it was taken in, in microseconds. The event is used again for
 	// the next call.
