@@ -20,7 +20,7 @@ type Config struct {
 	SyncWrites     bool          `yaml:"sync_writes" env:"HXP_BROKER_SYNC_WRITES" default:"false" doc:"fsync each batch before it is acknowledged: survives a power cut, and is much slower"`
 	MaxConnections int           `yaml:"max_connections" env:"HXP_BROKER_MAX_CONNECTIONS" default:"1000" min:"1" doc:"connections at once; further ones are closed"`
 	MaxTopics      int           `yaml:"max_topics" env:"HXP_BROKER_MAX_TOPICS" default:"200" min:"10" max:"10000" doc:"topics of the embedded broker, hxp's own included"`
-	FrameTimeout   time.Duration `yaml:"frame_timeout" env:"HXP_BROKER_FRAME_TIMEOUT" default:"30s" min:"100ms" doc:"time in which a request must have arrived once its first byte has; its first 8 bytes have a third of it"`
+	FrameTimeout   time.Duration `yaml:"frame_timeout" env:"HXP_BROKER_FRAME_TIMEOUT" default:"30s" min:"100ms" doc:"time in which a request must have arrived once its first byte has; its first 8 bytes have a third of it. A login must be done in it too"`
 	IdleTimeout    time.Duration `yaml:"idle_timeout" env:"HXP_BROKER_IDLE_TIMEOUT" default:"15m" min:"1s" doc:"time after which a connection without a request is closed"`
 	UsersFile      string        `yaml:"users_file" env:"HXP_BROKER_USERS_FILE" doc:"File of lines NAME:PASSWORD, readable by its owner alone: who may log in to the embedded broker, beside sasl_username, when KAFKA_SECURITY_PROTOCOL is SASL_PLAINTEXT or SASL_SSL. A password may be env:VARIABLE or file:PATH. It is read again when it changes. Clients prove themselves by SCRAM-SHA-256 or SCRAM-SHA-512, and by PLAIN over TLS or on loopback."`
 

@@ -105,8 +105,8 @@ func (g *guard) guarded(raw net.Conn) *conn {
 		reserve:  c.reserve,
 	}
 	if foreign && g.users != nil {
-		c.login = &login{users: g.users, plain: g.cfg.TLS != nil || onLoopback(g.Listener.Addr())}
-		c.frames.may, c.frames.idle = c.login.may, g.cfg.FrameTimeout
+		c.login = &login{users: g.users, plain: g.cfg.TLS != nil || onLoopback(g.Listener.Addr()), until: time.Now().Add(g.cfg.FrameTimeout)}
+		c.frames.may, c.frames.idle = func(h head) error { return c.login.may(h, time.Now()) }, g.cfg.FrameTimeout
 	}
 	return c
 }

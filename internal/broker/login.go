@@ -19,7 +19,8 @@ const (
 // login is that of one connection: until it is done, the client may ask for nothing. The engine hears nothing of it.
 type login struct {
 	users *users
-	plain bool // the password may be sent as it is
+	plain bool      // the password may be sent as it is
+	until time.Time // when it must be done, so that strangers keep no places from those who may come
 
 	mechanism string // chosen by the handshake
 	exchange  *exchange
@@ -35,8 +36,11 @@ func (l *login) mechanisms() []string {
 	return []string{"SCRAM-SHA-256", "SCRAM-SHA-512"}
 }
 
-// may refuses, by its head, a request for which it is too early.
-func (l *login) may(h head) error {
+// may refuses, by its head, a request for which it is too early, or too late.
+func (l *login) may(h head, now time.Time) error {
+	if !l.done && now.After(l.until) {
+		return violate("slow", "no login within frame_timeout")
+	}
 	switch kmsg.Key(h.key) {
 	case kmsg.ApiVersions, kmsg.SASLHandshake, kmsg.SASLAuthenticate:
 		if h.length > maxLoginFrame && !l.done {

@@ -36,11 +36,11 @@ func (m *mechanism) mac(key []byte, text string) []byte {
 // verifier is what a server keeps of a password (RFC 5802, section 3).
 type verifier struct{ salt, storedKey, serverKey []byte }
 
-func newSalt() []byte {
-	salt := make([]byte, 16)
-	_, _ = rand.Read(salt) // never fails
-	return salt
-}
+// saltKey makes the salts of this process. A name has always the same one, whether there is such a user or not and however often the file of
+// users is read, so that nobody learns from it which names there are.
+var saltKey = []byte(rand.Text())
+
+func (m *mechanism) saltOf(name string) []byte { return m.mac(saltKey, "salt\n"+name)[:16] }
 
 func newVerifier(m *mechanism, password string, salt []byte) *verifier {
 	v := &verifier{salt: salt}
@@ -54,12 +54,10 @@ func newVerifier(m *mechanism, password string, salt []byte) *verifier {
 	return v
 }
 
-// strangers have a salt too, always the same for a name, so that nobody learns which names there are.
-var strangers = []byte(rand.Text())
-
+// strangerVerifier is that of a name without a user: no proof fits it.
 func strangerVerifier(m *mechanism, name string) *verifier {
-	h := m.mac(strangers, name)
-	return &verifier{salt: h[:16], storedKey: m.mac(h, "nobody knows it"), serverKey: h}
+	h := m.mac(saltKey, "stranger\n"+name)
+	return &verifier{salt: m.saltOf(name), storedKey: h, serverKey: h}
 }
 
 // exchange is a SCRAM login under way.

@@ -27,6 +27,9 @@ type users struct {
 
 	mu     sync.Mutex
 	seen   string            // what the file looked like when it was read
+	fault  string            // why that failed, "" when it did not
+	tried  time.Time         // when it was
+	told   string            // why a user could not log in, as the log said last
 	listed map[string]string // name → password, or where it is
 	salted map[saltedKey]*verifier
 }
@@ -40,8 +43,8 @@ func newUsers(cfg Config, log *slog.Logger) (*users, error) {
 	if u.listed, err = readUsers(cfg.UsersFile); err != nil {
 		return nil, err
 	}
-	for name := range u.listed {
-		if _, err := u.password(name); err != nil {
+	for name, where := range u.listed {
+		if _, err := u.password(name, where); err != nil {
 			return nil, err
 		}
 	}
@@ -50,21 +53,37 @@ func newUsers(cfg Config, log *slog.Logger) (*users, error) {
 
 // find gives the password of a user, as it is now. ok is false when there is no such user.
 func (u *users) find(name string) (password string, ok bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.refresh()
-	password, err := u.password(name)
+	password, err := u.password(name, u.where(name))
 	if err != nil && !errors.Is(err, errNoUser) {
-		u.log.Error("a user of the embedded broker cannot log in", "user", name, "error", err)
+		u.complain(name, err)
 	}
 	return password, err == nil
 }
 
+// complain says why a user cannot log in, once for each reason: strangers may try as often as they like.
+func (u *users) complain(name string, err error) {
+	u.mu.Lock()
+	again := u.told == err.Error()
+	u.told = err.Error()
+	u.mu.Unlock()
+	if !again {
+		u.log.Error("a user of the embedded broker cannot log in", "user", clip(name), "error", err)
+	}
+}
+
+// where is the password of a user of the file, or the place that it names instead; "" for who is not in it.
+func (u *users) where(name string) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.refresh(time.Now())
+	return u.listed[name]
+}
+
 var errNoUser = errors.New("there is no such user")
 
-// password finds a user in the file, and hxp's own one behind it.
-func (u *users) password(name string) (string, error) {
-	if where, listed := u.listed[name]; listed {
+// password is that of a user of the file, or else of hxp's own one. It may read a file, so nobody waits for it.
+func (u *users) password(name, where string) (string, error) {
+	if where != "" {
 		password, err := reveal(where)
 		if err != nil {
 			return "", fmt.Errorf("%s: the password of %s: %w", u.cfg.UsersFile, name, err)
@@ -84,19 +103,25 @@ func (u *users) password(name string) (string, error) {
 	return password, nil
 }
 
-// refresh reads the file when it has changed; what is wrong then leaves those from before.
-func (u *users) refresh() {
+// tryAgain is how long a file that could not be read is left alone, unless it changes.
+const tryAgain = time.Second
+
+// refresh reads the file when it has changed; what is wrong then leaves those from before, until it reads well.
+func (u *users) refresh(now time.Time) {
 	seen := look(u.cfg.UsersFile)
-	if seen == u.seen {
+	if seen == u.seen && (u.fault == "" || now.Sub(u.tried) < tryAgain) {
 		return
 	}
-	u.seen = seen
+	u.seen, u.tried = seen, now
 	listed, err := readUsers(u.cfg.UsersFile)
 	if err != nil {
-		u.log.Error("the users of the embedded broker are not reloaded, those from before stay", "error", err)
+		if u.fault != err.Error() { // once for each reason
+			u.log.Error("the users of the embedded broker are not reloaded, those from before stay", "error", err)
+		}
+		u.fault = err.Error()
 		return
 	}
-	u.listed = listed
+	u.fault, u.listed = "", listed
 	clear(u.salted)
 	u.log.Info("users of the embedded broker reloaded", "users", len(listed))
 }
@@ -110,7 +135,7 @@ func (u *users) verifier(m *mechanism, name, password string) *verifier {
 	if v != nil {
 		return v
 	}
-	v = newVerifier(m, password, newSalt())
+	v = newVerifier(m, password, m.saltOf(name))
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if len(u.salted) > 2*maxUsers { // passwords that changed elsewhere

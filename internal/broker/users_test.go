@@ -2,12 +2,15 @@ package broker
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func usersFile(t *testing.T, text string) string {
@@ -54,6 +57,81 @@ func TestUsers(t *testing.T) {
 	check(map[string]string{"dan": "new"})
 	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "users:1: there is no colon") {
 		t.Errorf("log: %s", &log)
+	}
+}
+
+// TestUsersAreReadOnceTheyCanBe: what kept the file from being read need not show in its time and size.
+func TestUsersAreReadOnceTheyCanBe(t *testing.T) {
+	path := usersFile(t, "ann:x\n")
+	u, err := newUsers(Config{UsersFile: path}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	after := func(d time.Duration, want string) {
+		t.Helper()
+		now = now.Add(d)
+		u.refresh(now)
+		if got := u.listed["ann"]; got != want {
+			t.Errorf("the password is %q, want %q", got, want)
+		}
+	}
+	if err := errors.Join(os.WriteFile(path, []byte("ann:longer\n"), 0o600), os.Chmod(path, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	after(0, "x")
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	after(tryAgain/2, "x")
+	after(tryAgain, "longer")
+}
+
+// TestSaltsTellNothing: a name has one salt, be it that of a user or not, also when the file is read again.
+func TestSaltsTellNothing(t *testing.T) {
+	path := usersFile(t, "ann:x\n")
+	u, err := newUsers(Config{UsersFile: path}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	salt := func(name string) string {
+		t.Helper()
+		l := login{users: u, mechanism: "SCRAM-SHA-256"}
+		answer, err := l.say("n,,n=" + name + ",r=x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(answer, ",")[1]
+	}
+	ann, bob := salt("ann"), salt("bob")
+	if ann == bob {
+		t.Errorf("two names have the salt %s", ann)
+	}
+	if err := os.WriteFile(path, []byte("bob:another\ncyd:third\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if salt("ann") != ann || salt("bob") != bob {
+		t.Error("whoever came or went has another salt")
+	}
+}
+
+// TestALoginHasAnEnd: who does not log in gives his place up, who has keeps it.
+func TestALoginHasAnEnd(t *testing.T) {
+	now := time.Now()
+	l := login{until: now}
+	for _, c := range []struct {
+		key  kmsg.Key
+		at   time.Duration
+		done bool
+		ok   bool
+	}{
+		{kmsg.ApiVersions, 0, false, true}, {kmsg.ApiVersions, 1, false, false}, {kmsg.SASLAuthenticate, 1, false, false}, {kmsg.Metadata, 0, false, false},
+		{kmsg.ApiVersions, 1, true, true}, {kmsg.Metadata, 1, true, true},
+	} {
+		l.done = c.done
+		if err := l.may(head{key: c.key.Int16()}, now.Add(c.at)); (err == nil) != c.ok {
+			t.Errorf("%s %d ns after the end, logged in %v: %v", c.key.Name(), c.at, c.done, err)
+		}
 	}
 }
 

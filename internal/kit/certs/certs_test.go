@@ -162,6 +162,31 @@ func TestChangedFilesAreUsed(t *testing.T) {
 	}
 }
 
+// TestACertificateIsTriedAgain: what kept it from being read need not show in its time and size.
+func TestACertificateIsTriedAgain(t *testing.T) {
+	a := certstest.New(t, "authority")
+	cert, key := a.Issue("one", "hxp.example")
+	k, err := Keep(Config{CertFile: cert, KeyFile: key}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.every = 0
+	newCert, newKey := a.Issue("two", "hxp.example")
+	replace(t, newKey, key)
+	text, at := mustRead(t, newCert), time.Now().Add(time.Hour)
+	for _, c := range []struct {
+		text []byte
+		want string
+	}{{bytes.Repeat([]byte("x"), len(text)), "one"}, {text, "two"}} {
+		if err := errors.Join(os.WriteFile(cert, c.text, 0o600), os.Chtimes(cert, at, at)); err != nil {
+			t.Fatal(err)
+		}
+		if got := k.Certificate().Subject.CommonName; got != c.want {
+			t.Errorf("%q is shown, want %q", got, c.want)
+		}
+	}
+}
+
 // replace puts a file in the place of another, at a time that cannot be that of the one before.
 func replace(t *testing.T, from, to string) {
 	t.Helper()

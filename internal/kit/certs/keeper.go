@@ -25,7 +25,8 @@ type Keeper struct {
 
 	mu     sync.Mutex
 	looked time.Time
-	seen   string // what the files looked like when they were read
+	seen   string // what the files looked like when they were read well
+	fault  string // why they were not since, "" when they were
 	now    *tls.Config
 }
 
@@ -78,13 +79,15 @@ func (k *Keeper) refresh() {
 	if seen == k.seen {
 		return
 	}
-	k.seen = seen
 	cfg, err := k.cfg.load()
-	if err != nil {
-		k.log.Error("the certificate is not reloaded, the one from before is used", "error", err)
+	if err != nil { // it is tried again: what was wrong need not be the files
+		if k.fault != err.Error() { // once for each reason
+			k.log.Error("the certificate is not reloaded, the one from before is used", "error", err)
+		}
+		k.fault = err.Error()
 		return
 	}
-	k.now = cfg
+	k.now, k.seen, k.fault = cfg, seen, ""
 	leaf := cfg.Certificates[0].Leaf
 	k.log.Info("certificate reloaded", "cert_file", k.cfg.CertFile, "subject", leaf.Subject.String(), "not_after", leaf.NotAfter)
 }
