@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -226,10 +225,6 @@ func (s *Service) command(verb string) http.HandlerFunc {
 
 // who names the one who commands: by his token or, where nobody is asked for one, by what he says of himself, and from where he does.
 func who(r *http.Request, by string) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
 	by = strings.Map(func(c rune) rune { // it is shown on terminals
 		if unicode.IsControl(c) {
 			return -1
@@ -244,7 +239,7 @@ func who(r *http.Request, by string) string {
 	case by == "":
 		by = "somebody"
 	}
-	return clip(by) + " from " + host
+	return clip(by) + " from " + httpx.From(r)
 }
 
 func (s *Service) failed(w http.ResponseWriter, r *http.Request, err error) {

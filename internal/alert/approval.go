@@ -164,6 +164,7 @@ func (s *Service) postDecision(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	by := who(r, r.PostForm.Get("by")) + " by signed link"
+	httpx.ChangedBy(r.Context(), by)
 	var err error
 	switch verb := r.PostForm.Get("decision"); verb {
 	case "approve":

@@ -1,8 +1,8 @@
 package app
 
 import (
+	"cmp"
 	"context"
-	"net"
 	"net/http"
 	"time"
 
@@ -41,7 +41,7 @@ func (s *system) note(r audit.Record) {
 func (s *system) noting(service string) func(*http.Request, httpx.Change) {
 	return func(r *http.Request, c httpx.Change) {
 		s.audit.Note(r.Context(), audit.Record{
-			At: time.Now(), Who: whoAsks(r), From: hostOf(r.RemoteAddr), Service: service, What: c.Route, Target: c.Target, Status: c.Status, RequestID: httpx.RequestID(r.Context()),
+			At: time.Now(), Who: cmp.Or(c.Who, whoAsks(r)), From: httpx.From(r), Service: service, What: c.Route, Target: c.Target, Status: c.Status, RequestID: httpx.RequestID(r.Context()),
 			Before: c.Before, After: c.After,
 		}, noteWithin)
 	}
@@ -53,11 +53,4 @@ func whoAsks(r *http.Request) string {
 		return who
 	}
 	return "somebody"
-}
-
-func hostOf(addr string) string {
-	if host, _, err := net.SplitHostPort(addr); err == nil {
-		return host
-	}
-	return addr
 }

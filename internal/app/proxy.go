@@ -24,6 +24,7 @@ func (s *system) passTo(name string) http.Handler {
 			for _, header := range []string{"Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Cookie"} {
 				r.Out.Header.Del(header)
 			}
+			r.Out.Header.Set(httpx.ForwardedFor, httpx.From(r.In))
 			if s.sessions != nil && s.serverOf(name) == nil { // another process knows nothing of what this one says of somebody
 				if token := s.sessions.Token(r.In); token != "" {
 					r.Out.Header.Set("Authorization", "Bearer "+token)

@@ -45,7 +45,7 @@ type Log struct {
 	log  *slog.Logger
 	lost telemetry.Counter
 
-	writing sync.Mutex // one record of this process at a time
+	writing chan struct{} // one record of this process at a time
 
 	mu    sync.Mutex
 	chain chain.Chain
@@ -56,7 +56,7 @@ type Log struct {
 // New makes the log on b, which stays the caller's. Run it.
 func New(b *bus.Bus, log *slog.Logger, reg *telemetry.Registry) (*Log, error) {
 	topic, _ := event.TopicNamed(event.TopicAudit)
-	l := &Log{log: log, lost: reg.Counter("hxp_audit_lost_total", "Changes whose record could not be written to the audit log; they are in the log of the process."), reads: make(chan struct{}, 2)}
+	l := &Log{log: log, writing: make(chan struct{}, 1), lost: reg.Counter("hxp_audit_lost_total", "Changes whose record could not be written to the audit log; they are in the log of the process."), reads: make(chan struct{}, 2)}
 	r, err := b.NewReplica(topic, "audit log of changes", state{l}, bus.ProducerOptions{MaxBufferedMessages: 100, MaxBufferedBytes: 4 << 20, DeliveryTimeout: 5 * time.Second}, log)
 	l.Replica = r
 	return l, err
@@ -111,8 +111,12 @@ func (l *Log) Note(ctx context.Context, r Record, within time.Duration) {
 }
 
 func (l *Log) write(ctx context.Context, r Record) error {
-	l.writing.Lock()
-	defer l.writing.Unlock()
+	select {
+	case l.writing <- struct{}{}:
+		defer func() { <-l.writing }()
+	case <-ctx.Done():
+		return fmt.Errorf("wait for those before it: %w", ctx.Err())
+	}
 	for range mostTries {
 		l.mu.Lock()
 		head := l.chain.Head()

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -132,6 +133,18 @@ func TestStrangersInTheLogAreFound(t *testing.T) {
 	}
 	if code := l.ask(t, "/audit?cursor=x", nil); code != 400 {
 		t.Error(code)
+	}
+}
+
+// A change waits no longer than it was told, also behind others that cannot be written.
+func TestAChangeDoesNotWaitForOthers(t *testing.T) {
+	var log bytes.Buffer
+	reg := telemetry.NewRegistry()
+	l := &Log{log: slog.New(slog.NewTextHandler(&log, nil)), lost: reg.Counter("hxp_test_lost_total", "Changes without a record."), writing: make(chan struct{}, 1)}
+	l.writing <- struct{}{} // of somebody whom no broker answers
+	l.Note(t.Context(), Record{Who: "ann", What: "PUT /x"}, time.Millisecond)
+	if !strings.Contains(log.String(), "who=ann") || !strings.Contains(log.String(), "wait for those before it") {
+		t.Errorf("log: %s", &log)
 	}
 }
 

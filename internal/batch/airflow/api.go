@@ -104,6 +104,9 @@ func (a *API) Mount(m *httpx.Mux) {
 // handle adds an endpoint that needs a token.
 func (a *API) handle(m *httpx.Mux, pattern, doc string, e endpoint, opts ...httpx.Option) {
 	method, path, _ := strings.Cut(pattern, " ")
+	if reads(method, path) {
+		opts = append(opts, httpx.ChangesNothing())
+	}
 	a.open(m, pattern, doc, func(w http.ResponseWriter, r *http.Request) (any, error) {
 		who, err := a.who(r)
 		if err != nil {
@@ -112,6 +115,7 @@ func (a *API) handle(m *httpx.Mux, pattern, doc string, e endpoint, opts ...http
 		if who.Role == "Viewer" && !reads(method, path) {
 			return nil, refuse(http.StatusForbidden, "Forbidden")
 		}
+		httpx.ChangedBy(r.Context(), who.record)
 		return e(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 	}, opts...)
 }

@@ -21,7 +21,8 @@ const (
 // caller is who sends a request.
 type caller struct {
 	User
-	via string // cli, rest_api, ui
+	via    string // cli, rest_api, ui
+	record string // who it is in the audit log of changes
 }
 
 type callerKey struct{}
@@ -35,14 +36,14 @@ func (a *API) mountAuth(m *httpx.Mux) {
 	created := httpx.Answer("201", "access_token, a JWT.")
 	wrong := httpx.Answer("401", "User and password do not belong together.")
 	many := httpx.Answer("429", "Too many wrong passwords from this address; Retry-After says when the next is looked at.")
-	a.open(m, "POST /auth/token", "Gives a token for 24 hours to a user with a password.", a.login(tokenLife), created, wrong, many)
-	a.open(m, "POST /auth/token/cli", "Gives a token for an hour.", a.login(cliTokenLife), created, wrong, many)
+	a.open(m, "POST /auth/token", "Gives a token for 24 hours to a user with a password.", a.login(tokenLife), created, wrong, many, httpx.ChangesNothing())
+	a.open(m, "POST /auth/token/cli", "Gives a token for an hour.", a.login(cliTokenLife), created, wrong, many, httpx.ChangesNothing())
 	a.open(m, "GET /auth/token", "A token without a password: not here.", func(http.ResponseWriter, *http.Request) (any, error) {
 		return nil, refuse(http.StatusForbidden, "A token needs a user and a password: POST them to /auth/token. The password of admin lies in the data folder under airflow/"+passwordsFile)
 	}, httpx.Answer("403", "Always."))
 	a.open(m, "GET /ui/session", "Says whether the page may work, and who is logged in.", a.getSession)
-	a.open(m, "POST /ui/session", "Logs a page in; without user and password where that is not needed.", a.postSession, wrong, many)
-	a.open(m, "DELETE /ui/session", "Logs a page out.", a.deleteSession, httpx.Answer("204", "Logged out."))
+	a.open(m, "POST /ui/session", "Logs a page in; without user and password where that is not needed.", a.postSession, wrong, many, httpx.ChangesNothing())
+	a.open(m, "DELETE /ui/session", "Logs a page out.", a.deleteSession, httpx.Answer("204", "Logged out."), httpx.ChangesNothing())
 }
 
 // login answers with a token that is good for d.
@@ -104,7 +105,7 @@ func (a *API) who(r *http.Request) (caller, error) {
 		return caller{}, refuse(http.StatusUnauthorized, "Invalid JWT token")
 	}
 	u, err := a.bearer(c)
-	return caller{u, c.Via}, err
+	return caller{u, c.Via, "user " + u.Name + " of the scheduler"}, err
 }
 
 // stranger is who sends a token of the installation, which the vault did not give.
@@ -113,7 +114,7 @@ func (a *API) stranger(r *http.Request) (caller, error) {
 	if err != nil {
 		return caller{}, refuse(http.StatusUnauthorized, err.Error())
 	}
-	return caller{u, "rest_api"}, nil
+	return caller{u, "rest_api", u.Name}, nil
 }
 
 // bearer is the user of a good token as he is now. A token without a stamp was not given at a login: who holds the key signed it for the

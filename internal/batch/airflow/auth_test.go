@@ -6,9 +6,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
 func TestTheVaultIsPrivateAndStays(t *testing.T) {
@@ -160,6 +163,28 @@ func TestAViewerOnlyReads(t *testing.T) {
 	r.want(403, "POST", "/backfills", plan)
 	r.want(403, "POST", "/dags/hxp_daily_aggregation/dagRuns", object{"logical_date": nil})
 	r.want(403, "POST", "/dags/hxp_daily_aggregation/clearTaskInstances", object{})
+}
+
+// What changes something is told with who did it; questions and logins are not told.
+func TestChangesHaveANameInTheAudit(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Token = func(*http.Request) (User, error) { return User{Name: "gateway (abc)", Role: "Admin"}, nil }
+	})
+	var told []string
+	r.mux.Watch(func(_ *http.Request, c httpx.Change) { told = append(told, c.Route+" by "+c.Who) })
+	passwords, err := r.api.vault.passwords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pause := object{"is_paused": true}
+	r.want(200, "PATCH", "/dags/hxp_daily_aggregation", pause)
+	r.want(200, "POST", "/dags/~/dagRuns/list", object{})
+	r.want(201, "POST", "!/auth/token", object{"username": "admin", "password": passwords["admin"]})
+	r.token = "hxp_abc_secret"
+	r.want(200, "PATCH", "/dags/hxp_daily_aggregation", pause)
+	if want := []string{"PATCH /api/v2/dags/{dag} by user admin of the scheduler", "PATCH /api/v2/dags/{dag} by gateway (abc)"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
 }
 
 // A token ends with what its user was when it was given: another password, another role, no user. Others' tokens go on.

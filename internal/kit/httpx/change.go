@@ -10,6 +10,7 @@ import (
 type Change struct {
 	Route  string // "PUT /rules/{name}"
 	Target string // path that was asked
+	Who    string // as the handler told it by ChangedBy, "" = who the guard let in
 	Status int
 	Before json.RawMessage // as the handler told it by Changed; nil = it did not
 	After  json.RawMessage
@@ -20,7 +21,10 @@ type Change struct {
 func (m *Mux) Watch(f func(r *http.Request, c Change)) { m.watch = f }
 
 // sides are what a handler says of a change.
-type sides struct{ before, after json.RawMessage }
+type sides struct {
+	before, after json.RawMessage
+	who           string
+}
 
 type sidesKey struct{}
 
@@ -30,6 +34,16 @@ func Changed(ctx context.Context, before, after any) {
 		s.before, s.after = text(before), text(after)
 	}
 }
+
+// ChangedBy says who changed something, where the route is open to all and its handler finds out by itself who asks.
+func ChangedBy(ctx context.Context, who string) {
+	if s, ok := ctx.Value(sidesKey{}).(*sides); ok {
+		s.who = who
+	}
+}
+
+// ChangesNothing says of a route that is no GET that it asks, or says who somebody is, and is no change.
+func ChangesNothing() Option { return func(r *Route) { r.asks = true } }
 
 func text(v any) json.RawMessage {
 	if v == nil {
@@ -45,7 +59,7 @@ func text(v any) json.RawMessage {
 // changes tells whether a request of a method through the route changes something that an audit is about. Bringing events does not, nor a question
 // that is put as a POST, nor what another service judges, and records.
 func (rt *Route) changes(method string) bool {
-	if method == http.MethodGet || method == http.MethodHead {
+	if method == http.MethodGet || method == http.MethodHead || rt.asks {
 		return false
 	}
 	if rt.Access.Open {
@@ -65,6 +79,6 @@ func (e *endpoint) watched(w *recorder, r *http.Request) {
 	r = r.WithContext(context.WithValue(r.Context(), sidesKey{}, s))
 	e.next.ServeHTTP(w, r)
 	if code := w.code(); code < 400 {
-		e.mux.watch(r, Change{Route: e.route.Method + " " + e.route.Path, Target: r.URL.EscapedPath(), Status: code, Before: s.before, After: s.after})
+		e.mux.watch(r, Change{Route: e.route.Method + " " + e.route.Path, Target: r.URL.EscapedPath(), Status: code, Who: s.who, Before: s.before, After: s.after})
 	}
 }

@@ -44,3 +44,17 @@ func fromInside(ctx context.Context, c net.Conn) context.Context {
 }
 
 func isInside(r *http.Request) bool { return r.Context().Value(insideKey{}) != nil }
+
+// ForwardedFor is the header in which this process, when it passes a request on to another of its services, says where it came from.
+const ForwardedFor = "X-Forwarded-For"
+
+// From is the host that sent a request. What a header says of it counts on connections of this process alone.
+func From(r *http.Request) string {
+	if said := r.Header.Get(ForwardedFor); said != "" && isInside(r) {
+		return said
+	}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
+}

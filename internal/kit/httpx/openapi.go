@@ -16,6 +16,7 @@ type Route struct {
 	Hidden       bool
 	Access       Access
 	stream       bool
+	asks         bool           // see ChangesNothing
 	spare        bool           // the body may be left out
 	body         any            // what the body is, see schemaOf
 	bodies       map[string]any // media type → what the body is there, where it differs
