@@ -127,7 +127,7 @@ func (s *Service) linked(w http.ResponseWriter, r *http.Request) (out Response, 
 		showPage(w, http.StatusGone, err.Error(), nil)
 		return out, false
 	case err != nil:
-		s.log.Warn("a link of a proposal does not hold", "response", clip(r.PathValue("id")), "from", r.RemoteAddr)
+		s.log.Debug("a link of a proposal does not hold", "response", clip(r.PathValue("id")), "from", r.RemoteAddr)
 		showPage(w, http.StatusForbidden, err.Error(), nil)
 		return out, false
 	}

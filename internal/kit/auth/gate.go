@@ -106,10 +106,13 @@ func (g *Gate) authenticate(r *http.Request) (*Principal, error) {
 func (g *Gate) Identify(r *http.Request) (*Principal, error) {
 	p, err := g.authenticate(r)
 	if err != nil {
-		g.refused.WithLabelValues(string(refusalOf(err).Reason)).Inc()
+		g.Count(err)
 	}
 	return p, err
 }
+
+// Count counts a refusal that somebody else gave.
+func (g *Gate) Count(err error) { g.refused.WithLabelValues(string(refusalOf(err).Reason)).Inc() }
 
 func refusalOf(err error) *Refusal {
 	if no, ok := errors.AsType[*Refusal](err); ok {

@@ -116,17 +116,16 @@ func (s *Sessions) forgetOldest() {
 	delete(s.open, oldest)
 }
 
-// of is the session of a request, nil when it has none; given tells whether it shows a cookie.
+// of is the session of a request, nil when it has none; given tells whether it shows a cookie. Over TLS the plain cookie is none: whoever
+// answers on another port of this host, or sees what is not encrypted, could have planted it.
 func (s *Sessions) of(r *http.Request) (one *session, given bool) {
-	for _, name := range []string{hostCookie, sessionCookie} {
-		for _, c := range r.CookiesNamed(name) {
-			given = true
-			s.mu.Lock()
-			one = s.open[digestOf(c.Value)]
-			s.mu.Unlock()
-			if one != nil {
-				return one, true
-			}
+	for _, c := range r.CookiesNamed(cookieName(r)) {
+		given = true
+		s.mu.Lock()
+		one = s.open[digestOf(c.Value)]
+		s.mu.Unlock()
+		if one != nil {
+			return one, true
 		}
 	}
 	return nil, given
@@ -162,12 +161,20 @@ func (s *Sessions) LogOut(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, cookieFor(r, "", -time.Second))
 }
 
-// cookieFor makes the cookie of a session. No script reads it, no page of another site makes a browser send it, and where the browser came over
-// TLS it goes nowhere else. A proxy says so in a header; who says it without one keeps the cookie from himself.
-func cookieFor(r *http.Request, value string, life time.Duration) *http.Cookie {
-	c := &http.Cookie{Name: sessionCookie, Value: value, Path: "/", MaxAge: int(life / time.Second), HttpOnly: true, SameSite: http.SameSiteStrictMode}
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
-		c.Name, c.Secure = hostCookie, true
+// overTLS tells whether a browser came over TLS. A proxy says so in a header; who says it without one keeps the cookie from himself.
+func overTLS(r *http.Request) bool {
+	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
+func cookieName(r *http.Request) string {
+	if overTLS(r) {
+		return hostCookie
 	}
-	return c
+	return sessionCookie
+}
+
+// cookieFor makes the cookie of a session. No script reads it, no page of another site makes a browser send it, and where the browser came over
+// TLS it goes nowhere else.
+func cookieFor(r *http.Request, value string, life time.Duration) *http.Cookie {
+	return &http.Cookie{Name: cookieName(r), Value: value, Path: "/", MaxAge: int(life / time.Second), HttpOnly: true, Secure: overTLS(r), SameSite: http.SameSiteStrictMode}
 }

@@ -162,6 +162,21 @@ func TestCookie(t *testing.T) {
 	}
 }
 
+// TestAPlantedCookieIsNoneOverTLS: the plain one counts where there is no other.
+func TestAPlantedCookieIsNoneOverTLS(t *testing.T) {
+	h := newDesk(t, time.Hour)
+	h.serve(t)
+	_, token := h.token(t, httpx.Read)
+	r := h.logIn(t, token)
+	if got := h.who(r); got != "ann" {
+		t.Fatalf("%s has a session", got)
+	}
+	r.TLS = &tls.ConnectionState{}
+	if got := h.who(r); got != "nobody" {
+		t.Errorf("%s by the plain cookie, over TLS", got)
+	}
+}
+
 func TestSessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newDesk(t, time.Hour)
@@ -250,6 +265,18 @@ func TestTickets(t *testing.T) {
 			t.Errorf("%s %.30s: %s, want %s", c.method, c.target, got, c.want)
 		}
 	}
+	ended := make(chan struct{})
+	p.Ended = ended
+	for _, want := range []string{"ann", "refused"} {
+		of := ticket()
+		if want == "refused" {
+			close(ended)
+		}
+		if got := ask("GET", "/ws?ticket="+of); got != want {
+			t.Errorf("%s with the ticket of a token that was revoked, or not yet; want %s", got, want)
+		}
+	}
+	p.Ended = nil
 	late := ticket()
 	now = now.Add(ticketLife)
 	if got := ask("GET", "/ws?ticket="+late); got != "refused" {

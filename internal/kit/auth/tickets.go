@@ -74,6 +74,11 @@ func (t *Tickets) Authenticate(r *http.Request) (*Principal, error) {
 	if !known || !t.now().Before(one.until) {
 		return nil, &Refusal{Expired, "the ticket was used, or is over; POST /streams/tickets gives another"}
 	}
+	select {
+	case <-one.Ended:
+		return nil, &Refusal{Expired, "the credential that the ticket was given for no longer counts"}
+	default:
+	}
 	p := *one.Principal
 	p.Ticket = true
 	return &p, nil

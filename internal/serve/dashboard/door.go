@@ -94,7 +94,8 @@ func (d *door) logIn(w http.ResponseWriter, r *http.Request) {
 	to := within(form.Get("to"))
 	p, err := d.cfg.Sessions.LogIn(w, r, strings.TrimSpace(form.Get("token")), httpx.Read)
 	if err != nil {
-		d.log().Warn("login refused", "from", r.RemoteAddr, "error", err)
+		d.cfg.Gate.Count(err) // an alert tells of many; strangers fill no log
+		d.log().Debug("login refused", "from", r.RemoteAddr, "error", err)
 		d.answer(w, r, to, err.Error(), "")
 		return
 	}
