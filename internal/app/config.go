@@ -62,12 +62,15 @@ type LoadOptions struct {
 	Flags     map[string]string // the flags of the tree that were given: data-dir, broker, bind, insecure, token-file, log-format, log-level
 }
 
+// toolNames are variables of programs that start hxp: where its binary lies.
+var toolNames = []string{"HXP_BIN"}
+
 // LoadConfig reads all sources and checks them. The error has one line for each fault; the Tree knows the origin of each value
 // and the warnings, and is there also when the error is not nil.
 func LoadConfig(o LoadOptions) (*Config, *conf.Tree, error) {
 	c := &Config{}
 	dir, noDir := servicesDir(o.ConfigDir)
-	tree, err := conf.Load(c, conf.Options{Dir: dir, EnvFile: o.EnvFile, Environ: o.Environ, Flags: o.Flags})
+	tree, err := conf.Load(c, conf.Options{Dir: dir, EnvFile: o.EnvFile, Environ: o.Environ, Flags: o.Flags, Others: toolNames})
 	if noDir != nil {
 		err = conf.Join(err, tree.NewFault("--config", "%v", noDir))
 	}

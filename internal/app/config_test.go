@@ -447,3 +447,14 @@ func TestEverySettingIsDescribed(t *testing.T) {
 		}
 	}
 }
+
+// A variable that is nearly the name of a setting is a typing error, unless a program that starts hxp is told by it where hxp lies.
+func TestNearlyNames(t *testing.T) {
+	_, tree, err := LoadConfig(LoadOptions{ConfigDir: none(t), Environ: []string{"HXP_BIN=/usr/bin/hxp", "HXP_BNID=::1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(tree.Notices()); !strings.Contains(got, "HXP_BNID: no setting has this name; did you mean HXP_BIND?") || strings.Contains(got, "HXP_BIN:") {
+		t.Error(got)
+	}
+}

@@ -20,6 +20,7 @@ type Options struct {
 	EnvFile string            // KEY=VALUE lines as systemd reads them; the environment wins over them
 	Environ []string          // as of os.Environ
 	Flags   map[string]string // flag name → text, only those that were given
+	Others  []string          // variables that are no settings, and no typing errors either
 }
 
 // Tree is the loaded configuration with its origins.
@@ -163,7 +164,7 @@ func (l *loader) environment(o Options) {
 		}
 	}
 	for name := range values {
-		if strings.HasPrefix(name, "HXP_") && !slices.Contains(known, name) {
+		if strings.HasPrefix(name, "HXP_") && !slices.Contains(known, name) && !slices.Contains(o.Others, name) {
 			if k := words.Nearest(name, known); k != "" && words.Distance(name, k) <= 2 {
 				l.warnings = append(l.warnings, fault(from[name], "", "no setting has this name; did you mean %s?", k))
 			}
