@@ -21,7 +21,7 @@ import (
 func (s *system) buildErasure(context.Context) (run.Service, error) {
 	e, err := erasure.New(erasure.Deps{
 		Lake: erasedLake{s}, Writer: s.writer, Store: s.store, Records: s.store, NotFound: store.ErrNotFound, Ends: s.ends,
-		Topics: s.eraseTopics, Elsewhere: s.elsewhere, Names: s.set.ingest.Event.Privacy.Names, Log: s.log.With("service", "erasure"),
+		Settled: s.aggregationsSettled, Topics: s.eraseTopics, Elsewhere: s.elsewhere, Names: s.set.ingest.Event.Privacy.Names, Log: s.log.With("service", "erasure"),
 	})
 	if err != nil {
 		return nil, err
@@ -36,8 +36,19 @@ func (s *system) buildErasure(context.Context) (run.Service, error) {
 type erasedLake struct{ *system }
 
 // Erase implements erasure.Lake.
-func (s erasedLake) Erase(ctx context.Context, field event.Field, names []string, dryRun bool) ([]event.ErasedHour, error) {
-	return s.lake.Erase(ctx, s.store, lake.EraseOptions{Field: field, Texts: names, DryRun: dryRun, Budget: s.set.lake.CompactBytes})
+func (s erasedLake) Erase(ctx context.Context, field event.Field, names []string, dryRun bool, done func(event.ErasedHour) error) ([]event.ErasedHour, error) {
+	return s.lake.Erase(ctx, s.store, lake.EraseOptions{Field: field, Texts: names, DryRun: dryRun, Budget: s.set.lake.CompactBytes, Done: done})
+}
+
+// aggregationsSettled waits until what is being aggregated now is stored.
+func (s *system) aggregationsSettled(ctx context.Context) error {
+	s.mu.Lock()
+	b := s.batch
+	s.mu.Unlock()
+	if b == nil {
+		return nil // none runs here
+	}
+	return b.Settle(ctx)
 }
 
 // emptied are topics that are shortened for an erasure. Their readers keep what they need (see floor), and the lake has the events. Records

@@ -2,6 +2,8 @@ package batch
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -43,3 +45,21 @@ func (c *claims) take(ctx context.Context, level string, start int64) (done func
 		}
 	}
 }
+
+// settle waits until nothing that is being made now is being made any more. What begins meanwhile is not waited for.
+func (c *claims) settle(ctx context.Context) error {
+	c.mu.Lock()
+	others := slices.Collect(maps.Values(c.busy))
+	c.mu.Unlock()
+	for _, other := range others {
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// Settle waits until the aggregations that are under way here have stored what they read before.
+func (s *Service) Settle(ctx context.Context) error { return s.busy.settle(ctx) }

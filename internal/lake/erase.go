@@ -19,12 +19,17 @@ type EraseOptions struct {
 	Texts  []string    // its values
 	DryRun bool        // counts, and changes nothing
 	Budget int64       // bytes of memory for rewriting an hour
+	// Done, when set, is called after each hour that was rewritten; an error ends the work there.
+	Done func(event.ErasedHour) error
 }
 
 // Erase takes events out of the lake: those whose field has one of the texts, and those that name nobody there but speak of a request that
 // has. Hours are rewritten one after another, as a compaction does it: a reader sees an hour as it was before or without these events. The
 // version of an hour stays, so what was counted stays counted. The files that held them are removed at once, also those that an earlier
 // compaction has replaced. It works beside running instances, and again after an error.
+//
+// The newest hour is first. What speaks of a request comes after it, so it leaves before the request or with it: once that is gone, nobody can
+// tell any more whose request it was.
 func (l *Lake) Erase(ctx context.Context, m Manifest, o EraseOptions) (out []event.ErasedHour, err error) {
 	e := eraser{lake: l, options: o, requests: map[string]bool{}}
 	files, err := m.Files(ctx, Filter("", event.LakeLive, time.Time{}, time.Time{}))
@@ -35,15 +40,22 @@ func (l *Lake) Erase(ctx context.Context, m Manifest, o EraseOptions) (out []eve
 	if err != nil || o.DryRun {
 		return hours, err
 	}
-	for _, h := range hours {
+	for _, h := range slices.Backward(hours) {
 		done, err := e.hour(ctx, m, h.Hour.Unix())
 		if err != nil {
 			return out, err
 		}
-		if done.Rows > 0 {
-			out = append(out, done)
+		if done.Rows == 0 {
+			continue
+		}
+		out = append(out, done)
+		if o.Done != nil {
+			if err := o.Done(done); err != nil {
+				return out, err
+			}
 		}
 	}
+	slices.Reverse(out)
 	return out, l.removeReplaced(ctx, m)
 }
 

@@ -105,11 +105,21 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// known are all records, with that under way and the last dry run of this process.
+// known are all records, with those that have no end, that under way here, and the last dry run of this process.
 func (s *Service) known(ctx context.Context) ([]*Record, error) {
 	all, err := s.records(ctx)
+	if err != nil {
+		return nil, err
+	}
+	open, err := s.begun(ctx, all)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, r := range open {
+		if (s.current == nil || r.ID != s.current.ID) && (s.last == nil || r.ID != s.last.ID) {
+			r.Error = endless
+			all = append(all, r)
+		}
+	}
 	if s.last != nil && (s.last.DryRun || s.last.Hash == "") {
 		all = append(all, s.last)
 	}
@@ -182,7 +192,7 @@ func (s *Service) look(ctx context.Context, by, name string) (*Verified, error) 
 			v.About++
 		}
 	}
-	hours, err := s.deps.Lake.Erase(ctx, fields[by], names, true)
+	hours, err := s.deps.Lake.Erase(ctx, fields[by], names, true, nil)
 	if err != nil {
 		return nil, err
 	}

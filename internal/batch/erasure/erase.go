@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -106,17 +107,14 @@ func (s *Service) carryOut(ctx context.Context, r *Record, name string) error {
 	if err := s.settle(ctx); err != nil {
 		return fmt.Errorf("what was acknowledged did not reach the lake: %w", err)
 	}
-	var err error
-	if r.Hours, err = s.deps.Lake.Erase(ctx, field, names, r.DryRun); err != nil {
+	if err := s.eraseLake(ctx, r, names); err != nil {
 		return err
 	}
-	for _, h := range r.Hours {
-		r.LakeRows += h.Rows
-	}
+	var err error
 	if r.DryRun {
 		r.SQLRows, err = s.deps.Store.CountValues(ctx, r.By, names)
 	} else {
-		r.SQLRows, err = s.deps.Store.ForgetValues(ctx, r.By, names)
+		r.SQLRows, err = s.forget(ctx, r.By, names)
 	}
 	if err != nil {
 		return err
@@ -125,6 +123,42 @@ func (s *Service) carryOut(ctx context.Context, r *Record, name string) error {
 		return err
 	}
 	return s.lookAgain(ctx, r, names)
+}
+
+// eraseLake takes events out of the lake and writes down after each hour what has left it.
+func (s *Service) eraseLake(ctx context.Context, r *Record, names []string) error {
+	hours, err := s.deps.Lake.Erase(ctx, fields[r.By], names, r.DryRun, func(h event.ErasedHour) error {
+		r.Hours = append(r.Hours, h)
+		r.LakeRows += h.Rows
+		return s.noteBegun(context.WithoutCancel(ctx), r) // it has left
+	})
+	if r.DryRun {
+		for _, h := range hours {
+			r.Hours = append(r.Hours, h)
+			r.LakeRows += h.Rows
+		}
+	}
+	slices.SortFunc(r.Hours, func(a, b event.ErasedHour) int { return a.Hour.Compare(b.Hour) })
+	return err
+}
+
+// forgetTries is more than there are levels of aggregates: what one brings back, another may have read.
+const forgetTries = 6
+
+// forget takes rows and cells by a name out of the tables. An aggregation that has read them, or the events, before they left would bring
+// them back: such are waited for, until nothing comes back.
+func (s *Service) forget(ctx context.Context, by string, names []string) (rows int64, err error) {
+	for range forgetTries {
+		if err := s.deps.Settled(ctx); err != nil {
+			return rows, err
+		}
+		n, err := s.deps.Store.ForgetValues(ctx, by, names)
+		rows += n
+		if err != nil || n == 0 {
+			return rows, err
+		}
+	}
+	return rows, nil // the look afterwards tells whether anything is left
 }
 
 // settle waits until everything that was acknowledged by now is in the lake.
@@ -141,7 +175,7 @@ func (s *Service) settle(ctx context.Context) error {
 
 // lookAgain is the proof: everything is looked through once more.
 func (s *Service) lookAgain(ctx context.Context, r *Record, names []string) error {
-	left, err := s.deps.Lake.Erase(ctx, fields[r.By], names, true)
+	left, err := s.deps.Lake.Erase(ctx, fields[r.By], names, true, nil)
 	if err != nil {
 		return err
 	}
@@ -178,7 +212,13 @@ var errBusy = errors.New("another erasure is carried out; try again when it has 
 // work carries one erasure out and writes its record down.
 func (s *Service) work(ctx context.Context, j job) {
 	r, began := j.record, s.deps.Now()
-	err := s.carryOut(ctx, r, j.name)
+	var err error
+	if !r.DryRun {
+		err = s.noteBegun(ctx, r)
+	}
+	if err == nil {
+		err = s.carryOut(ctx, r, j.name)
+	}
 	ended := s.deps.Now().UTC()
 	r.EndedAt = &ended
 	switch {

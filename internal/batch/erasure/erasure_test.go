@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -21,12 +22,16 @@ var errNone = errors.New("none")
 type places struct {
 	lake  map[string]int64
 	sql   map[string]int64
-	topic int64 // records that mention the name after the topic was shortened
-	doc   []byte
+	topic int64     // records that mention the name after the topic was shortened
+	doc   []byte    // the chain
 	at    time.Time // of doc
+	begun []byte
+	noted time.Time // of begun
 	rival func()    // writes to doc before a record is
+	late  int64     // rows that an aggregation brings back which has read the events before
 	steps []string
 	fail  error
+	kill  func() // after an hour was rewritten and told
 }
 
 func (p *places) Flush(context.Context) error { return nil }
@@ -36,14 +41,24 @@ func (p *places) Wait(context.Context, map[string]map[int32]int64) error {
 	return nil
 }
 
-func (p *places) Erase(_ context.Context, f event.Field, names []string, dryRun bool) (out []event.ErasedHour, err error) {
+func (p *places) Erase(_ context.Context, f event.Field, names []string, dryRun bool, done func(event.ErasedHour) error) (out []event.ErasedHour, err error) {
 	p.steps = append(p.steps, fmt.Sprintf("lake %s dry=%t", event.Catalogue[f].Name, dryRun))
 	for _, n := range names {
-		if rows := p.lake[n]; rows > 0 {
-			out = append(out, event.ErasedHour{Hour: time.Unix(3600, 0).UTC(), Files: 1, Rows: rows})
+		h := event.ErasedHour{Hour: time.Unix(3600, 0).UTC(), Files: 1, Rows: p.lake[n]}
+		if h.Rows > 0 {
+			out = append(out, h)
 		}
-		if !dryRun {
-			delete(p.lake, n)
+		if dryRun {
+			continue
+		}
+		delete(p.lake, n)
+		if h.Rows > 0 {
+			if err := done(h); err != nil {
+				return out, err
+			}
+			if p.kill != nil {
+				p.kill()
+			}
 		}
 	}
 	return out, p.fail
@@ -64,37 +79,61 @@ func (p *places) ForgetValues(ctx context.Context, dimension string, values []st
 	return n, err
 }
 
-func (p *places) Analysis(context.Context, string) ([]byte, time.Time, error) {
-	if p.doc == nil {
-		return nil, time.Time{}, errNone
+// settled brings back what an aggregation has read before.
+func (p *places) settled(context.Context) error {
+	if p.late > 0 {
+		p.sql["user_id jane"] = p.late
+		p.late = 0
 	}
-	return p.doc, p.at, nil
+	return nil
 }
 
-func (p *places) ReplaceAnalysis(_ context.Context, _ string, was, at time.Time, document []byte) (bool, error) {
-	if p.rival != nil {
+// document is a kept one with its time.
+func (p *places) document(kind string) (*[]byte, *time.Time) {
+	if kind == kindBegun {
+		return &p.begun, &p.noted
+	}
+	return &p.doc, &p.at
+}
+
+func (p *places) Analysis(_ context.Context, kind string) ([]byte, time.Time, error) {
+	doc, at := p.document(kind)
+	if *doc == nil {
+		return nil, time.Time{}, errNone
+	}
+	return *doc, *at, nil
+}
+
+func (p *places) ReplaceAnalysis(_ context.Context, kind string, was, now time.Time, document []byte) (bool, error) {
+	if p.rival != nil && kind != kindBegun {
 		p.rival()
 	}
-	if !p.at.Equal(was) {
+	doc, at := p.document(kind)
+	if !at.Equal(was) {
 		return false, nil
 	}
-	p.doc, p.at = document, at
+	*doc, *at = document, now
 	return true, nil
 }
 
-// serve runs a service on places.
-func serve(t *testing.T, p *places) (*Service, func(method, path, body string) (int, map[string]any)) {
-	t.Helper()
-	s, err := New(Deps{
+func (p *places) deps() Deps {
+	return Deps{
 		Lake: p, Writer: p, Store: p, Records: p, NotFound: errNone,
-		Ends: func(context.Context) (map[string]map[int32]int64, error) { return nil, nil },
+		Ends:    func(context.Context) (map[string]map[int32]int64, error) { return nil, nil },
+		Settled: p.settled,
 		Topics: func(_ context.Context, _ []string, dryRun bool) ([]Topic, error) {
 			found := p.topic
 			return []Topic{{Name: "llm-requests", Deleted: 7, Found: &found, Ends: "its retention"}}, nil
 		},
 		Elsewhere: func(context.Context, []event.ErasedHour) ([]Left, error) { return nil, nil },
 		Names:     func(_ event.Field, name string) []string { return []string{name, "hmac of " + name} },
-	})
+	}
+}
+
+// serve runs a service on places.
+func serve(t *testing.T, p *places) (*Service, func(method, path, body string) (int, map[string]any)) {
+	t.Helper()
+	s, err := New(p.deps())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +207,50 @@ func TestErasureSaysWhatIsLeft(t *testing.T) {
 		t.Errorf("%d %v", code, r)
 	}
 	if _, v := call("GET", "/erasures", ""); len(v["erasures"].([]any)) != 2 {
+		t.Errorf("%v", v)
+	}
+}
+
+// What an aggregation brings back that has read the events before they left is taken out too.
+func TestErasureOutlastsAggregations(t *testing.T) {
+	p := &places{lake: map[string]int64{"jane": 1}, sql: map[string]int64{"user_id jane": 3}, late: 2}
+	_, call := serve(t, p)
+	if _, r := call("POST", "/erasures", `{"user_id":"jane"}`); r["state"] != Done || r["sql_rows"] != 2.0 || len(p.sql) != 0 {
+		t.Errorf("%v, %v are left", r, p.sql)
+	}
+}
+
+// An erasure whose process was killed is known with what it did, and the same request goes on.
+func TestErasureThatWasKilled(t *testing.T) {
+	killed := &places{lake: map[string]int64{"jane": 5}, sql: map[string]int64{}}
+	killed.kill = func() { killed.lake["hmac of jane"] = 2; runtime.Goexit() }
+	s, err := New(killed.deps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { // ends in the middle of the work, with nothing that follows it
+		defer close(ended)
+		s.work(context.Background(), job{newRecord("user_id", "jane", false, time.Unix(0, 0)), "jane", make(chan struct{})})
+	}()
+	<-ended
+
+	p := &places{lake: killed.lake, sql: killed.sql, begun: killed.begun, noted: killed.noted}
+	s, call := serve(t, p)
+	if n, err := s.Erased(t.Context(), 3600); n != 5 || err != nil {
+		t.Errorf("%d events of the hour have left, %v", n, err)
+	}
+	_, list := call("GET", "/erasures", "")
+	if r := list["erasures"].([]any)[0].(map[string]any); r["state"] != Running || r["error"] != endless || r["lake_rows"] != 5.0 {
+		t.Errorf("%v", r)
+	}
+	if _, r := call("POST", "/erasures", `{"user_id":"jane"}`); r["state"] != Done || r["lake_rows"] != 2.0 {
+		t.Errorf("%v", r)
+	}
+	if n, err := s.Erased(t.Context(), 3600); n != 7 || err != nil {
+		t.Errorf("%d events of the hour have left, %v", n, err)
+	}
+	if _, v := call("POST", "/erasures/verify", `{"user_id":"jane"}`); v["chain"] != "ok" || v["records"] != 1.0 || v["erased"] != true {
 		t.Errorf("%v", v)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 
 // Lake is the raw events at rest.
 type Lake interface {
-	// Erase takes events out whose field has one of the names, and what speaks of their requests; a dry run counts them.
-	Erase(ctx context.Context, field event.Field, names []string, dryRun bool) ([]event.ErasedHour, error)
+	// Erase takes events out whose field has one of the names, and what speaks of their requests, and tells each hour when it is done; a dry run
+	// counts them.
+	Erase(ctx context.Context, field event.Field, names []string, dryRun bool, done func(event.ErasedHour) error) ([]event.ErasedHour, error)
 }
 
 // Writer brings the topics into the lake.
@@ -45,6 +47,8 @@ type Deps struct {
 	NotFound error
 	// Ends are the offsets before which everything lies that was acknowledged by now.
 	Ends func(ctx context.Context) (map[string]map[int32]int64, error)
+	// Settled waits until the aggregations that are under way have stored what they read before.
+	Settled func(ctx context.Context) error
 	// Topics takes out of the topics what can be taken out, and tells what is left; a dry run only looks.
 	Topics func(ctx context.Context, names []string, dryRun bool) ([]Topic, error)
 	// Elsewhere lists the places that this service cannot look through.
@@ -77,7 +81,7 @@ type job struct {
 
 // New puts the service together. It starts nothing.
 func New(d Deps) (*Service, error) {
-	if d.Lake == nil || d.Writer == nil || d.Store == nil || d.Records == nil || d.NotFound == nil || d.Ends == nil || d.Topics == nil || d.Elsewhere == nil || d.Names == nil {
+	if d.Lake == nil || d.Writer == nil || d.Store == nil || d.Records == nil || d.NotFound == nil || d.Ends == nil || d.Settled == nil || d.Topics == nil || d.Elsewhere == nil || d.Names == nil {
 		return nil, errors.New("erasure: a dependency is missing")
 	}
 	if d.Log == nil {
@@ -123,17 +127,39 @@ func (s *Service) start(ctx context.Context, by, name string, dryRun bool) (*Rec
 	}
 }
 
-// kind is under which the records are kept.
-const kind = "erasures"
+// Where the records are kept: the chain, and what has begun and not ended. The latter is written before anything leaves and after each hour,
+// so that an erasure whose process is killed is known, with what it did.
+const (
+	kind      = "erasures"
+	kindBegun = "erasures_begun"
+)
+
+// endless is said of a record that has no end and is not carried out here.
+const endless = "its end was not written: another instance carries it out, or its process was killed; the same request again goes on with what is left"
+
+// keepWithin is how long writing a record may take.
+const keepWithin = 30 * time.Second
 
 // records returns all of them, the oldest first.
 func (s *Service) records(ctx context.Context) ([]*Record, error) {
-	all, _, err := s.written(ctx)
+	all, _, err := s.written(ctx, kind)
 	return all, err
 }
 
-// written is records with the time at which they were written down.
-func (s *Service) written(ctx context.Context) (all []*Record, at time.Time, err error) {
+// begun returns those that have begun and are not among the ended.
+func (s *Service) begun(ctx context.Context, ended []*Record) ([]*Record, error) {
+	all, _, err := s.written(ctx, kindBegun)
+	return without(all, ended), err
+}
+
+func without(all, others []*Record) []*Record {
+	return slices.DeleteFunc(all, func(r *Record) bool {
+		return slices.ContainsFunc(others, func(o *Record) bool { return o.ID == r.ID })
+	})
+}
+
+// written are the records of a document, with the time at which they were written down.
+func (s *Service) written(ctx context.Context, kind string) (all []*Record, at time.Time, err error) {
 	text, at, err := s.deps.Records.Analysis(ctx, kind)
 	if errors.Is(err, s.deps.NotFound) {
 		return nil, time.Time{}, nil
@@ -144,47 +170,67 @@ func (s *Service) written(ctx context.Context) (all []*Record, at time.Time, err
 	return all, at, err
 }
 
-// keep adds a record to the chain, behind those that other instances add at the same moment.
-func (s *Service) keep(ctx context.Context, r *Record) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+// change writes what fn makes of a document, anew when another instance has changed it meanwhile.
+func (s *Service) change(ctx context.Context, kind string, fn func([]*Record) ([]*Record, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, keepWithin)
 	defer cancel()
 	for taken := false; !taken; {
-		all, was, err := s.written(ctx)
-		if err == nil {
-			taken, err = s.chain(ctx, all, was, r)
-		}
+		all, was, err := s.written(ctx, kind)
 		if err != nil {
-			r.PrevHash, r.Hash = "", ""
+			return err
+		}
+		if all, err = fn(all); err != nil {
+			return err
+		}
+		text, err := json.Marshal(all)
+		if err != nil {
+			return err
+		}
+		now := s.deps.Now().UTC().Truncate(time.Microsecond)
+		if !now.After(was) {
+			now = was.Add(time.Microsecond)
+		}
+		if taken, err = s.deps.Records.ReplaceAnalysis(ctx, kind, was, now, text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// chain writes a record behind all others; taken is false when these are not all any more.
-func (s *Service) chain(ctx context.Context, all []*Record, was time.Time, r *Record) (taken bool, err error) {
-	prev := ""
-	if len(all) > 0 {
-		prev = all[len(all)-1].Hash
-	}
-	if err := r.seal(prev); err != nil {
-		return false, err
-	}
-	text, err := json.Marshal(append(all, r))
+// keep adds a record to the chain, behind those that other instances add at the same moment.
+func (s *Service) keep(ctx context.Context, r *Record) error {
+	err := s.change(ctx, kind, func(all []*Record) ([]*Record, error) {
+		prev := ""
+		if len(all) > 0 {
+			prev = all[len(all)-1].Hash
+		}
+		return append(all, r), r.seal(prev)
+	})
 	if err != nil {
-		return false, err
+		r.PrevHash, r.Hash = "", ""
 	}
-	now := s.deps.Now().UTC().Truncate(time.Microsecond)
-	if !now.After(was) {
-		now = was.Add(time.Microsecond)
+	return err
+}
+
+// noteBegun writes down how far an erasure has come, and forgets those that have ended.
+func (s *Service) noteBegun(ctx context.Context, r *Record) error {
+	ended, err := s.records(ctx)
+	if err != nil {
+		return err
 	}
-	return s.deps.Records.ReplaceAnalysis(ctx, kind, was, now, text)
+	return s.change(ctx, kindBegun, func(all []*Record) ([]*Record, error) {
+		return append(without(all, append(ended, r)), r), nil
+	})
 }
 
 // Erased is how many events of an hour have left the lake although they are counted.
 func (s *Service) Erased(ctx context.Context, hour int64) (n int64, err error) {
 	all, err := s.records(ctx)
-	for _, r := range all {
+	if err != nil {
+		return 0, err
+	}
+	open, err := s.begun(ctx, all)
+	for _, r := range slices.Concat(all, open) {
 		for _, h := range r.Hours {
 			if h.Hour.Unix() == hour {
 				n += h.Rows
