@@ -104,6 +104,13 @@ func Run(ctx context.Context, cfg *Config, o Options) (err error) {
 		return err
 	}
 	defer func() { _ = unlock() }()
+	names := o.Services
+	if names == nil {
+		names = all(set.embedded)
+	}
+	if err := cfg.freePorts(&set, names); err != nil {
+		return err
+	}
 	ended := noteCrashes(set.dataDir, o.Log)
 	defer func() { ended(err) }()
 	s, err := newSystem(set, o.Log, o)
@@ -114,10 +121,6 @@ func Run(ctx context.Context, cfg *Config, o Options) (err error) {
 		return err
 	}
 	defer export(s.exporter(cfg))()
-	names := o.Services
-	if names == nil {
-		names = all(set.embedded)
-	}
 	units, err := s.units(names, o.Demo)
 	if err != nil {
 		return err
