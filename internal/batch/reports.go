@@ -57,11 +57,12 @@ type reporter struct {
 }
 
 type making struct {
-	id   string
-	kind report.Kind
-	done chan struct{} // closed when r and err stand
-	r    agg.Report
-	err  error
+	id    string
+	kind  report.Kind
+	done  chan struct{} // closed when the rest stands
+	r     agg.Report
+	empty bool // ordered, and it has nothing to tell
+	err   error
 }
 
 // document is what is rendered in each format.
@@ -107,7 +108,11 @@ func (p *reporter) order(ctx context.Context, r agg.Report) (*making, error) {
 		return m, err
 	}
 	started := p.s.spawn(func(ctx context.Context) {
-		made, err := p.make(ctx, now, p.document)
+		made, err := p.make(ctx, now, func(ctx context.Context, r *agg.Report) (document, error) {
+			doc, err := p.document(ctx, r)
+			m.empty = err == nil && empty(doc)
+			return doc, err
+		})
 		p.release(m, made, err)
 	})
 	if !started {

@@ -77,6 +77,9 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 			return
 		case m.err == nil:
 			status = http.StatusCreated
+			if m.empty {
+				warnings = append(warnings, fmt.Sprintf("no event was counted from %s to %s: name a period that has some, by start and end", rep.Start.Format(time.RFC3339), rep.End.Format(time.RFC3339)))
+			}
 		case rep.Status != agg.ReportQueued: // else the service stops, and the next start makes it
 			s.fail(w, r, m.err)
 			return

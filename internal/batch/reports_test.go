@@ -116,6 +116,21 @@ func TestReportAnswers(t *testing.T) {
 	}
 }
 
+// Who orders a report of a period without events is told so; it is made all the same.
+func TestEmptyReportSaysSo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		r := begin(t, w, nil)
+		if out := r.generate("hourly_summary", "pdf"); len(out.Warnings) != 1 || !strings.Contains(out.Warnings[0], "no event was counted from 2026-03-01T10:00:00Z to 2026-03-01T11:00:00Z") {
+			t.Errorf("warnings of an empty hour: %q", out.Warnings)
+		}
+		hourWithData(t, w, r)
+		if out := r.generate("hourly_summary", "pdf"); len(out.Warnings) != 0 {
+			t.Errorf("warnings of an hour with events: %q", out.Warnings)
+		}
+	})
+}
+
 // generate makes a report and returns what is known of it.
 func (r *rig) generate(kind, format string) reportJSON {
 	r.t.Helper()

@@ -164,7 +164,11 @@ func completeness(ctx context.Context, s *Service) Finding {
 	if len(behind) == 0 {
 		return ok("all ended hours, days, weeks and months count everything")
 	}
-	return warn("wait a minute: hours are made within 60 s of their last event; if it lasts, `hxp dags trigger hxp_hourly_aggregation --wait` shows why (docs/troubleshooting.md)", "%s", few(behind))
+	cure := "the next run of their DAG makes them; now: `hxp dags backfill hxp_daily_aggregation --from DATE --to DATE`, likewise weekly and monthly"
+	if strings.HasPrefix(behind[0], "hourly") { // the levels above are made of hours
+		cure = "wait a minute: hours are made within 60 s of their last event; if it lasts, `hxp dags trigger hxp_hourly_aggregation --wait` shows why (docs/troubleshooting.md)"
+	}
+	return warn(cure, "%s", few(behind))
 }
 
 // What the windows may be behind before somebody should look.
