@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ func auditList() *cobra.Command {
 				if err := json.Unmarshal(text, &c); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %-24s %-16s %s %s %d\n", moment(c.At), c.Who, c.From, c.What, c.Target, c.Status)
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %-24s %-16s %d  %s\n", moment(c.At), c.Who, c.From, c.Status, changed(c))
 				return err
 			})
 		})
@@ -41,6 +42,14 @@ func auditList() *cobra.Command {
 	cmd.Flags().String("who", "", "only changes of this principal, as records name him")
 	cmd.Flags().String("since", "", "RFC 3339: only changes of this time or later")
 	return cmd
+}
+
+// changed is the endpoint and what it was asked at, where that says more.
+func changed(c app.ChangeRecord) string {
+	if _, path, ok := strings.Cut(c.What, " "); ok && path == c.Target {
+		return c.What
+	}
+	return c.What + "  " + c.Target
 }
 
 func auditVerify() *cobra.Command {

@@ -12,7 +12,7 @@ import (
 )
 
 func capacityCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "capacity", Short: "How many machines the load needs, and what if", Args: noArgs,
+	cmd := &cobra.Command{Use: "capacity", Short: "How many machines the load needs, and what if", Args: noVerb,
 		Example: "  hxp capacity show\n  hxp capacity simulate --traffic 2\n  hxp capacity simulate --lost 1",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(capacityShow(), capacitySimulate())

@@ -17,7 +17,7 @@ import (
 )
 
 func costsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "costs", Short: "What requests cost, and what they would have cost", Args: noArgs,
+	cmd := &cobra.Command{Use: "costs", Short: "What requests cost, and what they would have cost", Args: noVerb,
 		Example: "  hxp costs show --by model,tenant\n  hxp costs prices put prices.json\n  hxp costs whatif --move 30%:big:small",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	for _, c := range []*cobra.Command{costsShow(), costsExport(), costsWhatIf(), costsOwn(), costsBudgets(), costsAccepted(), costsReconcile()} {
@@ -261,7 +261,7 @@ func costsBudgets() *cobra.Command {
 }
 
 func costsPrices() *cobra.Command {
-	cmd := &cobra.Command{Use: "prices", Short: "The price book", Args: noArgs, Example: "  hxp costs prices list\n  hxp costs prices put prices.json\n  hxp costs prices put --effective-from 2026-01-01 model_prices_and_context_window.json",
+	cmd := &cobra.Command{Use: "prices", Short: "The price book", Args: noVerb, Example: "  hxp costs prices list\n  hxp costs prices put prices.json\n  hxp costs prices put --effective-from 2026-01-01 model_prices_and_context_window.json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	for _, c := range []*cobra.Command{pricesList(), pricesPut()} {
 		configFlags(c.Flags())

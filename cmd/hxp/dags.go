@@ -78,7 +78,7 @@ func printAs(cmd *cobra.Command, v any, text func(w *tabwriter.Writer)) error {
 }
 
 func dagsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "dags", Short: "Schedules of batch work: list, run, pause, backfill", Args: noArgs,
+	cmd := &cobra.Command{Use: "dags", Short: "Schedules of batch work: list, run, pause, backfill", Args: noVerb,
 		Example: "  hxp dags list\n  hxp dags trigger hxp_hourly_aggregation --wait\n  hxp dags backfill hxp_daily_aggregation --from 2026-01-01 --to 2026-02-01",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(dagsListCommand(), dagsShowCommand(), dagsTriggerCommand(), dagsRunsCommand(), dagsBackfillCommand(), dagsPauseCommand(true), dagsPauseCommand(false))

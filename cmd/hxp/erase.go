@@ -59,7 +59,11 @@ func showErasure(w *tabwriter.Writer, r *app.Erasure) {
 	for _, h := range r.Hours {
 		fmt.Fprintf(w, "%s\t%d\t%d\n", stamp(&h.Hour), h.Files, h.Rows)
 	}
-	fmt.Fprintln(w, "\nTOPIC\tRECORDS DELETED\tSTILL FOUND")
+	found := "STILL FOUND"
+	if r.DryRun { // nothing was to go
+		found = "FOUND"
+	}
+	fmt.Fprintln(w, "\nTOPIC\tRECORDS DELETED\t"+found)
 	for _, t := range r.Topics {
 		found := "?"
 		if t.Found != nil {

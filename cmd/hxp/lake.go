@@ -13,7 +13,7 @@ import (
 )
 
 func lakeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "lake", Short: "Raw events at rest", Args: noArgs,
+	cmd := &cobra.Command{Use: "lake", Short: "Raw events at rest", Args: noVerb,
 		Long:    "The raw events lie in Parquet files that any tool can read. The manifest, in the database, says which of them are the lake.\nAll commands work beside a running instance.",
 		Example: "  hxp lake ls\n  hxp lake verify\n  hxp lake compact\n  hxp lake export --topic llm-requests --from 2026-03-01 --format csv > requests.csv\n  hxp lake sql --engine duckdb | duckdb",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}

@@ -49,7 +49,7 @@ func execute(args []string) int {
 		refuseBadFlags(root)
 	}
 	root.SetArgs(args[1:])
-	err := root.ExecuteContext(ctx)
+	used, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
@@ -60,7 +60,7 @@ func execute(args []string) int {
 	if exit.cause != nil {
 		fmt.Fprintln(os.Stderr, name+": "+strings.TrimPrefix(strings.TrimSpace(exit.cause.Error()), name+": "))
 		if exit.code == 2 {
-			fmt.Fprintln(os.Stderr, name+": see `"+name+" --help`")
+			fmt.Fprintln(os.Stderr, name+": see `"+used.CommandPath()+" --help`")
 		}
 	}
 	return exit.code

@@ -17,7 +17,7 @@ import (
 )
 
 func reportsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "reports", Short: "Reports of a running hxp", Args: noArgs, Example: "  hxp reports list\n  hxp reports generate daily_summary --format pdf -o yesterday.pdf",
+	cmd := &cobra.Command{Use: "reports", Short: "Reports of a running hxp", Args: noVerb, Example: "  hxp reports list\n  hxp reports generate daily_summary --format pdf -o yesterday.pdf",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	for _, c := range []*cobra.Command{reportsList(), reportsGenerate(), reportsShow(), reportsGet(), reportsOpen(), reportsSchedule()} {
 		configFlags(c.Flags())

@@ -12,7 +12,7 @@ import (
 )
 
 func runsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "runs", Short: "Runs of batch work: list, show, logs, cancel", Args: noArgs,
+	cmd := &cobra.Command{Use: "runs", Short: "Runs of batch work: list, show, logs, cancel", Args: noVerb,
 		Example: "  hxp runs list --state failed\n  hxp runs logs accept-by-hand",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	list := batchCommand("list", "List the newest runs of all DAGs", "  hxp runs list --state running --json", noArgs,

@@ -68,7 +68,10 @@ const maxAnswer = 256 << 20
 // Call sends a request; body nil is none, and anything but bytes is sent as JSON. What a problem answer says is the error.
 func (a *Asked) Call(ctx context.Context, method, path string, body any) ([]byte, error) {
 	status, answer, err := a.ask(ctx, method, path, body)
-	if err == nil && status >= 400 {
+	switch {
+	case err == nil && status == http.StatusUnauthorized && a.header.Get("Authorization") == "":
+		err = errors.New("say who you are: give a token with HXP_TOKEN, or its file with HXP_TOKEN_FILE or --token-file; `hxp auth token create` makes one")
+	case err == nil && status >= 400:
 		err = objection(fmt.Sprintf("%d %s", status, http.StatusText(status)), answer)
 	}
 	if err != nil {

@@ -75,16 +75,27 @@ func TestRefusalsAreReadable(t *testing.T) {
 			http.Error(w, "nothing", http.StatusBadGateway)
 			return
 		}
+		if r.URL.Path == "/closed" {
+			detail := "say who you are"
+			if r.Header.Get("Authorization") != "" {
+				detail = "the token is over"
+			}
+			httpx.Problem(w, r, http.StatusUnauthorized, detail)
+			return
+		}
 		if r.URL.Path == "/subjects" { // as schema registries refuse
 			httpx.JSON(w, http.StatusConflict, map[string]any{"error_code": 409, "message": "not compatible"})
 			return
 		}
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the period is empty", httpx.FieldError{Pointer: "/period", Detail: "empty"}, httpx.FieldError{Pointer: "/format", Detail: "unknown"})
 	})
-	for path, want := range map[string]string{"/": "the period is empty; /format: unknown", "/plain": "502 Bad Gateway", "/subjects": "not compatible"} {
+	for path, want := range map[string]string{"/": "the period is empty; /format: unknown", "/plain": "502 Bad Gateway", "/subjects": "not compatible", "/closed": "say who you are: give a token with HXP_TOKEN, or its file with HXP_TOKEN_FILE or --token-file; `hxp auth token create` makes one"} {
 		if _, err := a.Call(t.Context(), "GET", path, nil); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+	if _, err := a.With("Authorization", "Bearer old").Call(t.Context(), "GET", "/closed", nil); err == nil || err.Error() != "the token is over" {
+		t.Errorf("a token that is no good: %v", err)
 	}
 	gone := &Asked{name: BatchProcessingAPI, base: "http://127.0.0.1:1"}
 	if _, err := gone.Report(t.Context(), "x"); err == nil || !strings.Contains(err.Error(), "is hxp running") {

@@ -25,16 +25,21 @@ func reachable(address string, allow []netip.Prefix, own func() ([]net.Addr, err
 		return nil
 	}
 	if !to.IsGlobalUnicast() || to.IsPrivate() || within(special, to) {
-		return fmt.Errorf("%s: %w", ip, errPrivate)
+		return refused(ip)
 	}
 	mine, err := own() // at each connection: they change
 	if err != nil {
 		return fmt.Errorf("the addresses of this machine cannot be read: %w", err)
 	}
 	if slices.ContainsFunc(mine, func(a net.Addr) bool { return addressOf(a) == to }) {
-		return fmt.Errorf("%s: %w", ip, errPrivate)
+		return refused(ip)
 	}
 	return nil
+}
+
+// refused says why an address is not reached, and the setting that would allow it alone.
+func refused(ip netip.Addr) error {
+	return fmt.Errorf("%s: %w (HXP_WEBHOOK_ALLOW=%[1]s/%[3]d allows it, from the next start of hxp)", ip, errPrivate, ip.BitLen())
 }
 
 // ownAddresses are those of the interfaces that lead to others. A public address on the loopback interface is one that many machines answer
