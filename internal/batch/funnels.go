@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/batch/insight"
@@ -28,8 +29,12 @@ type toldFunnel struct {
 	Came []insight.FunnelStep `json:"steps"`
 }
 
-// mostSubjects bounds the sessions, users or requests of a funnel: what is known of each is in memory.
-const mostSubjects = 1_000_000
+const (
+	// mostSubjects bounds the sessions, users or requests of a funnel: what is known of each is in memory.
+	mostSubjects = 1_000_000
+	// mostPassing bounds the events of all funnels that wait for their hour's turn: about a gigabyte.
+	mostPassing = 10_000_000
+)
 
 func (s *Service) mountFunnels(m *httpx.Mux) {
 	m.HandleFunc("GET /business-intelligence/funnels", s.getFunnels, httpx.Doc("How many sessions, users or requests come to each step of the funnels (business_intelligence.funnels): their events are the steps up to it, one after the other, the last within the time of the funnel after the first. Every event counts once; what began before the span is not known."),
@@ -97,9 +102,11 @@ func (s *Service) funnels(ctx context.Context, from, to time.Time) (*funnelAnswe
 	return a, nil
 }
 
-// passage gathers the funnels. take has one owner; the rest is read alone.
+// passage gathers the funnels. take has one owner; the rest is read alone, but for held.
 type passage struct {
-	from, to int64 // microseconds
+	most     int64        // events that may wait for take
+	held     atomic.Int64 // that do
+	from, to int64        // microseconds
 	sets     []Funnel
 	steps    [][]funnelStep
 	by       []event.Field
@@ -112,7 +119,7 @@ func newPassage(sets []Funnel, from, to time.Time) *passage {
 	if len(sets) == 0 {
 		sets = usualFunnels
 	}
-	p := &passage{from: from.UnixMicro(), to: to.UnixMicro(), sets: sets, kinds: map[event.Kind]bool{}}
+	p := &passage{from: from.UnixMicro(), to: to.UnixMicro(), sets: sets, kinds: map[event.Kind]bool{}, most: mostPassing}
 	for _, set := range sets {
 		var steps []funnelStep
 		for _, text := range set.Steps {
@@ -143,6 +150,7 @@ type passageHour struct {
 // take adds the events of an hour, the next in time.
 func (p *passage) take(seen []passing) error {
 	slices.SortFunc(seen, func(a, b passing) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.steps, b.steps)) }) // at the same time in the order of the steps
+	defer p.held.Add(-int64(len(seen)))
 	for i := range seen {
 		e := &seen[i]
 		f := p.funnels[e.funnel]
@@ -213,7 +221,7 @@ func (x *passer) add(s *source, b *event.LakeBlock) (err error) {
 	if x.keep, err = x.w.choose(s, b, x.keep[:0]); err != nil {
 		return err
 	}
-	times := b.Column(event.LakeTime)
+	times, had := b.Column(event.LakeTime), len(x.seen)
 	for _, row := range x.keep {
 		at, of := times.Int(int(row)), ""
 		if at < x.p.from || at >= x.p.to {
@@ -227,6 +235,9 @@ func (x *passer) add(s *source, b *event.LakeBlock) (err error) {
 				x.seen = append(x.seen, passing{at, i, bits, strings.Clone(subject)})
 			}
 		}
+	}
+	if x.p.held.Add(int64(len(x.seen)-had)) > x.p.most {
+		return tooMuch("from", "some hours have more than %d events that are steps of funnels; ask for a shorter time, or for fewer funnels", x.p.most)
 	}
 	return nil
 }

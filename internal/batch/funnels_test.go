@@ -111,3 +111,29 @@ func TestFunnelSettings(t *testing.T) {
 		t.Error("any number is taken")
 	}
 }
+
+// What waits for its turn is bounded, whatever the number of funnels, and has room again afterwards.
+func TestFunnelsHoldSoMuchAtATime(t *testing.T) {
+	w := newWorld()
+	for hour := range int64(3) {
+		w.publish(hour0+hour*3600, said("llm-requests", event.LLMRequest, 8, func(i int, e *event.Event) {
+			e.ID = fmt.Sprint(hour, i)
+			e.SetText(event.SessionID, e.ID)
+		})...)
+	}
+	s, _ := newService(t, w, nil)
+	p := newPassage(nil, time.Unix(hour0, 0), time.Unix(hour0+3*3600, 0))
+	for _, most := range []int64{8, 7} {
+		p.most = most
+		for hour := range int64(3) {
+			files := w.hours[hour0+hour*3600].files
+			seen, err := s.folder.passages(t.Context(), hour0+hour*3600, files, p)
+			if (err != nil) != (most < 8) || err == nil && len(seen) != 8 {
+				t.Fatalf("hour %d, at most %d: %d, %v", hour, most, len(seen), err)
+			}
+			if err := p.take(seen); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
