@@ -26,14 +26,14 @@ func (s *system) buildAudit(context.Context) (run.Service, error) {
 	return l, nil
 }
 
-// note records what no request changed, where this process has the log.
-func (s *system) note(r audit.Record) {
+// note records what no request changed, where this process has the log. It waits for within at the longest.
+func (s *system) note(within time.Duration, r audit.Record) {
 	s.mu.Lock()
 	l := s.audit
 	s.mu.Unlock()
 	if l != nil {
 		r.At = time.Now()
-		l.Note(context.Background(), r, noteWithin)
+		l.Note(context.Background(), r, within)
 	}
 }
 

@@ -35,8 +35,11 @@ func (s *system) buildSessions(context.Context) (run.Service, error) { return s.
 
 // buildTokens is the part that follows the file of tokens.
 func (s *system) buildTokens(context.Context) (run.Service, error) {
-	s.keys.Changed = func(c auth.TokenChange) {
-		s.note(audit.Record{Who: "the file of tokens", Service: "tokens", What: "token " + c.What, Target: c.Token().String(), Before: sideOf(c.Before), After: sideOf(c.After)})
+	s.keys.Changed = func(list []auth.TokenChange) {
+		until := time.Now().Add(noteWithin) // for all of them: the next token to be revoked waits meanwhile
+		for _, c := range list {
+			s.note(time.Until(until), audit.Record{Who: "the file of tokens", Service: "tokens", What: "token " + c.What, Target: c.Token().String(), Before: sideOf(c.Before), After: sideOf(c.After)})
+		}
 	}
 	return s.keys, nil
 }

@@ -114,7 +114,7 @@ func (r *reloader) reload(ctx context.Context) {
 	waiting := slices.DeleteFunc(changes(r.Tree, tree), takesEffect)
 	r.log.Info("configuration reloaded", "changed", strings.Join(changed, " "), "scrape_targets", len(cfg.scrapeTargets()), "rules", len(cfg.rules))
 	changedJSON, _ := json.Marshal(changed) // texts
-	r.note(audit.Record{Who: "SIGHUP", Service: "configuration", What: "configuration reloaded", After: changedJSON})
+	r.note(noteWithin, audit.Record{Who: "SIGHUP", Service: "configuration", What: "configuration reloaded", After: changedJSON})
 	if len(waiting) > 0 {
 		r.log.Warn("some changes wait for a restart", "settings", strings.Join(waiting, " "))
 	}

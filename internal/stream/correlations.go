@@ -155,7 +155,7 @@ func (s *Service) getCorrelations(w http.ResponseWriter, r *http.Request, beside
 		}
 	}
 	if q.id != "" && a.Summary == (correlationCounts{}) && beside.Stored != nil && q.filter.Status != join.StatusOpen {
-		a.addStored(s.atRest(r.Context(), clientOf(r.RemoteAddr), beside.Stored, &q, time.Now()))
+		a.addStored(s.atRest(r.Context(), httpx.From(r), beside.Stored, &q, time.Now()))
 	}
 	httpx.JSON(w, http.StatusOK, a)
 }

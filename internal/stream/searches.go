@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"net"
 	"sync"
 	"time"
 )
@@ -78,13 +77,4 @@ func (s *searches) leave(client string) {
 	if s.lines[client].length--; s.lines[client].length == 0 {
 		delete(s.lines, client)
 	}
-}
-
-// clientOf is the machine that a request comes from.
-func clientOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	return host
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"mime"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -165,7 +164,7 @@ func (s *Service) putConfig(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	httpx.Changed(r.Context(), json.RawMessage(was.Shown()), json.RawMessage(p.Shown())) // without secrets
-	s.log.Info("notifications are configured anew", "receivers", len(p.Names()), "by", from(r))
+	s.log.Info("notifications are configured anew", "receivers", len(p.Names()), "by", httpx.From(r))
 	s.getConfig(w, r)
 }
 
@@ -202,14 +201,6 @@ func (s *Service) unavailable(w http.ResponseWriter, r *http.Request, err error)
 	httpx.Unavailable(w, r, http.StatusServiceUnavailable, time.Second, "the store is not to be had now; try again")
 }
 
-func from(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
 type ackOrder struct {
 	Fingerprint string `json:"fingerprint"`
 	By          string `json:"by,omitempty"`
@@ -237,7 +228,7 @@ func (s *Service) ack(w http.ResponseWriter, r *http.Request) {
 	}
 	a := core.Ack{By: order.By, Comment: order.Comment, At: now.UTC()}
 	if a.By == "" {
-		a.By = cmp.Or(auth.Who(r.Context()), "somebody") + " from " + from(r)
+		a.By = cmp.Or(auth.Who(r.Context()), "somebody") + " from " + httpx.From(r)
 	}
 	if s.saved(w, r, core.Put(core.KindAck, order.Fingerprint, a)) {
 		s.log.Info("alert acknowledged", "fingerprint", order.Fingerprint, "by", a.By)

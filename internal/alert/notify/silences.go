@@ -143,7 +143,7 @@ func (s *Service) endSilence(status int) http.HandlerFunc {
 			if !s.saved(w, r, docs...) {
 				return
 			}
-			s.log.Info("silence ended", "id", found.ID, "by", from(r))
+			s.log.Info("silence ended", "id", found.ID, "by", httpx.From(r))
 		}
 		w.WriteHeader(status)
 	}

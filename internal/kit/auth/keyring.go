@@ -21,8 +21,8 @@ type Keyring struct {
 	path string
 	log  *slog.Logger
 	now  func() time.Time
-	// Changed, when set, hears of what changed in the file while it is followed. Set it before Run.
-	Changed func(TokenChange)
+	// Changed, when set, hears of all that changed in the file while it is followed. The file is not looked at meanwhile. Set it before Run.
+	Changed func([]TokenChange)
 
 	tokens []entry // of the file; belongs to Run
 
@@ -128,10 +128,8 @@ func (k *Keyring) look() {
 	} else {
 		k.log.Info("tokens read", "file", k.path, "tokens", len(d.Tokens))
 	}
-	for _, c := range changes(before, d.Tokens) {
-		if k.Changed != nil {
-			k.Changed(c)
-		}
+	if list := changes(before, d.Tokens); k.Changed != nil && len(list) > 0 {
+		k.Changed(list)
 	}
 }
 

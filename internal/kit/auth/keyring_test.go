@@ -207,7 +207,11 @@ func TestChangesAreTold(t *testing.T) {
 	create(t, f, "b", httpx.Read)
 	k := opened(t, f, c)
 	var told []string
-	k.Changed = func(c TokenChange) { told = append(told, c.What+" "+c.Token().Name) }
+	k.Changed = func(list []TokenChange) {
+		for _, c := range list {
+			told = append(told, c.What+" "+c.Token().Name)
+		}
+	}
 	if _, err := f.Revoke("b"); err != nil {
 		t.Fatal(err)
 	}

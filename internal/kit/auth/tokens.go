@@ -210,8 +210,15 @@ func (f File) lock() (unlock func() error, err error) {
 	if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
 		return nil, err
 	}
+	lock := f.Path + ".lock"
 	for end := time.Now().Add(lockPatience); ; time.Sleep(lockPause) {
-		unlock, err = atomicfile.Lock(f.Path + ".lock")
+		unlock, err = atomicfile.Lock(lock)
+		if err == nil {
+			if err = likeFolder(lock); err != nil {
+				return nil, errors.Join(err, unlock())
+			}
+			return unlock, nil
+		}
 		if !errors.Is(err, atomicfile.ErrLocked) || time.Now().After(end) {
 			return unlock, err
 		}
@@ -234,6 +241,15 @@ func ownerOf(path string) (o owner, err error) {
 		return owner{int(s.Uid), int(s.Gid)}, nil
 	}
 	return owner{os.Geteuid(), os.Getegid()}, nil
+}
+
+// likeFolder gives a file that root may have made to whom its folder belongs.
+func likeFolder(path string) error {
+	o, err := ownerOf(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return o.keep(path)
 }
 
 func (o owner) keep(path string) error {

@@ -159,7 +159,7 @@ func (h *Hub) named(lists []string, only, tenant string) ([]*Topic, error) {
 	}
 	for _, name := range wanted {
 		if !slices.ContainsFunc(h.topics, func(t *Topic) bool { return t.Name == name }) {
-			return nil, fmt.Errorf("topics: %q is not known; there are %s", name, strings.Join(h.names(), ", "))
+			return nil, fmt.Errorf("topics: %.60q is not known; there are %s", name, strings.Join(h.names(), ", "))
 		}
 	}
 	var topics []*Topic
