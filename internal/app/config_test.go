@@ -454,7 +454,7 @@ func TestNearlyNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(tree.Notices()); !strings.Contains(got, "HXP_BNID: no setting has this name; did you mean HXP_BIND?") || strings.Contains(got, "HXP_BIN:") {
+	if got := fmt.Sprint(tree.Notices()); !strings.Contains(got, "no setting has this name; did you mean HXP_BIND? (HXP_BNID)") || strings.Contains(got, "HXP_BIN)") {
 		t.Error(got)
 	}
 }
