@@ -99,13 +99,10 @@ func (w *work) mentions(ctx context.Context, own bool) ([]map[string]mention, er
 				if id == "" {
 					continue
 				}
-				have, known := mentions[id]
+				have := mentions[id]
 				c := mention{have.asks || own && models.Text(i) == "", have.kinds | 1<<s.kind}
-				if !known {
-					id = strings.Clone(id)
-				}
-				if c != have {
-					mentions[id] = c
+				if c != have { // also of a known id the key becomes the one that is assigned, which a block only lends
+					mentions[strings.Clone(id)] = c
 				}
 			}
 			return nil
