@@ -28,6 +28,9 @@ var ErrMoved = errors.New("the logs of the embedded broker were deleted or made 
 type Held struct {
 	dir  string // of the engine
 	logs map[place]map[int64]*os.File
+	// arrivals, which say where logs start, as they were before: those of Cut may start behind positions that were copied meanwhile, and what
+	// lies between would be lost although its segments are held.
+	arrivals []byte
 }
 
 // CopyFile is a file of a copy: the first Size bytes of Body are its content.
@@ -45,12 +48,15 @@ func HasLog(dir string) bool {
 
 // Hold opens all segments of a broker's folder. Close the result when the copy is made.
 func Hold(dir string) (h *Held, err error) {
-	h = &Held{filepath.Join(dir, "log"), map[place]map[int64]*os.File{}}
+	h = &Held{dir: filepath.Join(dir, "log"), logs: map[place]map[int64]*os.File{}}
 	defer func() {
 		if err != nil {
 			h.Close()
 		}
 	}()
+	if h.arrivals, err = os.ReadFile(filepath.Join(dir, arrivalsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return h, err
+	}
 	logs, err := scanLogs(h.dir)
 	if err != nil {
 		return h, err
@@ -143,11 +149,8 @@ func (h *Held) Cut(rank func(topic string) int) ([]CopyFile, error) {
 	if !maps.Equal(ids, after) {
 		return nil, ErrMoved
 	}
-	data, err := os.ReadFile(filepath.Join(filepath.Dir(h.dir), arrivalsFile))
-	if err == nil {
-		out = append(out, CopyFile{arrivalsFile, int64(len(data)), bytes.NewReader(data)})
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	if h.arrivals != nil {
+		out = append(out, CopyFile{arrivalsFile, int64(len(h.arrivals)), bytes.NewReader(h.arrivals)})
 	}
 	return out, nil
 }
