@@ -3,12 +3,13 @@ package app
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/hxp-enterprise/hxp/internal/batch/erasure"
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -142,14 +143,7 @@ func (s *system) mentions(ctx context.Context, topic string, logs map[int32]bus.
 	}
 	var texts [][]byte
 	for _, n := range names {
-		text, err := json.Marshal(n)
-		if err != nil {
-			return nil, err
-		}
-		if len(text) >= shortName { // not all records are JSON; a short name stands in many words
-			text = text[1 : len(text)-1]
-		}
-		texts = append(texts, text)
+		texts = append(texts, spellings(n)...)
 	}
 	reader, err := s.bus.NewReader(map[string]map[int32]int64{topic: open}, bus.ReaderOptions{MaxBytes: 8 << 20, MaxPartitionBytes: 4 << 20})
 	if err != nil {
@@ -171,7 +165,7 @@ func (s *system) mentions(ctx context.Context, topic string, logs map[int32]bus.
 				return nil, nil
 			}
 			for _, m := range b.Messages {
-				if slices.ContainsFunc(texts, func(t []byte) bool { return bytes.Contains(m.Value, t) }) {
+				if slices.ContainsFunc(texts, func(t []byte) bool { return bytes.Contains(m.Value, t) || bytes.Contains(m.Key, t) }) {
 					found++
 				}
 			}
@@ -182,6 +176,51 @@ func (s *system) mentions(ctx context.Context, topic string, logs map[int32]bus.
 		}
 	}
 	return &found, nil
+}
+
+// spellings are the ways in which producers write a name: as it is, and as JSON that escapes more or less of it. Not all records are JSON, so it
+// is looked for without quotes; but not a short one, which stands in many words.
+func spellings(name string) (texts [][]byte) {
+	quote := func(s string) {
+		if text := []byte(`"` + s + `"`); len(text) < shortName {
+			texts = append(texts, text)
+		} else {
+			texts = append(texts, text[1:len(text)-1])
+		}
+	}
+	for _, escape := range []func(r rune) bool{
+		func(r rune) bool { return false },
+		func(r rune) bool { return r == '<' || r == '>' || r == '&' || r == '\u2028' || r == '\u2029' }, // encoding/json
+		func(r rune) bool { return r > '~' }, // such as Python's
+	} {
+		for _, format := range []string{`\u%04x`, `\u%04X`} {
+			quote(escaped(name, format, escape))
+		}
+	}
+	quote(name)
+	slices.SortFunc(texts, bytes.Compare)
+	return slices.CompactFunc(texts, bytes.Equal)
+}
+
+// escaped is a text as it stands in JSON, with more of it escaped than has to be.
+func escaped(text, format string, also func(r rune) bool) string {
+	var b strings.Builder
+	for _, r := range text {
+		short := strings.IndexRune("\b\f\n\r\t\"\\", r)
+		switch {
+		case short >= 0:
+			b.WriteByte('\\')
+			b.WriteByte("bfnrt\"\\"[short])
+		case r >= ' ' && !also(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, format+format, high, low)
+		default:
+			fmt.Fprintf(&b, format, r)
+		}
+	}
+	return b.String()
 }
 
 // elsewhere are the places that an erasure does not reach.
