@@ -322,7 +322,11 @@ func TestOnKafkaWithoutARight(t *testing.T) {
 	if code := h.stop(t); code != 0 {
 		t.Errorf("exit %d", code)
 	}
-	_, errs, code := h.cli(t, "run", "kafka-api")
+	ports := filepath.Join(t.TempDir(), "ports") // free ones: others may listen on the usual ones
+	if err := os.WriteFile(ports, []byte("KAFKA_API_PORT=0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, errs, code := h.cli(t, "run", "kafka-api", "--env-file", ports)
 	if code != 1 {
 		t.Errorf("hxp starts without the right to write: exit %d", code)
 	}
