@@ -341,6 +341,46 @@ func TestStalledBodyIsCut(t *testing.T) {
 	}
 }
 
+// slowly is a body that brings a byte in each while, and the writer that is told how long it may take.
+type slowly struct {
+	*httptest.ResponseRecorder
+	left  int
+	pause time.Duration
+	last  time.Time // the latest deadline
+}
+
+func (s *slowly) SetReadDeadline(t time.Time) error {
+	if t.After(s.last) {
+		s.last = t
+	}
+	return nil
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	time.Sleep(s.pause)
+	if s.left--; s.left < 0 {
+		return 0, io.EOF
+	}
+	return copy(p, "x"), nil
+}
+
+// TestStrangersSendTheirBodiesSoon: where everybody may send one, it must be there in the time that others have for a pause.
+func TestStrangersSendTheirBodiesSoon(t *testing.T) {
+	for path, bounded := range map[string]bool{"/open": true, "/closed": false} {
+		synctest.Test(t, func(t *testing.T) {
+			m := NewMux(discard, nil)
+			read := func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
+			m.HandleFunc("POST /open", read, Open())
+			m.HandleFunc("POST /closed", read)
+			began, s := time.Now(), &slowly{ResponseRecorder: httptest.NewRecorder(), left: 5, pause: m.bodyRest / 2}
+			m.ServeHTTP(s, httptest.NewRequest("POST", path, s))
+			if got := s.last.Sub(began); (got <= m.bodyRest) != bounded {
+				t.Errorf("%s: the body may take %v", path, got)
+			}
+		})
+	}
+}
+
 func TestURL(t *testing.T) {
 	for addr, want := range map[string]string{"0.0.0.0:80": "http://127.0.0.1:80", ":80": "http://127.0.0.1:80", "[::]:80": "http://127.0.0.1:80", "[::1]:80": "http://[::1]:80", "hx:80": "http://hx:80"} {
 		if got := NewServer("x", addr, nil, discard).URL(); got != want {

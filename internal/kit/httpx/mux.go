@@ -191,6 +191,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	if r.Body != nil && r.Body != http.NoBody {
 		body := &patientBody{ReadCloser: r.Body, ctl: http.NewResponseController(w), rest: e.mux.bodyRest}
+		if e.route.Access.Open { // a stranger's is small, and a byte at a time it could take for ever
+			body.until = began.Add(e.mux.bodyRest)
+		}
 		defer body.leave()
 		r.Body = body
 	}

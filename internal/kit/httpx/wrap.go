@@ -71,11 +71,12 @@ func (r *recorder) code() int {
 }
 
 // patientBody bounds the pauses of a body: each read must bring something within rest, else it fails. There is no limit on the
-// whole, which may be large.
+// whole, which may be large, unless until says so.
 type patientBody struct {
 	io.ReadCloser
 	ctl   *http.ResponseController
 	rest  time.Duration
+	until time.Time // when all of it must be there; zero = whenever
 	armed time.Time
 	whole bool // read to its end
 }
@@ -83,7 +84,11 @@ type patientBody struct {
 func (b *patientBody) Read(p []byte) (int, error) {
 	// The deadline is moved at most once a second, since each move costs a call into the poller.
 	if now := time.Now(); now.Sub(b.armed) > time.Second {
-		_ = b.ctl.SetReadDeadline(now.Add(b.rest)) // fails on writers of tests, which have no connection
+		end := now.Add(b.rest)
+		if !b.until.IsZero() && b.until.Before(end) {
+			end = b.until
+		}
+		_ = b.ctl.SetReadDeadline(end) // fails on writers of tests, which have no connection
 		b.armed = now
 	}
 	n, err := b.ReadCloser.Read(p)
