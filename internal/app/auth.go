@@ -111,13 +111,13 @@ func (s *system) airflowUser() func(*http.Request) (airflow.User, error) {
 		case err != nil:
 			return airflow.User{}, err
 		case p.Tenant != "":
-			return airflow.User{}, fmt.Errorf("%s is bound to the tenant %q, and the scheduler knows no tenants", p, p.Tenant)
+			return airflow.User{}, airflow.Forbidden(fmt.Sprintf("%s is bound to the tenant %q, and the scheduler knows no tenants", p, p.Tenant))
 		case p.Scopes.Allows([]httpx.Scope{httpx.Admin}):
 			return airflow.User{Name: p.String(), Role: "Admin"}, nil
 		case p.Scopes.Allows([]httpx.Scope{httpx.Read}):
 			return airflow.User{Name: p.String(), Role: "Viewer"}, nil
 		}
-		return airflow.User{}, fmt.Errorf("%s has neither the scope read nor admin", p)
+		return airflow.User{}, airflow.Forbidden(fmt.Sprintf("this needs the scope read or admin; %s has %s", p, p.Scopes))
 	}
 }
 

@@ -107,7 +107,7 @@ func TestTokens(t *testing.T) {
 		{acme, "GET", "operations", "/analytics?tenant=globex", 403},
 		{"", "GET", "operations", "/analytics", 401},
 		{read, "GET", "scheduler", "/api/v2/dags", 200},
-		{acme, "GET", "scheduler", "/api/v2/dags", 401},
+		{acme, "GET", "scheduler", "/api/v2/dags", 403},
 	} {
 		if status, answer := h.as(t, c.token, c.method, c.service, c.path, ""); status != c.status {
 			t.Errorf("%s %s%s: %d, want %d: %.300s", c.method, c.service, c.path, status, c.status, answer)

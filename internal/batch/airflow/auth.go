@@ -108,9 +108,17 @@ func (a *API) who(r *http.Request) (caller, error) {
 	return caller{u, c.Via, "user " + u.Name + " of the scheduler"}, err
 }
 
+// Forbidden is why somebody who is known may not use the scheduler, see Config.Token.
+type Forbidden string
+
+func (f Forbidden) Error() string { return string(f) }
+
 // stranger is who sends a token of the installation, which the vault did not give.
 func (a *API) stranger(r *http.Request) (caller, error) {
 	u, err := a.cfg.Token(r)
+	if no, known := errors.AsType[Forbidden](err); known {
+		return caller{}, refuse(http.StatusForbidden, no.Error())
+	}
 	if err != nil {
 		return caller{}, refuse(http.StatusUnauthorized, err.Error())
 	}

@@ -3,6 +3,7 @@ package airflow
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -184,6 +185,17 @@ func TestChangesHaveANameInTheAudit(t *testing.T) {
 	r.want(200, "PATCH", "/dags/hxp_daily_aggregation", pause)
 	if want := []string{"PATCH /api/v2/dags/{dag} by user admin of the scheduler", "PATCH /api/v2/dags/{dag} by gateway (abc)"}; !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// A token that is not known is another thing than one that may not.
+func TestTokensOfTheInstallationAreRefused(t *testing.T) {
+	for status, err := range map[int]error{401: errors.New("not known"), 403: Forbidden("the scheduler knows no tenants")} {
+		r := newRig(t, func(c *Config) { c.Token = func(*http.Request) (User, error) { return User{}, err } })
+		r.token = "hxp_abc_secret"
+		if o := r.want(status, "GET", "/dags", nil); o["detail"] != err.Error() {
+			t.Errorf("%d: %v", status, o)
+		}
 	}
 }
 
