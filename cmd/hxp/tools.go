@@ -74,9 +74,10 @@ func simulateCommand() *cobra.Command {
 	var s app.SimulateFlags
 	cmd := &cobra.Command{
 		Use: "simulate", Short: "Send believable generated traffic", Args: noArgs,
-		Long: "Makes requests, feedback, business events and metrics of hosts, and sends them in real time. A profile is a YAML file with rate,\n" +
+		Long: "Makes requests, feedback, business events and metrics of hosts, and sends them in real time, or with --past those of\n" +
+			"the time before now, as fast as they are taken: reports, costs and forecasts need days. A profile is a YAML file with rate,\n" +
 			"scenario, hosts, users and models (name, weight, prompt_tokens, completion_tokens, ttft_ms, tpot_ms, error_rate,\nusd_per_million_prompt, usd_per_million_completion).",
-		Example: "  hxp simulate --rate 200 --duration 5m --scenario incident\n  hxp simulate --profile my-models.yaml --via http",
+		Example: "  hxp simulate --rate 200 --duration 5m --scenario incident\n  hxp simulate --past 48h --rate 1 --scenario diurnal\n  hxp simulate --profile my-models.yaml --via http",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := settings(cmd)
 			if err != nil {
@@ -102,6 +103,7 @@ func simulateCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.Float64Var(&s.Rate, "rate", 50, "requests a second, on average")
 	f.DurationVar(&s.Duration, "duration", 0, "how long; until Ctrl-C when absent")
+	f.DurationVar(&s.Past, "past", 0, "send what would have come in so long before now, at once, and end")
 	f.Int64Var(&s.Seed, "seed", 1, "makes the traffic reproducible")
 	f.StringVar(&s.File, "profile", "", "YAML file that says what the traffic is like")
 	s.Given = f.Changed

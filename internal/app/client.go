@@ -95,38 +95,64 @@ func Replay(ctx context.Context, o replay.Options, to Sending, stdout, stderr io
 }
 
 // Simulate sends generated traffic in real time for a duration (0 = until ctx ends) and returns how many events it sent.
-func Simulate(ctx context.Context, seed int64, p simulate.Profile, d time.Duration, to Sending) (n int64, err error) {
+func Simulate(ctx context.Context, seed int64, p simulate.Profile, d time.Duration, to Sending) (int64, error) {
 	if d > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
 	}
-	g := simulate.New(seed, p, time.Now())
+	s := simulated{g: simulate.New(seed, p, time.Now()), to: to}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		g.Due(time.Now(), func(e *event.Event) {
-			if err == nil && ctx.Err() == nil {
-				if err = to.Send(ctx, sink.ItemOf(e), nobody{}); err == nil {
-					n++
-				}
-			}
-		})
-		if ctx.Err() != nil || err != nil {
-			break
-		}
+	for s.due(ctx, time.Now()) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 		}
 	}
+	return s.end(ctx)
+}
+
+// SimulatePast sends the traffic of so long before now, as fast as it is taken.
+func SimulatePast(ctx context.Context, seed int64, p simulate.Profile, now time.Time, past time.Duration, to Sending) (int64, error) {
+	start := now.Add(-past)
+	s := simulated{g: simulate.New(seed, p, start), to: to}
+	for at := start; at.Before(now) && s.due(ctx, at); at = at.Add(time.Minute) { // what waits to be told stays within a minute of requests
+	}
+	s.due(ctx, now)
+	return s.end(ctx)
+}
+
+// simulated is generated traffic on its way.
+type simulated struct {
+	g    *simulate.Generator
+	to   Sending
+	sent int64
+	err  error
+}
+
+// due sends what is known by then. It tells whether more may follow.
+func (s *simulated) due(ctx context.Context, now time.Time) bool {
+	s.g.Due(now, func(e *event.Event) {
+		if s.err != nil || ctx.Err() != nil {
+			return
+		}
+		if s.err = s.to.Send(ctx, sink.ItemOf(e), nobody{}); s.err == nil {
+			s.sent++
+		}
+	})
+	return s.err == nil && ctx.Err() == nil
+}
+
+// end waits until all of it is acknowledged.
+func (s *simulated) end(ctx context.Context) (int64, error) {
 	if ctx.Err() != nil {
-		err = nil
+		s.err = nil // who stops it has not failed
 	}
 	flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if ferr := to.Flush(flush); err == nil {
-		err = ferr
+	if err := s.to.Flush(flush); s.err == nil {
+		s.err = err
 	}
-	return n, err
+	return s.sent, s.err
 }

@@ -45,7 +45,7 @@ func (f ReplayFlags) Options() (replay.Options, error) {
 // SimulateFlags are the flags of `hxp simulate` as typed.
 type SimulateFlags struct {
 	Rate              float64
-	Duration          time.Duration
+	Duration, Past    time.Duration
 	Seed              int64
 	Scenario, Via, To string
 	File              string // a profile; what the other flags say wins over it
@@ -60,6 +60,8 @@ func Scenarios() (names []string) {
 	return names
 }
 
+const maxPast = 400 * 24 * time.Hour
+
 // Check tells what is wrong with the flags.
 func (f SimulateFlags) Check() error {
 	if !slices.Contains(Scenarios(), f.Scenario) {
@@ -67,6 +69,9 @@ func (f SimulateFlags) Check() error {
 	}
 	if !(f.Rate > 0) || f.Rate > 1e6 {
 		return fmt.Errorf("--rate %v: give requests a second, above 0", f.Rate)
+	}
+	if f.Past < 0 || f.Past > maxPast || f.Past > 0 && f.Duration > 0 {
+		return fmt.Errorf("--past %s: give up to %s, and no --duration: it ends when it has come to now", f.Past, maxPast)
 	}
 	if f.Via != "kafka" && f.Via != "http" {
 		return fmt.Errorf("--via %q is neither kafka nor http", f.Via)
@@ -92,5 +97,8 @@ func (f SimulateFlags) Profile() (p simulate.Profile, err error) {
 
 // Run sends the traffic and returns how many events were sent.
 func (f SimulateFlags) Run(ctx context.Context, p simulate.Profile, to Sending) (int64, error) {
+	if f.Past > 0 {
+		return SimulatePast(ctx, f.Seed, p, time.Now(), f.Past, to)
+	}
 	return Simulate(ctx, f.Seed, p, f.Duration, to)
 }

@@ -208,7 +208,8 @@ func (g *Generator) request(at time.Time) {
 	e.SetText(event.RequestID, id)
 	e.SetText(event.Tenant, tenant)
 	e.SetText(event.UserID, user)
-	e.SetText(event.SessionID, user+"-"+strconv.FormatInt(at.Unix()/1800, 10))
+	session := user + "-" + strconv.FormatInt(at.Unix()/1800, 10)
+	e.SetText(event.SessionID, session)
 	e.SetText(event.Operation, "chat")
 	e.SetText(event.Endpoint, "/v1/chat/completions")
 	e.SetBool(event.Streaming, g.rnd.Float64() < .8)
@@ -242,7 +243,7 @@ func (g *Generator) request(at time.Time) {
 	e.Time = end.UnixMicro() // a gateway writes its record when the answer is complete
 	g.load[place%g.profile.Hosts] += took / 1000
 	g.later(end, e)
-	g.follow(m, id, tenant, user, end, took, completion, failed)
+	g.follow(m, id, tenant, user, session, end, took, completion, failed)
 }
 
 // stress is what the scenario does to a model at a time: a factor on its latency and its share of failures.
@@ -279,7 +280,7 @@ func (g *Generator) fail(e *event.Event) (took float64) {
 }
 
 // follow makes what comes after some requests: a rating that depends on how it went, and a business event.
-func (g *Generator) follow(m *Model, id, tenant, user string, end time.Time, took, completion float64, failed bool) {
+func (g *Generator) follow(m *Model, id, tenant, user, session string, end time.Time, took, completion float64, failed bool) {
 	chance := .07
 	if failed {
 		chance = .12
@@ -296,6 +297,7 @@ func (g *Generator) follow(m *Model, id, tenant, user string, end time.Time, too
 		e.SetText(event.RequestID, id)
 		e.SetText(event.Model, m.Name)
 		e.SetText(event.UserID, user)
+		e.SetText(event.SessionID, session)
 		e.SetText(event.Tenant, tenant)
 		e.SetFloat(event.SatisfactionScore, score)
 		e.SetText(event.Thumbs, choose(score >= 3, "up", "down"))
@@ -307,6 +309,7 @@ func (g *Generator) follow(m *Model, id, tenant, user string, end time.Time, too
 		e.CorrelationID = id
 		e.SetText(event.RequestID, id)
 		e.SetText(event.Model, m.Name)
+		e.SetText(event.SessionID, session)
 		e.SetText(event.Tenant, tenant)
 		e.SetText(event.BusinessEventType, []string{"ticket_solved", "order", "document_written", "lead"}[g.rnd.IntN(4)])
 		e.SetInt(event.BusinessValue, int64(math.Round(g.logNormal(6, .9)*100))*1e7)

@@ -45,7 +45,7 @@ func TestEventsAreValidAndCorrelated(t *testing.T) {
 	lines, _ := stream(3, 5*time.Minute, Incident)
 	var p event.Parser
 	var e event.Event
-	ids, requests, orphans := map[string]bool{}, map[string]bool{}, 0
+	ids, sessions, orphans := map[string]bool{}, map[string]string{}, 0
 	for _, l := range lines {
 		if bad := p.Parse(l, &e); bad != nil {
 			t.Fatalf("%s: %v", l, bad)
@@ -56,10 +56,14 @@ func TestEventsAreValidAndCorrelated(t *testing.T) {
 		ids[e.Clone().ID] = true
 		switch c := e.Clone(); e.Kind {
 		case event.LLMRequest:
-			requests[c.Text(event.RequestID)] = true
+			sessions[c.Text(event.RequestID)] = c.Text(event.SessionID)
 		case event.UserFeedback, event.BusinessEvent:
-			if !requests[c.Text(event.RequestID)] {
+			session, known := sessions[c.Text(event.RequestID)]
+			if !known {
 				orphans++
+			}
+			if c.Text(event.SessionID) != session { // funnels go by it
+				t.Errorf("%s: the request is of the session %q", l, session)
 			}
 		}
 	}
