@@ -61,7 +61,7 @@ function ask() {
       el("h2", {}, "Log in to the scheduler"),
       el("label", { class: "field" }, el("span", {}, "User"), name),
       el("label", { class: "field" }, el("span", {}, "Password"), password),
-      el("p", { class: "hint" }, "The password of admin lies in the data folder under ", el("code", {}, "airflow/"), "; ", el("code", {}, "airflow users create"), " adds users."),
+      el("p", { class: "hint" }, "The password of admin lies in the data folder, ", el("code", {}, "airflow/*.json.generated"), "; ", el("code", {}, "hxp airflow users create"), " adds users."),
       wrong,
       el("div", { class: "form-end" }, el("button", { class: "button primary", type: "submit" }, "Log in")));
     const box = el("dialog", { class: "sheet narrow" }, form);
