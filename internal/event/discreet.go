@@ -220,6 +220,16 @@ func (d *Decoder) Treated(value []byte) []byte {
 	return treated
 }
 
+// TreatedHeader is the value of a header of such a record; stays is false where nothing of the header may be handed on.
+func (d *Decoder) TreatedHeader(key string, value []byte) (treated []byte, stays bool) {
+	p := d.Limits.Privacy
+	if p == nil || !strings.HasPrefix(strings.ToLower(key), HeaderCE) {
+		return value, true
+	}
+	text, stays := p.header(key, string(value))
+	return []byte(text), stays
+}
+
 // discreet is not ok when nothing may be kept, because nobody can read it.
 func (d *Decoder) discreet(value []byte) (treated []byte, ok bool) {
 	p := d.Limits.Privacy
@@ -241,20 +251,28 @@ func (d *Decoder) discreet(value []byte) (treated []byte, ok bool) {
 // headers treats the attributes of a CloudEvent.
 func (p *Privacy) headers(in [][2]string) (out [][2]string) {
 	for _, h := range in {
-		name, attribute := strings.CutPrefix(strings.ToLower(h[0]), HeaderCE)
-		if how := p.of([]byte(name)); attribute && how != keep {
-			switch how {
-			case hashIt:
-				h[1] = p.Hash(h[1])
-			case maskIt:
-				h[1] = Mask(h[1])
-			default:
-				continue
-			}
+		if text, stays := p.header(h[0], h[1]); stays {
+			out = append(out, [2]string{h[0], text})
 		}
-		out = append(out, h)
 	}
 	return out
+}
+
+// header treats the text of a header that is an attribute of a CloudEvent.
+func (p *Privacy) header(key, text string) (treated string, stays bool) {
+	name, attribute := strings.CutPrefix(strings.ToLower(key), HeaderCE)
+	if !attribute {
+		return text, true
+	}
+	switch p.of([]byte(name)) {
+	case keep:
+		return text, true
+	case hashIt:
+		return p.Hash(text), true
+	case maskIt:
+		return Mask(text), true
+	}
+	return "", false
 }
 
 var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?`)

@@ -341,7 +341,9 @@ func (b *browse) show(m *bus.Message) Message {
 		out.Key = new(strings.ToValidUTF8(string(m.Key), "\uFFFD"))
 	}
 	for _, h := range m.Headers {
-		out.Headers = append(out.Headers, headerItem{strings.ToValidUTF8(h.Key, "\uFFFD"), strings.ToValidUTF8(string(h.Value), "\uFFFD")})
+		if value, stays := b.decoder.TreatedHeader(h.Key, h.Value); stays {
+			out.Headers = append(out.Headers, headerItem{strings.ToValidUTF8(h.Key, "\uFFFD"), strings.ToValidUTF8(string(value), "\uFFFD")})
+		}
 	}
 	bad := b.decode(m)
 	if bad == nil {

@@ -36,12 +36,17 @@ func (f *folder) bury(m *bus.Message, bad *event.Invalid) {
 // copyLate copies a late event, as it came but for what is to be kept out, with its place. Its own headers go with it: those of a CloudEvent tell how to
 // read it.
 func (f *folder) copyLate(m *bus.Message) *bus.Message {
-	place := []bus.Header{
+	headers := []bus.Header{
 		{Key: "topic", Value: []byte(m.Topic)},
 		{Key: "partition", Value: strconv.AppendInt(nil, int64(m.Partition), 10)},
 		{Key: "offset", Value: strconv.AppendInt(nil, m.Offset, 10)},
 	}
-	return &bus.Message{Topic: event.TopicLate, Key: []byte(f.place(m)), Value: f.decoder.Treated(m.Value), Headers: append(place, m.Headers...)}
+	for _, h := range m.Headers {
+		if value, stays := f.decoder.TreatedHeader(h.Key, h.Value); stays {
+			headers = append(headers, bus.Header{Key: h.Key, Value: value})
+		}
+	}
+	return &bus.Message{Topic: event.TopicLate, Key: []byte(f.place(m)), Value: f.decoder.Treated(m.Value), Headers: headers}
 }
 
 // tellDeployment puts aside what an event says of something new that was put to work.

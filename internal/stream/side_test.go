@@ -25,6 +25,25 @@ func TestLateCopyCanBeRead(t *testing.T) {
 	}
 }
 
+// What is kept out of events is kept out of late copies, also where it stands in a header.
+func TestLateCopyIsTreated(t *testing.T) {
+	p, err := event.PrivacyRules{Drop: []string{"user_id"}, Mask: []string{"owner"}}.Compile("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &bus.Message{Topic: "llm-requests", Value: []byte(`{"model":"m","user_id":"jane"}`), Headers: []bus.Header{
+		{Key: "ce_specversion", Value: []byte("1.0")}, {Key: "ce_user_id", Value: []byte("jane")}, {Key: "ce_owner", Value: []byte("jane")}, {Key: "trace", Value: []byte("t")}}}
+	f := &folder{src: source{Topic: "llm-requests", TopicID: "id"}, decoder: event.Decoder{Limits: event.Limits{Privacy: p}}}
+	late := f.copyLate(m)
+	got := string(late.Value)
+	for _, h := range late.Headers[3:] {
+		got += " " + h.Key + "=" + string(h.Value)
+	}
+	if want := `{"model":"m"} ce_specversion=1.0 ce_owner=j*** trace=t`; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 // A deployment that an event tells of goes to its topic with the event's time and texts; an order does not.
 func TestDeploymentIsTold(t *testing.T) {
 	for kind, want := range map[string]string{"deploy": "Deploy m 7 smaller batches", "order": ""} {
