@@ -11,6 +11,7 @@ import (
 
 const (
 	maxSessions   = 1000
+	sessionsEach  = maxSessions / 2 // of one token, so that no holder of one logs all others out
 	sessionCookie = "hxp_session"
 	hostCookie    = "__Host-" + sessionCookie // browsers take it over TLS alone, and from nobody but this host
 )
@@ -73,7 +74,7 @@ func (s *Sessions) LogIn(w http.ResponseWriter, r *http.Request, token string, s
 	return p, nil
 }
 
-// begin keeps a session until it is over. Where there is no place for it, the oldest gives its own up.
+// begin keeps a session until it is over. Where there is no place for it, the oldest gives its own up, of the same token where that has many.
 func (s *Sessions) begin(id digest, p *Principal, token string) bool {
 	out, ended := make(chan struct{}), make(chan struct{})
 	one := &session{Principal: *p, token: token, began: time.Now(), out: sync.OnceFunc(func() { close(out) })}
@@ -83,9 +84,7 @@ func (s *Sessions) begin(id digest, p *Principal, token string) bool {
 	if s.ended {
 		return false
 	}
-	if len(s.open) >= maxSessions {
-		s.forgetOldest()
-	}
+	s.makeRoom(p.ID)
 	s.open[id] = one
 	s.watch.Go(func() {
 		defer close(ended)
@@ -104,13 +103,30 @@ func (s *Sessions) begin(id digest, p *Principal, token string) bool {
 	return true
 }
 
-// forgetOldest makes room. It runs under mu.
-func (s *Sessions) forgetOldest() {
-	var oldest digest
+// makeRoom lets the oldest session go where there are too many, of the token or of all. It runs under mu.
+func (s *Sessions) makeRoom(token string) {
+	var oldest, own digest // of all, and of the token
+	each := 0
+	older := func(id, than digest) bool {
+		first := s.open[than]
+		return first == nil || s.open[id].began.Before(first.began)
+	}
 	for id, one := range s.open {
-		if first := s.open[oldest]; first == nil || one.began.Before(first.began) {
+		if older(id, oldest) {
 			oldest = id
 		}
+		if one.ID != token {
+			continue
+		}
+		if each++; older(id, own) {
+			own = id
+		}
+	}
+	switch {
+	case each >= sessionsEach:
+		oldest = own
+	case len(s.open) < maxSessions:
+		return
 	}
 	s.open[oldest].out()
 	delete(s.open, oldest)

@@ -208,21 +208,30 @@ func TestSessionsEnd(t *testing.T) {
 	})
 }
 
-// TestSessionsAreBounded: the oldest gives its place up.
+// TestSessionsAreBounded: the oldest gives its place up, of the same token where that has many.
 func TestSessionsAreBounded(t *testing.T) {
 	h := newDesk(t, time.Hour)
 	h.serve(t)
-	_, token := h.token(t, httpx.Read)
-	first := h.logIn(t, token)
+	_, one := h.token(t, httpx.Read)
+	_, other := h.token(t, httpx.Read)
+	_, third := h.token(t, httpx.Read)
+	of := h.logIn(t, other)
+	first := h.logIn(t, one)
 	for range maxSessions {
-		h.logIn(t, token)
+		h.logIn(t, one)
 	}
-	if got := h.who(first); !strings.HasPrefix(got, "refused") {
-		t.Errorf("%s after %d others", got, maxSessions)
+	if a, b := h.who(first), h.who(of); !strings.HasPrefix(a, "refused") || b != "ann" {
+		t.Errorf("after %d others of a token: %s, and of another token: %s", maxSessions, a, b)
+	}
+	for range sessionsEach {
+		h.logIn(t, third)
+	}
+	if got := h.who(of); !strings.HasPrefix(got, "refused") {
+		t.Errorf("%s has the oldest session of all, when there is no place", got)
 	}
 	h.sessions.mu.Lock()
 	defer h.sessions.mu.Unlock()
-	if len(h.sessions.open) > maxSessions {
+	if len(h.sessions.open) != maxSessions {
 		t.Errorf("%d sessions are open", len(h.sessions.open))
 	}
 }
@@ -282,10 +291,17 @@ func TestTickets(t *testing.T) {
 	if got := ask("GET", "/ws?ticket="+late); got != "refused" {
 		t.Errorf("%s with a ticket that is over", got)
 	}
-	for range maxTickets {
+	for range ticketsEach {
 		ticket()
 	}
 	if _, _, err := box.Issue(p); err != ErrTickets {
+		t.Errorf("one more than a token may have: %v", err)
+	}
+	p = &Principal{ID: "j", Name: "bob"}
+	for range maxTickets - ticketsEach {
+		ticket()
+	}
+	if _, _, err := box.Issue(&Principal{ID: "k"}); err != ErrTickets {
 		t.Errorf("one more than there are places: %v", err)
 	}
 	now = now.Add(ticketLife)

@@ -12,6 +12,7 @@ const (
 	ticketPrefix = "hxpt_"
 	ticketLife   = 30 * time.Second
 	maxTickets   = 10_000
+	ticketsEach  = maxTickets / 2 // of one token, so that no holder of one keeps all others out
 )
 
 // Tickets lets browsers open streams. They cannot send a header with one, and an address stays in logs and histories: a ticket may stand in it,
@@ -21,6 +22,7 @@ type Tickets struct {
 
 	mu   sync.Mutex
 	open map[digest]ticket
+	each map[string]int // how many of them by the id of the token
 }
 
 type ticket struct {
@@ -30,7 +32,7 @@ type ticket struct {
 
 // NewTickets makes an empty box of tickets.
 func NewTickets(now func() time.Time) *Tickets {
-	return &Tickets{now: now, open: map[digest]ticket{}}
+	return &Tickets{now: now, open: map[digest]ticket{}, each: map[string]int{}}
 }
 
 // ErrTickets says that too many wait to be used.
@@ -41,20 +43,34 @@ func (t *Tickets) Issue(p *Principal) (text string, until time.Time, err error) 
 	now := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.open) >= maxTickets {
+	full := func() bool { return len(t.open) >= maxTickets || t.each[p.ID] >= ticketsEach }
+	if full() {
 		for id, one := range t.open {
 			if !now.Before(one.until) {
-				delete(t.open, id)
+				t.drop(id)
 			}
 		}
 	}
-	if len(t.open) >= maxTickets {
+	if full() {
 		return "", until, ErrTickets
 	}
 	secret := newSecret()
 	until = now.Add(ticketLife)
 	t.open[digestOf(secret)] = ticket{p, until}
+	t.each[p.ID]++
 	return ticketPrefix + secret, until, nil
+}
+
+// drop takes a ticket out, where it is there. It runs under mu.
+func (t *Tickets) drop(id digest) (one ticket, known bool) {
+	if one, known = t.open[id]; !known {
+		return one, false
+	}
+	delete(t.open, id)
+	if t.each[one.ID]--; t.each[one.ID] == 0 {
+		delete(t.each, one.ID)
+	}
+	return one, true
 }
 
 // Authenticate is part of Authenticator.
@@ -68,8 +84,7 @@ func (t *Tickets) Authenticate(r *http.Request) (*Principal, error) {
 	}
 	id := digestOf(secret)
 	t.mu.Lock()
-	one, known := t.open[id]
-	delete(t.open, id)
+	one, known := t.drop(id)
 	t.mu.Unlock()
 	if !known || !t.now().Before(one.until) {
 		return nil, &Refusal{Expired, "the ticket was used, or is over; POST /streams/tickets gives another"}
