@@ -14,22 +14,25 @@ type (
 	ErasureVerified = erasure.Verified
 )
 
-// Erase takes out what is stored of a user or a tenant (by is user_id or tenant) and returns when that has ended.
+// Erase takes out what is stored of a user or a tenant (by is user_id or tenant) and returns when that has ended, or when
+// whoever is asked does not know its end (see Error).
 func (c *BatchClient) Erase(ctx context.Context, by, name string, dryRun bool) (r Erasure, err error) {
 	if err := c.patient().Into(ctx, http.MethodPost, "/erasures", map[string]any{by: name, "dry_run": dryRun}, &r); err != nil {
 		return r, err
 	}
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	for r.State == erasure.Running {
+	for r.State == erasure.Running && r.Error == "" {
 		select {
 		case <-t.C:
 		case <-ctx.Done():
 			return r, context.Cause(ctx)
 		}
-		if err := c.Into(ctx, http.MethodGet, "/erasures/"+r.ID, nil, &r); err != nil {
+		var now Erasure // what it leaves out is not what was told before
+		if err := c.Into(ctx, http.MethodGet, "/erasures/"+r.ID, nil, &now); err != nil {
 			return r, err
 		}
+		r = now
 	}
 	return r, nil
 }
