@@ -186,6 +186,9 @@ func (s *system) announce(o Options) error {
 			fmt.Fprintf(&b, "  %-18s %s%s\n", line[1], url, tryPath[line[0]])
 		}
 	}
+	if s.set.tokensFile != "" {
+		b.WriteString("\n  everybody is asked for a token; `hxp auth token create --scope read --name NAME` makes one for the boards\n")
+	}
 	fmt.Fprintf(&b, "\n  data in %s · stop with Ctrl-C\n\n", s.set.dataDir)
 	_, err := io.WriteString(o.Out, b.String())
 	return err

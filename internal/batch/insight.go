@@ -129,6 +129,9 @@ func (s *Service) insights(ctx context.Context, kinds []string, from, to time.Ti
 		return nil, err
 	}
 	l := &insightLook{days: o.days, hours: o.hours, sections: map[string]map[string]any{}, limits: []insightLimit{}}
+	if o.hours == 0 {
+		l.limit("days", "no event was counted from %s to %s; a day counts when it is over", from.Format(time.DateOnly), to.Format(time.DateOnly))
+	}
 	r := &insight.Report{Start: from, Steady: !setup.cfg.Intelligence.Trends}
 	for _, kind := range kinds {
 		sections := map[string]any{}

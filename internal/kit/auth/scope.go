@@ -24,6 +24,9 @@ func Of(list ...httpx.Scope) (s Scopes) {
 
 // ParseScopes reads names separated by commas.
 func ParseScopes(text string) (s Scopes, err error) {
+	if text == "" {
+		return 0, fmt.Errorf("name one or more of %s", allScopes())
+	}
 	for name := range strings.SplitSeq(text, ",") {
 		one := Of(httpx.Scope(strings.TrimSpace(name)))
 		if one == 0 {

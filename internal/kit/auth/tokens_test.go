@@ -184,6 +184,9 @@ func TestScopes(t *testing.T) {
 	if _, err := ParseScopes("read,"); err == nil {
 		t.Error("an empty name is a scope")
 	}
+	if _, err := ParseScopes(""); err == nil || !strings.Contains(err.Error(), "name one or more of ingest,read,admin,act,approve") {
+		t.Errorf("nothing named: %v", err)
+	}
 	for _, c := range []struct {
 		have  Scopes
 		want  httpx.Scope
