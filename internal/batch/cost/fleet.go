@@ -168,16 +168,20 @@ const hoursPerYear = 8766 // 365.25 days
 func (p *Pool) hourly(hour int64, busy float64) (capital, power, host int64) {
 	idle := cmp.Or(p.IdlePowerKW, p.PowerKW)
 	usd := p.GPUHourUSD * float64(p.GPUs)
-	if p.CapexUSD > 0 && !p.writtenOff(hour) {
-		usd += p.CapexUSD * (1 - p.Residual) / (p.LifeYears * hoursPerYear)
+	if p.CapexUSD > 0 {
+		usd += p.CapexUSD * (1 - p.Residual) / (p.LifeYears * hoursPerYear) * p.inLife(hour)
 	}
 	return nanos(usd), nanos((idle + (p.PowerKW-idle)*busy) * p.PUE * p.KWhUSD), nanos(p.HostHourUSD)
 }
 
-// writtenOff tells whether an hour lies behind the life of what was bought.
-func (p *Pool) writtenOff(hour int64) bool {
+// inLife is how much of an hour lies within the life of what was bought: of the hour in which it ends a part, so that no more than was
+// paid is written off.
+func (p *Pool) inLife(hour int64) float64 {
 	from := p.Span().From
-	return from != math.MinInt64 && float64(hour-from) >= p.LifeYears*hoursPerYear*3600
+	if from == math.MinInt64 {
+		return 1
+	}
+	return min(1, max(0, p.LifeYears*hoursPerYear-float64(hour-from)/3600))
 }
 
 // HourUSD is what the pool costs for an hour at work.

@@ -56,13 +56,16 @@ func TestPoolsAfterEachOther(t *testing.T) {
 func TestWrittenOff(t *testing.T) {
 	p := Pool{Name: "p", Models: []string{"m"}, GPUs: 1, From: "2026-01-01", CapexUSD: 1000, LifeYears: 0.1, Residual: 0.25, PUE: 1, HostHourUSD: 0.5}
 	from, c := p.Span().From, p.Begin()
-	const life = 877 // hours that begin within 0.1 · 8766
+	const life = 876 // whole hours of 0.1 · 8766 = 876.6
 	for hour := range int64(life + 10) {
 		c.Add(p.Hour(from+3600*hour, -1, nil, nil), nil)
 	}
 	c.End()
-	hourly := nanos(750 / 876.6)
-	if c.CapitalUSD != agg.USD(life*hourly) || c.HostUSD != (life+10)*500_000_000 || c.From == nil || c.From.Unix() != from || c.To != nil {
-		t.Errorf("%+v; want a capital of %d", c, life*hourly)
+	want := life*nanos(750/876.6) + nanos(750/876.6*0.6)
+	if off := want - nanos(750); off > life || off < -life {
+		t.Fatalf("%d nano-USD are written off of 750 USD", want)
+	}
+	if c.CapitalUSD != agg.USD(want) || c.HostUSD != (life+10)*500_000_000 || c.From == nil || c.From.Unix() != from || c.To != nil {
+		t.Errorf("%+v; want a capital of %d", c, want)
 	}
 }
