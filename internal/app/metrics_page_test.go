@@ -56,7 +56,8 @@ func TestMetricsPage(t *testing.T) {
 	// Their labels are those that objectives group by, so they are told of when there is an objective.
 	services[EventProcessingAPI] = append(services[EventProcessingAPI],
 		metric{rule.TotalMetric, "counter", "slo, and those that the objective groups by", "Events that an objective is about, counted exactly."},
-		metric{rule.GoodMetric, "counter", "slo, and those that the objective groups by", "Those of slo_events_total that are good."})
+		metric{rule.GoodMetric, "counter", "slo, and those that the objective groups by", "Those of slo_events_total that are good."},
+		metric{rule.HiddenMetric, "gauge", "slo", "Groups of an objective that have no series here, because it has too many; GET /slo tells of them."})
 	services["hxp tap"] = ofTap(t, log)
 
 	text := page(services)

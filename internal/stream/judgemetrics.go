@@ -41,7 +41,7 @@ func newRuleMetrics(reg *telemetry.Registry, s *Service) ruleMetrics {
 	reg.CounterFunc("rules_overflow_total", "Times that something was counted under __other__ or passed over, because a rule has too many groups.", func() float64 { return float64(held().Overflow) })
 	reg.CounterFunc("rules_dropped_total", "Values and events of sequences that were passed over because too many are kept.", func() float64 { return float64(held().Dropped) })
 	reg.CounterFunc("rules_behind_total", "Partial results that came after their tick and counted with the next one.", func() float64 { return float64(held().Behind) })
-	reg.Register(sloCollector{s})
+	reg.Register(&sloCollector{Service: s})
 	reg.Register(costCollector{s})
 	reg.GaugeFunc("rules_lag_seconds", "How far the clock of the rules is behind.", func() float64 { return s.rulesLag(time.Now()).Seconds() })
 	return m

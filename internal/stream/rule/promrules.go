@@ -14,6 +14,8 @@ import (
 const (
 	TotalMetric = "slo_events_total"
 	GoodMetric  = "slo_good_events_total"
+	// HiddenMetric is how many groups of an objective are not among them.
+	HiddenMetric = "slo_hidden_groups"
 )
 
 // The series that the rules of Prometheus record.
