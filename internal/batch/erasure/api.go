@@ -34,9 +34,9 @@ type Verified struct {
 
 // request names whose data is meant: one of the two.
 type request struct {
-	UserID string `json:"user_id"`
-	Tenant string `json:"tenant"`
-	DryRun bool   `json:"dry_run"`
+	UserID string `json:"user_id,omitempty"`
+	Tenant string `json:"tenant,omitempty"`
+	DryRun bool   `json:"dry_run,omitempty"`
 }
 
 func (q *request) subject() (by, name string, bad *httpx.Fault) {
