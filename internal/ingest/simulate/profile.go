@@ -3,6 +3,7 @@ package simulate
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
@@ -78,4 +79,20 @@ func (p Profile) withDefaults() Profile {
 		p.Models = usual
 	}
 	return p
+}
+
+const swing = .6 // of a day around its mean
+
+// busiest is how many requests a second come at the busiest hour.
+func (p *Profile) busiest() float64 {
+	if p.Scenario == Diurnal {
+		return p.Rate * (1 + swing)
+	}
+	return p.Rate
+}
+
+// takes is how long a request to the model takes on average, in seconds: the mean of a log-normal is above its median.
+func (m *Model) takes() float64 {
+	ttft := m.TTFT * (.4 + .6*m.PromptTokens*math.Exp(.8*.8/2)/1000)
+	return (ttft + m.TPOT*m.CompletionTokens*math.Exp(.7*.7/2)) / 1000
 }

@@ -41,6 +41,7 @@ type Generator struct {
 	waiting queue     // events that become known later: ends of requests, feedback, business events
 	serial  uint64
 	load    [16]float64 // by host: decayed busy time
+	carries [16]float64 // by host: how many requests at a time it serves before others wait
 	prefix  string
 	tenants []string
 	users   []string
@@ -56,6 +57,9 @@ func New(seed int64, p Profile, start time.Time) *Generator {
 	g.tenants = []string{"acme", "globex", "initech", "umbrella", "hooli", "stark", "wayne", "tyrell", "cyberdyne", "soylent", "oscorp", "wonka"}
 	for i := range p.Models {
 		g.weight += p.Models[i].Weight
+	}
+	for i := range p.Models {
+		g.carries[i%p.Hosts] += spare * p.busiest() * p.Models[i].Weight / g.weight * p.Models[i].takes()
 	}
 	for i := range p.Users {
 		g.users = append(g.users, fmt.Sprintf("user-%03d", i))
@@ -137,7 +141,7 @@ func (g *Generator) Due(now time.Time, fn func(*event.Event)) {
 		}
 		if at == g.sampled {
 			g.metrics(at)
-			g.sampled = at.Add(2 * time.Second)
+			g.sampled = at.Add(sampling)
 			continue
 		}
 		g.request(at)
@@ -151,7 +155,7 @@ func (g *Generator) rate(at time.Time) float64 {
 	wave := 1 + .12*math.Sin(2*math.Pi*at.Sub(g.start).Seconds()/97)
 	if g.profile.Scenario == Diurnal {
 		hour := float64(at.UTC().Hour()) + float64(at.UTC().Minute())/60
-		wave *= 1 + .6*math.Sin(2*math.Pi*(hour-9)/24)
+		wave *= 1 + swing*math.Sin(2*math.Pi*(hour-9)/24)
 		if day := at.UTC().Weekday(); day == time.Saturday || day == time.Sunday {
 			wave *= .55
 		}
@@ -317,11 +321,20 @@ func (g *Generator) follow(m *Model, id, tenant, user, session string, end time.
 	}
 }
 
+// Machines are bought for the busiest hour of a usual day and half as much again, so nobody waits unless something is wrong.
+const (
+	spare    = 1.5
+	fewest   = 12. // requests at a time that any machine serves
+	sampling = 10 * time.Second
+	kept     = .2 // of the load, from one sample to the next
+)
+
 // metrics tells how busy the hosts are: what their models had to do, smoothed.
 func (g *Generator) metrics(at time.Time) {
 	for h := range g.profile.Hosts {
-		busy := g.load[h] / (2 * 40) // 40 requests at a time fill a GPU
-		g.load[h] *= .7
+		carries := max(g.carries[h], fewest)
+		busy := g.load[h] * (1 - kept) / sampling.Seconds() / carries // requests at a time, by Little's law
+		g.load[h] *= kept
 		gpu := min(18+72*busy/(.3+busy)+2*g.rnd.NormFloat64(), 100)
 		e := g.newEvent(event.SystemMetric, at, "host")
 		e.SetText(event.Host, fmt.Sprintf("gpu-%02d", h+1))
@@ -330,9 +343,9 @@ func (g *Generator) metrics(at time.Time) {
 		e.SetFloat(event.CPUUsage, round1(max(12+gpu/4+2*g.rnd.NormFloat64(), 1)))
 		e.SetFloat(event.MemoryUsage, round1(48+float64(h)*3+g.rnd.Float64()))
 		e.SetFloat(event.DiskUsage, round1(41+float64(h)))
-		e.SetFloat(event.KVCacheUsage, math.Round(1000*min(.1+.7*busy/(.4+busy), 1))/1000)
-		e.SetFloat(event.RequestsRunning, math.Round(busy*40))
-		e.SetFloat(event.RequestsWaiting, math.Round(max(busy-1, 0)*20))
+		e.SetFloat(event.KVCacheUsage, math.Round(1000*min(.1+.6*busy, 1))/1000)
+		e.SetFloat(event.RequestsRunning, math.Round(min(busy, 1)*carries))
+		e.SetFloat(event.RequestsWaiting, math.Round(max(busy-1, 0)*carries))
 		e.SetFloat(event.PowerW, math.Round(90+gpu*2.6))
 		g.later(at, e)
 	}

@@ -103,13 +103,51 @@ func TestShares(t *testing.T) {
 		"failures":            {failed / requests, .005, .02},
 		"feedback":            {n[event.UserFeedback] / requests, .05, .10},
 		"business":            {n[event.BusinessEvent] / requests, .02, .04},
-		"samples":             {n[event.SystemMetric], 4 * 890, 4 * 905},
+		"samples":             {n[event.SystemMetric], 4 * 178, 4 * 182},
 		"share of the first":  {models["mixtral-8x7b"] / requests, .35, .41},
 		"score when it fails": {bad / ratedBad, 1, 2.5},
 		"score when it works": {score / (n[event.UserFeedback] - ratedBad), 3, 4.8},
 	} {
 		if c.got < c.lo || c.got > c.hi {
 			t.Errorf("%s: %.4f, want %v to %v", what, c.got, c.lo, c.hi)
+		}
+	}
+}
+
+// A calm server has no queue, whatever its rate, and a rule about queues stays silent; one with an incident has one.
+func TestQueuesAreOfIncidents(t *testing.T) {
+	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	longest := func(s Scenario, rate float64, d time.Duration) (most float64) {
+		sum, n := map[string]float64{}, map[string]float64{}
+		minute := start
+		New(5, Profile{Rate: rate, Scenario: s}, start).Due(start.Add(d), func(e *event.Event) {
+			if e.Kind != event.SystemMetric {
+				return
+			}
+			if at := time.UnixMicro(e.Time); at.Sub(minute) >= time.Minute { // as queue-length judges it
+				for host := range sum {
+					most = max(most, sum[host]/n[host])
+				}
+				clear(sum)
+				clear(n)
+				minute = at
+			}
+			sum[e.Text(event.Host)] += e.Float(event.RequestsWaiting)
+			n[e.Text(event.Host)]++
+		})
+		return most
+	}
+	for _, rate := range []float64{.2, 1, 10, 50} {
+		if q := longest(Steady, rate, time.Hour); q > 4 {
+			t.Errorf("%v requests a second: a queue of %.1f on a calm server", rate, q)
+		}
+	}
+	if q := longest(Diurnal, 5, 24*time.Hour); q > 4 {
+		t.Errorf("a queue of %.1f on a usual day", q)
+	}
+	for _, rate := range []float64{50, 100} {
+		if q := longest(Incident, rate, 20*time.Minute); q < 21 {
+			t.Errorf("%v requests a second: a queue of %.1f in an incident, want one that calls", rate, q)
 		}
 	}
 }
