@@ -90,8 +90,15 @@ func serve(cmd *cobra.Command, services []string) error {
 	o.Demo, _ = f.GetBool("demo")
 	o.Rate, _ = f.GetFloat64("rate")
 	o.Seed, _ = f.GetInt64("seed")
-	if !(o.Rate > 0) || o.Rate > 1e6 { // NaN too
-		return usage(fmt.Errorf("--rate %v: give requests a second, above 0", o.Rate))
+	o.Scenario, _ = f.GetString("scenario")
+	o.Past, _ = f.GetDuration("past")
+	for _, name := range []string{"rate", "seed", "scenario", "past"} {
+		if f.Changed(name) && !o.Demo {
+			return usage(fmt.Errorf("--%s is about the generated traffic: give --demo as well", name))
+		}
+	}
+	if err := (app.SimulateFlags{Rate: o.Rate, Scenario: o.Scenario, Past: o.Past, Via: "kafka"}).Check(); err != nil {
+		return usage(err)
 	}
 	return app.Run(cmd.Context(), cfg, o)
 }
@@ -101,6 +108,8 @@ func serveFlags(f *pflag.FlagSet) {
 	f.Bool("demo", false, "generate believable traffic")
 	f.Float64("rate", 50, "requests a second of the generated traffic")
 	f.Int64("seed", 1, "makes the generated traffic reproducible")
+	f.String("scenario", "steady", "how the generated traffic behaves: "+strings.Join(app.Scenarios(), ", "))
+	f.Duration("past", 0, "begin with the generated traffic of so long before now, in a new data folder")
 	f.String("ready-file", "", "file that is written, whole, when every service is ready: service → URL")
 }
 
@@ -108,7 +117,7 @@ func upCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "up", Short: "Run the whole system in one process", Args: noArgs,
 		Long:    "Runs every service in one process, with an embedded Kafka-protocol broker unless an external one is named. Stops cleanly on\nCtrl-C; a second Ctrl-C ends at once.",
-		Example: "  hxp up --demo --rate 200\n  KAFKA_BOOTSTRAP_SERVERS=kafka:9092 hxp up --data-dir /var/lib/hxp",
+		Example: "  hxp up --demo --rate 10 --past 48h --scenario diurnal\n  hxp up --demo --scenario incident\n  KAFKA_BOOTSTRAP_SERVERS=kafka:9092 hxp up --data-dir /var/lib/hxp",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd, nil) },
 	}
 	serveFlags(cmd.Flags())

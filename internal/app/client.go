@@ -102,14 +102,7 @@ func Simulate(ctx context.Context, seed int64, p simulate.Profile, d time.Durati
 		defer cancel()
 	}
 	s := simulated{g: simulate.New(seed, p, time.Now()), to: to}
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for s.due(ctx, time.Now()) {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
+	s.live(ctx)
 	return s.end(ctx)
 }
 
@@ -117,9 +110,7 @@ func Simulate(ctx context.Context, seed int64, p simulate.Profile, d time.Durati
 func SimulatePast(ctx context.Context, seed int64, p simulate.Profile, now time.Time, past time.Duration, to Sending) (int64, error) {
 	start := now.Add(-past)
 	s := simulated{g: simulate.New(seed, p, start), to: to}
-	for at := start; at.Before(now) && s.due(ctx, at); at = at.Add(time.Minute) { // what waits to be told stays within a minute of requests
-	}
-	s.due(ctx, now)
+	s.past(ctx, start, now)
 	return s.end(ctx)
 }
 
@@ -129,6 +120,25 @@ type simulated struct {
 	to   Sending
 	sent int64
 	err  error
+}
+
+// past sends what happened between two times, as fast as it is taken.
+func (s *simulated) past(ctx context.Context, from, to time.Time) {
+	for at := from; at.Before(to) && s.due(ctx, at); at = at.Add(time.Minute) { // what waits to be told stays within a minute of requests
+	}
+	s.due(ctx, to)
+}
+
+// live sends what happens, as it happens, until ctx ends or it fails.
+func (s *simulated) live(ctx context.Context) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for s.due(ctx, time.Now()) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // due sends what is known by then. It tells whether more may follow.

@@ -73,6 +73,8 @@ type Options struct {
 	Demo      bool     // generated traffic
 	Rate      float64  // of it, requests a second
 	Seed      int64
+	Scenario  string
+	Past      time.Duration // for how long there was traffic already
 	ReadyFile string
 	Reload    Reload
 	Systemd   Systemd

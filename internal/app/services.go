@@ -134,6 +134,9 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 	}
 	if chosen[KafkaAPI] && s.set.metrics.host.On(demo) {
 		choose("host")
+		if demo {
+			needs["host"] = append(needs["host"], "demo")
+		}
 	}
 	if chosen[KafkaAPI] { // consumers start before producers and stop after them
 		for _, reader := range []string{"stream", "lake"} {
