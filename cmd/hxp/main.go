@@ -71,7 +71,7 @@ func rootCommand() *cobra.Command {
 		Use:           "hxp",
 		Short:         "Event-driven data pipeline for LLM servers",
 		Long:          "hxp takes the events of an LLM server, keeps every one of them, shows within milliseconds what is going on, and turns\nthe history into aggregates that can be trusted to the last row.",
-		Example:       "  hxp up --demo                          the whole system with generated traffic\n  hxp replay trace.csv                   send a real trace\n  hxp config show                        effective settings and where they come from",
+		Example:       "  hxp up                           the whole system\n  hxp up --demo --past 48h         the same with generated traffic, of two days ago and of now\n  hxp doctor                       what is wrong, and how to mend it",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -83,6 +83,7 @@ func rootCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	refuseBadFlags(root)
+	helpfully(root)
 	root.AddCommand(airflowCommand(), upCommand(), runCommand(), replayCommand(), simulateCommand(), topicsCommand(), lakeCommand(), reportsCommand(), configCommand(), benchCommand(), versionCommand())
 	root.AddCommand(dagsCommand(), runsCommand(), retentionCommand(), eraseCommand(), anomaliesCommand(), rulesCommand(), sloCommand(), tapCommand(), schemasCommand())
 	root.AddCommand(alertsCommand(), deadLettersCommand())
@@ -97,6 +98,9 @@ func rootCommand() *cobra.Command {
 // refuseBadFlags makes a flag that does not exist, or has a value that does not fit, wrong usage.
 func refuseBadFlags(root *cobra.Command) {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if strings.Contains(err.Error(), `unknown unit "d"`) {
+			err = fmt.Errorf("%w; write days as hours, such as 48h", err)
+		}
 		return usage(fmt.Errorf("%s: %w", cmd.CommandPath(), err))
 	})
 }

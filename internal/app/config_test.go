@@ -450,11 +450,24 @@ func TestEverySettingIsDescribed(t *testing.T) {
 
 // A variable that is nearly the name of a setting is a typing error, unless a program that starts hxp is told by it where hxp lies.
 func TestNearlyNames(t *testing.T) {
-	_, tree, err := LoadConfig(LoadOptions{ConfigDir: none(t), Environ: []string{"HXP_BIN=/usr/bin/hxp", "HXP_BNID=::1"}})
+	_, tree, err := LoadConfig(LoadOptions{ConfigDir: none(t), Environ: []string{"HXP_BIN=/usr/bin/hxp", "HXP_BNID=::1", "KAFKA_API_PROT=9098", "PGPORT=5432"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(tree.Notices()); !strings.Contains(got, "no setting has this name; did you mean HXP_BIND? (HXP_BNID)") || strings.Contains(got, "HXP_BIN)") {
+	if got := fmt.Sprint(tree.Notices()); !strings.Contains(got, "no setting has this name; did you mean HXP_BIND? (HXP_BNID)") || !strings.Contains(got, "did you mean KAFKA_API_PORT? (KAFKA_API_PROT)") || strings.Contains(got, "PGPORT") || strings.Contains(got, "HXP_BIN)") {
 		t.Error(got)
+	}
+}
+
+// Faults of somebody who begins name what was typed, and say what to write.
+func TestFaultsOfTheFirstHour(t *testing.T) {
+	nowhere := filepath.Join(t.TempDir(), "none")
+	for want, o := range map[string]LoadOptions{
+		"--config: stat " + nowhere: {ConfigDir: nowhere},
+		"indented with spaces":      {ConfigDir: configDir(t, map[string]string{"kafka-api": "performance:\n\tlog_level: INFO\n"})},
+	} {
+		if _, _, err := LoadConfig(o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "default:") {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }

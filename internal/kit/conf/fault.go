@@ -67,8 +67,11 @@ type Fault struct {
 
 // String is the line that is printed.
 func (f Fault) String() string {
-	if f.Path == "" {
+	switch {
+	case f.Path == "":
 		return f.Where + ": " + f.Message
+	case strings.HasPrefix(f.Path, "--"): // a flag that belongs to no setting
+		return f.Path + ": " + f.Message
 	}
 	return f.Where + ": " + f.Path + ": " + f.Message
 }

@@ -114,6 +114,9 @@ func message(err error) string {
 	if strings.Contains(text, "anchor") {
 		return "an alias (*name) leads nowhere; put text that begins with * in quotes"
 	}
+	if strings.Contains(text, "cannot start any token") {
+		text += " (YAML is indented with spaces, never with tabs; text that begins with @ or ` stands in quotes)"
+	}
 	return Redact(text)
 }
 

@@ -164,8 +164,12 @@ func (l *loader) environment(o Options) {
 		}
 	}
 	for name := range values {
-		if strings.HasPrefix(name, "HXP_") && !slices.Contains(known, name) && !slices.Contains(o.Others, name) {
-			if k := words.Nearest(name, known); k != "" && words.Distance(name, k) <= 2 {
+		edits := 1 // the names of others are not ours to judge, but such a one is nobody's
+		if strings.HasPrefix(name, "HXP_") {
+			edits = 2
+		}
+		if (edits == 2 || len(name) >= 12) && !slices.Contains(known, name) && !slices.Contains(o.Others, name) {
+			if k := words.Nearest(name, known); k != "" && words.Distance(name, k) <= edits {
 				l.warnings = append(l.warnings, fault(from[name], "", "no setting has this name; did you mean %s?", k))
 			}
 		}
