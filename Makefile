@@ -19,8 +19,9 @@ build: ## the one binary, bin/hxp
 	$(GO) run ./web/pack
 	$(GO) build -trimpath -tags packed $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign=1 -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
 
-run: build ## the whole system with generated traffic; prints where to look
-	./bin/hxp up --demo
+# The receiver of the first steps in the README listens on this machine.
+run: build ## the whole system with two days of generated traffic; prints where to look
+	HXP_WEBHOOK_ALLOW=127.0.0.0/8 ./bin/hxp up --demo --past 48h --rate 5 --scenario diurnal --config examples/first-steps
 
 test: ## every test that needs Go alone, the end-to-end suite included
 	$(GO) test -timeout 20m ./...

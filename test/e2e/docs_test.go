@@ -63,32 +63,15 @@ func TestCommandsOfTheDocs(t *testing.T) {
 		t.Skip("there is no curl here")
 	}
 	h := start(t, "127.0.0.1:0", "--demo", "--rate", "20")
-	bin := t.TempDir()
-	for _, name := range []string{"hxp", "airflow"} {
-		if err := os.Symlink(binary, filepath.Join(bin, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	env := append(h.settings(), "PATH="+bin+":"+os.Getenv("PATH"))
+	env := h.typed(t)
 	ran := 0
 	for _, b := range blocks(t) {
 		if b.needs != "" {
 			continue
 		}
 		ran++
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		cmd := exec.CommandContext(ctx, bash, "-e", "-o", "pipefail", "-c", standardAddress.ReplaceAllStringFunc(b.text, func(text string) string {
-			service, known := standardPorts[text[len(text)-4:]]
-			if !known {
-				return text
-			}
-			return strings.TrimPrefix(h.url(service), "http://")
-		}))
-		cmd.Dir, cmd.Env, cmd.WaitDelay = h.dir, env, 5*time.Second // ./data is the data folder, as the pages say
 		began := time.Now()
-		out, err := cmd.CombinedOutput()
-		cancel()
-		if err != nil {
+		if out, err := h.shell(t, bash, env, b.text); err != nil {
 			t.Errorf("%s:%d: %v\n%s\n%.3000s", b.page, b.line, err, b.text, out)
 		}
 		t.Logf("%s:%d took %s", b.page, b.line, time.Since(began).Round(time.Millisecond))
@@ -96,6 +79,33 @@ func TestCommandsOfTheDocs(t *testing.T) {
 	if ran < 15 {
 		t.Errorf("only %d blocks were run", ran)
 	}
+}
+
+// typed is the environment of somebody who types commands beside this instance.
+func (h *instance) typed(t *testing.T) []string {
+	t.Helper()
+	bin := t.TempDir()
+	for _, name := range []string{"hxp", "airflow"} {
+		if err := os.Symlink(binary, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return append(h.settings(), "PATH="+bin+":"+os.Getenv("PATH"))
+}
+
+// shell runs commands in the folder of this instance, where ./data is the data folder, as the pages say. Only ports are replaced.
+func (h *instance) shell(t *testing.T, bash string, env []string, text string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, bash, "-e", "-o", "pipefail", "-c", standardAddress.ReplaceAllStringFunc(text, func(text string) string {
+		service, known := standardPorts[text[len(text)-4:]]
+		if !known {
+			return text
+		}
+		return strings.TrimPrefix(h.url(service), "http://")
+	}))
+	cmd.Dir, cmd.Env, cmd.WaitDelay = h.dir, env, 5*time.Second
+	return cmd.CombinedOutput()
 }
 
 // settings are the environment with which commands find this instance.
