@@ -58,22 +58,27 @@ func auditVerify() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := printAs(cmd, v, func(w *tabwriter.Writer) {
-			fmt.Fprintf(w, "records\t%d\nwhole\t%s\n", v.Records, yes(v.Valid))
-			if v.Head != nil {
-				fmt.Fprintf(w, "head\t%s\n", *v.Head)
-			}
-			for _, f := range v.Flaws {
-				fmt.Fprintf(w, "fault at offset %d\t%s\n", f.Offset, f.Detail)
-			}
-		}); err != nil {
-			return err
-		}
-		if !v.Valid {
-			return &exitError{1, errors.New("the audit log is not as it was written")}
-		}
-		return nil
+		return printProof(cmd, v)
 	})
 	cmd.Long = "Reads the whole log and proves its chain of hashes; exit code 1 when it is not as it was written. Keep the head elsewhere to notice a log whose\nend was cut."
 	return cmd
+}
+
+// printProof prints what a proof of a chained log found; the error is for a log that is not as it was written.
+func printProof(cmd *cobra.Command, v app.Proof) error {
+	if err := printAs(cmd, v, func(w *tabwriter.Writer) {
+		fmt.Fprintf(w, "records\t%d\nwhole\t%s\n", v.Records, yes(v.Valid))
+		if v.Head != nil {
+			fmt.Fprintf(w, "head\t%s\n", *v.Head)
+		}
+		for _, f := range v.Faults {
+			fmt.Fprintf(w, "fault at offset %d\t%s\n", f.Offset, f.Detail)
+		}
+	}); err != nil {
+		return err
+	}
+	if !v.Valid {
+		return &exitError{1, errors.New("the audit log is not as it was written")}
+	}
+	return nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -125,7 +124,11 @@ func responsesAudit() *cobra.Command {
 	cmd := responseCommand("audit", "Print the audit log, or prove that nothing in it was changed", "  hxp responses audit --limit 20\n  hxp responses audit --json > audit.ndjson\n  hxp responses audit --verify", noArgs,
 		func(cmd *cobra.Command, api *app.Asked, _ []string) error {
 			if prove, _ := cmd.Flags().GetBool("verify"); prove {
-				return verifyAudit(cmd, api)
+				v, err := api.VerifyAudit(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return printProof(cmd, v)
 			}
 			limit, _ := cmd.Flags().GetInt("limit")
 			if limit < 0 {
@@ -149,28 +152,6 @@ func responsesAudit() *cobra.Command {
 	cmd.Flags().Bool("verify", false, "prove the chain")
 	cmd.Flags().Int("limit", 0, "how many, from the beginning; 0 for all")
 	return cmd
-}
-
-func verifyAudit(cmd *cobra.Command, api *app.Asked) error {
-	v, err := api.VerifyAudit(cmd.Context())
-	if err != nil {
-		return err
-	}
-	if err := printAs(cmd, v, func(w *tabwriter.Writer) {
-		fmt.Fprintf(w, "records\t%d\nwhole\t%s\n", v.Records, yes(v.Valid))
-		if v.Head != nil {
-			fmt.Fprintf(w, "head\t%s\n", *v.Head)
-		}
-		for _, f := range v.Faults {
-			fmt.Fprintf(w, "fault at offset %d\t%s\n", f.Offset, f.Detail)
-		}
-	}); err != nil {
-		return err
-	}
-	if !v.Valid {
-		return &exitError{1, errors.New("the audit log is not as it was written")}
-	}
-	return nil
 }
 
 func responsesSwitch() *cobra.Command {

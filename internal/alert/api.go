@@ -37,9 +37,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 	}
 	m.HandleFunc("POST /responses/{id}/dry-run", s.tryOut, httpx.Needs(httpx.Read), httpx.Doc("Says what would become of a response that waits, were it carried out now: the target is looked at and the rails are asked. Nothing is changed and nothing is recorded."),
 		httpx.Answer("200", "what would become of it", Trial{}), httpx.Answer("404", "there is no such response"), httpx.Answer("409", "it waits for nothing any more"))
-	m.HandleFunc("GET /responses/audit", s.getAudit, httpx.Doc("The audit log in its order. Each record has the sha256 of the one before; `hash` is that of the canonical JSON of everything else in the record."),
-		httpx.Paging(), httpx.Answer("200", "the records", auditList{}), wrong, away)
-	m.HandleFunc("GET /responses/audit/verify", s.getVerdict, httpx.Doc("Reads the whole audit log and proves the chain."), httpx.Answer("200", "what was found", Verdict{}), away)
+	s.mountAudit(m, wrong, away)
 	m.HandleFunc("GET /responses/kill-switch", s.getSwitch, httpx.Doc("Says whether the kill switch is on, and why."), httpx.Answer("200", "the switch", Switch{}))
 	m.HandleFunc("PUT /responses/kill-switch", s.putSwitch, httpx.Needs(httpx.Act), httpx.Doc("Turns the kill switch of all instances on or off. While it is on nothing is changed; what is in place is still taken back."),
 		httpx.BodyOf(said(httpx.Schema{"on": httpx.Flag()}, "on")), httpx.Answer("200", "the switch as it is now", Switch{}), httpx.Answer("400", "the body cannot be read"), httpx.Answer("413", "the body is too large"),
@@ -112,6 +110,17 @@ func shown(r *respond.Response) Response {
 		out.ExpiresAt = orNull(r.LeaseUntil)
 	}
 	return out
+}
+
+// standing is a response as the audit of changes shows it; everything else is in the audit log of responses.
+func (r *Response) standing() any {
+	return struct {
+		State  string  `json:"state"`
+		Phase  *string `json:"phase,omitempty"`
+		Action string  `json:"action"`
+		Target string  `json:"target"`
+		Reason string  `json:"reason"`
+	}{r.State, r.Phase, r.Action, r.Target, r.Reason}
 }
 
 func orNull[T comparable](v T) *T {
@@ -199,7 +208,8 @@ func (s *Service) command(verb string) http.HandlerFunc {
 	}[verb]
 	return func(w http.ResponseWriter, r *http.Request) {
 		id := r.PathValue("id")
-		if _, ok := s.find(id); !ok {
+		before, ok := s.find(id)
+		if !ok {
 			unknown(w, r)
 			return
 		}
@@ -215,6 +225,7 @@ func (s *Service) command(verb string) http.HandlerFunc {
 			return
 		}
 		out, _ := s.find(id)
+		httpx.Changed(r.Context(), before.standing(), out.standing())
 		status := http.StatusOK
 		if verb == "revert" {
 			status = http.StatusAccepted

@@ -175,6 +175,7 @@ func (s *Service) postDecision(w http.ResponseWriter, r *http.Request) {
 		showPage(w, http.StatusUnprocessableEntity, fmt.Sprintf("the decision %q is neither approve nor dismiss", clip(verb)), &x)
 		return
 	}
+	before := x
 	if now, ok := s.find(x.ID); ok {
 		x = now
 	}
@@ -187,6 +188,7 @@ func (s *Service) postDecision(w http.ResponseWriter, r *http.Request) {
 		s.log.Warn("a decision by link could not be written", "response", x.ID, "error", err)
 		showPage(w, http.StatusServiceUnavailable, "the audit log is not to be had now, and nothing is done without it; try again", &x)
 	default:
+		httpx.Changed(r.Context(), before.standing(), x.standing())
 		showPage(w, http.StatusOK, "done: the response is "+x.State, &x)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+	"github.com/hxp-enterprise/hxp/internal/kit/chain/desk"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
 // linked is a service that makes links.
@@ -50,6 +52,8 @@ func decide(what, by string) url.Values { return url.Values{"decision": {what}, 
 // Whoever follows the link sees what will be done and has changed nothing; a decision counts once, and the log says how it came.
 func TestApprovalByLink(t *testing.T) {
 	s, h := linked(t)
+	var changes []httpx.Change
+	h.(*httpx.Mux).Watch(func(_ *http.Request, c httpx.Change) { changes = append(changes, c) })
 	id := proposal(t, s, "e1")
 	path := link(t, s, "e1")
 	for range 3 { // programs that look at mail follow links
@@ -83,7 +87,7 @@ func TestApprovalByLink(t *testing.T) {
 	if got := s.Proposals("e1"); len(got) != 0 {
 		t.Errorf("a proposal that is decided is still one: %v", got)
 	}
-	var audit auditList
+	var audit desk.Page
 	if err := json.Unmarshal(ask(h, http.MethodGet, "/responses/audit", "").Body.Bytes(), &audit); err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +102,9 @@ func TestApprovalByLink(t *testing.T) {
 	}
 	if found != 1 {
 		t.Errorf("%d approvals in the log", found)
+	}
+	if len(changes) != 1 || changes[0].Who != "Anna from 192.0.2.1 by signed link" || !strings.Contains(string(changes[0].Before), `"state":"proposed"`) || !strings.Contains(string(changes[0].After), `"state":"approved"`) {
+		t.Errorf("changes that are told: %+v", changes)
 	}
 }
 

@@ -37,8 +37,7 @@ type Service struct {
 	metrics *metrics
 	journal journal
 	machine *respond.Machine
-	links   *links        // of proposals; nil = off
-	reads   chan struct{} // bounds the questions that read the log
+	links   *links // of proposals; nil = off
 }
 
 // SwitchFile in the data folder turns the kill switch on while it exists.
@@ -46,7 +45,7 @@ const SwitchFile = "responses.off"
 
 // New makes a service on b.
 func New(cfg Config, b *bus.Bus, o Options) (*Service, error) {
-	s := &Service{cfg: cfg, bus: b, log: o.Log.With("service", "alert"), offFile: filepath.Join(o.DataDir, SwitchFile), reads: make(chan struct{}, 4)}
+	s := &Service{cfg: cfg, bus: b, log: o.Log.With("service", "alert"), offFile: filepath.Join(o.DataDir, SwitchFile)}
 	s.off.Store(cfg.KillSwitch)
 	targets, err := target.New(cfg.Targets)
 	if err != nil {

@@ -7,14 +7,17 @@ import (
 	"net/url"
 
 	"github.com/hxp-enterprise/hxp/internal/alert"
+	"github.com/hxp-enterprise/hxp/internal/kit/chain"
 )
 
 // What event-processing-api tells of responses, for commands.
 type (
-	Response     = alert.Response
-	KillSwitch   = alert.Switch
-	AuditVerdict = alert.Verdict
+	Response   = alert.Response
+	KillSwitch = alert.Switch
 )
+
+// Proof is what a proof of a chained log found.
+type Proof = chain.Proof
 
 // AuditRecord is what a person reads of a record of the audit log.
 type AuditRecord struct {
@@ -48,7 +51,7 @@ func (a *Asked) Audit(ctx context.Context, most int, see func(json.RawMessage) e
 }
 
 // VerifyAudit proves the audit log.
-func (a *Asked) VerifyAudit(ctx context.Context) (v AuditVerdict, err error) {
+func (a *Asked) VerifyAudit(ctx context.Context) (v Proof, err error) {
 	return v, a.Into(ctx, http.MethodGet, "/responses/audit/verify", nil, &v)
 }
 

@@ -2,13 +2,14 @@ package audit
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -26,7 +27,7 @@ type Record struct {
 	Target    string          `json:"target"` // path that was asked
 	Status    int             `json:"status"`
 	RequestID string          `json:"request_id"`
-	Before    json.RawMessage `json:"before"` // null where it is not known, or large
+	Before    json.RawMessage `json:"before"` // null where nothing was there; of what is large, its hash
 	After     json.RawMessage `json:"after"`
 	PrevHash  string          `json:"prev_hash"` // "" in the first record
 	Hash      string          `json:"hash"`
@@ -34,7 +35,7 @@ type Record struct {
 
 const (
 	maxRecord = 64 << 10
-	maxSide   = 16 << 10 // of before and of after; what is more is left out
+	maxSide   = 16 << 10 // of before and of after; of what is more there is the hash
 	maxText   = 1 << 10
 	mostTries = 32
 )
@@ -49,14 +50,12 @@ type Log struct {
 
 	mu    sync.Mutex
 	chain chain.Chain
-
-	reads chan struct{} // as many as questions may read the log at the same time
 }
 
 // New makes the log on b, which stays the caller's. Run it.
 func New(b *bus.Bus, log *slog.Logger, reg *telemetry.Registry) (*Log, error) {
 	topic, _ := event.TopicNamed(event.TopicAudit)
-	l := &Log{log: log, writing: make(chan struct{}, 1), lost: reg.Counter("hxp_audit_lost_total", "Changes whose record could not be written to the audit log; they are in the log of the process."), reads: make(chan struct{}, 2)}
+	l := &Log{log: log, writing: make(chan struct{}, 1), lost: reg.Counter("hxp_audit_lost_total", "Changes whose record could not be written to the audit log; they are in the log of the process.")}
 	r, err := b.NewReplica(topic, "audit log of changes", state{l}, bus.ProducerOptions{MaxBufferedMessages: 100, MaxBufferedBytes: 4 << 20, DeliveryTimeout: 5 * time.Second}, log)
 	l.Replica = r
 	return l, err
@@ -86,13 +85,10 @@ func take(c *chain.Chain, offset int64, value []byte) {
 	c.Take(offset, r.PrevHash, r.Hash, err)
 }
 
-// passed are the offsets of records that do not count, in order: they came too late, or cannot be read.
 func (l *Log) passed() []int64 {
 	l.mu.Lock()
-	out := slices.Concat(l.chain.Races(), l.chain.Unreadable())
-	l.mu.Unlock()
-	slices.Sort(out)
-	return out
+	defer l.mu.Unlock()
+	return l.chain.Passed()
 }
 
 var errContended = errors.New("others write to it all the time")
@@ -144,10 +140,13 @@ func (l *Log) write(ctx context.Context, r Record) error {
 	return errContended
 }
 
-// side is what may stand in a record of one side of a change.
+// side is what may stand in a record of one side of a change. Of what is too large the hash does, by which a copy of it can be told.
 func side(text json.RawMessage) json.RawMessage {
-	if len(text) == 0 || len(text) > maxSide || !json.Valid(text) {
+	switch {
+	case len(text) == 0 || !utf8.Valid(text) || !json.Valid(text):
 		return json.RawMessage("null")
+	case len(text) > maxSide:
+		return fmt.Appendf(nil, `{"left_out":{"bytes":%d,"sha256":"%x"}}`, len(text), sha256.Sum256(text))
 	}
 	return text
 }

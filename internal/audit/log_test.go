@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
 	"github.com/hxp-enterprise/hxp/internal/kit/chain"
+	"github.com/hxp-enterprise/hxp/internal/kit/chain/desk"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -77,12 +79,12 @@ func TestOneLogOfManyWriters(t *testing.T) {
 		})
 	}
 	all.Wait()
-	var v Proof
+	var v chain.Proof
 	if code := logs[0].ask(t, "/audit/verify", &v); code != 200 || !v.Valid || v.Records != writers*each || v.Head == nil {
 		t.Fatalf("%d %+v", code, v)
 	}
 	for i := range writers {
-		var a list
+		var a desk.Page
 		path, n := fmt.Sprintf("/audit?who=w%d&limit=4", i), 0
 		for next := ""; ; {
 			if code := logs[1].ask(t, path+next, &a); code != 200 {
@@ -124,8 +126,8 @@ func TestStrangersInTheLogAreFound(t *testing.T) {
 		}
 	}
 	l.Note(t.Context(), Record{At: time.Now(), Who: "c", What: "PUT /z"}, patience)
-	var v Proof
-	if code := l.ask(t, "/audit/verify", &v); code != 200 || v.Valid || len(v.Flaws) != 2 {
+	var v chain.Proof
+	if code := l.ask(t, "/audit/verify", &v); code != 200 || v.Valid || len(v.Faults) != 2 {
 		t.Errorf("%d %+v", code, v)
 	}
 	if code := l.ask(t, "/audit?since=soon", nil); code != 400 {
@@ -149,9 +151,11 @@ func TestAChangeDoesNotWaitForOthers(t *testing.T) {
 }
 
 func TestSidesAreBounded(t *testing.T) {
-	for text, want := range map[string]string{`{"a":1}`: `{"a":1}`, "": "null", "{": "null", `"` + strings.Repeat("x", maxSide) + `"`: "null"} {
+	large := `"` + strings.Repeat("x", maxSide) + `"`
+	hash := fmt.Sprintf(`{"left_out":{"bytes":%d,"sha256":"%x"}}`, len(large), sha256.Sum256([]byte(large)))
+	for text, want := range map[string]string{`{"a":1}`: `{"a":1}`, "": "null", "{": "null", "\"\xff\"": "null", large: hash} {
 		if got := string(side(json.RawMessage(text))); got != want {
-			t.Errorf("%.20s: %.20s", text, got)
+			t.Errorf("%.20s: %.90s", text, got)
 		}
 	}
 	if got := clip(strings.Repeat("é", maxText)); len(got) > maxText+3 || !strings.HasSuffix(got, "é…") {

@@ -82,9 +82,6 @@ type Switch struct {
 	At     time.Time
 }
 
-// Fault is a place at which the log is not as it was written.
-type Fault = chain.Fault
-
 // maxClosed is how many responses are remembered of which nothing can become any more.
 const maxClosed = 10_000
 

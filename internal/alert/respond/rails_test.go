@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/chain"
 )
 
 // An episode gets each of its actions once, however often and to whomever its alert is told.
@@ -193,7 +195,7 @@ func TestBrokenChainRefuses(t *testing.T) {
 				w.log.machines = nil
 				w.log.records = change(w.log.records)
 				m := w.start(testLimits())
-				var faults []Fault
+				var faults []chain.Flaw
 				m.Look(func(b *Book) { faults, _ = b.Faults() })
 				if len(faults) == 0 {
 					t.Fatal("nothing is found")

@@ -140,8 +140,8 @@ func TestFirstWriterWins(t *testing.T) {
 	if rec, _ := b.Apply(5, one); rec != nil {
 		t.Error("the first one counts twice")
 	}
-	if _, n := b.Faults(); n != 0 || len(b.Races()) != 2 || b.Records() != 4 {
-		t.Errorf("%d faults, races at %v, %d records", n, b.Races(), b.Records())
+	if _, n := b.Faults(); n != 0 || b.Late() != 2 || b.Records() != 4 {
+		t.Errorf("%d faults, %d late, %d records", n, b.Late(), b.Records())
 	}
 	late := NewBook(testLimits())
 	genesis := seal(t, switchRecord(0), "")

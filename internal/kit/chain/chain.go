@@ -1,11 +1,23 @@
 package chain
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
-// Fault is a place at which a log is not as it was written.
-type Fault struct {
+// Flaw is a place at which a log is not as it was written.
+type Flaw struct {
 	Offset int64  `json:"offset"`
 	Detail string `json:"detail"`
+}
+
+// Proof is what following a whole log found.
+type Proof struct {
+	Valid   bool    `json:"valid"`
+	Records int     `json:"records"` // that are chained
+	Head    *string `json:"head"`    // hash of the last one; keep it elsewhere to notice a log that was cut or replaced
+	Late    int     `json:"late"`    // records of writers that another one outran; they do not count
+	Faults  []Flaw  `json:"faults"`  // the first 100 places at which the log is not as it was written
 }
 
 // The memory of a Chain.
@@ -24,7 +36,7 @@ type Chain struct {
 	recent  []string // ring of what is in hashes
 	races   []int64  // offsets of records that came too late
 	strange []int64  // offsets of what cannot be read
-	faults  []Fault
+	faults  []Flaw
 	faulty  int // all faults, also those that are not kept
 }
 
@@ -69,7 +81,7 @@ func most(list []int64, offset int64) []int64 {
 func (c *Chain) fault(offset int64, detail string) {
 	c.faulty++
 	if len(c.faults) < maxFaults {
-		c.faults = append(c.faults, Fault{offset, clip(detail)})
+		c.faults = append(c.faults, Flaw{offset, clip(detail)})
 	}
 }
 
@@ -84,7 +96,7 @@ func (c *Chain) extend(hash string) {
 		c.recent = append(c.recent, hash)
 		return
 	}
-	i := c.records % maxHashes
+	i := (c.records - 1) % maxHashes
 	delete(c.hashes, c.recent[i])
 	c.recent[i] = hash
 }
@@ -95,14 +107,27 @@ func (c *Chain) Head() string { return c.head }
 // Records is how many records count.
 func (c *Chain) Records() int { return c.records }
 
-// Races are the offsets of records that came too late, in order.
-func (c *Chain) Races() []int64 { return c.races }
+// Late is how many records came too late.
+func (c *Chain) Late() int { return len(c.races) }
 
-// Unreadable are the offsets of what is no record, in order.
-func (c *Chain) Unreadable() []int64 { return c.strange }
+// Passed are the offsets of records that do not count, in order: they came too late, or are no records.
+func (c *Chain) Passed() []int64 {
+	out := slices.Concat(c.races, c.strange)
+	slices.Sort(out)
+	return out
+}
+
+// Proof says what was found so far.
+func (c *Chain) Proof() Proof {
+	p := Proof{Valid: c.faulty == 0, Records: c.records, Late: len(c.races), Faults: append([]Flaw{}, c.faults...)}
+	if c.head != "" {
+		p.Head = &c.head
+	}
+	return p
+}
 
 // Faults are places at which the log was changed, the first of them, and how many there are.
-func (c *Chain) Faults() ([]Fault, int) { return c.faults, c.faulty }
+func (c *Chain) Faults() ([]Flaw, int) { return c.faults, c.faulty }
 
 // Has tells whether the record with this hash counts, if it is not long ago.
 func (c *Chain) Has(hash string) bool { return c.hashes[hash] }
