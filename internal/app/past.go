@@ -158,3 +158,13 @@ func (r rawEvents) file(ctx context.Context, f event.LakeFile, seen map[[2]uint6
 	}
 	return nil
 }
+
+// anyRange answers for any span of time. There is one in a process, so that its bounds hold for all who ask it.
+func (s *system) anyRange() *past.Service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.past == nil {
+		s.past = past.New(livePanes{s.stream}, storedHours{s}, rawEvents{s, make(chan struct{}, 1)}, s.log.With("part", "range"))
+	}
+	return s.past
+}
