@@ -44,11 +44,9 @@ func (s *system) buildTokens(context.Context) (run.Service, error) {
 	return s.keys, nil
 }
 
-func sideOf(t *auth.Token) json.RawMessage {
-	if t == nil {
-		return nil
-	}
-	out, _ := json.Marshal(t) // texts and times
+// sideOf is a token or a user as the audit shows it, null for none.
+func sideOf[T auth.Token | airflow.User](x *T) json.RawMessage {
+	out, _ := json.Marshal(x) // texts and times
 	return out
 }
 

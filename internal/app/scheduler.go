@@ -1,10 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/audit"
 	"github.com/hxp-enterprise/hxp/internal/batch/airflow"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
@@ -56,4 +58,25 @@ func (s *system) buildScheduler(context.Context) (run.Service, error) {
 		return nil, failed
 	}
 	return srv, err
+}
+
+// buildUsers is the part that follows the users of the scheduler, whom commands make beside it.
+func (s *system) buildUsers(context.Context) (run.Service, error) {
+	vault, err := airflow.OpenVault(s.set.scheduler.Dir)
+	return users{s, vault}, err
+}
+
+type users struct {
+	*system
+	vault *airflow.Vault
+}
+
+// Run tells the audit who was made, changed and removed.
+func (u users) Run(ctx context.Context) error {
+	return u.vault.Follow(ctx, func(list []airflow.UserChange) {
+		until := time.Now().Add(noteWithin)
+		for _, c := range list {
+			u.note(time.Until(until), audit.Record{Who: "the files of the scheduler", Service: Scheduler, What: "user " + c.What, Target: cmp.Or(c.After, c.Before).Name, Before: sideOf(c.Before), After: sideOf(c.After)})
+		}
+	})
 }

@@ -41,7 +41,7 @@ var services = map[string][]string{
 	EventProcessingAPI: {EventProcessingAPI},
 	BatchProcessingAPI: {BatchProcessingAPI},
 	DataStreamingAPI:   {DataStreamingAPI},
-	Scheduler:          {Scheduler},
+	Scheduler:          {Scheduler, "users"},
 	Dashboards:         boards,
 }
 
@@ -67,6 +67,7 @@ func (s *system) needs() map[string][]string {
 		BatchProcessingAPI: {"batch", "retention", "erasure", "audit"},
 		DataStreamingAPI:   {"live", "notify", "audit"},
 		Scheduler:          {"batch", "audit"},
+		"users":            {Scheduler},
 		"demo":             {KafkaAPI},
 		"scrape":           {KafkaAPI},
 		"host":             {KafkaAPI},

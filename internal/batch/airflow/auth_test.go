@@ -1,15 +1,19 @@
 package airflow
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
@@ -298,6 +302,53 @@ func TestThePageLogsIn(t *testing.T) {
 		r.want(200, "GET", "!/ui/overview", nil, "Cookie", cookie)
 		if got := r.send("DELETE", "!/ui/session", nil); got.status != 204 || !strings.Contains(got.header.Get("Set-Cookie"), "Max-Age=0") {
 			t.Errorf("logout: %d %q", got.status, got.header.Get("Set-Cookie"))
+		}
+	})
+}
+
+// Who is made, changed and removed beside a running scheduler is told, also when only the password is another one.
+func TestUsersAreFollowed(t *testing.T) {
+	vault, err := OpenVault(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		var told []string
+		var ended sync.WaitGroup
+		ended.Go(func() {
+			if err := vault.Follow(ctx, func(list []UserChange) {
+				for _, c := range list {
+					name, before, after := "", "none", "none"
+					if c.Before != nil {
+						name, before = c.Before.Name, c.Before.Role
+					}
+					if c.After != nil {
+						name, after = c.After.Name, c.After.Role
+					}
+					told = append(told, fmt.Sprintf("%s %s: %s, %s", c.What, name, before, after))
+				}
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+		for _, does := range []func() error{
+			func() error { return nil },
+			func() error { return vault.AddUser(User{Name: "eve", Role: "Viewer"}, "one") },
+			func() error { return vault.AddUser(User{Name: "eve", Role: "Viewer"}, "two") },
+			func() error { return vault.AddUser(User{Name: "eve", Role: "Admin"}, "two") },
+			func() error { return os.WriteFile(vault.PasswordsPath(), []byte("{"), 0o600) },
+			func() error { return os.WriteFile(vault.PasswordsPath(), []byte(`{"zoe":"x"}`), 0o600) },
+		} {
+			if err := does(); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(followEvery + time.Second)
+		}
+		stop()
+		ended.Wait()
+		if want := []string{"created eve: none, Viewer", "changed eve: Viewer, Viewer", "changed eve: Viewer, Admin", "removed admin: Admin, none", "removed eve: Admin, none", "created zoe: none, Admin"}; !slices.Equal(told, want) {
+			t.Errorf("told %q\nwant %q", told, want)
 		}
 	})
 }
