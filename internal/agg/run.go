@@ -78,6 +78,26 @@ type Run struct {
 	Tasks            []Task     `json:"tasks"`
 }
 
+// Standing is where a run stands, as the audit of changes shows it.
+type Standing struct {
+	DagID string              `json:"dag_id"`
+	RunID string              `json:"run_id"`
+	Start time.Time           `json:"data_interval_start"`
+	End   time.Time           `json:"data_interval_end"`
+	State RunState            `json:"state"`
+	Note  string              `json:"note,omitempty"`
+	Tasks map[string]RunState `json:"tasks"`
+}
+
+// Standing is where the run stands.
+func (r *Run) Standing() Standing {
+	tasks := make(map[string]RunState, len(r.Tasks))
+	for i := range r.Tasks {
+		tasks[r.Tasks[i].TaskID] = r.Tasks[i].State
+	}
+	return Standing{r.DagID, r.RunID, r.Start, r.End, r.State, r.Note, tasks}
+}
+
 // Progress is how much of a run is done, in units that it names itself ("files", "hours" …).
 type Progress struct {
 	Done  int64  `json:"done"`

@@ -113,8 +113,7 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	waiting := slices.DeleteFunc(changes(r.Tree, tree), takesEffect)
 	r.log.Info("configuration reloaded", "changed", strings.Join(changed, " "), "scrape_targets", len(cfg.scrapeTargets()), "rules", len(cfg.rules))
-	changedJSON, _ := json.Marshal(changed) // texts
-	r.note(noteWithin, audit.Record{Who: "SIGHUP", Service: "configuration", What: "configuration reloaded", After: changedJSON})
+	r.note(noteWithin, audit.Record{Who: "SIGHUP", Service: "configuration", What: "configuration reloaded", Before: valuesAt(before, changed), After: valuesAt(tree, changed)})
 	if len(waiting) > 0 {
 		r.log.Warn("some changes wait for a restart", "settings", strings.Join(waiting, " "))
 	}
@@ -136,4 +135,18 @@ func changes(before, after *conf.Tree) (paths []string) {
 		}
 	}
 	return paths
+}
+
+// valuesAt are settings as the audit shows them, without secrets.
+func valuesAt(t *conf.Tree, paths []string) json.RawMessage {
+	out := map[string]any{}
+	if t != nil {
+		for _, v := range t.Values() {
+			if slices.Contains(paths, v.Path) {
+				out[v.Path] = v.Value
+			}
+		}
+	}
+	text, _ := json.Marshal(out) // what config show tells
+	return text
 }

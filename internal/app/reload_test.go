@@ -18,6 +18,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
+	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 )
 
 type nowhere struct{}
@@ -76,6 +77,26 @@ func TestReload(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestReloadIsToldWithBothSides: the audit gets what the settings that differ were and are, and no secret.
+func TestReloadIsToldWithBothSides(t *testing.T) {
+	load := func(port, password string) *conf.Tree {
+		_, tree, err := LoadConfig(LoadOptions{Environ: []string{"KAFKA_API_PORT=" + port, "SMTP_PASSWORD=" + password}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tree
+	}
+	before, after := load("9099", "hush-one"), load("9199", "hush-two")
+	changed := changes(before, after)
+	was, is := string(valuesAt(before, changed)), string(valuesAt(after, changed))
+	if !strings.Contains(was, ":9099") || !strings.Contains(is, ":9199") || strings.Contains(was+is, "hush") {
+		t.Errorf("%s became %s", was, is)
+	}
+	if got := string(valuesAt(nil, changed)); got != "{}" {
+		t.Error(got)
+	}
 }
 
 // What is said to take effect without a restart, or not to, are settings that there are.

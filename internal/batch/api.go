@@ -27,7 +27,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 		httpx.Query("dimension", "model (default), tenant, endpoint or user_id: what a row is of. Rows then have that name in place of model."),
 		httpx.Query("value", "With another dimension than model: one of its values, __other__ for all that were too many to keep apart, * for every row (default)."),
 		httpx.Query("format", "json, or csv or parquet for the whole range without pages."), limit, cursor, httpx.AnswerAs("200", "application/vnd.apache.parquet", ""), httpx.AnswerAs("200", "text/csv", ""), httpx.AnswerAs("200", "application/json", "Rows by time and model.", rowsDoc), refused)
-	m.HandleFunc("POST /accuracy/check", s.postAccuracyCheck, httpx.Doc("Counts hourly rows anew from the raw events and compares them with what is stored. Body: {\"from\", \"to\"}, whole hours."),
+	m.HandleFunc("POST /accuracy/check", s.postAccuracyCheck, httpx.ChangesNothing(), httpx.Doc("Counts hourly rows anew from the raw events and compares them with what is stored. Body: {\"from\", \"to\"}, whole hours."),
 		httpx.Body("application/json"), httpx.Answer("200", "How many rows were checked and equal, and every difference by column.", accuracyReport{}),
 		httpx.Answer("409", "Hourly aggregation is switched off."), httpx.Answer("422", "The range is empty, too long or not of whole hours."))
 	s.mountReports(m, limit, cursor)

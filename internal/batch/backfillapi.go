@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -45,6 +46,7 @@ func (s *Service) postBackfill(w http.ResponseWriter, r *http.Request) {
 	req := agg.BackfillRequest{DagID: d.id, From: body.From.Time, To: body.To.Time, Reprocess: body.Reprocess, Backwards: body.Backwards,
 		MaxActiveRuns: body.MaxActiveRuns, Conf: body.Conf, TriggeredBy: "rest_api"}
 	if body.DryRun {
+		httpx.Unchanged(r.Context())
 		plan, err := s.PlanBackfill(r.Context(), req)
 		if err != nil {
 			s.fail(w, r, err)
@@ -58,6 +60,7 @@ func (s *Service) postBackfill(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	httpx.Changed(r.Context(), nil, b)
 	w.Header().Set("Location", "/backfills/"+strconv.FormatInt(b.ID, 10))
 	httpx.JSON(w, http.StatusAccepted, b)
 }
@@ -106,17 +109,28 @@ func (s *Service) answerBackfill(w http.ResponseWriter, r *http.Request, status 
 }
 
 func (s *Service) postBackfillCancel(w http.ResponseWriter, r *http.Request) {
-	if id, ok := backfillID(w, r); ok {
-		b, err := s.CancelBackfill(r.Context(), id)
-		s.answerBackfill(w, r, http.StatusAccepted, b, err)
-	}
+	s.changeBackfill(w, r, http.StatusAccepted, s.CancelBackfill)
 }
 
 func (s *Service) postBackfillPause(paused bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if id, ok := backfillID(w, r); ok {
-			b, err := s.PauseBackfill(r.Context(), id, paused)
-			s.answerBackfill(w, r, http.StatusOK, b, err)
-		}
+		s.changeBackfill(w, r, http.StatusOK, func(ctx context.Context, id int64) (agg.Backfill, error) { return s.PauseBackfill(ctx, id, paused) })
 	}
+}
+
+// changeBackfill does something with the backfill of the path and says so for the audit.
+func (s *Service) changeBackfill(w http.ResponseWriter, r *http.Request, status int, change func(context.Context, int64) (agg.Backfill, error)) {
+	id, ok := backfillID(w, r)
+	if !ok {
+		return
+	}
+	before, err := s.Backfill(r.Context(), id)
+	b := before
+	if err == nil {
+		b, err = change(r.Context(), id)
+	}
+	if err == nil {
+		httpx.Changed(r.Context(), before, b)
+	}
+	s.answerBackfill(w, r, status, b, err)
 }

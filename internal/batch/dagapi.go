@@ -120,11 +120,25 @@ func (s *Service) answerDAG(w http.ResponseWriter, r *http.Request, d *agg.DAG, 
 	httpx.JSON(w, http.StatusOK, jsonOf(d))
 }
 
+// isPaused is what of a DAG a person changes, as the audit shows it.
+type isPaused struct {
+	Paused bool `json:"paused"`
+}
+
 func (s *Service) postPause(paused bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if d := s.dagOr404(w, r); d != nil {
-			shown, err := s.SetPaused(r.Context(), d.id, paused)
-			s.answerDAG(w, r, &shown, err)
+		d := s.dagOr404(w, r)
+		if d == nil {
+			return
 		}
+		before, err := s.DAG(r.Context(), d.id)
+		var shown agg.DAG
+		if err == nil {
+			shown, err = s.SetPaused(r.Context(), d.id, paused)
+		}
+		if err == nil {
+			httpx.Changed(r.Context(), isPaused{before.Paused}, isPaused{shown.Paused})
+		}
+		s.answerDAG(w, r, &shown, err)
 	}
 }

@@ -81,11 +81,22 @@ func (s *Service) putPrices(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusConflict, fmt.Sprintf("the price book has room for %d more versions, not for %d", room, len(fresh)))
 		return
 	}
+	before := make([]*cost.Price, 0, len(fresh))
+	for _, p := range fresh {
+		if old := s.deps.Prices.Current(p.Model, p.Effective); old != nil {
+			before = append(before, old)
+		}
+	}
 	if err := s.putInBook(r.Context(), fresh); err != nil {
 		s.log.Warn("prices were not put", "prices", len(fresh), "err", err)
 		w.Header().Set("Retry-After", "1")
 		httpx.Problem(w, r, http.StatusServiceUnavailable, "the brokers did not take all prices, so none of them counts; put them again")
 		return
+	}
+	if len(fresh) == 0 {
+		httpx.Unchanged(r.Context())
+	} else {
+		httpx.Changed(r.Context(), before, fresh)
 	}
 	now := make([]*cost.Price, len(doc.Prices))
 	for i, p := range doc.Prices {

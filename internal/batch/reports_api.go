@@ -58,6 +58,7 @@ func (s *Service) postReport(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	httpx.Changed(r.Context(), nil, map[string]any{"report": m.id, "report_type": req.kind, "format": req.format, "period": req.period, "email_to": req.options.emailTo})
 	w.Header().Set("Location", "/reports/"+m.id)
 	warnings, err := s.reports.post(r.Context(), m.id, req.options.emailTo)
 	if err != nil {
@@ -315,6 +316,7 @@ func (s *Service) deleteReport(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	httpx.Changed(r.Context(), shownReport(rep), nil)
 	s.reports.remove(rep)
 	s.log.Info("report deleted", "report", rep.ID)
 	w.WriteHeader(http.StatusNoContent)

@@ -100,11 +100,13 @@ func (s *Service) putSchedules(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusPreconditionFailed, "the schedules are others now; GET /reports/schedules and change those")
 	default:
 		s.log.Info("report schedules changed", "kinds", len(said))
+		httpx.Changed(r.Context(), was.list, said)
 		now, err := s.reports.schedules(r.Context())
 		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
+		httpx.Changed(r.Context(), was.list, now.list)
 		s.showSchedules(w, now)
 	}
 }

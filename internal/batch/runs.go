@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -88,12 +89,17 @@ func timeField(body []byte) string {
 
 // accept takes a run, or attaches to the one that is the same, and answers.
 func (s *Service) accept(w http.ResponseWriter, r *http.Request, req runRequest) {
-	run, _, err := s.Trigger(r.Context(), agg.RunRequest{DagID: req.DagID, TaskID: req.TaskID, RunID: req.RunID, Start: req.Start, End: req.End,
+	run, existed, err := s.Trigger(r.Context(), agg.RunRequest{DagID: req.DagID, TaskID: req.TaskID, RunID: req.RunID, Start: req.Start, End: req.End,
 		LogicalDate: req.LogicalDate, Conf: req.Conf, Note: req.Note, TriggeredBy: "rest_api", IdempotencyKey: r.Header.Get("Idempotency-Key")})
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	var before any
+	if existed { // it counts what was there when somebody attached to it
+		before = run.Standing()
+	}
+	httpx.Changed(r.Context(), before, run.Standing())
 	w.Header().Set("Location", "/runs/"+run.ID)
 	httpx.JSON(w, http.StatusAccepted, run)
 }
@@ -171,8 +177,20 @@ func (s *Service) getOutcome(w http.ResponseWriter, r *http.Request) {
 
 // postCancel ends a run that waits or executes and answers when it has ended, at the latest after five seconds.
 func (s *Service) postCancel(w http.ResponseWriter, r *http.Request) {
-	run, err := s.CancelRun(r.Context(), r.PathValue("id"))
-	s.answerRun(w, r, http.StatusAccepted, run, err)
+	s.changeRun(w, r, http.StatusAccepted, s.CancelRun)
+}
+
+// changeRun does something with the run of the path and says so for the audit.
+func (s *Service) changeRun(w http.ResponseWriter, r *http.Request, status int, change func(context.Context, string) (agg.Run, error)) {
+	before, err := s.RunByID(r.Context(), r.PathValue("id"))
+	run := before
+	if err == nil {
+		run, err = change(r.Context(), before.ID)
+	}
+	if err == nil {
+		httpx.Changed(r.Context(), before.Standing(), run.Standing())
+	}
+	s.answerRun(w, r, status, run, err)
 }
 
 // postClear does tasks anew: {"tasks": [names], "only_failed": bool}, all of them where none are named.
@@ -184,8 +202,9 @@ func (s *Service) postClear(w http.ResponseWriter, r *http.Request) {
 	if !readBody(w, r, &body, httpx.Strict) {
 		return
 	}
-	run, err := s.ClearTasks(r.Context(), r.PathValue("id"), body.Tasks, body.OnlyFailed)
-	s.answerRun(w, r, http.StatusOK, run, err)
+	s.changeRun(w, r, http.StatusOK, func(ctx context.Context, id string) (agg.Run, error) {
+		return s.ClearTasks(ctx, id, body.Tasks, body.OnlyFailed)
+	})
 }
 
 // postMark sets a state: {"state": "success|failed", "task_id"?}.
@@ -197,14 +216,12 @@ func (s *Service) postMark(w http.ResponseWriter, r *http.Request) {
 	if !readBody(w, r, &body, httpx.Strict) {
 		return
 	}
-	var run agg.Run
-	var err error
-	if body.TaskID == "" {
-		run, err = s.MarkRun(r.Context(), r.PathValue("id"), body.State)
-	} else {
-		run, err = s.MarkTask(r.Context(), r.PathValue("id"), body.TaskID, body.State)
-	}
-	s.answerRun(w, r, http.StatusOK, run, err)
+	s.changeRun(w, r, http.StatusOK, func(ctx context.Context, id string) (agg.Run, error) {
+		if body.TaskID == "" {
+			return s.MarkRun(ctx, id, body.State)
+		}
+		return s.MarkTask(ctx, id, body.TaskID, body.State)
+	})
 }
 
 // getLogs answers with the lines of a run, or of one task.

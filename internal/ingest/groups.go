@@ -177,10 +177,13 @@ func (a *API) resetGroup(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return err
 	}
-	if !body.DryRun {
+	if body.DryRun {
+		httpx.Unchanged(ctx)
+	} else {
 		if err := a.bus.Reset(ctx, id, moves); err != nil {
 			return err
 		}
+		httpx.Changed(ctx, positions(moves, func(m bus.Move) int64 { return m.From }), positions(moves, func(m bus.Move) int64 { return m.To }))
 		a.log.Info("consumer group put elsewhere", "group", id, "partitions", len(moves), "request_id", httpx.RequestID(r.Context()))
 	}
 	out := GroupReset{ID: id, DryRun: body.DryRun, Partitions: []GroupMove{}}
@@ -189,6 +192,18 @@ func (a *API) resetGroup(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	httpx.JSON(w, http.StatusOK, out)
 	return nil
+}
+
+// positions are those of a side of moves, as the audit shows them: by topic and partition, null where none was stored.
+func positions(moves []bus.Move, side func(bus.Move) int64) map[string]map[int32]*int64 {
+	out := map[string]map[int32]*int64{}
+	for _, m := range moves {
+		if out[m.Topic] == nil {
+			out[m.Topic] = map[int32]*int64{}
+		}
+		out[m.Topic][m.Partition] = orNil(side(m))
+	}
+	return out
 }
 
 // parseReset reads where to: "earliest", "latest", a time, or offsets.

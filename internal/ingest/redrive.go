@@ -114,8 +114,29 @@ func (a *API) postRedrive(w http.ResponseWriter, r *http.Request) {
 		a.failed(w, r, err)
 		return
 	}
+	out.note(r)
 	a.log.Info("dead letters sent again", "dry_run", out.DryRun, "outcomes", out.Counts, "request_id", httpx.RequestID(r.Context()))
 	httpx.JSON(w, out.status(), out)
+}
+
+// mostNoted is how many letters a record of the audit names. What became of each stands beside it, with the dead letters.
+const mostNoted = 100
+
+// note says for the audit what was sent again.
+func (r *Redrive) note(req *http.Request) {
+	if r.DryRun {
+		httpx.Unchanged(req.Context())
+		return
+	}
+	before, after := map[string]string{}, map[string]string{}
+	for _, one := range r.Results[:min(len(r.Results), mostNoted)] {
+		if one.Outcome != didBefore && one.Outcome != unknownID {
+			before[one.ID], after[one.ID] = stateOpen, one.Outcome
+		}
+	}
+	if len(after) > 0 {
+		httpx.Changed(req.Context(), map[string]any{"letters": before}, map[string]any{"letters": after, "counts": r.Counts})
+	}
 }
 
 func (a *API) redrive(ctx context.Context, w http.ResponseWriter, r *http.Request) (*Redrive, error) {

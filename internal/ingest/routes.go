@@ -105,7 +105,7 @@ func (a *API) putRoute(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	put := a.Routing.Routes.Find(x.Name)
-	noteRoute(r, before, put)
+	httpx.Changed(r.Context(), before, put)
 	switch {
 	case put == nil:
 		httpx.Problem(w, r, http.StatusConflict, fmt.Sprintf("there are %d routes already, more are not taken; delete one", route.Max))
@@ -117,18 +117,6 @@ func (a *API) putRoute(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// noteRoute says for the audit what became of a route.
-func noteRoute(r *http.Request, before, after *route.Route) {
-	var was, is any
-	if before != nil {
-		was = before
-	}
-	if after != nil {
-		is = after
-	}
-	httpx.Changed(r.Context(), was, is)
-}
-
 func (a *API) deleteRoute(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	before := a.Routing.Routes.Find(name)
@@ -137,7 +125,7 @@ func (a *API) deleteRoute(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if a.command(w, r, name, nil) {
-		noteRoute(r, before, nil)
+		httpx.Changed(r.Context(), before, nil)
 		w.WriteHeader(http.StatusNoContent)
 	}
 }

@@ -171,6 +171,7 @@ func (a *API) postTopic(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		return inConfig(err, &t)
 	}
 	a.log.Info("topic made", "topic", name, "request_id", httpx.RequestID(r.Context()))
+	httpx.Changed(ctx, nil, t.wished())
 	made, err := a.topic(ctx, name)
 	if err != nil {
 		return err
@@ -215,7 +216,7 @@ func (a *API) patchTopic(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return inConfig(err, &t)
 	}
 	a.log.Info("topic changed", "topic", name, "partitions", deref(t.Partitions), "settings", len(t.Config), "request_id", httpx.RequestID(r.Context()))
-	t.note(r, info)
+	httpx.Changed(ctx, t.before(info), t.wished())
 	now, err := a.topic(ctx, name)
 	if err == nil {
 		httpx.JSON(w, http.StatusOK, now)
@@ -223,16 +224,33 @@ func (a *API) patchTopic(ctx context.Context, w http.ResponseWriter, r *http.Req
 	return err
 }
 
-// note says for the audit what was changed of a topic.
-func (t *topicBody) note(r *http.Request, was *bus.TopicInfo) {
-	before, after := map[string]any{}, map[string]any{}
+// wished and before are what was asked for of a topic, and what that was before, as the audit shows them.
+func (t *topicBody) wished() map[string]any {
+	out := map[string]any{}
 	if t.Partitions != nil {
-		before["partitions"], after["partitions"] = was.Partitions, *t.Partitions
+		out["partitions"] = *t.Partitions
+	}
+	if t.Replication != nil {
+		out["replication_factor"] = *t.Replication
 	}
 	for name, value := range t.Config {
-		before[name], after[name] = was.Configs[name], value.text
+		out[name] = value.text
 	}
-	httpx.Changed(r.Context(), before, after)
+	return out
+}
+
+func (t *topicBody) before(was *bus.TopicInfo) map[string]any {
+	out := t.wished()
+	if t.Partitions != nil {
+		out["partitions"] = was.Partitions
+	}
+	if t.Replication != nil {
+		out["replication_factor"] = was.Replication
+	}
+	for name := range t.Config {
+		out[name] = was.Configs[name]
+	}
+	return out
 }
 
 // mayChange keeps the topics that hxp stands on as it needs them.
@@ -294,6 +312,7 @@ func (a *API) deleteTopic(ctx context.Context, w http.ResponseWriter, r *http.Re
 	if err := a.bus.DeleteTopic(ctx, info.Name); err != nil {
 		return err
 	}
+	httpx.Changed(ctx, map[string]any{"partitions": info.Partitions, "replication_factor": info.Replication, "messages": info.Messages, "config": info.Configs}, nil)
 	a.log.Info("topic deleted", "topic", info.Name, "messages", info.Messages, "request_id", httpx.RequestID(r.Context()))
 	w.WriteHeader(http.StatusNoContent)
 	return nil

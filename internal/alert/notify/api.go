@@ -218,9 +218,13 @@ func (s *Service) ack(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	now, fp, known := time.Now(), label.Fingerprint(order.Fingerprint), false
+	var before *core.Ack
 	s.look(func(e *core.Engine) {
 		a := e.Alert(fp)
 		known = a != nil && !a.Resolved(now)
+		if k := e.Ack(fp); k != nil {
+			before = new(*k)
+		}
 	})
 	if !known {
 		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("no alert with the fingerprint %.40q fires; GET /api/v2/alerts lists them", order.Fingerprint))
@@ -231,7 +235,16 @@ func (s *Service) ack(w http.ResponseWriter, r *http.Request) {
 		a.By = cmp.Or(auth.Who(r.Context()), "somebody") + " from " + httpx.From(r)
 	}
 	if s.saved(w, r, core.Put(core.KindAck, order.Fingerprint, a)) {
+		httpx.Changed(r.Context(), acked(fp, before), acked(fp, &a))
 		s.log.Info("alert acknowledged", "fingerprint", order.Fingerprint, "by", a.By)
 		httpx.JSON(w, http.StatusOK, a)
 	}
+}
+
+// acked is an acknowledgement as the audit shows it.
+func acked(fp label.Fingerprint, a *core.Ack) any {
+	if a == nil {
+		return nil
+	}
+	return map[string]any{"fingerprint": fp, "by": a.By, "comment": a.Comment, "at": a.At}
 }

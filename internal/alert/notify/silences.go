@@ -2,6 +2,7 @@ package notify
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -85,6 +86,7 @@ func (s *Service) makeSilence(w http.ResponseWriter, r *http.Request) (*core.Sil
 	}
 	in.UpdatedAt = now
 	var docs []core.Doc
+	before := old
 	if old != nil && !changes(old, &in, now) {
 		docs = append(docs, ended(old, now)...)
 		old = nil
@@ -98,6 +100,7 @@ func (s *Service) makeSilence(w http.ResponseWriter, r *http.Request) (*core.Sil
 	if !s.saved(w, r, append(docs, core.Put(core.KindSilence, in.ID, in))...) {
 		return nil, false
 	}
+	httpx.Changed(r.Context(), before, in)
 	s.log.Info("silence made", "id", in.ID, "by", in.CreatedBy, "until", in.EndsAt, "matchers", in.Conditions().String())
 	return &in, true
 }
@@ -139,10 +142,13 @@ func (s *Service) endSilence(status int) http.HandlerFunc {
 			httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no silence %.80q; GET /notifications/silences lists them", r.PathValue("id")))
 			return
 		}
-		if docs := ended(found, now); docs != nil {
+		if docs := ended(found, now); docs == nil {
+			httpx.Unchanged(r.Context())
+		} else {
 			if !s.saved(w, r, docs...) {
 				return
 			}
+			httpx.Changed(r.Context(), found, json.RawMessage(docs[0].Body))
 			s.log.Info("silence ended", "id", found.ID, "by", httpx.From(r))
 		}
 		w.WriteHeader(status)

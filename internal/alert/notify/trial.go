@@ -67,13 +67,18 @@ func (s *Service) test(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusNotFound, fmt.Sprintf("there is no receiver %.80q; GET /notifications/config lists them", order.Receiver), httpx.FieldError{Pointer: "/receiver", Code: "unknown", Detail: "there is no such receiver"})
 		return
 	}
-	if !order.Preview {
+	if order.Preview {
+		httpx.Unchanged(r.Context())
+	} else {
 		if wait := s.tests.take(time.Now()); wait > 0 {
 			httpx.Unavailable(w, r, http.StatusTooManyRequests, wait, fmt.Sprintf("%d tests were sent in this minute, which is the limit", testsPerMinute))
 			return
 		}
 	}
 	out := s.testAll(r.Context(), target, madeUp(&order, labels, annotations, s.cfg.ExternalURL, time.Now()), order.Preview)
+	if !order.Preview {
+		httpx.Changed(r.Context(), nil, map[string]any{"receiver": order.Receiver, "sent": out.Results})
+	}
 	var errs []httpx.FieldError
 	for _, x := range out.Results {
 		if x.Error != "" {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
@@ -69,6 +70,7 @@ func (a *API) postBackfill(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
+	httpx.Changed(r.Context(), nil, bf)
 	a.noted(r, "create_backfill", bf.DagID, "", "", map[string]any{"backfill_id": bf.ID, "from_date": req.From, "to_date": req.To, "reprocess_behavior": req.Reprocess})
 	return backfillViewOf(&bf), nil
 }
@@ -177,9 +179,11 @@ func (a *API) changeBackfill(r *http.Request, event string, change func(*agg.Bac
 	if b.CompletedAt != nil {
 		return nil, refuse(http.StatusConflict, "Backfill is already completed.")
 	}
+	before := b
 	if b, err = change(&b); err != nil {
 		return nil, err
 	}
+	httpx.Changed(r.Context(), before, b)
 	a.noted(r, event, b.DagID, "", "", map[string]any{"backfill_id": b.ID})
 	return backfillViewOf(&b), nil
 }

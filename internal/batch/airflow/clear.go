@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
 // postClearTasks clears tasks of one run, or of the runs whose logical date lies in a range.
@@ -91,6 +92,8 @@ func (a *API) clear(r *http.Request, d *agg.DAG, req *clearRequest) (any, error)
 		return nil, err
 	}
 	var views []taskInstanceView
+	before, after := map[string]agg.Standing{}, map[string]agg.Standing{}
+	httpx.Unchanged(r.Context()) // until something is cleared
 	for i := range runs {
 		run := &runs[i]
 		chosen := a.instanceViews(run, func(t *agg.Task) bool {
@@ -109,6 +112,8 @@ func (a *API) clear(r *http.Request, d *agg.DAG, req *clearRequest) (any, error)
 				return nil, err
 			}
 			chosen = a.instanceViews(&cleared, func(t *agg.Task) bool { return slices.Contains(ids, t.TaskID) })
+			before[run.RunID], after[run.RunID] = run.Standing(), cleared.Standing()
+			httpx.Changed(r.Context(), before, after)
 			a.noted(r, "clear_task_instances", d.ID, run.RunID, "", map[string]any{"task_ids": ids})
 		}
 		views = append(views, chosen...)

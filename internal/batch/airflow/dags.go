@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
@@ -124,13 +125,20 @@ func pausedIn(w http.ResponseWriter, r *http.Request) (bool, error) {
 	return b.flag("is_paused", false), b.done()
 }
 
-func (a *API) setPaused(r *http.Request, id string, paused bool) (*agg.DAG, error) {
-	d, err := a.sched.SetPaused(r.Context(), id, paused)
-	if err != nil {
-		return nil, err
+// setPaused pauses or resumes the chosen DAGs, which it shows as they are then.
+func (a *API) setPaused(r *http.Request, chosen []agg.DAG, paused bool) error {
+	before, after := map[string]bool{}, map[string]bool{}
+	for i := range chosen {
+		d, err := a.sched.SetPaused(r.Context(), chosen[i].ID, paused)
+		if err != nil {
+			return err
+		}
+		before[d.ID], after[d.ID] = chosen[i].Paused, d.Paused
+		httpx.Changed(r.Context(), map[string]any{"is_paused": before}, map[string]any{"is_paused": after})
+		a.noted(r, "patch_dag", d.ID, "", "", map[string]any{"is_paused": paused, "method": r.Method})
+		chosen[i] = d
 	}
-	a.noted(r, "patch_dag", id, "", "", map[string]any{"is_paused": paused, "method": r.Method})
-	return &d, nil
+	return nil
 }
 
 func (a *API) patchDAG(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -142,10 +150,11 @@ func (a *API) patchDAG(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d, err = a.setPaused(r, d.ID, paused); err != nil {
+	chosen := []agg.DAG{*d}
+	if err := a.setPaused(r, chosen, paused); err != nil {
 		return nil, err
 	}
-	return a.dagView(d), nil
+	return a.dagView(&chosen[0]), nil
 }
 
 func (a *API) patchDAGs(w http.ResponseWriter, r *http.Request) (any, error) {
@@ -158,12 +167,8 @@ func (a *API) patchDAGs(w http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	chosen := cut(all, pg)
-	for i := range chosen {
-		d, err := a.setPaused(r, chosen[i].ID, paused)
-		if err != nil {
-			return nil, err
-		}
-		chosen[i] = *d
+	if err := a.setPaused(r, chosen, paused); err != nil {
+		return nil, err
 	}
 	return listing("dags", a.dagViews(chosen), len(all)), nil
 }

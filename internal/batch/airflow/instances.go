@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
@@ -239,10 +240,14 @@ func (a *API) patchInstance(w http.ResponseWriter, r *http.Request) (any, error)
 	if err := b.done(); err != nil {
 		return nil, err
 	}
-	if state != "" {
+	if state == "" {
+		httpx.Unchanged(r.Context())
+	} else {
+		before := run.Standing()
 		if run, err = a.sched.MarkTask(r.Context(), run.ID, run.Tasks[i].TaskID, agg.RunState(state)); err != nil {
 			return nil, err
 		}
+		httpx.Changed(r.Context(), before, run.Standing())
 		a.noted(r, "patch_task_instance", run.DagID, run.RunID, r.PathValue("task"), map[string]any{"new_state": state})
 	}
 	views := a.instanceViews(&run, func(t *agg.Task) bool { return t.TaskID == r.PathValue("task") })

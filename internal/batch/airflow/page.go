@@ -181,9 +181,11 @@ func (a *API) postCancel(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := run.Standing()
 	if run, err = a.sched.CancelRun(r.Context(), run.ID); err != nil {
 		return nil, err
 	}
+	httpx.Changed(r.Context(), before, run.Standing())
 	a.noted(r, "cancel_dag_run", run.DagID, run.RunID, "", nil)
 	return briefOf(&run), nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
 // dagOrAll checks the DAG of a path where "~" stands for all.
@@ -125,6 +126,11 @@ func (a *API) postRun(w http.ResponseWriter, r *http.Request) (any, error) {
 	case existed && req.RunID != "": // a client that named its run would look for it in vain
 		return nil, refuse(http.StatusConflict, fmt.Sprintf("The run %s does this interval now, and will count what was there when you asked; wait for it, or leave dag_run_id out to attach to it", run.RunID))
 	}
+	var before any
+	if existed { // it counts what was there when somebody attached to it
+		before = run.Standing()
+	}
+	httpx.Changed(r.Context(), before, run.Standing())
 	a.noted(r, "trigger_dag_run", d.ID, run.RunID, "", map[string]any{"data_interval_start": run.Start, "data_interval_end": run.End})
 	return a.runView(&run), nil
 }
@@ -190,12 +196,13 @@ func (a *API) patchRun(w http.ResponseWriter, r *http.Request) (any, error) {
 	if err := b.done(); err != nil {
 		return nil, err
 	}
-	mask := r.URL.Query()["update_mask"]
+	before, mask := run.Standing(), r.URL.Query()["update_mask"]
 	only := func(field string) bool { return len(mask) == 0 || slices.Contains(mask, field) }
 	if noted && only("note") {
 		if run, err = a.sched.SetNote(r.Context(), run.ID, text); err != nil {
 			return nil, err
 		}
+		httpx.Changed(r.Context(), before, run.Standing())
 	}
 	if state != "" && only("state") {
 		if state == "queued" {
@@ -207,6 +214,7 @@ func (a *API) patchRun(w http.ResponseWriter, r *http.Request) (any, error) {
 			return nil, err
 		}
 	}
+	httpx.Changed(r.Context(), before, run.Standing())
 	a.noted(r, "patch_dag_run", run.DagID, run.RunID, "", map[string]any{"state": state, "note": text})
 	return a.runView(&run), nil
 }
@@ -231,17 +239,21 @@ func (a *API) postClearRun(w http.ResponseWriter, r *http.Request) (any, error) 
 		return nil, refuse(http.StatusUnprocessableEntity, "only_new is not possible: a run has all tasks of its DAG from the beginning")
 	}
 	if dry {
+		httpx.Unchanged(r.Context())
 		views := a.instanceViews(&run, func(t *agg.Task) bool { return !onlyFailed || failed(t.State) })
 		return listing("task_instances", views, len(views)), nil
 	}
+	before := run.Standing()
 	if text != "" {
-		if _, err := a.sched.SetNote(r.Context(), run.ID, text); err != nil {
+		if run, err = a.sched.SetNote(r.Context(), run.ID, text); err != nil {
 			return nil, err
 		}
+		httpx.Changed(r.Context(), before, run.Standing())
 	}
 	if run, err = a.sched.ClearTasks(r.Context(), run.ID, nil, onlyFailed); err != nil {
 		return nil, err
 	}
+	httpx.Changed(r.Context(), before, run.Standing())
 	a.noted(r, "clear_dag_run", run.DagID, run.RunID, "", map[string]any{"only_failed": onlyFailed})
 	return a.runView(&run), nil
 }

@@ -59,19 +59,25 @@ func (s *Service) Mount(m *httpx.Mux) {
 		httpx.Answer("202", "It takes longer; Location names the record.", Record{}), httpx.Answer("409", "Another one is carried out."), bad)
 	m.HandleFunc("GET /erasures", s.list, httpx.Doc("The records of erasures, newest first. They hold no names."), httpx.Answer("200", "The records.", recordList{}))
 	m.HandleFunc("GET /erasures/{id}", s.get, httpx.Doc("One record."), httpx.Answer("200", "The record.", Record{}), httpx.Answer("404", "There is none with this id."))
-	m.HandleFunc("POST /erasures/verify", s.verify, httpx.Doc("Looks for a user or a tenant everywhere again, and follows the chain of the records. Body: {\"user_id\"} or {\"tenant\"}."),
+	m.HandleFunc("POST /erasures/verify", s.verify, httpx.ChangesNothing(), httpx.Doc("Looks for a user or a tenant everywhere again, and follows the chain of the records. Body: {\"user_id\"} or {\"tenant\"}."),
 		httpx.Body("application/json"), httpx.BodyOf(request{}), httpx.Answer("200", "What was found.", Verified{}), bad)
 }
 
-func (s *Service) post(w http.ResponseWriter, r *http.Request) {
-	var q request
+// subjectOf reads who is meant; it answers itself when that is not ok.
+func subjectOf(w http.ResponseWriter, r *http.Request) (q request, by, name string, ok bool) {
 	bad := httpx.DecodeBody(w, r, 64<<10, &q, httpx.Strict)
-	var by, name string
 	if bad == nil {
 		by, name, bad = q.subject()
 	}
 	if bad != nil {
 		bad.Answer(w, r)
+	}
+	return q, by, name, bad == nil
+}
+
+func (s *Service) post(w http.ResponseWriter, r *http.Request) {
+	q, by, name, ok := subjectOf(w, r)
+	if !ok {
 		return
 	}
 	record, done, err := s.start(r.Context(), by, name, q.DryRun)
@@ -81,8 +87,10 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 	}
 	under := &Record{ID: record.ID, By: by, Salt: record.Salt, Subject: record.Subject, DryRun: q.DryRun, State: Running, RequestedAt: record.RequestedAt,
 		Hours: []event.ErasedHour{}, Topics: []Topic{}, Left: []Left{}} // the record itself is Run's until done
+	httpx.Changed(r.Context(), nil, under.noted())
 	select {
 	case <-done:
+		httpx.Changed(r.Context(), nil, record.noted())
 		httpx.JSON(w, http.StatusOK, record)
 		return
 	case <-time.After(answerWithin):
@@ -92,6 +100,11 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Location", "/erasures/"+under.ID)
 	httpx.JSON(w, http.StatusAccepted, under)
+}
+
+// noted is a record as the audit shows it: its id leads to everything else.
+func (r *Record) noted() any {
+	return map[string]any{"erasure": r.ID, "by": r.By, "dry_run": r.DryRun, "state": r.State}
 }
 
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -158,14 +171,8 @@ func (s *Service) get(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) verify(w http.ResponseWriter, r *http.Request) {
-	var q request
-	bad := httpx.DecodeBody(w, r, 64<<10, &q, httpx.Strict)
-	var by, name string
-	if bad == nil {
-		by, name, bad = q.subject()
-	}
-	if bad != nil {
-		bad.Answer(w, r)
+	_, by, name, ok := subjectOf(w, r)
+	if !ok {
 		return
 	}
 	v, err := s.look(r.Context(), by, name)

@@ -39,7 +39,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 	m.HandleFunc("GET /retention/plans/{id}", s.getPlan, httpx.Doc("A plan or a restore, with its state: planned, running, done or failed."), httpx.Answer("200", "The plan or the restore.", anyPlan), httpx.Answer("202", "It is being carried out.", anyPlan), none)
 	m.HandleFunc("POST /retention/restore", s.postRestore, httpx.Doc("Brings back what a plan let go. Body: {\"archive\": id of the plan, \"dry_run\"}."), httpx.Body("application/json"),
 		httpx.Answer("200", "What came back, or would.", Restore{}), httpx.Answer("202", "It takes longer; Location names it.", Restore{}), none, bad)
-	m.HandleFunc("POST /retention/verify", s.postVerify, httpx.Doc("Reads every file of the archive again and follows the chain of its manifest."), httpx.Answer("200", "What was found.", Verified{}))
+	m.HandleFunc("POST /retention/verify", s.postVerify, httpx.ChangesNothing(), httpx.Doc("Reads every file of the archive again and follows the chain of its manifest."), httpx.Answer("200", "What was found.", Verified{}))
 	m.HandleFunc("GET /retention/holds", s.getHolds, httpx.Doc("The legal holds."), httpx.Answer("200", "The holds.", holdList{}))
 	m.HandleFunc("GET /retention/holds/{name}", s.getHold, httpx.Doc("A legal hold."), httpx.Answer("200", "The hold.", event.Hold{}), none)
 	m.HandleFunc("PUT /retention/holds/{name}", s.putHold, httpx.Doc("Keeps everything of a class (raw, aggregated, reports) whose period touches [from, to), whatever its age, until the hold is lifted."),
@@ -86,15 +86,19 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, id string, done
 		case <-done:
 		case <-time.After(answerWithin):
 		case <-httpx.Draining(r.Context()):
-		case <-r.Context().Done():
-			return // nobody listens; the plan is carried out all the same
+		case <-r.Context().Done(): // nobody listens; the plan is carried out all the same
 		}
 	}
-	p, err := s.deps.Plans.Plan(r.Context(), id)
+	p, err := s.deps.Plans.Plan(context.WithoutCancel(r.Context()), id)
+	var said map[string]any
+	if err == nil {
+		said, err = brief(&p)
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	httpx.Changed(r.Context(), nil, said)
 	status := http.StatusOK
 	if p.State == Running {
 		status = http.StatusAccepted
@@ -120,15 +124,21 @@ func (s *Service) getPlans(w http.ResponseWriter, r *http.Request) {
 	}
 	out := make([]map[string]any, 0, len(plans))
 	for i := range plans {
-		var doc map[string]any
-		if err := json.Unmarshal(plans[i].Document, &doc); err != nil {
+		doc, err := brief(&plans[i])
+		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
-		delete(doc, "items")
 		out = append(out, doc)
 	}
 	httpx.JSON(w, http.StatusOK, map[string]any{"plans": out})
+}
+
+// brief is a plan or a restore without its items.
+func brief(p *event.RetentionPlan) (doc map[string]any, err error) {
+	err = json.Unmarshal(p.Document, &doc)
+	delete(doc, "items")
+	return doc, err
 }
 
 func (s *Service) getPlan(w http.ResponseWriter, r *http.Request) {
@@ -290,21 +300,38 @@ func (s *Service) putHold(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, "the hold cannot be set: "+errs[0].Detail, errs...)
 		return
 	}
-	h, err := s.deps.Plans.PutHold(r.Context(), h)
+	before, err := s.hold(r.Context(), h.Name)
+	if err == nil {
+		h, err = s.deps.Plans.PutHold(r.Context(), h)
+	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	httpx.Changed(r.Context(), nil, h)
+	httpx.Changed(r.Context(), before, h)
 	s.log.Info("legal hold set", "hold", h.Name, "class", h.Class, "from", h.From, "to", h.To, "reason", h.Reason)
 	httpx.JSON(w, http.StatusOK, h)
 }
 
+// hold is the hold of a name, nil when there is none.
+func (s *Service) hold(ctx context.Context, name string) (*event.Hold, error) {
+	h, err := s.deps.Plans.Hold(ctx, name)
+	if errors.Is(err, s.deps.NotFound) {
+		return nil, nil
+	}
+	return &h, err
+}
+
 func (s *Service) deleteHold(w http.ResponseWriter, r *http.Request) {
-	if err := s.deps.Plans.DeleteHold(r.Context(), r.PathValue("name")); err != nil {
+	before, err := s.hold(r.Context(), r.PathValue("name"))
+	if err == nil {
+		err = s.deps.Plans.DeleteHold(r.Context(), r.PathValue("name"))
+	}
+	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	httpx.Changed(r.Context(), before, nil)
 	s.log.Info("legal hold lifted", "hold", r.PathValue("name"))
 	w.WriteHeader(http.StatusNoContent)
 }

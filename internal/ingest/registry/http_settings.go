@@ -2,6 +2,8 @@ package registry
 
 import (
 	"net/http"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
 // settingsOf are the settings of the subject in the path: its own, or those that hold when the request asks for these.
@@ -15,6 +17,17 @@ func (r *Registry) settingsOf(req *http.Request) (name string, out settings, err
 		return name, hold, err
 	}
 	return name, own, err
+}
+
+// set changes a setting of a subject, or of all, and says so for the audit.
+func (r *Registry) set(req *http.Request, name string, c command) error {
+	before, _ := r.state.rules(name)
+	_, err := r.do(req.Context(), name, c)
+	if err == nil {
+		after, _ := r.state.rules(name)
+		httpx.Changed(req.Context(), before, after)
+	}
+	return err
 }
 
 func (r *Registry) getLevel(req *http.Request) (any, error) {
@@ -37,8 +50,7 @@ func (r *Registry) putLevel(req *http.Request) (any, error) {
 	if !b.Level.known() {
 		return nil, faultf(CodeBadLevel, "Invalid compatibility level. Valid values are NONE, BACKWARD, FORWARD, FULL, BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, and FULL_TRANSITIVE")
 	}
-	_, err = r.do(req.Context(), name, command{Op: opSetLevel, Level: b.Level})
-	return b, err
+	return b, r.set(req, name, command{Op: opSetLevel, Level: b.Level})
 }
 
 func (r *Registry) deleteLevel(req *http.Request) (any, error) {
@@ -49,8 +61,7 @@ func (r *Registry) deleteLevel(req *http.Request) (any, error) {
 	if have.Level == "" {
 		return nil, noSubject(name)
 	}
-	_, err = r.do(req.Context(), name, command{Op: opSetLevel})
-	return levelBody{have.Level}, err
+	return levelBody{have.Level}, r.set(req, name, command{Op: opSetLevel})
 }
 
 func (r *Registry) getMode(req *http.Request) (any, error) {
@@ -73,8 +84,7 @@ func (r *Registry) putMode(req *http.Request) (any, error) {
 	if b.Mode != ReadWrite && b.Mode != ReadOnly {
 		return nil, faultf(CodeBadMode, "Invalid mode. Valid values are READWRITE and READONLY")
 	}
-	_, err = r.do(req.Context(), name, command{Op: opSetMode, Mode: b.Mode})
-	return b, err
+	return b, r.set(req, name, command{Op: opSetMode, Mode: b.Mode})
 }
 
 func (r *Registry) deleteMode(req *http.Request) (any, error) {
@@ -85,6 +95,5 @@ func (r *Registry) deleteMode(req *http.Request) (any, error) {
 	if have.Mode == "" {
 		return nil, noSubject(name)
 	}
-	_, err = r.do(req.Context(), name, command{Op: opSetMode})
-	return modeBody{have.Mode}, err
+	return modeBody{have.Mode}, r.set(req, name, command{Op: opSetMode})
 }

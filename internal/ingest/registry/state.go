@@ -36,8 +36,8 @@ type State struct {
 
 // settings of one subject, or of all of them. Empty = not set.
 type settings struct {
-	Level Level
-	Mode  Mode
+	Level Level `json:"compatibility,omitempty"`
+	Mode  Mode  `json:"mode,omitempty"`
 }
 
 // Mode says whether schemas may be registered.

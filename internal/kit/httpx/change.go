@@ -23,15 +23,25 @@ func (m *Mux) Watch(f func(r *http.Request, c Change)) { m.watch = f }
 // sides are what a handler says of a change.
 type sides struct {
 	before, after json.RawMessage
+	unchanged     bool
 	who           string
 }
 
 type sidesKey struct{}
 
-// Changed says what a request changed: what was there before, and what is there now. nil is nothing. It is for what is small and no secret.
+// Changed says what a request changed: what was there before, and what is there now; nil is nothing. Both stand in the log of changes for ever, so
+// they hold no secret and nothing of the people whose events are counted. Said twice, the last holds. A change that was told counts whatever the
+// answer is: it may be made and its answer fail.
 func Changed(ctx context.Context, before, after any) {
 	if s, ok := ctx.Value(sidesKey{}).(*sides); ok {
 		s.before, s.after = text(before), text(after)
+	}
+}
+
+// Unchanged says that a request was a dry run, or found things as it wanted them, and left them so.
+func Unchanged(ctx context.Context) {
+	if s, ok := ctx.Value(sidesKey{}).(*sides); ok {
+		s.unchanged = true
 	}
 }
 
@@ -46,12 +56,9 @@ func ChangedBy(ctx context.Context, who string) {
 func ChangesNothing() Option { return func(r *Route) { r.asks = true } }
 
 func text(v any) json.RawMessage {
-	if v == nil {
-		return nil
-	}
 	out, err := json.Marshal(v)
-	if err != nil {
-		return nil // numbers that JSON does not know
+	if err != nil || string(out) == "null" {
+		return nil // numbers that JSON does not know, or a pointer to nothing
 	}
 	return out
 }
@@ -78,7 +85,8 @@ func (e *endpoint) watched(w *recorder, r *http.Request) {
 	s := &sides{}
 	r = r.WithContext(context.WithValue(r.Context(), sidesKey{}, s))
 	e.next.ServeHTTP(w, r)
-	if code := w.code(); code < 400 {
+	code, told := w.code(), s.before != nil || s.after != nil
+	if told || code < 400 && !s.unchanged {
 		e.mux.watch(r, Change{Route: e.route.Method + " " + e.route.Path, Target: r.URL.EscapedPath(), Status: code, Who: s.who, Before: s.before, After: s.after})
 	}
 }

@@ -30,16 +30,21 @@ func TestChangesAreTold(t *testing.T) {
 	}, Open())
 	m.HandleFunc("DELETE /x/{name}", answer(http.StatusNoContent))
 	m.HandleFunc("DELETE /gone", answer(http.StatusNotFound))
+	m.HandleFunc("PUT /half", func(w http.ResponseWriter, r *http.Request) {
+		Changed(r.Context(), 1, (*int)(nil))
+		w.WriteHeader(http.StatusServiceUnavailable) // it is changed, and cannot be shown
+	})
+	m.HandleFunc("PUT /trial", func(w http.ResponseWriter, r *http.Request) { Unchanged(r.Context()) })
 	m.HandleFunc("GET /x/{name}", answer(http.StatusOK))
 	m.HandleFunc("POST /ask", answer(http.StatusOK), Open(), ChangesNothing())
 	m.HandleFunc("POST /what-if", answer(http.StatusOK), Needs(Read))
 	m.HandleFunc("POST /bring", answer(http.StatusOK), Needs(Ingest))
 	m.HandleFunc("POST /passed-on", answer(http.StatusOK), JudgedElsewhere())
-	for _, call := range []string{"PUT /x/a%2Fb", "DELETE /x/c", "DELETE /gone", "GET /x/c", "HEAD /x/c", "POST /ask", "POST /what-if", "POST /bring", "POST /passed-on"} {
+	for _, call := range []string{"PUT /x/a%2Fb", "DELETE /x/c", "DELETE /gone", "PUT /half", "PUT /trial", "GET /x/c", "HEAD /x/c", "POST /ask", "POST /what-if", "POST /bring", "POST /passed-on"} {
 		method, path, _ := strings.Cut(call, " ")
 		m.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, path, nil))
 	}
-	if want := []string{"PUT /x/{name} /x/a%2Fb 201 ann  7", "DELETE /x/{name} /x/c 204   "}; !slices.Equal(told, want) {
+	if want := []string{"PUT /x/{name} /x/a%2Fb 201 ann  7", "DELETE /x/{name} /x/c 204   ", "PUT /half /half 503  1 "}; !slices.Equal(told, want) {
 		t.Errorf("told:\n%q\nwant:\n%q", told, want)
 	}
 }

@@ -175,6 +175,9 @@ func (d *describer) operation(rt Route) object {
 	if rt.Access.Tenant.Knows() {
 		op["x-tenants"] = "A token that is bound to a tenant sees this tenant alone."
 	}
+	if rt.changes(rt.Method) {
+		op["x-audited"] = true
+	}
 	if params := parameters(rt); params != nil {
 		op["parameters"] = params
 	}

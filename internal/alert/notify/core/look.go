@@ -104,6 +104,9 @@ func (e *Engine) Groups(now time.Time) []Gathered {
 // Alert finds an alert, nil when it is not known.
 func (e *Engine) Alert(fp label.Fingerprint) *Alert { return e.alerts[fp] }
 
+// Ack is what was acknowledged of an alert, nil when nothing was.
+func (e *Engine) Ack(fp label.Fingerprint) *Ack { return e.acks[fp] }
+
 // Count is how many alerts are known.
 func (e *Engine) Count() int { return len(e.alerts) }
 
