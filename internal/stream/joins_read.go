@@ -160,15 +160,29 @@ func (n *session) startJoined() error {
 // partition is the one of hxp-correlations that the lane writes to.
 func (j *joins) partition() int32 { return j.number % int32(j.written.Partitions) }
 
-// state is what a snapshot keeps: join numbers, topic and position of hxp-correlations, batches that are not acknowledged, and
-// the table.
-func (j *joins) state() []byte {
+// lengthBytes is what the length of a state takes, however short it is, so that it can be written before the state is.
+const lengthBytes = 5
+
+// appendState appends what a snapshot keeps, behind its length: join numbers, topic and position of hxp-correlations, batches that are not
+// acknowledged, and the table.
+func (j *joins) appendState(dst []byte) []byte {
 	if !j.works() {
-		return j.kept()
+		return appendBytes(dst, j.kept())
 	}
+	at := len(dst)
+	dst = j.appendWork(append(dst, make([]byte, lengthBytes)...))
+	n := uint64(len(dst) - at - lengthBytes)
+	for i := range lengthBytes {
+		dst[at+i] = byte(n>>(7*i))&0x7f | 0x80
+	}
+	dst[at+lengthBytes-1] &^= 0x80
+	return dst
+}
+
+func (j *joins) appendWork(b []byte) []byte {
 	j.lock()
 	defer j.unlock()
-	b := binary.AppendUvarint(make([]byte, 0, j.memory()), uint64(j.of))
+	b = binary.AppendUvarint(b, uint64(j.of))
 	b = appendText(b, j.written.ID)
 	b = binary.AppendVarint(b, j.next)
 	b = binary.AppendUvarint(b, uint64(len(j.batches)))
@@ -178,7 +192,7 @@ func (j *joins) state() []byte {
 	return j.table.AppendState(b)
 }
 
-// memory is about what state takes, and rather more.
+// memory is about what appendState takes, and rather more.
 func (j *joins) memory() (n int64) {
 	if !j.works() {
 		return int64(len(j.kept()))

@@ -202,7 +202,7 @@ func TestLaneThatMayNotWaitForTheJudge(t *testing.T) {
 	drained := make(chan struct{})
 	close(drained)
 	l := newLane(0, &j.cfg, j.log, j.metrics)
-	l.judge, l.drained, l.snapshots = j, drained, make(chan snapshotFile) // nobody takes snapshots
+	l.judge, l.drained, l.desk = j, drained, newDesk() // nobody takes snapshots
 	l.submit(&verdict{}, false, nil, nil)
 	<-j.in
 	l.submit(&verdict{}, false, nil, nil)

@@ -61,11 +61,10 @@ type lane struct {
 	progress map[source]progress // for queries: a copy of what the chains and folders say
 	refused  error               // why the last unit could not be written
 
-	inSnapshot    atomic.Bool
 	lastSnapshot  time.Time
 	anchored      int64 // journal offset of the last snapshot, or of where the lane began to fold
 	sinceSnapshot int64 // bytes of journal read since
-	snapshots     chan<- snapshotFile
+	desk          *desk
 }
 
 // sender is the part of a producer that a lane needs.

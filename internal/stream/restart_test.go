@@ -75,7 +75,7 @@ func TestSnapshotBeforeTheInputIsReadKeepsIdentities(t *testing.T) {
 		if !l.restore() {
 			t.Fatal("no snapshot")
 		}
-		back, err := decodeSnapshot(l.encode(), l.cfg)
+		back, err := decodeSnapshot(l.encode(nil), l.cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

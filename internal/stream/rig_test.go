@@ -231,12 +231,12 @@ func (w *world) begin(cfg Config, dir string, owner bool) *rig {
 	w.t.Helper()
 	s := New(cfg, nil, Options{StateDir: dir, Log: slog.New(slog.NewTextHandler(w.t.Output(), nil))})
 	r := &rig{Service: s, lane: newLane(0, &s.cfg, s.log, s.metrics), t: w.t, world: w, sends: &drowsy{sender: w}}
-	snapshots := make(chan snapshotFile)
+	snapshots := newDesk()
 	live, stop := context.WithCancel(context.Background())
 	drain, giveUp := context.WithCancel(context.Background())
 	var readers, working, disk sync.WaitGroup
 	disk.Go(func() {
-		for f := range snapshots {
+		for f := range snapshots.files {
 			if !r.killed.Load() {
 				if err := f.write(); err != nil {
 					w.t.Error(err)
@@ -244,12 +244,11 @@ func (w *world) begin(cfg Config, dir string, owner bool) *rig {
 				s.keepPositions(f)
 				r.kept = append(r.kept, f)
 			}
-			f.lane.inSnapshot.Store(false)
-			close(f.done)
+			snapshots.finish(f)
 		}
 	})
 	l := r.lane
-	l.journalID, l.dir, l.units, l.side, l.snapshots = "j1", snapshotDir(dir, 0), r.sends, w.side, snapshots
+	l.journalID, l.dir, l.units, l.side, l.desk = "j1", snapshotDir(dir, 0), r.sends, w.side, snapshots
 	l.prices = w.prices
 	l.unread = func(source) {} // what comes for nobody is passed over
 	if w.joined != nil {
@@ -327,7 +326,7 @@ func (w *world) begin(cfg Config, dir string, owner bool) *rig {
 		working.Wait()
 		giveUp()
 		readers.Wait()
-		close(snapshots)
+		close(snapshots.files)
 		disk.Wait()
 	}
 	r.settle()

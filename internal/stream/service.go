@@ -98,11 +98,11 @@ func (s *Service) Run(ctx context.Context) error {
 	if s.wrong != nil {
 		return s.wrong
 	}
-	snapshots := make(chan snapshotFile, 64)
+	snapshots := newDesk()
 	var writer sync.WaitGroup
 	writer.Go(func() { s.keepSnapshots(snapshots) })
 	defer writer.Wait()
-	defer close(snapshots)
+	defer close(snapshots.files)
 	if err := s.enroll(ctx); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ type session struct {
 const drainTime = 3 * time.Second
 
 // session runs one session until ctx ends or something fails. The error is nil only when ctx ended.
-func (s *Service) session(ctx context.Context, snapshots chan<- snapshotFile) (err error) {
+func (s *Service) session(ctx context.Context, snapshots *desk) (err error) {
 	n := &session{Service: s}
 	n.live, n.stop = context.WithCancelCause(ctx)
 	n.drain, n.giveUp = context.WithCancel(context.WithoutCancel(ctx))
@@ -99,13 +99,13 @@ func (n *session) end() {
 }
 
 // makeLanes restores one lane for each partition of the journal.
-func (n *session) makeLanes(units, side sender, snapshots chan<- snapshotFile) error {
+func (n *session) makeLanes(units, side sender, snapshots *desk) error {
 	n.input = newInputReader(n.opts.Schemas, &n.metrics.times)
 	for p := range int32(n.layout.journal.Partitions) {
 		l := newLane(p, &n.cfg, n.log, n.metrics)
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
 		l.joins = newJoins(p, n.joinNumbers(), n.layout.joined, newProgram(), &n.cfg, n.log)
-		l.units, l.side, l.snapshots, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
+		l.units, l.side, l.desk, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
 		l.unread, l.prices = n.input.leave, n.opts.Prices
 		l.judge = n.judge
 		l.lookout = deployments.NewLookout(n.deployments)

@@ -22,8 +22,8 @@ const (
 )
 
 // encode is the lane's state as a snapshot.
-func (l *lane) encode() []byte {
-	b := append(make([]byte, 0, l.encodedSize()), snapshotMagic...)
+func (l *lane) encode(b []byte) []byte {
+	b = append(slices.Grow(b, l.encodedSize()), snapshotMagic...)
 	b = append(b, snapshotVer)
 	b = binary.AppendVarint(b, l.journal.next)
 	b = binary.AppendUvarint(b, uint64(len(l.journal.chains)))
@@ -51,7 +51,7 @@ func (l *lane) encode() []byte {
 		b = appendSource(b, src)
 		b = l.filters[src].appendTo(b)
 	}
-	b = appendBytes(b, l.joins.state())
+	b = l.joins.appendState(b)
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
 }
@@ -68,12 +68,12 @@ func (c *chain) flags() (b byte) {
 }
 
 // encodedSize is about how much a snapshot takes, so that its memory need not grow by being copied: filters and joins are most of it.
-func (l *lane) encodedSize() int64 {
-	size := int64(1 << 20)
+func (l *lane) encodedSize() int {
+	size := 1 << 20
 	for _, f := range l.filters {
-		size += int64(f.n) * filterBytes
+		size += f.n * filterBytes
 	}
-	return size + l.joins.memory()
+	return size + int(l.joins.memory())
 }
 
 func appendHalf(b []byte, h *half) []byte {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -32,6 +33,38 @@ type snapshotFile struct {
 	needs  map[source]int64 // what a restore reads the input from
 	keep   int64            // journal offset from which on each source has a unit that counts
 	done   chan struct{}
+}
+
+// desk is where the lanes' snapshots are written, one after the other. There is one buffer for all of them, as large as the largest: a buffer for
+// each would be hundreds of megabytes of garbage a minute.
+type desk struct {
+	files chan snapshotFile
+	room  chan []byte // holds the buffer while it is free
+}
+
+func newDesk() *desk {
+	d := &desk{files: make(chan snapshotFile, 1), room: make(chan []byte, 1)}
+	d.room <- nil
+	return d
+}
+
+// take hands the buffer out, empty, to who will send a file. Without wait it tells when somebody else has it.
+func (d *desk) take(wait bool) (room []byte, free bool) {
+	if wait {
+		return (<-d.room)[:0], true
+	}
+	select {
+	case room = <-d.room:
+		return room[:0], true
+	default:
+		return nil, false
+	}
+}
+
+// finish takes the buffer of f back.
+func (d *desk) finish(f snapshotFile) {
+	d.room <- f.data
+	close(f.done)
 }
 
 func snapshotDir(root string, partition int32) string {
@@ -80,21 +113,25 @@ func (l *lane) catchingUp(now time.Time) bool {
 	return false
 }
 
-// snapshot hands the state to the writer. It is skipped while the one before is being written, unless wait is set, which
+// snapshot hands the state to the writer. It is put off while another one is being written, unless wait is set, which
 // waits for both, and while windows, filters and chains do not say the same.
 func (l *lane) snapshot(wait bool) {
-	if !l.owns() || l.cut || l.unsettled() || l.inSnapshot.Swap(true) && !wait {
+	if !l.owns() || l.cut || l.unsettled() {
+		return
+	}
+	room, free := l.desk.take(wait)
+	if !free {
 		return
 	}
 	l.lastSnapshot, l.sinceSnapshot = time.Now(), 0
-	s := snapshotFile{lane: l, dir: l.dir, id: l.journalID, offset: l.journal.next, keep: l.anchor(), data: l.encode(), needs: map[source]int64{}, done: make(chan struct{})}
+	s := snapshotFile{lane: l, dir: l.dir, id: l.journalID, offset: l.journal.next, keep: l.anchor(), data: l.encode(room), needs: map[source]int64{}, done: make(chan struct{})}
 	for src, f := range l.folders {
 		if c := l.journal.chains[src]; c != nil {
 			s.needs[src] = min(c.To, f.filter.next)
 		}
 	}
 	l.anchored = s.offset
-	l.snapshots <- s
+	l.desk.files <- s
 	if wait {
 		<-s.done
 	}
@@ -241,18 +278,17 @@ func snapshotOffsets(dir string) ([]int64, error) {
 	return offsets, err
 }
 
-// keepSnapshots writes what comes on in until it is closed: whole, read again, then the third-newest goes and the journal
+// keepSnapshots writes what comes until the desk is closed: whole, read again, then the third-newest goes and the journal
 // is shortened below the second-newest, or where it must be kept for instances without snapshots.
-func (s *Service) keepSnapshots(in <-chan snapshotFile) {
-	for f := range in {
+func (s *Service) keepSnapshots(d *desk) {
+	for f := range d.files {
 		if err := f.write(); err != nil {
 			s.log.Error("snapshot not written, the journal is kept", "partition", f.lane.number, "error", err)
 		} else {
 			s.keepPositions(f)
 			s.shorten(f)
 		}
-		f.lane.inSnapshot.Store(false)
-		close(f.done)
+		d.finish(f)
 	}
 }
 
@@ -264,15 +300,36 @@ func (f *snapshotFile) write() error {
 	if err := atomicfile.Write(path, f.data); err != nil {
 		return err
 	}
-	back, err := os.ReadFile(path)
-	if err == nil && !bytes.Equal(back, f.data) {
-		err = errors.New("other bytes came back")
-	}
-	if err != nil {
+	if err := readsBack(path, f.data); err != nil {
 		_ = os.Remove(path)
 		return fmt.Errorf("%s does not read back as it was written: %w", path, err)
 	}
 	return nil
+}
+
+// readsBack tells whether the file at path holds data, a piece at a time.
+func readsBack(path string, data []byte) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	piece := make([]byte, 256<<10)
+	for {
+		n, err := file.Read(piece)
+		if n > len(data) || !bytes.Equal(piece[:n], data[:n]) {
+			return errors.New("other bytes came back")
+		}
+		data = data[n:]
+		switch {
+		case errors.Is(err, io.EOF) && len(data) > 0:
+			return fmt.Errorf("the last %d bytes did not come back", len(data))
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }
 
 // shorten removes what two snapshots make superfluous: the journal below the older one, older snapshots, and those of
