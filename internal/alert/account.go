@@ -8,8 +8,8 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 )
 
-// Account is what was done about alerts, read from the audit log by who does nothing about them: reports tell it in processes that
-// answer no alerts. It is a bus.Book, whose records come from one goroutine; Between may be called from any.
+// Account is what was done about alerts, and is proposed, read from the audit log by who does nothing about them: reports and messages
+// tell it in processes that answer no alerts. It is a bus.Book, whose records come from one goroutine; the questions may be asked from any.
 type Account struct {
 	mu   sync.Mutex // guards book
 	book *respond.Book
@@ -27,6 +27,9 @@ func (a *Account) Reset() {
 
 // Take is part of bus.Book.
 func (a *Account) Take(m *bus.Message) {
+	if m.Partition != bus.ReplicaPartition {
+		return // nobody who acts reads it
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.book.Apply(m.Offset, m.Value)

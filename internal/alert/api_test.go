@@ -12,6 +12,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
 	"github.com/hxp-enterprise/hxp/internal/alert/target"
+	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
@@ -25,6 +26,11 @@ func served(t *testing.T) (*Service, http.Handler) {
 
 func servedAs(t *testing.T, change func(*Config)) (*Service, http.Handler) {
 	t.Helper()
+	return servedOn(t, bustest.New(t), change)
+}
+
+func servedOn(t *testing.T, b *bus.Bus, change func(*Config)) (*Service, http.Handler) {
+	t.Helper()
 	log, reg := slog.New(slog.DiscardHandler), telemetry.NewRegistry()
 	cfg := Config{
 		ApprovalExpiry: time.Hour, Lease: time.Hour, MaxLease: time.Hour, Recovery: time.Hour, Cooldown: time.Hour, MaxCooldown: time.Hour, MaxLag: time.Minute,
@@ -35,7 +41,7 @@ func servedAs(t *testing.T, change func(*Config)) (*Service, http.Handler) {
 	if change != nil {
 		change(&cfg)
 	}
-	s, err := New(cfg, bustest.New(t), Options{DataDir: t.TempDir(), Log: log, Registry: reg})
+	s, err := New(cfg, b, Options{DataDir: t.TempDir(), Log: log, Registry: reg})
 	if err != nil {
 		t.Fatal(err)
 	}

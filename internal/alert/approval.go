@@ -19,9 +19,10 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/secret"
 )
 
-// links are addresses at which a person decides on one proposal. Whoever has the address may decide, until the proposal ends: the
-// signature covers its id and its end. An address is used up by its first decision, because a proposal is decided once.
-type links struct {
+// Links are addresses at which a person decides on one proposal. Whoever has the address may decide, until the proposal ends: the
+// signature covers its id and its end. An address is used up by its first decision, because a proposal is decided once. Any process
+// that has the secret makes the same ones, and any event-processing-api that answers alerts takes them.
+type Links struct {
 	key  []byte
 	page string // where event-processing-api is reached
 }
@@ -29,8 +30,8 @@ type links struct {
 // minSecret is the length of a secret that nobody guesses.
 const minSecret = 32
 
-// newLinks are the links of a configuration, nil when they are off.
-func newLinks(c Config) (*links, error) {
+// NewLinks are the links of a configuration, nil when they are off.
+func NewLinks(c Config) (*Links, error) {
 	if c.ApprovalSecret == "" {
 		return nil, nil
 	}
@@ -41,18 +42,18 @@ func newLinks(c Config) (*links, error) {
 	if len(key) < minSecret {
 		return nil, fmt.Errorf("responses.approval_secret: the secret has %d bytes; at least %d are needed, such as openssl rand -base64 32 makes", len(key), minSecret)
 	}
-	return &links{[]byte(key), strings.TrimSuffix(c.ApprovalURL, "/")}, nil
+	return &Links{[]byte(key), strings.TrimSuffix(c.ApprovalURL, "/")}, nil
 }
 
 // sign is the signature of a proposal that ends at a time.
-func (l *links) sign(id string, until int64) string {
+func (l *Links) sign(id string, until int64) string {
 	mac := hmac.New(sha256.New, l.key)
 	fmt.Fprintf(mac, "hxp approval 1\n%s\n%d", id, until)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // of is the link of a proposal.
-func (l *links) of(r *respond.Response) string {
+func (l *Links) of(r *respond.Response) string {
 	until := r.ExpiresAt.Unix()
 	return l.page + "/responses/" + url.PathEscape(r.ID) + "/decision?" + url.Values{"until": {strconv.FormatInt(until, 10)}, "signature": {l.sign(r.ID, until)}}.Encode()
 }
@@ -64,7 +65,7 @@ var (
 )
 
 // check tells why a link does not hold.
-func (l *links) check(id string, q url.Values, now time.Time) error {
+func (l *Links) check(id string, q url.Values, now time.Time) error {
 	until, err := strconv.ParseInt(q.Get("until"), 10, 64)
 	if err != nil || !hmac.Equal([]byte(q.Get("signature")), []byte(l.sign(id, until))) {
 		return errForged
@@ -82,19 +83,16 @@ type Proposal struct {
 	Until time.Time
 }
 
-// Proposals are the open ones that an episode of hxp-alerts gave rise to. There are none while links are off.
-func (s *Service) Proposals(episode string) (out []Proposal) {
-	if s.links == nil {
-		return nil
-	}
+// Proposals are the open ones that an episode of hxp-alerts gave rise to.
+func (a *Account) Proposals(l *Links, episode string) (out []Proposal) {
 	now := time.Now()
-	s.machine.Look(func(b *respond.Book) {
-		for _, r := range b.Open() {
-			if r.State == respond.Proposed && r.Order.Alert == episode && now.Before(r.ExpiresAt) {
-				out = append(out, Proposal{inWords(&r.Order), s.links.of(r), r.ExpiresAt})
-			}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range a.book.Open() {
+		if r.State == respond.Proposed && r.Order.Alert == episode && now.Before(r.ExpiresAt) {
+			out = append(out, Proposal{inWords(&r.Order), l.of(r), r.ExpiresAt})
 		}
-	})
+	}
 	return out
 }
 

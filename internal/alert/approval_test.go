@@ -7,25 +7,52 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
 	"github.com/hxp-enterprise/hxp/internal/kit/chain/desk"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-// linked is a service that makes links.
+// linked is a service that takes links.
 func linked(t *testing.T) (*Service, http.Handler) {
 	t.Helper()
+	return linkedOn(t, bustest.New(t))
+}
+
+func linkedOn(t *testing.T, b *bus.Bus) (*Service, http.Handler) {
+	t.Helper()
 	t.Setenv("TEST_APPROVAL", strings.Repeat("s", minSecret))
-	return servedAs(t, func(c *Config) { c.ApprovalSecret, c.ApprovalURL = "env:TEST_APPROVAL", "https://hxp.example:9100/" })
+	return servedOn(t, b, func(c *Config) { c.ApprovalSecret, c.ApprovalURL = "env:TEST_APPROVAL", "https://hxp.example:9100/" })
+}
+
+// elsewhere are the proposals about an episode as a process tells them that has the log and the settings, and answers no alerts.
+func elsewhere(t *testing.T, s *Service, episode string) []Proposal {
+	t.Helper()
+	links, err := NewLinks(s.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := NewAccount()
+	if _, err := s.journal.Scan(t.Context(), 0, func(offset int64, value []byte) bool {
+		account.Take(&bus.Message{Offset: offset, Value: value})
+		account.Take(&bus.Message{Offset: offset, Value: value, Partition: 1}) // that nobody acts upon
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return account.Proposals(links, episode)
 }
 
 // link is that of the only proposal about a tenant.
 func link(t *testing.T, s *Service, episode string) (path string) {
 	t.Helper()
-	all := s.Proposals(episode)
+	all := elsewhere(t, s, episode)
 	if len(all) != 1 || all[0].What != "scale tenant="+episode+" on hook" {
 		t.Fatalf("the proposals are %+v", all)
 	}
@@ -84,7 +111,7 @@ func TestApprovalByLink(t *testing.T) {
 	if w := ask(h, http.MethodGet, path, ""); w.Code != http.StatusConflict || strings.Contains(w.Body.String(), "<form") {
 		t.Errorf("the page of a link that is used up: %d", w.Code)
 	}
-	if got := s.Proposals("e1"); len(got) != 0 {
+	if got := elsewhere(t, s, "e1"); len(got) != 0 {
 		t.Errorf("a proposal that is decided is still one: %v", got)
 	}
 	var audit desk.Page
@@ -105,6 +132,54 @@ func TestApprovalByLink(t *testing.T) {
 	}
 	if len(changes) != 1 || changes[0].Who != "Anna from 192.0.2.1 by signed link" || !strings.Contains(string(changes[0].Before), `"state":"proposed"`) || !strings.Contains(string(changes[0].After), `"state":"approved"`) {
 		t.Errorf("changes that are told: %+v", changes)
+	}
+}
+
+// Of decisions that come at once at several instances one counts, and the others hear so.
+func TestOneDecisionOverInstances(t *testing.T) {
+	b := bustest.New(t)
+	one, h1 := linkedOn(t, b)
+	other, h2 := linkedOn(t, b)
+	id := proposal(t, one, "e1")
+	if err := other.journal.CatchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	path := link(t, one, "e1")
+	var done, late atomic.Int32
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			switch w := submit([]http.Handler{h1, h2}[i%2], path, decide([]string{"approve", "dismiss"}[i/2%2], fmt.Sprint(i)), nil); w.Code {
+			case http.StatusOK:
+				done.Add(1)
+			case http.StatusConflict:
+				late.Add(1)
+			default:
+				t.Errorf("%d: %s", w.Code, w.Body)
+			}
+		})
+	}
+	all.Wait()
+	if done.Load() != 1 || late.Load() != 19 {
+		t.Errorf("%d decisions count, %d came late", done.Load(), late.Load())
+	}
+	for _, s := range []*Service{one, other} {
+		if err := s.journal.CatchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if x, _ := s.find(id); x.State == string(respond.Proposed) {
+			t.Errorf("an instance has the response as %s", x.State)
+		}
+	}
+	decisions := 0
+	b1 := respond.NewBook(one.cfg.limits())
+	if _, err := one.journal.Scan(t.Context(), 0, func(offset int64, value []byte) bool {
+		if rec, _ := b1.Apply(offset, value); rec != nil && (rec.What == respond.WhatApproved || rec.What == respond.WhatDismissed) {
+			decisions++
+		}
+		return true
+	}); err != nil || decisions != 1 {
+		t.Errorf("the log has %d decisions that count, %v", decisions, err)
 	}
 }
 
@@ -132,7 +207,7 @@ func TestLinksThatDoNotHold(t *testing.T) {
 		"without a signature": {with(one, func(q url.Values) { q.Del("signature") }), http.StatusForbidden},
 		"with another end":    {with(one, func(q url.Values) { q.Set("until", q.Get("until")+"0") }), http.StatusForbidden},
 		"with a bad end":      {with(one, func(q url.Values) { q.Set("until", "soon") }), http.StatusForbidden},
-		"of another key":      {with(one, func(q url.Values) { q.Set("signature", (&links{key: []byte("x")}).sign(one, 1)) }), http.StatusForbidden},
+		"of another key":      {with(one, func(q url.Values) { q.Set("signature", (&Links{key: []byte("x")}).sign(one, 1)) }), http.StatusForbidden},
 		"that is over":        {with(one, func(q url.Values) { q.Set("until", fmt.Sprint(past)); q.Set("signature", s.links.sign(one, past)) }), http.StatusGone},
 		"of nothing": {with("none", func(q url.Values) {
 			q.Set("until", fmt.Sprint(past+3600))
@@ -189,8 +264,8 @@ func TestPageOfAHostileAlert(t *testing.T) {
 func TestLinksAreOffByDefault(t *testing.T) {
 	s, h := served(t)
 	id := proposal(t, s, "e1")
-	if got := s.Proposals("e1"); got != nil {
-		t.Errorf("links without a secret: %v", got)
+	if links, err := NewLinks(s.cfg); links != nil || err != nil {
+		t.Errorf("links without a secret: %v, %v", links, err)
 	}
 	if w := ask(h, http.MethodGet, "/responses/"+id+"/decision", ""); w.Code != http.StatusNotFound {
 		t.Errorf("the page without a secret: %d", w.Code)
@@ -207,7 +282,7 @@ func TestLinkSettings(t *testing.T) {
 		}
 	}
 	for where, want := range map[string]string{"env:TEST_SHORT": "at least 32", "env:TEST_NOT_THERE": "TEST_NOT_THERE", "file:/nowhere": "nowhere"} {
-		if _, err := newLinks(Config{ApprovalSecret: where}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "short") && where != "env:TEST_SHORT" {
+		if _, err := NewLinks(Config{ApprovalSecret: where}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "short") && where != "env:TEST_SHORT" {
 			t.Errorf("%s: %v", where, err)
 		}
 	}

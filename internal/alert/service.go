@@ -37,7 +37,7 @@ type Service struct {
 	metrics *metrics
 	journal journal
 	machine *respond.Machine
-	links   *links // of proposals; nil = off
+	links   *Links // of proposals; nil = off
 }
 
 // SwitchFile in the data folder turns the kill switch on while it exists.
@@ -51,7 +51,7 @@ func New(cfg Config, b *bus.Bus, o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.links, err = newLinks(cfg); err != nil {
+	if s.links, err = NewLinks(cfg); err != nil {
 		return nil, err
 	}
 	j, err := newJournal(b, records{s}, s.log)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/serve/live"
@@ -12,8 +13,12 @@ import (
 
 // buildNotify makes what tells people.
 func (s *system) buildNotify(context.Context) (run.Service, error) {
+	proposals, err := s.proposals()
+	if err != nil {
+		return nil, err
+	}
 	n, err := notify.New(s.set.notify, notify.Options{
-		Store: s.store, Bus: s.bus, DataDir: s.set.dataDir, Allow: s.set.webhookNets, Proposals: s.proposals, Tell: s.tellNotification,
+		Store: s.store, Bus: s.bus, DataDir: s.set.dataDir, Allow: s.set.webhookNets, Proposals: proposals, Tell: s.tellNotification,
 		Version: Version, Log: s.log, Registry: s.registry(DataStreamingAPI),
 	})
 	if err != nil {
@@ -23,18 +28,19 @@ func (s *system) buildNotify(context.Context) (run.Service, error) {
 	return n, nil
 }
 
-// proposals are what responses that run in this process propose about an episode of hxp-alerts.
-func (s *system) proposals(episode string) (out []notify.Proposal) {
-	s.mu.Lock()
-	a := s.alert
-	s.mu.Unlock()
-	if a == nil {
-		return nil
+// proposals tell what is proposed about an episode of hxp-alerts, wherever the responses run; nil when links are off.
+func (s *system) proposals() (func(episode string) []notify.Proposal, error) {
+	links, err := alert.NewLinks(s.set.alert)
+	if links == nil || err != nil {
+		return nil, err
 	}
-	for _, p := range a.Proposals(episode) {
-		out = append(out, notify.Proposal(p))
-	}
-	return out
+	account := s.account
+	return func(episode string) (out []notify.Proposal) {
+		for _, p := range account.Proposals(links, episode) {
+			out = append(out, notify.Proposal(p))
+		}
+		return out
+	}, nil
 }
 
 // tellNotification hands what becomes of notifications to streams.

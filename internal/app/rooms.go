@@ -66,7 +66,7 @@ func (s *system) buildAlerts(context.Context) (run.Service, error) {
 // buildActions makes the account of what was done about alerts, and what reads the audit log into it.
 func (s *system) buildActions(context.Context) (run.Service, error) {
 	account := alert.NewAccount()
-	tail := s.bus.NewTail(event.TopicResponses, account, s.log.With("service", BatchProcessingAPI))
+	tail := s.bus.NewTail(event.TopicResponses, account, s.log.With("service", Alert))
 	s.mu.Lock()
 	s.account, s.auditTail = account, tail
 	s.mu.Unlock()

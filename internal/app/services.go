@@ -133,6 +133,10 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 		choose("alert-book")
 		choose("action-book")
 	}
+	if chosen["notify"] && s.set.alert.ApprovalSecret != "" { // messages hold links of what is proposed, from the first one on
+		choose("action-book")
+		needs["notify"] = append(needs["notify"], "action-book")
+	}
 	if chosen[KafkaAPI] && s.set.metrics.host.On(demo) {
 		choose("host")
 		if demo {

@@ -44,8 +44,8 @@ type Replica struct {
 	moved chan struct{} // closed when next has changed
 }
 
-// replicaPartition is the partition that is the log.
-const replicaPartition = 0
+// ReplicaPartition is the partition that is the log.
+const ReplicaPartition = 0
 
 // NewReplica makes the replica of a log, which errors and log lines call by name, and that appends as options say. Run it.
 func (b *Bus) NewReplica(topic event.Topic, name string, state ReplicaState, options ProducerOptions, log *slog.Logger) (*Replica, error) {
@@ -63,7 +63,7 @@ func (b *Bus) NewReplica(topic event.Topic, name string, state ReplicaState, opt
 // Append writes a record with acks=all and tells its offset; WaitFor(offset) then waits until it is applied here. After an error the
 // record may still have been written, so the state must recognise it when it comes twice.
 func (r *Replica) Append(ctx context.Context, key, value []byte) (offset int64, err error) {
-	m := &Message{Topic: r.topic.Name, Partition: replicaPartition, Key: key, Value: value}
+	m := &Message{Topic: r.topic.Name, Partition: ReplicaPartition, Key: key, Value: value}
 	if err := r.producer.Send(ctx, []*Message{m}); err != nil {
 		return 0, fmt.Errorf("append to the %s: %w", r.name, err)
 	}
@@ -99,16 +99,16 @@ func (r *Replica) Bounds(ctx context.Context) (Range, error) {
 	if err != nil {
 		return Range{}, err
 	}
-	log, ok := all[r.topic.Name][replicaPartition]
+	log, ok := all[r.topic.Name][ReplicaPartition]
 	if !ok {
-		return Range{}, fmt.Errorf("%s/%d has no leader now", r.topic.Name, replicaPartition)
+		return Range{}, fmt.Errorf("%s/%d has no leader now", r.topic.Name, ReplicaPartition)
 	}
 	return log, nil
 }
 
 // NewReader reads the log from an offset on.
 func (r *Replica) NewReader(from int64, options ReaderOptions) (*Reader, error) {
-	return r.bus.NewReader(map[string]map[int32]int64{r.topic.Name: {replicaPartition: from}}, options)
+	return r.bus.NewReader(map[string]map[int32]int64{r.topic.Name: {ReplicaPartition: from}}, options)
 }
 
 // Scan gives records from an offset on to see, until it says that it has enough or the log ends. It returns the offset from which to go on.

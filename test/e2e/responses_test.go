@@ -213,8 +213,9 @@ func TestEventToAction(t *testing.T) {
 	}
 }
 
-// replicas are instances of the fast path and of the responses over one broker, which share their state. home has the broker and takes events.
-func (g *gateway) replicas(t *testing.T, n int) (home *instance, all []*instance) {
+// replicas are instances of the fast path and of the responses over one broker, which share their state; env is further settings of theirs.
+// home has the broker and takes events.
+func (g *gateway) replicas(t *testing.T, n int, env ...string) (home *instance, all []*instance) {
 	t.Helper()
 	home = prepare(t, "127.0.0.1:0")
 	home.services = []string{"run", "broker", "kafka-api"}
@@ -225,7 +226,7 @@ func (g *gateway) replicas(t *testing.T, n int) (home *instance, all []*instance
 	}
 	for range n {
 		o := prepare(t, home.url("kafka"), "alert", "--config", g.config(t))
-		o.services, o.lake, o.keys = []string{"run", "event-processing-api"}, share, home.keys
+		o.services, o.lake, o.keys, o.env = []string{"run", "event-processing-api"}, share, home.keys, append(o.env, env...)
 		o.up(t)
 		all = append(all, o)
 	}
@@ -271,5 +272,65 @@ func TestReplicasActOnce(t *testing.T) {
 		if !verdict.Valid || verdict.Records != 6 { // approved, claimed, applied, verified, reverting, reverted
 			t.Errorf("replica %d: %+v", i, verdict)
 		}
+	}
+}
+
+// The notifications run in a process of their own. Their message holds a link of what is proposed elsewhere, and who follows it to the
+// process that answers alerts decides there, once.
+func TestLinkOfAnotherProcess(t *testing.T) {
+	g := newGateway(t)
+	secret := filepath.Join(t.TempDir(), "approval")
+	if err := os.WriteFile(secret, []byte(strings.Repeat("s", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const people = "http://hxp.example:9100"
+	links := []string{"HXP_RESPONSES_APPROVAL_SECRET=file:" + secret, "HXP_RESPONSES_APPROVAL_URL=" + people}
+	home, all := g.replicas(t, 1, links...)
+	acting := all[0]
+	telling := prepare(t, home.url("kafka"))
+	telling.services, telling.lake, telling.keys = []string{"run", "data-streaming-api"}, acting.lake, home.keys
+	telling.env = append(append(telling.env, "HXP_WEBHOOK_ALLOW=127.0.0.0/8"), links...)
+	telling.up(t)
+
+	told := make(chan string, 100)
+	sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var m struct {
+			Alerts []struct{ Annotations map[string]string }
+		}
+		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+			t.Error(err)
+		}
+		for _, a := range m.Alerts {
+			select {
+			case told <- a.Annotations["decision_url"]:
+			default:
+			}
+		}
+	}))
+	t.Cleanup(sink.Close)
+	config := fmt.Sprintf(`{"route":{"receiver":"sink","group_by":["alertname"],"group_wait":"1s","group_interval":"1s","repeat_interval":"1s"},"receivers":[{"name":"sink","webhook_configs":[{"url":%q}]}]}`, sink.URL)
+	if res, data, err := call("PUT", telling.url("data-streaming-api")+"/notifications/config", map[string]string{"Content-Type": "application/json"}, []byte(config)); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("%v %v %s", err, res, data)
+	}
+	acting.rule(t, "propose")
+	home.failUntil(t, g, "there is a proposal", func() bool { r := acting.responses(t); return len(r) == 1 && r[0].State == "proposed" })
+	var path string
+	eventually(t, readyWithin, "a message holds a link", func() bool {
+		select {
+		case link := <-told:
+			path, _ = strings.CutPrefix(link, people)
+		default:
+		}
+		return path != ""
+	})
+	form := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	for n, want := range []int{http.StatusOK, http.StatusConflict} {
+		if res, data, err := call("POST", acting.url("event-processing-api")+path, form, []byte("decision=approve&by=Ada")); err != nil || res.StatusCode != want {
+			t.Errorf("decision %d: %v %v %s", n, err, res, data)
+		}
+	}
+	acting.becomes(t, "verified")
+	if applies, _ := g.counts(); applies != 1 {
+		t.Errorf("%d changes", applies)
 	}
 }
