@@ -1,17 +1,12 @@
 package stream
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"sync/atomic"
 	"time"
 
-	"github.com/hxp-enterprise/hxp/internal/bus"
-	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
@@ -42,6 +37,7 @@ type judge struct {
 	unusual    map[series]*rule.Decision // anomalies that are open here
 	taken      bool                      // the engine has come past what was told before this judge told
 	saver      saver
+	keeping    *judgeState // that is being written; nil = none
 	objectives objectives
 	recaller   *recaller
 	stop       func() // nil until it works
@@ -103,67 +99,6 @@ func (j *judge) accuse(err error) {
 	j.log.Error("the rules cannot be run, those of before go on", "error", err)
 }
 
-// startJudge lets the judge work, from where it was before. It goes on over sessions.
-func (s *Service) startJudge(ctx context.Context, journal bus.Shape, lanes []*lane) error {
-	j := s.judge
-	if j == nil || j.stop != nil {
-		return nil
-	}
-	logs, err := s.bus.Offsets(ctx, event.TopicPanes)
-	if err != nil {
-		return fmt.Errorf("bounds of the journal %s: %w", event.TopicPanes, err)
-	}
-	out, err := s.bus.NewProducer(bus.ProducerOptions{})
-	if err != nil {
-		return err
-	}
-	j.reset()
-	j.alerts.out = out // a single event may be told of while the journal is read
-	if err := j.begin(ctx, journal, lanes, logs[event.TopicPanes]); err != nil {
-		out.Close()
-		return fmt.Errorf("take up the state of the rules: %w", err)
-	}
-	drain, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	done, deaf := make(chan struct{}), make(chan struct{})
-	listening, stop := context.WithCancel(drain)
-	ear := &listener{judge: j, topic: j.alerts.topic, next: maps.Clone(j.alerts.next)}
-	go func() {
-		defer close(deaf)
-		ear.run(listening)
-	}()
-	go func() {
-		defer close(done)
-		j.run(drain)
-	}()
-	j.stop = func() {
-		stop()
-		<-deaf
-		close(j.in)
-		timer := time.AfterFunc(drainTime, giveUp)
-		<-done
-		timer.Stop()
-		giveUp()
-		out.Close()
-		s.duties.tell(false)
-	}
-	return nil
-}
-
-// stopJudge waits for the judge, when no lane works any longer.
-func (s *Service) stopJudge() {
-	if s.judge != nil && s.judge.stop != nil {
-		s.judge.stop()
-	}
-}
-
-// judgeFloor is up to where the journal may be shortened so that the judge can still take up its state.
-func (s *Service) judgeFloor(f snapshotFile, offset int64) int64 {
-	if s.judge == nil {
-		return offset
-	}
-	return min(offset, s.judge.floor(f.id, f.lane.number, offset))
-}
-
 // run works until in is closed. Then it keeps its state, and ends when its decisions are written or drain ends.
 func (j *judge) run(drain context.Context) {
 	defer j.saver.wait()
@@ -205,6 +140,7 @@ func (j *judge) run(drain context.Context) {
 
 // close waits for what was decided to be written, and keeps the state.
 func (j *judge) close(drain context.Context) {
+	j.decide(j.engine.Complete())
 	for !j.alerts.settled() {
 		select {
 		case <-j.alerts.acks.filled:
@@ -252,20 +188,20 @@ func (j *judge) takeIn(m *merge) {
 // maxPendingPartials bounds what waits for the clock. Beyond it is judged without the partitions that are behind.
 const maxPendingPartials = 500_000
 
-// advance judges a second, as far as all partitions are read, and returns how long it may sleep.
+// advance judges a second, as far as all partitions are read, and returns how long it may sleep. While the state is written no tick is judged:
+// it takes a second at most, and what single events give rise to is told meanwhile.
 func (j *judge) advance(now time.Time) time.Duration {
+	if j.keeping != nil {
+		j.mergeAll()
+		j.saveOn()
+		return 0
+	}
 	due := j.engine.Now()/tickTime*tickTime + tickTime
 	if wait := due - horizon(now); wait > 0 {
 		return time.Duration(wait) * time.Microsecond
 	}
 	clock, known := j.arrivalClock(now)
-	for n := len(j.in); n > 0; n-- { // the clock speaks of what is here by now
-		if m, more := <-j.in; more {
-			j.merge(m)
-		} else {
-			break
-		}
-	}
+	j.mergeAll() // the clock speaks of what is here by now
 	if soonest, waits := j.engine.Soonest(); waits && j.engine.Pending() > maxPendingPartials && soonest > clock {
 		clock, known = soonest, true
 		j.metrics.forced.Inc()
@@ -295,6 +231,17 @@ func (j *judge) advance(now time.Time) time.Duration {
 	return laggingPause
 }
 
+// mergeAll takes in what is here.
+func (j *judge) mergeAll() {
+	for n := len(j.in); n > 0; n-- {
+		m, more := <-j.in
+		if !more {
+			return
+		}
+		j.merge(m)
+	}
+}
+
 // laggingPause is the time between two looks at a clock that is behind what it could show.
 const laggingPause = 25 * time.Millisecond
 
@@ -319,7 +266,7 @@ func (j *judge) decide(all []rule.Decision) {
 // it has come to their time: its state is older or gone, or their rule is. Once it has come past all that was told, those that it
 // has and that were told to be over are dropped.
 func (j *judge) takeUp() {
-	if j.taken || !j.telling {
+	if j.taken || !j.telling || j.engine.Judging() {
 		return
 	}
 	known := map[string]bool{}
@@ -385,79 +332,3 @@ func (j *judge) keepHouse(last bool) {
 
 // mostMatches bounds the sequences that are shown as of now; of others it is what was told last.
 const mostMatches = 1000
-
-// lane side
-
-// fold adds an event that counts to what the rules of its unit come to.
-func (w *work) fold(f *folder, m *bus.Message) {
-	if f.rules == nil {
-		return
-	}
-	if w.rules == nil {
-		w.rules = f.rules()
-		w.partials = w.rules.Begin()
-	}
-	w.rules.Event(w.partials, f.ev, f.arrival, rule.Position{Kind: f.ev.Kind, Partition: m.Partition, Offset: m.Offset})
-}
-
-// folding says how the lane's events are folded for the rules; nil without any.
-func (l *lane) folding() func() *rule.Folder {
-	if l.judge == nil {
-		return nil
-	}
-	return l.ruleFolder
-}
-
-// ruleFolder is the lane's folder of the rules that are run.
-func (l *lane) ruleFolder() *rule.Folder {
-	if program := l.judge.program.Load(); l.rules == nil || l.rules.Program != program {
-		l.rules = program.Folder()
-	}
-	return l.rules
-}
-
-// submit gives a unit that counts to the judge. When the lane may not wait for it any longer, that and all units behind are left
-// to the next start: it reads them again, from the snapshot of before.
-func (l *lane) submit(v *verdict, mine bool, f *folder, a *arrived) {
-	if l.judge == nil || l.cut {
-		return
-	}
-	m := merge{journal: l.journalID, partition: l.number, offset: l.journal.next - 1, resume: l.journal.resume(), source: v.header.Source, to: v.header.To, records: v.header.Tally.Records, after: v.after, arrived: a}
-	if mine {
-		m.partials, f.pending.partials = f.pending.partials, nil
-	} else {
-		m.blocks = l.judge.blocks(v)
-	}
-	select {
-	case l.judge.in <- m: // it is there as long as there are lanes
-		return
-	default:
-	}
-	select {
-	case l.judge.in <- m:
-	case <-l.drained:
-		l.cut = true
-		m.partials.Release()
-	}
-}
-
-// blocks copies the partials of a unit, so that the record they came with can go.
-func (j *judge) blocks(v *verdict) (blocks [][]byte) {
-	for _, body := range v.bodies {
-		if err := eachRules(body, func(block []byte) { blocks = append(blocks, bytes.Clone(block)) }); err != nil {
-			j.log.Error("partials of a counted unit are damaged", "error", err)
-		}
-	}
-	return blocks
-}
-
-// decode reads the partials of a unit.
-func (j *judge) decode(blocks [][]byte) *rule.Partials {
-	p := rule.NewPartials()
-	for _, block := range blocks {
-		if err := p.Decode(block); err != nil {
-			j.log.Error("partials of a counted unit are damaged", "error", err)
-		}
-	}
-	return p
-}

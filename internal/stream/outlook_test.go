@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -73,10 +74,7 @@ func TestAnomaliesAreExactOverKills(t *testing.T) {
 		for done := 0; done < len(seconds); {
 			kept := min(done+rnd.IntN(400), len(seconds))
 			j.shows(seconds[done:kept])
-			state, err := j.encode()
-			if err != nil {
-				t.Fatal(err)
-			}
+			state := j.encoded(t)
 			j.shows(seconds[kept:min(kept+rnd.IntN(200), len(seconds))])
 			all = append(all, h.all...)
 			done = kept
@@ -127,4 +125,20 @@ func TestStateWithoutAWatcher(t *testing.T) {
 	if next.outlook.next != j.outlook.next {
 		t.Errorf("the next step is at %d, want %d", next.outlook.next, j.outlook.next)
 	}
+}
+
+// encoded is the judge's state as it is written.
+func (j *judge) encoded(t *testing.T) []byte {
+	t.Helper()
+	state, err := j.state()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for state.rules.Next() {
+	}
+	var b bytes.Buffer
+	if err := state.write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

@@ -133,6 +133,7 @@ func (j *judge) remember(found recalled, now time.Time) {
 		if found.from == 0 {
 			return
 		}
+		j.decide(j.engine.Complete())
 		n := j.engine.Recall(found.past, found.from)
 		j.log.Info("objectives count what was before them", "objectives", n, "from", time.Unix(found.from, 0).UTC(), "events", found.rows)
 	}

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
@@ -18,36 +19,80 @@ func (g *Engine) Advance(now int64) (out []Decision) {
 	return out
 }
 
-// Approach is Advance that stops at the next whole second that is judged, and tells whether it came to now. So whoever has a day to
-// catch up with can see to other things meanwhile.
+// Approach is Advance that stops at the next whole second that is judged, and within one after a stint of work, and tells whether it came to
+// now. So whoever has a day to catch up with, or very many groups, can see to other things meanwhile.
 func (g *Engine) Approach(now int64) (out []Decision, there bool) {
-	if now <= g.now {
+	if now <= g.now && !g.round.on {
 		return nil, true
 	}
+	g.export.Abandon()
 	to := floor(now, tick)
 	if g.own != nil {
 		out = g.Merge(g.own)
 		g.own.Release()
 		g.own = nil
 	}
-	if g.now == 0 {
-		g.tick = min(to, g.soonest()) - 1
-		g.begin()
-	}
-	g.skip(to - maxTicks)
-	for g.tick < to {
-		if g.empty() {
+	if !g.round.on {
+		if g.now == 0 {
 			g.tick = min(to, g.soonest()) - 1
+			g.begin()
 		}
-		g.tick++
-		out = g.judge(out)
+		g.skip(to - maxTicks)
+	}
+	for g.round.on || g.tick < to {
+		if !g.round.on {
+			if g.empty() {
+				g.tick = min(to, g.soonest()) - 1
+			}
+			g.tick++
+			g.startRound()
+		}
+		if !g.judge(g.stint) {
+			return out, false
+		}
+		out = g.conclude(out)
 		if g.tick < to && g.tick%ticks == 0 {
 			g.now = g.tick * tick
 			return out, false
 		}
 	}
-	g.now = now
+	g.now = max(now, g.tick*tick)
 	return out, true
+}
+
+// round is the judgement of a tick. Whoever has it done in stints may merge between them, and ask: what is merged is seen with a tick to come.
+type round struct {
+	on    bool
+	seen  *coming // that is not taken in yet; nil = all is
+	rule  int     // in Engine.rules, the next one
+	group int     // of its groups, the next one
+	out   []Decision
+}
+
+// startRound begins the judgement of g.tick.
+func (g *Engine) startRound() {
+	c := g.pending[g.tick]
+	g.round = round{on: true, seen: c}
+	if c != nil {
+		delete(g.pending, g.tick)
+		g.waiting -= len(c.cells) + len(c.held)
+	}
+}
+
+// defaultStint is how much is judged in one go, in steps that are looked at: some milliseconds.
+const defaultStint = 300_000
+
+// Judging tells whether a tick is judged in part.
+func (g *Engine) Judging() bool { return g.round.on }
+
+// Complete judges what is left of a tick that is judged in part, and returns what follows from it.
+func (g *Engine) Complete() (out []Decision) {
+	if !g.round.on {
+		return nil
+	}
+	g.judge(math.MaxInt)
+	g.now = max(g.now, g.tick*tick)
+	return g.conclude(nil)
 }
 
 // maxTicks bounds what one Advance judges: a day. Whoever was away for longer does not learn of each second of it.
@@ -91,39 +136,65 @@ func (g *Engine) empty() bool {
 	return !slices.ContainsFunc(g.rules, func(r *judged) bool { return len(r.all) > 0 })
 }
 
-// judge looks at what is seen from g.tick on: at all groups with a whole second, else at those to which something came.
-func (g *Engine) judge(out []Decision) []Decision {
-	g.see()
-	from, at := len(out), g.tick/ticks
-	began := g.passed()
-	for _, r := range g.rules {
+// judge looks at what is seen from g.tick on: at all groups with a whole second, else at those to which something came. It stops after about
+// so many steps, and tells whether it has come to the end.
+func (g *Engine) judge(stint int) (whole bool) {
+	stint, whole = g.see(stint)
+	if !whole {
+		return false
+	}
+	at, began := g.tick/ticks, g.passed()
+	for ; g.round.rule < len(g.rules); g.round.rule++ {
+		r := g.rules[g.round.rule]
+		whole := true
 		if g.tick%ticks == 0 && at%r.every == 0 {
-			out = g.look(r, at, out)
+			stint, whole = g.look(r, at, stint)
 		} else {
-			out = g.glance(r, out)
+			g.round.out = g.glance(r, g.round.out)
+		}
+		over := g.passed()
+		r.spent += over - began
+		began = over
+		if !whole {
+			return false
 		}
 		for _, group := range r.dirty {
 			group.dirty = false
 		}
 		clear(r.dirty)
 		r.dirty = r.dirty[:0]
-		over := g.passed()
-		r.spent += over - began
-		began = over
 	}
-	sorting.By(out[from:], func(a, b Decision) int {
+	return true
+}
+
+// conclude adds what follows from a tick that is judged, in order.
+func (g *Engine) conclude(out []Decision) []Decision {
+	sorting.By(g.round.out, func(a, b Decision) int {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.order, b.order), cmp.Compare(a.ID, b.ID))
 	})
+	out = append(out, g.round.out...)
+	g.round = round{}
 	return out
 }
 
-// look judges all groups of a rule at a second.
-func (g *Engine) look(r *judged, at int64, out []Decision) []Decision {
-	r.silent, r.sought = nil, false
-	for i := 0; i < len(r.all); {
+// lookCost is what a look at a group costs beside its steps, in steps.
+const lookCost = 16
+
+// look judges the groups of a rule at a second, until the stint is over, and returns what is left of that and whether these are all.
+func (g *Engine) look(r *judged, at int64, stint int) (left int, whole bool) {
+	i := g.round.group
+	if i == 0 {
+		r.silent, r.sought, r.sized = nil, false, size{}
+	}
+	for i < len(r.all) {
+		if stint <= 0 {
+			g.round.group = i
+			return 0, false
+		}
 		group := r.all[i]
 		r.looks++
-		out = r.judge(group, at, g.tick*tick, out)
+		stint -= lookCost + len(group.steps)
+		g.round.out = r.judge(group, at, g.tick*tick, g.round.out)
 		r.tidy(group, at)
 		if group.idle() {
 			delete(r.groups, group.key)
@@ -132,9 +203,11 @@ func (g *Engine) look(r *judged, at int64, out []Decision) []Decision {
 			r.all = r.all[:last]
 			continue
 		}
+		r.sized.add(group)
 		i++
 	}
-	return out
+	g.round.group = 0
+	return stint, true
 }
 
 // glance looks, between two looks, at the groups to which something came: when what they see now, with the step that is not

@@ -104,6 +104,7 @@ func (g *Engine) expect(r *judged, h held, out []Decision) []Decision {
 	}
 	if r.instant {
 		if group := g.group(r, h.key, floor(h.at, second)); group != nil && group.episodes[0].state == none {
+			g.export.keep(group)
 			out = append(out, r.begin(group, &h))
 		}
 	}
@@ -118,51 +119,64 @@ func (g *Engine) expect(r *judged, h held, out []Decision) []Decision {
 	return out
 }
 
-// see takes in what is seen from g.tick on. Where the order decides, such as which keys come to be groups when there are too
-// many, it is that of the keys.
-func (g *Engine) see() {
-	c := g.pending[g.tick]
+// seeCost is what it costs to take a partial in, in steps that are looked at.
+const seeCost = 64
+
+// see takes in what is seen from g.tick on, until the stint is over, and returns what is left of that and whether this is all. Where the order
+// decides, such as which keys come to be groups when there are too many, it is that of the keys.
+func (g *Engine) see(stint int) (left int, whole bool) {
+	c := g.round.seen
 	if c == nil {
-		return
+		return stint, true
 	}
-	delete(g.pending, g.tick)
-	g.waiting -= len(c.cells) + len(c.held)
-	late := g.scratch[:0]
 	for k, x := range c.cells {
+		if stint <= 0 {
+			return 0, false
+		}
+		stint -= seeCost
+		delete(c.cells, k)
 		if group := k.rule.groups[k.key]; group != nil && k.rule.Type != Distinct {
 			g.put(k.rule, group, x)
-			g.spare = append(g.spare, x)
 		} else {
 			x.rule = int32(slices.Index(g.rules, k.rule))
-			late = append(late, x)
+			g.late = append(g.late, x)
 		}
 	}
-	sorting.By(late, func(a, b *Partial) int {
+	sorting.By(g.late, func(a, b *Partial) int {
 		return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.key, b.key), cmp.Compare(a.second, b.second))
 	})
-	for _, x := range late {
+	for _, x := range g.late {
 		r := g.rules[x.rule]
 		if group := g.group(r, x.key, x.second); group != nil {
 			g.put(r, group, x)
+		} else {
+			g.leave(x)
 		}
-		g.spare = append(g.spare, x)
 	}
-	g.scratch = late[:0]
+	clear(g.late)
+	g.late = g.late[:0]
 	g.arrive(c.held)
-	for _, x := range g.spare[max(0, len(g.spare)-len(c.cells)):] {
-		x.reset()
-	}
-	g.spare = g.spare[:min(len(g.spare), maxSpare)]
+	g.round.seen = nil
+	return stint, true
 }
 
 // maxSpare is how many partials are kept for another use.
 const maxSpare = 1 << 16
+
+// leave gives back the memory of a partial.
+func (g *Engine) leave(x *Partial) {
+	if len(g.spare) < maxSpare {
+		x.reset()
+		g.spare = append(g.spare, x)
+	}
+}
 
 func (g *Engine) put(r *judged, group *group, x *Partial) {
 	g.stats.Dropped += group.take(x, floor(x.second, r.width)*r.width)
 	if r.Type == BurnRate {
 		group.budget.add(x.second, &x.tally)
 	}
+	g.leave(x)
 	r.touch(group)
 }
 

@@ -8,17 +8,14 @@ type Cost struct {
 	Looks  uint64        // judgements of a group
 	Spent  time.Duration // on them, by Options.Clock
 	Groups int           // that are kept now
-	Bytes  int           // of memory, about
+	Bytes  int           // of memory, about, as of the last look at all of them
 }
 
 // Costs tells what each rule costs, in the order of the rules.
 func (g *Engine) Costs() []Cost {
 	out := make([]Cost, len(g.rules))
 	for i, r := range g.rules {
-		out[i] = Cost{Rule: r.Name, Looks: r.looks, Spent: r.spent, Groups: len(r.all)}
-		for _, group := range r.all {
-			out[i].Bytes += group.bytes()
-		}
+		out[i] = Cost{Rule: r.Name, Looks: r.looks, Spent: r.spent, Groups: len(r.all), Bytes: r.sized.bytes}
 	}
 	return out
 }

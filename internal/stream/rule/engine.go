@@ -28,9 +28,12 @@ type Engine struct {
 	pending  map[int64]*coming  // by tick
 	waiting  int                // partials and events in pending
 	spare    []*Partial
-	scratch  []*Partial
+	late     []*Partial // of the round, those whose order decides
 	stats    Stats
 	clock    func() time.Duration
+	round    round
+	stint    int     // of Approach
+	export   *Export // that is under way
 
 	folder *Folder // of Event
 	own    *Partials
@@ -48,6 +51,15 @@ type judged struct {
 	since  int64    // second from which on it counts; 0 = it has not begun
 	looks  uint64   // judgements of a group
 	spent  time.Duration
+	sized  size // of its groups, as of the last look
+}
+
+// size is what groups take. To add it up takes about as long as to judge them, so that is done along with it.
+type size struct{ steps, bytes int }
+
+func (s *size) add(g *group) {
+	s.steps += len(g.steps)
+	s.bytes += g.bytes()
 }
 
 // Stats says what an Engine did and holds.
@@ -59,7 +71,7 @@ type Stats struct {
 	Dropped  uint64 // times that a value, or an event of a sequence, was passed over because too many are kept already
 	Pending  int    // partials and events that wait for their tick
 	Groups   int
-	Steps    int
+	Steps    int // as of the last look at all groups, like Bytes
 	Bytes    int // of memory, about
 }
 
@@ -77,7 +89,7 @@ func NewEngine(p *Program, o Options) *Engine {
 	if o.Lateness == 0 {
 		o.Lateness = defaultLateness
 	}
-	g := &Engine{lateness: o.Lateness.Microseconds(), clock: o.Clock, pending: map[int64]*coming{}}
+	g := &Engine{lateness: o.Lateness.Microseconds(), clock: o.Clock, pending: map[int64]*coming{}, stint: defaultStint}
 	g.load(p, map[string]*judged{})
 	return g
 }
@@ -171,10 +183,8 @@ func (g *Engine) Stats() Stats {
 	s.Bytes = 300 * g.waiting
 	for _, r := range g.rules {
 		s.Groups += len(r.all)
-		for _, group := range r.all {
-			s.Steps += len(group.steps)
-			s.Bytes += group.bytes()
-		}
+		s.Steps += r.sized.steps
+		s.Bytes += r.sized.bytes
 	}
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
@@ -54,7 +55,7 @@ func broken(t *testing.T, rules []Rule, events []event.Event, end, cut int64) (o
 		}
 		if now == cut {
 			engine.Advance(engine.Now() + 1) // takes in what Event got
-			saved := engine.Export()
+			saved := exported(engine)
 			if engine, err = New(rules, Options{}); err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +78,7 @@ func TestSnapshotOfAChangedRule(t *testing.T) {
 	e := call(0, "a", true)
 	engine.Event(&e, Position{})
 	engine.Advance(testBegin + tick)
-	saved := engine.Export()
+	saved := exported(engine)
 	changed := one(t, strings.Replace(plain, "60s", "61s", 1))
 	if engine, err = New([]Rule{changed, kept}, Options{}); err != nil {
 		t.Fatal(err)
@@ -120,7 +121,7 @@ func FuzzImport(f *testing.F) {
 		engine.Event(&e, Position{Offset: int64(i)})
 	}
 	engine.Advance(testBegin + 5*second)
-	f.Add(engine.Export())
+	f.Add(exported(engine))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		engine, err := New(rules, Options{})
 		if err != nil {
@@ -140,7 +141,7 @@ func FuzzImport(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := again.Import(engine.Export()); err != nil {
+		if err := again.Import(exported(engine)); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -354,4 +355,73 @@ func TestApproach(t *testing.T) {
 			t.Fatal("a year is caught up with")
 		}
 	}
+}
+
+// Ten thousand groups of each rule of the pack that has so many: how long is nothing merged at most, while a tick is judged and while the state
+// is written, and what that takes.
+func BenchmarkManyGroups(b *testing.B) {
+	program, err := Compile(Pack())
+	if err != nil {
+		b.Fatal(err)
+	}
+	const groups = 10_000
+	folder, g := program.Folder(), NewEngine(program, Options{})
+	rnd := rand.New(rand.NewPCG(1, 1))
+	now := testBegin
+	p := folder.Begin()
+	traffic := func(seconds int) {
+		for range seconds * groups {
+			e := call(0, fmt.Sprint("m", rnd.IntN(groups)), rnd.IntN(50) > 0)
+			now += second / groups
+			e.Time = now
+			e.SetText(event.UserID, fmt.Sprint("u", rnd.IntN(groups)))
+			e.SetText(event.Tenant, fmt.Sprint("t", rnd.IntN(groups)))
+			e.SetInt(event.TotalTokens, rnd.Int64N(2000))
+			e.SetInt(event.DurationMS, rnd.Int64N(1e10))
+			e.SetInt(event.TTFT, rnd.Int64N(1e9))
+			e.SetInt(event.Cost, rnd.Int64N(1e6))
+			folder.Event(p, &e, now, Position{})
+			if now%(second/20) == 0 {
+				g.Merge(p)
+				p.Release()
+				p = folder.Begin()
+			}
+		}
+	}
+	for range 40 {
+		traffic(1)
+		g.Advance(now)
+	}
+	var stint, look, piece, whole time.Duration
+	var bytes int
+	for b.Loop() {
+		traffic(1)
+		all := time.Now()
+		for there := false; !there; {
+			one := time.Now()
+			_, there = g.Approach(now)
+			stint = max(stint, time.Since(one))
+		}
+		look = max(look, time.Since(all))
+		all = time.Now()
+		e := g.Export()
+		for more := true; more; {
+			one := time.Now()
+			more = e.Next()
+			piece = max(piece, time.Since(one))
+		}
+		whole = max(whole, time.Since(all))
+		bytes = 0
+		for _, p := range e.Pieces {
+			bytes += len(p)
+		}
+	}
+	s := g.Stats()
+	b.ReportMetric(float64(stint.Microseconds())/1e3, "ms/stint")
+	b.ReportMetric(float64(look.Microseconds())/1e3, "ms/look")
+	b.ReportMetric(float64(piece.Microseconds())/1e3, "ms/piece")
+	b.ReportMetric(float64(whole.Microseconds())/1e3, "ms/export")
+	b.ReportMetric(float64(bytes)/1e6, "MB/export")
+	b.ReportMetric(float64(s.Bytes)/1e6, "MB/engine")
+	b.ReportMetric(float64(s.Groups), "groups")
 }

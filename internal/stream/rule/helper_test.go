@@ -75,3 +75,11 @@ func story(decisions []Decision) string {
 	}
 	return b.String()
 }
+
+// exported is the state of an engine in one piece.
+func exported(g *Engine) []byte {
+	e := g.Export()
+	for e.Next() {
+	}
+	return slices.Concat(e.Pieces...)
+}

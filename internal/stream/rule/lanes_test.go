@@ -103,10 +103,20 @@ func inOrder(t *rapid.T, program *Program, lanes [][]placed) []Decision {
 	return append(out, engine.Advance(lanesEnd)...)
 }
 
-// anyhow is what is decided when each lane folds for itself, in units of any size, that are merged in any order and with any
-// number of Advance between, by an engine that is replaced now and then.
+// anyhow is what is decided when each lane folds for itself, in units of any size, that are merged in any order, by an engine that judges in
+// stints of any size, with any number of them between, that is exported while more is merged, and that is replaced now and then by what was exported
+// and what was merged since.
 func anyhow(t *rapid.T, program *Program, lanes [][]placed) (out []Decision) {
-	engine := NewEngine(program, Options{})
+	stint := rapid.IntRange(1, 200).Draw(t, "stint")
+	made := func() *Engine {
+		g := NewEngine(program, Options{})
+		g.stint = stint
+		return g
+	}
+	engine := made()
+	var export *Export
+	var since [][][]byte // the units that were merged since it began
+	var told []Decision  // what they gave rise to
 	folders := make([]*Folder, len(lanes))
 	for i := range folders {
 		folders[i] = program.Folder()
@@ -122,25 +132,60 @@ func anyhow(t *rapid.T, program *Program, lanes [][]placed) (out []Decision) {
 		}
 		switch rapid.IntRange(0, 9).Draw(t, "next") {
 		case 0, 1:
-			out = append(out, engine.Advance(clock-rapid.Int64Range(0, 3*second).Draw(t, "less"))...)
+			if export == nil {
+				some, _ := engine.Approach(clock - rapid.Int64Range(0, 3*second).Draw(t, "less"))
+				out = append(out, some...)
+			}
 		case 2:
-			saved := engine.Export()
-			engine = NewEngine(program, Options{})
-			if err := engine.Import(saved); err != nil {
-				t.Fatal(err)
+			if export == nil {
+				out = append(out, engine.Complete()...)
+				export, since, told = engine.Export(), nil, nil
+				export.size = rapid.IntRange(1, 1000).Draw(t, "piece")
+			} else if !export.Next() {
+				engine, export = replaced(t, engine, made(), export, since, told), nil
 			}
 		default:
 			if len(open) == 0 {
+				export.Abandon()
 				return append(out, engine.Advance(lanesEnd)...)
 			}
 			i := rapid.SampledFrom(open).Draw(t, "lane")
 			to := min(next[i]+rapid.IntRange(1, 20).Draw(t, "events"), len(lanes[i]))
 			p := fold(t, folders[i], lanes[i][next[i]:to], rapid.Bool().Draw(t, "travels"))
-			out = append(out, engine.Merge(p)...)
+			blocks := p.Blocks()
+			some := engine.Merge(p)
+			if out = append(out, some...); export != nil {
+				since, told = append(since, blocks), append(told, some...)
+			}
 			p.Release()
 			next[i] = to
 		}
 	}
+}
+
+// replaced is an engine or, by chance, another one that takes up what was exported and merges what came since.
+func replaced(t *rapid.T, engine, other *Engine, export *Export, since [][][]byte, told []Decision) *Engine {
+	if rapid.Bool().Draw(t, "stays") {
+		return engine
+	}
+	if err := other.Import(slices.Concat(export.Pieces...)); err != nil {
+		t.Fatal(err)
+	}
+	var again []Decision
+	for _, blocks := range since {
+		p := NewPartials()
+		for _, block := range blocks {
+			if err := p.Decode(block); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again = append(again, other.Merge(p)...)
+		p.Release()
+	}
+	if got, want := sorted(again), sorted(told); got != want {
+		t.Fatalf("what came since says\n%s\nwant\n%s", got, want)
+	}
+	return other
 }
 
 // sorted is the story of decisions, which single events may put out of order, with what caused them.
@@ -219,7 +264,7 @@ func FuzzPartials(f *testing.F) {
 		engine.Merge(again)
 		engine.Advance(testBegin + 60*second)
 		other := NewEngine(program, Options{})
-		if err := other.Import(engine.Export()); err != nil {
+		if err := other.Import(exported(engine)); err != nil {
 			t.Fatal(err)
 		}
 		p.Release()

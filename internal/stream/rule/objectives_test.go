@@ -104,7 +104,7 @@ func TestBudgetOfThePeriod(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := next.Import(g.Export()); err != nil {
+				if err := next.Import(exported(g)); err != nil {
 					t.Fatal(err)
 				}
 				g = next
@@ -231,7 +231,7 @@ func TestObjectivesRecall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := back.Import(g.Export()); err != nil {
+	if err := back.Import(exported(g)); err != nil {
 		t.Fatal(err)
 	}
 	check(back)

@@ -58,6 +58,7 @@ func (g *Engine) TakeUp(d *Decision) bool {
 	if r == nil || d.State != Pending && d.State != Firing {
 		return false
 	}
+	g.export.Abandon()
 	key, class := r.series(d)
 	group := g.group(r, key, int64(d.StartsAt)/second)
 	if group == nil || r.id(group, class, int64(d.StartsAt)) != d.ID {
@@ -76,6 +77,7 @@ func (g *Engine) Drop(d *Decision) {
 	}
 	key, class := r.series(d)
 	if group := r.groups[key]; group != nil && group.episodes[class].state != none && r.id(group, class, group.episodes[class].start) == d.ID {
+		g.export.Abandon()
 		group.episodes[class] = episode{}
 	}
 }
@@ -86,6 +88,7 @@ func (g *Engine) DropAll(of func(id string) bool) {
 		for _, group := range r.all {
 			for class := range group.episodes {
 				if p := &group.episodes[class]; p.state != none && of(r.id(group, class, p.start)) {
+					g.export.Abandon()
 					*p = episode{}
 				}
 			}

@@ -111,6 +111,7 @@ func (p *Past) Event(e *event.Event, arrival int64) error {
 // Recall gives objectives what they would have counted from an hour on, and tells how many it was for: those that were made anew meanwhile
 // take nothing.
 func (g *Engine) Recall(p *Past, from int64) (objectives int) {
+	g.export.Abandon()
 	into := make([]*judged, len(p.of))
 	for n, u := range p.of {
 		if r := g.byName[u.Version]; r != nil && r.version == u.Version && r.since == u.Since {

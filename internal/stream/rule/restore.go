@@ -22,6 +22,7 @@ func (g *Engine) Import(data []byte) error {
 	}
 	r.nameless = r.form == formBefore
 	fresh := NewEngine(g.program, Options{Lateness: time.Duration(g.lateness) * time.Microsecond, Clock: g.clock})
+	fresh.stint = g.stint
 	fresh.now, fresh.tick = r.number(), r.number()
 	if r.err == nil && fresh.tick != floor(fresh.now, tick) {
 		r.fail(fmt.Sprintf("its time is %d µs, and it judged tick %d last", fresh.now, fresh.tick))

@@ -38,7 +38,7 @@ func TestSilentKeysMakeRoom(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := next.Import(g.Export()); err != nil {
+				if err := next.Import(exported(g)); err != nil {
 					t.Fatal(err)
 				}
 				g = next

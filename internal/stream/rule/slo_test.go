@@ -192,7 +192,7 @@ func TestCountersAreKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := again.Import(g.Export()); err != nil {
+	if err := again.Import(exported(g)); err != nil {
 		t.Fatal(err)
 	}
 	if counts(again) != "x [t] 3/2" || counts(g) != counts(again) {

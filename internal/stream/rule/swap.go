@@ -8,8 +8,10 @@ import (
 // Swap goes on with other rules. What was kept of a rule stays when its version is the same; what an objective has counted stays also
 // when something else of it has changed. The episodes of rules that are no more, or are other ones, end, as is returned.
 func (g *Engine) Swap(p *Program) (out []Decision) {
+	g.export.Abandon()
+	out = g.Complete()
 	if g.own != nil { // what Event got is of the rules before
-		out = g.Merge(g.own)
+		out = append(out, g.Merge(g.own)...)
 		g.own.Release()
 	}
 	known := map[string]*judged{}
