@@ -215,6 +215,7 @@ func (j *judge) advance(now time.Time) time.Duration {
 		if !j.backlog.over {
 			j.workOff(clock)
 			j.backlog.over = true
+			j.engine.Begin()
 		}
 		decisions, there := j.engine.Approach(clock)
 		j.decide(decisions)

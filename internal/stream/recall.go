@@ -1,8 +1,11 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,10 +33,12 @@ type HourAtRest struct {
 // ErrNoHistory says that there are no events at rest here.
 var ErrNoHistory = errors.New("no events are at rest here")
 
-// recaller finds out what objectives that are new would have counted before. It reads the hours at rest in the background, one pass for all
-// that are new, from the newest hour back to where the period of their budgets begins, or to where there is no more that may be read.
+// recaller finds out what objectives that are new would have counted before. It reads the hours at rest in the background, in passes for all
+// that are new, from the newest hour back to where the period of their budgets begins, or to the first hour of which events have left. After
+// each pass they know more.
 type recaller struct {
-	done  chan recalled // never blocks: one at a time
+	left  [][]rule.Unknown // of passes that were long enough: what is before them
+	done  chan recalled    // never blocks: one at a time
 	tried map[string]bool
 	busy  bool
 	again time.Time // not before
@@ -45,6 +50,7 @@ type recalled struct {
 	past *rule.Past
 	from int64
 	rows int64
+	more bool // hours that were not read
 	err  error
 }
 
@@ -52,7 +58,7 @@ const (
 	recallDelay = 30 * time.Second // after an objective began: by then what arrived before is at rest
 	recallRetry = 5 * time.Minute
 	recallLimit = 30 * time.Minute
-	recallRows  = 20_000_000
+	recallRows  = 20_000_000 // of a pass; one hour may have more
 )
 
 func newRecaller() *recaller {
@@ -71,6 +77,9 @@ func (j *judge) recall(now time.Time) {
 			of = append(of, u)
 		}
 	}
+	if len(of) == 0 && len(r.left) > 0 {
+		of, r.left = r.left[0], r.left[1:]
+	}
 	if len(of) == 0 {
 		return
 	}
@@ -80,51 +89,59 @@ func (j *judge) recall(now time.Time) {
 	r.work.Go(func() {
 		defer stop()
 		out := recalled{past: past}
-		out.from, out.rows, out.err = readPast(ctx, j.opts.History, past, of)
+		out.read(ctx, j.opts.History)
 		r.done <- out
 	})
 }
 
-// readPast counts hours and returns from which one on all is counted; 0 when none is.
-func readPast(ctx context.Context, h History, past *rule.Past, of []rule.Unknown) (from, rows int64, err error) {
-	first, last := of[0].From, of[0].Since
-	for _, u := range of {
-		first, last = min(first, u.From), max(last, u.Since)
+// read counts hours, and notes from which one on all is counted; 0 when none is.
+func (c *recalled) read(ctx context.Context, h History) {
+	var first, last int64 = math.MaxInt64, 0
+	for _, u := range c.past.Of() {
+		first, last = min(first, u.From), max(last, cmp.Or(u.Until, u.Since))
 	}
 	hours, err := h.HoursAtRest(ctx, first, last)
 	if err != nil {
-		return 0, 0, err
+		c.err = err
+		return
 	}
 	for _, hour := range hours {
-		if !hour.Whole || rows+hour.Rows > recallRows {
-			break
+		if !hour.Whole {
+			return
+		}
+		if c.more = c.rows > 0 && c.rows+hour.Rows > recallRows; c.more {
+			return
 		}
 		began := time.Now()
-		err := h.EventsAtRest(ctx, hour.Start, past.Event)
-		if err != nil && (from == 0 || ctx.Err() != nil) {
-			return 0, 0, err
+		err := h.EventsAtRest(ctx, hour.Start, c.past.Event)
+		if err != nil && (c.from == 0 || ctx.Err() != nil) {
+			c.err = err
+			return
 		}
 		if err != nil { // what was counted so far holds
-			break
+			return
 		}
-		from, rows = hour.Start, rows+hour.Rows
+		c.from, c.rows = hour.Start, c.rows+hour.Rows
 		select {
 		case <-time.After(time.Since(began)): // half a processor is for others
 		case <-ctx.Done():
+			c.err = ctx.Err()
+			return
 		}
 	}
-	return from, rows, ctx.Err()
 }
 
 // remember takes over what was found out.
 func (j *judge) remember(found recalled, now time.Time) {
 	r := j.recaller
 	r.busy = false
+	if found.err != nil {
+		r.again = now.Add(recallRetry)
+		r.leave(found.past.Of())
+	}
 	switch {
 	case errors.Is(found.err, ErrNoHistory):
-		r.again = now.Add(recallRetry)
 	case found.err != nil:
-		r.again = now.Add(recallRetry)
 		j.log.Warn("hours before an objective cannot be counted, trying again later", "error", found.err)
 	default:
 		for _, u := range found.past.Of() {
@@ -136,6 +153,22 @@ func (j *judge) remember(found recalled, now time.Time) {
 		j.decide(j.engine.Complete())
 		n := j.engine.Recall(found.past, found.from)
 		j.log.Info("objectives count what was before them", "objectives", n, "from", time.Unix(found.from, 0).UTC(), "events", found.rows)
+		if !found.more {
+			return
+		}
+		left := found.past.Of()
+		for i := range left {
+			left[i].Until = found.from
+		}
+		r.leave(left)
+	}
+}
+
+// leave notes what objectives that were told of something are still to be told of. Those that were told of nothing are found again.
+func (r *recaller) leave(of []rule.Unknown) {
+	of = slices.DeleteFunc(slices.Clone(of), func(u rule.Unknown) bool { return u.Until <= u.From })
+	if len(of) > 0 {
+		r.left = append(r.left, of)
 	}
 }
 

@@ -84,16 +84,49 @@ func TestObjectiveIsToldOfThePast(t *testing.T) {
 	j.recaller.close()
 }
 
-// No more is read than may be, the newest hours first.
-func TestPastIsBounded(t *testing.T) {
+// No more is read in a pass than may be, the newest hours first; the next pass goes on.
+func TestPastInPasses(t *testing.T) {
 	j, _ := idleJudge(t, objective)
 	const begun = 1_790_000_123
 	noon := floor(int64(begun), 3600)
 	j.engine.Advance(begun * 1e6)
-	of := j.engine.Unknown()
-	history := &annals{hours: []HourAtRest{{noon, recallRows / 2, true}, {noon - 3600, recallRows / 2, true}, {noon - 7200, 1, true}}}
-	from, rows, err := readPast(t.Context(), history, j.program.Load().Past(of), of)
-	if err != nil || from != noon-3600 || rows != recallRows || len(history.read) != 2 {
-		t.Errorf("read %v from %d on, %d rows: %v", history.read, from, rows, err)
+	history := &annals{hours: []HourAtRest{{noon, recallRows + 1, true}, {noon - 3600, recallRows / 2, true}, {noon - 7200, recallRows / 2, true}, {noon - 3*3600, 1, true}, {noon - 4*3600, 1, false}}}
+	j.opts.History = history
+	j.engine.Advance((noon + 3600) * 1e6)
+	for pass, want := range []struct{ read, total int64 }{{1, 10}, {3, 30}, {4, 40}, {4, 40}} {
+		if j.recall(time.Unix(noon+3600, 0)); j.recaller.busy {
+			j.remember(<-j.recaller.done, time.Unix(noon+3600, 0))
+		}
+		all := j.engine.Objectives()
+		if len(all) != 1 || all[0].Total != want.total || int64(len(history.read)) != want.read || int64(all[0].Window.Start) != (noon-3600*(want.read-1))*1e6 {
+			t.Fatalf("pass %d: read %v: %+v", pass, history.read, all)
+		}
 	}
+	j.recaller.close()
+}
+
+// A pass that fails is made again, and an objective that is made anew meanwhile begins with its own past.
+func TestPassThatFails(t *testing.T) {
+	j, _ := idleJudge(t, objective)
+	const begun = 1_790_000_123
+	noon := floor(int64(begun), 3600)
+	j.engine.Advance(begun * 1e6)
+	history := &annals{hours: []HourAtRest{{noon, recallRows, true}, {noon - 3600, 1, true}}}
+	j.opts.History = history
+	now := time.Unix(noon+3600, 0)
+	j.engine.Advance(now.UnixMicro())
+	for pass, want := range []int64{10, 10, 20} {
+		history.err = nil
+		if pass == 1 {
+			history.err = errors.New("no disk")
+		}
+		if j.recall(now); j.recaller.busy {
+			j.remember(<-j.recaller.done, now)
+		}
+		if all := j.engine.Objectives(); len(all) != 1 || all[0].Total != want {
+			t.Fatalf("pass %d: %+v", pass, all)
+		}
+		now = now.Add(recallRetry)
+	}
+	j.recaller.close()
 }

@@ -35,7 +35,7 @@ func (g *Engine) Merge(p *Partials) (out []Decision) {
 	}
 	for i := range p.list {
 		x := &p.list[i]
-		if r := rules[x.rule]; r != nil && x.fits(r) {
+		if r := rules[x.rule]; r != nil && x.fits(r) && r.counts(x) {
 			g.keep(r, x)
 		}
 	}

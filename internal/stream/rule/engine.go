@@ -49,6 +49,7 @@ type judged struct {
 	sought bool     // silent says so, until the next look
 	held   int      // events that wait for their tick
 	since  int64    // second from which on it counts; 0 = it has not begun
+	fresh  bool     // an objective that waits for Begin
 	looks  uint64   // judgements of a group
 	spent  time.Duration
 	sized  size // of its groups, as of the last look
@@ -105,7 +106,7 @@ func (g *Engine) load(p *Program, known map[string]*judged) {
 		}
 		r.compiled = c
 		if r.since == 0 {
-			r.since = beginning(g.tick)
+			r.since = beginning(g.tick + inFlight*ticks)
 		}
 		g.rules, g.byName[c.version] = append(g.rules, r), r
 	}

@@ -17,25 +17,45 @@ import (
 type Unknown struct {
 	Version     string
 	From, Since int64 // in seconds: what happened from a whole hour on, and arrived before it began to count itself
+	Until       int64 // of what happened from this hour on it was told; 0 = of nothing yet
 }
 
 // Unknown lists the objectives that have not been told yet.
 func (g *Engine) Unknown() (out []Unknown) {
 	for _, r := range g.rules {
 		if from := r.budgetFrom(floor(g.tick, ticks)); r.Type == BurnRate && r.since > from && r.since%3600 != 0 {
-			out = append(out, Unknown{r.version, from, r.since})
+			out = append(out, Unknown{Version: r.version, From: from, Since: r.since})
 		}
 	}
 	return out
 }
 
-// beginning is the second from which on a rule counts that is taken up at a tick. It is no whole hour, see Unknown.
+// beginning is the second from which on a rule counts that begins at a tick. It is no whole hour, see Unknown.
 func beginning(tick int64) int64 {
 	if at := floor(tick, ticks); at%3600 != 0 || tick == 0 {
 		return at
 	} else {
-		return at + 1
+		return at - 1
 	}
+}
+
+// inFlight is how long, in seconds, events may still come that were folded by rules of before, here or by an instance that takes other rules up
+// later. A new objective begins behind them: what arrived before it began is left to who counts its past, and what arrives from then on
+// was folded for it.
+const inFlight = 5
+
+// Begin lets the objectives begin that are new since the state was written that g has imported. What comes before was folded without them.
+func (g *Engine) Begin() {
+	for _, r := range g.rules {
+		if r.fresh {
+			r.fresh, r.since = false, beginning(g.tick+inFlight*ticks)
+		}
+	}
+}
+
+// counts tells whether x is of an objective's own time.
+func (r *judged) counts(x *Partial) bool {
+	return r.Type != BurnRate || !r.fresh && x.newest >= r.since*second
 }
 
 // Past is what objectives would have counted of events at rest. It belongs to one goroutine.
@@ -108,13 +128,13 @@ func (p *Past) Event(e *event.Event, arrival int64) error {
 	return nil
 }
 
-// Recall gives objectives what they would have counted from an hour on, and tells how many it was for: those that were made anew meanwhile
-// take nothing.
+// Recall gives objectives what they would have counted from an hour on, up to what they were told before, and tells how many it was for: those
+// that were made anew meanwhile take nothing.
 func (g *Engine) Recall(p *Past, from int64) (objectives int) {
 	g.export.Abandon()
 	into := make([]*judged, len(p.of))
 	for n, u := range p.of {
-		if r := g.byName[u.Version]; r != nil && r.version == u.Version && r.since == u.Since {
+		if r := g.byName[u.Version]; r != nil && r.version == u.Version && r.since == cmp.Or(u.Until, u.Since) {
 			into[n] = r
 			r.since = max(from, u.From)
 			objectives++

@@ -47,7 +47,7 @@ func (g *Engine) Import(data []byte) error {
 	}
 	for _, into := range fresh.rules {
 		if into.since == 0 {
-			into.since = beginning(fresh.tick)
+			into.since, into.fresh = beginning(fresh.tick), into.Type == BurnRate
 		}
 	}
 	r.pending(fresh, rules)
