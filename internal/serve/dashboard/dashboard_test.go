@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"go.uber.org/goleak"
 
@@ -79,13 +80,18 @@ var (
 	imports = regexp.MustCompile(`from "(\.\.?/[^"]+)"`)
 )
 
-// TestPages: every board is whole, loads only what is served here, and has nothing that its policy forbids.
-func TestPages(t *testing.T) {
+// pages are the boards, their further pages and the scheduler's.
+func pages() []Board {
 	all := append(slices.Clone(Boards), scheduler)
 	for _, b := range Boards {
 		all = append(all, b.more...)
 	}
-	for _, b := range all {
+	return all
+}
+
+// TestPages: every board is whole, loads only what is served here, and has nothing that its policy forbids.
+func TestPages(t *testing.T) {
+	for _, b := range pages() {
 		h := schedulerPage(t)
 		if b.Name != scheduler.Name {
 			h = board(t, b.Name)
@@ -111,7 +117,7 @@ func TestPages(t *testing.T) {
 		if !strings.Contains(page, "&lt;test&gt;") || !strings.Contains(page, `aria-current="page"`) {
 			t.Errorf("%s: environment or tab is missing", b.Name)
 		}
-		todo, seen, size := []string{}, map[string]bool{}, 0
+		todo, seen := []string{}, map[string]bool{}
 		for _, m := range loads.FindAllStringSubmatch(page, -1) {
 			todo = append(todo, m[1])
 		}
@@ -126,7 +132,6 @@ func TestPages(t *testing.T) {
 			if f.Code != 200 || f.Header().Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("%s: %s is answered %d", b.Name, url, f.Code)
 			}
-			size += len(squeeze(must(minify.File(strings.TrimPrefix(url, "/static/"), f.Body.Bytes())))) // as a released binary sends it
 			for _, m := range imports.FindAllStringSubmatch(f.Body.String(), -1) {
 				if module := path.Join(path.Dir(url), m[1]); !strings.Contains(page, `rel="modulepreload" href="`+module+`"`) && path.Base(url) != "stream-worker.js" {
 					t.Errorf("%s: %s is not asked for with the page", b.Name, module)
@@ -134,10 +139,6 @@ func TestPages(t *testing.T) {
 				todo = append(todo, path.Join(path.Dir(url), m[1]))
 			}
 		}
-		if size > 96<<10 {
-			t.Errorf("%s loads %d bytes compressed; 96 KiB is the budget of a page", b.Name, size)
-		}
-		t.Logf("%s loads %d bytes compressed", b.Name, size)
 		if b.Script == "operations.js" && !seen["/static/vendor/uplot/uPlot.js"] {
 			t.Errorf("the chart library was not found on the way: %v", seen)
 		}
@@ -339,27 +340,40 @@ func TestConfig(t *testing.T) {
 
 // TestSmall: what a released binary sends for all boards together stays small, and is still what Node.js takes for modules.
 func TestSmall(t *testing.T) {
-	static := must(fs.Sub(web.FS, "static"))
-	modules, total := map[string]string{}, 0
-	err := fs.WalkDir(static, ".", func(name string, d fs.DirEntry, err error) error {
-		ending := path.Ext(name)
-		if err != nil || ending != ".js" && ending != ".css" {
-			return err
-		}
-		data, err := minify.File(name, must(fs.ReadFile(static, name)))
-		if err != nil {
-			return err
-		}
-		if ending == ".js" {
+	small := must(minify.Folder("../../../web/static"))
+	folder, modules := fstest.MapFS{}, map[string]string{}
+	for name, data := range small {
+		if folder[name] = (&fstest.MapFile{Data: data}); path.Ext(name) == ".js" {
 			modules[name] = string(data)
 		}
-		if !strings.HasPrefix(name, "scheduler") && !strings.HasPrefix(name, "notifications") { // pages of their own, and no boards
-			total += len(squeeze(data))
+	}
+	sent, total, counted := must(load(folder)), 0, map[string]bool{}
+	weigh := func(names ...string) (bytes int) {
+		for _, name := range names {
+			f := sent.byPath[name]
+			if f == nil {
+				t.Fatalf("%s is not sent", name)
+			}
+			bytes += len(cmp.Or(string(f.small), string(f.plain)))
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+		return bytes
+	}
+	for _, b := range pages() {
+		loads := append([]string{"vendor/uplot/uPlot.min.css", "base.css", "board.css", b.Style, "theme.js", b.Script}, sent.modules(b.Script)...)
+		size := weigh(loads...)
+		if size > 96<<10 {
+			t.Errorf("%s loads %d bytes compressed; 96 KiB is the budget of a page", b.Title, size)
+		}
+		t.Logf("%s loads %d files, %d bytes compressed", b.Title, len(loads), size)
+		if !slices.ContainsFunc(Boards, func(of Board) bool { return of.Script == b.Script }) {
+			continue // a page of its own, and no board
+		}
+		for _, name := range append(append(loads, "stream-worker.js"), sent.modules("stream-worker.js")...) {
+			if !counted[name] {
+				counted[name] = true
+				total += weigh(name)
+			}
+		}
 	}
 	if total > 150<<10 {
 		t.Errorf("scripts and styles of the boards are %d bytes compressed; 150 KiB is what they may be together", total)
