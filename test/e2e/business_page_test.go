@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -33,6 +34,8 @@ func TestRealBusinessPage(t *testing.T) {
 		p.below()
 		p.shown("below", `document.querySelectorAll(".proof .fact").length >= 2 && document.querySelector("#simulator .sim-outcome")?.textContent.includes("a month")
 			&& document.querySelector("#findings .words, #findings .finding-list") !== null && document.querySelector("#findings .wait") === null`)
+		p.shown("funnels", `document.querySelector("#funnels h3")?.textContent === "Value sessions, all within 24\u2009h" && [...document.querySelectorAll("#funnels .funnel-n")].map((n) => n.textContent).join() === "4,3,1"
+			&& document.querySelectorAll("#funnels li")[2].textContent.endsWith("33.3\u2009% of those before, 25.0\u2009% of the first")`)
 		p.do(`scrollTo(0, 0), true`)
 		p.press(".groups-head", "Tenant")
 		p.shown("tenants", `/by=tenant/.test(location.search) && document.querySelector("#groups tbody")?.textContent.includes("no tenant named")`)
@@ -72,6 +75,31 @@ func TestRealBusinessPage(t *testing.T) {
 	})
 }
 
+// visit sends four sessions, of which three rate an answer and one of those orders something, and returns how many requests they make.
+func (h *instance) visit(t *testing.T, start time.Time) (requests int) {
+	t.Helper()
+	var lines []string
+	at := start
+	say := func(kind, session, data string) {
+		at = at.Add(time.Second)
+		lines = append(lines, fmt.Sprintf(`{"event_type":%q,"timestamp":%q,"data":{"session_id":%q,%s}}`, kind, stamp(at), session, data))
+	}
+	for i := range 4 {
+		session := fmt.Sprint("visit-", i)
+		say("llm_request", session, `"model":"page-m0","duration_ms":500,"prompt_tokens":10,"completion_tokens":5,"success":true`)
+		if i < 3 {
+			say("user_feedback", session, `"satisfaction_score":5`)
+		}
+		if i == 0 {
+			say("business_event", session, `"business_event_type":"order"`)
+		}
+	}
+	if status, a := h.post(t, []byte(strings.Join(lines, "\n")), nil); status != http.StatusAccepted || a.Rejected > 0 {
+		t.Fatalf("%d %+v", status, a)
+	}
+	return 4
+}
+
 // fillBusiness sends requests for each of the 72 hours before today, more by day than by night, to four models of which two have a price. It waits
 // for the hours, and returns how many requests there are.
 func (h *instance) fillBusiness(t *testing.T) (total int) {
@@ -94,6 +122,7 @@ func (h *instance) fillBusiness(t *testing.T) (total int) {
 		h.send(t, rs)
 		total += len(rs)
 	}
+	total += h.visit(t, first)
 	eventually(t, 2*time.Minute, "the hours of the business board", func() bool {
 		var a struct{ Rows []struct{ Requests int } }
 		h.get(t, "batch-processing-api", fmt.Sprintf("/aggregations/hourly?from=%s&to=%s", stamp(first), stamp(first.Add(hours*time.Hour))), &a)

@@ -2,13 +2,14 @@
 import { query } from "./ask.js";
 import { Board } from "./board.js";
 import { el, setText } from "./dom.js";
-import { between } from "./format.js";
+import { between, many } from "./format.js";
 import { Capacity } from "./business/capacity.js";
-import { accepted, budgets, capacity, costs, enough, findings, forecast, hourly, joins, newestHour, own, range, wholeHours } from "./business/data.js";
+import { accepted, budgets, capacity, costs, enough, findings, forecast, funnels, hourly, joins, newestHour, onlyWhole, own, range } from "./business/data.js";
 import { CostBySteps } from "./business/days.js";
 import { Figures } from "./business/figures.js";
 import { Findings } from "./business/findings.js";
 import { Forecast } from "./business/forecast.js";
+import { Funnels } from "./business/funnels.js";
 import { Groups } from "./business/groups.js";
 import { addMenus } from "./business/menus.js";
 import { Month, Now } from "./business/now.js";
@@ -29,6 +30,7 @@ const past = 14; // days in front of the forecast
 const ahead = 7; // days that the forecast of cost looks ahead
 const longest = 720, spare = 26; // hours that can be foretold, and that the newest hours may be behind
 const usual = 30 * 86_400; // s
+const readable = 1e6; // requests of a period whose events are read without being asked for
 
 // An address of an older version says the same in the words of the view.
 function translate() {
@@ -50,7 +52,7 @@ const wish = {
 };
 const board = new Board({ wish, otherwise: usual, days: true, filters: ["model", "tenant"] });
 const { view, stream } = board;
-const figures = new Figures(byId("figures")), spent = new CostBySteps(byId("cost-days")), groups = new Groups(byId("groups")), changes = new Findings(byId("findings"));
+const figures = new Figures(byId("figures")), spent = new CostBySteps(byId("cost-days")), groups = new Groups(byId("groups")), changes = new Findings(byId("findings")), ways = new Funnels(byId("funnels"));
 const requests = new Forecast(byId("forecast"), (chosen) => ("model" in chosen ? view.filter("model", chosen.model) : go(chosen))), plan = new Capacity(byId("capacity"), byId("capacity-note"));
 const now = new Now(byId("now")), month = new Month(byId("month-chart"), el("div", { class: "budgets" }));
 const tokens = new Tokens(byId("tokens")), funnel = new Funnel(byId("funnel")), satisfied = new Satisfaction(byId("satisfaction")), simulator = new Simulator(byId("simulator"));
@@ -151,9 +153,12 @@ function draw(mine) {
   if (board.frame && is.accepted) satisfied.show(board.frame, is.accepted);
 }
 
-async function loadSimulator(mine = period, signal = running.signal) {
-  const got = await settled(costs(wholeHours(mine), "model", {}, signal));
-  if (!signal.aborted) simulator.show(mine, got.value?.groups ?? []);
+async function loadSimulator(mine = onlyWhole(period), signal = running.signal) {
+  if (!mine) { simulator.say("What another model would have cost is told of whole hours, and no hour of this period is over."); return; }
+  const { value, error } = await settled(costs(mine, "model", {}, signal));
+  if (signal.aborted) return;
+  if (error) simulator.say(whatFailed(error, "costs"));
+  else simulator.show(mine, value.groups);
 }
 
 // loadMonth shows this month and today, whatever period is chosen, and draws again with each answer that comes.
@@ -201,10 +206,21 @@ async function loadGroups(signal = running.signal) {
 }
 
 async function loadFindings(mine = period, signal = running.signal) {
-  changes.wait(`${mine.from} ${mine.end}`);
+  changes.wait(`${mine.from} ${mine.end}`, "Looking for changes…");
   if (mine.to - mine.from < DAY) { changes.say("Changes are told from whole days: choose ten days or more."); return; }
   const { error } = await settled(findings(mine, signal, (answers, all) => changes.show(answers, all)));
   if (error && !signal.aborted) changes.say(whatFailed(error, "findings"), canWait(error) ? () => loadFindings(mine, signal) : null);
+}
+
+// loadFunnels reads the events of the period, unless they are many: then somebody has to want it.
+async function loadFunnels(wanted = false, mine = period, signal = running.signal) {
+  const n = is.total?.requests;
+  if (!wanted && n > readable) { ways.key = ""; ways.say(`Every event of the period is read for this, of ${many(n)} requests.`, () => loadFunnels(true), "Count them"); return; }
+  ways.wait(`${mine.from} ${mine.end}`, "Counting…");
+  const { value, error } = await settled(funnels(mine, signal));
+  if (signal.aborted) return;
+  if (error) ways.say(whatFailed(error, "funnels"), canWait(error) ? () => loadFunnels(true) : null);
+  else ways.show(value);
 }
 
 let asked = 0;
@@ -231,7 +247,7 @@ async function welcome(mine, n, signal) {
   byId("welcome")?.remove();
   if (n !== 0) return;
   const newest = await settled(newestHour(signal));
-  if (signal.aborted) return;
+  if (signal.aborted || byId("welcome")) return;
   const month = newest.value && nameOfMonth(Date.parse(newest.value));
   const words = month && (Date.parse(newest.value) < mine.from || Date.parse(newest.value) >= mine.end) ? `No requests in ${label(mine)}. The newest aggregated hour is of ${month}.` : `No requests in ${label(mine)} yet. Numbers stand here as soon as events arrive: hxp simulate makes some, hxp replay sends recorded ones.`;
   const box = notice(words);
@@ -261,7 +277,7 @@ function wait() {
 // ---- what lies below waits until somebody comes near it
 
 // A panel is shown when it and those above it stand, so nothing that is seen moves.
-const lower = [["simulator", loadSimulator, true], ["findings", loadFindings, true], ["forecast", loadForecast], ["capacity", loadCapacity], ["reports", () => Promise.all([reports.load(), reports.planned(byId("reports-plan"))])]]
+const lower = [["simulator", loadSimulator, true], ["findings", loadFindings, true], ["funnels", async () => { loadFunnels(); }, true], ["forecast", loadForecast], ["capacity", loadCapacity], ["reports", () => Promise.all([reports.load(), reports.planned(byId("reports-plan"))])]]
   .map(([id, load, ofPeriod]) => ({ node: byId(id), panel: byId(id).closest("section"), load, ofPeriod, stale: true, stands: false }));
 const sight = new IntersectionObserver(() => loadSeen(), { rootMargin: "500px" });
 for (const p of lower) { p.panel.classList.add("withheld"); sight.observe(p.panel); }
@@ -280,7 +296,7 @@ const showMonth = (name) => { const { from, to } = monthOf(name); view.set({ fro
 const picked = el("select", { id: "month", onchange: () => (picked.value ? showMonth(picked.value) : view.set({ range: usual })) });
 byId("bar").querySelector(".bar-tools").prepend(el("label", { class: "select month" }, el("span", { class: "visually-hidden" }, "Month"), picked));
 
-addMenus({ cost: spent, month, tokens, requests, groups, funnel, satisfied }, () => period, view);
+addMenus({ cost: spent, month, tokens, requests, groups, funnel, satisfied, ways }, () => period, view);
 stream.addEventListener("state", ({ detail }) => { if (!document.hidden && view.held === null) now.live(detail.state); });
 for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => go({ by: b.dataset.by }));
 board.addEventListener("frame", () => {

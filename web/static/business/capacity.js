@@ -24,7 +24,7 @@ export class Capacity {
 
 function lacks(a) {
   return [
-    ...a.insufficient_data.map((x) => `Insufficient data for ${spokenName(x.what)}: ${x.need_days} days are needed, there ${x.have_days === 1 ? "is 1" : `are ${x.have_days}`}.`),
+    ...a.insufficient_data.map((x) => `Insufficient data for ${spokenName(x.what)}: ${x.need_days === 1 ? "1 day is" : `${x.need_days} days are`} needed, there ${x.have_days === 1 ? "is 1" : `are ${x.have_days}`}.`),
     ...(a.not_available?.length ? [`Not in this version: ${a.not_available.map(spokenName).join(", ")}.`] : []),
   ];
 }

@@ -18,6 +18,12 @@ export function wholeHours(span, now = Date.now()) {
   return span.to <= hour || span.from >= hour ? span : { ...span, to: hour };
 }
 
+// onlyWhole is a span from hour to hour, of what is over; null where that is no hour.
+export function onlyWhole(span, now = Date.now()) {
+  const from = Math.ceil(span.from / HOUR) * HOUR, to = Math.floor(Math.min(span.to, now) / HOUR) * HOUR;
+  return from < to ? { from, to } : null;
+}
+
 // costs tells what a span has cost. The hour that runs comes from the windows, which know it at once, the others from where they are stored.
 export async function costs(span, by, filters, signal) {
   const now = Date.now(), hour = Math.floor(now / HOUR) * HOUR;
@@ -59,12 +65,12 @@ const intelligence = ["performance_trends", "user_behavior", "cost_optimization"
 
 // findings asks for every kind, and hands on the answers each time that one has come, with whether that was the last. Kinds that are switched off do
 // not count, unless all are.
-export async function findings({ from, to }, signal, show) {
+export async function findings(span, signal, show) {
   const told = [];
   let left = intelligence.length;
   const all = await Promise.allSettled(intelligence.map(async (kind) => {
     try {
-      told.push(await ask("GET", `/business-intelligence/${kind}?${query({ from: instant(from), to: instant(to) })}`, undefined, signal));
+      told.push(await asked(`/business-intelligence/${kind}`, span, signal));
     } finally {
       left--;
       if (told.length && !signal.aborted) show(told, left === 0);
@@ -73,8 +79,10 @@ export async function findings({ from, to }, signal, show) {
   if (!told.length) throw all[0].reason;
 }
 
-export const accepted = (span, signal, { from, to } = wholeHours(span)) => ask("GET", `/costs/accepted?${query({ from: instant(from), to: instant(to) })}`, undefined, signal);
-export const own = (span, signal, { from, to } = wholeHours(span)) => ask("GET", `/costs/self-hosted?${query({ from: instant(from), to: instant(to) })}`, undefined, signal);
+const asked = (path, { from, to }, signal) => ask("GET", `${path}?${query({ from: instant(from), to: instant(to) })}`, undefined, signal);
+export const accepted = (span, signal) => asked("/costs/accepted", wholeHours(span), signal);
+export const own = (span, signal) => asked("/costs/self-hosted", wholeHours(span), signal);
+export const funnels = (span, signal) => asked("/business-intelligence/funnels", span, signal);
 export const budgets = (signal) => ask("GET", "/costs/budgets", undefined, signal);
 export const joins = (signal) => ask("GET", "/correlations?limit=1", undefined, signal);
 export const plans = () => Promise.all([ask("GET", "/reports/status"), ask("GET", "/dags"), ask("GET", "/reports/schedules")]);

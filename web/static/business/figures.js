@@ -41,7 +41,7 @@ export class Figures {
       value.show(card.format(v));
       box.dataset.alarm = v === null ? "" : card.alarm?.(v) ?? "";
       setText(note, card.note?.(is) ?? "");
-      setText(by, moved?.text ?? (v === null || !card.known(was) ? "" : "new"));
+      setText(by, moved?.text ?? (!v || !card.known(was) ? "" : "new"));
       by.className = "change";
       if (card.better && Math.abs(moved?.by ?? 0) >= (card.points ? 0.05 : 0.01)) by.classList.add(moved.by < 0 === (card.better === "down") ? "good" : "worse");
       by.title = old === null ? "" : `${text(card.format(old))} in ${label(period.before)}`;

@@ -1,7 +1,7 @@
 // What changed and what could be saved: statements of the batch API, each with the numbers behind it.
 import { el } from "../dom.js";
 import { many } from "../format.js";
-import { capital, money, notice, number, spokenName } from "./words.js";
+import { Told, limits, money, notice, number } from "./words.js";
 
 const first = 6;
 const kinds = { level_shift: "change", drift: "trend", lost_tenant: "lost tenant", unit_cost_change: "price", weekly_pattern: "pattern", daily_pattern: "pattern", cheaper_model: "saving" };
@@ -14,21 +14,10 @@ export function ranked(answers) {
   return [...once.values()].sort((a, b) => rank(a) - rank(b) || (b.saving_usd_month ?? 0) - (a.saving_usd_month ?? 0) || Date.parse(b.at ?? 0) - Date.parse(a.at ?? 0));
 }
 
-export class Findings {
-  constructor(node) { this.node = node; }
-
-  wait(key) {
-    if (key === this.key) return;
-    this.key = key;
-    this.node.replaceChildren(el("p", { class: "wait" }, "Looking for changes…"));
-  }
-
-  say(words, again) { this.node.replaceChildren(notice(words, again)); }
-
+export class Findings extends Told {
   // whole: these are all answers that there will be.
   show(answers, whole, shown = first) {
-    const all = ranked(answers), limits = [...new Set(answers.flatMap((a) => a.limits ?? []).map((l) => `${capital(spokenName(l.what))}: ${l.why}.`))];
-    const few = limits.length ? [el("details", { class: "limits" }, el("summary", {}, "What could not be told"), el("ul", {}, ...limits.map((l) => el("li", {}, l))))] : [];
+    const all = ranked(answers), few = limits(answers.flatMap((a) => a.limits ?? []));
     if (!all.length && !whole) return;
     if (!all.length) { this.node.replaceChildren(notice(nothing(answers)), ...few); return; }
     this.node.replaceChildren(el("ul", { class: "finding-list" }, ...all.slice(0, shown).map(finding)),

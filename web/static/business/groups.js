@@ -4,24 +4,17 @@ import { count, many, percent, si, text } from "../format.js";
 import { spark } from "../spark.js";
 import { pareto, perThousand } from "./series.js";
 import { costTree } from "./tree.js";
-import { money, notice } from "./words.js";
+import { Told, money } from "./words.js";
 
 const nobody = { model: "no model named", tenant: "no tenant named", user_id: "no user named" };
 const first = 10;
 
 export const nameOf = (by, key) => (key[by] === null || key[by] === "" ? nobody[by] : key[by] === "__other__" ? "all others" : key[by]);
 
-export class Groups {
-  constructor(node) { this.node = node; this.shown = first; }
+export class Groups extends Told {
+  shown = first;
 
-  // wait says that another table is on its way; the same one is drawn over when it is there.
-  wait(key) {
-    if (key === this.key) return;
-    Object.assign(this, { key, shown: first });
-    this.node.replaceChildren(el("p", { class: "wait" }, "Adding up…"));
-  }
-
-  say(words, again) { this.node.replaceChildren(notice(words, again)); }
+  wait(key) { if (super.wait(key, "Adding up…")) this.shown = first; }
 
   // answer is that of /costs; more is whether it has pages behind it.
   show(by, answer) {

@@ -24,7 +24,7 @@ export class Now {
   live(s) {
     const { recent, rates } = s, cost = recent.overall.cost_usd, requests = recent.overall.requests, tokens = recent.overall.tokens;
     this.#say("now", usd(typeof cost === "number" ? (cost * 3600) / recent.seconds : null), recent.overall.unpriced_requests ? `${text(percent(recent.overall.unpriced_requests / requests))} of the requests have no price` : typeof cost === "number" && requests ? `${money((cost / requests) * 1000)} per 1,000 requests` : "no priced requests");
-    this.#say("requests", si(rates.requests_per_second), `${text(percent(recent.overall.error_rate))} errors`);
+    this.#say("requests", si(rates.requests_per_second), requests ? `${text(percent(recent.overall.error_rate))} errors` : "none in the last minute");
     this.#say("tokens", si(rates.prompt_tokens_per_second + rates.completion_tokens_per_second), tokens.prompt ? `${text(percent(tokens.prompt / tokens.total))} in, of which ${text(percent(tokens.cached / tokens.prompt))} cached` : "none in the last minute");
   }
 

@@ -2,11 +2,18 @@
 import { ask } from "../ask.js";
 import { el, setText } from "../dom.js";
 import { many, percent, text } from "../format.js";
-import { wholeHours } from "./data.js";
 import { instant } from "./period.js";
 import { money, notice, whatFailed } from "./words.js";
 
 const patience = 250; // ms that a slider rests before the question is asked
+
+// choices are what can be asked about: {from, to, dear, cheap}. Models whose requests all have a price can be moved, to any other; at first those of the
+// dearest to the cheapest. What one costs of which no request has a price, nobody may know.
+export function choices(groups) {
+  const some = groups.filter((g) => g.key.model && g.requests), names = (list) => list.map((g) => g.key.model);
+  const priced = some.filter((g) => g.cost_usd !== null && !g.unpriced_requests), by = names([...priced].sort((a, b) => a.cost_usd / a.requests - b.cost_usd / b.requests));
+  return { from: names(priced), to: names(some), dear: by.at(-1), cheap: by.length > 1 ? by[0] : "" };
+}
 
 export class Simulator {
   constructor(node) {
@@ -21,18 +28,24 @@ export class Simulator {
     this.node = node;
   }
 
-  // groups are those of /costs by model in a period.
+  say(words) {
+    this.names = "";
+    this.node.replaceChildren(notice(words));
+  }
+
+  // groups are those of /costs by model in whole hours, which are the period.
   show(period, groups) {
-    const models = groups.filter((g) => g.key.model && g.requests).map((g) => g.key.model);
-    this.period = wholeHours(period);
-    if (models.length < 2) { this.names = ""; this.node.replaceChildren(notice("Two models with requests in stored hours of the period are needed.")); return; }
-    if (models.join() !== this.names) {
-      const [dear, cheap] = [this.from.value, this.to.value], priced = groups.filter((g) => g.key.model && g.cost_usd > 0 && !g.unpriced_requests).map((g) => [g.key.model, g.cost_usd / g.requests]).sort((a, b) => a[1] - b[1]);
-      for (const s of [this.from, this.to]) s.replaceChildren(...models.map((m) => el("option", { value: m }, m)));
-      this.names = models.join();
-      this.from.value = models.includes(dear) ? dear : priced.at(-1)?.[0] ?? models[0];
-      this.to.value = models.includes(cheap) ? cheap : priced[0]?.[0] ?? models[1];
-      if (this.to.value === this.from.value) this.to.value = models.find((m) => m !== this.from.value);
+    const { from, to, dear, cheap } = choices(groups), names = JSON.stringify([from, to]);
+    this.period = period;
+    if (to.length < 2) { this.say("Two models with requests in whole hours of the period are needed."); return; }
+    if (!from.length) { this.say("No model of the period has a price for all of its requests; PUT /prices sets prices for those to come."); return; }
+    if (names !== this.names) {
+      for (const [s, list, first] of [[this.from, from, dear], [this.to, to, cheap]]) {
+        const was = s.value;
+        s.replaceChildren(...(first ? [] : [el("option", { value: "" }, "another model")]), ...list.map((m) => el("option", { value: m }, m)));
+        s.value = list.includes(was) ? was : first;
+      }
+      this.names = names;
       this.node.replaceChildren(this.form, this.seen);
     }
     this.#ask();
@@ -45,8 +58,8 @@ export class Simulator {
   }
 
   async #ask() {
-    if (this.from.value === this.to.value) { this.seen.replaceChildren(notice("Choose two different models.")); return; }
     this.running?.abort();
+    if (!this.to.value || this.from.value === this.to.value) { this.seen.replaceChildren(notice(this.to.value ? "Choose two different models." : "Choose the model that would answer.")); return; }
     const { signal } = (this.running = new AbortController());
     try {
       const a = await ask("POST", "/costs/whatif", { from: instant(this.period.from), to: instant(this.period.to), moves: [{ from: this.from.value, to: this.to.value, share: Number(this.share.value) / 100 }] }, signal);

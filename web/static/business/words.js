@@ -16,9 +16,30 @@ export function whatFailed(e, subject) {
 // canWait tells whether asking again later may help.
 export const canWait = (e) => e instanceof Refused && (e.status === 0 || e.status === 502 || e.status === 503);
 
-// notice is a sentence in place of content, with a way to try again where that may help.
-export function notice(words, again) {
-  return el("div", { class: "words" }, el("p", {}, words), ...(again ? [el("button", { class: "button", type: "button", onclick: again }, "Try again")] : []));
+// notice is a sentence in place of content, with a way to try again where that may help, or to do something else.
+export function notice(words, act, name = "Try again") {
+  return el("div", { class: "words" }, el("p", {}, words), ...(act ? [el("button", { class: "button", type: "button", onclick: act }, name)] : []));
+}
+
+// Told is a part of the page that waits for an answer, or says why there is none.
+export class Told {
+  constructor(node) { this.node = node; }
+
+  // wait says that something else is on its way; the same is drawn over when it is there.
+  wait(key, words) {
+    if (key === this.key) return false;
+    this.key = key;
+    this.node.replaceChildren(el("p", { class: "wait" }, words));
+    return true;
+  }
+
+  say(...words) { this.node.replaceChildren(notice(...words)); }
+}
+
+// limits says what an answer lacks, and why.
+export function limits(all) {
+  const told = [...new Set(all.map((l) => `${capital(spokenName(l.what))}: ${l.why}.`))];
+  return told.length ? [el("details", { class: "limits" }, el("summary", {}, "What could not be told"), el("ul", {}, ...told.map((l) => el("li", {}, l))))] : [];
 }
 
 export const money = (v) => text(usd(v));

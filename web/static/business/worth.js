@@ -3,7 +3,7 @@ import { el } from "../dom.js";
 import { count, many, percent, score, text } from "../format.js";
 import { modelColor, modelName, place } from "../palette.js";
 import { satisfactionByModel, wilson } from "./series.js";
-import { money, notice } from "./words.js";
+import { Told, money, notice } from "./words.js";
 
 // funnelOf are the steps from what the parts of the page have found; null is not known. rated is of the windows, which know of feedback before the
 // first hour is stored; business is {events, value}, or null where the filters leave none; short: the period is too short for what is known of whole hours.
@@ -19,18 +19,25 @@ export function funnelOf(total, accepted, rated, business, short) {
   ];
 }
 
+// bars are steps under each other, {name, about, n, said}, each with a bar and what is said of it.
+export function bars(steps) {
+  const most = Math.max(...steps.map((s) => s.n ?? 0));
+  return el("ol", { class: "funnel" }, ...steps.map(({ name, about = "", n, said }) => {
+    const bar = el("span", { class: "funnel-bar", "aria-hidden": "true" }, el("span", {}));
+    bar.firstChild.style.width = most ? `${Math.max(n ? 0.6 : 0, (100 * (n ?? 0)) / most)}%` : "0";
+    return el("li", {}, el("p", {}, el("strong", {}, name), el("span", { class: "unit" }, about), el("span", { class: "funnel-n" }, text(count(n)))), bar, el("p", { class: "unit" }, said));
+  }));
+}
+
 export class Funnel {
   constructor(node) { this.node = node; }
 
   show(steps, joins) {
     this.steps = steps;
-    const most = Math.max(...steps.map((s) => s.n ?? 0)), known = steps.some((s) => s.n);
-    if (!known) { this.node.replaceChildren(notice("No requests in this period.")); return; }
-    this.node.replaceChildren(el("ol", { class: "funnel" }, ...steps.map((s, i) => {
-      const bar = el("span", { class: "funnel-bar", "aria-hidden": "true" }, el("span", {})), before = steps[i - 1]?.n;
-      bar.firstChild.style.width = most ? `${Math.max(s.n ? 0.6 : 0, (100 * (s.n ?? 0)) / most)}%` : "0";
-      return el("li", {}, el("p", {}, el("strong", {}, s.name), el("span", { class: "unit" }, s.about), el("span", { class: "funnel-n" }, text(count(s.n)))), bar,
-        el("p", { class: "unit" }, s.value ? `worth ${money(s.value)}` : i && before && s.n !== null && i < 4 ? `${text(percent(s.n / before))} of those before` : ""));
+    if (!steps.some((s) => s.n)) { this.node.replaceChildren(notice("No requests in this period.")); return; }
+    this.node.replaceChildren(bars(steps.map((s, i) => {
+      const before = steps[i - 1]?.n;
+      return { ...s, said: s.value ? `worth ${money(s.value)}` : i && before && s.n !== null && i < 4 ? `${text(percent(s.n / before))} of those before` : "" };
     })), joined(joins));
   }
 }
@@ -46,10 +53,7 @@ function joined(a) {
 
 const at = (v) => `${(100 * (v - 1)) / 4}%`;
 
-export class Satisfaction {
-  constructor(node) { this.node = node; }
-  say(words, again) { this.node.replaceChildren(notice(words, again)); }
-
+export class Satisfaction extends Told {
   // frame has the scores of models; accepted is the answer of /costs/accepted, or null.
   show(frame, accepted) {
     const models = this.models = satisfactionByModel(frame).slice(0, 12);

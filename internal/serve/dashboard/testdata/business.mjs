@@ -7,6 +7,9 @@ const series = await load("business/series.js");
 const { Frame } = await load("frame.js");
 const { nothing, ranked } = await load("business/findings.js");
 const { funnelOf } = await load("business/worth.js");
+const { nameOf, stepsOf } = await load("business/funnels.js");
+const { choices } = await load("business/simulator.js");
+const { onlyWhole } = await load("business/data.js");
 const words = await load("business/words.js");
 const at = (t) => Date.parse(t), now = at("2026-03-15T10:20:30Z"), DAY = 86400e3;
 const short = (p) => [p.from, p.to, p.end, p.before.from, p.before.to].map((t) => new Date(t).toISOString().slice(0, 16));
@@ -99,3 +102,17 @@ assert.deepEqual(both.groups.map((g) => [g.key.model, g.cost_usd, g.requests, g.
 assert.deepEqual(series.joinedCosts(null, running, "day", "2026-03-02").groups.map((g) => [g.key.day, g.cost_usd, g.requests]), [["2026-03-02", 2, 3]]);
 assert.deepEqual(series.joinedCosts(past, running, "model,day", "2026-03-02").groups.find((g) => g.key.model === "n").key, { model: "n", day: "2026-03-02" });
 assert.deepEqual(series.joinedCosts(null, { overall: stats(null, 0), groups: [] }, "", "2026-03-02"), { total: { ...stats(null, 0), errors: 1 }, groups: [], next_cursor: null });
+
+// a funnel as it is told: nothing is said of the first step, nor of what nobody came to
+const came = (step, subjects, share_of_first, share_of_step_before) => ({ step, subjects, share_of_first, share_of_step_before });
+assert.deepEqual(stepsOf({ steps: [came("llm_request", 8, 1, 1), came("user_feedback", 4, 0.5, 0.5), came("business_event:order_paid", 1, 0.125, 0.25)] }).map((s) => [s.name, s.n, s.said]),
+  [["Request", 8, ""], ["Feedback", 4, "50.0\u2009% of those before"], ["Order paid", 1, "25.0\u2009% of those before, 12.5\u2009% of the first"]]);
+assert.deepEqual([stepsOf({ steps: [came("llm_request", 0, null, null), came("user_feedback", 0, null, null)] })[1].said, nameOf("business_event")], ["", "Business event"]);
+
+// what another model would have cost is asked only where it can be told
+const models = (...of) => of.map(([model, cost_usd, requests, unpriced_requests = 0]) => ({ key: { model }, cost_usd, requests, unpriced_requests }));
+assert.deepEqual(choices(models(["dear", 9, 3], ["part", 9, 3, 1], ["cheap", 1, 2], ["none", null, 4, 4], [null, 5, 1], ["gone", 0, 0])), { from: ["dear", "cheap"], to: ["dear", "part", "cheap", "none"], dear: "dear", cheap: "cheap" });
+assert.deepEqual(choices(models(["only", 9, 3], ["none", null, 4, 4])), { from: ["only"], to: ["only", "none"], dear: "only", cheap: "" });
+assert.deepEqual(choices(models(["none", null, 4, 4], ["free", 0, 2])), { from: ["free"], to: ["none", "free"], dear: "free", cheap: "" });
+const whole = (from, to) => { const s = onlyWhole({ from: at(from), to: at(to) }, now); return s && [s.from, s.to].map((t) => new Date(t).toISOString().slice(11, 16)).join(); };
+assert.deepEqual([whole("2026-03-15T07:13Z", "2026-03-15T10:21Z"), whole("2026-03-15T08:00Z", "2026-03-15T09:00Z"), whole("2026-03-15T10:05Z", "2026-03-15T10:20Z"), whole("2026-03-15T09:50Z", "2026-03-15T10:15Z"), whole("2026-03-15T08:10Z", "2026-03-15T08:40Z")], ["08:00,10:00", "08:00,09:00", null, null, null]);
