@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // duties are the partition numbers that this instance folds, as the group shares them out. While nobody shares them out all are its
@@ -14,12 +15,19 @@ type duties struct {
 	all     bool
 	mine    map[int32]bool
 	held    map[int32]bool // numbers that a lane folds
-	telling bool           // the judge writes decisions
-	changed chan struct{}  // closed and replaced with each change
+	moves   map[int32]moves
+	telling bool          // the judge writes decisions
+	changed chan struct{} // closed and replaced with each change
+}
+
+// moves are how often a number came here from another instance, or went to one, since this one runs, and when last.
+type moves struct {
+	times int
+	last  time.Time
 }
 
 func newDuties() *duties {
-	return &duties{all: true, mine: map[int32]bool{}, held: map[int32]bool{}, changed: make(chan struct{})}
+	return &duties{all: true, mine: map[int32]bool{}, held: map[int32]bool{}, moves: map[int32]moves{}, changed: make(chan struct{})}
 }
 
 // change lets f write, and tells whoever waits.
@@ -89,6 +97,20 @@ func (d *duties) hold(number int32, held bool) {
 			d.held[number] = true
 		}
 	})
+}
+
+// move notes that a number came here or went from here.
+func (d *duties) move(number int32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.moves[number] = moves{d.moves[number].times + 1, time.Now()}
+}
+
+// moved tells how often a number moved.
+func (d *duties) moved(number int32) moves {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.moves[number]
 }
 
 // tell notes whether the judge writes decisions.

@@ -50,6 +50,7 @@ func (s *Service) enroll(ctx context.Context) error {
 		Group: Group, Instance: m.instance, Topics: append([]string{event.TopicPanes}, inputTopics...), Session: s.cfg.session(),
 		Given: func(numbers []int32) {
 			s.log.Info("partition numbers are given", "numbers", numbers)
+			s.metrics.shared.Inc()
 			s.duties.give(numbers)
 		},
 		Taken: func(ctx context.Context, numbers []int32) {

@@ -21,6 +21,8 @@ type metrics struct {
 	dead       telemetry.Counter
 	duplicates telemetry.Counter
 	units      telemetry.Counter
+	shared     telemetry.Counter
+	moves      telemetry.Counter
 	ruleMetrics
 	joinMetrics
 
@@ -46,6 +48,8 @@ func newMetrics(reg *telemetry.Registry, s *Service) *metrics {
 		dead:       reg.Counter("event_processing_dead_letters_total", "Records of the input topics that went to the dead letters."),
 		duplicates: reg.Counter("event_processing_duplicates_total", "Records recognised as known before."),
 		units:      reg.Counter("event_processing_units_total", "Units of the flush journal that counted."),
+		shared:     reg.Counter("event_processing_rebalances_total", "Times that the group of the fast path shared the partitions out among its instances, as this one was told."),
+		moves:      reg.Counter("event_processing_partition_moves_total", "Partition numbers that came to this instance from another one, or went to one."),
 		turn:       time.Now(),
 	}
 	m.tracing.tracer = reg.Tracer()

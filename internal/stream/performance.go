@@ -31,6 +31,9 @@ type partitionAnswer struct {
 	Again     int64      `json:"counting_again,omitempty"`
 	Unseen    int64      `json:"counted_elsewhere,omitempty"` // by another instance, whose windows this one does not hold
 	Blind     int64      `json:"identities_unknown,omitempty"`
+	Here      bool       `json:"folded_here"`
+	Moves     int        `json:"moves,omitempty"` // to this instance from another one, or back, since it runs
+	MovedAt   *time.Time `json:"moved_at,omitempty"`
 }
 
 type sourceAnswer struct {
@@ -101,7 +104,10 @@ func (s *Service) getPerformance(w http.ResponseWriter, _ *http.Request) {
 		a.DeadLetters += t.DeadLetters
 		a.Duplicates += t.Duplicates
 		failed += t.DeadLetters
-		pa := partitionAnswer{Topic: src.Topic, Partition: src.Partition, Offset: p.Counted, End: p.High, Lag: max(p.High-p.Counted, 0), Idle: p.Idle, Late: t.Late, Lost: p.Lost, GapReason: p.GapReason, Again: p.Again, Unseen: p.Unseen, Blind: p.Blind}
+		pa := partitionAnswer{Topic: src.Topic, Partition: src.Partition, Offset: p.Counted, End: p.High, Lag: max(p.High-p.Counted, 0), Idle: p.Idle, Late: t.Late, Lost: p.Lost, GapReason: p.GapReason, Again: p.Again, Unseen: p.Unseen, Blind: p.Blind, Here: s.duties.holds(src.Partition)}
+		if m := s.duties.moved(src.Partition); m.times > 0 {
+			pa.Moves, pa.MovedAt = m.times, new(m.last.UTC())
+		}
 		if low := watermark([]progress{p}, s.cfg.Disorder, now); low != noWatermark {
 			pa.Watermark = new(time.UnixMicro(low).UTC())
 		}

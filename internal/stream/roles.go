@@ -258,12 +258,14 @@ func (n *session) role(l *lane, owner bool) error {
 				return err
 			}
 			n.duties.hold(l.number, false)
+			n.moved(l.number)
 			owner = false
 			continue
 		}
 		n.duties.hold(l.number, true)
 		err := n.promote(l)
 		if owner = err == nil; owner {
+			n.moved(l.number)
 			continue
 		}
 		if err := n.ask(l, l.follower); err != nil {
@@ -277,6 +279,12 @@ func (n *session) role(l *lane, owner bool) error {
 			return nil
 		}
 	}
+}
+
+// moved notes that a number came here from another instance, or went to one.
+func (n *session) moved(number int32) {
+	n.duties.move(number)
+	n.metrics.moves.Inc()
 }
 
 // limits are bounds of logs, and how far the journal was before they were looked at.

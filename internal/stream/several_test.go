@@ -1,9 +1,11 @@
 package stream
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -59,8 +61,11 @@ func TestInstancesShareTheWork(t *testing.T) {
 	shared(t, 3, one)
 	send(1000)
 	knows(one)
+	moved(t, one, 3, 0)
 	two := startService(t, bustest.Connect(t, addr), dir)
 	shared(t, 3, one, two)
+	moved(t, one, 2, 1)
+	moved(t, two, 1, 1)
 	send(1000)
 	knows(one, two)
 	three := startService(t, bustest.Connect(t, addr), dir)
@@ -88,6 +93,31 @@ func TestInstancesShareTheWork(t *testing.T) {
 			t.Errorf("no duplicate was recognised in %v", src)
 		}
 	}
+}
+
+// moved waits until an instance says that it folds so many partitions of requests, and that so many of them have moved.
+func moved(t *testing.T, s *running, here, times int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d partitions are folded here, %d have moved", here, times), func() bool {
+		w, have, n := httptest.NewRecorder(), 0, 0
+		s.getPerformance(w, nil)
+		var a performanceAnswer
+		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range a.Partitions {
+			if p.Topic != event.LLMRequest.Topic() {
+				continue
+			}
+			if n += p.Moves; (p.Moves > 0) != (p.MovedAt != nil && time.Since(*p.MovedAt) < time.Hour) {
+				t.Errorf("%+v", p)
+			}
+			if p.Here {
+				have++
+			}
+		}
+		return have == here && n == times
+	})
 }
 
 // tallies are the duplicates of the partitions that had events.
