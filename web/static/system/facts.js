@@ -27,7 +27,7 @@ export class Facts {
       decided: m.by("rules_decisions_total", "rule"), ruleCosts: costsOf(m), inPlace: m.value("responses_in_place"), stopped: m.value("responses_kill_switch"),
       pending: m.value("hxp_notifications_pending"), oldest: m.value("hxp_notifications_oldest_pending_seconds"), told: m.value("hxp_notifications_total", { result: "sent" }), untold: m.value("hxp_notifications_total", { result: "failed" }), waysOff: m.value("hxp_notifications_ways_off"),
       droppedWork: add(m.value("rules_dropped_total"), m.value("rules_decisions_lost_total")),
-      partitions: partitionsOf(look),
+      partitions: partitionsOf(look), shared: [m.value("event_processing_rebalances_total"), m.value("event_processing_partition_moves_total")],
     };
   }
 }

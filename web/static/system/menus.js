@@ -2,7 +2,7 @@
 import { addMenu } from "../panel.js";
 
 const about = {
-  partitions: ["/analytics/performance", "Each partition of the topics that events come in on: which member of the group reads it, up to which offset its events count in the windows, how many records lie behind that, and up to when nothing is expected any more (watermark). An idle partition holds no watermark back. Lake behind is what is not published as Parquet yet."],
+  partitions: ["/analytics/performance", "Each partition of the topics that events come in on: which member of the group reads it, up to which offset its events count in the windows, how many records lie behind that, and up to when nothing is expected any more (watermark). An idle partition holds no watermark back. Moves: how often it came to this instance from another one, or went to one, since this one runs. Lake behind is what is not published as Parquet yet."],
   topics: ["/topics", "What the broker keeps: messages, how many come a second, bytes, and for how long or up to which size they are kept. Differs: a setting is not as hxp is configured; the name tells which."],
   groups: ["/consumer-groups", "Who else reads, and how far behind. The positions of hxp's own groups are a courtesy to tools: hxp keeps its own in snapshots and in the database."],
   scheduler: ["/dags", "The batch work: how the last run of each DAG went, how long it took, and when the next is due."],

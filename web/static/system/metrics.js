@@ -4,7 +4,7 @@ const families = [
   "ingest_events_total", "ingest_throttled_total", "ingest_held_messages", "ingest_in_flight_bytes",
   "hxp_broker_batches", "hxp_broker_bytes", "hxp_broker_connections", "hxp_broker_refused_writes_total", "hxp_broker_deleted_records_total",
   "lake_rows_total", "lake_bytes_total", "lake_files_total", "lake_buffered_bytes", "lake_loose_folders", "lake_failures_total", "lake_publish_seconds_sum", "lake_publish_seconds_count",
-  "event_correlations_open", "rules_groups", "rules_bytes", "rules_lag_seconds", "rules_decisions_total", "rules_dropped_total", "rules_decisions_lost_total", "rule_evaluation_seconds_sum", "rule_evaluation_seconds_count",
+  "event_processing_rebalances_total", "event_processing_partition_moves_total", "event_correlations_open", "rules_groups", "rules_bytes", "rules_lag_seconds", "rules_decisions_total", "rules_dropped_total", "rules_decisions_lost_total", "rule_evaluation_seconds_sum", "rule_evaluation_seconds_count",
   "rule_judgements_total", "rule_judgement_seconds_total", "rule_groups", "rule_bytes", "responses_in_place", "responses_kill_switch", "hxp_notifications_pending", "hxp_notifications_oldest_pending_seconds", "hxp_notifications_total", "hxp_notifications_ways_off",
 ];
 const line = (names) => new RegExp(`^(${names.join("|")})(?:\\{(.*)\\})? (\\S+)`, "gm");

@@ -32,7 +32,7 @@ const alarm = (words, state) => el("td", { class: state || false }, words);
 export const panels = {
   services: (f) => [[Object.values(f.health).map((h) => h && [h.status, h.checks]), f.faults, minute()], () => Object.entries(f.health).map(([name, h]) => service(name, h, f.faults[name]))],
 
-  partitions: (f) => [[f.partitions, f.faults.performance, tens()], () => (!f.partitions ? silent(f, "performance") : table("Partitions", ["Partition", "Read by", "Offset", "Lag", "Watermark", "Lake behind", "Late", "Counted again"], f.partitions.map(partition), "No partition is read yet."))],
+  partitions: (f) => [[f.partitions, f.faults.performance, f.shared, tens()], () => (!f.partitions ? silent(f, "performance") : [table("Partitions", ["Partition", "Read by", "Moves", "Offset", "Lag", "Watermark", "Lake behind", "Late", "Counted again"], f.partitions.map(partition), "No partition is read yet."), ...shared(f)])],
 
   groups: (f) => [[f.groups, f.faults.groupList], () => (!f.groups ? silent(f, "groupList") : table("Consumer groups", ["Group", "State", "Members", "Lag"], f.groups.map((g) => row(g.id, badge(g.state, /stable/i.test(g.state) ? "good" : undefined), n(g.members.length), alarm(n(g.lag), g.lag > 1e4 ? "warn" : ""))), "No group has ever read here."))],
 
@@ -88,9 +88,13 @@ function service(name, h, fault) {
 function partition(p) {
   const behind = p.watermark ? Math.max(0, Math.round((Date.now() - Date.parse(p.watermark)) / 1000)) : null;
   const name = el("span", {}, p.topic, el("small", {}, ` ${p.partition}`));
-  return row(name, p.owner ?? "–", n(p.offset), alarm(n(p.lag), p.lag > 1e4 ? "warn" : ""), p.idle ? badge("idle") : behind === null ? "–" : `${long(Math.max(1, behind))} ago`, n(p.lakeLag), n(p.late),
+  return row(name, p.owner ?? "–", p.moves ? el("td", { title: `the last ${p.folded_here ? "to this instance" : "to another instance"}, at ${moment(p.moved_at)}` }, `${n(p.moves)}, ${ago(p.moved_at)}`) : "0", n(p.offset), alarm(n(p.lag), p.lag > 1e4 ? "warn" : ""), p.idle ? badge("idle") : behind === null ? "–" : `${long(Math.max(1, behind))} ago`, n(p.lakeLag), n(p.late),
     alarm(p.lost ? `${n(p.lost)} lost` : n(p.counting_again ?? 0), p.lost ? "bad" : ""));
 }
+
+// How often the group has shared the partitions out, and what came of it.
+const times = (v) => (v === 1 ? "once" : `${n(v)} times`);
+const shared = ({ shared: [groups, moves] }) => (groups === null ? [] : [el("p", { class: "calm" }, `Shared out among the instances ${times(groups)} since this one began; ${moves ? `numbers moved ${times(moves)}` : "nothing moved"}.`)]);
 
 function topic(t) {
   const used = t.retention_bytes > 0 && typeof t.bytes === "number" ? t.bytes / (t.retention_bytes * t.partitions) : null;

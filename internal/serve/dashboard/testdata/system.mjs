@@ -51,3 +51,7 @@ assert.deepEqual([seen.watermarkLag, seen.lakeLag, seen.counted], [null, 3, 0]);
 const costs = new Facts(), costPage = (n) => [parse(`rule_judgements_total{rule="a"} ${10 * n}\nrule_judgements_total{rule="b"} ${20 * n}\nrule_judgement_seconds_total{rule="a"} ${n / 100}\nrule_judgement_seconds_total{rule="b"} ${n / 10}\nrule_groups{rule="b"} 7\nrule_bytes{rule="b"} 900`)];
 assert.deepEqual(costs.take({ ...silent, pages: costPage(1) }).ruleCosts.map((r) => [r.rule, r.looks, r.busy]), [["a", null, null], ["b", null, null]]);
 assert.deepEqual(costs.take({ ...silent, at: 11, pages: costPage(3) }).ruleCosts.map((r) => [r.rule, r.looks, Math.round(r.busy * 1e4), r.each, r.groups, r.bytes]), [["b", 4, 200, 0.005, 7, 900], ["a", 2, 20, 0.001, undefined, undefined]]);
+
+// how often partitions were shared out, and that nobody tells it
+assert.deepEqual(new Facts().take(silent).shared, [null, null]);
+assert.deepEqual(new Facts().take({ ...silent, pages: [parse("event_processing_rebalances_total 3\nevent_processing_partition_moves_total 2\n")] }).shared, [3, 2]);
