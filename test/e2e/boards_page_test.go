@@ -23,7 +23,7 @@ const filledBusiness = `document.getElementById("live").dataset.state === "live"
 // filledSystem is true when the system board shows every part.
 const filledSystem = `document.querySelector("#bar .pill").textContent === "All services are well" && document.getElementById("live").dataset.state === "live"
 	&& document.querySelectorAll("#charts canvas").length === 4 && document.querySelectorAll("#map .place").length === 10 && document.querySelectorAll("#services .service").length === 5
-	&& document.querySelectorAll("#partitions tbody tr").length === 12 && document.querySelectorAll("#rule-costs tbody tr").length >= 5`
+	&& document.querySelectorAll("#partitions tbody tr").length === 12 && document.querySelector("#partitions .calm").textContent.startsWith("Shared out among the instances") && document.querySelectorAll("#rule-costs tbody tr").length >= 5`
 
 // filledPerformance is true when every chart of the performance board shows something and the tables have rows.
 const filledPerformance = `[...document.querySelectorAll("#cards .n")].every((n) => /\d/.test(n.textContent))
@@ -137,9 +137,10 @@ func TestRealBoards(t *testing.T) {
 		p.shown("exact", `document.querySelector("#versus tbody td")?.textContent === "120" && document.querySelectorAll("#versus tbody tr").length === 1`)
 	})
 	lookIn(t, everywhere, "the business board in a browser", "business", func(*testing.T) string { return h.url("business") + "/?range=900" }, func(p *page) {
-		p.refused = []string{"/business-intelligence/", "/costs/whatif"} // of an hour that is not over nothing is told, and the page says so
 		p.shown("filled", filledBusiness)
 		p.tidy()
+		p.below()
+		p.shown("below", `document.querySelector("#simulator .words") !== null && document.querySelector("#funnels .uses") !== null`)
 		p.open(h.url("business") + link)
 		p.shown("exact", `document.querySelectorAll("#figures .n")[1].textContent === "120" && document.querySelectorAll("#figures .n")[5].textContent === "120"
 			&& document.querySelector("#groups tbody tr td:nth-of-type(5)")?.textContent === "120" && document.getElementById("live").dataset.state === "paused" && location.search.includes("model=exact")`)

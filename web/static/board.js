@@ -14,6 +14,7 @@ import { View, offered } from "./view.js";
 const stepOf = (s) => (s % 86_400 === 0 ? `${s / 86_400} d` : s % 3600 === 0 ? `${s / 3600} h` : s % 60 === 0 ? `${s / 60} min` : `${s} s`);
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
+export const STREAMED = 900; // seconds that the stream itself carries
 
 export class Board extends EventTarget {
   // o: {wish?: what GET /range is asked for, topics?, otherwise?: seconds shown at first, days?: see View, filters?: dimensions, compare?, search?, health?, ready(board)?: a frame that the
@@ -67,9 +68,28 @@ export class Board extends EventTarget {
   get span() {
     const { view, frame } = this, s = view.span();
     if (view.from !== null) return s;
-    const step = frame?.step ?? 5, end = this.#streamed ? s.to - step : s.to, by = calm.matches ? step : Math.max(1, Math.floor(view.range / 1800)), to = Math.floor(end / by) * by; // about half a pixel at a time
-    const begins = view.range <= 900 ? Math.min(frame?.begins ?? -Infinity, to - Math.min(60, view.range)) - step : -Infinity; // a new installation is no empty picture with a rim
+    const step = frame?.step ?? 5, end = this.#streamed ? s.to - step : s.to, by = this.#pace, to = Math.floor(end / by) * by;
+    const begins = view.range <= STREAMED ? Math.min(frame?.begins ?? -Infinity, to - Math.min(60, view.range)) - step : -Infinity; // a new installation is no empty picture with a rim
     return { from: Math.max(to - view.range, begins), to };
+  }
+
+  // How many seconds the pictures of now move at a time: about half a pixel, or a whole one where that takes less than a second.
+  get #pace() {
+    const { range } = this.view;
+    if (calm.matches) return this.frame?.step ?? 5;
+    return range > STREAMED ? Math.max(1, Math.floor(range / 1800)) : Math.min(1, Math.max(0.1, range / Math.max(...this.charts.map((c) => c.plot?.width ?? 1))));
+  }
+
+  // Moves the pictures on between two ticks.
+  #glide() {
+    clearTimeout(this.gliding);
+    const by = this.#pace;
+    if (!this.#streamed || !this.view.live || by === 1 || document.hidden) return;
+    this.gliding = setTimeout(() => requestAnimationFrame(() => {
+      const { span } = this;
+      for (const c of this.charts) if (!c.own && !c.unseen) c.move(span);
+      this.#glide();
+    }), by * 1000);
   }
 
   // Asks for what the view shows; while it is live, again and again.
@@ -102,10 +122,11 @@ export class Board extends EventTarget {
   }
   #streamed = false;
 
-  // Tells what went wrong. Numbers of other filters than those that are chosen are not shown under them, nor while theirs are on the way.
+  // Tells what went wrong. Numbers of other filters than those that are chosen are not shown under them, nor while theirs are on the way; their room is kept for
+  // these, unless there are none.
   failed(text, other = false, what = "This span") {
     if (other) this.frame = this.earlier = this.narrowed = null;
-    for (const n of document.querySelectorAll("#cards, #charts, #board > .stack, .of-view")) n.classList.toggle("withheld", other);
+    for (const n of document.querySelectorAll("#cards, #charts, #board > .stack, .of-view")) { n.classList.toggle("withheld", other); n.hidden = Boolean(other && text); }
     this.problem ??= (() => { const n = el("p", { class: "notice", role: "alert", hidden: true }); this.note.after(n); return n; })();
     this.problem.hidden = !text;
     setText(this.problem, text && `${what} cannot be shown now: ${text}`);
@@ -117,13 +138,17 @@ export class Board extends EventTarget {
     this.asked = requestAnimationFrame(() => {
       if (document.hidden) return;
       const ready = this.view.held === null || !this.frame ? this.o.ready?.(this) ?? null : null;
-      if (ready) { this.frame = ready; this.#streamed = true; }
+      if (ready) {
+        this.frame = ready;
+        if (!this.#streamed) { this.narrowed = JSON.stringify(this.view.filters); this.refresh(); } // nobody waits for an answer any more, nor is told that it failed
+      }
       this.dispatchEvent(new Event("tick"));
       this.#tellGrain();
       if (!this.frame) return;
       const span = this.span, what = [this.frame, this.earlier, span.from, span.to, shared.flags, ...this.charts.map((c) => c.own?.frame)];
       if (what.every((w, i) => w === this.drawn?.[i])) return; // a second moves nothing in a picture of a day
       this.drawn = what;
+      this.#glide();
       for (const c of this.charts) {
         if (!c.own) c.show(this.frame, span, this.earlier);
         else if (c.own.frame) c.show(c.own.frame, span);

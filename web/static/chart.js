@@ -142,7 +142,7 @@ export class Chart {
         },
         {
           stroke: muted, font, size: 50, gap: 8, space: 34, ...(steps ? { incrs: steps } : {}), grid: { stroke: grid, width: 1 }, ticks: { show: false },
-          values: (u, splits) => splits.map((v) => (v === null ? "" : axis === format ? tick(format(v)) : text(axis(v)))),
+          values: (u, splits) => splits.map((v) => (v === null || !this.empty.hidden ? "" : axis === format ? tick(format(v)) : text(axis(v)))),
           ...(this.spec.y ?? {}),
         },
       ],
@@ -186,7 +186,7 @@ export class Chart {
     const rows = this.spec.tip?.(u, held, this) ?? this.lines.map((l) => ({ l, v: (l.shown ?? l.values)[held] })).filter(({ l, v }) => typeof v === "number" && !this.off.has(l.name)).sort((a, b) => b.v - a.v)
       .map(({ l, v }) => ({ name: l.name, color: l.color, dash: l.dash, value: text((l.format ?? this.spec.format)(v)) }));
     const whole = this.history.completeness?.[held] ?? 1;
-    showTip({ x: rect.left + u.cursor.left, y: rect.top + (u.cursor.top ?? 10), head: this.x.at(t, this.history.step), rows, flag: near, note: whole < 0.9995 ? "not complete yet" : "" });
+    showTip({ x: rect.left + u.cursor.left, y: rect.top + (u.cursor.top ?? 10), head: this.x.at(t, this.history.step), rows, flag: near, note: whole < complete(this.history.completeness ?? []) ? "not complete yet" : "" });
   }
 
   #legend() {
@@ -290,11 +290,19 @@ function fade(u, color) {
   return g;
 }
 
+// complete is how much of a step must be counted for it to pass as whole. What is behind is a little of every step, as far as the fast path can tell, and
+// belongs to the newest: then they are as whole as the others. Much is missing everywhere.
+export function complete(all) {
+  const best = Math.max(...all, 0);
+  return best < 0.97 ? 0.9995 : best - 0.0005;
+}
+
 // Strokes over the end of the picture that is not complete yet.
 function hatch(u, history) {
   const whole = history.completeness, n = whole?.length ?? 0;
   let first = n;
-  while (first > 0 && whole[first - 1] < 0.9995) first--;
+  const enough = complete(whole ?? []);
+  while (first > 0 && whole[first - 1] < enough) first--;
   if (first === n) return;
   const { ctx, bbox } = u, left = Math.max(bbox.left, u.valToPos(history.times[first] - (history.middle ? history.step / 2 : 0), "x", true)), right = bbox.left + bbox.width;
   if (left >= right) return;

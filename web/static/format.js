@@ -31,8 +31,8 @@ export function amount(v) {
 // Milliseconds: [number, unit].
 export function ms(v) {
   if (!there(v)) return [NONE, ""];
-  if (v >= 99_950) return [fixed(v / 60_000, 1), "min"];
-  if (v >= 9_995) return [fixed(v / 1000, 1), "s"];
+  if (v >= 599_500) return [fixed(v / 60_000, 1), "min"];
+  if (v >= 9_995) return [fixed(v / 1000, v >= 99_950 ? 0 : 1), "s"];
   if (v >= 999.5) return [fixed(v / 1000, 2), "s"];
   return [fixed(v, v >= 9.95 ? 0 : 1), "ms"];
 }

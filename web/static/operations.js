@@ -1,6 +1,6 @@
 // The operations board: is the service well right now, or was it then?
 import { again, ask, explain, soon } from "./ask.js";
-import { Board } from "./board.js";
+import { Board, STREAMED } from "./board.js";
 import { Cards } from "./cards.js";
 import { Chart } from "./chart.js";
 import { specs } from "./charts.js";
@@ -25,7 +25,6 @@ const wish = {
   metrics: ["requests", "errors", "latency_ms.p50", "latency_ms.p95", "latency_ms.p99", "ttft_ms.p50", "ttft_ms.p95", "tokens.prompt", "tokens.completion", "feedback.count", "feedback.satisfaction", "cost_usd", "system.samples", "system.gpu_usage", "system.gpu_memory_usage", "system.kv_cache_usage", "system.requests_running", "system.requests_waiting"],
   by: "model", groupMetrics: ["requests", "errors", "latency_ms.p95"], limit: 8,
 };
-const STREAMED = 900; // seconds that the stream itself carries
 
 const board = new Board({ wish, otherwise: 900, search: openRequest, health: () => $("incidents").scrollIntoView({ behavior: "smooth", block: "center" }), ready: streamed });
 const { view, stream, bar } = board;
@@ -136,11 +135,13 @@ function welcome(state) {
 
 const example = `'{
   "event_type": "llm_request",
-  "data": {"model": "mixtral-8x7b", "duration_ms": 842, "ttft_ms": 131,
-           "prompt_tokens": 412, "completion_tokens": 96, "success": true}
+  "data": {"model": "mixtral-8x7b", "success": true,
+           "duration_ms": 842, "ttft_ms": 131,
+           "prompt_tokens": 412, "completion_tokens": 96}
 }'`;
 board.config.then(({ ingest }) => {
-  $("snippet").textContent = `curl ${ingest ?? `http://${location.hostname}:9099`}/events -H 'Content-Type: application/json' -d ${example}`;
+  $("snippet").textContent = `curl ${ingest ?? `http://${location.hostname}:9099`}/events \\
+  -H 'Content-Type: application/json' -d ${example}`;
 }).catch(() => { $("snippet").closest(".snippet").hidden = true; });
 $("copy").addEventListener("click", async () => {
   try {

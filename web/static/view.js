@@ -1,7 +1,7 @@
 // What a board shows, as one thing that the address, the bar, the keys and the panels share: a span of time, live or fixed, filters, what
 // it is compared with, and the zone of its times. Whoever opens the address sees the same.
 export const ranges = [[300, "5 min"], [900, "15 min"], [3600, "1 hour"], [21_600, "6 hours"], [86_400, "24 hours"], [604_800, "7 days"], [2_592_000, "30 days"], [7_776_000, "90 days"], [31_536_000, "1 year"]];
-export const dimensions = ["model", "tenant", "user_id", "endpoint", "operation", "host", "source", "prompt_version"];
+export const dimensions = ["model", "tenant", "user_id", "endpoint", "operation", "host", "source", "prompt_version", "status_class"];
 export const comparisons = { "": "No comparison", previous: "Previous period", week: "Same time last week" };
 // The dimensions that can narrow what is shown further. kept: those that the windows keep apart, alone and in pairs joined by +; using: what is in use.
 export const offered = (kept, using, of = dimensions) => of.filter((d) => kept.some((k) => [...using, d].every((n) => k.split("+").includes(n))));

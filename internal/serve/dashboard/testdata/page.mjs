@@ -9,7 +9,7 @@ globalThis.matchMedia = () => ({ matches: false, addEventListener() {} });
 // ---- alerts, actions and deployments of a span
 
 const { loadMarks } = await load("marks.js");
-const { shared } = await load("chart.js");
+const { complete, shared } = await load("chart.js");
 const time = (t) => new Date(t * 1000).toISOString().replace(".000Z", "Z");
 
 // A service with lists by name; it answers as event-processing-api does, page by page. A list that is null is not to be had.
@@ -54,6 +54,10 @@ assert.deepEqual([m.alerts, m.responses, m.deployments, m.more], [null, [], [], 
 const asked = serve({});
 await loadMarks(view(now - 60, now, false));
 assert.ok(asked.length === 4 && !asked.some((u) => u.includes("until")), asked.join("\n")); // what is live has no end
+
+// ---- what passes as whole: a little that is behind belongs to the newest steps, and makes no other one incomplete
+
+for (const [all, whole] of [[[1, 1, 0.4], 2], [[0.998, 0.998, 0.2], 2], [[0.9, 0.9, 0.1], 0], [[], 0], [[0, 0], 0]]) assert.equal(all.filter((v) => v >= complete(all)).length, whole, all.join());
 
 // ---- who has an incident
 
