@@ -120,6 +120,8 @@ func TestRealBoards(t *testing.T) {
 		p.do(`document.querySelector("#charts .plot").focus(), document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })), true`)
 		p.shown("table", `document.querySelectorAll("dialog[open] tbody tr").length > 0`)
 	})
+	lookIn(t, []view{{"light", 1280, 900}}, "a moving chart in a browser", "moving", func(*testing.T) string { return h.url("operations") + "/?range=300" }, (*page).smooth)
+	lookIn(t, []view{{"dark", 1280, 900}}, "a calm chart in a browser", "calm", func(*testing.T) string { return h.url("operations") + "/?range=300" }, (*page).rests)
 	lookIn(t, everywhere, "the performance board in a browser", "performance", func(*testing.T) string { return h.url("performance") }, func(p *page) {
 		p.shown("filled", filledPerformance)
 		p.tidy()
@@ -158,6 +160,35 @@ func TestRealBoards(t *testing.T) {
 		p.key(" ")
 		p.shown("live", `location.search.includes("range=") && document.getElementById("live").dataset.state === "live" && document.getElementById("now-only").hidden`)
 	})
+}
+
+// watch notes when the picture of the first chart changes; between is true when that was between two ticks of a second.
+const (
+	watch   = `(() => { const c = document.querySelector("#charts canvas"), at = window.changes = []; let was = ""; setInterval(() => { const is = c.toDataURL(); if (is !== was) at.push(performance.now()); was = is }, 60); return true })()`
+	between = `window.changes.some((t, i, all) => i > 1 && t - all[i - 2] < 900)`
+)
+
+// smooth sees that a live chart of five minutes moves between two ticks.
+func (p *page) smooth() {
+	p.t.Helper()
+	p.shown("filled", filled)
+	p.do(watch)
+	p.shown("moves", between)
+}
+
+// rests sees that it does not where the system asks for less motion.
+func (p *page) rests() {
+	p.t.Helper()
+	p.calm = true
+	address, err := chromedp.Run(p.tab, chromedp.Evaluate[string](`location.href`))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.open(address)
+	p.shown("filled", filled)
+	p.do(watch)
+	p.shown("ticks", `window.changes.length > 2`)
+	p.do("!" + between)
 }
 
 // deploy tells of a deployment, and sends requests that name the host that served them.

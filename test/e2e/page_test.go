@@ -37,6 +37,7 @@ type page struct {
 	view     view
 	pictures string
 	refused  []string // paths of which a refusal is no fault of the page: it says what it was answered
+	calm     bool     // the system asks for less motion
 }
 
 // lookAt opens a page in every view, one after another, and hands it to a person's work. What every page promises is looked at
@@ -90,10 +91,13 @@ func (p *page) told(m chromedp.ConsoleMessage) bool {
 
 func (p *page) open(address string) {
 	p.t.Helper()
-	scheme := &emulation.MediaFeature{Name: "prefers-color-scheme", Value: p.view.scheme}
+	media := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: p.view.scheme}}
+	if p.calm {
+		media = append(media, &emulation.MediaFeature{Name: "prefers-reduced-motion", Value: "reduce"})
+	}
 	err := chromedp.Do(p.tab, chromedp.EmulateViewport(p.view.width, p.view.height),
 		chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{scheme}})
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media})
 			return err
 		}),
 		chromedp.Navigate(address))

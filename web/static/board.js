@@ -122,11 +122,10 @@ export class Board extends EventTarget {
   }
   #streamed = false;
 
-  // Tells what went wrong. Numbers of other filters than those that are chosen are not shown under them, nor while theirs are on the way; their room is kept for
-  // these, unless there are none.
+  // Tells what went wrong. Numbers of other filters than those that are chosen are not shown under them, nor while theirs are on the way.
   failed(text, other = false, what = "This span") {
     if (other) this.frame = this.earlier = this.narrowed = null;
-    for (const n of document.querySelectorAll("#cards, #charts, #board > .stack, .of-view")) { n.classList.toggle("withheld", other); n.hidden = Boolean(other && text); }
+    for (const n of document.querySelectorAll("#cards, #charts, #board > .stack, .of-view")) n.classList.toggle("withheld", other);
     this.problem ??= (() => { const n = el("p", { class: "notice", role: "alert", hidden: true }); this.note.after(n); return n; })();
     this.problem.hidden = !text;
     setText(this.problem, text && `${what} cannot be shown now: ${text}`);
