@@ -64,7 +64,7 @@ type Route struct {
 	Reports    []string `yaml:"reports" enum:"hourly_summary,daily_summary,weekly_summary,monthly_summary,business_intelligence,monthly_business_intelligence,capacity_analysis,cost" doc:"which reports, when they are due; all of report_generation.reports when empty"`
 	Formats    []string `yaml:"formats" default:"pdf" enum:"json,csv,pdf" doc:"in which formats"`
 	Recipients []string `yaml:"recipients" doc:"mail addresses"`
-	Webhook    string   `yaml:"webhook" doc:"http or https address to which the document is posted. Private networks are reached where HXP_WEBHOOK_ALLOW names them"`
+	Webhook    string   `yaml:"webhook" secret:"url" doc:"http or https address to which the document is posted. Private networks are reached where HXP_WEBHOOK_ALLOW names them"`
 	Secret     string   `yaml:"webhook_secret" secret:"place" doc:"where the secret is that signs what the webhook gets: file:PATH or env:NAME. The header X-Hxp-Signature is then sha256= and the HMAC of the body"`
 	Folder     string   `yaml:"folder" doc:"folder into which the document is put, under its type; it must be there"`
 	Schedule   string   `yaml:"schedule" doc:"cron (five fields, in batch_processing.timezone): what is due goes out at the next such time; at once when empty"`

@@ -70,6 +70,13 @@ func (a *API) returnTenants(b *batch) {
 	}
 }
 
+// KnowTenants says which tenants have an account of their own however many names are brought. Call it before the first request.
+func (a *API) KnowTenants(known func(name string) bool) {
+	if a.tenants != nil {
+		a.tenants.Known = known
+	}
+}
+
 // book makes the account of a policy; nil when it limits nothing.
 func book(p quota.Policy) *quota.Book {
 	if !p.On() {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
+	"github.com/hxp-enterprise/hxp/internal/kit/secret"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
@@ -31,7 +32,7 @@ type caller struct {
 const maxAnswer = 1 << 20
 
 func newCaller(c Config) (*caller, error) {
-	out := &caller{base: strings.TrimSuffix(c.URL, "/"), headers: map[string]string{}, endpoints: c.Endpoints}
+	out := &caller{base: strings.TrimSuffix(c.URL, "/"), headers: c.Headers, token: c.Token, endpoints: c.Endpoints}
 	out.client = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{ // without a proxy: what is configured is what is asked
@@ -40,15 +41,8 @@ func newCaller(c Config) (*caller, error) {
 			MaxResponseHeaderBytes: 64 << 10,
 		},
 	}
-	for name, text := range c.Headers {
-		v, err := secret(text)
-		if err != nil {
-			return nil, fmt.Errorf("headers: %s: %w", name, err)
-		}
-		out.headers[name] = v
-	}
 	if c.TokenEnv != "" {
-		v, err := fromEnv(c.TokenEnv)
+		v, err := secret.Read("env:" + c.TokenEnv)
 		if err != nil {
 			return nil, fmt.Errorf("token_env: %w", err)
 		}

@@ -4,7 +4,7 @@
 // In come orders that name a configured target; out go HTTP requests to the addresses of the configuration and to no others:
 // redirects are refused, no proxy is asked, answers are read up to a megabyte, and every call ends with its context. Each target
 // says what it looked like before it is changed, tells a change that is in place from one that is not, and takes back only what
-// still is as it was made. Secrets come from the environment and appear in no error.
+// still is as it was made. Secrets appear in no error.
 package target
 
 import (
@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -25,8 +24,9 @@ type Config struct {
 	Name      string            `yaml:"name" doc:"Name by which rules know the target."`
 	Type      string            `yaml:"type" enum:"litellm,vllm_router,http,webhook,incident,replicas" doc:"What speaks there: the LiteLLM proxy, the router of vLLM's production stack, any HTTP API by calls of one's own, a webhook, an incident service that understands PagerDuty's Events API v2, or what keeps a number of replicas as JSON (Kubernetes)."`
 	URL       string            `yaml:"url" doc:"http or https address, without a query. Nothing else is ever asked, and redirects are refused."`
-	TokenEnv  string            `yaml:"token_env" doc:"Environment variable whose text is sent as Authorization: Bearer; for incident it is the routing key, for webhook the signing secret."`
-	Headers   map[string]string `yaml:"headers" doc:"Further headers; env:NAME takes the value from the environment."`
+	Token     string            `yaml:"token" secret:"true" doc:"Sent as Authorization: Bearer; for incident it is the routing key, for webhook the signing secret."`
+	TokenEnv  string            `yaml:"token_env" doc:"Environment variable that holds it, as token: env:NAME says too."`
+	Headers   map[string]string `yaml:"headers" secret:"true" doc:"Further headers."`
 	Endpoints map[string]string `yaml:"endpoints" doc:"The group that the target serves with: names as the target has them (LiteLLM model ids, vLLM engine ids) with the address of their health, which answers 2xx while they work. Without one an endpoint is not taken out, and does not count as working (vllm_router asks the engines)."`
 	Actions   []string          `yaml:"actions" doc:"http and webhook: the actions that it can do; all when empty."`
 	Phases    []string          `yaml:"phases" default:"apply" enum:"check,apply,verify,revert" doc:"webhook: what it is called for. Without revert its changes are not taken back, and none that names an endpoint is made."`
@@ -36,7 +36,8 @@ type Config struct {
 	Revert    string            `yaml:"revert" doc:"http: METHOD /path that takes it back; without one there is nothing to take back, and no endpoint is taken out."`
 
 	RestartURL      string            `yaml:"restart_url" doc:"litellm, vllm_router and http: webhook that restarts a worker; it makes the action restart possible, which drains the worker first and puts it back when it is well."`
-	RestartTokenEnv string            `yaml:"restart_token_env" doc:"Environment variable with the signing secret of that webhook."`
+	RestartToken    string            `yaml:"restart_token" secret:"true" doc:"Signing secret of that webhook."`
+	RestartTokenEnv string            `yaml:"restart_token_env" doc:"Environment variable that holds it, as restart_token: env:NAME says too."`
 	RestartVerify   bool              `yaml:"restart_verify" default:"false" doc:"Ask the webhook with the phase verify whether the worker was restarted, where its metrics have no process_start_time_seconds."`
 	Metrics         map[string]string `yaml:"metrics" doc:"Addresses of the metrics of endpoints in Prometheus' text format, which tell whether requests run there; a restart needs them."`
 	BusyMetrics     []string          `yaml:"busy_metrics" default:"vllm:num_requests_running,vllm:num_requests_waiting" doc:"Gauges there whose sum is the number of requests that run or wait."`
@@ -73,6 +74,11 @@ func (c Config) Validate() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Endpoints)) {
 		if err := address(c.Endpoints[name]); c.Endpoints[name] != "" && err != nil {
 			wrong("endpoints: %s: %w", name, err)
+		}
+	}
+	for key, both := range map[string]bool{"token": c.Token != "" && c.TokenEnv != "", "restart_token": c.RestartToken != "" && c.RestartTokenEnv != ""} {
+		if both {
+			wrong("%s: %s_env is there too; give one of them", key, key)
 		}
 	}
 	errs = append(errs, c.checkRestart()...)
@@ -232,21 +238,4 @@ func (c Config) openPlain() (respond.Target, error) {
 		return &replicas{caller, c}, errors.Join(c.checkCalls()...)
 	}
 	return nil, fmt.Errorf("there is no type %q", c.Type)
-}
-
-// secret reads env:NAME.
-func secret(text string) (string, error) {
-	name, ok := strings.CutPrefix(text, "env:")
-	if !ok {
-		return text, nil
-	}
-	return fromEnv(name)
-}
-
-func fromEnv(name string) (string, error) {
-	v, ok := os.LookupEnv(name)
-	if !ok || v == "" {
-		return "", fmt.Errorf("the environment has no %s", name)
-	}
-	return v, nil
 }

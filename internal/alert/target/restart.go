@@ -33,7 +33,7 @@ func newRestarter(behind respond.Target, c Config) (*restarter, error) {
 	if err != nil {
 		return nil, err
 	}
-	hook := Config{URL: c.RestartURL, TokenEnv: c.RestartTokenEnv}
+	hook := Config{URL: c.RestartURL, Token: c.RestartToken, TokenEnv: c.RestartTokenEnv}
 	to, err := newCaller(hook)
 	if err != nil {
 		return nil, fmt.Errorf("restart_%w", err)

@@ -238,9 +238,8 @@ func TestGenericHTTP(t *testing.T) {
 		}
 	}))
 	defer well.Close()
-	t.Setenv("TEST_KEY", "hush")
 	to := serve(t, mux, Config{Type: "http", Check: "GET /admin/{endpoint}/drain", Field: "drained", Apply: "PUT /admin/{endpoint}/drain", Revert: "DELETE /admin/{endpoint}/drain",
-		Actions: []string{"drain"}, Headers: map[string]string{"X-Key": "env:TEST_KEY"}, Endpoints: map[string]string{"a/b": well.URL, "c": well.URL + "/sick", "d": ""}})
+		Actions: []string{"drain"}, Headers: map[string]string{"X-Key": "hush"}, Endpoints: map[string]string{"a/b": well.URL, "c": well.URL + "/sick", "d": ""}})
 	o := order("drain", map[string]string{"endpoint": "a/b"})
 	got := round(t, to, o, func() any { mu.Lock(); defer mu.Unlock(); return state["a/b"] })
 	if !reflect.DeepEqual(got, []any{false, true, false}) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -33,18 +32,3 @@ func (v Verdict) RetryAfter() int { return int(max(up(v.Retry), 1)) }
 
 // up is a duration in whole seconds, rounded up.
 func up(d time.Duration) int64 { return int64(math.Ceil(d.Seconds())) }
-
-// Address is the name of a sender that did not say who it is: its address, or its network of 64 bits for IPv6, where one
-// sender has many addresses.
-func Address(remote string) string {
-	ap, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return remote
-	}
-	a := ap.Addr().Unmap().WithZone("")
-	if a.Is4() {
-		return a.String()
-	}
-	network, _ := a.Prefix(64)
-	return network.String()
-}

@@ -82,7 +82,7 @@ func (b *Book) Recall(path string, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for name, used := range k.Used {
-		s := b.sender(name, now)
+		s := b.account(name, now)
 		s.used = max(s.used, used)
 	}
 	return nil
@@ -95,8 +95,8 @@ func parseKept(text []byte) (k kept, err error) {
 	if k.Version != keptVersion {
 		return k, fmt.Errorf("version %d is not known here; this program writes %d", k.Version, keptVersion)
 	}
-	if len(k.Used) > MaxSenders {
-		return k, fmt.Errorf("%d senders are more than the %d that are kept", len(k.Used), MaxSenders)
+	if most := 2*MaxSenders + 1; len(k.Used) > most { // with those that are known, and the others
+		return k, fmt.Errorf("%d senders are more than the %d that are kept", len(k.Used), most)
 	}
 	for name, n := range k.Used {
 		if n < 0 {

@@ -4,7 +4,8 @@
 // with Rate events a second up to Burst. A body larger than the burst is taken when the bucket is full and leaves it in debt,
 // so that the size of a body never makes it impossible, and the mean rate holds all the same. The day is the day in UTC.
 //
-// Promised: memory is bounded by MaxSenders; the sender that was quiet for longest is forgotten first. A book with a file keeps
+// Promised: memory is bounded by MaxSenders, and those that are Known beside. Nobody is forgotten of whom something still counts, so no flood of
+// invented names gives anybody a new day: while there is no room, names that are new and not known share one account. A book with a file keeps
 // what was counted of the day over restarts; what came after the last Keep is forgotten by a process that is killed, and the
 // buckets, which are full again within a few windows, by every restart.
 package quota
@@ -19,6 +20,9 @@ import (
 
 // MaxSenders is the number of senders that are remembered.
 const MaxSenders = 10_000
+
+// others is the account of those for whom there is no room. Nobody is called so.
+const others = ""
 
 // Policy is what each sender may bring. Zero is without limit.
 type Policy struct {
@@ -66,6 +70,10 @@ type Verdict struct {
 
 // Book counts senders under one policy. It is safe for concurrent use.
 type Book struct {
+	// Known, when set, tells of names that always have an account of their own, fewer than MaxSenders. It must be quick and not ask the book. Set
+	// it before the first Take.
+	Known func(name string) bool
+
 	policy Policy
 
 	mu      sync.Mutex
@@ -140,27 +148,54 @@ func (b *Book) FirstTold(name, what string, now time.Time) bool {
 func (b *Book) NotTold(name, what string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if el, ok := b.senders[name]; ok {
+	el, ok := b.senders[name]
+	if !ok {
+		el, ok = b.senders[others]
+	}
+	if ok {
 		s := el.Value.(*sender)
 		s.told = slices.DeleteFunc(s.told, func(t string) bool { return t == what })
 	}
 }
 
-// sender finds or makes the entry of a name and brings it up to now.
+// sender finds or makes the account of a name and brings it up to now.
 func (b *Book) sender(name string, now time.Time) *sender {
-	today := now.Unix() / 86400
+	if b.senders[name] == nil && !b.room(now) && (b.Known == nil || !b.Known(name)) {
+		name = others
+	}
+	return b.account(name, now)
+}
+
+// room tells whether there is room for one more, where need be in the place of those who were quiet for longest, if nothing of them counts.
+func (b *Book) room(now time.Time) bool {
+	for len(b.senders) >= MaxSenders {
+		last := b.recent.Back()
+		s := last.Value.(*sender)
+		if b.update(s, now); b.policy.Day > 0 && s.used > 0 || s.tokens < b.policy.burst() {
+			return false
+		}
+		delete(b.senders, s.name)
+		b.recent.Remove(last)
+	}
+	return true
+}
+
+// account finds or makes the account under a name.
+func (b *Book) account(name string, now time.Time) *sender {
 	el, ok := b.senders[name]
 	if !ok {
-		if len(b.senders) == MaxSenders {
-			last := b.recent.Back()
-			delete(b.senders, last.Value.(*sender).name)
-			b.recent.Remove(last)
-		}
-		el = b.recent.PushFront(&sender{name: name, tokens: b.policy.burst(), at: now, day: today})
+		el = b.recent.PushFront(&sender{name: name, tokens: b.policy.burst(), at: now, day: now.Unix() / 86400})
 		b.senders[name] = el
 	}
 	b.recent.MoveToFront(el)
 	s := el.Value.(*sender)
+	b.update(s, now)
+	return s
+}
+
+// update brings an account up to now.
+func (b *Book) update(s *sender, now time.Time) {
+	today := now.Unix() / 86400
 	if now.After(s.at) { // a clock that was set back earns nothing
 		s.tokens = math.Min(s.tokens+now.Sub(s.at).Seconds()*b.policy.Rate, b.policy.burst())
 		s.at = now
@@ -171,7 +206,6 @@ func (b *Book) sender(name string, now time.Time) *sender {
 	case now.Unix() < s.day*86400-dayJitter: // the clock was ahead: what was brought then is of today, or no day would ever end it
 		s.day = today
 	}
-	return s
 }
 
 // dayJitter is how many seconds before the day that has begun somebody may still have read the clock.

@@ -3,6 +3,7 @@ package quota
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -82,16 +83,59 @@ func TestSendersAreForgottenOldestFirst(t *testing.T) {
 	for i := range MaxSenders - 1 {
 		b.Take(fmt.Sprint(i), 1, noon)
 	}
-	b.Take("first", 1, noon) // heard again
-	b.Take("one more", 1, noon)
+	now := noon.Add(time.Second) // all buckets are full again
+	b.Take("first", 1, now)
+	b.Take("one more", 1, now)
 	if len(b.senders) != MaxSenders || b.recent.Len() != MaxSenders {
 		t.Fatalf("%d senders, %d in order", len(b.senders), b.recent.Len())
 	}
-	if v := b.Take("first", 1, noon); v.Exceeded != Rate {
+	if v := b.Take("first", 1, now); v.Exceeded != Rate {
 		t.Errorf("the one that was heard again is forgotten: %+v", v)
 	}
-	if v := b.Take("0", 1, noon); v.Exceeded != None {
-		t.Errorf("the oldest is not: %+v", v)
+	if b.senders["0"] != nil {
+		t.Error("the oldest is not")
+	}
+}
+
+// TestInventedNamesPushNobodyOut: whoever brings events under very many names gives no sender a new day, and keeps none out that is known.
+func TestInventedNamesPushNobodyOut(t *testing.T) {
+	b := New(Policy{Day: 100, Rate: 1000})
+	b.Known = func(name string) bool { return name == "late" }
+	b.Take("acme", 100, noon)
+	now := noon.Add(time.Hour)
+	taken := 0
+	for i := range 2 * MaxSenders {
+		if v := b.Take(fmt.Sprint("invented ", i), 1, now); v.Exceeded == None {
+			taken++
+		}
+	}
+	if v := b.Take("acme", 1, now); v.Exceeded != Day {
+		t.Errorf("acme has a new day: %+v", v)
+	}
+	if want := MaxSenders - 1 + 100; taken != want || len(b.senders) != MaxSenders+1 {
+		t.Errorf("%d invented names brought an event, want %d; there are %d accounts", taken, want, len(b.senders))
+	}
+	if v := b.Take("late", 100, now); v.Exceeded != None {
+		t.Errorf("one that is known has no account: %+v", v)
+	}
+	path := filepath.Join(t.TempDir(), "book.json")
+	if err := b.Keep(path, now); err != nil {
+		t.Fatal(err)
+	}
+	again := New(Policy{Day: 100, Rate: 1000})
+	if err := again.Recall(path, now); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"acme", "late", "invented 19999"} {
+		if v := again.Take(name, 1, now); v.Exceeded != Day {
+			t.Errorf("%s after a restart: %+v", name, v)
+		}
+	}
+	tomorrow := noon.Add(24 * time.Hour)
+	for i := range 100 {
+		if v := b.Take(fmt.Sprint("tomorrow ", i), 100, tomorrow); v.Exceeded != None {
+			t.Fatalf("the next day: %+v", v)
+		}
 	}
 }
 
@@ -111,16 +155,5 @@ func TestHeaders(t *testing.T) {
 	b.Take("a", 15, noon).SetHeaders(h)
 	if got := h.Get("Retry-After"); got != "1" {
 		t.Errorf("Retry-After %s", got)
-	}
-}
-
-func TestAddress(t *testing.T) {
-	for remote, want := range map[string]string{
-		"127.0.0.1:5000": "127.0.0.1", "[::ffff:10.0.0.1]:1": "10.0.0.1", "[2001:db8:1:2:3::4]:99": "2001:db8:1:2::/64",
-		"[fe80::1%eth0]:1": "fe80::/64", "pipe": "pipe",
-	} {
-		if got := Address(remote); got != want {
-			t.Errorf("%s: %s, want %s", remote, got, want)
-		}
 	}
 }

@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/secret"
 )
 
 // Target is one element of scrape in kafka-api.yaml.
 type Target struct {
 	Name      string            `yaml:"name" doc:"Name of the target; the source of its events is scrape/NAME."`
-	URL       string            `yaml:"url" doc:"http or https address of the metrics; without a path /metrics is read."`
+	URL       string            `yaml:"url" secret:"url" doc:"http or https address of the metrics; without a path /metrics is read."`
 	Interval  time.Duration     `yaml:"interval" default:"15s" min:"1s" max:"24h" doc:"Time between two readings."`
 	Timeout   time.Duration     `yaml:"timeout" default:"10s" min:"100ms" max:"5m" doc:"Limit of one reading; never longer than the interval."`
 	Labels    map[string]string `yaml:"labels" doc:"Labels of every series, stronger than those of the exporter: host and model name the event, others go to its metadata."`
-	TokenFile string            `yaml:"token_file" doc:"File whose text is sent as Authorization: Bearer; it is read anew for each reading."`
+	Token     string            `yaml:"token" secret:"place" doc:"Where the token is that is sent as Authorization: Bearer: file:PATH or env:NAME; it is read anew for each reading."`
+	TokenFile string            `yaml:"token_file" doc:"The same as token: file:PATH. File whose text is sent as Authorization: Bearer; it is read anew for each reading."`
 	// Aside marks a target that another setting names; kafka-api is not degraded when nobody answers there.
 	Aside bool `yaml:"-"`
 }
@@ -30,6 +33,12 @@ func (t Target) Validate() error {
 	}
 	if _, err := address(t.URL); err != nil {
 		errs = append(errs, err)
+	}
+	if t.Token != "" && !secret.Named(t.Token) {
+		errs = append(errs, errors.New("token: say where the token is, file:PATH or env:NAME, rather than what it is"))
+	}
+	if t.Token != "" && t.TokenFile != "" {
+		errs = append(errs, errors.New("token: token_file is there too; give one of them"))
 	}
 	if len(t.Labels) > 32 {
 		errs = append(errs, errors.New("labels: more than 32"))

@@ -1,7 +1,7 @@
 package scrape
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
+	"github.com/hxp-enterprise/hxp/internal/kit/secret"
 )
 
 // Reasons of a failed reading; a closed set, for metrics.
@@ -74,12 +75,12 @@ func fetch(ctx context.Context, c *http.Client, t *Target, agent string, limit i
 	}
 	r.Header.Set("Accept", "text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0;q=0.8, */*;q=0.1")
 	r.Header.Set("User-Agent", agent)
-	if t.TokenFile != "" {
-		token, err := os.ReadFile(t.TokenFile)
+	if where := cmp.Or(t.Token, t.TokenFile); where != "" { // a bare path is a file
+		token, err := secret.Read(where)
 		if err != nil {
-			return nil, "", &failure{reasonToken, fmt.Errorf("token_file: %w", err)}
+			return nil, "", &failure{reasonToken, fmt.Errorf("token: %w", err)}
 		}
-		r.Header.Set("Authorization", "Bearer "+string(bytes.TrimSpace(token)))
+		r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(token))
 	}
 	resp, err := c.Do(r)
 	if err != nil {

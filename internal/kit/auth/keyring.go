@@ -28,6 +28,7 @@ type Keyring struct {
 
 	mu      sync.RWMutex
 	ring    ring
+	tenants map[string]bool // that tokens are bound to
 	stamp   stamp
 	trouble string // why the file could not be read, "" when it could
 }
@@ -135,10 +136,11 @@ func (k *Keyring) look() {
 
 // take makes the tokens of a file those that count. What did not change stays as it is; what went ends, with everything that hangs on it.
 func (k *Keyring) take(d *document, at stamp) {
-	next := ring{}
+	next, tenants := ring{}, map[string]bool{}
 	k.tokens = d.Tokens
 	for i := range d.Tokens {
 		e := &d.Tokens[i]
+		tenants[e.Tenant] = true
 		next.add(e, e.Secret, orZero(e.Expires))
 		if e.Old != nil {
 			next.add(e, e.Old.Secret, earlier(e.Old.Until, orZero(e.Expires)))
@@ -156,7 +158,7 @@ func (k *Keyring) take(d *document, at stamp) {
 			close(h.over)
 		}
 	}
-	k.ring, k.stamp, k.trouble = next, at, ""
+	k.ring, k.tenants, k.stamp, k.trouble = next, tenants, at, ""
 	k.mu.Unlock()
 	k.expire()
 }
@@ -239,6 +241,13 @@ func (k *Keyring) Authenticate(r *http.Request) (*Principal, error) {
 		return nil, &Refusal{Expired, "the token is over; hxp auth token create makes another"}
 	}
 	return &h.Principal, nil
+}
+
+// HasTenant tells whether a token is bound to a tenant.
+func (k *Keyring) HasTenant(name string) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return name != "" && k.tenants[name]
 }
 
 // errUnknownToken does not tell whether the id exists.

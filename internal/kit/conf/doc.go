@@ -13,7 +13,8 @@
 //	min, max       bounds of numbers and durations, included; durations are never negative unless min says so
 //	unit:"s|ms"    unit of a duration written as a plain number (s when missing); with it the value is shown as a number
 //	enum:"a,b"     the allowed texts, in any case
-//	secret:"true"  shown as ***; where the text is file:PATH or env:NAME, the value is what is there
+//	secret:"true"  shown as ***; where the text is file:PATH or env:NAME, the value is what is there; likewise each text of a
+//	               map[string]string, and those in elements of lists
 //	secret:"url"   as true, but only the password inside is hidden
 //	secret:"place" shown as ***; the text says where the secret is, and whoever uses it reads it anew each time
 //	later:"…"      accepted, and a warning says what will use it and when

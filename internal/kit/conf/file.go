@@ -47,6 +47,8 @@ type yamlFile struct {
 	name   string // of the root
 	path   string
 	faults Faults
+
+	environ map[string]string // for secrets of elements of lists
 }
 
 // load takes the text of the file.
@@ -283,6 +285,11 @@ func (y *yamlFile) items(n *yaml.Node, st *Setting, path string) {
 		y.section(c, sec, fmt.Sprintf("%s[%d].", path, i))
 		if follow(c).Kind != yaml.MappingNode {
 			continue // said already
+		}
+		for _, s := range sub.settings {
+			if err := s.reveal(y.environ); err != nil {
+				y.faults = append(y.faults, fault(s.origin, fmt.Sprintf("%s[%d].%s", path, i, s.Key), "the secret cannot be read: %v", err))
+			}
 		}
 		for _, h := range sub.holders {
 			y.validate(h, c, fmt.Sprintf("%s[%d].", path, i))

@@ -52,8 +52,9 @@ func (t *Tree) Notices() []string {
 // Load fills target. The error is of type Faults; with it, target is not to be used. The Tree is there in both cases.
 func Load(target any, o Options) (*Tree, error) {
 	l := &loader{schema: newSchema(target)}
+	from := l.read(o)
 	l.files(o.Dir)
-	l.environment(o)
+	l.environment(o, from)
 	l.flags(o.Flags)
 	l.secrets()
 	l.validate()
@@ -103,7 +104,7 @@ func (l *loader) file(name, path string) {
 		l.faults = append(l.faults, fault(origin{kind: byFile, file: path}, "", "cannot be read: %v", reason(err)))
 		return
 	}
-	y := &yamlFile{schema: l.schema, name: name, path: path}
+	y := &yamlFile{schema: l.schema, name: name, path: path, environ: l.environ}
 	y.load(data)
 	l.faults = append(l.faults, y.faults...)
 }
@@ -130,10 +131,10 @@ func reason(err error) error {
 	return err
 }
 
-// environment reads the env file and then the environment. An empty value is as good as none.
-func (l *loader) environment(o Options) {
+// read reads the env file and then the environment. An empty value is as good as none.
+func (l *loader) read(o Options) (from map[string]origin) {
 	values := map[string]string{}
-	from := map[string]origin{}
+	from = map[string]origin{}
 	if o.EnvFile != "" {
 		text, err := readSmall(o.EnvFile)
 		if err != nil {
@@ -153,6 +154,12 @@ func (l *loader) environment(o Options) {
 		}
 	}
 	l.environ = values
+	return from
+}
+
+// environment sets what was read from the environment.
+func (l *loader) environment(o Options, from map[string]origin) {
+	values := l.environ
 	var known []string
 	for _, st := range l.schema.settings {
 		for _, name := range st.Env {
@@ -203,19 +210,41 @@ func (l *loader) set(st *Setting, text string, from origin) {
 // secrets puts what is at the place into each secret that names one.
 func (l *loader) secrets() {
 	for _, st := range l.schema.settings {
-		if (!st.Secret && !st.url) || st.place || !secret.Named(st.value.String()) {
-			continue
+		if err := st.reveal(l.environ); err != nil {
+			l.faults = append(l.faults, fault(st.origin, st.shown(), "the secret cannot be read: %v", err))
 		}
-		text, err := secret.ReadWith(st.value.String(), func(name string) (string, bool) {
-			v, ok := l.environ[name]
+	}
+}
+
+// reveal puts what is at the place into a secret that names one.
+func (st *Setting) reveal(environ map[string]string) error {
+	if (!st.Secret && !st.url) || st.place {
+		return nil
+	}
+	read := func(text string) (string, error) {
+		if !secret.Named(text) {
+			return text, nil
+		}
+		return secret.ReadWith(text, func(name string) (string, bool) {
+			v, ok := environ[name]
 			return v, ok
 		})
-		if err != nil {
-			l.faults = append(l.faults, fault(st.origin, st.shown(), "the secret cannot be read: %v", err))
-			continue
-		}
-		st.value.SetString(text)
 	}
+	if st.value.Type() != mapType {
+		text, err := read(st.value.String())
+		if err == nil {
+			st.value.SetString(text)
+		}
+		return err
+	}
+	for _, name := range st.value.MapKeys() {
+		text, err := read(st.value.MapIndex(name).String())
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		st.value.SetMapIndex(name, reflect.ValueOf(text))
+	}
+	return nil
 }
 
 // complaint is a message of a struct about one of its keys.

@@ -37,15 +37,32 @@ func Redact(text string) string {
 
 // Conceal hides every secret of the tree that a text holds, whatever brought it there, and passwords inside URLs.
 func (t *Tree) Conceal(text string) string {
-	for _, st := range t.schema.settings {
-		if !st.Secret || st.place {
-			continue
-		}
-		if s := st.value.String(); len(s) >= 4 { // a shorter one would blank out words
+	for _, s := range secretsOf(t.schema.settings) {
+		if len(s) >= 4 { // a shorter one would blank out words
 			text = strings.ReplaceAll(text, s, Hidden)
 		}
 	}
 	return Redact(text)
+}
+
+// secretsOf are the texts that nobody is shown.
+func secretsOf(settings []*Setting) (out []string) {
+	for _, st := range settings {
+		switch v := st.value; {
+		case st.items != nil:
+			for i := range v.Len() {
+				out = append(out, secretsOf(settingsOf(v.Index(i)))...)
+			}
+		case !st.Secret || st.place:
+		case v.Type() == mapType:
+			for _, k := range v.MapKeys() {
+				out = append(out, v.MapIndex(k).String())
+			}
+		default:
+			out = append(out, v.String())
+		}
+	}
+	return out
 }
 
 // redactAuthority takes what follows "://". Passwords that ought to be escaped (with /, ?, @ or commas) are hidden as well.

@@ -171,8 +171,8 @@ func (st *Setting) guard(tag string) {
 	default:
 		panic(fmt.Sprintf("conf: %s: no secrets of the kind %q", st.Key, tag))
 	}
-	if tag != "" && st.value.Kind() != reflect.String {
-		panic(fmt.Sprintf("conf: %s: a secret is a text", st.Key))
+	if tag != "" && st.value.Kind() != reflect.String && (tag != "true" || st.value.Type() != mapType) {
+		panic(fmt.Sprintf("conf: %s: a secret is a text, or texts by name", st.Key))
 	}
 }
 

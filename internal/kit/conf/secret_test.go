@@ -57,3 +57,51 @@ func TestSecretsThatCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+type keeperOfLists struct {
+	Main struct {
+		Hooks []struct {
+			Key     string            `yaml:"key" secret:"true" doc:"Key."`
+			URL     string            `yaml:"url" secret:"url" doc:"Address."`
+			Place   string            `yaml:"place" secret:"place" doc:"Where."`
+			Headers map[string]string `yaml:"headers" secret:"true" doc:"Headers."`
+		} `yaml:"hooks" doc:"Hooks."`
+	} `file:"keeper"`
+}
+
+// Secrets of elements of lists are those of settings: named by their place, hidden wherever they turn up, and a fault with its line when they
+// cannot be read.
+func TestSecretsInLists(t *testing.T) {
+	at := "file:" + filepath.Join(folder(t, map[string]string{"key": "hunter2\n"}), "key")
+	var k keeperOfLists
+	tree, err := Load(&k, Options{
+		Dir:     folder(t, map[string]string{"keeper.yaml": "hooks:\n- key: " + at + "\n  url: env:HOOK\n  place: " + at + "\n  headers: {X-Key: env:HEADER, X-Plain: plain}\n- key: short\n"}),
+		EnvFile: filepath.Join(folder(t, map[string]string{"env": "HEADER=hunter4"}), "env"), Environ: []string{"HOOK=https://u:hunter3@h/"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := k.Main.Hooks[0]
+	if h.Key != "hunter2" || h.URL != "https://u:hunter3@h/" || h.Place != at || h.Headers["X-Key"] != "hunter4" || h.Headers["X-Plain"] != "plain" || k.Main.Hooks[1].Key != "short" {
+		t.Errorf("%+v", k.Main.Hooks)
+	}
+	var shown bytes.Buffer
+	if err := tree.WriteJSON(&shown); err != nil {
+		t.Fatal(err)
+	}
+	if s := shown.String(); strings.Contains(s, "hunter") || strings.Contains(s, "plain") || !strings.Contains(s, "https://u:***@h/") {
+		t.Errorf("shown: %s", s)
+	}
+	if got := tree.Conceal("hunter2 and hunter4 are wrong"); got != "*** and *** are wrong" {
+		t.Errorf("concealed: %s", got)
+	}
+	for item, says := range map[string]string{
+		"key: env:NOBODY_SET_THIS":           "keeper.yaml:2:8: hooks[0].key: the secret cannot be read: the environment has no NOBODY_SET_THIS",
+		"headers: {X: 'file:/no/such/file'}": "hooks[0].headers: the secret cannot be read: X: ",
+	} {
+		var k keeperOfLists
+		if _, err := Load(&k, Options{Dir: folder(t, map[string]string{"keeper.yaml": "hooks:\n- " + item + "\n"})}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", item, err, says)
+		}
+	}
+}

@@ -74,13 +74,17 @@ func oneLine(v any) string {
 // display is the value as it may be shown.
 func (st *Setting) display() any {
 	v := st.value
-	if st.Secret {
-		if v.IsZero() {
-			return ""
-		}
-		return Hidden
-	}
 	switch {
+	case st.Secret && v.Type() == mapType:
+		out := map[string]string{}
+		for _, k := range v.MapKeys() {
+			out[k.String()] = Hidden
+		}
+		return out
+	case st.Secret && v.IsZero():
+		return ""
+	case st.Secret:
+		return Hidden
 	case st.items != nil:
 		out := make([]map[string]any, v.Len())
 		for i := range out {
@@ -120,13 +124,18 @@ func (st *Setting) displayDuration(d time.Duration) any {
 
 // displayItem shows an element of a list of sections.
 func displayItem(v reflect.Value) map[string]any {
+	out := map[string]any{}
+	for _, st := range settingsOf(v) {
+		out[st.Key] = st.display()
+	}
+	return out
+}
+
+// settingsOf are those of an element of a list of sections.
+func settingsOf(v reflect.Value) []*Setting {
 	el := reflect.New(v.Type()).Elem()
 	sub := &schema{}
 	sub.walk(el, newSection(), "", "") // sets the defaults of el, and v replaces them
 	el.Set(v)
-	out := map[string]any{}
-	for _, st := range sub.settings {
-		out[st.Key] = st.display()
-	}
-	return out
+	return sub.settings
 }
