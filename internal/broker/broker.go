@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 	"github.com/hxp-enterprise/hxp/internal/kit/inside"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -152,11 +153,17 @@ func (b *Broker) serve(ctx context.Context, seen *arrivals) error {
 		defer close(cleaned)
 		(&janitor{b: b, dir: b.logDir(), seen: seen}).run(cleaning)
 	}()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		b.guard.watch(cleaning)
+	}()
 	close(b.ready)
 	<-ctx.Done()
 	b.guard.stop()
 	stopCleaning()
 	<-cleaned
+	<-watched
 	b.engine.close()
 	b.guard.finish()
 	return nil
@@ -183,7 +190,7 @@ func (b *Broker) open(ctx context.Context) error {
 	b.engine.inside = ours
 	b.guard = &guard{
 		Listener: listener, cfg: b.cfg, log: b.log, allowed: versions(), rules: b, refused: b.refused,
-		advertise: advertised(b.cfg.Advertised, listener.Addr()), users: known, inside: theirs, open: map[*conn]struct{}{},
+		advertise: advertised(b.cfg.Advertised, listener.Addr()), users: known, places: conns.New(b.cfg.MaxConnections, b.cfg.MaxEach, nil), inside: theirs, open: map[*conn]struct{}{},
 	}
 	began := time.Now()
 	cluster, err := kfake.NewCluster(b.options()...)

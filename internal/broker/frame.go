@@ -24,7 +24,7 @@ const (
 
 // violation is a break of the rules that costs the connection. Reason is one of a closed list, for the counter.
 type violation struct {
-	Reason string // length, api, version, malformed, slow, memory, connections, tls, sasl
+	Reason string // length, api, version, malformed, slow, memory, connections, connections_address, tls, sasl, rights, user
 	Detail string
 }
 

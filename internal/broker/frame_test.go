@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 )
 
 func emptyBatch() []byte {
@@ -113,6 +115,10 @@ func TestFetchIsClamped(t *testing.T) {
 
 // passAll lets every known request through, as the real rules do with most.
 type passAll struct{}
+
+func (passAll) permit(_ *rights, _ head, frame []byte) (verdict, error) {
+	return verdict{frame: frame}, nil
+}
 
 func (passAll) judge(h head, frame []byte) (verdict, error) {
 	if kmsg.Key(h.key) != kmsg.Produce {
@@ -249,7 +255,7 @@ func TestAcceptOutlivesAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := &guard{Listener: &flaky{fails: 3}, cfg: b.cfg, log: b.log, open: map[*conn]struct{}{}}
+		g := &guard{Listener: &flaky{fails: 3}, cfg: b.cfg, log: b.log, places: conns.New(1, 1, nil), open: map[*conn]struct{}{}}
 		g.insideOut.Store(true)
 		if _, err := g.Accept(); err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 	"github.com/hxp-enterprise/hxp/internal/kit/inside"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -31,16 +33,20 @@ const (
 type rules interface {
 	// judge returns the frame to pass on (the same, or a corrected one), or an answer to give instead, or a violation.
 	judge(h head, frame []byte) (verdict, error)
+	// permit does so before, for a user who may not do everything.
+	permit(r *rights, h head, frame []byte) (verdict, error)
 }
 
 // verdict is what becomes of a request.
 type verdict struct {
-	frame  []byte        // goes to the engine
-	answer kmsg.Response // when not nil: is given instead; the engine never hears of the request
-	corr   int32         // correlation of the answer
-	mute   bool          // the client waits for no answer (acks=0)
-	write  bool          // a write: waited for when the broker stops
-	last   error         // when not nil: the connection ends after the answer, because of this
+	frame  []byte                     // goes to the engine
+	answer kmsg.Response              // when not nil: is given instead; the engine never hears of the request
+	corr   int32                      // correlation of the answer
+	mute   bool                       // the client waits for no answer (acks=0)
+	write  bool                       // a write: waited for when the broker stops
+	amend  func(answer []byte) []byte // when not nil: changes the engine's answer
+	after  time.Time                  // answer is not given before
+	last   error                      // when not nil: the connection ends after the answer, because of this
 }
 
 // guard is the listener that the engine accepts from. Its connections give out nothing but checked requests.
@@ -51,7 +57,8 @@ type guard struct {
 	allowed   *kversion.Versions
 	rules     rules
 	advertise net.Addr
-	users     *users   // nil = nobody has to log in
+	users     *users // nil = nobody has to log in
+	places    *conns.Limit
 	inside    net.Conn // our own connection: the first that is accepted, unguarded
 	insideOut atomic.Bool
 	refused   *telemetry.CounterVec
@@ -94,22 +101,25 @@ func (g *guard) Accept() (net.Conn, error) {
 }
 
 func (g *guard) guarded(raw net.Conn) *conn {
-	foreign := !inside.From(raw)
-	if foreign && g.cfg.TLS != nil {
+	ours := inside.From(raw)
+	if !ours && g.cfg.TLS != nil {
 		raw = tls.Server(raw, g.cfg.TLS)
 	}
-	c := &conn{Conn: raw, guard: g, settled: make(chan struct{}, 1), closed: make(chan struct{})}
+	c := &conn{Conn: raw, guard: g, ours: ours, leave: func() {}, settled: make(chan struct{}, 1), closed: make(chan struct{})}
 	c.frames = frames{
 		src: bufio.NewReaderSize(raw, readBuffer), allowed: g.allowed, idle: g.cfg.IdleTimeout, whole: g.cfg.FrameTimeout,
 		deadline: func(d time.Duration) { _ = raw.SetReadDeadline(time.Now().Add(d)) }, // fails on a closed connection only
 		reserve:  c.reserve,
 	}
-	if foreign && g.users != nil {
+	if !ours && g.users != nil {
 		c.login = &login{users: g.users, plain: g.cfg.TLS != nil || onLoopback(g.Listener.Addr()), until: time.Now().Add(g.cfg.FrameTimeout)}
 		c.frames.may, c.frames.idle = func(h head) error { return c.login.may(h, time.Now()) }, g.cfg.FrameTimeout
 	}
 	return c
 }
+
+// refusals names, for the metric, why there is no place.
+var refusals = map[string]string{"all": "connections", "address": "connections_address"}
 
 // onLoopback tells whether only this machine reaches an address.
 func onLoopback(a net.Addr) bool {
@@ -118,14 +128,20 @@ func onLoopback(a net.Addr) bool {
 }
 
 func (g *guard) admit(c *conn) error {
+	leave := func() {}
+	if !c.ours {
+		var why *conns.Refusal
+		if leave, why = g.places.Take(c.RemoteAddr()); why != nil {
+			return violate(refusals[why.Reason], "%s", why.Detail)
+		}
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.stopping {
+		leave()
 		return net.ErrClosed
 	}
-	if len(g.open) >= g.cfg.MaxConnections {
-		return violate("connections", "there are %d connections already (max_connections)", len(g.open))
-	}
+	c.leave = leave
 	g.open[c] = struct{}{}
 	return nil
 }
@@ -179,6 +195,51 @@ func (g *guard) stop() {
 	}
 }
 
+// lookEvery is how often the users are looked at while they are connected.
+const lookEvery = 2 * time.Second
+
+// watch cuts users who are no more, until ctx ends.
+func (g *guard) watch(ctx context.Context) {
+	if g.users == nil {
+		return
+	}
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			g.cut()
+		}
+	}
+}
+
+// cut ends the connections of users who are no more, or not any more as they were when they logged in.
+func (g *guard) cut() {
+	g.mu.Lock()
+	open := make([]*conn, 0, len(g.open))
+	for c := range g.open {
+		if c.as.Load() != nil {
+			open = append(open, c)
+		}
+	}
+	g.mu.Unlock()
+	now := map[string]*credential{}
+	for _, c := range open {
+		was := c.as.Load()
+		is, asked := now[was.user]
+		if !asked {
+			is = g.users.credential(was.user)
+			now[was.user] = is
+		}
+		if !was.same(is) {
+			g.report(c, violate("user", "the user %q is no more, or has another password or other rights", clip(was.user)))
+			_ = c.Close() // the engine hears of it
+		}
+	}
+}
+
 // finish closes what is still open.
 func (g *guard) finish() {
 	g.mu.Lock()
@@ -204,6 +265,8 @@ type conn struct {
 	net.Conn
 	guard   *guard
 	frames  frames
+	ours    bool   // it is of this process, which strangers must not keep out
+	leave   func() // gives its place back
 	login   *login // nil = nobody has to log in
 	shaken  bool   // the handshake of TLS was tried
 	current []byte // of a checked request; what the engine has not taken yet
@@ -213,10 +276,12 @@ type conn struct {
 	settled chan struct{} // told when owed falls to 0
 	writing atomic.Bool   // the request under way is a write
 	closed  chan struct{}
+	as      atomic.Pointer[credential] // who logged in; nil before, and where nobody has to
 
-	mu    sync.Mutex
-	held  int // bytes of buffer
-	ended bool
+	mu     sync.Mutex
+	held   int // bytes of buffer
+	ended  bool
+	amends []func(answer []byte) []byte // of the answers that are owed, where the user has rights
 }
 
 // Read gives out checked requests only.
@@ -245,6 +310,7 @@ func (c *conn) advance() error {
 		c.pass(v)
 		return nil
 	case err == nil && v.last == nil:
+		c.pause(time.Until(v.after))
 		return c.answer(v)
 	case err == nil:
 		c.pause(wrongPause) // who guesses passwords waits for each
@@ -275,12 +341,32 @@ func (c *conn) next() (verdict, error) {
 		if err != nil || v.answer != nil {
 			if c.login.done {
 				c.frames.idle = c.guard.cfg.IdleTimeout
+				c.as.Store(new(c.login.credential))
 			}
 			return v, err
+		}
+		if r := c.login.rights; !r.all() {
+			return c.permitted(r, h, frame)
 		}
 	}
 	return c.guard.rules.judge(h, frame)
 }
+
+// permitted decides about a request of a user with rights.
+func (c *conn) permitted(r *rights, h head, frame []byte) (verdict, error) {
+	mine, err := c.guard.rules.permit(r, h, frame)
+	if err != nil || mine.answer != nil {
+		return mine, err
+	}
+	v, err := c.guard.rules.judge(h, mine.frame)
+	v.amend = mine.amend
+	if v.amend == nil {
+		v.amend = asItIs
+	}
+	return v, err
+}
+
+func asItIs(answer []byte) []byte { return answer }
 
 // shakeHands makes the handshake of TLS, once, so that it has a limit of time of its own.
 func (c *conn) shakeHands() error {
@@ -305,6 +391,9 @@ func (c *conn) shakeHands() error {
 
 // pause waits, but not for a connection that is closed.
 func (c *conn) pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -317,6 +406,11 @@ func (c *conn) pause(d time.Duration) {
 func (c *conn) pass(v verdict) {
 	if !v.mute {
 		c.owed.Add(1)
+		if v.amend != nil {
+			c.mu.Lock()
+			c.amends = append(c.amends, v.amend)
+			c.mu.Unlock()
+		}
 		if v.write && c.writing.CompareAndSwap(false, true) {
 			c.guard.writes.Add(1)
 		}
@@ -344,6 +438,10 @@ func (c *conn) answer(v verdict) error {
 // Write takes one whole answer of the engine.
 func (c *conn) Write(p []byte) (int, error) {
 	_ = c.Conn.SetWriteDeadline(time.Now().Add(writeLimit)) // fails on a closed connection only
+	p = c.amended(p)
+	if p == nil {
+		return 0, errors.New("an answer could not be read")
+	}
 	n, err := c.Conn.Write(p)
 	c.settleWrite()
 	if c.owed.Add(-1) == 0 {
@@ -353,6 +451,19 @@ func (c *conn) Write(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// amended is an answer of the engine as the client may have it. Requests are answered one by one, in their order.
+func (c *conn) amended(p []byte) []byte {
+	c.mu.Lock()
+	if len(c.amends) == 0 {
+		c.mu.Unlock()
+		return p
+	}
+	amend := c.amends[0]
+	c.amends = c.amends[1:]
+	c.mu.Unlock()
+	return amend(p)
 }
 
 func (c *conn) settleWrite() {
@@ -373,6 +484,7 @@ func (c *conn) Close() error {
 	close(c.closed)
 	c.guard.held.Add(int64(-c.held))
 	c.settleWrite()
+	c.leave()
 	c.guard.mu.Lock() // order: conn, then guard
 	delete(c.guard.open, c)
 	c.guard.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"reflect"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 const (
 	maxLoginFrame = 64 << 10               // bytes of a request before the login
 	wrongPause    = 100 * time.Millisecond // before a wrong login is answered
+	firstPause    = 20 * time.Millisecond  // from the first message of SCRAM to its answer: longer than it takes to salt the password of a user
 )
 
 // login is that of one connection: until it is done, the client may ask for nothing. The engine hears nothing of it.
@@ -24,8 +26,20 @@ type login struct {
 
 	mechanism string // chosen by the handshake
 	exchange  *exchange
-	user      string
 	done      bool
+	credential
+}
+
+// credential is what somebody logs in with, and what he may do.
+type credential struct {
+	user, password string
+	rights         *rights
+	unread         bool // the password cannot be read now
+}
+
+// same tells whether one who logged in is still as he was; nil is nobody. What cannot be read now may be so again in a moment.
+func (c *credential) same(now *credential) bool {
+	return now != nil && (now.unread || c.password == now.password) && reflect.DeepEqual(c.rights, now.rights)
 }
 
 // mechanisms are those that a client may choose from.
@@ -74,6 +88,9 @@ func (l *login) judge(h head, frame []byte) (v verdict, err error) {
 	case *kmsg.SASLHandshakeRequest:
 		v.answer, v.last = l.handshake(req)
 	case *kmsg.SASLAuthenticateRequest:
+		if l.exchange == nil { // the password of who was here before is salted already, and a name that is nobody's needs no salt
+			v.after = time.Now().Add(firstPause)
+		}
 		v.answer, v.last = l.authenticate(req)
 	}
 	return v, nil
@@ -135,8 +152,9 @@ func (l *login) say(message string) (answer string, err error) {
 }
 
 func (l *login) verifierOf(user string) *verifier {
-	if password, ok := l.users.find(user); ok {
-		return l.users.verifier(l.exchange.m, user, password)
+	if c := l.users.credential(user); c != nil && !c.unread {
+		l.credential = *c
+		return l.users.verifier(l.exchange.m, user, c.password)
 	}
 	return strangerVerifier(l.exchange.m, user)
 }
@@ -151,12 +169,16 @@ func (l *login) sayPlain(message string) error {
 	if parts[0] != "" && parts[0] != l.user {
 		return errPlain
 	}
-	password, ok := l.users.find(l.user)
-	want, got := sha256.Sum256([]byte(password)), sha256.Sum256([]byte(parts[2])) // so that lengths do not show in the time that it takes
-	if subtle.ConstantTimeCompare(want[:], got[:]) != 1 || !ok {
+	c := l.users.credential(l.user)
+	known := c != nil && !c.unread
+	if !known {
+		c = &credential{}
+	}
+	want, got := sha256.Sum256([]byte(c.password)), sha256.Sum256([]byte(parts[2])) // so that lengths do not show in the time that it takes
+	if subtle.ConstantTimeCompare(want[:], got[:]) != 1 || !known {
 		return errProof
 	}
-	l.done = true
+	l.credential, l.done = *c, true
 	return nil
 }
 

@@ -26,11 +26,12 @@ type users struct {
 	log *slog.Logger
 
 	mu     sync.Mutex
-	seen   string            // what the file looked like when it was read
-	fault  string            // why that failed, "" when it did not
-	tried  time.Time         // when it was
-	told   string            // why a user could not log in, as the log said last
-	listed map[string]string // name → password, or where it is
+	seen   string             // what the file looked like when it was read
+	fault  string             // why that failed, "" when it did not
+	tried  time.Time          // when it was
+	told   string             // why a user could not log in, as the log said last
+	listed map[string]string  // name → password, or where it is
+	rights map[string]*rights // of those of them who may not do everything
 	salted map[saltedKey]*verifier
 }
 
@@ -40,7 +41,7 @@ type saltedKey struct{ mechanism, user, password string }
 func newUsers(cfg Config, log *slog.Logger) (*users, error) {
 	u := &users{cfg: cfg, log: log, seen: look(cfg.UsersFile), salted: map[saltedKey]*verifier{}}
 	var err error
-	if u.listed, err = readUsers(cfg.UsersFile); err != nil {
+	if u.listed, u.rights, err = readUsers(cfg.UsersFile); err != nil {
 		return nil, err
 	}
 	for name, where := range u.listed {
@@ -51,13 +52,17 @@ func newUsers(cfg Config, log *slog.Logger) (*users, error) {
 	return u, nil
 }
 
-// find gives the password of a user, as it is now. ok is false when there is no such user.
-func (u *users) find(name string) (password string, ok bool) {
-	password, err := u.password(name, u.where(name))
-	if err != nil && !errors.Is(err, errNoUser) {
+// credential is a user as he is now, nil when there is no such user.
+func (u *users) credential(name string) *credential {
+	where, rights := u.entry(name)
+	password, err := u.password(name, where)
+	if errors.Is(err, errNoUser) {
+		return nil
+	}
+	if err != nil {
 		u.complain(name, err)
 	}
-	return password, err == nil
+	return &credential{user: name, password: password, rights: rights, unread: err != nil}
 }
 
 // complain says why a user cannot log in, once for each reason: strangers may try as often as they like.
@@ -71,12 +76,12 @@ func (u *users) complain(name string, err error) {
 	}
 }
 
-// where is the password of a user of the file, or the place that it names instead; "" for who is not in it.
-func (u *users) where(name string) string {
+// entry is the password of a user of the file, or the place that it names instead, "" for who is not in it, and his rights.
+func (u *users) entry(name string) (where string, r *rights) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.refresh(time.Now())
-	return u.listed[name]
+	return u.listed[name], u.rights[name]
 }
 
 var errNoUser = errors.New("there is no such user")
@@ -113,7 +118,7 @@ func (u *users) refresh(now time.Time) {
 		return
 	}
 	u.seen, u.tried = seen, now
-	listed, err := readUsers(u.cfg.UsersFile)
+	listed, rights, err := readUsers(u.cfg.UsersFile)
 	if err != nil {
 		if u.fault != err.Error() { // once for each reason
 			u.log.Error("the users of the embedded broker are not reloaded, those from before stay", "error", err)
@@ -121,7 +126,7 @@ func (u *users) refresh(now time.Time) {
 		u.fault = err.Error()
 		return
 	}
-	u.fault, u.listed = "", listed
+	u.fault, u.listed, u.rights = "", listed, rights
 	clear(u.salted)
 	u.log.Info("users of the embedded broker reloaded", "users", len(listed))
 }
@@ -160,33 +165,50 @@ func look(path string) string {
 	return info.ModTime().Format(time.RFC3339Nano) + " " + fmt.Sprint(info.Size())
 }
 
-// readUsers reads lines NAME:PASSWORD; a password may be env:VARIABLE or file:PATH. Blank lines and those that begin with # are none.
-func readUsers(path string) (map[string]string, error) {
+// readUsers reads lines NAME:PASSWORD and allow NAME SCOPE; a password may be env:VARIABLE or file:PATH. Blank lines and those that begin with #
+// are none.
+func readUsers(path string) (listed map[string]string, allowed map[string]*rights, err error) {
 	if path == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
 	text, err := readPrivate(path)
 	if err != nil {
-		return nil, fmt.Errorf("users_file: %w", err)
+		return nil, nil, fmt.Errorf("users_file: %w", err)
 	}
-	listed := map[string]string{}
+	listed, allowed = map[string]string{}, map[string]*rights{}
+	lines := map[string]int{} // of the first right of each user
 	for i, line := range strings.Split(string(text), "\n") {
 		line = strings.TrimRight(line, "\r")
 		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
+		if strings.HasPrefix(line, allowWord) {
+			user, err := parseAllow(line, allowed)
+			if err != nil {
+				return nil, nil, fmt.Errorf("users_file: %s:%d: %w", path, i+1, err)
+			}
+			if lines[user] == 0 {
+				lines[user] = i + 1
+			}
+			continue
+		}
 		name, password, ok := strings.Cut(line, ":")
 		if err := checkUser(name, password, ok); err != nil {
-			return nil, fmt.Errorf("users_file: %s:%d: %w", path, i+1, err)
+			return nil, nil, fmt.Errorf("users_file: %s:%d: %w", path, i+1, err)
 		}
 		if _, twice := listed[name]; twice {
-			return nil, fmt.Errorf("users_file: %s:%d: the user %s is there twice", path, i+1, name)
+			return nil, nil, fmt.Errorf("users_file: %s:%d: the user %s is there twice", path, i+1, name)
 		}
 		if listed[name] = password; len(listed) > maxUsers {
-			return nil, fmt.Errorf("users_file: %s has more than %d users", path, maxUsers)
+			return nil, nil, fmt.Errorf("users_file: %s has more than %d users", path, maxUsers)
 		}
 	}
-	return listed, nil
+	for user, line := range lines {
+		if listed[user] == "" {
+			return nil, nil, fmt.Errorf("users_file: %s:%d: there is no user %s in the file", path, line, clip(user))
+		}
+	}
+	return listed, allowed, nil
 }
 
 // checkUser tells what is wrong with a line, and nothing of a password.

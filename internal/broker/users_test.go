@@ -22,6 +22,14 @@ func usersFile(t *testing.T, text string) string {
 	return path
 }
 
+// find is the password of a user as it is now.
+func find(u *users, name string) (string, bool) {
+	if c := u.credential(name); c != nil && !c.unread {
+		return c.password, true
+	}
+	return "", false
+}
+
 func TestUsers(t *testing.T) {
 	t.Setenv("USER_TEST_PASSWORD", "from the environment")
 	secret := usersFile(t, "from a file\n")
@@ -34,7 +42,7 @@ func TestUsers(t *testing.T) {
 	check := func(want map[string]string) {
 		t.Helper()
 		for name, password := range want {
-			if got, ok := u.find(name); got != password || ok != (password != "") {
+			if got, ok := find(u, name); got != password || ok != (password != "") {
 				t.Errorf("%s: %q, %v; want %q", name, got, ok, password)
 			}
 		}
@@ -115,6 +123,24 @@ func TestSaltsTellNothing(t *testing.T) {
 	}
 }
 
+// TestTheFirstAnswerTellsNothingByItsTime: it waits as long for a name that is nobody's as for one whose password must be salted.
+func TestTheFirstAnswerTellsNothingByItsTime(t *testing.T) {
+	u, err := newUsers(Config{UsersFile: usersFile(t, "ann:x\n")}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ann", "nobody"} {
+		say := kmsg.NewPtrSASLAuthenticateRequest()
+		say.Version, say.SASLAuthBytes = 1, []byte("n,,n="+name+",r=x")
+		frame := kmsg.NewRequestFormatter().AppendRequest(nil, say, 1)
+		l, began := login{users: u, mechanism: "SCRAM-SHA-256"}, time.Now()
+		v, err := l.judge(head{length: len(frame) - 4, key: say.Key(), version: 1}, frame)
+		if err != nil || v.last != nil || v.after.Before(began.Add(firstPause)) {
+			t.Errorf("%s: %+v, %v", name, v, err)
+		}
+	}
+}
+
 // TestALoginHasAnEnd: who does not log in gives his place up, who has keeps it.
 func TestALoginHasAnEnd(t *testing.T) {
 	now := time.Now()
@@ -179,7 +205,7 @@ func FuzzReadUsers(f *testing.F) {
 	f.Add("ann:secret\n# x\n\nbob:env:HOME\r\n")
 	f.Add("\xef\xbb\xbfann:x")
 	f.Fuzz(func(t *testing.T, text string) {
-		listed, err := readUsers(usersFile(t, text))
+		listed, _, err := readUsers(usersFile(t, text))
 		if err != nil && len(listed) > 0 {
 			t.Errorf("half a file is taken: %v", listed)
 		}
