@@ -30,10 +30,12 @@ type Config struct {
 	TokenFile   string   `yaml:"token_file" env:"HXP_TOKEN_FILE" flag:"token-file" doc:"File that holds this token alone; token wins."`
 	Hosts       []string `yaml:"allowed_hosts" env:"HXP_ALLOWED_HOSTS" doc:"Further names (Host headers, without a port) under which services that listen on loopback may be asked, such as the name that a proxy on this machine passes on. Other names are refused with 403, because a page of a stranger could lead its own name here."`
 	WebhookNets []string `yaml:"webhook_allow" env:"HXP_WEBHOOK_ALLOW" doc:"Private networks (CIDR) that webhooks of reports, and all receivers of notifications, may reach, this machine too (127.0.0.0/8). The mail server of reports is named by smtp_host and reached wherever it is; targets of responses are named in the configuration and reached too."`
+	Connections int      `yaml:"max_connections" env:"HXP_MAX_CONNECTIONS" default:"20000" min:"100" max:"1000000" doc:"Connections that all HTTP and gRPC listeners of a process have from the network at once; further ones are answered 503 and closed, over TLS closed. Never more than three quarters of the file handles that the process may have."`
+	Each        int      `yaml:"max_connections_per_address" env:"HXP_MAX_CONNECTIONS_PER_ADDRESS" default:"2000" min:"10" max:"1000000" doc:"Of these, connections from one address, of IPv6 from one network (/64). This machine has no such limit, because a proxy on it brings everybody. Raise it where everybody comes through a proxy on another machine."`
 	LogFormat   string   `yaml:"log_format" env:"HXP_LOG_FORMAT" flag:"log-format" default:"text" enum:"text,json" doc:"Form of log lines."`
 	LogLevel    string   `yaml:"log_level" env:"HXP_LOG_LEVEL" flag:"log-level" default:"info" enum:"debug,info,warn,warning,error,critical" doc:"Least level that is logged; wins over the performance.log_level of the files. SIGHUP changes it."`
 
-	SessionLife time.Duration `yaml:"session_lifetime" env:"HXP_SESSION_LIFETIME" default:"12h" min:"1m" max:"720h" doc:"How long a browser that logged in to a board may stay there, where tokens are asked for. A session ends earlier with its token, with the logout, and with the process."`
+	SessionLife time.Duration `yaml:"session_lifetime" env:"HXP_SESSION_LIFETIME" default:"12h" min:"1m" max:"720h" doc:"How long a browser that logged in to a board may stay there, where tokens are asked for. A session ends earlier with its token, and with the logout."`
 
 	TLS certs.Config `yaml:"tls" doc:"Certificates of the listeners, and of those who ask them."`
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/certs"
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -25,7 +26,7 @@ const insideHost = ".inside"
 // newSystem makes a system without parts. It reads the certificates, and what is needed to ask services of other processes.
 func newSystem(set settings, log *slog.Logger, o Options) (*system, error) {
 	s := &system{
-		set: set, log: log, reg: telemetry.NewRegistry(), demo: o,
+		places: conns.New(set.most, set.each, log), set: set, log: log, reg: telemetry.NewRegistry(), demo: o,
 		regs: map[string]*telemetry.Registry{}, urls: map[string]string{}, servers: map[string]*httpx.Server{},
 	}
 	return s, s.openReach()

@@ -42,6 +42,7 @@ type settings struct {
 	tls         certs.Config
 	tokensFile  string        // "" = nobody is asked who he is
 	sessionLife time.Duration // of browsers at the boards
+	most, each  int           // connections of the network, in all and of an address
 	hosts       []string      // further names of this machine, see httpx.Server.AlsoNamed
 	embedded    bool
 	broker      broker.Config

@@ -6,9 +6,12 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/ingest/registry"
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/stream"
@@ -54,6 +57,7 @@ func (s *system) listenAt(name, addr string, h http.Handler, log *slog.Logger) (
 		return nil, err
 	}
 	srv.AlsoNamed(s.set.hosts...)
+	srv.Bound(s.places, conns.NewMetrics(s.registry(shownBy(name))))
 	if s.certs != nil {
 		srv.Encrypt(s.certs.Server(true), s.certs.Asks())
 	}
@@ -76,6 +80,9 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 	}
 	api.Schemas, api.Version = s.records(), Version
 	api.Principal = senderID
+	if s.keys != nil {
+		api.KnowTenants(s.keys.HasTenant)
+	}
 	schemas := registry.New(s.schemas, s.control, cfg.Timeout, s.log.With("service", KafkaAPI))
 	api.OwnGroups = []string{stream.Group, s.set.lake.Group}
 	api.Routing = ingest.Routing{Routes: s.routes, Commands: s.control}
@@ -139,4 +146,15 @@ func (s *system) buildDataStreamingAPI(context.Context) (run.Service, error) {
 		s.hub.MountTickets(m, s.tickets)
 		s.notify.Mount(m)
 	})
+}
+
+// shownBy is the service that shows the metrics of a listener: a board and a port for OTLP alone have no page of their own.
+func shownBy(listener string) string {
+	switch {
+	case slices.Contains(boards, listener):
+		return DataStreamingAPI
+	case strings.HasPrefix(listener, "otlp-"):
+		return KafkaAPI
+	}
+	return listener
 }

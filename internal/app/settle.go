@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -22,7 +23,7 @@ func (c *Config) settle(ctx context.Context, services []string) (set settings, n
 		return set, "", err
 	}
 	set = settings{
-		dataDir: c.DataDir, addr: c.Addr, tls: c.TLS, tokensFile: c.TokensFile, sessionLife: c.SessionLife, hosts: c.Hosts, bus: c.Bus(), storeURL: c.StoreURL(), lakeDir: lakeDir, lake: c.Batch.Lake,
+		dataDir: c.DataDir, addr: c.Addr, tls: c.TLS, tokensFile: c.TokensFile, sessionLife: c.SessionLife, most: c.maxConnections(), each: c.Each, hosts: c.Hosts, bus: c.Bus(), storeURL: c.StoreURL(), lakeDir: lakeDir, lake: c.Batch.Lake,
 		stream: c.EventProcessing.Stream, alert: c.EventProcessing.Responses, batch: c.Batch.Config, retention: c.Batch.Retention, ingest: c.KafkaAPI.Ingest, serve: c.DataStreaming.Serve, notify: c.DataStreaming.Notify, broker: c.KafkaAPI.Broker,
 		scheduler: c.scheduler(), metrics: c.metricSources(), rules: c.rules, prices: c.prices, timeout: c.EventProcessing.Limits.Timeout,
 	}
@@ -91,6 +92,15 @@ func (c *Config) embeds(ctx context.Context, services []string) (embedded bool, 
 	}
 	_ = conn.Close()
 	return false, "using the Kafka broker that answers at " + servers[0] + " (HXP_BROKER=embedded would start one here)"
+}
+
+// maxConnections leaves a quarter of the file handles to the broker, the lake and the database.
+func (c *Config) maxConnections() int {
+	var handles syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &handles); err != nil {
+		return c.Connections
+	}
+	return int(min(uint64(c.Connections), handles.Cur/4*3))
 }
 
 // limitProcess carries out the memory and core settings of the services that run here.

@@ -22,6 +22,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
 	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/certs"
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
@@ -67,6 +68,7 @@ type system struct {
 	past *past.Service
 
 	certs   *certs.Keeper   // nil without TLS
+	places  *conns.Limit    // of all listeners but the broker's
 	via     *http.Transport // to services, see openReach
 	keys    *auth.Keyring   // nil where nobody is asked who he is
 	voucher *auth.Voucher   // likewise

@@ -15,6 +15,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/ingest/tap"
 	"github.com/hxp-enterprise/hxp/internal/kit/certs"
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -59,6 +60,7 @@ func Tap(ctx context.Context, cfg *Config, f TapFlags, out io.Writer, log *slog.
 	}
 	set := f.config(cfg.DataDir)
 	set.Privacy = cfg.KafkaAPI.Ingest.Event.Privacy
+	set.Places = conns.New(cfg.maxConnections(), cfg.Each, log)
 	if cfg.TLS.On() {
 		keeper, err := certs.Keep(cfg.TLS, log)
 		if err != nil {

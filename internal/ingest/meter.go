@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/hxp-enterprise/hxp/internal/ingest/quota"
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 )
 
 // meter counts n items of a request for their sender and refuses what is over the policy. The answer tells the sender where
@@ -61,7 +62,7 @@ func (a *API) senderOf(r *http.Request) string {
 	if p := a.principal(r); p != "" {
 		return p
 	}
-	return quota.Address(r.RemoteAddr)
+	return conns.Address(r.RemoteAddr)
 }
 
 // principal names who sends, "" where nobody knows.

@@ -2,9 +2,10 @@ package airflow
 
 import (
 	"maps"
-	"net"
 	"sync"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 )
 
 // Limits of wrong passwords: a few at once, then one every guessPause, for each address. Addresses beyond maxGuessers share one
@@ -58,13 +59,7 @@ func later(a, b time.Time) time.Time {
 
 // key is the host of an address; of IPv6 the network, since one person has all of it.
 func (g *guesses) key(addr string) string {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		host = addr
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
-		host = ip.Mask(net.CIDRMask(64, 128)).String()
-	}
+	host := conns.Address(addr)
 	if _, known := g.owed[host]; !known && len(g.owed) >= maxGuessers {
 		return "others"
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/certs"
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 )
 
 // Config says where a tap stands and what it may take.
@@ -18,7 +19,8 @@ type Config struct {
 	Upstream *url.URL // what stands behind
 	Spill    string   // folder in which events wait
 
-	Certs *certs.Keeper // for both ports; nil = they speak plain HTTP
+	Certs  *certs.Keeper // for both ports; nil = they speak plain HTTP
+	Places *conns.Limit  // for the connections of both ports; nil = as many as come
 
 	HeaderTimeout time.Duration // how long the upstream may take to begin its answer; 0 = for ever
 	Drain         time.Duration // how long streams may go on after the stop

@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/certs"
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/sdk"
@@ -48,6 +49,7 @@ func New(cfg Config, connect func(ctx context.Context) (Writer, error), reg *tel
 	if t.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("hxp tap cannot listen on %s: %w", cfg.Listen, err)
 	}
+	t.listener = quickListener{t.listener}
 	t.producer, err = sdk.NewProducer(sdk.Options{Sender: &sender{connect: connect, privacy: cfg.Privacy}, Source: "tap", Spill: cfg.Spill, MaxEvents: cfg.QueueEvents,
 		SpillBytes: cfg.SpillBytes, Log: log})
 	if err != nil {
@@ -60,6 +62,9 @@ func New(cfg Config, connect func(ctx context.Context) (Writer, error), reg *tel
 		}
 	}
 	t.server = newServer(t.handler(), log)
+	if cfg.Places != nil {
+		t.bound(conns.NewMetrics(reg))
+	}
 	if cfg.Certs != nil {
 		t.encrypt(cfg.Certs)
 	}
@@ -152,7 +157,7 @@ func (t *Tap) Run(ctx context.Context) error {
 		parts.Go(func() { failed <- t.admin.Run(adminCtx) })
 	}
 	served := make(chan error, 1)
-	parts.Go(func() { served <- t.serve(quickListener{t.listener}) })
+	parts.Go(func() { served <- t.serve(t.listener) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -171,6 +176,14 @@ func (t *Tap) Run(ctx context.Context) error {
 	stopAdmin()
 	parts.Wait()
 	return err
+}
+
+// bound has both ports share places.
+func (t *Tap) bound(count *conns.Metrics) {
+	t.listener = t.cfg.Places.Listener(t.listener, count, nil)
+	if t.admin != nil {
+		t.admin.Bound(t.cfg.Places, count)
+	}
 }
 
 // encrypt lets both ports speak TLS alone.

@@ -214,18 +214,24 @@ func TestHealth(t *testing.T) {
 	})
 }
 
-// start runs a server and gives its URL and what stops it.
+// start makes a server and runs it.
 func start(t *testing.T, h http.Handler) (s *Server, stop func() error) {
 	t.Helper()
 	s, err := Listen("test", "127.0.0.1:0", h, discard)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s, run(t, s)
+}
+
+// run runs a server and gives what stops it.
+func run(t *testing.T, s *Server) (stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	<-s.Ready()
-	return s, func() error { cancel(); return <-done }
+	return func() error { cancel(); return <-done }
 }
 
 func TestServerServesAndDrains(t *testing.T) {

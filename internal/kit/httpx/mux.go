@@ -33,6 +33,8 @@ type Mux struct {
 	bodyRest time.Duration // longest pause in the middle of a body
 	tracer   *telemetry.Tracer
 
+	answerRest time.Duration // in which each piece of an answer must be taken
+
 	mu     sync.Mutex
 	routes []Route
 }
@@ -40,7 +42,7 @@ type Mux struct {
 // NewMux makes a mux that logs to log and counts in reg (nil: nowhere).
 func NewMux(log *slog.Logger, reg *telemetry.Registry) *Mux {
 	return &Mux{
-		log: log, mux: http.NewServeMux(), guard: http.NewCrossOriginProtection(), bodyRest: 30 * time.Second, tracer: reg.Tracer(),
+		log: log, mux: http.NewServeMux(), guard: http.NewCrossOriginProtection(), bodyRest: 30 * time.Second, answerRest: time.Minute, tracer: reg.Tracer(),
 		requests: reg.CounterVec("hxp_http_requests_total", "HTTP requests answered, by route, method and status.", "route", "method", "code"),
 		seconds:  reg.HistogramVec("hxp_http_request_duration_seconds", "Time from the headers of a request to the end of its answer; streams are left out.", nil, "route"),
 	}
@@ -177,7 +179,10 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.routed = true
 		w = a.ResponseWriter
 	}
-	rec := &recorder{ResponseWriter: w}
+	rec := &recorder{ResponseWriter: w, http2: r.ProtoMajor > 1}
+	if !e.route.stream { // streams have their own patience
+		rec.rest = e.mux.answerRest
+	}
 	span, r := e.trace(r, began)
 	defer func() {
 		if v := recover(); v != nil {
@@ -188,6 +193,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			e.mux.seconds.WithLabelValues(e.route.Path).Observe(time.Since(began).Seconds())
 		}
 		endSpan(span, rec.code())
+		if !rec.http2 && !rec.hijacked {
+			rec.arm() // for what net/http still holds
+		}
 	}()
 	if r.Body != nil && r.Body != http.NoBody {
 		body := &patientBody{ReadCloser: r.Body, ctl: http.NewResponseController(w), rest: e.mux.bodyRest}

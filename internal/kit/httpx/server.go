@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 	"github.com/hxp-enterprise/hxp/internal/kit/inside"
 )
 
@@ -36,6 +38,7 @@ type Server struct {
 	encrypted  bool            // see Encrypt; net/http gives every server a TLSConfig of its own
 	identified bool            // clients show a certificate
 	inside     *inside.Listener
+	bound      func(net.Listener) net.Listener // see Bound; nil = as many as come
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -65,6 +68,24 @@ func (s *Server) SpeakHTTP2() {
 	s.http.Protocols.SetUnencryptedHTTP2(true)
 	s.http.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 128}
 }
+
+// Bound has the connections of the network share places. Whoever finds none is told so with 503, over TLS by the end of the connection, for a
+// handshake is what he should not cost. Connections of this process need no place. Call it before Run.
+func (s *Server) Bound(limit *conns.Limit, count *conns.Metrics) {
+	s.bound = func(l net.Listener) net.Listener {
+		if s.encrypted {
+			return limit.Listener(l, count, nil)
+		}
+		return limit.Listener(l, count, noPlace)
+	}
+}
+
+// noPlace is the whole answer to a connection for which there is none.
+var noPlace = func() []byte {
+	body, _ := json.Marshal(ProblemBody{Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable,
+		Detail: "there are as many connections as this service takes, in all or from your address (HXP_MAX_CONNECTIONS, HXP_MAX_CONNECTIONS_PER_ADDRESS); close some, or try again later"})
+	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}()
 
 // Listen makes a server and opens its port at once, so that Addr is known and a taken port is an error here.
 func Listen(name, addr string, h http.Handler, log *slog.Logger) (*Server, error) {
@@ -166,10 +187,14 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) serve() <-chan error {
 	ended := make(chan error, 2)
 	go func() {
+		l := s.listener
+		if s.bound != nil {
+			l = s.bound(l)
+		}
 		if s.encrypted {
-			ended <- s.http.ServeTLS(s.listener, "", "")
+			ended <- s.http.ServeTLS(l, "", "")
 		} else {
-			ended <- s.http.Serve(s.listener)
+			ended <- s.http.Serve(l)
 		}
 	}()
 	go func() { ended <- s.http.Serve(s.inside) }()

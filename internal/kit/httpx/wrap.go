@@ -8,11 +8,34 @@ import (
 	"time"
 )
 
-// recorder remembers the status of an answer. It stays transparent for http.ResponseController, flushing and hijacking.
+// recorder remembers the status of an answer. It stays transparent for http.ResponseController, flushing and hijacking. With a rest, each piece of
+// the answer must be taken within it: who asks for much and reads nothing would hold a handler for ever.
 type recorder struct {
 	http.ResponseWriter
 	status   int
 	hijacked bool
+	rest     time.Duration // 0 = as long as it takes
+	http2    bool
+	armed    time.Time
+}
+
+// piece is how many bytes of an answer must be taken within the rest.
+const piece = 1 << 20
+
+// arm moves the deadline of what is written, at most once a second.
+func (r *recorder) arm() {
+	if now := time.Now(); r.rest > 0 && now.Sub(r.armed) > time.Second {
+		_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(now.Add(r.rest)) // fails on writers of tests, which have no connection
+		r.armed = now
+	}
+}
+
+// disarm ends the deadline where it would cut an answer that pauses: HTTP/1 asks for it when it writes, HTTP/2 whenever it comes.
+func (r *recorder) disarm() {
+	if r.http2 && !r.armed.IsZero() {
+		_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Time{})
+		r.armed = time.Time{}
+	}
 }
 
 func (r *recorder) WriteHeader(code int) {
@@ -22,19 +45,36 @@ func (r *recorder) WriteHeader(code int) {
 	r.ResponseWriter.WriteHeader(code)
 }
 
-func (r *recorder) Write(p []byte) (int, error) {
+func (r *recorder) Write(p []byte) (n int, err error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
-	return r.ResponseWriter.Write(p)
+	for more := true; more && err == nil; more = n < len(p) {
+		var k int
+		r.arm()
+		k, err = r.ResponseWriter.Write(p[n:min(len(p), n+piece)])
+		r.disarm()
+		n += k
+	}
+	return n, err
 }
 
 // ReadFrom keeps sendfile for files.
-func (r *recorder) ReadFrom(src io.Reader) (int64, error) {
+func (r *recorder) ReadFrom(src io.Reader) (n int64, err error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
-	return io.Copy(r.ResponseWriter, src)
+	for err == nil {
+		var k int64
+		r.arm()
+		k, err = io.CopyN(r.ResponseWriter, src, piece)
+		r.disarm()
+		n += k
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
 }
 
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
@@ -47,6 +87,8 @@ func (r *recorder) FlushError() error {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
+	r.arm()
+	defer r.disarm()
 	return http.NewResponseController(r.ResponseWriter).Flush()
 }
 

@@ -3,6 +3,8 @@ package live
 import (
 	"net/netip"
 	"sync"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 )
 
 // gate counts the connections of one transport, and of each address, against their limits. Safe for concurrent use.
@@ -24,7 +26,7 @@ type place struct {
 
 // enter takes a place for a peer ("host:port"), or says why there is none.
 func (g *gate) enter(remote string) (p place, refusal string) {
-	p = place{g, network(remote)}
+	p = place{g, conns.Network(remote)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.addresses == nil {
@@ -56,18 +58,4 @@ func (g *gate) count() Connections {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return Connections{Connected: int64(g.connected), Limit: g.limit, Total: g.total}
-}
-
-// network is what counts as one address: of IPv6 the half that a subscriber is given.
-func network(remote string) netip.Prefix {
-	at, err := netip.ParseAddrPort(remote)
-	if err != nil { // a network in memory, in tests
-		return netip.Prefix{}
-	}
-	addr, bits := at.Addr().Unmap().WithZone(""), 32
-	if addr.Is6() {
-		bits = 64
-	}
-	p, _ := addr.Prefix(bits) // fits
-	return p
 }
