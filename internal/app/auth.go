@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ func (s *system) openTokens() error {
 	}
 	s.keys, s.voucher = keys, auth.NewVoucher(time.Now)
 	s.sessions, s.tickets = auth.NewSessions(keys, s.set.sessionLife), auth.NewTickets(time.Now)
+	if err := s.sessions.KeepIn(filepath.Join(s.set.dataDir, "sessions", "sessions.json")); err != nil {
+		s.log.Warn("whoever was logged in has to log in anew", "error", err)
+	}
 	return nil
 }
 
@@ -97,26 +101,41 @@ func (s *system) speakFor(p *auth.Principal, h http.Header) {
 	}
 }
 
-// airflowUser lets tokens of hxp use the scheduler's API beside its own: an administrator may do everything, a reader look.
-func (s *system) airflowUser() func(*http.Request) (airflow.User, error) {
+// useTokens lets tokens of hxp, and sessions of browsers that stand for one, use the scheduler beside its own users.
+func (s *system) useTokens(c *airflow.Config) {
 	if s.keys == nil {
-		return nil
+		return
 	}
-	gate := s.gate(Scheduler)
-	return func(r *http.Request) (airflow.User, error) {
+	gate := auth.NewGate(s.registry(Scheduler), s.voucher, s.keys, s.sessions)
+	c.Token = func(r *http.Request) (airflow.User, error) {
 		p, err := gate.Identify(r)
-		switch {
-		case err != nil:
+		if err != nil {
 			return airflow.User{}, err
-		case p.Tenant != "":
-			return airflow.User{}, airflow.Forbidden(fmt.Sprintf("%s is bound to the tenant %q, and the scheduler knows no tenants", p, p.Tenant))
-		case p.Scopes.Allows([]httpx.Scope{httpx.Admin}):
-			return airflow.User{Name: p.String(), Role: "Admin"}, nil
-		case p.Scopes.Allows([]httpx.Scope{httpx.Read}):
-			return airflow.User{Name: p.String(), Role: "Viewer"}, nil
 		}
-		return airflow.User{}, airflow.Forbidden(fmt.Sprintf("this needs the scope read or admin; %s has %s", p, p.Scopes))
+		return airflowUser(p)
 	}
+	c.LogIn = func(w http.ResponseWriter, r *http.Request, token string) (airflow.User, error) {
+		p, err := s.sessions.LogIn(w, r, token, httpx.Read)
+		if err != nil {
+			gate.Count(err)
+			return airflow.User{}, err
+		}
+		return airflowUser(p)
+	}
+	c.LogOut = s.sessions.LogOut
+}
+
+// airflowUser is somebody as the scheduler knows users: an administrator may do everything, a reader look.
+func airflowUser(p *auth.Principal) (airflow.User, error) {
+	switch {
+	case p.Tenant != "":
+		return airflow.User{}, airflow.Forbidden(fmt.Sprintf("%s is bound to the tenant %q, and the scheduler knows no tenants", p, p.Tenant))
+	case p.Scopes.Allows([]httpx.Scope{httpx.Admin}):
+		return airflow.User{Name: p.String(), Role: "Admin"}, nil
+	case p.Scopes.Allows([]httpx.Scope{httpx.Read}):
+		return airflow.User{Name: p.String(), Role: "Viewer"}, nil
+	}
+	return airflow.User{}, airflow.Forbidden(fmt.Sprintf("this needs the scope read or admin; %s has %s", p, p.Scopes))
 }
 
 // token is what commands prove with who they are, "" where none is given.

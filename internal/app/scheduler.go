@@ -41,7 +41,7 @@ func (c *Config) scheduler() airflow.Config {
 
 func (s *system) buildScheduler(context.Context) (run.Service, error) {
 	cfg := s.set.scheduler
-	cfg.Token = s.airflowUser()
+	s.useTokens(&cfg)
 	api, err := airflow.New(cfg, s.batch, s.log.With("service", Scheduler), time.Now)
 	if err != nil {
 		return nil, err

@@ -157,7 +157,7 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 		needs[EventProcessingAPI] = append(needs[EventProcessingAPI], "alert")
 	}
 	if s.keys != nil {
-		for _, b := range boards {
+		for _, b := range append([]string{Scheduler}, boards...) {
 			if chosen[b] {
 				choose("sessions")
 				needs[b] = append(needs[b], "sessions")

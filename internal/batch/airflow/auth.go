@@ -84,25 +84,38 @@ func (a *API) checkPassword(r *http.Request, name, password string) (User, error
 	return u, nil
 }
 
-// who finds out who sends a request: by the bearer token, else by the cookie of the page.
+// who finds out who sends a request: by the bearer token, else by the cookie of the page. What the vault did not give is asked of the installation,
+// which knows tokens and sessions of its own.
 func (a *API) who(r *http.Request) (caller, error) {
 	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !bearer {
-		c, err := r.Cookie(cookieName(r))
-		if err != nil {
-			return caller{}, refuse(http.StatusUnauthorized, "Not authenticated")
-		}
-		token = c.Value
+	given := bearer
+	if c, none := r.Cookie(cookieName(r)); !bearer && none == nil {
+		token, given = c.Value, true
 	}
-	c, err := verify(a.vault.secret, strings.TrimSpace(token), a.now())
-	if errors.Is(err, errToken) && bearer && a.cfg.Token != nil {
-		return a.stranger(r)
+	who, err := caller{}, error(refuse(http.StatusUnauthorized, "Not authenticated"))
+	if given {
+		who, err = a.ofVault(strings.TrimSpace(token))
 	}
+	if err == nil || a.cfg.Token == nil || bearer && !errors.Is(err, errForeign) {
+		return who, err
+	}
+	if other, no := a.stranger(r); no == nil || bearer || asFault(no).status == http.StatusForbidden {
+		return other, no
+	}
+	return who, err
+}
+
+// errForeign is the refusal of a token that is none of the vault.
+var errForeign = refuse(http.StatusUnauthorized, "Invalid JWT token")
+
+// ofVault is the bearer of a token that the vault gave.
+func (a *API) ofVault(token string) (caller, error) {
+	c, err := verify(a.vault.secret, token, a.now())
 	switch {
 	case errors.Is(err, errExpired):
 		return caller{}, refuse(http.StatusUnauthorized, "Token Expired")
 	case err != nil:
-		return caller{}, refuse(http.StatusUnauthorized, "Invalid JWT token")
+		return caller{}, errForeign
 	}
 	u, err := a.bearer(c)
 	return caller{u, c.Via, "user " + u.Name + " of the scheduler"}, err
@@ -113,16 +126,21 @@ type Forbidden string
 
 func (f Forbidden) Error() string { return string(f) }
 
-// stranger is who sends a token of the installation, which the vault did not give.
+// stranger is who sends a token of the installation, or has a session there.
 func (a *API) stranger(r *http.Request) (caller, error) {
 	u, err := a.cfg.Token(r)
-	if no, known := errors.AsType[Forbidden](err); known {
-		return caller{}, refuse(http.StatusForbidden, no.Error())
-	}
 	if err != nil {
-		return caller{}, refuse(http.StatusUnauthorized, err.Error())
+		return caller{}, refusalOf(err)
 	}
 	return caller{u, "rest_api", u.Name}, nil
+}
+
+// refusalOf answers why the installation does not let somebody in.
+func refusalOf(err error) error {
+	if no, known := errors.AsType[Forbidden](err); known {
+		return refuse(http.StatusForbidden, no.Error())
+	}
+	return refuse(http.StatusUnauthorized, err.Error())
 }
 
 // bearer is the user of a good token as he is now. A token without a stamp was not given at a login: who holds the key signed it for the
@@ -174,6 +192,12 @@ func (a *API) postSession(w http.ResponseWriter, r *http.Request) (any, error) {
 		if err := b.done(); err != nil {
 			return nil, err
 		}
+		if a.cfg.LogIn != nil && strings.HasPrefix(password, tokenBegin) {
+			if u, err = a.cfg.LogIn(w, r, password); err != nil {
+				return nil, refusalOf(err)
+			}
+			return map[string]any{"user": u.Name, "role": u.Role, "login": true}, nil
+		}
 		if u, err = a.checkPassword(r, name, password); err != nil {
 			return nil, err
 		}
@@ -182,7 +206,13 @@ func (a *API) postSession(w http.ResponseWriter, r *http.Request) (any, error) {
 	return map[string]any{"user": u.Name, "role": u.Role, "login": !a.cfg.Open}, nil
 }
 
+// tokenBegin is how tokens of the installation begin, which the page takes in place of a password.
+const tokenBegin = "hxp_"
+
 func (a *API) deleteSession(w http.ResponseWriter, r *http.Request) (any, error) {
+	if a.cfg.LogOut != nil {
+		a.cfg.LogOut(w, r)
+	}
 	http.SetCookie(w, a.cookie(r, "", -1))
 	return nil, nil
 }

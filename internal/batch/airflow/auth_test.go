@@ -352,3 +352,45 @@ func TestUsersAreFollowed(t *testing.T) {
 		}
 	})
 }
+
+// TestSessionsOfTheInstallation: a browser that is logged in elsewhere in the installation is so here, also beside a cookie of the scheduler that no
+// longer counts, and the page takes a token where it takes a password.
+func TestSessionsOfTheInstallation(t *testing.T) {
+	out := false
+	r := newRig(t, func(c *Config) {
+		c.Open = false
+		c.Token = func(r *http.Request) (User, error) {
+			if k, err := r.Cookie("hxp_session"); err == nil && k.Value == "good" {
+				return User{Name: "ann (abc)", Role: "Viewer"}, nil
+			}
+			return User{}, errors.New("say who you are")
+		}
+		c.LogIn = func(w http.ResponseWriter, _ *http.Request, token string) (User, error) {
+			if token != "hxp_abc_right" {
+				return User{}, errors.New("not known")
+			}
+			http.SetCookie(w, &http.Cookie{Name: "hxp_session", Value: "good"})
+			return User{Name: "ann (abc)", Role: "Viewer"}, nil
+		}
+		c.LogOut = func(http.ResponseWriter, *http.Request) { out = true }
+	})
+	r.token = ""
+	for cookies, want := range map[string]int{
+		"": 401, "hxp_session=good": 200, "hxp_session=bad": 401, "hxp_session_0=junk; hxp_session=good": 200, "hxp_session_0=junk": 401,
+	} {
+		r.want(want, "GET", "/dags", nil, "Cookie", cookies)
+	}
+	r.want(403, "PATCH", "/dags/hxp_daily_aggregation", object{"is_paused": true}, "Cookie", "hxp_session=good")
+	if o := r.want(200, "GET", "!/ui/session", nil, "Cookie", "hxp_session=good"); o["user"] != "ann (abc)" {
+		t.Errorf("the page sees %v", o)
+	}
+	got := r.send("POST", "!/ui/session", object{"username": "any", "password": "hxp_abc_right"})
+	if got.status != 200 || !strings.HasPrefix(got.header.Get("Set-Cookie"), "hxp_session=good") {
+		t.Errorf("a token as the password: %d, %v", got.status, got.header)
+	}
+	r.want(401, "POST", "!/ui/session", object{"username": "any", "password": "hxp_abc_wrong"})
+	r.want(204, "DELETE", "!/ui/session", nil)
+	if !out {
+		t.Error("the logout leaves the session of the installation")
+	}
+}

@@ -53,8 +53,11 @@ type Config struct {
 	// Open lets the page work without a login: authentication is off and strangers cannot reach the port, or the operator
 	// said that they may.
 	Open bool
-	// Token, when set, tells who sends a bearer token that is not of the vault; its error is for who sent it.
+	// Token, when set, tells who sends a bearer token that is not of the vault, or has a session of the installation; its error is for who sent it.
 	Token func(*http.Request) (User, error)
+	// LogIn, when set, begins such a session for a token, and LogOut ends that of a request.
+	LogIn  func(w http.ResponseWriter, r *http.Request, token string) (User, error)
+	LogOut func(w http.ResponseWriter, r *http.Request)
 }
 
 // AnswersAs is the version of Apache Airflow whose API this one is a part of.

@@ -17,14 +17,17 @@ const (
 )
 
 // Sessions lets browsers keep a token: who shows one gets a cookie that stands for it. The cookie says nothing by itself; what it stands for is
-// kept here, in memory, so a session ends at its time, with its token, at the logout, and with the process. It is the Authenticator of cookies.
+// kept here. A session ends at its time, with its token, at the logout, and, unless it is kept in a file, with the process. It is the Authenticator
+// of cookies.
 type Sessions struct {
 	keys Authenticator // of tokens
 	life time.Duration
+	file string // see KeepIn; "" = a restart ends all
 
 	mu    sync.Mutex
-	open  map[digest]*session // by what is kept of the cookie
-	over  chan struct{}       // closed when all end
+	kept  map[digest]keptSession // all of them, by what is kept of the cookie
+	open  map[digest]*session    // those that were used since the start
+	over  chan struct{}          // closed when all end
 	ended bool
 	watch sync.WaitGroup
 }
@@ -33,13 +36,12 @@ type Sessions struct {
 type session struct {
 	Principal
 	token string
-	began time.Time
 	out   func() // ends it
 }
 
 // NewSessions makes sessions of tokens that last as long as life, at most.
 func NewSessions(keys Authenticator, life time.Duration) *Sessions {
-	return &Sessions{keys: keys, life: life, open: map[digest]*session{}, over: make(chan struct{})}
+	return &Sessions{keys: keys, life: life, kept: map[digest]keptSession{}, open: map[digest]*session{}, over: make(chan struct{})}
 }
 
 // Run waits for the end of ctx and ends all sessions.
@@ -57,7 +59,7 @@ func (s *Sessions) Run(ctx context.Context) error {
 
 // LogIn begins a session of a token, and answers with its cookie. One of the scopes is needed, or the session would be of no use.
 func (s *Sessions) LogIn(w http.ResponseWriter, r *http.Request, token string, scopes ...httpx.Scope) (*Principal, error) {
-	p, err := s.keys.Authenticate(&http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}})
+	p, err := s.keys.Authenticate(withToken(token))
 	switch {
 	case err != nil:
 		return nil, err
@@ -67,40 +69,58 @@ func (s *Sessions) LogIn(w http.ResponseWriter, r *http.Request, token string, s
 		return nil, &Refusal{NoScope, "this needs the scope " + Of(scopes...).String() + "; " + p.String() + " has " + p.Scopes.String()}
 	}
 	secret := newSecret()
-	if !s.begin(digestOf(secret), p, token) {
-		return nil, &Refusal{Missing, "hxp is stopping; try again in a moment"}
+	if err := s.begin(secret, p, token); err != nil {
+		return nil, err
 	}
 	http.SetCookie(w, cookieFor(r, secret, s.life))
 	return p, nil
 }
 
-// begin keeps a session until it is over. Where there is no place for it, the oldest gives its own up, of the same token where that has many.
-func (s *Sessions) begin(id digest, p *Principal, token string) bool {
-	out, ended := make(chan struct{}), make(chan struct{})
-	one := &session{Principal: *p, token: token, began: time.Now(), out: sync.OnceFunc(func() { close(out) })}
-	one.Ended = ended
+// begin makes a session. Where there is no place for it, the oldest gives its own up, of the same token where that has many.
+func (s *Sessions) begin(secret string, p *Principal, token string) error {
+	now := time.Now()
+	k := keptSession{ID: digestOf(secret), Token: p.ID, Sealed: seal(secret, token), Began: now, Until: now.Add(s.life)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
-		return false
+		return &Refusal{Missing, "hxp is stopping; try again in a moment"}
 	}
 	s.makeRoom(p.ID)
-	s.open[id] = one
+	s.kept[k.ID] = k
+	if err := s.write(); err != nil {
+		delete(s.kept, k.ID)
+		return err
+	}
+	s.wake(k, p, token)
+	return nil
+}
+
+// wake lets a session be used until it is over. It runs under mu.
+func (s *Sessions) wake(k keptSession, p *Principal, token string) *session {
+	out, ended := make(chan struct{}), make(chan struct{})
+	one := &session{Principal: *p, token: token, out: sync.OnceFunc(func() { close(out) })}
+	one.Ended = ended
+	s.open[k.ID] = one
 	s.watch.Go(func() {
 		defer close(ended)
-		timer := time.NewTimer(s.life)
+		timer := time.NewTimer(time.Until(k.Until))
 		defer timer.Stop()
+		stopped := false
 		select {
 		case <-timer.C:
 		case <-p.Ended:
 		case <-out:
 		case <-s.over:
+			stopped = true
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.open, id)
+		delete(s.open, k.ID)
+		if !stopped { // with the process it ends for now alone
+			delete(s.kept, k.ID)
+		}
 	})
-	return true
+	return one
 }
 
 // makeRoom lets the oldest session go where there are too many, of the token or of all. It runs under mu.
@@ -108,14 +128,14 @@ func (s *Sessions) makeRoom(token string) {
 	var oldest, own digest // of all, and of the token
 	each := 0
 	older := func(id, than digest) bool {
-		first := s.open[than]
-		return first == nil || s.open[id].began.Before(first.began)
+		first, some := s.kept[than]
+		return !some || s.kept[id].Began.Before(first.Began)
 	}
-	for id, one := range s.open {
+	for id, one := range s.kept {
 		if older(id, oldest) {
 			oldest = id
 		}
-		if one.ID != token {
+		if one.Token != token {
 			continue
 		}
 		if each++; older(id, own) {
@@ -125,11 +145,14 @@ func (s *Sessions) makeRoom(token string) {
 	switch {
 	case each >= sessionsEach:
 		oldest = own
-	case len(s.open) < maxSessions:
+	case len(s.kept) < maxSessions:
 		return
 	}
-	s.open[oldest].out()
+	if one := s.open[oldest]; one != nil {
+		one.out()
+	}
 	delete(s.open, oldest)
+	delete(s.kept, oldest)
 }
 
 // of is the session of a request, nil when it has none; given tells whether it shows a cookie. Over TLS the plain cookie is none: whoever
@@ -137,14 +160,38 @@ func (s *Sessions) makeRoom(token string) {
 func (s *Sessions) of(r *http.Request) (one *session, given bool) {
 	for _, c := range r.CookiesNamed(cookieName(r)) {
 		given = true
-		s.mu.Lock()
-		one = s.open[digestOf(c.Value)]
-		s.mu.Unlock()
-		if one != nil {
+		if one = s.find(c.Value); one != nil {
 			return one, true
 		}
 	}
 	return nil, given
+}
+
+// find is the session of a cookie. One from before a restart is woken by the cookie alone, which nobody else has, if its token still counts.
+func (s *Sessions) find(secret string) *session {
+	id := digestOf(secret)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one := s.open[id]; one != nil {
+		return one
+	}
+	k, known := s.kept[id]
+	if !known || s.ended {
+		return nil
+	}
+	token, ok := unseal(secret, k.Sealed)
+	if ok && time.Now().Before(k.Until) {
+		if p, err := s.keys.Authenticate(withToken(token)); err == nil && p != nil {
+			return s.wake(k, p, token)
+		}
+	}
+	delete(s.kept, id)
+	return nil
+}
+
+// withToken is a request with a token.
+func withToken(token string) *http.Request {
+	return &http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}
 }
 
 // Authenticate is part of Authenticator.
@@ -173,6 +220,9 @@ func (s *Sessions) LogOut(w http.ResponseWriter, r *http.Request) {
 	if one, _ := s.of(r); one != nil {
 		one.out()
 		<-one.Ended
+		s.mu.Lock()
+		_ = s.write() // where the disk is full it is written with the next change
+		s.mu.Unlock()
 	}
 	http.SetCookie(w, cookieFor(r, "", -time.Second))
 }

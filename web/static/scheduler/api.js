@@ -61,7 +61,7 @@ function ask() {
       el("h2", {}, "Log in to the scheduler"),
       el("label", { class: "field" }, el("span", {}, "User"), name),
       el("label", { class: "field" }, el("span", {}, "Password"), password),
-      el("p", { class: "hint" }, "The password of admin lies in the data folder, ", el("code", {}, "airflow/*.json.generated"), "; ", el("code", {}, "hxp airflow users create"), " adds users."),
+      el("p", { class: "hint" }, "The password of admin lies in the data folder, ", el("code", {}, "airflow/*.json.generated"), "; ", el("code", {}, "hxp airflow users create"), " adds users. A token of hxp is a password too."),
       wrong,
       el("div", { class: "form-end" }, el("button", { class: "button primary", type: "submit" }, "Log in")));
     const box = el("dialog", { class: "sheet narrow" }, form);
@@ -69,8 +69,7 @@ function ask() {
     form.addEventListener("submit", async (e) => {
       e.preventDefault();
       try {
-        await once("POST", "/ui/session", { username: name.value, password: password.value });
-        user = name.value;
+        ({ user } = await once("POST", "/ui/session", { username: name.value, password: password.value }));
         box.close();
         box.remove();
         done();
