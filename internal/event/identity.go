@@ -12,7 +12,7 @@ import (
 // Identity is what makes two events the same one: the 128-bit xxh3 hash of source, a zero byte and id (high half first).
 // It is for ever: filters, joins and compaction keep it on disk.
 func (e *Event) Identity() [2]uint64 {
-	var room [1024]byte
+	var room [256]byte // for nearly all; it is cleared each time
 	b := append(room[:0], e.Source...)
 	b = append(b, 0)
 	b = append(b, e.ID...)

@@ -2,6 +2,7 @@ package event
 
 import (
 	"math"
+	"math/bits"
 	"strconv"
 	"unsafe"
 )
@@ -107,10 +108,11 @@ func (d decimal) scaled(shift int) (v int64, exact, ok bool) {
 	case exp > 18:
 		return 0, false, false
 	case exp > 0:
-		if m > math.MaxInt64/pow10[exp] {
+		hi, lo := bits.Mul64(m, pow10[exp])
+		if hi != 0 {
 			return 0, false, false
 		}
-		m *= pow10[exp]
+		m = lo
 	case exp < -18: // mant < 10^18, so it is less than a half
 		return 0, false, true
 	case exp < 0:
