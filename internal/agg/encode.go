@@ -138,12 +138,19 @@ func (s *sketch) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(used))
 	before := -1
 	s.each(func(bin int, n uint64) bool {
-		dst = binary.AppendUvarint(dst, uint64(bin-before-1))
-		dst = binary.AppendUvarint(dst, n)
+		dst = appendSmall(appendSmall(dst, uint64(bin-before-1)), n)
 		before = bin
 		return true
 	})
 	return dst
+}
+
+// appendSmall is binary.AppendUvarint of what mostly takes one byte.
+func appendSmall(dst []byte, v uint64) []byte {
+	if v < 0x80 {
+		return append(dst, byte(v))
+	}
+	return binary.AppendUvarint(dst, v)
 }
 
 const (
