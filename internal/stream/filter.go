@@ -52,7 +52,7 @@ func (f *filter) grow(n int) {
 	n = min(n, f.max)
 	ring := make([]entry, n)
 	for i := range f.n {
-		ring[i] = f.ring[(f.head+i)%len(f.ring)]
+		ring[i] = f.ring[f.wrap(f.head+i)]
 	}
 	f.ring, f.head = ring, 0
 	size := 1
@@ -94,13 +94,21 @@ func (f *filter) find(id [2]uint64) (slot uint32, found bool) {
 	return s, false
 }
 
+// wrap is the position in the ring of one that may be a round too far. A division would cost as much as a search.
+func (f *filter) wrap(pos int) int {
+	if pos >= len(f.ring) {
+		return pos - len(f.ring)
+	}
+	return pos
+}
+
 // touch looks at the slot of an id, so that it is near when it is searched.
 func (f *filter) touch(id [2]uint64) { f.touched += f.table[f.slot(id)] }
 
 // touchOldest does that for the entries that go next.
 func (f *filter) touchOldest() {
 	for i := range min(readAhead, f.n) {
-		f.touch(f.ring[(f.head+i)%len(f.ring)].id)
+		f.touch(f.ring[f.wrap(f.head+i)].id)
 	}
 }
 
@@ -123,7 +131,7 @@ func (f *filter) seen(id [2]uint64, offset, at int64) bool {
 		}
 		s, _ = f.find(id)
 	}
-	pos := (f.head + f.n) % len(f.ring)
+	pos := f.wrap(f.head + f.n)
 	f.ring[pos] = entry{id: id, offset: offset, at: at}
 	f.n++
 	f.table[s] = f.mark(id, uint32(pos))
@@ -137,7 +145,7 @@ func (f *filter) evict() {
 	}
 	mask := uint32(len(f.table) - 1)
 	s, _ := f.find(f.ring[f.head].id)
-	f.head = (f.head + 1) % len(f.ring)
+	f.head = f.wrap(f.head + 1)
 	f.n--
 	f.forgot = true
 	for next := (s + 1) & mask; f.table[next] != 0; next = (next + 1) & mask {
@@ -201,7 +209,7 @@ func (f *filter) appendTo(dst []byte) []byte {
 	}
 	dst = binary.AppendUvarint(dst, uint64(f.n))
 	for i := range f.n {
-		e := &f.ring[(f.head+i)%len(f.ring)]
+		e := &f.ring[f.wrap(f.head+i)]
 		dst = binary.LittleEndian.AppendUint64(dst, e.id[0])
 		dst = binary.LittleEndian.AppendUint64(dst, e.id[1])
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(e.offset))
