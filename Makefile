@@ -21,7 +21,7 @@ build: ## the one binary, bin/hxp
 
 # The receiver of the first steps in the README listens on this machine.
 run: build ## the whole system with two days of generated traffic; prints where to look
-	HXP_WEBHOOK_ALLOW=127.0.0.0/8 ./bin/hxp up --demo --past 48h --rate 5 --scenario diurnal --config examples/first-steps
+	HXP_WEBHOOK_ALLOW=127.0.0.0/8 ./bin/hxp up --demo --past 48h --rate 3 --scenario diurnal --config examples/first-steps
 
 test: ## every test that needs Go alone, the end-to-end suite included
 	$(GO) test -timeout 20m ./...

@@ -144,7 +144,7 @@ func Run(ctx context.Context, cfg *Config, o Options) (err error) {
 // claimDataDir makes the data folder and keeps other processes of ours out of it.
 func claimDataDir(dir string) (unlock func() error, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+		return nil, fmt.Errorf("data folder: %w (choose another with --data-dir)", err)
 	}
 	unlock, err = atomicfile.Lock(dir + "/hxp.lock")
 	if err != nil {

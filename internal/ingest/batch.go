@@ -138,7 +138,7 @@ func (a *API) judge(b *batch, i int, raw []byte) *event.Invalid {
 		}
 	}
 	if b.e.HasTime && b.e.Time > b.now+a.cfg.MaxFuture.Microseconds() {
-		return &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "lies more than " + a.cfg.MaxFuture.String() + " ahead of the clock here, " + event.FormatTime(b.now)}
+		return &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "lies more than " + a.cfg.MaxFuture.String() + " ahead of the clock here, " + event.FormatTime(b.now) + "; look at the sender's clock and time zone"}
 	}
 	return nil
 }

@@ -64,7 +64,11 @@ func (openMeter) answer(a *API, w http.ResponseWriter, _ *http.Request, b *batch
 }
 
 func unsupportedType(got, use string) *refusal {
-	return &refusal{status: http.StatusUnsupportedMediaType, detail: "Content-Type " + strconv.Quote(clip(got)) + " is not supported; use " + use}
+	detail := "Content-Type " + strconv.Quote(clip(got)) + " is not supported; use " + use
+	if strings.HasPrefix(got, "application/x-www-form-urlencoded") { // what curl -d says
+		detail += " (curl: add -H 'Content-Type: application/json')"
+	}
+	return &refusal{status: http.StatusUnsupportedMediaType, detail: detail}
 }
 
 // one makes the whole body one item.

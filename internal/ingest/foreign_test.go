@@ -63,6 +63,9 @@ func TestForeignFormats(t *testing.T) {
 		if anonymous := again.Accepted; again.Rejected != c.rejected || anonymous > 1 || again.Duplicates+anonymous != c.accepted {
 			t.Errorf("%s again: %d %s", c.path, again.Status, again.Body)
 		}
+		if r := f.post(c.path, "application/x-www-form-urlencoded", body); r.Status != 415 || !strings.Contains(r.Body, "curl: add -H 'Content-Type: application/json'") {
+			t.Errorf("%s: who sends with curl -d is told %s", c.path, r.Body)
+		}
 		if r := f.post(c.path, "text/plain", body); r.Status != 415 {
 			t.Errorf("%s as text: %d", c.path, r.Status)
 		}

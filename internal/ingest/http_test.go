@@ -328,7 +328,7 @@ func TestDeadLetters(t *testing.T) {
 	if r.Status != 422 || r.Rejected != len(raws) {
 		t.Fatal(r.Status, r.Body)
 	}
-	if r.Errors[4].Code != event.CodeFuture {
+	if r.Errors[4].Code != event.CodeFuture || !strings.Contains(r.Errors[4].Detail, "clock and time zone") {
 		t.Errorf("future: %+v", r.Errors[4])
 	}
 	codes := map[string]int{}
