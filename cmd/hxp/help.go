@@ -74,12 +74,16 @@ func showCommands(w io.Writer, cmd *cobra.Command) {
 			names, below[c.Name()] = append(names, c.Name()), c
 		}
 	}
+	width := 0
+	for _, name := range names {
+		width = max(width, len(name))
+	}
 	list := func(title string, names []string) {
 		if len(names) > 0 {
 			fmt.Fprintf(w, "\n%s:\n", title)
 		}
 		for _, name := range names {
-			fmt.Fprintf(w, "  %-*s  %s\n", cmd.NamePadding(), name, below[name].Short)
+			fmt.Fprintf(w, "  %-*s  %s\n", width, name, below[name].Short)
 		}
 	}
 	if cmd.Name() == "hxp" {

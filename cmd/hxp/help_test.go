@@ -29,6 +29,34 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// The descriptions of commands stand below each other.
+func TestCommandsStandBelowEachOther(t *testing.T) {
+	root := rootCommand()
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetArgs(nil)
+	if err := root.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	column := 0
+	for line := range strings.Lines(out.String()) {
+		name, rest, found := strings.Cut(strings.TrimPrefix(line, "  "), "  ")
+		if c := root.Commands(); !found || !slices.ContainsFunc(c, func(c *cobra.Command) bool { return c.Name() == name }) {
+			continue
+		}
+		at := len(line) - len(strings.TrimLeft(rest, " "))
+		if column == 0 {
+			column = at
+		}
+		if at != column {
+			t.Errorf("column %d, not %d: %s", at, column, line)
+		}
+	}
+	if column == 0 {
+		t.Errorf("no commands:\n%s", out.String())
+	}
+}
+
 // Every command that is shown is in one family, and every family names commands that there are.
 func TestFamiliesOfCommands(t *testing.T) {
 	root := rootCommand()

@@ -170,7 +170,7 @@ var labelFields = map[string]string{
 var (
 	comparison = regexp.MustCompile(`^(.+?)\s*(==|!=|>=|<=|>|<)\s*(?:bool\s+)?([-+0-9.eE]+)$`)
 	quantile   = regexp.MustCompile(`^histogram_quantile\s*\(\s*(0\.\d+)\s*,\s*(.+)\)$`)
-	aggregated = regexp.MustCompile(`^(sum|avg)\s*(?:by\s*\(([^)]*)\)\s*)?\((.+)\)\s*(?:by\s*\(([^)]*)\))?$`)
+	aggregated = regexp.MustCompile(`^(sum|avg)\s*(?:by\s*\(([^)]*)\)\s*)?\((.+?)\)\s*(?:by\s*\(([^)]*)\))?$`)
 	function   = regexp.MustCompile(`^(rate|increase|avg_over_time|absent_over_time)\s*\(\s*(.+?)\s*\[([0-9a-z]+)\]\s*\)$`)
 	selector   = regexp.MustCompile(`^([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?$`)
 	matcher    = regexp.MustCompile(`^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*$`)

@@ -18,6 +18,8 @@ func TestTranslate(t *testing.T) {
 		{`avg(avg_over_time(vllm:gpu_cache_usage_perc[10m])) > 0.95`, `type: threshold|when: 'event_type == "system_metric" && has(data.kv_cache_usage)'|window: 10m|metric: system.kv_cache_usage|op: ">"|value: 0.95`},
 		{`histogram_quantile(0.95, sum by (le, model_name) (rate(vllm:e2e_request_latency_seconds_bucket[5m]))) > 2.5`,
 			`type: threshold|when: 'event_type == "llm_request"'|group_by: [model]|window: 5m|metric: latency_ms.p95|op: ">"|value: 2500`},
+		{`histogram_quantile(0.95, sum(rate(vllm:e2e_request_latency_seconds_bucket[5m])) by (le, model_name)) > 2.5`,
+			`type: threshold|when: 'event_type == "llm_request"'|group_by: [model]|window: 5m|metric: latency_ms.p95|op: ">"|value: 2500`},
 		{"sum by (team) (rate(litellm_proxy_failed_requests_metric_total[5m]))\n  / sum by (team) (rate(litellm_proxy_total_requests_metric_total[5m])) > 0.05",
 			`type: ratio|when: 'event_type == "llm_request"'|group_by: [tenant]|window: 5m|op: ">"|value: 0.05|of: "data.success == false"`},
 		{`absent_over_time(vllm:request_success_total{model_name="a"}[10m])`, `type: absence|when: 'event_type == "llm_request" && data.model == "a"'|window: 10m`},
