@@ -42,10 +42,10 @@ func (m Model) Validate() error {
 
 // usual are the models of a profile that names none.
 var usual = []Model{
-	{"mixtral-8x7b", .38, 1400, 320, 240, 21, .012, .45, .70},
-	{"hermes-2", .27, 900, 240, 150, 14, .009, .20, .30},
-	{"openchat-3.5", .22, 600, 180, 110, 11, .011, .15, .20},
-	{"phi-3-mini", .13, 420, 130, 55, 6, .006, .05, .08},
+	{"mixtral-8x7b", .38, 1400, 320, 240, 21, .005, .45, .70},
+	{"hermes-2", .27, 900, 240, 150, 14, .004, .20, .30},
+	{"openchat-3.5", .22, 600, 180, 110, 11, .0045, .15, .20},
+	{"phi-3-mini", .13, 420, 130, 55, 6, .003, .05, .08},
 }
 
 // ReadProfile reads a profile from a YAML file. The error names each fault with its line.

@@ -277,6 +277,7 @@ func (g *Generator) fail(e *event.Event) (took float64) {
 	e.SetBool(event.Success, false)
 	e.SetInt(event.StatusCode, f.status)
 	e.SetText(event.ErrorType, f.kind)
+	e.SetInt(event.Cost, 0) // as gateways say of what failed
 	if f.kind == "timeout" {
 		return 30_000
 	}

@@ -100,7 +100,7 @@ func TestShares(t *testing.T) {
 	requests := n[event.LLMRequest]
 	for what, c := range map[string]struct{ got, lo, hi float64 }{
 		"requests":            {requests, 68_000, 76_000},
-		"failures":            {failed / requests, .005, .02},
+		"failures":            {failed / requests, .003, .006}, // a calm server keeps within the objective of 99 %
 		"feedback":            {n[event.UserFeedback] / requests, .05, .10},
 		"business":            {n[event.BusinessEvent] / requests, .02, .04},
 		"samples":             {n[event.SystemMetric], 4 * 178, 4 * 182},
