@@ -1,158 +1,272 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/url"
+	"net/http"
 	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/certs/certstest"
 )
 
-// seeds are beginnings of what clients say, by the kind of listener. They are spoilt before they are sent.
-var seeds = map[string][]string{
-	"http": {
-		"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
-		"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 61\r\n\r\n" + `{"event_type":"llm_request","data":{"model":"m","x":[1,2,3]}}`,
-		"POST /events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n2\r\n1}\r\n0\r\n\r\n",
-		"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 12\r\n\r\n\x0a\x0a\x0a\x08\x12\x06\x12\x04\x0a\x02ab",
-		"POST /ingest/prometheus HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nContent-Length: 8\r\n\r\n\x06\x14\x0a\x04\x0a\x02\x08\x01",
-		"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: hxp.v1+json\r\n\r\n\x81\x85\x01\x02\x03\x04abcde\x89\x80\x00\x00\x00\x00",
-		"GET /stream?topics=metrics,events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n",
-		"GET /analytics?window=300&group_by=model HTTP/1.1\r\nHost: x\r\n\r\n",
-		"PUT /rules/x HTTP/1.1\r\nHost: x\r\nContent-Type: application/yaml\r\nContent-Length: 20\r\n\r\nname: x\ntype: ratio\n",
-		"POST /dead-letters/redrive HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 33\r\n\r\n" + `{"filter":{},"dry_run":true,"x":1`,
-		"GET /api/v2/dags HTTP/1.1\r\nHost: x\r\n\r\n",
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
-	},
-	"kafka": {
-		frame(18, 3, "\x00\x06accept\x07client\x021\x00"), frame(3, 1, "\x00\x06accept\x00\x00\x00\x00"), frame(0, 3, "\x00\x06accept\xff\xff\x00\x01\x00\x00\x07\xd0\x00\x00\x00\x00"),
-		frame(1, 4, "\x00\x06accept\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x01\x00\x10\x00\x00\x00\x00\x00\x00\x00"), frame(10, 1, "\x00\x06accept\x00\x01g\x00"), frame(19, 2, "\x00\x06accept\x00\x00\x00\x01\x00\x01t"),
-		frame(11, 2, "\x00\x06accept\x00\x01g\x00\x00\x10\x00"), frame(2, 1, "\x00\x06accept\xff\xff\xff\xff\x00\x00\x00\x01"), "\x7f\xff\xff\xff",
-	},
-	"grpc": {
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x04\x01\x05\x00\x00\x00\x01\x82\x86\x84\x41",
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x08\x06\x00\x00\x00\x00\x00abcdefgh\x00\x00\x04\x08\x00\x00\x00\x00\x00\x7f\xff\xff\xff",
-		"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
-	},
+// speech says something on a connection that has a deadline; what it hears is read by others.
+type speech func(r *rand.Rand, c net.Conn)
+
+// door is a listener that is spoken to.
+type door struct {
+	addr     string
+	encrypts bool
+	speeches []speech
 }
 
-// frame is a request of the Kafka protocol.
-func frame(key, version uint8, rest string) string {
-	size := 8 + len(rest)
-	return string([]byte{0, 0, byte(size >> 8), byte(size), 0, key, 0, version, 0, 0, 0, 1}) + rest
-}
-
-// spoil changes bytes of a seed.
-func spoil(r *rand.Rand, seed string) []byte {
-	b := []byte(seed)
-	for range r.IntN(6) {
-		i := r.IntN(len(b))
-		switch r.IntN(5) {
-		case 0:
-			b[i] = byte(r.Uint32())
-		case 1:
-			b[i] ^= 1 << r.IntN(8)
-		case 2:
-			b = append(b[:i:i], b[min(len(b), i+1+r.IntN(8)):]...)
-		case 3:
-			b = append(b[:i:i], append([]byte(strings.Repeat(string(rune(r.IntN(128))), r.IntN(2000))), b[i:]...)...)
-		default:
-			b = append(b, b[i:]...)
-		}
-		if len(b) == 0 {
-			return []byte{0}
-		}
+// visit opens a connection, holds one speech, hears what comes back for a while, and leaves.
+func (d *door) visit(r *rand.Rand) {
+	c, err := net.DialTimeout("tcp", d.addr, time.Second)
+	if err != nil {
+		return // the listener has as many as it may have
 	}
-	return b
+	defer c.Close()
+	patience := time.Duration(20+r.IntN(100)) * time.Millisecond
+	if r.IntN(8) == 0 {
+		patience = 2 * time.Second // answers end earlier, since the connection is to be closed behind most of them
+	}
+	_ = c.SetDeadline(time.Now().Add(patience)) // fails on a closed connection only
+	if d.encrypts && r.IntN(6) > 0 {            // else it hears what is no TLS
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: [][]string{nil, {"h2"}, {"http/1.1"}}[r.IntN(3)]})
+	}
+	d.speeches[r.IntN(len(d.speeches))](r, c)
+	_, _ = io.CopyN(io.Discard, c, 64<<10)
 }
 
-// TestRealFuzzListeners says spoilt things to every listener at once, for 15 seconds or HXP_FUZZ=10m. The process stays, every service answers
-// at the end, good events are counted beside, and after a minute or more memory is no more than 64 MiB above where it was.
+// visited is a process with its doors. metrics are those of all its services.
+type visited struct {
+	name    string
+	pid     int
+	doors   []*door
+	metrics func(t testing.TB) string
+	profile func() []byte // of the goroutines
+}
+
+// TestRealFuzzListeners speaks to every listener at once, for 15 seconds or HXP_FUZZ=10m: HTTP of each service and board, as the descriptions of the API
+// allow and not quite, WebSocket, SSE, OTLP over HTTP and gRPC, remote write, and every request of the Kafka protocol; all of it again behind TLS with
+// tokens and SASL; and hxp tap. The servers that hxp asks answer in the same way. The processes stay, every service answers at the end, nothing panicked
+// or was answered 500, events sent afterwards are counted, no goroutine or file stays open, and after a minute or more memory is no more than 64 MiB
+// above where it was.
 func TestRealFuzzListeners(t *testing.T) {
 	need(t, "", "the listeners")
 	lasts, err := time.ParseDuration(os.Getenv("HXP_FUZZ"))
 	if err != nil {
 		lasts = 15 * time.Second
 	}
-	h := prepare(t, "127.0.0.1:0")
-	grpc := "127.0.0.1:" + free(t)
-	h.env = append(h.env, "HXP_OTLP_GRPC_LISTEN="+grpc)
-	h.up(t)
-	targets := map[string]string{"kafka": h.url("kafka"), "grpc": grpc}
-	for _, s := range []string{"kafka-api", "event-processing-api", "batch-processing-api", "data-streaming-api", "scheduler", "operations", "business", "performance", "system"} {
-		u, err := url.Parse(h.url(s))
-		if err != nil {
-			t.Fatal(err)
-		}
-		targets[s] = u.Host
+	open, guarded := fuzzedOpen(t), fuzzedGuarded(t)
+	processes := []*visited{visitOpen(t, open), visitGuarded(t, guarded), visitTap(t, open)}
+	visitAll(processes, max(lasts/5, 5*time.Second), 1) // what is made once is made, and connections of hxp itself to its brokers
+	mib, idle := map[*visited]int{}, map[*visited][2]int{}
+	for _, p := range processes {
+		mib[p], idle[p] = residentMiB(t, p.pid), p.idle(t)
 	}
-	hour := time.Now().UTC().Truncate(time.Hour).Add(-3 * time.Hour)
-	h.send(t, generate(1, 200, "fuzz-before", hour))
-	var said atomic.Int64
-	round := func(lasts time.Duration, seed uint64) {
-		var all sync.WaitGroup
-		end := time.Now().Add(lasts)
-		for name, addr := range targets {
-			kind := name
-			if seeds[kind] == nil {
-				kind = "http"
-			}
+	n := visitAll(processes, lasts, 1000)
+
+	for _, h := range []*instance{open, guarded} {
+		log, err := os.ReadFile(h.logPath())
+		if at := regexp.MustCompile(`panic|goroutine \d+ \[`).FindIndex(log); err != nil || at != nil {
+			t.Errorf("%v, the log tells of a panic: %.5000s", err, log[max(0, at[0]-300):])
+		}
+	}
+	hour := time.Date(2001, 3, 1, 0, 0, 0, 0, time.UTC)
+	good := generate(2, 200, "fuzz-after", hour)
+	open.send(t, good)
+	open.counted(t, hour, good)
+	for _, p := range processes {
+		if failed := regexp.MustCompile(`(?m)^hxp_http_requests_total\{.*code="500".*$`).FindAllString(p.metrics(t), -1); failed != nil {
+			t.Errorf("%s answered 500: %s", p.name, strings.Join(failed, "\n"))
+		}
+		if lasts >= time.Minute {
+			eventually(t, time.Minute, fmt.Sprintf("memory of %s is less than 64 MiB above %d MiB", p.name, mib[p]), func() bool { return residentMiB(t, p.pid) < mib[p]+64 })
+		}
+		p.rests(t, idle[p][0]+64, idle[p][1]+32)
+		t.Logf("%s: %d doors; %d MiB before, %d after; %d goroutines before, %d after", p.name, len(p.doors), mib[p], residentMiB(t, p.pid), idle[p][0], p.goroutines(t))
+	}
+	t.Logf("%d conversations", n)
+}
+
+// visitAll visits every door, each by one visitor, and tells how often.
+func visitAll(processes []*visited, lasts time.Duration, seed uint64) int64 {
+	var all sync.WaitGroup
+	var n atomic.Int64
+	end := time.Now().Add(lasts)
+	for _, p := range processes {
+		for _, d := range p.doors {
+			seed++
 			all.Go(func() {
-				r := rand.New(rand.NewPCG(seed, uint64(len(name))<<8|uint64(name[0])))
-				for time.Now().Before(end) {
-					say(r, addr, kind)
-					said.Add(1)
+				for r := rand.New(rand.NewPCG(seed, seed)); time.Now().Before(end); n.Add(1) {
+					d.visit(r)
 				}
 			})
 		}
-		all.Wait()
 	}
-	round(lasts/5, 1) // what is made once is made
-	mib := residentMiB(t, h.cmd.Process.Pid)
-	round(lasts, 2)
-	select {
-	case <-h.done:
-		t.Fatalf("the process ended: %s", h.logTail(3000))
-	default:
-	}
-	for _, s := range []string{"kafka-api", "event-processing-api", "batch-processing-api", "data-streaming-api"} {
-		if res, body, err := call("GET", h.url(s)+"/health/live", nil, nil); err != nil || res.StatusCode != 200 {
-			t.Errorf("%s: %v %s", s, err, body)
-		}
-	}
-	good := generate(2, 200, "fuzz-after", hour)
-	h.send(t, good)
-	if lasts >= time.Minute {
-		eventually(t, time.Minute, fmt.Sprintf("memory is less than 64 MiB above %d MiB", mib), func() bool { return residentMiB(t, h.cmd.Process.Pid) < mib+64 })
-	}
-	t.Logf("%d spoilt conversations; %d MiB before, %d after", said.Load(), mib, residentMiB(t, h.cmd.Process.Pid))
+	all.Wait()
+	return n.Load()
 }
 
-// say opens a connection, says something spoilt in one or two pieces, hears a little, and leaves.
-func say(r *rand.Rand, addr, kind string) {
-	c, err := net.DialTimeout("tcp", addr, time.Second)
+func (p *visited) goroutines(t testing.TB) (n int) {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^go_goroutines (\d+)$`).FindStringSubmatch(p.metrics(t))
+	if found == nil {
+		t.Fatalf("%s does not tell how many goroutines it has", p.name)
+	}
+	n, _ = strconv.Atoi(found[1])
+	return n
+}
+
+// idle are the goroutines and files of a process when they do not become fewer any more.
+func (p *visited) idle(t testing.TB) [2]int {
+	t.Helper()
+	for n := p.goroutines(t); ; {
+		time.Sleep(3 * time.Second) // of another process, whose time is not ours to bend
+		next := p.goroutines(t)
+		if next >= n {
+			return [2]int{next, p.files(t)}
+		}
+		n = next
+	}
+}
+
+// rests waits until a process that nobody visits any more has few goroutines and files again.
+func (p *visited) rests(t testing.TB, goroutines, files int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); p.goroutines(t) > goroutines || p.files(t) > files; time.Sleep(time.Second) {
+		if time.Now().After(end) {
+			t.Errorf("%s has %d goroutines, at most %d are meant, and %d files, at most %d:\n%.6000s", p.name, p.goroutines(t), goroutines, p.files(t), files, p.profile())
+			return
+		}
+	}
+}
+
+func (p *visited) files(t testing.TB) int {
+	t.Helper()
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid))
 	if err != nil {
-		return // the listener has as many as it may have
+		t.Fatal(err)
 	}
-	defer c.Close()
-	text := seeds[kind][r.IntN(len(seeds[kind]))]
-	b := []byte(text)
-	if r.IntN(8) > 0 {
-		b = spoil(r, text)
+	return len(list)
+}
+
+// fuzzedOpen is an hxp that anybody may talk to, which reads the metrics of a server that answers badly.
+func fuzzedOpen(t *testing.T) *instance {
+	t.Helper()
+	scraped := stranger(t, expositions)
+	h := prepare(t, "127.0.0.1:0", "--config", configured(t, fmt.Sprintf("scrape: [{name: a, url: 'http://%[1]s', interval: 1s}, {name: b, url: 'http://%[1]s/b', interval: 1s}]\n", scraped)))
+	h.env = append(h.env, "HXP_OTLP_GRPC_LISTEN=127.0.0.1:0", "HXP_OTLP_HTTP_LISTEN=127.0.0.1:0")
+	h.up(t)
+	return h
+}
+
+// fuzzedGuarded is an hxp that asks everybody who he is, on every listener.
+func fuzzedGuarded(t *testing.T) *instance {
+	t.Helper()
+	a := certstest.New(t, "authority")
+	cert, key := a.Issue("hxp", "127.0.0.1")
+	h := prepare(t, "127.0.0.1:0")
+	h.keys = []string{
+		"HXP_TLS_CERT_FILE=" + cert, "HXP_TLS_KEY_FILE=" + key, "HXP_TLS_CA_FILE=" + a.CAFile(), "HXP_OTLP_GRPC_LISTEN=127.0.0.1:0", "HXP_OTLP_HTTP_LISTEN=127.0.0.1:0",
+		"HXP_AUTH_TOKENS_FILE=" + filepath.Join(h.dir, "tokens.json"),
+		"KAFKA_SECURITY_PROTOCOL=SASL_SSL", "KAFKA_SASL_MECHANISM=SCRAM-SHA-512", "KAFKA_SASL_USERNAME=hxp", "KAFKA_SASL_PASSWORD=pl4nted", "KAFKA_SSL_CA_FILE=" + a.CAFile(),
 	}
-	_ = c.SetDeadline(time.Now().Add(time.Duration(20+r.IntN(100)) * time.Millisecond)) // a deadline in the past is what is wanted of a silent peer
-	cut := len(b)
-	if r.IntN(4) == 0 {
-		cut = r.IntN(len(b) + 1)
+	h.up(t)
+	return h
+}
+
+func visitOpen(t *testing.T, h *instance) *visited {
+	t.Helper()
+	return &visited{"hxp", h.cmd.Process.Pid, doorsOf(t, h, "", ""), func(t testing.TB) string { return metricsOf(t, h, client, "") }, func() []byte { return profileOf(h, client, "") }}
+}
+
+func visitGuarded(t *testing.T, h *instance) *visited {
+	t.Helper()
+	_, token := h.token(t, "fuzz", "--scope", "ingest,read,admin,act,approve")
+	c := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	t.Cleanup(c.CloseIdleConnections)
+	eventually(t, followed, "the token counts", func() bool {
+		res, _, err := callBy(c, "GET", h.url("kafka-api")+"/topics", map[string]string{"Authorization": "Bearer " + token}, nil)
+		return err == nil && res.StatusCode == http.StatusOK
+	})
+	return &visited{"hxp behind TLS", h.cmd.Process.Pid, doorsOf(t, h, token, "hxp\x00pl4nted"), func(t testing.TB) string { return metricsOf(t, h, c, token) }, func() []byte { return profileOf(h, c, token) }}
+}
+
+// metricsOf are the metrics of all services, which answer while they are asked.
+func metricsOf(t testing.TB, h *instance, c *http.Client, token string) string {
+	t.Helper()
+	var text strings.Builder
+	for name, health := range listenersWithHealth {
+		if health != "/health" {
+			continue // the boards show those of the services
+		}
+		res, body, err := callBy(c, "GET", h.url(name)+"/metrics", map[string]string{"Authorization": "Bearer " + token}, nil)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("metrics of %s: %v %s\n%s", name, err, body, h.logTail(3000))
+		}
+		text.Write(body)
 	}
-	if _, err := c.Write(b[:cut]); err == nil {
-		_, _ = c.Write(b[cut:])
-		_, _ = io.CopyN(io.Discard, c, 64<<10)
+	return text.String()
+}
+
+func profileOf(h *instance, c *http.Client, token string) []byte {
+	_, body, _ := callBy(c, "GET", h.url("kafka-api")+"/debug/pprof/goroutine?debug=1", map[string]string{"Authorization": "Bearer " + token}, nil) // it is of use where it comes
+	return body
+}
+
+// doorsOf are the listeners of an hxp. A token and a user, when it asks for them, are shown in every other speech.
+func doorsOf(t *testing.T, h *instance, token, user string) (out []*door) {
+	t.Helper()
+	add := func(name string, speeches ...speech) {
+		_, addr, _ := strings.Cut(h.url(name), "://")
+		if addr == "" {
+			addr = h.url(name)
+		}
+		out = append(out, &door{addr, user != "", append(speeches, spoiltTexts)})
 	}
+	add("kafka", kafkaRequests(user), kafkaRequests(user), kafkaRequests(user))
+	add("otlp-grpc", grpcCalls(token), grpcCalls(token), otlpRequests(token))
+	add("otlp-http", otlpRequests(token))
+	all := operations(t, "../../api/openapi/*.json")
+	for name, health := range listenersWithHealth {
+		ops := all // a board passes on what its services answer
+		if health == "/health" {
+			ops = operations(t, "../../api/openapi/"+name+".json")
+		}
+		speeches := []speech{apiRequests(ops, token), apiRequests(ops, token), apiRequests(ops, token), webSocket(token)}
+		if name == "kafka-api" {
+			speeches = append(speeches, otlpRequests(token), remoteWrites(token))
+		}
+		add(name, speeches...)
+	}
+	return out
+}
+
+// visitTap starts hxp tap on the broker of h, before a server that answers badly.
+func visitTap(t *testing.T, h *instance) *visited {
+	t.Helper()
+	listen, admin := "127.0.0.1:"+free(t), "127.0.0.1:"+free(t)
+	tap := h.begin(t, "tap", "--listen", listen, "--admin", admin, "--upstream", "http://"+stranger(t, answers), "--data-dir", t.TempDir())
+	metrics := func(t testing.TB) string {
+		res, body, err := call("GET", "http://"+admin+"/metrics", nil, nil)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("metrics of hxp tap: %v %s", err, body)
+		}
+		return string(body)
+	}
+	eventually(t, readyWithin, "hxp tap is ready", func() bool { _, _, err := call("GET", "http://"+admin+"/health/live", nil, nil); return err == nil })
+	return &visited{"hxp tap", tap.cmd.Process.Pid, []*door{{listen, false, []speech{chatRequests, chatRequests, spoiltTexts}}, {admin, false, []speech{spoiltTexts}}}, metrics, func() []byte { return nil }}
 }

@@ -268,7 +268,7 @@ func (f *inFlight) wait(limit time.Duration) int {
 type quiet struct{ slog.Handler }
 
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
-	for _, s := range []string{"TLS handshake error", "superfluous response.WriteHeader", "Unsolicited response"} {
+	for _, s := range []string{"TLS handshake error", "superfluous response.WriteHeader", "Unsolicited response", "http2: server: error reading preface"} {
 		if strings.Contains(r.Message, s) {
 			r.Level = slog.LevelDebug
 			if !q.Enabled(ctx, r.Level) {
