@@ -22,8 +22,9 @@ type metrics struct {
 	dropped     telemetry.Counter
 }
 
-func newMetrics(reg *telemetry.Registry) *metrics {
-	return &metrics{
+// newMetrics shows the topics from the start, so that their first events are growth for who looks at it: rules do not ring over a lake that takes them.
+func newMetrics(reg *telemetry.Registry, topics ...string) *metrics {
+	m := &metrics{
 		rows:      reg.CounterVec("lake_rows_total", "Events published in the lake.", "topic"),
 		skipped:   reg.CounterVec("lake_skipped_total", "Records that are no valid event, by the code of the fault; the dead letters hold them.", "topic", "code"),
 		files:     reg.CounterVec("lake_files_total", "Parquet files published.", "topic"),
@@ -42,6 +43,12 @@ func newMetrics(reg *telemetry.Registry) *metrics {
 		compactTime: reg.Histogram("lake_compact_seconds", "Time to compact an hour.", nil),
 		dropped:     reg.Counter("lake_superseded_removed_total", "Files removed after they had been compacted and the grace was over."),
 	}
+	for _, topic := range topics {
+		for _, of := range []*telemetry.CounterVec{m.rows, m.files, m.bytes, m.lost} {
+			of.WithLabelValues(topic)
+		}
+	}
+	return m
 }
 
 func (m *metrics) published(c *claim) {

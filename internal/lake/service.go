@@ -52,11 +52,12 @@ type Schemas interface {
 
 // NewWriter makes the writer of l. Registry may be nil.
 func NewWriter(cfg Config, l *Lake, b *bus.Bus, m Manifest, log *slog.Logger, reg *telemetry.Registry) *Writer {
-	w := &Writer{cfg: cfg.withDefaults(), lake: l, bus: b, manifest: m, log: log, metrics: newMetrics(reg),
+	w := &Writer{cfg: cfg.withDefaults(), lake: l, bus: b, manifest: m, log: log,
 		ready: make(chan struct{}), urge: make(chan struct{}, 1), moved: make(chan struct{}), next: make(map[string]map[int32]int64)}
 	for _, k := range event.Kinds {
 		w.topics = append(w.topics, k.Topic())
 	}
+	w.metrics = newMetrics(reg, w.topics...)
 	return w
 }
 

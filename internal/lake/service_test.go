@@ -238,6 +238,17 @@ func TestWaitRefusesStrangers(t *testing.T) {
 	}
 }
 
+// The counters that rules look at are there before anything is counted: what appears at its first event has not grown for Prometheus.
+func TestTopicsHaveSeriesFromTheStart(t *testing.T) {
+	reg := telemetry.NewRegistry()
+	NewWriter(Config{}, nil, nil, newMemory(), slog.New(slog.DiscardHandler), reg)
+	for _, name := range []string{"lake_rows_total", "lake_gap_offsets_total"} {
+		if n, found := reg.Sum(name); n != 0 || !found {
+			t.Errorf("%s: %v, %v", name, n, found)
+		}
+	}
+}
+
 // Positions outside of the log are gaps; a topic made anew has no position yet, whatever its name.
 func TestAssign(t *testing.T) {
 	m := newMemory()
