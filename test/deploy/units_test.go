@@ -55,6 +55,12 @@ func TestUnits(t *testing.T) {
 				t.Errorf("%s: %s is %v, that of citadel-hxp %v", name, key, u[key], value)
 			}
 		}
+		if limit := strings.Join(u["Unit.StartLimitIntervalSec"], ""); limit != "0" || strings.Join(u["Service.Restart"], "") != "on-failure" {
+			t.Errorf("%s is given up after some starts (%q): a database that is away for five minutes would be enough", name, limit)
+		}
+		if after := strings.Join(u["Unit.After"], " "); !strings.Contains(after, "kafka.service") || !strings.Contains(after, "postgresql.service") {
+			t.Errorf("%s does not wait for the broker and the database of this machine: After=%s", name, after)
+		}
 		if alias := strings.Join(u["Install.Alias"], " "); (alias == "airflow-scheduler.service") != (name == "citadel-hxp" || name == "citadel-batch-processing-api") {
 			t.Errorf("%s has the alias %q", name, alias)
 		}
