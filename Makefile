@@ -3,7 +3,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED = 0
 
-.PHONY: build run test test-real check bench bench-peers clean deb docs
+.PHONY: build run test test-real check vuln bench bench-peers clean deb docs
 
 # Inlining costs more than two megabytes in libraries that no event passes through, or only whole batches do: SQL, S3, PDF, YAML, JSON by
 # reflection, commands, metrics, sockets, shaking hands in TLS, CEL, the embedded broker; in what works by the hour or answers people; and in ways in and rules, where it is worth no more than 5 % of their own time.
@@ -17,7 +17,7 @@ rare = github.com/minio google.golang.org/protobuf google.golang.org/genproto co
 
 build: ## the one binary, bin/hxp
 	$(GO) run ./web/pack
-	$(GO) build -trimpath -tags packed $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign=1 -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
+	$(GO) build -trimpath -buildvcs=false -tags packed $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign=1 -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
 
 # The receiver of the first steps in the README listens on this machine.
 run: build ## the whole system with two days of generated traffic; prints where to look
@@ -36,6 +36,11 @@ check: ## format, vet, staticcheck, tests under the race detector
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	CGO_ENABLED=1 $(GO) test -race -gcflags=modernc.org/...=-d=checkptr=0 -short -timeout 30m ./...
+
+# Exit code 3 is what govulncheck says of faults; anything else but 0 is that it could not look, as where its database cannot be reached.
+vuln: ## known faults of what is linked in, where the database of Go (GOVULNDB) can be reached; part of check
+	@$(GO) tool -modfile=tools/go.mod govulncheck ./...; code=$$?; \
+	if [ $$code = 3 ]; then exit 3; elif [ $$code != 0 ]; then echo '!!! SKIPPED: govulncheck could not look (exit code '$$code'): known faults of what is linked in were not searched for'; fi
 
 bench: build ## the figures of the closing notes: payload and machine are printed beside them
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/event ./internal/agg ./internal/lake ./internal/batch
