@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
 // What of CycloneDX 1.5 a list of modules needs.
@@ -47,28 +49,31 @@ func WriteSBOM(w io.Writer) error {
 }
 
 func sbomOf(info *debug.BuildInfo) sbom {
-	main := moduleComponent(&info.Main, "application")
-	main.Version = Version
+	main := moduleComponent(&debug.Module{Path: info.Main.Path, Version: Version}, "application")
 	out := sbom{Format: "CycloneDX", Spec: "1.5", Version: 1, Components: []sbomComponent{}, Metadata: sbomMetadata{Component: main}}
 	for _, s := range info.Settings {
 		out.Metadata.Properties = append(out.Metadata.Properties, sbomProperty{"go:build:" + s.Key, s.Value})
 	}
+	out.Components = append(out.Components, vendored...)
 	for _, m := range info.Deps {
 		if m.Replace != nil {
 			m = m.Replace
 		}
 		out.Components = append(out.Components, moduleComponent(m, "library"))
 	}
-	version := info.GoVersion
-	if version == "" {
-		version = runtime.Version()
-	}
-	out.Components = append(out.Components, sbomComponent{Type: "library", Ref: "pkg:golang/std@" + version, Name: "std", Version: version, PURL: "pkg:golang/std@" + version})
+	// The standard library is called what scanners of such bills call it.
+	out.Components = append(out.Components, moduleComponent(&debug.Module{Path: "stdlib", Version: strings.TrimPrefix(cmp.Or(info.GoVersion, runtime.Version()), "go")}, "library"))
 	return out
 }
 
+// vendored are works of others that are in the binary and no modules of Go that are linked in. A test holds them to the repository.
+var vendored = []sbomComponent{
+	{Type: "library", Ref: "pkg:npm/uplot@1.6.32", Name: "uplot", Version: "1.6.32", PURL: "pkg:npm/uplot@1.6.32"},
+	{Type: "file", Ref: "pkg:golang/codeberg.org/go-fonts/liberation@v0.6.0", Name: "codeberg.org/go-fonts/liberation", Version: "v0.6.0", PURL: "pkg:golang/codeberg.org/go-fonts/liberation@v0.6.0"},
+}
+
 func moduleComponent(m *debug.Module, kind string) sbomComponent {
-	c := sbomComponent{Type: kind, Name: m.Path, Version: m.Version, PURL: "pkg:golang/" + m.Path + "@" + m.Version}
+	c := sbomComponent{Type: kind, Name: m.Path, Version: m.Version, PURL: "pkg:golang/" + m.Path + "@" + strings.ReplaceAll(m.Version, "+", "%2B")}
 	c.Ref = c.PURL
 	if m.Sum != "" {
 		c.Properties = []sbomProperty{{"go:sum", m.Sum}}

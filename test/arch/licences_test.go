@@ -31,7 +31,7 @@ func TestLicences(t *testing.T) {
 	table.WriteString("# Licences\n\nWhat is in the binary beside code of ours, and under which licence. Made by `make docs` from the modules themselves; their whole texts are in\n[licences.txt](licences.txt). `hxp version --sbom` tells the same modules of a binary.\n\n| part | version | licence |\n|---|---|---|\n")
 	texts.WriteString("The licences of what is in hxp beside code of ours. Made by `make docs`.\n")
 	said := map[string]int{} // text → its number
-	for _, m := range append(linkedModules(t), standardLibrary(t), linked{"uPlot (charts of the boards)", uPlotVersion(t), "../../web/static/vendor/uplot"}) {
+	for _, m := range slices.Concat(linkedModules(t), []linked{standardLibrary(t)}, vendored(t)) {
 		var names, numbers []string
 		for _, file := range licenceFiles(t, m.Dir) {
 			text, err := os.ReadFile(file)
@@ -118,17 +118,69 @@ func standardLibrary(t *testing.T) linked {
 	return linked{"the standard library of Go", "of the toolchain", strings.TrimSpace(string(root))}
 }
 
-func uPlotVersion(t *testing.T) string {
+// vendored are works of others that lie in the repository and are built into the binary.
+func vendored(t *testing.T) []linked {
 	t.Helper()
-	text, err := os.ReadFile("../../web/static/vendor/uplot/README.md")
+	return []linked{
+		{"Liberation Sans, cut down (fonts of reports)", firstVersion(t, "../../go.mod", `codeberg\.org/go-fonts/liberation v(\d\S+)`), "../../internal/batch/report/fonts"},
+		{"uPlot (charts of the boards)", firstVersion(t, "../../web/static/vendor/uplot/README.md", `uPlot (\d\S+\d)`), "../../web/static/vendor/uplot"},
+	}
+}
+
+func firstVersion(t *testing.T, path, pattern string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := regexp.MustCompile(`\d+\.\d+\.\d+`).Find(text)
+	v := regexp.MustCompile(pattern).FindSubmatch(text)
 	if v == nil {
-		t.Error("the version of uPlot is not in its README")
+		t.Fatalf("%s does not say the version", path)
 	}
-	return string(v)
+	return string(v[1])
+}
+
+// TestVendoredAreListed: whatever lies beside a licence of its own in the repository is in the list, and what is built into the binary is written by us
+// or lies beside one.
+func TestVendoredAreListed(t *testing.T) {
+	listed := map[string]bool{}
+	for _, v := range vendored(t) {
+		listed[v.Dir] = true
+	}
+	out, err := exec.Command("git", "-C", "../..", "ls-files").Output()
+	if err != nil {
+		t.Skipf("this is no clone of the repository: %v", err)
+	}
+	for file := range strings.Lines(string(out)) {
+		file = strings.TrimSpace(file)
+		if dir, name := filepath.Split(file); dir != "" && licenceName.MatchString(name) && filepath.Ext(name) != ".go" && !strings.HasPrefix(dir, "docs/") && !listed["../../"+filepath.Clean(dir)] {
+			t.Errorf("%s is the licence of something that is not in the list of this test", file)
+		}
+	}
+	for _, file := range embeddedFiles(t) {
+		own := map[string]bool{".js": true, ".css": true, ".html": true, ".svg": true, ".json": true, ".sql": true, ".yaml": true}[filepath.Ext(file)] && !strings.Contains(file, "/vendor/")
+		if dir := "../../" + filepath.Dir(file); !own && !listed[dir] {
+			t.Errorf("%s is built in, and nobody says whose it is", file)
+		}
+	}
+}
+
+// embeddedFiles are what go:embed puts into the binary, from the root of the repository.
+func embeddedFiles(t *testing.T) (files []string) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-f", `{{$dir := .ImportPath}}{{range .EmbedFiles}}{{$dir}}/{{.}}{{"\n"}}{{end}}`, module+"cmd/hxp").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if file, ours := strings.CutPrefix(strings.TrimSpace(line), module); ours {
+			files = append(files, file)
+		}
+	}
+	if len(files) < 50 {
+		t.Fatalf("%d files are built in", len(files))
+	}
+	return files
 }
 
 var licenceName = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|unlicense)([-.].*)?$`)
