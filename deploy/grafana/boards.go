@@ -104,8 +104,8 @@ var boards = []board{
 			graph("From event to action", "s", "", quantiles("event_action_latency_seconds")...),
 		}},
 		{"Objectives", []panel{
-			graph("Share of good events", "percentunit", "Over an hour, by objective and model.", query{"max by (slo, model) (increase(slo_good_events_total[1h])) / (max by (slo, model) (increase(slo_events_total[1h])) > 0)", "{{slo}} {{model}}"}).share(),
-			graph("Events of objectives", "none", "A second.", query{"max by (slo) (rate(slo_events_total[5m]))", "{{slo}}"}),
+			graph("Share of good events", "percentunit", "Over an hour, by objective and model; of the groups of a model, that which is worst.", query{"min by (slo, model) (increase(slo_good_events_total[1h]) / (increase(slo_events_total[1h]) > 0))", "{{slo}} {{model}}"}).share(),
+			graph("Events of objectives", "none", "A second, as the instance counts them that counts most.", query{"max by (slo) (sum by (slo, instance) (rate(slo_events_total[5m])))", "{{slo}}"}),
 		}},
 	}},
 

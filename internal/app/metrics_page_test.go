@@ -27,18 +27,21 @@ import (
 const metricsPage = "../../docs/metrics.md"
 
 // metric is one line of the page.
-type metric struct{ name, kind, labels, help string }
+type metric struct {
+	name, kind, labels, help string
+	shown                    bool // it has a series before anything has happened
+}
 
 // TestMetricsPage holds docs/metrics.md to what the services register. `make docs` writes it. Rules and dashboards are held to that page.
 func TestMetricsPage(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	log := slog.New(slog.DiscardHandler)
-	sys, units, err := alone(ctx, Names, t.TempDir(), log, "HXP_INGEST_SPILL_BYTES=1048576")
+	sys, units, err := alone(ctx, Names, t.TempDir(), log, "HXP_INGEST_SPILL_BYTES=1048576", "HXP_HOST_METRICS=on")
 	if err != nil {
 		t.Fatal(err)
 	}
-	services := map[string][]metric{}
+	services, shown := map[string][]metric{}, map[string]bool{}
 	if err := run.Supervise(ctx, log, units, func() {
 		defer stop()
 		for _, url := range sys.allURLs() {
@@ -49,17 +52,21 @@ func TestMetricsPage(t *testing.T) {
 		for service, reg := range sys.regs {
 			auth.NewGate(reg) // as where a file of tokens is named
 			services[service] = registered(t, reg)
+			for _, m := range services[service] {
+				shown[m.name] = shown[m.name] || m.shown
+			}
 		}
 	}); err != nil {
 		t.Fatal(err)
 	}
 	// Their labels are those that objectives group by, so they are told of when there is an objective.
 	services[EventProcessingAPI] = append(services[EventProcessingAPI],
-		metric{rule.TotalMetric, "counter", "slo, and those that the objective groups by", "Events that an objective is about, counted exactly."},
-		metric{rule.GoodMetric, "counter", "slo, and those that the objective groups by", "Those of slo_events_total that are good."},
-		metric{rule.HiddenMetric, "gauge", "slo", "Groups of an objective that have no series here, because it has too many; GET /slo tells of them."})
+		metric{name: rule.TotalMetric, kind: "counter", labels: "slo, and those that the objective groups by", help: "Events that an objective is about, counted exactly."},
+		metric{name: rule.GoodMetric, kind: "counter", labels: "slo, and those that the objective groups by", help: "Those of slo_events_total that are good."},
+		metric{name: rule.HiddenMetric, kind: "gauge", labels: "slo", help: "Groups of an objective that have no series here, because it has too many; GET /slo tells of them."})
 	services["hxp tap"] = ofTap(t, log)
 
+	growthIsSeen(t, shown)
 	text := page(services)
 	if *update {
 		if err := os.WriteFile(metricsPage, text, 0o644); err != nil {
@@ -90,6 +97,25 @@ func ofTap(t *testing.T, log *slog.Logger) []metric {
 		t.Error(err)
 	}
 	return slices.DeleteFunc(registered(t, reg), func(m metric) bool { return !strings.HasPrefix(m.name, "tap_") })
+}
+
+// growthIsSeen: a counter whose growth a rule waits for is there from the start, since what appears with its first count has not grown for Prometheus; or
+// the rule asks for what has appeared too.
+func growthIsSeen(t *testing.T, shown map[string]bool) {
+	t.Helper()
+	rules, err := os.ReadFile("../../deploy/prometheus/hxp.rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counters := regexp.MustCompile(`increase\((\w+)`).FindAllStringSubmatch(string(rules), -1)
+	for _, c := range counters {
+		if !shown[c[1]] && !strings.Contains(string(rules), c[1]+" unless "+c[1]+" offset") {
+			t.Errorf("a rule waits for %s to grow, which is not there before it has", c[1])
+		}
+	}
+	if len(counters) < 8 {
+		t.Errorf("only %d counters were looked for", len(counters))
+	}
 }
 
 var described = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), unit: ".*", constLabels: \{.*\}, variableLabels: \{(.*)\}\}$`)
@@ -124,7 +150,7 @@ func registered(t *testing.T, reg *telemetry.Registry) (list []metric) {
 		default:
 			kind = "gauge"
 		}
-		list = append(list, metric{name, kind, strings.ReplaceAll(parts[3], ",", ", "), help})
+		list = append(list, metric{name, kind, strings.ReplaceAll(parts[3], ",", ", "), help, kinds[name] != ""})
 	}
 	return list
 }

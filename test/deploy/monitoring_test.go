@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -210,47 +211,170 @@ func TestMetricsOf(t *testing.T) {
 	}
 }
 
-// TestMetricsExist: rules and dashboards ask for metrics of docs/metrics.md, which is held to the code, of the process, or of Prometheus itself.
-func TestMetricsExist(t *testing.T) {
+// known are the metrics of docs/metrics.md, which is held to the code, with their kinds and labels.
+func known(t *testing.T) map[string]metric {
+	t.Helper()
 	page, err := os.ReadFile(filepath.Join(root, "docs/metrics.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]bool{"up": true}
+	all := map[string]metric{"up": {kind: "gauge"}}
 	w := httptest.NewRecorder()
 	telemetry.NewRegistry().Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	for _, m := range regexp.MustCompile(`(?m)^# TYPE ((?:go|process)_\S+) `).FindAllStringSubmatch(w.Body.String(), -1) {
-		known[m[1]] = true
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE ((?:go|process)_\S+) (\w+)`).FindAllStringSubmatch(w.Body.String(), -1) {
+		all[m[1]] = metric{kind: m[2]}
 	}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-zA-Z0-9_]+)` \\| (\\w+) ").FindAllStringSubmatch(string(page), -1) {
-		if known[m[1]] = true; m[2] == "histogram" {
-			delete(known, m[1])
-			known[m[1]+"_bucket"], known[m[1]+"_sum"], known[m[1]+"_count"] = true, true, true
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-zA-Z0-9_]+)` \\| (\\w+) \\| ([^|]*) \\|").FindAllStringSubmatch(string(page), -1) {
+		labels := strings.FieldsFunc(m[3], func(r rune) bool { return r == ',' || r == ' ' })
+		if m[2] != "histogram" {
+			all[m[1]] = metric{m[2], labels}
+			continue
+		}
+		all[m[1]+"_bucket"], all[m[1]+"_sum"], all[m[1]+"_count"] = metric{"counter", append(labels, "le")}, metric{"counter", labels}, metric{"counter", labels}
+	}
+	for name, m := range all {
+		if strings.HasPrefix(name, "slo_") { // those that the objectives shipped group by
+			m.labels = append(m.labels, "model")
+			all[name] = m
 		}
 	}
+	return all
+}
+
+// metric is what a query may ask of one.
+type metric struct {
+	kind   string
+	labels []string
+}
+
+// scraped are the labels that Prometheus adds.
+var scraped = []string{"job", "instance"}
+
+var (
+	growth   = regexp.MustCompile(`\b(?:rate|irate|increase)\(([a-zA-Z_]\w*)`)
+	course   = regexp.MustCompile(`\b(?:delta|idelta|deriv|predict_linear|(?:min|max|avg)_over_time)\(([a-zA-Z_]\w*)`)
+	selector = regexp.MustCompile(`([a-zA-Z_:][\w:]*)\{([^}]*)\}`)
+	matcher  = regexp.MustCompile(`(\w+)\s*(?:=~|!~|!=|=)`)
+	by       = regexp.MustCompile(`\bby\s*\(([^)]*)\)`)
+	relabel  = regexp.MustCompile(`label_replace\([^,]*, "(\w+)"`)
+	summary  = regexp.MustCompile(`\b(?:sum|max|min|avg|count)\s*\(`)
+)
+
+// faults are what is wrong with a query: metrics that there are not, growth of what is no counter, a course of what is one, labels that nothing bears.
+func faults(all map[string]metric, expr string) (out []string) {
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	labels := slices.Clone(scraped)
+	for _, name := range metricsOf(expr) {
+		if all[name].kind == "" {
+			say("%s is no metric of hxp", name)
+		}
+		labels = append(labels, all[name].labels...)
+	}
+	for _, m := range growth.FindAllStringSubmatch(expr, -1) {
+		if all[m[1]].kind != "counter" {
+			say("growth of %s, which is a %s", m[1], all[m[1]].kind)
+		}
+	}
+	for _, m := range course.FindAllStringSubmatch(expr, -1) {
+		if all[m[1]].kind != "gauge" {
+			say("course of %s, which is a %s", m[1], all[m[1]].kind)
+		}
+	}
+	for _, m := range selector.FindAllStringSubmatch(expr, -1) {
+		for _, label := range matcher.FindAllStringSubmatch(m[2], -1) {
+			if !slices.Contains(append(all[m[1]].labels, scraped...), label[1]) {
+				say("%s has no label %s", m[1], label[1])
+			}
+		}
+	}
+	for _, m := range by.FindAllStringSubmatch(expr, -1) {
+		for label := range strings.SplitSeq(m[1], ",") {
+			if !slices.Contains(labels, strings.TrimSpace(label)) {
+				say("nothing has the label %s", label)
+			}
+		}
+	}
+	return out
+}
+
+// results are the labels that what a query answers may bear.
+func results(all map[string]metric, expr string) (labels []string) {
+	grouped := by.FindAllStringSubmatch(expr, -1)
+	for _, m := range grouped {
+		labels = append(labels, strings.Fields(strings.ReplaceAll(m[1], ",", " "))...)
+	}
+	for _, m := range relabel.FindAllStringSubmatch(expr, -1) {
+		labels = append(labels, m[1])
+	}
+	if len(grouped) > 0 || summary.MatchString(expr) {
+		return labels
+	}
+	for _, name := range metricsOf(expr) {
+		labels = append(labels, all[name].labels...)
+	}
+	return append(labels, scraped...)
+}
+
+func TestFaults(t *testing.T) {
+	all := map[string]metric{"a_total": {"counter", []string{"x"}}, "g": {"gauge", nil}}
+	for expr, want := range map[string]string{
+		`sum by (x) (rate(a_total{x="1", job="hxp"}[5m]))`: "",
+		`rate(g[5m])`:                 "growth of g, which is a gauge",
+		`delta(a_total[5m])`:          "course of a_total, which is a counter",
+		`a_total{y="1"}`:              "a_total has no label y",
+		`sum by (y) (g)`:              "nothing has the label y",
+		`b > 1`:                       "b is no metric of hxp",
+		`max_over_time(g[5m]) by (x)`: "nothing has the label x",
+	} {
+		if got := strings.Join(faults(all, expr), "; "); got != want {
+			t.Errorf("%s: %q", expr, got)
+		}
+	}
+	for expr, want := range map[string]string{`sum by (x) (a_total)`: "x", `sum(a_total)`: "", `a_total > 1`: "x job instance", `label_replace(g, "p", "h", "", "")`: "p job instance"} {
+		if got := strings.Join(results(all, expr), " "); got != want {
+			t.Errorf("%s: %q", expr, got)
+		}
+	}
+}
+
+// units of metrics by the ends of their names; of what a panel makes a rate of, the one behind the slash.
+var units = map[string][]string{"_seconds": {"s", ""}, "_bytes": {"bytes", "Bps"}, "_ratio": {"percentunit", ""}, "_bytes_total": {"bytes", "Bps"}}
+
+// TestQueries: rules and dashboards ask for metrics that there are, in the way that their kinds and labels allow; what they say of a result names labels
+// that it bears; and panels show seconds as seconds and bytes as bytes.
+func TestQueries(t *testing.T) {
+	all := known(t)
 	asked := 0
-	check := func(where, expr string) {
+	check := func(where, expr, says string) {
 		t.Helper()
-		for _, name := range metricsOf(expr) {
-			if asked++; !known[name] {
-				t.Errorf("%s asks for %s, which is no metric of hxp: %s", where, name, expr)
+		asked += len(metricsOf(expr))
+		for _, f := range faults(all, expr) {
+			t.Errorf("%s: %s: %s", where, f, expr)
+		}
+		for _, m := range regexp.MustCompile(`\$labels\.(\w+)|\{\{(\w+)\}\}`).FindAllStringSubmatch(says, -1) {
+			if label := m[1] + m[2]; !slices.Contains(results(all, expr), label) {
+				t.Errorf("%s: the result has no label %s: %s", where, label, expr)
 			}
 		}
 	}
 	for file, list := range rules(t) {
 		for _, r := range list {
 			if r.Record != "" {
-				known[r.Record] = true
+				all[r.Record] = metric{"gauge", []string{"slo", "model"}}
 			}
 		}
 		for _, r := range list {
-			check(file+": "+r.Alert, r.Expr)
+			check(file+": "+r.Alert, r.Expr, r.Annotations["summary"]+r.Annotations["description"])
 		}
 	}
 	for _, path := range glob(t, "deploy/grafana/*.json") {
-		for title, exprs := range panels(t, path) {
-			for _, expr := range exprs {
-				check(filepath.Base(path)+": "+title, expr)
+		for _, p := range panels(t, path) {
+			where := filepath.Base(path) + ": " + p.Title
+			for _, target := range p.Targets {
+				check(where, target.Expr, target.LegendFormat)
+				if unit, want := p.FieldConfig.Defaults.Unit, unitOf(target.Expr); want != "" && unit != want {
+					t.Errorf("%s is shown in %q, and the query gives %q: %s", where, unit, want, target.Expr)
+				}
 			}
 		}
 	}
@@ -259,27 +383,40 @@ func TestMetricsExist(t *testing.T) {
 	}
 }
 
-// panels are the queries of a dashboard by the titles of its panels.
-func panels(t *testing.T, path string) map[string][]string {
+// unitOf tells in which unit of Grafana the answer to a query about one metric is, "" where its name does not.
+func unitOf(expr string) string {
+	names := metricsOf(expr)
+	if len(names) != 1 || strings.Contains(expr, "changes(") {
+		return ""
+	}
+	name := strings.TrimSuffix(names[0], "_bucket")
+	for end, unit := range units {
+		if strings.HasSuffix(name, end) {
+			if strings.Contains(expr, "rate(") && !strings.Contains(expr, "histogram_quantile") {
+				return unit[1]
+			}
+			return unit[0]
+		}
+	}
+	return ""
+}
+
+type panel struct {
+	Title       string
+	FieldConfig struct{ Defaults struct{ Unit string } }
+	Targets     []struct{ Expr, LegendFormat string }
+}
+
+// panels reads a dashboard.
+func panels(t *testing.T, path string) []panel {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var board struct {
-		Panels []struct {
-			Title   string
-			Targets []struct{ Expr string }
-		}
-	}
+	var board struct{ Panels []panel }
 	if err := json.Unmarshal(text, &board); err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
-	out := map[string][]string{}
-	for _, p := range board.Panels {
-		for _, target := range p.Targets {
-			out[p.Title] = append(out[p.Title], target.Expr)
-		}
-	}
-	return out
+	return board.Panels
 }
