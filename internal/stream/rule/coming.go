@@ -35,7 +35,7 @@ func (g *Engine) Merge(p *Partials) (out []Decision) {
 	}
 	for i := range p.list {
 		x := &p.list[i]
-		if r := rules[x.rule]; r != nil && x.fits(r) && r.counts(x) {
+		if r := rules[x.rule]; r != nil && x.fits(r) {
 			g.keep(r, x)
 		}
 	}
@@ -173,7 +173,7 @@ func (g *Engine) leave(x *Partial) {
 
 func (g *Engine) put(r *judged, group *group, x *Partial) {
 	g.stats.Dropped += group.take(x, floor(x.second, r.width)*r.width)
-	if r.Type == BurnRate {
+	if r.Type == BurnRate && r.counts(x) {
 		group.budget.add(x.second, &x.tally)
 	}
 	g.leave(x)

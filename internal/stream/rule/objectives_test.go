@@ -243,3 +243,50 @@ func TestObjectivesRecall(t *testing.T) {
 		t.Errorf("when the period is over: %+v", got)
 	}
 }
+
+// Each event counts once in the budget of an objective that is taken up while they come: those that were folded without it, and those that were
+// folded for it before it begins, are counted of the past. Burn rates know of the latter at once.
+func TestObjectiveBeginsBehindWhatIsInFlight(t *testing.T) {
+	program, err := Compile([]Rule{one(t, promised)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := New(nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begun = testBegin + 90*60*second
+	g.Advance(begun)
+	g.Swap(program)
+	folder := program.Folder()
+	arrivals := []int64{-1, 1, 10}
+	var events []event.Event
+	for _, at := range arrivals {
+		e := call(float64(90*60+at), "a", true)
+		events = append(events, e)
+		if at < 0 {
+			continue // a lane folded it by the rules of before
+		}
+		p := folder.Begin()
+		folder.Event(p, &e, e.Time, Position{})
+		g.Merge(p)
+		p.Release()
+	}
+	g.Advance(begun + 60*second)
+	if all := g.Objectives(); len(all) != 1 || all[0].Total != 2 {
+		t.Fatalf("in the hour under way: %+v", all)
+	}
+	past := g.program.Past(g.Unknown())
+	for i := range events {
+		if err := past.Event(&events[i], events[i].Time); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := g.Recall(past, floor(testBegin/second, 3600)*3600); n != 1 {
+		t.Fatalf("%d objectives are told", n)
+	}
+	g.Advance(testBegin + 3*3600*second)
+	if all := g.Objectives(); len(all) != 1 || all[0].Total != 3 {
+		t.Errorf("%+v, want 3 events", all)
+	}
+}

@@ -40,7 +40,7 @@ func beginning(tick int64) int64 {
 }
 
 // inFlight is how long, in seconds, events may still come that were folded by rules of before, here or by an instance that takes other rules up
-// later. A new objective begins behind them: what arrived before it began is left to who counts its past, and what arrives from then on
+// later. The budget of a new objective begins behind them: what arrived before it began is left to who counts its past, and what arrives from then on
 // was folded for it.
 const inFlight = 5
 
@@ -53,10 +53,8 @@ func (g *Engine) Begin() {
 	}
 }
 
-// counts tells whether x is of an objective's own time.
-func (r *judged) counts(x *Partial) bool {
-	return r.Type != BurnRate || !r.fresh && x.newest >= r.since*second
-}
+// counts tells whether x is of the time that an objective counts in its budget itself. Burn rates know of x in any case.
+func (r *judged) counts(x *Partial) bool { return !r.fresh && x.newest >= r.since*second }
 
 // Past is what objectives would have counted of events at rest. It belongs to one goroutine.
 type Past struct {
