@@ -86,7 +86,7 @@ func firstLine(t *testing.T, client *http.Client, target string, header map[stri
 	}
 }
 
-// nginxBefore runs nginx with the sample, on ports of nobody else, and returns its public URL.
+// nginxBefore runs nginx with the sample, as one process so that none outlives the test, on ports of nobody else, and returns its public URL.
 func nginxBefore(t *testing.T, h *instance) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -101,7 +101,7 @@ func nginxBefore(t *testing.T, h *instance) string {
 	for usual, service := range map[string]string{"9099": "kafka-api", "9100": "event-processing-api", "9101": "batch-processing-api", "9102": "data-streaming-api", "8501": "operations"} {
 		change = append(change, "127.0.0.1:"+usual, strings.TrimPrefix(h.url(service), "http://"))
 	}
-	main := "daemon off; user root; pid " + dir + "/pid; error_log " + dir + "/error.log; events {} http { access_log off; "
+	main := "daemon off; master_process off; pid " + dir + "/pid; error_log " + dir + "/error.log; events {} http { access_log off; "
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		main += kind + "_temp_path " + filepath.Join(dir, kind) + "; "
 	}
