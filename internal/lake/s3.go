@@ -18,6 +18,8 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/cure"
 )
 
 // S3 says how object storage is reached, for lakes whose URL begins with s3://.
@@ -64,11 +66,22 @@ func openS3(ctx context.Context, raw string, cfg S3, stage string) (*s3Store, er
 	defer cancel()
 	switch ok, err := client.BucketExists(ctx, place.bucket); {
 	case err != nil:
-		return nil, fmt.Errorf("lake: bucket %s at %s: %w; see HXP_LAKE_S3_ENDPOINT, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", place.bucket, place.endpoint, err)
+		return nil, cure.With(fmt.Errorf("lake: bucket %s at %s: %w", place.bucket, place.endpoint, err), s3Cure(err))
 	case !ok:
-		return nil, fmt.Errorf("lake: there is no bucket %s at %s; make it, or name another in HXP_LAKE_URL", place.bucket, place.endpoint)
+		return nil, cure.With(fmt.Errorf("lake: there is no bucket %s at %s", place.bucket, place.endpoint), "make it, or name another in HXP_LAKE_URL")
 	}
 	return s, nil
+}
+
+// s3Cure tells apart what keeps us from a bucket. To HEAD a server answers with a status alone, which the client spells out.
+func s3Cure(err error) string {
+	switch r := minio.ToErrorResponse(err); {
+	case r.Code == "InvalidAccessKeyId" || r.Code == "SignatureDoesNotMatch" || r.StatusCode == http.StatusForbidden || r.StatusCode == http.StatusUnauthorized:
+		return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may use the bucket"
+	case r.StatusCode == http.StatusMovedPermanently || r.StatusCode == http.StatusTemporaryRedirect || r.StatusCode == http.StatusBadRequest:
+		return "set AWS_REGION to the region of the bucket"
+	}
+	return "start the server, or set HXP_LAKE_S3_ENDPOINT to where it is"
 }
 
 // Reach tells whether the object storage of a configuration answers and has the bucket. A folder has nothing to be reached.

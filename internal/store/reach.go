@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/cure"
 )
 
 // Reach tells whether the database that url names answers. It changes nothing in it.
@@ -17,8 +19,8 @@ func Reach(ctx context.Context, url string, log *slog.Logger) error {
 	if err == nil {
 		err = errors.Join(s.Ping(ctx), s.Close())
 	}
-	if cure := pgCure(err); cure != "" {
-		return fmt.Errorf("store: %w; %s", err, cure)
+	if help := pgCure(err); help != "" {
+		return cure.With(fmt.Errorf("store: %w", err), help)
 	}
 	return err
 }
@@ -46,10 +48,7 @@ func Inspect(ctx context.Context, url string, log *slog.Logger) (in Inspection, 
 		in, err = s.inspect(ctx)
 		err = errors.Join(err, s.Close())
 	}
-	if cure := pgCure(err); cure != "" {
-		return in, fmt.Errorf("%w; %s", err, cure)
-	}
-	return in, err
+	return in, cure.With(err, pgCure(err))
 }
 
 func countMigrations(folder string) (int, error) {

@@ -3,10 +3,12 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
+	"github.com/hxp-enterprise/hxp/internal/kit/cure"
 	"github.com/hxp-enterprise/hxp/internal/store"
 )
 
@@ -41,7 +43,11 @@ func (p *Plan) reached(in store.Inspection, err error) Finding {
 	at := conf.Redact(p.Database)
 	switch {
 	case err != nil:
-		return fail("see that it runs and is reached from here, and that SQL_DATABASE_URL, or SQL_DATABASE_ENDPOINT with SQL_DATABASE_USER, _PASSWORD and _NAME, say what is right (docs/runbooks/postgresql.md)", "%s: %v", at, err)
+		if !strings.HasPrefix(p.Database, "postgres") {
+			return fail("see that the file can be read and written and is a database of hxp, or bring a backup back (docs/runbooks/backup.md)", "%s: %v", at, err)
+		}
+		err, help := cure.Of(err, "start it, or set SQL_DATABASE_URL (else SQL_DATABASE_ENDPOINT) to where it is; a firewall may stand between")
+		return fail(help+" (docs/runbooks/postgresql.md)", "%s: %v", at, err)
 	case !in.There:
 		return ok("%s is made at the start", at)
 	}

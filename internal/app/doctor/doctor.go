@@ -13,6 +13,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -116,9 +117,21 @@ func Examine(ctx context.Context, p *Plan) []Finding {
 		all.Go(func() { found[i] = c.run(ctx) })
 	}
 	all.Wait()
-	var told []Finding
+	return once(found)
+}
+
+// once leaves out what has nothing to say, and tells what several checks found alike, such as the want of a token or a full disk, once under all
+// their names.
+func once(found []Finding) (told []Finding) {
 	for _, f := range found {
-		if f.Status != "" {
+		i := slices.IndexFunc(told, func(x Finding) bool {
+			return x.Status != OK && x.Status == f.Status && x.Detail == f.Detail && x.Cure == f.Cure
+		})
+		switch {
+		case f.Status == "":
+		case i >= 0:
+			told[i].Name += ", " + f.Name
+		default:
 			told = append(told, f)
 		}
 	}

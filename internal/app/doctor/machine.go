@@ -10,7 +10,19 @@ func (p *Plan) machine() []check {
 	return []check{
 		{"open files", local, func(context.Context) Finding { return p.files() }},
 		{"memory", local, func(context.Context) Finding { return p.memory() }},
+		{"clock", local, func(context.Context) Finding { return kept(synchronised()) }},
 	}
+}
+
+// kept tells whether anything keeps the clock of this machine right.
+func kept(synced, known bool) Finding {
+	switch {
+	case !known:
+		return Finding{}
+	case !synced:
+		return warn("let NTP keep it: `timedatectl set-ntp true`, or chrony; in a container that is the host's to do (docs/runbooks/clock.md)", "nothing keeps the clock of this machine right, says the kernel")
+	}
+	return ok("it is kept by NTP, says the kernel")
 }
 
 // fewestFiles are those without which not even an idle hxp starts: listeners, broker, database and lake.

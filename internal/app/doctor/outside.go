@@ -2,9 +2,14 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/textproto"
 	"net/url"
 	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/cure"
 	"github.com/hxp-enterprise/hxp/internal/lake"
 )
 
@@ -27,7 +32,8 @@ func (p *Plan) outside() (checks []check) {
 
 func (p *Plan) storage(ctx context.Context) Finding {
 	if err := lake.Reach(ctx, *p.Lake); err != nil {
-		return fail("see HXP_LAKE_URL, HXP_LAKE_S3_ENDPOINT, AWS_REGION and the keys (docs/runbooks/lake.md)", "%v", err)
+		err, help := cure.Of(err, "set HXP_LAKE_URL and HXP_LAKE_S3_ENDPOINT to what there is")
+		return fail(help+" (docs/runbooks/lake.md)", "%v", err)
 	}
 	return ok("%s answers", p.Lake.URL)
 }
@@ -45,9 +51,31 @@ func (p *Plan) mail(ctx context.Context) Finding {
 		err = p.Mail.Greet(ctx)
 	}
 	if err != nil {
-		return fail("see SMTP_HOST, SMTP_PORT, SMTP_TLS, SMTP_USERNAME and SMTP_PASSWORD (docs/runbooks/reports.md)", "%s:%d: %v", p.Mail.Host, p.Mail.Port, err)
+		return fail(mailCure(err), "%s:%d: %v", p.Mail.Host, p.Mail.Port, err)
 	}
 	return ok("%s:%d takes mail", p.Mail.Host, p.Mail.Port)
+}
+
+// mailCure says what to mend, by how far the conversation came.
+func mailCure(err error) string {
+	const page = " (docs/runbooks/reports.md)"
+	said, answered := errors.AsType[*textproto.Error](err)
+	op, _ := errors.AsType[*net.OpError](err)
+	_, record := errors.AsType[tls.RecordHeaderError](err)
+	_, trust := errors.AsType[*tls.CertificateVerificationError](err)
+	switch {
+	case answered && (said.Code == 530 || said.Code == 534 || said.Code == 535 || said.Code == 538):
+		return "set SMTP_USERNAME and SMTP_PASSWORD to what the server knows" + page
+	case answered:
+		return "ask whoever runs the server why it refuses this machine" + page
+	case record:
+		return "set SMTP_TLS to what the server speaks at this port: starttls (587), tls (465) or none (25)" + page
+	case trust:
+		return "set SMTP_HOST to a name of the server's certificate, signed by an authority that this machine trusts" + page
+	case op != nil && op.Op == "dial":
+		return "start the server, or set SMTP_HOST and SMTP_PORT to where it is" + page
+	}
+	return "see SMTP_HOST, SMTP_PORT, SMTP_TLS, SMTP_USERNAME and SMTP_PASSWORD" + page
 }
 
 // hooked connects to where something is posted, and says nothing there.

@@ -88,6 +88,14 @@ func openFiles() (most uint64, known bool) {
 	return l.Max, true
 }
 
+// synchronised tells whether the kernel knows its clock as kept right from outside.
+func synchronised() (synced, known bool) {
+	const errorState, unsynced = 5, 0x40 // TIME_ERROR, STA_UNSYNC
+	var t syscall.Timex
+	state, err := syscall.Adjtimex(&t) // sets nothing
+	return state != errorState && t.Status&unsynced == 0, err == nil
+}
+
 // memoryOf is what a process can have, and of what: its control group, or the machine.
 func memoryOf() (bytes int64, of string) {
 	of = "this machine"
