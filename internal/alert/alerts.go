@@ -37,7 +37,7 @@ func (s *Service) alertsFrom() time.Time {
 			}
 		}
 	})
-	return from.Add(-s.cfg.MaxLag - time.Minute)
+	return from.Add(-s.cfg.Load().MaxLag - time.Minute)
 }
 
 // recount is the time between two looks at how many partitions there are.

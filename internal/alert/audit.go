@@ -24,6 +24,6 @@ func (s *Service) passed() (out []int64) {
 }
 
 func (s *Service) follow() (*chain.Chain, func(int64, []byte)) {
-	b := respond.NewBook(s.cfg.limits())
+	b := respond.NewBook(s.cfg.Load().limits())
 	return &b.Chain, func(offset int64, value []byte) { b.Apply(offset, value) }
 }

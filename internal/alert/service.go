@@ -16,6 +16,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
 	"github.com/hxp-enterprise/hxp/internal/alert/target"
 	"github.com/hxp-enterprise/hxp/internal/bus"
+	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -23,13 +24,14 @@ import (
 type Options struct {
 	DataDir  string                       // its file responses.off is a kill switch
 	Lag      func() (time.Duration, bool) // how far the windows are behind; nil = nobody here knows
+	Clock    *clock.Steady                // by which it is decided what is due; nil = one of its own
 	Log      *slog.Logger
 	Registry *telemetry.Registry
 }
 
 // Service answers alerts. Its methods for questions and commands may be called from any goroutine once it is ready.
 type Service struct {
-	cfg     Config
+	cfg     atomic.Pointer[Config] // replaced whole, see Reconfigure
 	bus     *bus.Bus
 	log     *slog.Logger
 	off     atomic.Bool // kill switch of the configuration
@@ -45,7 +47,8 @@ const SwitchFile = "responses.off"
 
 // New makes a service on b.
 func New(cfg Config, b *bus.Bus, o Options) (*Service, error) {
-	s := &Service{cfg: cfg, bus: b, log: o.Log.With("service", "alert"), offFile: filepath.Join(o.DataDir, SwitchFile)}
+	s := &Service{bus: b, log: o.Log.With("service", "alert"), offFile: filepath.Join(o.DataDir, SwitchFile)}
+	s.cfg.Store(&cfg)
 	s.off.Store(cfg.KillSwitch)
 	targets, err := target.New(cfg.Targets)
 	if err != nil {
@@ -60,7 +63,7 @@ func New(cfg Config, b *bus.Bus, o Options) (*Service, error) {
 	}
 	s.journal, s.metrics = j, newMetrics(o.Registry, s)
 	s.machine = respond.New(respond.Options{
-		Limits: cfg.limits(), Owner: owner(), Journal: j, Targets: targets, Kill: s.killed, Lag: o.Lag, Observer: s.metrics, Log: s.log,
+		Limits: cfg.limits(), Owner: owner(), Journal: j, Targets: targets, Kill: s.killed, Lag: o.Lag, Observer: s.metrics, Log: s.log, Clock: o.Clock,
 	})
 	return s, nil
 }
@@ -71,6 +74,18 @@ func owner() string {
 	id := make([]byte, 6)
 	rand.Read(id) // it never fails
 	return host + "/" + hex.EncodeToString(id)
+}
+
+// Fixed lists the settings of Config that take effect at a start only: what names and signs addresses.
+var Fixed = []string{"responses.targets", "responses.approval_secret", "responses.approval_url"}
+
+// Reconfigure lets other rails, and the kill switch of another configuration, hold from now on.
+func (s *Service) Reconfigure(cfg Config) {
+	was := s.cfg.Load()
+	cfg.Targets, cfg.ApprovalSecret, cfg.ApprovalURL = was.Targets, was.ApprovalSecret, was.ApprovalURL
+	s.cfg.Store(&cfg)
+	s.machine.SetLimits(cfg.limits())
+	s.SetKillSwitch(cfg.KillSwitch)
 }
 
 // SetKillSwitch turns the kill switch of the configuration on or off; the others stay as they are.

@@ -73,6 +73,7 @@ func LoadConfig(o LoadOptions) (*Config, *conf.Tree, error) {
 	c := &Config{}
 	dir, noDir := servicesDir(o.ConfigDir)
 	tree, err := conf.Load(c, conf.Options{Dir: dir, EnvFile: o.EnvFile, Environ: o.Environ, Flags: o.Flags, Others: toolNames})
+	tree.Effect = takesEffect
 	if noDir != nil {
 		err = conf.Join(err, tree.NewFault("--config", "%v", noDir))
 	}

@@ -51,7 +51,7 @@ func ConfigShow(w io.Writer, o LoadOptions, asJSON bool) error {
 
 // ConfigReference writes the page of all settings in Markdown.
 func ConfigReference(w io.Writer) error {
-	_, err := w.Write(conf.Reference(&Config{}, referenceIntro))
+	_, err := w.Write(conf.Reference(&Config{}, referenceIntro, takesEffect))
 	return err
 }
 
@@ -73,4 +73,5 @@ The sections ` + "`kafka` and `monitoring`" + ` stand in all four files and mean
 In ` + "`hxp config show`" + ` the sections that several files have bear the file's name in front, but for those of batch-processing-api.
 
 State **works**: it does what it says. State **later**: it is accepted and checked, a warning tells that it has no effect yet,
-and the text names what will use it. Releases come in this order: road (this one), batch, bus, stream, insight, live, operate.`
+and the text names what will use it. **Takes effect** on a reload (SIGHUP, ` + "`systemctl reload`" + `): it is read anew then, all or nothing; on a restart: the log names what
+waits for it. Releases come in this order: road (this one), batch, bus, stream, insight, live, operate.`

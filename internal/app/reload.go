@@ -3,21 +3,25 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/hxp-enterprise/hxp/internal/alert"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify"
 	"github.com/hxp-enterprise/hxp/internal/audit"
 	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/retention"
+	"github.com/hxp-enterprise/hxp/internal/ingest"
 	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/kit/sdnotify"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+	"github.com/hxp-enterprise/hxp/internal/stream"
 )
 
 // Reload says when and from where the configuration is read anew.
@@ -28,21 +32,31 @@ type Reload struct {
 	Level   *slog.LevelVar
 }
 
-// reloadable are the settings and sections that take effect without a restart; batch.Fixed and retention.Fixed are left out of them.
-var reloadable = []string{
-	"scrape", "metric_names", "responses.kill_switch", "kafka-api.monitoring.custom_metrics_endpoint", "kafka-api.monitoring.api_gateway_endpoint", "log_level",
-	"kafka-api.performance.log_level", "event-processing-api.performance.log_level", "data-streaming-api.performance.log_level", "performance.log_level",
+// reloadable are the settings and sections that take effect without a restart; fixed are left out of them.
+var reloadable = slices.Concat([]string{
+	"allowed_hosts", "otel_traces_ratio", "log_level", "kafka-api.performance.log_level", "event-processing-api.performance.log_level", "data-streaming-api.performance.log_level", "performance.log_level",
+	"scrape", "metric_names", "kafka-api.monitoring.custom_metrics_endpoint", "kafka-api.monitoring.api_gateway_endpoint", "responses", "data_streaming", "notifications",
 	"batch_processing", "data_aggregation", "report_generation", "mail", "report_distribution", "capacity_analysis", "costs", "business_intelligence", "data_retention",
-}
+}, ingest.Reloadable, stream.Reloadable)
 
-// takesEffect tells whether a setting is one of them.
-func takesEffect(path string) bool {
+var fixed = slices.Concat(batch.Fixed, retention.Fixed, alert.Fixed, notify.Fixed, []string{"data_streaming.environment"})
+
+// takesEffect tells whether a setting takes effect on a reload or on a restart.
+func takesEffect(path string) string {
 	within := func(section string) bool {
 		rest, ok := strings.CutPrefix(path, section)
 		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 	}
-	return slices.ContainsFunc(reloadable, within) && !slices.ContainsFunc(slices.Concat(batch.Fixed, retention.Fixed), within)
+	if slices.ContainsFunc(reloadable, within) && !slices.ContainsFunc(fixed, within) {
+		return onReload
+	}
+	return onRestart
 }
+
+const (
+	onReload  = "reload"
+	onRestart = "restart"
+)
 
 // reloader reads the configuration anew: all of it is checked first, and on any fault nothing changes.
 type reloader struct {
@@ -81,42 +95,67 @@ func (r *reloader) reload(ctx context.Context) {
 	}
 	changed := changes(before, tree)
 	r.last = tree
-	r.mu.Lock()
-	sc, rules, b, ret, act := r.scraper, r.rules, r.batch, r.retention, r.alert // scraper is set after ingest
-	r.mu.Unlock()
-	if sc != nil {
-		m := cfg.metricSources()
-		sc.Reload(ctx, m.targets, m.names)
-		r.ingest.RemoteWrite.SetNames(prom.NewNames(m.names))
-	}
-	if rules != nil {
-		rules.SetFiles(cfg.rules)
-	}
-	if b != nil {
-		err = b.Reconfigure(cfg.Batch.Config)
-	}
-	if ret != nil {
-		err = errors.Join(err, ret.Reconfigure(cfg.Batch.Retention))
-	}
-	if err != nil {
+	if err := r.takeOver(ctx, cfg); err != nil {
 		r.log.Error("configuration was read and is not usable", "error", err) // the tree checks the same before
 		return
-	}
-	if b != nil && cfg.prices != nil {
-		b.SetPrices(cfg.prices)
-	}
-	if act != nil {
-		act.SetKillSwitch(cfg.EventProcessing.Responses.KillSwitch)
 	}
 	if level, err := telemetry.ParseLevel(cfg.LogLevel); err == nil && r.Level != nil {
 		r.Level.Set(level)
 	}
-	waiting := slices.DeleteFunc(changes(r.Tree, tree), takesEffect)
+	waiting := slices.DeleteFunc(changes(r.Tree, tree), func(path string) bool { return takesEffect(path) == onReload })
 	r.log.Info("configuration reloaded", "changed", strings.Join(changed, " "), "scrape_targets", len(cfg.scrapeTargets()), "rules", len(cfg.rules))
 	r.note(noteWithin, audit.Record{Who: "SIGHUP", Service: "configuration", What: "configuration reloaded", Before: valuesAt(before, changed), After: valuesAt(tree, changed)})
 	if len(waiting) > 0 {
 		r.log.Warn("some changes wait for a restart", "settings", strings.Join(waiting, " "))
 	}
+}
+
+// takeOver lets a configuration hold in the parts that run. What can fail comes first.
+func (r *reloader) takeOver(ctx context.Context, cfg *Config) (err error) {
+	r.mu.Lock()
+	sc, rules, b, ret, act, st, hub, tell, way := r.scraper, r.rules, r.batch, r.retention, r.alert, r.stream, r.hub, r.notify, r.ingest
+	servers := slices.Collect(maps.Values(r.servers))
+	r.mu.Unlock()
+	if b != nil {
+		err = b.Reconfigure(cfg.Batch.Config)
+	}
+	if ret != nil && err == nil {
+		err = ret.Reconfigure(cfg.Batch.Retention)
+	}
+	if err != nil {
+		return err
+	}
+	if b != nil && cfg.prices != nil {
+		b.SetPrices(cfg.prices)
+	}
+	if sc != nil { // it is set after the way in
+		m := cfg.metricSources()
+		sc.Reload(ctx, m.targets, m.names)
+		if way != nil {
+			way.RemoteWrite.SetNames(prom.NewNames(m.names))
+			way.Reconfigure(cfg.KafkaAPI.Ingest)
+		}
+	}
+	if rules != nil {
+		rules.SetFiles(cfg.rules)
+	}
+	if st != nil {
+		st.Reconfigure(cfg.EventProcessing.Stream)
+	}
+	if act != nil {
+		act.Reconfigure(cfg.EventProcessing.Responses)
+	}
+	if hub != nil {
+		hub.Reconfigure(cfg.DataStreaming.Serve.Live())
+	}
+	if tell != nil {
+		tell.Reconfigure(cfg.DataStreaming.Notify)
+	}
+	for _, s := range servers {
+		s.AlsoNamed(cfg.Hosts...)
+	}
+	r.reg.Tracer().SetRatio(cfg.OTelRatio)
+	return nil
 }
 
 // changes lists the settings that differ, by what config show tells of them. Those of monitoring are shared by all files, so

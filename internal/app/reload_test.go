@@ -12,11 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/hxp-enterprise/hxp/internal/batch"
-	"github.com/hxp-enterprise/hxp/internal/batch/retention"
 	"github.com/hxp-enterprise/hxp/internal/event"
-	"github.com/hxp-enterprise/hxp/internal/ingest"
-	"github.com/hxp-enterprise/hxp/internal/ingest/prom"
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 )
@@ -38,7 +34,7 @@ func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := cfg.metricSources()
 		var said bytes.Buffer
-		s := &system{ingest: &ingest.API{RemoteWrite: prom.NewReceiver(prom.NewNames(nil), 10, prom.Limits{})}, log: slog.New(slog.NewTextHandler(&said, nil)), scraper: scrape.New(m.limits, m.targets, m.names, scrape.Options{Intake: nowhere{}})}
+		s := &system{log: slog.New(slog.NewTextHandler(&said, nil)), scraper: scrape.New(m.limits, m.targets, m.names, scrape.Options{Intake: nowhere{}})}
 		hangups := make(chan os.Signal)
 		r := &reloader{system: s, Reload: Reload{Signals: hangups, Sources: sources, Tree: tree, Level: new(slog.LevelVar)}}
 		ctx, stop := context.WithCancel(t.Context())
@@ -64,7 +60,7 @@ func TestReload(t *testing.T) {
 		if got := reload(one + "  - {name: one, url: 'http://two'}\n"); got != "one api_gateway" || !strings.Contains(said.String(), `two targets are called`) {
 			t.Errorf("%s: %s", got, said.String())
 		}
-		if got := reload("scrape:\n  - {name: two, url: 'http://two'}\ningest: {max_items: 7}\n"); got != "two api_gateway" || !strings.Contains(said.String(), "settings=ingest.max_items") {
+		if got := reload("scrape:\n  - {name: two, url: 'http://two'}\ningest: {spill_bytes: 7}\n"); got != "two api_gateway" || !strings.Contains(said.String(), "settings=ingest.spill_bytes") {
 			t.Errorf("%s: %s", got, said.String())
 		}
 		if reload(one + "performance: {log_level: DEBUG}\n"); r.Level.Level() != slog.LevelDebug || strings.Contains(said.String(), "settings=") {
@@ -109,14 +105,18 @@ func TestReloadableSettingsExist(t *testing.T) {
 	for _, v := range tree.Values() {
 		paths = append(paths, v.Path)
 	}
-	for _, name := range slices.Concat(reloadable, batch.Fixed, retention.Fixed) {
+	for _, name := range slices.Concat(reloadable, fixed) {
 		if !slices.ContainsFunc(paths, func(p string) bool { return p == name || strings.HasPrefix(p, name+".") }) {
 			t.Errorf("there is no setting %s", name)
 		}
 	}
-	for path, want := range map[string]bool{"batch_processing.daily_cron": true, "batch_processing.workers": false, "data_retention.raw_data_days": true, "data_retention.archival_path": false, "costs.budgets": true, "ingest.max_items": false, "service.port": false} {
-		if takesEffect(path) != want {
-			t.Errorf("%s takes effect: %v", path, !want)
+	for path, want := range map[string]string{
+		"batch_processing.daily_cron": onReload, "batch_processing.workers": onRestart, "data_retention.raw_data_days": onReload, "data_retention.archival_path": onRestart, "costs.budgets": onReload,
+		"ingest.max_items": onReload, "ingest.event.max_bytes": onRestart, "service.port": onRestart, "responses.lease": onReload, "responses.targets": onRestart, "responses.targets[].url": onRestart,
+		"notifications.external_url": onReload, "notifications.secret_names": onRestart, "data_streaming.sse_max_connections": onReload, "data_streaming.environment": onRestart, "otel_traces_ratio": onReload,
+	} {
+		if got := takesEffect(path); got != want {
+			t.Errorf("%s takes effect on a %s, want %s", path, got, want)
 		}
 	}
 }

@@ -20,7 +20,7 @@ const askWithin = 10 * time.Second
 // asking gives a question to the brokers its time. It ends at once when they are away.
 func (a *API) asking(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, unguard := a.guard(ctx)
-	ctx, cancel := context.WithTimeout(ctx, min(askWithin, a.cfg.Timeout))
+	ctx, cancel := context.WithTimeout(ctx, min(askWithin, a.settings().Timeout))
 	return ctx, func() { cancel(); unguard() }
 }
 

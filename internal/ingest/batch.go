@@ -98,7 +98,7 @@ func (b *batch) recycle() {
 func (a *API) prepare(b *batch) *refusal {
 	now := a.now()
 	b.now = now.UnixMicro()
-	b.decoder.Limits = a.cfg.Event
+	b.decoder.Limits = a.settings().Event
 	n := len(b.spans)
 	b.items = grown(b.items, n)
 	b.msgs = grown(b.msgs, n)
@@ -133,12 +133,12 @@ func (a *API) judge(b *batch, i int, raw []byte) *event.Invalid {
 		return bad
 	}
 	if b.tenant != "" {
-		if bad := b.bind(a.cfg.Event); bad != nil {
+		if bad := b.bind(a.settings().Event); bad != nil {
 			return bad
 		}
 	}
-	if b.e.HasTime && b.e.Time > b.now+a.cfg.MaxFuture.Microseconds() {
-		return &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "lies more than " + a.cfg.MaxFuture.String() + " ahead of the clock here, " + event.FormatTime(b.now) + "; look at the sender's clock and time zone"}
+	if b.e.HasTime && b.e.Time > b.now+a.settings().MaxFuture.Microseconds() {
+		return &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "lies more than " + a.settings().MaxFuture.String() + " ahead of the clock here, " + event.FormatTime(b.now) + "; look at the sender's clock and time zone"}
 	}
 	return nil
 }

@@ -25,12 +25,12 @@ func (e *refusal) Error() string { return e.detail }
 
 // gate bounds the bytes of all bodies under way.
 type gate struct {
-	limit int64
+	limit atomic.Int64
 	used  atomic.Int64
 }
 
 func (g *gate) take(n int64) bool {
-	if g.used.Add(n) > g.limit {
+	if g.used.Add(n) > g.limit.Load() {
 		g.used.Add(-n)
 		return false
 	}
@@ -92,26 +92,26 @@ func (a *API) read(r *http.Request) (*body, *refusal) {
 
 // readFrom is read of anything: length is the number of bytes that will come, negative when nobody knows.
 func (a *API) readFrom(r io.Reader, length int64, encoding string) (*body, *refusal) {
-	if length > a.cfg.MaxBodyBytes {
+	if length > a.settings().MaxBodyBytes {
 		return nil, a.tooLarge()
 	}
-	sent := &limited{r: r, left: a.cfg.MaxBodyBytes}
+	sent := &limited{r: r, left: a.settings().MaxBodyBytes}
 	b := &body{gate: &a.gate, bytes: buffer(length, encoding)}
 	from, done, err := unpack(sent, encoding)
 	if err == nil {
-		limit := a.cfg.MaxUnpackedBytes
+		limit := a.settings().MaxUnpackedBytes
 		if from == io.Reader(sent) {
-			limit = a.cfg.MaxBodyBytes
+			limit = a.settings().MaxBodyBytes
 		} else {
-			from = &inflated{r: from, sent: sent, most: a.cfg.MaxBodyBytes}
+			from = &inflated{r: from, sent: sent, most: a.settings().MaxBodyBytes}
 		}
 		err = b.fill(from, limit)
 		done()
 	}
 	if err == nil && isSnappy(encoding) {
-		err = b.unsnap(a.cfg.MaxUnpackedBytes)
+		err = b.unsnap(a.settings().MaxUnpackedBytes)
 	}
-	b.sent = a.cfg.MaxBodyBytes - max(sent.left, 0)
+	b.sent = a.settings().MaxBodyBytes - max(sent.left, 0)
 	a.metrics.bytes.Add(float64(b.sent))
 	if err == nil {
 		return b, nil
@@ -121,7 +121,7 @@ func (a *API) readFrom(r io.Reader, length int64, encoding string) (*body, *refu
 }
 
 func (a *API) tooLarge() *refusal {
-	return &refusal{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("the body is larger than %d bytes as sent or %d unpacked; send it in several", a.cfg.MaxBodyBytes, a.cfg.MaxUnpackedBytes)}
+	return &refusal{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("the body is larger than %d bytes as sent or %d unpacked; send it in several", a.settings().MaxBodyBytes, a.settings().MaxUnpackedBytes)}
 }
 
 func (a *API) readFailed(err error) *refusal {

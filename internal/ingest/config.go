@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/ingest/quota"
 )
 
 // Config are the limits of the way in.
@@ -43,3 +44,27 @@ func Defaults() Config {
 		FilterBytes: 64 << 20, MaxFuture: 5 * time.Minute, Timeout: 30 * time.Second,
 	}
 }
+
+// Reloadable lists the settings of Config that Reconfigure takes over.
+var Reloadable = []string{
+	"ingest.max_body_bytes", "ingest.max_unpacked_bytes", "ingest.max_items", "ingest.max_in_flight_bytes", "ingest.rate_limit_events_per_second", "ingest.rate_limit_burst",
+	"ingest.daily_quota_events", "ingest.tenant_rate_limit_events_per_second", "ingest.tenant_daily_quota_events",
+}
+
+// Reconfigure lets other limits, rates and quotas hold for the requests that come from now on. What was counted of the day stays counted.
+// Everything else needs a start: memory and files that are laid out there, listeners, and limits of events, which all processes share.
+func (a *API) Reconfigure(cfg Config) {
+	next := *a.settings()
+	next.MaxBodyBytes, next.MaxUnpackedBytes, next.MaxItems, next.MaxInFlightBytes = cfg.MaxBodyBytes, cfg.MaxUnpackedBytes, cfg.MaxItems, cfg.MaxInFlightBytes
+	next.RateLimit, next.RateBurst, next.DailyQuota, next.TenantRate, next.TenantQuota = cfg.RateLimit, cfg.RateBurst, cfg.DailyQuota, cfg.TenantRate, cfg.TenantQuota
+	a.set(&next)
+}
+
+func (a *API) set(cfg *Config) {
+	a.cfg.Store(cfg)
+	a.gate.limit.Store(cfg.MaxInFlightBytes)
+	a.quotas.SetPolicy(quota.Policy{Rate: cfg.RateLimit, Burst: cfg.RateBurst, Day: cfg.DailyQuota})
+	a.tenants.SetPolicy(quota.Policy{Rate: cfg.TenantRate, Day: cfg.TenantQuota})
+}
+
+func (a *API) settings() *Config { return a.cfg.Load() }

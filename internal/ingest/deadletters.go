@@ -99,7 +99,7 @@ func (a *API) showLetter(l *letter, d *event.DeadLetter) DeadLetter {
 		dec := a.newDecoder()
 		var e event.Event
 		if dec.Decode(d.Payload, originalHeaders(d), &e) == nil && e.HasTime {
-			out.RedrivableAt = new(event.FormatTime(e.Time - a.cfg.MaxFuture.Microseconds()))
+			out.RedrivableAt = new(event.FormatTime(e.Time - a.settings().MaxFuture.Microseconds()))
 		}
 	}
 	return out

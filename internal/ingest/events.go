@@ -29,11 +29,11 @@ func (eventBodies) split(a *API, r *http.Request, b *batch, body []byte) *refusa
 		if i := skipBlank(body, 0); i < len(body) && body[i] != '[' {
 			return &refusal{status: http.StatusBadRequest, detail: "a batch of CloudEvents is a JSON array"}
 		}
-		return b.split(jsonBody, body, a.cfg.MaxItems)
+		return b.split(jsonBody, body, a.settings().MaxItems)
 	case unsupported:
 		return unsupportedType(b.contentType, "application/json, application/x-ndjson, application/cloudevents+json or application/cloudevents-batch+json")
 	}
-	return b.split(kind, body, a.cfg.MaxItems)
+	return b.split(kind, body, a.settings().MaxItems)
 }
 
 func (eventBodies) answer(a *API, w http.ResponseWriter, _ *http.Request, b *batch) { a.answer(w, b) }
@@ -53,7 +53,7 @@ func (d openMeter) split(a *API, r *http.Request, b *batch, body []byte) *refusa
 	b.strict = true
 	if mediaTypeOf(b.contentType) == jsonBody && binaryMode(r.Header) == nil {
 		b.headers = structuredMode
-		return b.split(jsonBody, body, a.cfg.MaxItems)
+		return b.split(jsonBody, body, a.settings().MaxItems)
 	}
 	return d.eventBodies.split(a, r, b, body)
 }

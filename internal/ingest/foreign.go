@@ -21,7 +21,7 @@ func (f foreign) split(a *API, _ *http.Request, b *batch, body []byte) *refusal 
 	default:
 		return unsupportedType(b.contentType, "application/json or application/x-ndjson")
 	}
-	it := format.Items{Max: a.cfg.MaxItems}
+	it := format.Items{Max: a.settings().MaxItems}
 	if err := f.read(body, &it); err != nil {
 		return unreadable(err)
 	}

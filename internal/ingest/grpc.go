@@ -102,7 +102,7 @@ func (a *API) message(r *http.Request) (*body, *refusal) {
 		return nil, &refusal{status: http.StatusBadRequest, detail: "the call has no whole message"}
 	}
 	size := int64(binary.BigEndian.Uint32(prefix[1:]))
-	if size > a.cfg.MaxBodyBytes {
+	if size > a.settings().MaxBodyBytes {
 		return nil, a.tooLarge()
 	}
 	encoding := ""

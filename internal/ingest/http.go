@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -20,7 +21,7 @@ import (
 
 // API is the kafka-api.
 type API struct {
-	cfg     Config
+	cfg     atomic.Pointer[Config] // replaced whole, see Reconfigure
 	bus     *bus.Bus
 	out     sender
 	close   func()
@@ -31,10 +32,10 @@ type API struct {
 	metrics *metrics
 	rates   rates
 	logs    logs
-	quotas  *quota.Book // of senders; nil when nothing is limited
-	tenants *quota.Book // likewise
-	tales   chan tale   // what people are to be told of quotas
-	held    *holding    // nil when nothing is kept on disk
+	quotas  *quota.Book // of senders
+	tenants *quota.Book
+	tales   chan tale // what people are to be told of quotas
+	held    *holding  // nil when nothing is kept on disk
 
 	unfinished *unfinished
 	ready      chan struct{}
@@ -117,13 +118,13 @@ func newAPI(cfg Config, out sender, log *slog.Logger, reg *telemetry.Registry) *
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	a := &API{cfg: cfg, out: out, close: func() {}, log: log, now: time.Now, gate: gate{limit: cfg.MaxInFlightBytes}, unfinished: newUnfinished(), tales: make(chan tale, maxTales), ready: make(chan struct{}), warmed: make(chan struct{}), RemoteWrite: defaultWrites(),
+	a := &API{out: out, close: func() {}, log: log, now: time.Now, unfinished: newUnfinished(), tales: make(chan tale, maxTales), ready: make(chan struct{}), warmed: make(chan struct{}), RemoteWrite: defaultWrites(),
 		letters: newLetters(maxLetters), browsing: make(chan struct{}, browsers), redriving: make(chan struct{}, 1)}
 	if cfg.FilterBytes > 0 {
 		a.filter = newFilter(cfg.FilterBytes)
 	}
-	a.quotas = book(quota.Policy{Rate: cfg.RateLimit, Burst: cfg.RateBurst, Day: cfg.DailyQuota})
-	a.tenants = book(quota.Policy{Rate: cfg.TenantRate, Day: cfg.TenantQuota})
+	a.quotas, a.tenants = quota.New(quota.Policy{}), quota.New(quota.Policy{})
+	a.set(&cfg)
 	a.metrics = newMetrics(reg, a)
 	return a
 }

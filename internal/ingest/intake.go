@@ -83,7 +83,7 @@ func (a *API) accept(ctx context.Context, b *batch) *refusal {
 		return no
 	}
 	// A sender that goes away does not take back what is half written; the filter wants to know the outcome.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Timeout+time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.settings().Timeout+time.Second)
 	defer cancel()
 	if err := a.write(ctx, b); err != nil {
 		a.returnTenants(b)
@@ -95,7 +95,7 @@ func (a *API) accept(ctx context.Context, b *batch) *refusal {
 // acceptFrom is accept on the account of who sent the request: what is not taken in the end is not counted.
 func (a *API) acceptFrom(ctx context.Context, w http.ResponseWriter, r *http.Request, b *batch) *refusal {
 	b.sender, b.tenant = a.senderOf(r), auth.Tenant(ctx)
-	if treated := a.cfg.Event.Privacy.Text(event.Tenant, b.tenant); treated != "" { // as the tenants of events are
+	if treated := a.settings().Event.Privacy.Text(event.Tenant, b.tenant); treated != "" { // as the tenants of events are
 		b.tenant = treated
 	}
 	n := len(b.spans)
@@ -103,7 +103,7 @@ func (a *API) acceptFrom(ctx context.Context, w http.ResponseWriter, r *http.Req
 		return no
 	}
 	no := a.accept(ctx, b)
-	if no != nil && a.quotas != nil {
+	if no != nil && a.quotas.On() {
 		a.quotas.GiveBack(b.sender, n, a.now())
 	}
 	return no
@@ -114,7 +114,7 @@ func (a *API) routesSettled(ctx context.Context) error {
 	if a.Routing.Commands == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, a.settings().Timeout)
 	defer cancel()
 	return a.Routing.Commands.Settled(ctx)
 }

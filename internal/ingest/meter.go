@@ -13,7 +13,7 @@ import (
 // meter counts n items of a request for their sender and refuses what is over the policy. The answer tells the sender where
 // it stands in any case.
 func (a *API) meter(w http.ResponseWriter, r *http.Request, n int) *refusal {
-	if a.quotas == nil {
+	if !a.quotas.On() {
 		return nil
 	}
 	v := a.quotas.Take(a.senderOf(r), n, a.now())
@@ -25,12 +25,12 @@ func (a *API) meter(w http.ResponseWriter, r *http.Request, n int) *refusal {
 	a.metrics.throttled.WithLabelValues(string(v.Exceeded)).Inc()
 	if v.Never {
 		return &refusal{status: http.StatusRequestEntityTooLarge,
-			detail: fmt.Sprintf("the body holds %d events, more than the %d that this sender may bring in a whole day (UTC); nothing was taken, send it in parts over several days or have the quota raised", n, a.cfg.DailyQuota)}
+			detail: fmt.Sprintf("the body holds %d events, more than the %d that this sender may bring in a whole day (UTC); nothing was taken, send it in parts over several days or have the quota raised", n, a.settings().DailyQuota)}
 	}
 	retry, _ := strconv.Atoi(w.Header().Get("Retry-After"))
-	what := fmt.Sprintf("%g events a second", a.cfg.RateLimit)
+	what := fmt.Sprintf("%g events a second", a.settings().RateLimit)
 	if v.Exceeded == quota.Day {
-		what = fmt.Sprintf("%d events a day (UTC)", a.cfg.DailyQuota)
+		what = fmt.Sprintf("%d events a day (UTC)", a.settings().DailyQuota)
 	}
 	return &refusal{status: http.StatusTooManyRequests, retry: retry,
 		detail: fmt.Sprintf("this sender may bring %s; nothing was taken, send it again after %d s", what, retry)}
@@ -38,8 +38,8 @@ func (a *API) meter(w http.ResponseWriter, r *http.Request, n int) *refusal {
 
 // kept calls fn with each account that outlives a restart, and its file.
 func (a *API) kept(fn func(b *quota.Book, file string) error) (err error) {
-	for file, b := range map[string]*quota.Book{a.cfg.QuotaFile: a.quotas, a.cfg.TenantFile: a.tenants} {
-		if b != nil && file != "" {
+	for file, b := range map[string]*quota.Book{a.settings().QuotaFile: a.quotas, a.settings().TenantFile: a.tenants} {
+		if b.On() && file != "" {
 			err = errors.Join(err, fn(b, file))
 		}
 	}

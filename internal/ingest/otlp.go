@@ -40,11 +40,11 @@ func (o otlp) split(a *API, _ *http.Request, b *batch, body []byte) *refusal {
 func (o otlp) decode(a *API, b *batch, asJSON bool, body []byte) *refusal {
 	// Data points are gathered before they are written, each with its attributes: up to so many bytes for one of the body.
 	if o.signal == format.Metrics {
-		if no := a.charge(b, min(16*int64(len(body)), 1024*int64(a.cfg.MaxItems), a.cfg.MaxInFlightBytes/4)); no != nil {
+		if no := a.charge(b, min(16*int64(len(body)), 1024*int64(a.settings().MaxItems), a.settings().MaxInFlightBytes/4)); no != nil {
 			return no
 		}
 	}
-	it := format.Items{Max: a.cfg.MaxItems}
+	it := format.Items{Max: a.settings().MaxItems}
 	if err := format.OTLP(o.signal, asJSON, body, &it); err != nil {
 		return unreadable(err)
 	}

@@ -54,7 +54,7 @@ func (d *remoteWrite) split(a *API, _ *http.Request, b *batch, body []byte) *ref
 		return unsupportedType(b.contentType, "application/x-protobuf, with proto=prometheus.WriteRequest or proto=io.prometheus.write.v2.Request")
 	}
 	// Numbers are gathered by host, model and name before they are written: up to so many bytes for one of the body.
-	if no := a.charge(b, min(8*int64(len(body)), a.cfg.MaxInFlightBytes/4)); no != nil {
+	if no := a.charge(b, min(8*int64(len(body)), a.settings().MaxInFlightBytes/4)); no != nil {
 		return no
 	}
 	d.write, err = d.receiver.Decode(body, v2, a.now().UnixMicro())

@@ -180,7 +180,8 @@ func FuzzSnappy(f *testing.F) {
 	f.Add(s2.EncodeSnappy(nil, bytes.Repeat([]byte("hxp "), 1000)))
 	f.Add(s2.Encode(nil, make([]byte, 100_000)))
 	f.Fuzz(func(t *testing.T, packed []byte) {
-		g := gate{limit: 1 << 20}
+		var g gate
+		g.limit.Store(1 << 20)
 		b := &body{gate: &g, taken: int64(cap(packed)), bytes: bytes.Clone(packed)}
 		if !g.take(b.taken) {
 			return

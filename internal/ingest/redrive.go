@@ -104,7 +104,7 @@ func (a *API) postRedrive(w http.ResponseWriter, r *http.Request) {
 	// Who goes away does not take back what is half done.
 	ctx, unguard := a.guard(context.WithoutCancel(r.Context()))
 	defer unguard()
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, a.settings().Timeout)
 	defer cancel()
 	out, err := a.redrive(ctx, w, r)
 	if err != nil {
@@ -268,7 +268,7 @@ func (a *API) chosenByID(ids []string, out *Redrive) ([]letter, error) {
 
 // redriveAll sends letters again, some at a time, until the time for an answer is up.
 func (a *API) redriveAll(ctx context.Context, b *redriveBody, list []letter, out *Redrive) error {
-	until := time.Now().Add(a.cfg.Timeout - a.cfg.Timeout/redriveShare)
+	until := time.Now().Add(a.settings().Timeout - a.settings().Timeout/redriveShare)
 	for len(list) > 0 {
 		n, size := 0, 0
 		for n < min(len(list), redriveChunk) && (n == 0 || size+int(list[n].size) <= redriveBytes) {
@@ -369,7 +369,7 @@ func (a *API) tryDry(t *attempt) RedriveResult {
 		if !e.HasTime {
 			e.Time, e.HasTime = t.record.Time, true
 		}
-		if e.Time > a.now().Add(a.cfg.MaxFuture).UnixMicro() {
+		if e.Time > a.now().Add(a.settings().MaxFuture).UnixMicro() {
 			bad = &event.Invalid{Code: event.CodeFuture, Pointer: "/timestamp", Detail: "its time has not come"}
 		}
 	}

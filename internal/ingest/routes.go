@@ -132,7 +132,7 @@ func (a *API) deleteRoute(w http.ResponseWriter, r *http.Request) {
 
 // command tells all instances of a change and waits until it holds here; it answers itself when that fails.
 func (a *API) command(w http.ResponseWriter, r *http.Request, name string, text []byte) bool {
-	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(r.Context(), a.settings().Timeout)
 	defer cancel()
 	offset, err := a.Routing.Commands.Append(ctx, route.Prefix+name, text)
 	if err == nil {
@@ -200,7 +200,7 @@ func (a *API) testRoute(w http.ResponseWriter, r *http.Request) {
 	}
 	out := routeVerdicts{make([]routeVerdict, len(in.Events)), append([]string{}, x.Strange()...)}
 	for i, raw := range in.Events {
-		d := event.Decoder{Limits: a.cfg.Event}
+		d := event.Decoder{Limits: a.settings().Event}
 		var e event.Event
 		if bad := d.Decode(raw, nil, &e); bad != nil {
 			badRoute(w, r, &route.Fault{Pointer: fmt.Sprintf("/events/%d%s", i, bad.Pointer), Code: bad.Code, Detail: bad.Detail})

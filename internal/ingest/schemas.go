@@ -148,7 +148,7 @@ func (a *API) validate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := Verdict{Errors: []httpx.FieldError{}}
-	d := event.Decoder{Limits: a.cfg.Event}
+	d := event.Decoder{Limits: a.settings().Event}
 	var e event.Event
 	bad := d.Decode(body, nil, &e)
 	if bad == nil && name != envelope && e.Kind.String() != name {

@@ -96,7 +96,7 @@ func (a *API) Offer(ctx context.Context, records []Record) ([]Outcome, error) {
 
 // newDecoder reads what lies on topics, as all their readers do.
 func (a *API) newDecoder() event.Decoder {
-	return event.Decoder{Limits: a.cfg.Event, Schemas: a.Schemas}
+	return event.Decoder{Limits: a.settings().Event, Schemas: a.Schemas}
 }
 
 // carry takes a batch of this process whose items are known down the road.

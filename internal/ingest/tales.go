@@ -114,7 +114,7 @@ func (a *API) tellTales(ctx context.Context) {
 		case t := <-a.tales:
 			m, err := t.message()
 			if err == nil {
-				limited, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
+				limited, cancel := context.WithTimeout(ctx, a.settings().Timeout)
 				err = a.out.Send(limited, []*bus.Message{m})
 				cancel()
 			}

@@ -13,7 +13,7 @@ import (
 
 // countTenant notes whose new event the one in b.e is, where tenants have quotas.
 func (a *API) countTenant(b *batch) {
-	if a.tenants == nil {
+	if !a.tenants.On() {
 		return
 	}
 	if b.tenants == nil {
@@ -52,11 +52,11 @@ func (a *API) meterTenants(b *batch) *refusal {
 func (a *API) tenantOver(name string, n int, v *quota.Verdict) *refusal {
 	if v.Never {
 		return &refusal{status: http.StatusRequestEntityTooLarge,
-			detail: fmt.Sprintf("the body holds %d events of tenant %q, more than the %d that it may bring in a whole day (UTC); nothing was taken", n, clip(name), a.cfg.TenantQuota)}
+			detail: fmt.Sprintf("the body holds %d events of tenant %q, more than the %d that it may bring in a whole day (UTC); nothing was taken", n, clip(name), a.settings().TenantQuota)}
 	}
-	what := fmt.Sprintf("%g events a second", a.cfg.TenantRate)
+	what := fmt.Sprintf("%g events a second", a.settings().TenantRate)
 	if v.Exceeded == quota.Day {
-		what = fmt.Sprintf("%d events a day (UTC)", a.cfg.TenantQuota)
+		what = fmt.Sprintf("%d events a day (UTC)", a.settings().TenantQuota)
 	}
 	retry := v.RetryAfter()
 	return &refusal{status: http.StatusTooManyRequests, retry: retry,
@@ -71,16 +71,4 @@ func (a *API) returnTenants(b *batch) {
 }
 
 // KnowTenants says which tenants have an account of their own however many names are brought. Call it before the first request.
-func (a *API) KnowTenants(known func(name string) bool) {
-	if a.tenants != nil {
-		a.tenants.Known = known
-	}
-}
-
-// book makes the account of a policy; nil when it limits nothing.
-func book(p quota.Policy) *quota.Book {
-	if !p.On() {
-		return nil
-	}
-	return quota.New(p)
-}
+func (a *API) KnowTenants(known func(name string) bool) { a.tenants.Known = known }

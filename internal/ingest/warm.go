@@ -82,7 +82,7 @@ func (a *API) learn(ctx context.Context, topics []string) (n int, err error) {
 		return 0, err
 	}
 	defer reader.Close()
-	l := learner{decoder: a.newDecoder(), future: a.cfg.MaxFuture.Microseconds()}
+	l := learner{decoder: a.newDecoder(), future: a.settings().MaxFuture.Microseconds()}
 	for open > 0 {
 		fetch, err := reader.Poll(ctx)
 		if err != nil {

@@ -47,3 +47,9 @@ type AnomalyAction struct {
 	Target string            `yaml:"target" doc:"One of responses.targets."`
 	With   map[string]string `yaml:"with" doc:"Texts of the action; {model} takes the model."`
 }
+
+// Reloadable lists the settings of Config that Reconfigure takes over: what is said of anomalies, which changes nothing that is counted.
+var Reloadable = []string{"event_processing.anomaly_severity", "event_processing.anomaly_mode", "event_processing.anomaly_actions"}
+
+// Reconfigure lets other settings hold for the anomalies that are told from now on.
+func (s *Service) Reconfigure(cfg Config) { s.voice.Store(&cfg) }

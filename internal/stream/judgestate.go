@@ -161,7 +161,7 @@ func (j *judge) watchOn(d *decoder, version byte) {
 	}
 	j.outlook = l
 	for _, a := range l.watcher.Open() {
-		open := j.cfg.decided(a, newArrived(0))
+		open := j.voice.Load().decided(a, newArrived(0))
 		j.unusual[seriesOf(&open)] = &open
 	}
 }

@@ -232,7 +232,7 @@ func (j *judge) look() {
 
 // came tells of an anomaly that came, or that is over.
 func (j *judge) came(a *watch.Anomaly, seen *arrived) {
-	d := j.cfg.decided(a, seen)
+	d := j.voice.Load().decided(a, seen)
 	j.illustrate(&d)
 	j.found(&d)
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -54,7 +55,8 @@ type Service struct {
 	started time.Time
 	judge   *judge // nil = no rules
 	duties  *duties
-	sets    []set // of dimensions
+	voice   atomic.Pointer[Config] // by which anomalies are told
+	sets    []set                  // of dimensions
 	boards  []*board
 	wrong   error // with the settings
 
@@ -78,6 +80,7 @@ type Service struct {
 // New makes a service that reads and writes through b.
 func New(cfg Config, b *bus.Bus, opts Options) *Service {
 	s := &Service{cfg: cfg, opts: opts, bus: b, log: opts.Log.With("service", "stream"), ready: make(chan struct{}), needed: map[int32][]map[source]int64{}, started: time.Now(), duties: newDuties(), searches: newSearches(), scans: make(chan struct{}, scansAtOnce), deployments: deployments.NewBook()}
+	s.voice.Store(&cfg)
 	s.sets, s.wrong = cfg.sets()
 	for i := range s.sets {
 		s.boards = append(s.boards, newBoard(&s.sets[i]))

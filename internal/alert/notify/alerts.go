@@ -191,7 +191,7 @@ const maxRecord = 256 << 10
 
 // decision adds the alert of a record, if it is one.
 func (s *Service) decision(alerts []core.Alert, m *bus.Message) []core.Alert {
-	a, ok, err := alertOf(m.Value, m.Timestamp, time.Now(), s.cfg.ExternalURL)
+	a, ok, err := alertOf(m.Value, m.Timestamp, s.o.Clock.Now(), s.cfg.Load().ExternalURL)
 	if err != nil {
 		s.metrics.unread.Inc()
 		s.log.Error("record of hxp-alerts cannot be read, passed over", "partition", m.Partition, "offset", m.Offset, "error", err)

@@ -217,7 +217,7 @@ func (s *Service) ack(w http.ResponseWriter, r *http.Request) {
 		httpx.Wrong("/by", "too_long", "by has at most 256 bytes, comment 4096").Answer(w, r)
 		return
 	}
-	now, fp, known := time.Now(), label.Fingerprint(order.Fingerprint), false
+	now, fp, known := s.o.Clock.Now(), label.Fingerprint(order.Fingerprint), false
 	var before *core.Ack
 	s.look(func(e *core.Engine) {
 		a := e.Alert(fp)

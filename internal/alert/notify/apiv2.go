@@ -168,12 +168,16 @@ func (s *Service) taken(w http.ResponseWriter, r *http.Request, n int, read func
 		httpx.Problem(w, r, http.StatusBadRequest, fmt.Sprintf("there are %d alerts; at most %d are taken at once", n, mostOfPost))
 		return
 	}
-	now := time.Now().UTC()
+	now := s.o.Clock.Wall().UTC()
+	apart := s.o.Clock.Apart()
 	var alerts []core.Alert
 	var errs []httpx.FieldError
 	for i := range n {
 		a, at, err := read(i, now)
 		if err == nil {
+			for _, t := range []*time.Time{&a.StartsAt, &a.EndsAt, &a.UpdatedAt, &a.Since} { // senders go by the clock on the wall
+				*t = t.Add(apart)
+			}
 			alerts = append(alerts, a)
 		} else if len(errs) < 20 {
 			errs = append(errs, httpx.FieldError{Pointer: fmt.Sprintf("/%d/%s", i, at), Code: "wrong", Detail: err.Error()})
@@ -289,7 +293,7 @@ func (s *Service) getAlerts(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusBadRequest, bad.Detail, *bad)
 		return
 	}
-	out, now := []gettable{}, time.Now()
+	out, now := []gettable{}, s.o.Clock.Now()
 	s.look(func(e *core.Engine) {
 		for _, x := range e.Alerts(now) {
 			if want(&x) {
@@ -312,7 +316,7 @@ func (s *Service) getGroups(w http.ResponseWriter, r *http.Request) {
 		httpx.Problem(w, r, http.StatusBadRequest, bad.Detail, *bad)
 		return
 	}
-	out, now := []alertGroup{}, time.Now()
+	out, now := []alertGroup{}, s.o.Clock.Now()
 	s.look(func(e *core.Engine) {
 		for _, g := range e.Groups(now) {
 			x := alertGroup{g.Labels, named{g.Receiver}, nil}

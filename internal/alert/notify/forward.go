@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,14 +50,18 @@ func (s *Service) forward(ctx context.Context) {
 	client := &http.Client{Timeout: forwardLimit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer client.CloseIdleConnections()
 	known := map[string]map[label.Fingerprint]*outgoing{}
-	for _, address := range s.cfg.Alertmanagers {
-		known[address] = map[label.Fingerprint]*outgoing{}
-	}
 	tick := time.NewTicker(forwardLook)
 	defer tick.Stop()
 	for {
-		for address, told := range known {
-			s.forwardTo(ctx, client, address, told)
+		addresses := s.cfg.Load().Alertmanagers
+		maps.DeleteFunc(known, func(address string, _ map[label.Fingerprint]*outgoing) bool {
+			return !slices.Contains(addresses, address)
+		})
+		for _, address := range addresses {
+			if known[address] == nil {
+				known[address] = map[label.Fingerprint]*outgoing{}
+			}
+			s.forwardTo(ctx, client, address, known[address])
 		}
 		select {
 		case <-ctx.Done():

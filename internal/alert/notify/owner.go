@@ -102,7 +102,7 @@ func (l *speaker) turn(ctx, sending context.Context) time.Duration {
 	wait := min(followTime, time.Until(l.renew))
 	l.s.look(func(e *core.Engine) {
 		if next := e.Next(l.free); !next.IsZero() { // for the others a try has to end, which wakes the loop
-			wait = min(wait, time.Until(next))
+			wait = min(wait, next.Sub(l.s.o.Clock.Now()))
 		}
 	})
 	return max(wait, 10*time.Millisecond)
@@ -162,9 +162,7 @@ func (l *speaker) own(ctx, sending context.Context) {
 	if l.s.o.Bus != nil {
 		l.helpers.Go(func() { l.s.readAlerts(owning, fence) })
 	}
-	if len(l.s.cfg.Alertmanagers) > 0 {
-		l.helpers.Go(func() { l.s.forward(owning) })
-	}
+	l.helpers.Go(func() { l.s.forward(owning) })
 }
 
 // goOn lets tries last as long as the lease, as it was renewed just now.
@@ -207,7 +205,7 @@ func (l *speaker) lost(ctx context.Context, err error) {
 func (l *speaker) decide(ctx context.Context) error {
 	for {
 		var d *core.Decided
-		l.s.look(func(e *core.Engine) { d = e.Decide(time.Now(), l.s.cfg.ExternalURL) })
+		l.s.look(func(e *core.Engine) { d = e.Decide(l.s.o.Clock.Now(), l.s.cfg.Load().ExternalURL) })
 		if d.Empty() {
 			return nil
 		}
@@ -237,7 +235,7 @@ func (l *speaker) send() {
 	ways := map[string]*plan.Way{}
 	off := map[string]*core.Off{}
 	l.s.look(func(e *core.Engine) {
-		ready = e.Ready(time.Now(), func(m *core.Message) bool {
+		ready = e.Ready(l.s.o.Clock.Now(), func(m *core.Message) bool {
 			if !l.free(m) {
 				return false
 			}
@@ -295,7 +293,7 @@ func (l *speaker) store(ctx context.Context) error {
 		return nil
 	}
 	var docs []event.Document
-	now := time.Now()
+	now := l.s.o.Clock.Now()
 	l.s.look(func(e *core.Engine) {
 		for _, t := range l.unstored {
 			docs = append(docs, e.Ended(t.message, t.err, now)...)
@@ -333,7 +331,7 @@ func (s *Service) logTry(t *tried) {
 
 // sweep removes what has ended long ago.
 func (l *speaker) sweep(ctx context.Context) {
-	now := time.Now()
+	now := l.s.o.Clock.Now()
 	if now.Sub(l.swept) < sweepEvery {
 		return
 	}

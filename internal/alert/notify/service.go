@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/channel"
@@ -19,6 +20,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
+	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -48,6 +50,7 @@ type Options struct {
 	// Proposals are those about an episode of hxp-alerts that a person may decide upon by a link; nil = nobody makes links.
 	Proposals func(episode string) []Proposal
 	Tell      func(data any) // hands what happens to the stream topic notifications; nil = nobody listens
+	Clock     *clock.Steady  // by which it is decided what is due; nil = one of its own
 	Version   string
 	Log       *slog.Logger
 	Registry  *telemetry.Registry
@@ -55,7 +58,7 @@ type Options struct {
 
 // Service is notifications. Its methods for questions and commands may be called from any goroutine once it is ready.
 type Service struct {
-	cfg     Config
+	cfg     atomic.Pointer[Config] // replaced whole, see Reconfigure
 	o       Options
 	log     *slog.Logger
 	sender  *channel.Sender
@@ -84,10 +87,24 @@ func New(cfg Config, o Options) (*Service, error) {
 		return nil, errors.New(faults[0].Detail) // a constant
 	}
 	host, _ := os.Hostname()
-	s := &Service{cfg: cfg, o: o, log: o.Log.With("service", "notifications"), began: time.Now(), ready: make(chan struct{}), wake: make(chan struct{}, 1), engine: core.New(p)}
+	if o.Clock == nil {
+		o.Clock = new(clock.Steady)
+	}
+	s := &Service{o: o, log: o.Log.With("service", "notifications"), began: time.Now(), ready: make(chan struct{}), wake: make(chan struct{}, 1), engine: core.New(p)}
+	s.cfg.Store(&cfg)
 	s.sender = &channel.Sender{Hooks: deliver.NewHooks(o.Allow), Vault: &deliver.Vault{Names: cfg.SecretNames, Folder: cfg.SecretFolder}, Log: s.log, Host: host}
 	s.metrics, s.traces.tracer = newMetrics(o.Registry, s), o.Registry.Tracer()
 	return s, nil
+}
+
+// Fixed lists the settings of Config that take effect at a start only: they say which secrets may be read.
+var Fixed = []string{"notifications.secret_names", "notifications.secret_folder"}
+
+// Reconfigure lets other Alertmanagers be told, and another address stand in messages, from now on.
+func (s *Service) Reconfigure(cfg Config) {
+	was := s.cfg.Load()
+	cfg.SecretNames, cfg.SecretFolder = was.SecretNames, was.SecretFolder
+	s.cfg.Store(&cfg)
 }
 
 // Ready is closed when the state was read once.
@@ -203,7 +220,7 @@ func (s *Service) take(ctx context.Context, fence int64, in []core.Alert, more .
 	docs, full := more, false
 	s.look(func(e *core.Engine) {
 		var taken []core.Doc
-		taken, full = e.Take(in, most, time.Now())
+		taken, full = e.Take(in, most, s.o.Clock.Now())
 		docs = append(docs, taken...)
 	})
 	s.metrics.taken.Add(float64(len(in)))

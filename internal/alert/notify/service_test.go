@@ -20,6 +20,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/plan"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
@@ -141,7 +142,13 @@ func (h told) all() []string {
 // instance runs a service in a bubble; stop ends it, in good order.
 func instance(t *testing.T, store Store, log slog.Handler, dir string) (s *Service, mux *httpx.Mux, stop func()) {
 	t.Helper()
-	s, err := New(Config{SecretNames: []string{"HXP_NOTIFY_*"}}, Options{Store: store, DataDir: dir, Version: "test", Log: slog.New(log), Registry: telemetry.NewRegistry()})
+	return instanceAt(t, store, log, dir, nil)
+}
+
+// instanceAt is instance with a clock of the test.
+func instanceAt(t *testing.T, store Store, log slog.Handler, dir string, c *clock.Steady) (s *Service, mux *httpx.Mux, stop func()) {
+	t.Helper()
+	s, err := New(Config{SecretNames: []string{"HXP_NOTIFY_*"}}, Options{Store: store, DataDir: dir, Version: "test", Log: slog.New(log), Registry: telemetry.NewRegistry(), Clock: c})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ type silenceList struct {
 }
 
 func (s *Service) silences(match func(*core.Silence) bool) []silence {
-	out, now := []silence{}, time.Now()
+	out, now := []silence{}, s.o.Clock.Now()
 	s.look(func(e *core.Engine) {
 		for _, x := range e.Silences() {
 			if match == nil || match(&x) {
@@ -43,7 +43,7 @@ func (s *Service) getSilences(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Service) postSilence(w http.ResponseWriter, r *http.Request) {
 	if made, ok := s.makeSilence(w, r); ok {
-		httpx.JSON(w, http.StatusCreated, silence{*made, silenceStatus{made.State(time.Now())}})
+		httpx.JSON(w, http.StatusCreated, silence{*made, silenceStatus{made.State(s.o.Clock.Now())}})
 	}
 }
 
@@ -59,7 +59,7 @@ func (s *Service) makeSilence(w http.ResponseWriter, r *http.Request) (*core.Sil
 		bad.Answer(w, r)
 		return nil, false
 	}
-	now := time.Now().UTC()
+	now := s.o.Clock.Now().UTC()
 	if at, err := in.Check(); err != nil {
 		httpx.Wrong("/"+at, "wrong", err.Error()).Answer(w, r)
 		return nil, false
@@ -131,7 +131,7 @@ func ended(x *core.Silence, now time.Time) []core.Doc {
 
 func (s *Service) endSilence(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		now := time.Now().UTC()
+		now := s.o.Clock.Now().UTC()
 		var found *core.Silence
 		s.look(func(e *core.Engine) {
 			if x := e.Silence(r.PathValue("id")); x != nil {

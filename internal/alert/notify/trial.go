@@ -75,7 +75,7 @@ func (s *Service) test(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	out := s.testAll(r.Context(), target, madeUp(&order, labels, annotations, s.cfg.ExternalURL, time.Now()), order.Preview)
+	out := s.testAll(r.Context(), target, madeUp(&order, labels, annotations, s.cfg.Load().ExternalURL, time.Now()), order.Preview)
 	if !order.Preview {
 		httpx.Changed(r.Context(), nil, map[string]any{"receiver": order.Receiver, "sent": out.Results})
 	}

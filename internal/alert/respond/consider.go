@@ -29,13 +29,17 @@ func (m *Machine) see(a *Alert, now time.Time) {
 		m.subjects[name] = s
 	}
 	firing := a.State == "firing"
-	if stamp(a.At).Before(s.at) || a.State != "firing" && a.State != "resolved" && a.State != "lapsed" {
+	late := stamp(a.At).Before(s.at) && !s.at.After(m.o.Clock.Wall().Add(time.Minute)) // else the clock was set back since
+	if late || a.State != "firing" && a.State != "resolved" && a.State != "lapsed" {
 		return // partitions of the topic are read side by side
 	}
 	if s.since.IsZero() || firing != s.firing {
 		s.since = now
 	}
-	s.firing, s.at, s.seen = firing, stamp(a.At), now
+	if at := stamp(a.At); at.After(s.at) {
+		s.at = at
+	}
+	s.firing, s.seen = firing, now
 }
 
 // heard is what is known of the alert of an order; nil while it, or a later one of its subject, was not read here: another instance
@@ -50,7 +54,7 @@ func (m *Machine) heard(o *Order) *subjectState {
 // forgetSubjects drops what has been over for long. It is called under the lock.
 func (m *Machine) forgetSubjects(now time.Time) {
 	for name, s := range m.subjects {
-		if !s.firing && now.Sub(s.since) > m.o.Limits.Recovery+time.Hour {
+		if !s.firing && now.Sub(s.since) > m.limits().Recovery+time.Hour {
 			delete(m.subjects, name)
 		}
 	}
@@ -59,7 +63,7 @@ func (m *Machine) forgetSubjects(now time.Time) {
 // Handle takes the next alert. An error says that the log could not be written; the alert may be given again.
 func (m *Machine) Handle(ctx context.Context, a *Alert) error {
 	m.mu.Lock()
-	m.see(a, time.Now())
+	m.see(a, m.o.Clock.Now())
 	m.mu.Unlock()
 	if a.State != "firing" {
 		m.wake()
@@ -117,7 +121,7 @@ func (m *Machine) consider(ctx context.Context, a *Alert, x Action) error {
 
 // begin fills in the first record of a response.
 func (m *Machine) begin(rec *Record, o *Order, now time.Time) {
-	l := m.o.Limits
+	l := *m.limits()
 	rec.What, rec.Until = WhatProposed, now.Add(l.ApprovalExpiry)
 	switch {
 	case o.Mode == "auto" && l.Automatic:

@@ -7,7 +7,10 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 )
 
 // Journal is the log of records.
@@ -57,6 +60,7 @@ type Options struct {
 	Lag      func() (time.Duration, bool) // how far the windows are behind, if that is known here
 	Observer Observer
 	Log      *slog.Logger
+	Clock    *clock.Steady // by which it is decided what is due; nil = one of its own
 }
 
 // Machine acts by the book. Apply and Reset belong to whoever reads the log, Handle to whoever reads the alerts; all methods may be
@@ -64,6 +68,7 @@ type Options struct {
 type Machine struct {
 	o Options
 
+	rails   atomic.Pointer[Limits]
 	writing sync.Mutex // one record of this instance at a time; taken before mu
 	poke    chan struct{}
 
@@ -79,7 +84,23 @@ type Machine struct {
 
 // New makes a machine with an empty book.
 func New(o Options) *Machine {
-	return &Machine{o: o, poke: make(chan struct{}, 1), book: NewBook(o.Limits), subjects: map[string]*subjectState{}, running: map[string]bool{}, born: time.Now()}
+	if o.Clock == nil {
+		o.Clock = new(clock.Steady)
+	}
+	m := &Machine{o: o, poke: make(chan struct{}, 1), book: NewBook(o.Limits), subjects: map[string]*subjectState{}, running: map[string]bool{}, born: o.Clock.Now()}
+	m.rails.Store(&o.Limits)
+	return m
+}
+
+func (m *Machine) limits() *Limits { return m.rails.Load() }
+
+// SetLimits lets other limits hold from now on. What was claimed, granted or frozen under those of before ends as it was said.
+func (m *Machine) SetLimits(l Limits) {
+	m.rails.Store(&l)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.book.limits = l
+	m.wake()
 }
 
 // Reset forgets the book: the log comes again from its start.
@@ -139,7 +160,7 @@ func (m *Machine) commit(ctx context.Context, decide func(now time.Time) (*Recor
 	ctx, stop := context.WithTimeout(ctx, commitLimit)
 	defer stop()
 	for range mostTries {
-		now := stamp(time.Now())
+		now := stamp(m.o.Clock.Now())
 		m.mu.Lock()
 		rec, err := decide(now)
 		head := m.book.Head()
@@ -168,7 +189,7 @@ func (m *Machine) commit(ctx context.Context, decide func(now time.Time) (*Recor
 
 // outside is what the rails must know beside the book. It is called under the lock.
 func (m *Machine) outside(o *Order, now time.Time) Outside {
-	out := Outside{Now: now}
+	out := Outside{Now: now, Wall: m.o.Clock.Wall()}
 	if m.o.Kill != nil {
 		out.Kill = m.o.Kill()
 	}
@@ -190,7 +211,7 @@ func (m *Machine) Approve(ctx context.Context, id, who, reason string) error {
 		case why != "":
 			return nil, fmt.Errorf("%w: %s", ErrSwitch, why)
 		}
-		return &Record{Who: who, What: WhatApproved, Reason: reason, Until: now.Add(m.o.Limits.ApprovalExpiry)}, nil
+		return &Record{Who: who, What: WhatApproved, Reason: reason, Until: now.Add(m.limits().ApprovalExpiry)}, nil
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 
 // step begins what is due now.
 func (m *Machine) step(ctx context.Context) {
-	now := time.Now()
+	now := m.o.Clock.Now()
 	m.mu.Lock()
 	if now.Sub(m.swept) > time.Minute {
 		m.swept = now
@@ -77,7 +77,7 @@ func (m *Machine) lapsed(r *Response, now time.Time) string {
 
 // dueInPlace looks after a change that is in place.
 func (m *Machine) dueInPlace(ctx context.Context, r *Response, now time.Time, start func(func(context.Context, *Response, Target)) func()) func() {
-	l := m.o.Limits
+	l := *m.limits()
 	firing, over := m.calm(r, now)
 	lease := r.lease(l)
 	switch {
@@ -118,7 +118,7 @@ func (m *Machine) calm(r *Response, now time.Time) (firing bool, over time.Durat
 func (m *Machine) alive(r *Response, now time.Time) bool {
 	if m.o.Lag != nil {
 		if lag, known := m.o.Lag(); known {
-			return lag <= m.o.Limits.MaxLag
+			return lag <= m.limits().MaxLag
 		}
 	}
 	s := m.heard(&r.Order)
@@ -188,7 +188,7 @@ func (m *Machine) record(ctx context.Context, r *Response, rec Record) bool {
 
 // perform carries out an approved response.
 func (m *Machine) perform(ctx context.Context, r *Response, t Target) {
-	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
+	limit, stop := context.WithTimeout(ctx, m.limits().Deadline)
 	defer stop()
 	s, no := m.sighted(limit, &r.Order, t)
 	switch {
@@ -215,7 +215,7 @@ func (m *Machine) refuse(ctx context.Context, r *Response, no *Refusal) {
 func (m *Machine) claim(ctx context.Context, r *Response, s *Sight, change bool, why string) (mine bool, no *Refusal) {
 	rec, err := m.commit(ctx, func(now time.Time) (*Record, error) {
 		x := m.book.Find(r.ID)
-		rec := &Record{At: now, Who: "hxp", What: WhatClaimed, Reason: why, Response: r.ID, Owner: m.o.Owner, ClaimUntil: now.Add(m.o.Limits.claim()), Before: s.Before, Takes: s.Takes}
+		rec := &Record{At: now, Who: "hxp", What: WhatClaimed, Reason: why, Response: r.ID, Owner: m.o.Owner, ClaimUntil: now.Add(m.limits().claim()), Before: s.Before, Takes: s.Takes}
 		no = nil
 		if x == nil || !x.allows(rec) || change && m.book.busy(x) != nil {
 			return nil, nil
@@ -248,11 +248,7 @@ func (m *Machine) claim(ctx context.Context, r *Response, s *Sight, change bool,
 
 // within bounds a call that changes a target by the deadline and by the claim: after it somebody else may be at it.
 func (m *Machine) within(ctx context.Context, r *Response) (context.Context, context.CancelFunc) {
-	end := time.Now().Add(m.o.Limits.Deadline)
-	if r.ClaimUntil.Before(end) {
-		end = r.ClaimUntil
-	}
-	return context.WithDeadline(ctx, end)
+	return context.WithTimeout(ctx, min(m.limits().Deadline, r.ClaimUntil.Sub(m.o.Clock.Now())))
 }
 
 // apply makes the change of a claimed response. A claim that took as long to write as it holds is left to whoever comes next.
@@ -286,8 +282,8 @@ func (m *Machine) applied(ctx context.Context, r *Response, t Target, s *Sight, 
 }
 
 func (m *Machine) noteApplied(ctx context.Context, r *Response, s *Sight, after []byte, why string) bool {
-	l := m.o.Limits
-	now := time.Now()
+	l := *m.limits()
+	now := m.o.Clock.Now()
 	rec := Record{What: WhatApplied, Reason: why, After: after, ClaimUntil: now.Add(l.claim() + l.Settle)}
 	if len(after) > maxState {
 		rec.After = nil
@@ -301,7 +297,7 @@ func (m *Machine) noteApplied(ctx context.Context, r *Response, s *Sight, after 
 
 // unsure looks what became of a change whose target answered with an error, or not at all.
 func (m *Machine) unsure(ctx context.Context, r *Response, t Target, s *Sight, cause error) {
-	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
+	limit, stop := context.WithTimeout(ctx, m.limits().Deadline)
 	defer stop()
 	now, err := t.Check(limit, &r.Order)
 	switch {
@@ -322,9 +318,9 @@ func (m *Machine) verify(ctx context.Context, r *Response, t Target, s *Sight) {
 	select {
 	case <-ctx.Done():
 		return
-	case <-time.After(m.o.Limits.Settle):
+	case <-time.After(m.limits().Settle):
 	}
-	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
+	limit, stop := context.WithTimeout(ctx, m.limits().Deadline)
 	defer stop()
 	err := t.Verify(limit, r.ID, &r.Order, s)
 	switch {
@@ -342,11 +338,11 @@ func (m *Machine) verify(ctx context.Context, r *Response, t Target, s *Sight) {
 
 // reverting is the claim of one who takes a change back. It is called under the lock.
 func (m *Machine) reverting(who, reason string, now time.Time) *Record {
-	return &Record{Who: who, What: WhatReverting, Reason: reason, Owner: m.o.Owner, ClaimUntil: now.Add(m.o.Limits.claim())}
+	return &Record{Who: who, What: WhatReverting, Reason: reason, Owner: m.o.Owner, ClaimUntil: now.Add(m.limits().claim())}
 }
 
 func (m *Machine) revert(ctx context.Context, r *Response, t Target, reason string) {
-	rec := m.reverting("hxp", reason, time.Now())
+	rec := m.reverting("hxp", reason, m.o.Clock.Now())
 	if m.record(ctx, r, *rec) {
 		m.takeBack(ctx, r, t)
 	}
@@ -376,7 +372,7 @@ func (m *Machine) takeBack(ctx context.Context, r *Response, t Target) {
 
 // resume goes on with what an instance had begun that is gone.
 func (m *Machine) resume(ctx context.Context, r *Response, t Target) {
-	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
+	limit, stop := context.WithTimeout(ctx, m.limits().Deadline)
 	defer stop()
 	s, err := t.Check(limit, &r.Order)
 	if ctx.Err() != nil {

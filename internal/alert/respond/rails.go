@@ -21,6 +21,7 @@ func refuse(rail Rail, format string, args ...any) *Refusal {
 // Outside is what the rails must know beside the log.
 type Outside struct {
 	Now    time.Time
+	Wall   time.Time     // the clock that stamps alerts; it differs from Now after it was set
 	Kill   string        // why the kill switch is on that is not in the log, "" when it is not
 	Lag    time.Duration // of the windows, when Known
 	Known  bool
@@ -71,7 +72,7 @@ func (b *Book) entry(o *Order, out Outside) *Refusal {
 
 // stale tells of an alert that nothing may follow from.
 func (b *Book) stale(a *Alert, out Outside) *Refusal {
-	if age := out.Now.Sub(a.Moment()); age > b.limits.MaxLag {
+	if age := out.Wall.Sub(a.Moment()); age > b.limits.MaxLag {
 		return refuse(RailStale, "what caused the alert is %s old; nothing follows after %s", age.Round(time.Second), b.limits.MaxLag)
 	}
 	return b.lagging(out)
@@ -126,7 +127,7 @@ func (b *Book) admit(r *Response, s *Sight, out Outside) *Refusal {
 		return refuse(RailPrecondition, "the alert is over")
 	}
 	if r.Automatic {
-		if age := out.Now.Sub(r.Order.CausedAt); age > l.MaxLag+l.Deadline {
+		if age := out.Wall.Sub(r.Order.CausedAt); age > l.MaxLag+l.Deadline {
 			return refuse(RailStale, "what caused the alert is %s old", age.Round(time.Second))
 		}
 	}

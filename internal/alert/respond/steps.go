@@ -97,10 +97,10 @@ func (m *Machine) await(ctx context.Context, r *Response, t Target) {
 		m.revert(ctx, r, t, fmt.Sprintf("target %q is not configured any more", r.Order.Target))
 		return
 	}
-	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
+	limit, stop := context.WithTimeout(ctx, m.limits().Deadline)
 	defer stop()
-	p, err := s.Await(limit, &r.Order, At{r.ID, r.Step, time.Since(r.StepAt), r.Before})
-	switch half := m.o.Limits.claim() / 2; {
+	p, err := s.Await(limit, &r.Order, At{r.ID, r.Step, m.o.Clock.Now().Sub(r.StepAt), r.Before})
+	switch half := m.limits().claim() / 2; {
 	case ctx.Err() != nil:
 	case err != nil:
 		m.revert(ctx, r, t, err.Error())
@@ -108,21 +108,21 @@ func (m *Machine) await(ctx context.Context, r *Response, t Target) {
 		m.record(ctx, r, Record{What: WhatVerified, Reason: p.Note})
 	case p.Next != "":
 		m.makeStep(ctx, r, t, s, p)
-	case time.Until(r.ClaimUntil) < half, r.Reason == "" && p.Note != "":
+	case r.ClaimUntil.Sub(m.o.Clock.Now()) < half, r.Reason == "" && p.Note != "":
 		m.wait(ctx, r, p.Note)
 	}
 }
 
 // wait notes that a change is waited for here.
 func (m *Machine) wait(ctx context.Context, r *Response, note string) bool {
-	return m.record(ctx, r, Record{What: WhatWaiting, Reason: note, ClaimUntil: time.Now().Add(m.o.Limits.claim())})
+	return m.record(ctx, r, Record{What: WhatWaiting, Reason: note, ClaimUntil: m.o.Clock.Now().Add(m.limits().claim())})
 }
 
 // makeStep makes the next step. It is written down before, and the kill switch is asked at that moment.
 func (m *Machine) makeStep(ctx context.Context, r *Response, t Target, s Stepwise, p Progress) {
 	killed := ""
 	rec, err := m.commit(ctx, func(now time.Time) (*Record, error) {
-		rec := &Record{At: now, Who: "hxp", What: WhatStepping, Reason: p.Note, Response: r.ID, Owner: m.o.Owner, Step: p.Next, Before: p.Seen, ClaimUntil: now.Add(m.o.Limits.claim())}
+		rec := &Record{At: now, Who: "hxp", What: WhatStepping, Reason: p.Note, Response: r.ID, Owner: m.o.Owner, Step: p.Next, Before: p.Seen, ClaimUntil: now.Add(m.limits().claim())}
 		x := m.book.Find(r.ID)
 		if killed = m.book.switched(m.outside(&r.Order, now)); killed != "" || x == nil || !x.allows(rec) {
 			return nil, nil

@@ -30,16 +30,16 @@ func (m *Machine) Try(ctx context.Context, id string) (*Trial, error) {
 	if r.State != Proposed && r.State != Approved {
 		return nil, fmt.Errorf("%w: it is %s", ErrState, r.State)
 	}
-	limit, stop := context.WithTimeout(ctx, m.o.Limits.Deadline)
+	limit, stop := context.WithTimeout(ctx, m.limits().Deadline)
 	defer stop()
 	s, no := m.sighted(limit, &r.Order, m.target(r.Order.Target))
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	now := stamp(time.Now())
+	now := stamp(m.o.Clock.Now())
 	out := &Trial{At: now, Refused: no}
 	if s != nil {
-		out.Before, out.Takes, out.Lasting, out.Lease = s.Before, s.Takes, s.Lasting, r.lease(m.o.Limits)
+		out.Before, out.Takes, out.Lasting, out.Lease = s.Before, s.Takes, s.Lasting, r.lease(*m.limits())
 	}
 	if no != nil {
 		return out, nil

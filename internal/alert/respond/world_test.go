@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 )
 
 // world is a few machines on one log, and a target with endpoints. Its tests run in a bubble of package synctest.
@@ -23,7 +25,21 @@ type world struct {
 	lag      time.Duration
 	refused  map[Rail]int
 	episode  int
-	started  int // machines
+	started  int           // machines
+	set      time.Duration // what the clock was set by
+}
+
+// setClock sets the clock of all.
+func (w *world) setClock(by time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.set += by
+}
+
+func (w *world) wall() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.set)
 }
 
 // memoryLog applies what is appended to all machines.
@@ -211,7 +227,7 @@ func inWorld(t *testing.T, n int, change func(*Limits), f func(w *world)) {
 func (w *world) start(l Limits) *Machine {
 	m := New(Options{
 		Limits: l, Owner: fmt.Sprintf("machine %d", w.started), Journal: w.log, Targets: map[string]Target{"gpu": w.target},
-		Kill: w.kill, Lag: w.behind, Observer: w, Log: slog.New(slog.DiscardHandler),
+		Kill: w.kill, Lag: w.behind, Observer: w, Log: slog.New(slog.DiscardHandler), Clock: &clock.Steady{Says: w.wall},
 	})
 	w.started++ // a successor has another name
 	w.log.mu.Lock()
@@ -233,7 +249,7 @@ func (w *world) alertOf(rule, endpoint, state string) *Alert {
 	if state == "firing" {
 		w.episode++
 	}
-	now := time.Now()
+	now := w.wall()
 	return &Alert{
 		ID: fmt.Sprintf("%s-%s-%d", rule, endpoint, w.episode), Rule: rule, State: state, Mode: "auto", Key: Key{"endpoint": endpoint}, At: now, CausedAt: now, StartsAt: now,
 		Actions: []Action{{Type: "drain", Target: "gpu", With: map[string]string{"endpoint": "{endpoint}"}}, {Type: "notify"}},

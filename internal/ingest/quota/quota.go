@@ -15,6 +15,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -74,9 +75,10 @@ type Book struct {
 	// it before the first Take.
 	Known func(name string) bool
 
-	policy Policy
+	on atomic.Bool
 
 	mu      sync.Mutex
+	policy  Policy
 	senders map[string]*list.Element // of *sender
 	recent  list.List                // front = heard last
 	changed bool                     // since it was kept
@@ -92,7 +94,31 @@ type sender struct {
 }
 
 // New makes an empty book.
-func New(p Policy) *Book { return &Book{policy: p, senders: map[string]*list.Element{}} }
+func New(p Policy) *Book {
+	b := &Book{senders: map[string]*list.Element{}}
+	b.SetPolicy(p)
+	return b
+}
+
+// On tells whether there is anything to count.
+func (b *Book) On() bool { return b.on.Load() }
+
+// SetPolicy lets another policy hold from now on. Nobody has more than it lets have at once; what was counted of the day stays.
+func (b *Book) SetPolicy(p Policy) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p == b.policy {
+		return
+	}
+	for _, el := range b.senders {
+		s := el.Value.(*sender)
+		if s.tokens = math.Min(s.tokens, p.burst()); b.policy.Rate == 0 {
+			s.tokens = p.burst()
+		}
+	}
+	b.policy = p
+	b.on.Store(p.On())
+}
 
 // Take asks whether a sender may bring n more events, and counts them when it may.
 func (b *Book) Take(name string, n int, now time.Time) Verdict {
@@ -198,6 +224,8 @@ func (b *Book) update(s *sender, now time.Time) {
 	today := now.Unix() / 86400
 	if now.After(s.at) { // a clock that was set back earns nothing
 		s.tokens = math.Min(s.tokens+now.Sub(s.at).Seconds()*b.policy.Rate, b.policy.burst())
+		s.at = now
+	} else if s.at.Sub(now) > dayJitter*time.Second {
 		s.at = now
 	}
 	switch {

@@ -242,7 +242,7 @@ func TestShow(t *testing.T) {
 }
 
 func TestReference(t *testing.T) {
-	golden(t, "reference.md", "\x00", string(Reference(&sample{}, "# Sample\n")))
+	golden(t, "reference.md", "\x00", string(Reference(&sample{}, "# Sample\n", func(string) string { return "restart" })))
 }
 
 // TestOrder: of the sources that give a value, the last in the order wins, and the origin names it.

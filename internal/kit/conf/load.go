@@ -27,6 +27,8 @@ type Options struct {
 type Tree struct {
 	schema   *schema
 	Warnings []Fault // legal but doubtful, sorted
+	// Effect, when set, tells of a path when a change of its value takes effect.
+	Effect func(path string) string
 }
 
 // Notices are the warnings for a log: those that say the same of several settings are one line, which ends with their places.

@@ -7,20 +7,21 @@ import (
 	"strings"
 )
 
-// Reference writes the page of all settings in Markdown from the struct that root points to. intro stands at its head.
-func Reference(root any, intro string) []byte {
+// Reference writes the page of all settings in Markdown from the struct that root points to. intro stands at its head, and effect tells of a path
+// when a change of its value takes effect.
+func Reference(root any, intro string, effect func(path string) string) []byte {
 	s := newSchema(root)
 	var b bytes.Buffer
 	b.WriteString(strings.TrimSpace(intro) + "\n")
-	s.table(&b, "Settings of no file", "Set by environment and flags.", "")
+	s.table(&b, "Settings of no file", "Set by environment and flags.", "", effect)
 	for _, name := range s.files {
-		s.table(&b, "services/"+name+".yaml", s.fileDocs[name], name)
+		s.table(&b, "services/"+name+".yaml", s.fileDocs[name], name, effect)
 	}
 	s.variables(&b)
 	return b.Bytes()
 }
 
-func (s *schema) table(b *bytes.Buffer, title, doc, file string) {
+func (s *schema) table(b *bytes.Buffer, title, doc, file string, effect func(path string) string) {
 	top := "\x00"
 	for _, st := range s.settings {
 		if st.File != file {
@@ -44,23 +45,23 @@ func (s *schema) table(b *bytes.Buffer, title, doc, file string) {
 					fmt.Fprintf(b, "\n%s\n", d)
 				}
 			}
-			b.WriteString("\n| setting | environment, flag | default | value | effect | state |\n|---|---|---|---|---|---|\n")
+			b.WriteString("\n| setting | environment, flag | default | value | effect | state | takes effect |\n|---|---|---|---|---|---|---|\n")
 		}
-		st.row(b)
+		st.row(b, effect(st.Path))
 		if st.items != nil {
 			for _, key := range st.items.keys {
 				if item := st.items.settings[key]; item != nil {
 					sub := *item
 					sub.Key = st.Key + "[]." + item.Key
 					sub.Later = st.Later
-					sub.row(b)
+					sub.row(b, effect(st.Path))
 				}
 			}
 		}
 	}
 }
 
-func (st *Setting) row(b *bytes.Buffer) {
+func (st *Setting) row(b *bytes.Buffer, effect string) {
 	var set []string
 	for _, e := range st.Env {
 		set = append(set, "`"+e+"`")
@@ -72,7 +73,7 @@ func (st *Setting) row(b *bytes.Buffer) {
 	if st.Later != "" {
 		state = "later: " + st.Later
 	}
-	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s |\n", st.Key, strings.Join(set, " "), code(st.Default), cell(st.values()), cell(st.Doc), cell(state))
+	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", st.Key, strings.Join(set, " "), code(st.Default), cell(st.values()), cell(st.Doc), cell(state), effect)
 }
 
 // values describes what may be written.

@@ -17,15 +17,23 @@ type Value struct {
 	Path   string `json:"path"`
 	Value  any    `json:"value"`
 	Origin string `json:"origin"`
+	Effect string `json:"takes_effect,omitempty"` // what Tree.Effect says
 }
 
 // Values lists the effective settings in the order of the tree, without secrets.
 func (t *Tree) Values() []Value {
 	out := make([]Value, 0, len(t.schema.settings))
 	for _, st := range t.schema.settings {
-		out = append(out, Value{st.Path, st.display(), st.origin.String()})
+		out = append(out, Value{st.Path, st.display(), st.origin.String(), t.effect(st.Path)})
 	}
 	return out
+}
+
+func (t *Tree) effect(path string) string {
+	if t.Effect == nil {
+		return ""
+	}
+	return t.Effect(path)
 }
 
 // Variable is the name in the environment that sets the value at a path, "" for none.
@@ -39,14 +47,21 @@ func (t *Tree) Variable(path string) string {
 // WriteText writes the values as a table.
 func (t *Tree) WriteText(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "PATH\tVALUE\tORIGIN")
+	head := "PATH\tVALUE\tORIGIN\n"
+	if t.Effect != nil {
+		head = "PATH\tVALUE\tTAKES EFFECT\tORIGIN\n"
+	}
+	fmt.Fprint(tw, head)
 	for _, v := range t.Values() {
-		fmt.Fprintf(tw, "%s\t%s\t%s\n", v.Path, oneLine(v.Value), v.Origin)
+		if v.Effect != "" {
+			v.Effect += "\t"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s%s\n", v.Path, oneLine(v.Value), v.Effect, v.Origin)
 	}
 	return tw.Flush()
 }
 
-// WriteJSON writes {"values":[{"path","value","origin"}]}.
+// WriteJSON writes {"values":[{"path","value","origin","takes_effect"}]}.
 func (t *Tree) WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

@@ -11,12 +11,14 @@ import (
 // too, in a browser: when the name of its own site is made to lead to 127.0.0.1, its scripts talk to this server as if it were their site,
 // and no rule about origins sees a difference. Only the Host header does.
 
-// AlsoNamed lets requests under further names in ("hxp.example", without a port), as a proxy on this machine may pass them. Call it
-// before Run.
+// AlsoNamed lets requests under further names in ("hxp.example", without a port), as a proxy on this machine may pass them. They take
+// the place of those of before.
 func (s *Server) AlsoNamed(names ...string) {
+	set := make(map[string]bool, len(names))
 	for _, n := range names {
-		s.names[strings.ToLower(n)] = true
+		set[strings.ToLower(n)] = true
 	}
+	s.names.Store(&set)
 }
 
 // addressed lets those requests through that name this machine, where only this machine is to be served.
@@ -40,7 +42,7 @@ func (s *Server) named(host string) bool {
 		host = h
 	}
 	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-	return host == "" || host == "localhost" || isLoopback(host) || s.names[host]
+	return host == "" || host == "localhost" || isLoopback(host) || (*s.names.Load())[host]
 }
 
 func isLoopback(host string) bool {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/conns"
@@ -33,10 +34,10 @@ type Server struct {
 	ready      chan struct{}
 	draining   chan struct{}
 	inFlight   inFlight
-	names      map[string]bool // see AlsoNamed
-	local      bool            // it listens on a loopback address; set by Listen
-	encrypted  bool            // see Encrypt; net/http gives every server a TLSConfig of its own
-	identified bool            // clients show a certificate
+	names      atomic.Pointer[map[string]bool] // see AlsoNamed
+	local      bool                            // it listens on a loopback address; set by Listen
+	encrypted  bool                            // see Encrypt; net/http gives every server a TLSConfig of its own
+	identified bool                            // clients show a certificate
 	inside     *inside.Listener
 	bound      func(net.Listener) net.Listener // see Bound; nil = as many as come
 
@@ -46,7 +47,8 @@ type Server struct {
 
 // NewServer makes a server for addr ("host:port", port 0 = any free one) that opens its port in Run, or earlier by Listen.
 func NewServer(name, addr string, h http.Handler, log *slog.Logger) *Server {
-	s := &Server{name: name, addr: addr, log: log, ready: make(chan struct{}), draining: make(chan struct{}), names: map[string]bool{}, inside: inside.Listen()}
+	s := &Server{name: name, addr: addr, log: log, ready: make(chan struct{}), draining: make(chan struct{}), inside: inside.Listen()}
+	s.AlsoNamed()
 	s.inFlight.idle = make(chan struct{}, 1)
 	s.http = &http.Server{
 		Handler:           s.handler(s.known(s.addressed(h))),

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
@@ -83,13 +84,22 @@ func TraceOf(ctx context.Context) Trace {
 
 // Tracer makes spans of what the process does. A nil Tracer makes none, at no cost.
 type Tracer struct {
-	keep uint64 // a new trace is kept when its last eight bytes, as a number without its highest bit, are below
+	keep atomic.Uint64 // a new trace is kept when its last eight bytes, as a number without its highest bit, are below
 	out  *Exporter
 }
 
 // NewTracer makes a tracer that begins traces for a ratio of what comes without one, 0 to 1, and follows whoever began a trace elsewhere.
 func NewTracer(out *Exporter, ratio float64) *Tracer {
-	return &Tracer{keep: uint64(min(max(ratio, 0), 1) * math.MaxInt64), out: out}
+	t := &Tracer{out: out}
+	t.SetRatio(ratio)
+	return t
+}
+
+// SetRatio lets traces be begun for another ratio from now on.
+func (t *Tracer) SetRatio(ratio float64) {
+	if t != nil {
+		t.keep.Store(uint64(min(max(ratio, 0), 1) * math.MaxInt64))
+	}
 }
 
 // SpanKind is the role of a span (OTLP, Span.SpanKind).
@@ -125,7 +135,7 @@ func (t *Tracer) Start(parent Trace, kind SpanKind, name string, began time.Time
 	s := &Span{Trace: Trace{ID: parent.ID, Sampled: true}, parent: parent.Span, name: name, kind: kind, began: began, out: t.out}
 	if !parent.Valid() {
 		low := rand.Uint64()
-		if low>>1 >= t.keep {
+		if low>>1 >= t.keep.Load() {
 			return nil
 		}
 		binary.BigEndian.PutUint64(s.Trace.ID[:8], rand.Uint64()|1)
@@ -140,7 +150,9 @@ func (t *Tracer) Root(kind SpanKind, name string, began time.Time) *Span {
 	if t == nil {
 		return nil
 	}
-	return (&Tracer{keep: 1 << 63, out: t.out}).Start(Trace{}, kind, name, began)
+	all := &Tracer{out: t.out}
+	all.keep.Store(1 << 63)
+	return all.Start(Trace{}, kind, name, began)
 }
 
 // Set adds attributes.

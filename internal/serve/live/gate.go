@@ -1,6 +1,8 @@
 package live
 
 import (
+	"cmp"
+	"math"
 	"net/netip"
 	"sync"
 
@@ -9,13 +11,20 @@ import (
 
 // gate counts the connections of one transport, and of each address, against their limits. Safe for concurrent use.
 type gate struct {
-	limit, each int
-	name, knob  string // of the transport, and of the setting that limits it
+	name, knob string // of the transport, and of the setting that limits it
 
-	mu        sync.Mutex
-	total     int64 // since the start
-	connected int
-	addresses map[netip.Prefix]int
+	mu          sync.Mutex
+	limit, each int
+	total       int64 // since the start
+	connected   int
+	addresses   map[netip.Prefix]int
+}
+
+// set lets other limits hold from now on. Who is connected stays.
+func (g *gate) set(limit, each int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limit, g.each = limit, cmp.Or(each, math.MaxInt)
 }
 
 // place is that of a connection. Leave it once.

@@ -114,7 +114,7 @@ func (h *Hub) parse(r *http.Request, only string) (q query, err error) {
 	if q.filter.Model = v.Get("model"); len(q.filter.Model) > maxModel {
 		return q, fmt.Errorf("model: %d bytes, at most %d are allowed", len(q.filter.Model), maxModel)
 	}
-	q.interval = h.cfg.UpdateInterval
+	q.interval = h.usual()
 	if s := v.Get("interval_ms"); s != "" {
 		ms, err := strconv.ParseInt(s, 10, 64)
 		ok := err == nil

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -33,10 +32,11 @@ const (
 // Hub computes the states that somebody listens to, keeps what happened for a while, and hands both out. It is a service: Run works
 // until its context ends.
 type Hub struct {
-	cfg    Config
-	log    *slog.Logger
-	topics []*Topic
-	epoch  string
+	cfg      Config
+	interval atomic.Int64 // see usual
+	log      *slog.Logger
+	topics   []*Topic
+	epoch    string
 
 	mu       sync.Mutex // guards channels and stories, what hangs on them, and clients' cursors
 	channels map[channelKey]*channel
@@ -80,7 +80,6 @@ func New(cfg Config, log *slog.Logger, topics ...Topic) *Hub {
 		cfg: cfg, log: log, epoch: newEpoch(), channels: map[channelKey]*channel{}, stories: map[string]*story{}, published: map[string]*meter{},
 		wake: make(chan struct{}, 1), drain: make(chan struct{}),
 	}
-	h.cfg.UpdateInterval = cmp.Or(h.cfg.UpdateInterval, time.Second)
 	h.cfg.Heartbeat = cmp.Or(h.cfg.Heartbeat, 15*time.Second)
 	h.cfg.WriteTimeout = cmp.Or(h.cfg.WriteTimeout, 5*time.Second)
 	for _, t := range topics {
@@ -90,11 +89,21 @@ func New(cfg Config, log *slog.Logger, topics ...Topic) *Hub {
 			h.stories[t.Name] = newStory(&t)
 		}
 	}
-	each := cmp.Or(cfg.PerAddress, math.MaxInt)
-	h.sockets = gate{limit: cfg.WebSocketMax, each: each, name: "WebSockets", knob: "WEBSOCKET_MAX_CONNECTIONS"}
-	h.streams = gate{limit: cfg.SSEMax, each: each, name: "event streams", knob: "SSE_MAX_CONNECTIONS"}
+	h.sockets.name, h.sockets.knob = "WebSockets", "WEBSOCKET_MAX_CONNECTIONS"
+	h.streams.name, h.streams.knob = "event streams", "SSE_MAX_CONNECTIONS"
+	h.Reconfigure(cfg)
 	return h
 }
+
+// Reconfigure lets other limits hold for who connects from now on, and another interval for who asks for none.
+func (h *Hub) Reconfigure(cfg Config) {
+	h.sockets.set(cfg.WebSocketMax, cfg.PerAddress)
+	h.streams.set(cfg.SSEMax, cfg.PerAddress)
+	h.interval.Store(int64(cmp.Or(cfg.UpdateInterval, time.Second)))
+}
+
+// usual is the interval of who asks for none.
+func (h *Hub) usual() time.Duration { return time.Duration(h.interval.Load()) }
 
 // newEpoch names one run of a process: short, random, without a dot.
 func newEpoch() string {

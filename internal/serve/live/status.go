@@ -71,6 +71,6 @@ func (h *Hub) Performance() Performance {
 	now := time.Now()
 	return Performance{
 		Latency: h.latency.quantiles(now, time.Millisecond), Messages: h.messages.rate(now), Bytes: h.bytes.rate(now),
-		Encode: h.encodeTime.quantiles(now, time.Microsecond), Interval: h.cfg.UpdateInterval.Seconds(),
+		Encode: h.encodeTime.quantiles(now, time.Microsecond), Interval: h.usual().Seconds(),
 	}
 }
