@@ -16,6 +16,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/broker"
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/bundle"
+	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/store"
 )
 
@@ -50,6 +51,13 @@ func Backup(ctx context.Context, cfg *Config, file string, o BackupOptions) (*bu
 	}
 	if err := p.resolve(); err != nil {
 		return nil, fmt.Errorf("backup: %w", err)
+	}
+	if !p.remoteLake && exists(p.lake) {
+		release, err := lake.Pin(ctx, p.lake)
+		if err != nil {
+			return nil, fmt.Errorf("backup: keep the files of the lake until they are read: %w", err)
+		}
+		defer func() { _ = release() }() // the process has it for as long as it lives anyway
 	}
 	out, err := bundle.Create(file, bundle.Head{Kind: backupKind, Program: Version, Created: time.Now().UTC()})
 	if err != nil {
@@ -182,7 +190,7 @@ func (w *backupWriter) cut(ctx context.Context, temp string) (err error) {
 func (w *backupWriter) cutOnce(ctx context.Context, temp string) (err error) {
 	c := &w.taken
 	if w.broker != "" {
-		if c.held, err = broker.Hold(w.broker); err != nil {
+		if c.held, err = broker.Hold(ctx, w.broker); err != nil {
 			return err
 		}
 	}
@@ -268,7 +276,7 @@ func (w *backupWriter) lakeFiles() {
 		w.taken.files = append(w.taken.files, backupFile{partLake + "/" + f.Path, f.Bytes, 0o644, func() (io.ReadCloser, int64, error) {
 			in, err := os.Open(path)
 			if errors.Is(err, fs.ErrNotExist) {
-				err = fmt.Errorf("%w: the manifest named it when the backup began; if it was replaced since, give HXP_LAKE_SUPERSEDED_GRACE more time than a backup takes (hxp lake verify tells)", err)
+				err = fmt.Errorf("%w: the manifest named it when the backup began, and hxp removes nothing meanwhile, so somebody else did, or it was gone before: hxp lake verify names all that are missing", err)
 			}
 			return in, f.Bytes, err
 		}})

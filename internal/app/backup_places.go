@@ -51,8 +51,8 @@ func (c *Config) places() (p places, err error) {
 		p.archive = ""
 	}
 	p.archive = strings.TrimPrefix(p.archive, "file://")
-	if dir := filepath.Join(c.DataDir, "broker"); !c.externalBroker() {
-		p.broker = dir
+	if c.topicsLie() {
+		p.broker = filepath.Join(c.DataDir, "broker")
 	}
 	if file, err := store.FilePath(c.StoreURL()); err == nil {
 		p.database = file

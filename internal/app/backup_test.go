@@ -16,6 +16,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
 	"github.com/hxp-enterprise/hxp/internal/kit/bundle"
+	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/store"
 )
 
@@ -421,5 +422,75 @@ func TestRestoreThatCannotCommit(t *testing.T) {
 	}
 	if _, err := claimDataDir(two); err == nil || !strings.Contains(err.Error(), "was cut off") {
 		t.Errorf("start: %v", err)
+	}
+}
+
+// A folder of an embedded broker that is left over is not taken for the topics, which lie where the last start found them.
+func TestBackupOfATopicsFolderThatIsLeftOver(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, keptFiles)
+	stored(t, dir)
+	at := at(t, dir)
+	for _, c := range []struct {
+		embedded bool
+		want     string
+	}{{true, ""}, {false, "the topics lie on the brokers at 127.0.0.1:9092"}, {true, ""}} {
+		set := settings{dataDir: dir, embedded: c.embedded, bus: at.Bus()}
+		set.broker.Dir = filepath.Join(dir, "broker")
+		if err := set.noteTopics(slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "b")
+		_, err := Backup(t.Context(), at, file, BackupOptions{})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Fatalf("embedded %v: %v", c.embedded, err)
+		}
+		index, err := Backup(t.Context(), at, file, BackupOptions{Partial: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		topics := 0
+		for _, f := range index.Members {
+			if strings.HasPrefix(f.Name, partBroker+"/") {
+				topics++
+			}
+		}
+		if (topics > 0) != c.embedded {
+			t.Errorf("embedded %v: %d files of topics", c.embedded, topics)
+		}
+	}
+}
+
+// What is done with while a backup is being made stays until that has read it.
+func TestBackupHoldsRemovalsOff(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, keptFiles)
+	stored(t, dir)
+	l, err := lake.Open(filepath.Join(dir, "lake"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	may := func() bool {
+		release, now, err := l.MayRemove()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now {
+			if err := release(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return now
+	}
+	if _, err := Backup(t.Context(), at(t, dir), filepath.Join(t.TempDir(), "b"), BackupOptions{Progress: func(int64, int64) {
+		if asked++; may() {
+			t.Error("files may be removed while they are read")
+		}
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if asked == 0 || !may() {
+		t.Errorf("asked %d times; files may not be removed afterwards", asked)
 	}
 }

@@ -111,6 +111,9 @@ func Run(ctx context.Context, cfg *Config, o Options) (err error) {
 	if names == nil {
 		names = all(set.embedded)
 	}
+	if err := set.noteTopics(o.Log); err != nil {
+		return err
+	}
 	if err := cfg.freePorts(&set, names); err != nil {
 		return err
 	}

@@ -69,6 +69,29 @@ func (a *arrivals) log(topic string, id [16]byte, partition int32) *logArrivals 
 	return l
 }
 
+// set moves everything by what the clock was set by: ages stay what they are.
+func (a *arrivals) set(by time.Duration) {
+	for _, t := range a.Topics {
+		for _, l := range t.Partitions {
+			for i := range l.Samples {
+				l.Samples[i].At += by.Milliseconds()
+			}
+		}
+	}
+}
+
+// notAfter lets nothing have arrived later than now. After a start it may look so: the clock was ahead before it. Kept as they are, such samples
+// would keep everything behind them until the clock is there again.
+func (a *arrivals) notAfter(now time.Time) {
+	for _, t := range a.Topics {
+		for _, l := range t.Partitions {
+			for i := range l.Samples {
+				l.Samples[i].At = min(l.Samples[i].At, now.UnixMilli())
+			}
+		}
+	}
+}
+
 // forget drops topics that are gone.
 func (a *arrivals) forget(live map[string]bool) {
 	for topic := range a.Topics {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
@@ -27,6 +29,7 @@ var ErrMoved = errors.New("the logs of the embedded broker were deleted or made 
 // Held are the segments of a folder as they were when Hold was called, kept from deletion.
 type Held struct {
 	dir  string // of the engine
+	pin  func() error
 	logs map[place]map[int64]*os.File
 	// arrivals, which say where logs start, as they were before: those of Cut may start behind positions that were copied meanwhile, and what
 	// lies between would be lost although its segments are held.
@@ -46,14 +49,23 @@ func HasLog(dir string) bool {
 	return err == nil
 }
 
+// pinFile is locked while a copy is cut: retention waits, unless the log has to make room.
+const pinFile = "backup.lock"
+
 // Hold opens all segments of a broker's folder. Close the result when the copy is made.
-func Hold(dir string) (h *Held, err error) {
+func Hold(ctx context.Context, dir string) (h *Held, err error) {
 	h = &Held{dir: filepath.Join(dir, "log"), logs: map[place]map[int64]*os.File{}}
 	defer func() {
 		if err != nil {
 			h.Close()
 		}
 	}()
+	if !HasLog(dir) {
+		return h, nil
+	}
+	if h.pin, err = atomicfile.Share(ctx, filepath.Join(dir, pinFile)); err != nil {
+		return h, err
+	}
 	if h.arrivals, err = os.ReadFile(filepath.Join(dir, arrivalsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return h, err
 	}
@@ -104,14 +116,24 @@ func (h *Held) drop(at place) {
 
 // Close lets the segments go.
 func (h *Held) Close() {
+	h.unpin()
 	for at := range h.logs {
 		h.drop(at)
 	}
 }
 
+func (h *Held) unpin() {
+	if h.pin != nil {
+		_ = h.pin() // nothing was written
+		h.pin = nil
+	}
+}
+
 // Cut says what the folder holds now. Logs are cut one after another, in the order of rank: of what follows from one another, the effect
-// has to come before its cause, so that a copy never holds an effect without its cause. The files read from segments that h keeps open.
+// has to come before its cause, so that a copy never holds an effect without its cause. The files read from segments that h keeps open: retention may
+// go on.
 func (h *Held) Cut(rank func(topic string) int) ([]CopyFile, error) {
+	defer h.unpin()
 	var out []CopyFile
 	small := func(names ...string) error {
 		for _, name := range names {

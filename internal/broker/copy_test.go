@@ -89,7 +89,7 @@ func TestCopyBesideARunningBroker(t *testing.T) {
 		mu.Lock()
 		least := acked
 		mu.Unlock()
-		held, err := broker.Hold(dir)
+		held, err := broker.Hold(t.Context(), dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestCopyWhileLogsAreShortened(t *testing.T) {
 		}
 	}
 	end := produce(t, c, "cause", 0, 20, 100_000) + 1 // 8 segments
-	held, err := broker.Hold(dir)
+	held, err := broker.Hold(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

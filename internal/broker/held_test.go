@@ -40,7 +40,7 @@ func TestLogsStartAsHeld(t *testing.T) {
 	}
 	put("log/topics.json", `{"version":1,"topics":[]}`)
 	put(arrivalsFile, "starts at 10")
-	h, err := Hold(dir)
+	h, err := Hold(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

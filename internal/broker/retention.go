@@ -2,13 +2,18 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
+	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
 
@@ -25,14 +30,18 @@ type janitor struct {
 	dir     string // of the log; empty in memory
 	seen    *arrivals
 	sampled time.Time
+	clock   clock.Watch
 }
 
 // run cleans until ctx ends and writes the arrivals a last time.
 func (j *janitor) run(ctx context.Context) {
 	tick := time.NewTicker(cleanEvery)
 	defer tick.Stop()
+	j.seen.notAfter(time.Now())
 	for {
-		j.turn(time.Now())
+		now := time.Now()
+		j.keepAges(now)
+		j.turn(now)
 		select {
 		case <-ctx.Done():
 			j.save()
@@ -45,6 +54,28 @@ func (j *janitor) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// keepAges moves what is known of arrivals by what the clock was set by, so that records are as old as before.
+func (j *janitor) keepAges(now time.Time) {
+	if by := j.clock.Look(now); by != 0 {
+		j.b.log.Warn("the clock was set; ages of records are kept", "by", by.Round(time.Second))
+		j.seen.set(by)
+		j.sampled = j.sampled.Add(by)
+		j.save()
+	}
+}
+
+// pinned tells whether a backup is being made of the log. It is cut in seconds; what is old can wait for that, and what is too much cannot.
+func (j *janitor) pinned() bool {
+	if j.dir == "" {
+		return false
+	}
+	release, err := atomicfile.Lock(filepath.Join(j.b.cfg.Dir, pinFile))
+	if err == nil {
+		_ = release()
+	}
+	return errors.Is(err, atomicfile.ErrLocked)
 }
 
 // turn looks at everything once.
@@ -66,6 +97,11 @@ func (j *janitor) turn(now time.Time) {
 	}
 	for _, l := range logs {
 		l.target = max(l.byAge(now), l.byBytes())
+	}
+	if slices.ContainsFunc(logs, (*partLog).due) && j.pinned() {
+		for _, l := range logs {
+			l.target = 0
+		}
 	}
 	j.byCaps(logs)
 	for _, l := range logs {
@@ -176,6 +212,9 @@ func keepTime(v *string) time.Duration {
 	return max(time.Duration(ms)*time.Millisecond, time.Millisecond)
 }
 
+// due tells whether something of l is to go.
+func (l *partLog) due() bool { return min(l.target, l.limit) > l.start }
+
 func (l *partLog) byAge(now time.Time) int64 {
 	if l.keep == 0 {
 		return 0
@@ -246,10 +285,10 @@ func (j *janitor) byCaps(logs []*partLog) {
 
 // delete deletes below the target, within the limit.
 func (j *janitor) delete(l *partLog) bool {
-	to := min(l.target, l.limit)
-	if to <= l.start {
+	if !l.due() {
 		return false
 	}
+	to := min(l.target, l.limit)
 	if err := j.b.engine.deleteRecords(l.Topic, l.Partition, to); err != nil {
 		j.b.log.Warn("old records not deleted", "topic", l.Topic, "partition", l.Partition, "before", to, "error", err)
 		return false

@@ -339,3 +339,73 @@ func TestArrivalsFile(t *testing.T) {
 }
 
 var _ net.Conn = (*conn)(nil)
+
+// round is what the janitor does by itself every few seconds.
+func (o *opened) round(now time.Time) {
+	o.keepAges(now)
+	o.turn(now)
+}
+
+// A clock that is set makes no record older or younger, in whichever direction, and however often: what lives for an hour lives for an hour.
+func TestClockJumpsDeleteNothing(t *testing.T) {
+	for name, jumps := range map[string][]time.Duration{
+		"an hour forward": {time.Hour}, "a day forward": {24 * time.Hour}, "decades forward": {40 * 365 * 24 * time.Hour}, "forward and back": {24 * time.Hour, -24 * time.Hour},
+		"an hour back": {-time.Hour}, "back and forward": {-time.Hour, time.Hour}, "NTP": {2 * time.Second, -2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := open(t, Config{}, nil)
+			o.create("hour", map[string]string{"retention.ms": "3600000"})
+			o.produce("hour", 10, 10, time.Time{})
+			now := time.Now()
+			o.round(now)
+			for _, by := range jumps {
+				now = now.Add(by)
+				o.round(now)
+				o.produce("hour", 1, 10, time.Time{})
+				o.round(now.Add(time.Millisecond)) // less than what it is set by
+			}
+			o.wantLog("hour", 0, int64(10+len(jumps)))
+			o.turn(now.Add(time.Hour + 2*sampleEvery)) // that passed
+			if p := o.engine.partition("hour", 0); p.LogStartOffset < int64(8+len(jumps)) { // the last ones came within the minute of a look
+				t.Errorf("an hour later it begins at %d", p.LogStartOffset)
+			}
+		})
+	}
+}
+
+// What a clock that was ahead said before a start keeps nothing for ever.
+func TestArrivalsOfAClockThatWasAhead(t *testing.T) {
+	a, now := newArrivals(), time.Now()
+	l := a.log("t", [16]byte{1}, 0)
+	l.note(now.AddDate(10, 0, 0), 0, 10)
+	a.notAfter(now)
+	l.note(now.Add(time.Minute), 0, 20)
+	if got := l.before(now); got != 10 {
+		t.Errorf("%d had arrived by the start, want 10", got)
+	}
+	if got := l.before(now.Add(2 * time.Minute)); got != 20 {
+		t.Errorf("%d had arrived after it, want 20", got)
+	}
+}
+
+// Retention waits for a backup to be cut, unless the log has to make room.
+func TestRetentionWaitsForABackup(t *testing.T) {
+	dir := t.TempDir()
+	o := open(t, Config{Dir: dir}, nil)
+	o.create("t", map[string]string{"retention.ms": "3600000"})
+	o.produce("t", 10, 10, time.Time{})
+	now := time.Now()
+	o.turn(now)
+	held, err := Hold(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	o.turn(now.Add(2 * time.Hour))
+	o.wantLog("t", 0, 10)
+	if _, err := held.Cut(func(string) int { return 0 }); err != nil {
+		t.Fatal(err)
+	}
+	o.turn(now.Add(2 * time.Hour))
+	o.wantLog("t", 9, 10)
+}

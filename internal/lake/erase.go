@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
 )
 
 // mostRequests is the number of requests whose followers are looked for: about 500 MB of ids.
@@ -60,7 +61,13 @@ func (l *Lake) Erase(ctx context.Context, m Manifest, o EraseOptions) (out []eve
 }
 
 // removeReplaced removes every file that was replaced, without the grace that readers usually have.
+// It waits for a backup that is being made: what the manifest named when that began is still to be read.
 func (l *Lake) removeReplaced(ctx context.Context, m Manifest) error {
+	release, err := atomicfile.Patiently(ctx, l.lock)
+	if err != nil {
+		return fmt.Errorf("lake: files that were replaced are still there, wait for the backup that reads them: %w", err)
+	}
+	defer func() { _ = release() }()
 	for {
 		paths, err := m.Superseded(ctx, time.Now().Add(time.Second), 500)
 		if err != nil || len(paths) == 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 )
 
 // Manifest is the authority on what the lake holds; store.Store is one.
@@ -45,6 +46,9 @@ type Lake struct {
 	noSync   bool          // staged files need not reach the disk: they are copied, or a test kills no power
 	grace    time.Duration // after which a sweep, of any instance, removes what the manifest does not know
 	scanners sync.Pool     // *scanner, with their memory
+
+	// Clock tells whether ages can be believed; nil = they can. Set it before anything else.
+	Clock *clock.Watch
 }
 
 // tmp holds files that are being written; names that begin with an underscore are not part of the data.

@@ -66,6 +66,7 @@ func (w *Writer) Ready() <-chan struct{} { return w.ready }
 
 const (
 	sweepEvery = time.Hour
+	sweepRetry = time.Minute     // when files must not be removed just now
 	drainTime  = 5 * time.Second // for what is buffered when the service stops
 )
 
@@ -120,21 +121,28 @@ func (w *Writer) Healthy() error {
 }
 
 func (w *Writer) sweepAgain(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		if w.sweepOnce(ctx); ctx.Err() != nil {
-			return
+	for ctx.Err() == nil {
+		pause := sweepEvery
+		if !w.sweepOnce(ctx) {
+			pause = sweepRetry
 		}
 		select {
 		case <-ctx.Done():
-			return
-		case <-tick.C:
+		case <-time.After(pause):
 		}
 	}
 }
 
-func (w *Writer) sweepOnce(ctx context.Context) {
+// sweepOnce removes what is not part of the lake any more, unless it must not now.
+func (w *Writer) sweepOnce(ctx context.Context) (now bool) {
+	release, now, err := w.lake.MayRemove()
+	if err != nil {
+		w.log.Warn("files that are not part of the lake could not be removed", "error", err)
+	}
+	if !now {
+		return false
+	}
+	defer func() { _ = release() }()
 	old, err := w.lake.sweepSuperseded(ctx, w.manifest, w.cfg.SupersededGrace, w.log)
 	w.metrics.dropped.Add(float64(old))
 	orphans, sweepErr := w.lake.sweep(ctx, w.manifest, w.cfg.OrphanGrace)
@@ -145,6 +153,7 @@ func (w *Writer) sweepOnce(ctx context.Context) {
 	if old+orphans > 0 {
 		w.log.Info("files that are not part of the lake were removed", "superseded", old, "orphans", orphans)
 	}
+	return true
 }
 
 // Floor returns the offset from which the lake still needs a partition; nothing at or above it may be deleted from the log.

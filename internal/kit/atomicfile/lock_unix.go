@@ -3,6 +3,7 @@
 package atomicfile
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,6 +38,43 @@ func Lock(path string) (unlock func() error, err error) {
 	// The id is for people who read the error message; a failure to write it changes nothing.
 	if f.Truncate(0) == nil {
 		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	return f.Close, nil
+}
+
+// Share takes the lock file at path for this process and any others that share it: Lock gives ErrLocked meanwhile. It waits while somebody has the
+// lock for himself.
+func Share(ctx context.Context, path string) (unlock func() error, err error) {
+	return Patiently(ctx, func() (func() error, error) { return share(path) })
+}
+
+// Patiently takes a lock as soon as nobody else holds it.
+func Patiently(ctx context.Context, lock func() (unlock func() error, err error)) (unlock func() error, err error) {
+	for {
+		if unlock, err = lock(); !errors.Is(err, ErrLocked) {
+			return unlock, err
+		}
+		select {
+		case <-time.After(lookAgain):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+const lookAgain = 100 * time.Millisecond
+
+func share(path string) (unlock func() error, err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	if err := flock(f, unix.LOCK_SH); err != nil {
+		_ = f.Close() // nothing was written
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return f.Close, nil
 }
