@@ -10,7 +10,7 @@ import (
 
 // buildAlert makes what answers alerts. Where the windows run in this process, it knows how far they are behind.
 func (s *system) buildAlert(context.Context) (run.Service, error) {
-	o := alert.Options{DataDir: s.set.dataDir, Log: s.log, Registry: s.registry(EventProcessingAPI)}
+	o := alert.Options{DataDir: s.set.dataDir, Clock: &s.steady, Log: s.log, Registry: s.registry(EventProcessingAPI)}
 	if s.stream != nil {
 		o.Lag = func() (time.Duration, bool) { return s.stream.Lag() }
 	}

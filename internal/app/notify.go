@@ -19,7 +19,7 @@ func (s *system) buildNotify(context.Context) (run.Service, error) {
 	}
 	n, err := notify.New(s.set.notify, notify.Options{
 		Store: s.store, Bus: s.bus, DataDir: s.set.dataDir, Allow: s.set.webhookNets, Proposals: proposals, Tell: s.tellNotification,
-		Version: Version, Log: s.log, Registry: s.registry(DataStreamingAPI),
+		Clock: &s.steady, Version: Version, Log: s.log, Registry: s.registry(DataStreamingAPI),
 	})
 	if err != nil {
 		return nil, err

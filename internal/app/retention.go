@@ -20,7 +20,7 @@ func (s *system) buildRetention(ctx context.Context) (run.Service, error) {
 	r, err := retention.New(s.set.retention, retention.Deps{
 		Plans: s.store, Raw: s.store, Days: s.store, Reports: s.store, ReportsDir: s.set.reports, Retired: s.store, Files: s.lake, Archive: archive, Prover: s.batch, Usage: s.storageUsage,
 		NotFound: store.ErrNotFound, Changed: store.ErrHourMoved, Held: store.ErrHeld, NoCopy: store.ErrNoCopy,
-		Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "retention"),
+		Clock: &s.clock, Registry: s.registry(BatchProcessingAPI), Log: s.log.With("service", "retention"),
 	})
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ func (s *system) buildLake(ctx context.Context) (run.Service, error) {
 	if err := l.CheckManifest(ctx, s.store); err != nil {
 		return nil, err
 	}
+	l.Clock = &s.clock
 	cfg := s.set.lake
 	cfg.Future = s.set.stream.Future
 	w := lake.NewWriter(cfg, l, s.bus, s.store, s.log.With("service", "lake"), s.registry(BatchProcessingAPI))

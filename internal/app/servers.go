@@ -35,6 +35,7 @@ func (s *system) server(name, about string, checks map[string]func(context.Conte
 	mux.Protect(s.guard(name))
 	mux.Watch(s.noting(name))
 	health.Add("disk", s.checkDisk)
+	health.Add("clock", s.checkClock)
 	for _, add := range more {
 		add(health)
 	}

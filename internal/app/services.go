@@ -73,6 +73,7 @@ func (s *system) needs() map[string][]string {
 		"host":             {KafkaAPI},
 		"reload":           {},
 		"systemd":          {},
+		"clock":            {},
 		"tokens":           {},
 		"sessions":         {},
 	}
@@ -126,6 +127,7 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 		return nil, err
 	}
 	needs, chosen, choose := parts.needs, parts.chosen, parts.add
+	choose("clock")
 	if demo {
 		choose("demo")
 	}
@@ -170,7 +172,7 @@ func (s *system) units(names []string, demo bool) ([]run.Unit, error) {
 	}
 	if s.demo.Reload.Signals != nil {
 		choose("reload")
-		for _, part := range []string{"scrape", "control", "batch", "retention", "alert"} { // a signal that comes early waits until they can hear it
+		for _, part := range []string{"scrape", "control", "batch", "retention", "alert", "stream", "live", "notify"} { // a signal that comes early waits until they can hear it
 			if chosen[part] {
 				needs["reload"] = append(needs["reload"], part)
 			}

@@ -67,6 +67,9 @@ type system struct {
 
 	past *past.Service
 
+	clock  clock.Watch  // over that of this machine
+	steady clock.Steady // follows it
+
 	certs   *certs.Keeper   // nil without TLS
 	places  *conns.Limit    // of all listeners but the broker's
 	via     *http.Transport // to services, see openReach
@@ -94,7 +97,7 @@ func (s *system) parts() map[string]builder {
 	p := map[string]builder{
 		"broker": s.buildBroker, "bus": s.buildBus, "control": s.buildControl, "store": s.buildStore, "lake": s.buildLake, "stream": s.buildStream, "alert": s.buildAlert,
 		"alert-book": s.buildAlerts, "action-book": s.buildActions,
-		"batch": s.buildBatch, "retention": s.buildRetention, "erasure": s.buildErasure, "live": s.buildLive, "notify": s.buildNotify, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload, "systemd": s.buildSystemd, "tokens": s.buildTokens, "sessions": s.buildSessions, "users": s.buildUsers, "audit": s.buildAudit,
+		"batch": s.buildBatch, "retention": s.buildRetention, "erasure": s.buildErasure, "live": s.buildLive, "notify": s.buildNotify, "clock": s.buildClock, "demo": s.buildDemo, "scrape": s.buildScrape, "host": s.buildHost, "reload": s.buildReload, "systemd": s.buildSystemd, "tokens": s.buildTokens, "sessions": s.buildSessions, "users": s.buildUsers, "audit": s.buildAudit,
 		KafkaAPI: s.buildKafkaAPI, EventProcessingAPI: s.buildEventProcessingAPI, BatchProcessingAPI: s.buildBatchProcessingAPI,
 		DataStreamingAPI: s.buildDataStreamingAPI, Scheduler: s.buildScheduler,
 	}

@@ -11,21 +11,28 @@ import (
 )
 
 // now is the time by which it is decided what is due and which lease is over: that of the database, so that instances whose clocks
-// differ agree. It is the only place where such a decision meets a clock; UseClock replaces it.
+// differ agree. It is the only place where such a decision meets a clock; UseClock replaces it. When that clock is set, the time follows by and
+// by: a lease that is renewed does not end meanwhile, and what is due on two days does not come due at once.
 func (s *Store) now(ctx context.Context, tx *sql.Tx) (time.Time, error) {
-	if s.clock != nil {
+	says := time.Now()
+	switch {
+	case s.clock != nil:
 		return s.clock().UTC().Truncate(time.Microsecond), nil
+	case s.wall != nil:
+		says = s.wall()
+	case s.dialect.clock != "": // else the database lives on this machine
+		var us int64
+		if err := tx.QueryRowContext(ctx, s.dialect.clock).Scan(&us); err != nil {
+			return time.Time{}, err
+		}
+		says = fromMicros(us)
 	}
-	if s.dialect.clock == "" { // the database lives on this machine
-		return time.Now().UTC().Truncate(time.Microsecond), nil
-	}
-	var us int64
-	err := tx.QueryRowContext(ctx, s.dialect.clock).Scan(&us)
-	return fromMicros(us), err
+	return s.steady.Follow(says).UTC().Truncate(time.Microsecond), nil
 }
 
-// UseClock replaces the clock of the database, for tests. Call it before anything else.
+// UseClock replaces the time by which decisions are made, and UseWall the clock that it follows, for tests. Call them before anything else.
 func (s *Store) UseClock(now func() time.Time) { s.clock = now }
+func (s *Store) UseWall(says func() time.Time) { s.wall = says }
 
 // Between puts something between s and its databases, for tests: wrap gets each pool and returns what is used in its place. Call it
 // before anything else.
@@ -223,7 +230,10 @@ const overdue = `WHERE state = 'running' AND timeout_at IS NOT NULL AND timeout_
 // late are the runs that should have succeeded by now and of which that was not said yet.
 const late = `WHERE deadline_at IS NOT NULL AND deadline_missed_at IS NULL AND deadline_at <= ? AND state IN ('queued', 'running')`
 
-const expired = `FROM task_instances WHERE state = 'running' AND lease_expires IS NOT NULL AND lease_expires <= ?`
+// expired are leases that are over, or that somebody gave whose clock was ahead: no lease lasts for longest.
+const expired = `FROM task_instances WHERE state = 'running' AND lease_expires IS NOT NULL AND (lease_expires <= ? OR lease_expires > ?)`
+
+const longest = time.Hour
 
 // dirty tells, without a lock, whether a sweep would find anything.
 func (s *Store) dirty(ctx context.Context, grace time.Duration) (found bool, err error) {
@@ -234,7 +244,7 @@ func (s *Store) dirty(ctx context.Context, grace time.Duration) (found bool, err
 		}
 		var n int
 		err = tx.QueryRowContext(ctx, "SELECT (SELECT COUNT(*) "+expired+") + (SELECT COUNT(*) FROM dag_runs "+overdue+") + (SELECT COUNT(*) FROM dag_runs "+late+")",
-			micros(now), micros(now), micros(now.Add(-grace)), micros(now)).Scan(&n)
+			micros(now), micros(now.Add(longest)), micros(now), micros(now.Add(-grace)), micros(now)).Scan(&n)
 		found = n > 0
 		return err
 	})
@@ -256,7 +266,7 @@ func reap(ctx context.Context, tx *sql.Tx, now time.Time, swept *agg.Swept) erro
 		err := rows.Scan(&l.Run, &l.Task, &l.Owner, &l.Fence, &l.Try)
 		swept.Lost = append(swept.Lost, l)
 		return err
-	}, "SELECT run_id, task_id, lease_owner, fence, try_number "+expired, micros(now))
+	}, "SELECT run_id, task_id, lease_owner, fence, try_number "+expired, micros(now), micros(now.Add(longest)))
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	clocks "github.com/hxp-enterprise/hxp/internal/kit/clock"
 )
 
 // Store is the SQL side of hxp. It is safe for concurrent use.
@@ -19,7 +21,9 @@ type Store struct {
 	read    *sql.DB // cannot write
 	dialect dialect
 	log     *slog.Logger
-	clock   func() time.Time // in place of the database's, for tests
+	clock   func() time.Time // in place of now, for tests
+	wall    func() time.Time // in place of the database's clock, for tests
+	steady  clocks.Steady    // follows that
 }
 
 // dialect is what differs between databases. All other SQL is the same text, with "?" for parameters.

@@ -75,7 +75,7 @@ func cells(w *work) map[paneKey]string {
 // joinedOf is what is joined, and what is put aside for others.
 func joinedOf(f *folder) string {
 	t := f.joins.table
-	t.Advance(1 << 60)
+	t.Advance(1<<60, 1<<62)
 	out := fmt.Sprintf("%q", f.open.aside)
 	var r join.Record
 	for rest := t.Take(nil, 1<<60); len(rest) > 0; {

@@ -124,7 +124,9 @@ func (j *journal) judge(h header, bodies [][]byte, offset int64) *verdict {
 	v.counted, v.after = true, c.Arrival
 	c.To, c.last = h.To, offset
 	c.Watermark = max(c.Watermark, h.Watermark)
-	c.Arrival = max(c.Arrival, h.Arrival)
+	if h.Arrival != 0 {
+		c.Arrival = later(c.Arrival, h.Arrival, h.Arrival)
+	}
 	c.Idle = h.Idle
 	if h.Gap != nil {
 		c.miss(h.Gap.Lost, h.Gap.Reason)

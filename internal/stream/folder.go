@@ -139,7 +139,7 @@ func (f *folder) fold(m *bus.Message, r *reading) {
 	h := &f.open.header
 	h.To = f.next
 	h.Tally.Records++
-	f.arrival = max(f.arrival, min(broker, f.now)) // a producer's clock may be wrong; this never goes back and never ahead
+	f.arrival = later(f.arrival, min(broker, f.now), f.now) // a producer's clock may be wrong; this is never ahead
 	h.Arrival = f.arrival
 	if h.Oldest == 0 || broker < h.Oldest {
 		h.Oldest = broker

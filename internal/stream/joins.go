@@ -178,7 +178,7 @@ func (l *lane) takeJoined(now time.Time) {
 	defer j.mu.Unlock()
 	clock, known := l.joinClock(now)
 	if known {
-		j.table.Advance(clock)
+		j.table.Advance(clock, now.Add(jump).UnixMicro())
 	}
 	if j.table.Stats != j.told {
 		l.metrics.joins(&j.told, &j.table.Stats)

@@ -55,7 +55,7 @@ func (c *crowd) step(t *testing.T, at int64) {
 	}
 	memory := int64(0)
 	for _, f := range c.folders {
-		f.joins.table.Advance(at)
+		f.joins.table.Advance(at, 1<<62)
 		memory += f.joins.table.Memory()
 		for {
 			c.buffer = f.joins.table.Take(c.buffer[:0], at)

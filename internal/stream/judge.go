@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 	"github.com/hxp-enterprise/hxp/internal/stream/rule"
 )
 
@@ -46,6 +47,7 @@ type judge struct {
 	costs ruleCosts
 	clock atomic.Int64 // of the engine
 	since int64        // when it began to work, in microseconds
+	wall  clock.Watch
 	slos  sloCounters
 
 	matches atomic.Pointer[map[string]rule.Match] // of sequences that are seen, as of the last second
@@ -102,7 +104,7 @@ func (j *judge) accuse(err error) {
 // run works until in is closed. Then it keeps its state, and ends when its decisions are written or drain ends.
 func (j *judge) run(drain context.Context) {
 	defer j.saver.wait()
-	defer j.recaller.close()
+	defer func() { j.recaller.close() }() // the one of then
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	housekeeping := time.NewTicker(time.Second)
@@ -195,6 +197,9 @@ func (j *judge) advance(now time.Time) time.Duration {
 		j.mergeAll()
 		j.saveOn()
 		return 0
+	}
+	if by := j.wall.Look(now); by >= jump || time.Duration(j.engine.Now()-horizon(now))*time.Microsecond >= jump {
+		j.beginAnew(now)
 	}
 	due := j.engine.Now()/tickTime*tickTime + tickTime
 	if wait := due - horizon(now); wait > 0 {

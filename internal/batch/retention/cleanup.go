@@ -32,7 +32,7 @@ func (s *Service) draft(ctx context.Context, o Order) (*Plan, error) {
 	if st.Clock, err = s.deps.Plans.Clock(ctx); err != nil {
 		return nil, err
 	}
-	st.Now = s.deps.Now()
+	st.Now, st.Doubt = s.deps.Now(), s.deps.Clock.Doubt()
 	if st.Holds, err = s.deps.Plans.Holds(ctx); err != nil {
 		return nil, err
 	}

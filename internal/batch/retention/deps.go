@@ -8,6 +8,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	clocks "github.com/hxp-enterprise/hxp/internal/kit/clock"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 )
 
@@ -91,6 +92,8 @@ type Raw interface {
 	// CheckRaw says what is wrong with a file, "" when nothing is.
 	CheckRaw(ctx context.Context, f event.LakeFile) string
 	RemoveRaw(ctx context.Context, path string) error
+	// MayRemove is asked before files are removed: not now while a backup reads them.
+	MayRemove() (release func() error, now bool, err error)
 	// BringBack puts a copy into the lake under a new name.
 	BringBack(ctx context.Context, f event.LakeFile, open func(context.Context) (io.ReadCloser, error)) (name string, err error)
 	// InTime is an error when files that were brought back since then may have been swept away already.
@@ -119,7 +122,7 @@ type Prover interface {
 	ProveDay(ctx context.Context, day int64) (why string, err error)
 }
 
-// Deps are what app connects. All but Machine, Usage, Registry, Log, Now and Point are needed.
+// Deps are what app connects. All but Machine, Usage, Registry, Log, Now, Clock and Point are needed.
 type Deps struct {
 	Plans   Plans
 	Raw     RawStore
@@ -141,6 +144,7 @@ type Deps struct {
 	Registry                        *telemetry.Registry
 	Log                             *slog.Logger
 	Now                             func() time.Time
+	Clock                           *clocks.Watch // of that clock; nil = it is believed
 	// Point is called between the steps; an error ends the work there, as if the process had been killed. For tests.
 	Point func(step string) error
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	clocks "github.com/hxp-enterprise/hxp/internal/kit/clock"
 )
 
 // States of a plan.
@@ -87,6 +88,7 @@ func (r *Refusal) whole() bool { return r.Code == tooMuch || r.Code == clock }
 type State struct {
 	Now      time.Time                 // by the clock of this machine
 	Clock    time.Time                 // by that of the database
+	Doubt    time.Duration             // by how much the clock of this machine was set forward lately
 	Holdings map[string]event.Holdings // by class
 	Old      []Group                   // by class and time
 	Holds    []event.Hold
@@ -185,6 +187,8 @@ func (g *Group) decide(cfg *Config, st *State, o Order) (action, reason string) 
 func (st *State) clockDoubt() string {
 	newest := time.UnixMicro(st.Holdings[event.ClassRaw].Newest).UTC()
 	switch off := st.Now.Sub(st.Clock); {
+	case st.Doubt > 0:
+		return fmt.Sprintf("the clock of this machine was set forward by %s less than %s ago, so everything may look older than it is; set it back if it is wrong, else wait", st.Doubt.Round(time.Second), clocks.Distrust)
 	case off > apart || off < -apart:
 		return fmt.Sprintf("the clock of this machine says %s, that of the database %s; set them right", st.Now.UTC().Format(time.RFC3339), st.Clock.UTC().Format(time.RFC3339))
 	case st.Clock.Before(newest.Add(-behind)):

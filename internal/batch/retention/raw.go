@@ -138,6 +138,11 @@ func (c raw) comeBack(ctx context.Context, left []event.Retired) error {
 
 // bury ends the grace of what was marked long enough ago.
 func (c raw) bury(ctx context.Context) error {
+	release, may, err := c.deps.Files.MayRemove()
+	if err != nil || !may {
+		return err
+	}
+	defer func() { _ = release() }()
 	now, err := c.deps.Plans.Clock(ctx)
 	if err != nil {
 		return err

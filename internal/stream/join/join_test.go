@@ -136,7 +136,7 @@ func TestRecordsAreTheUnionOfTheirParts(t *testing.T) {
 			switch action {
 			case 6:
 				clock += int64(rapid.IntRange(1, 50).Draw(r, "seconds")) * second
-				table.Advance(clock)
+				table.Advance(clock, 1<<62)
 			case 7:
 				write(table.Take(nil, clock))
 			case 8:
@@ -151,7 +151,7 @@ func TestRecordsAreTheUnionOfTheirParts(t *testing.T) {
 				i++
 			}
 		}
-		table.Advance(clock + 1000*second)
+		table.Advance(clock+1000*second, 1<<62)
 		write(takeAll(table))
 		want := brute(events)
 		if !maps.EqualFunc(written, want, maps.Equal) {
@@ -187,7 +187,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			written.write(t, takeAll(table))
 		}
 	}
-	table.Advance(1 << 50)
+	table.Advance(1<<50, 1<<62)
 	written.write(t, takeAll(table))
 	if want := brute(events); !maps.EqualFunc(written, want, maps.Equal) {
 		t.Error("the topic does not hold all parts")
@@ -215,7 +215,7 @@ func TestBytesOfOneRequestAreBounded(t *testing.T) {
 		e.SetText(event.Endpoint, strings.Repeat("x", 1000))
 		feed(table, e, 0)
 	}
-	table.Advance(second)
+	table.Advance(second, 1<<62)
 	if b := table.Take(nil, second); len(b) > mostBytes+mostBytes/64 || table.Stats.Overflow == 0 {
 		t.Errorf("a record of %d bytes, %d parts left out", len(b), table.Stats.Overflow)
 	}
@@ -276,7 +276,7 @@ func TestForgedTimesHoldNothingUp(t *testing.T) {
 		}
 		feed(table, part(event.UserFeedback, "forged", 1), 10*second)
 		feed(table, part(event.LLMRequest, "honest", 1), 10*second)
-		table.Advance(70 * second)
+		table.Advance(70*second, 1<<62)
 		if s := table.Stats; s.Open != 0 || s.Partial != 2 {
 			t.Errorf("%+v: %+v", forged, s)
 		}
@@ -337,7 +337,7 @@ func TestWhatIsShown(t *testing.T) {
 		`"feedback":[{"event_id":"user_feedback-r-4","timestamp":"1970-01-01T00:00:00.004Z","source":"s","request_id":"r","satisfaction_score":5}],`
 	want(`{"request_id":"r","status":"open","missing":["business_event"],"tier":"live","sequence":2,"closed_at":null,` + request +
 		`"business_events":[],"derived":{"satisfaction":5,"value_usd":null,"cost_usd":0.002,"margin_usd":null,"feedback_delay_ms":3}}`)
-	table.Advance(10 + 60*second)
+	table.Advance(10+60*second, 1<<62)
 	want(`{"request_id":"r","status":"partial","missing":["business_event"],"tier":"live","sequence":2,"closed_at":"1970-01-01T00:01:00.00001Z",` + request +
 		`"business_events":[],"derived":{"satisfaction":5,"value_usd":null,"cost_usd":0.002,"margin_usd":null,"feedback_delay_ms":3}}`)
 	feed(table, part(event.BusinessEvent, "r", 7), 70*second)
@@ -387,7 +387,7 @@ func TestScanChooses(t *testing.T) {
 	}
 	feed(table, part(event.UserFeedback, "0-0", 1), 4*second)
 	feed(table, part(event.BusinessEvent, "0-0", 1), 5*second)
-	table.Advance(61 * second)
+	table.Advance(61*second, 1<<62)
 	scan := func(f Filter) (firsts []int64) {
 		from, to := table.Bounds()
 		table.Scan(from, to, f, func(i Item) { firsts = append(firsts, i.First/second) })
@@ -499,7 +499,7 @@ func sound(t *testing.T, table *Table) {
 	if _, err := Restore(table.AppendState(nil), roomy, 1<<62); err != nil {
 		t.Error(err)
 	}
-	table.Advance(1 << 62)
+	table.Advance(1<<62, 1<<62)
 	if table.Stats.Open != 0 {
 		t.Errorf("%d still open", table.Stats.Open)
 	}
@@ -542,4 +542,21 @@ func BenchmarkFeed(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(total)/float64(n), "B/record")
+}
+
+// What came before the clock was set back closes, and so does what comes behind it, in its own time.
+func TestAdvanceAfterTheClockWasSetBack(t *testing.T) {
+	table := New(roomy)
+	now := int64(7200 * second)
+	feed(table, part(event.LLMRequest, "before", 1), now)
+	now -= 3600 * second
+	feed(table, part(event.LLMRequest, "after", 1), now)
+	table.Advance(now+30*second, now+90*second)
+	if s := table.Stats; s.Open != 1 || s.Partial != 1 {
+		t.Errorf("%d open, %d partial, want 1 and 1", s.Open, s.Partial)
+	}
+	table.Advance(now+61*second, now+121*second)
+	if s := table.Stats; s.Open != 0 || s.Partial != 2 {
+		t.Errorf("%d open, %d partial, want 0 and 2", s.Open, s.Partial)
+	}
 }

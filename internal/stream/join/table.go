@@ -378,18 +378,19 @@ func (t *Table) count(e *entry, sign int64) {
 	}
 }
 
-// Advance closes the requests whose window has passed at a time of arrival, in microseconds.
-func (t *Table) Advance(clock int64) {
+// Advance closes the requests whose window has passed at a time of arrival, in microseconds. What came at a time that cannot be yet, later than
+// latest, is of a clock that was set back since: it is closed as well, or all behind it would wait for that time.
+func (t *Table) Advance(clock, latest int64) {
 	for ; t.due < t.next; t.due++ {
 		e := t.at(t.due)
 		if e.state&closed != 0 {
 			continue
 		}
-		if clock < e.first+t.limits.Window {
+		if clock < e.first+t.limits.Window && e.first <= latest {
 			return
 		}
 		t.count(e, -1)
-		t.close(e, e.first+t.limits.Window, false)
+		t.close(e, min(e.first, latest)+t.limits.Window, false)
 		t.count(e, 1)
 		t.enqueue(t.due, e)
 	}
