@@ -434,7 +434,7 @@ func TestBackupOfATopicsFolderThatIsLeftOver(t *testing.T) {
 	for _, c := range []struct {
 		embedded bool
 		want     string
-	}{{true, ""}, {false, "the topics lie on the brokers at 127.0.0.1:9092"}, {true, ""}} {
+	}{{true, ""}, {false, "the topics lie on the brokers at localhost:9092"}, {true, ""}} {
 		set := settings{dataDir: dir, embedded: c.embedded, bus: at.Bus()}
 		set.broker.Dir = filepath.Join(dir, "broker")
 		if err := set.noteTopics(slog.New(slog.DiscardHandler)); err != nil {
