@@ -16,8 +16,6 @@ const clockLook = time.Second
 // buildClock makes what notices that the clock is set, and tells of it.
 func (s *system) buildClock(context.Context) (run.Service, error) {
 	s.clock.Look(time.Now())
-	jumps := s.reg.CounterVec("clock_jumps_total", "How often the clock of this machine was set by more than a second.", "direction")
-	forward, back := jumps.WithLabelValues("forward"), jumps.WithLabelValues("back")
 	return run.Func(func(ctx context.Context) error {
 		tick := time.NewTicker(clockLook)
 		defer tick.Stop()
@@ -29,10 +27,8 @@ func (s *system) buildClock(context.Context) (run.Service, error) {
 			}
 			switch by := s.clock.Look(time.Now()); {
 			case by > 0:
-				forward.Inc()
 				s.log.Warn("the clock was set forward", "by", by.Round(time.Second), "distrusted", s.clock.Doubt() > 0)
 			case by < 0:
-				back.Inc()
 				s.log.Warn("the clock was set back", "by", -by.Round(time.Second))
 			}
 		}
