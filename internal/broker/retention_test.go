@@ -365,7 +365,7 @@ func TestClockJumpsDeleteNothing(t *testing.T) {
 				o.round(now.Add(time.Millisecond)) // less than what it is set by
 			}
 			o.wantLog("hour", 0, int64(10+len(jumps)))
-			o.turn(now.Add(time.Hour + 2*sampleEvery)) // that passed
+			o.turn(now.Add(time.Hour + 2*sampleEvery))                                      // that passed
 			if p := o.engine.partition("hour", 0); p.LogStartOffset < int64(8+len(jumps)) { // the last ones came within the minute of a look
 				t.Errorf("an hour later it begins at %d", p.LogStartOffset)
 			}
