@@ -22,6 +22,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/ingest/scrape"
 	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/certs"
+	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
