@@ -34,7 +34,7 @@ func linkedOn(t *testing.T, b *bus.Bus) (*Service, http.Handler) {
 // elsewhere are the proposals about an episode as a process tells them that has the log and the settings, and answers no alerts.
 func elsewhere(t *testing.T, s *Service, episode string) []Proposal {
 	t.Helper()
-	links, err := NewLinks(s.cfg)
+	links, err := NewLinks(*s.cfg.Load())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestPageOfAHostileAlert(t *testing.T) {
 func TestLinksAreOffByDefault(t *testing.T) {
 	s, h := served(t)
 	id := proposal(t, s, "e1")
-	if links, err := NewLinks(s.cfg); links != nil || err != nil {
+	if links, err := NewLinks(*s.cfg.Load()); links != nil || err != nil {
 		t.Errorf("links without a secret: %v, %v", links, err)
 	}
 	if w := ask(h, http.MethodGet, "/responses/"+id+"/decision", ""); w.Code != http.StatusNotFound {
