@@ -172,7 +172,7 @@ func TestOneDecisionOverInstances(t *testing.T) {
 		}
 	}
 	decisions := 0
-	b1 := respond.NewBook(one.cfg.limits())
+	b1 := respond.NewBook(one.cfg.Load().limits())
 	if _, err := one.journal.Scan(t.Context(), 0, func(offset int64, value []byte) bool {
 		if rec, _ := b1.Apply(offset, value); rec != nil && (rec.What == respond.WhatApproved || rec.What == respond.WhatDismissed) {
 			decisions++
