@@ -46,7 +46,7 @@ func (p *Plan) reached(in store.Inspection, err error) Finding {
 		if !strings.HasPrefix(p.Database, "postgres") {
 			return fail("see that the file can be read and written and is a database of hxp, or bring a backup back (docs/runbooks/backup.md)", "%s: %v", at, err)
 		}
-		err, help := cure.Of(err, "start it, or set SQL_DATABASE_URL (else SQL_DATABASE_ENDPOINT) to where it is; a firewall may stand between")
+		help, err := cure.Of(err, "start it, or set SQL_DATABASE_URL (else SQL_DATABASE_ENDPOINT) to where it is; a firewall may stand between")
 		return fail(help+" (docs/runbooks/postgresql.md)", "%s: %v", at, err)
 	case !in.There:
 		return ok("%s is made at the start", at)

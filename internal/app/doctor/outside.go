@@ -32,7 +32,7 @@ func (p *Plan) outside() (checks []check) {
 
 func (p *Plan) storage(ctx context.Context) Finding {
 	if err := lake.Reach(ctx, *p.Lake); err != nil {
-		err, help := cure.Of(err, "set HXP_LAKE_URL and HXP_LAKE_S3_ENDPOINT to what there is")
+		help, err := cure.Of(err, "set HXP_LAKE_URL and HXP_LAKE_S3_ENDPOINT to what there is")
 		return fail(help+" (docs/runbooks/lake.md)", "%v", err)
 	}
 	return ok("%s answers", p.Lake.URL)

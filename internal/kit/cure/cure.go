@@ -19,10 +19,10 @@ func With(err error, cure string) error {
 func (c *curable) Error() string { return c.error.Error() + "; " + c.cure }
 func (c *curable) Unwrap() error { return c.error }
 
-// Of tells what is wrong and what to do about it, or about anything else.
-func Of(err error, otherwise string) (what error, cure string) {
+// Of tells what to do about err, or about anything else, and what is wrong.
+func Of(err error, otherwise string) (cure string, what error) {
 	if c, ok := errors.AsType[*curable](err); ok {
-		return c.error, c.cure
+		return c.cure, c.error
 	}
-	return err, otherwise
+	return otherwise, err
 }

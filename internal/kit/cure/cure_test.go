@@ -9,10 +9,10 @@ import (
 
 func TestCure(t *testing.T) {
 	err := fmt.Errorf("store: %w", With(io.EOF, "send more"))
-	if what, cure := Of(err, "look"); what != io.EOF || cure != "send more" || err.Error() != "store: EOF; send more" || !errors.Is(err, io.EOF) {
+	if cure, what := Of(err, "look"); what != io.EOF || cure != "send more" || err.Error() != "store: EOF; send more" || !errors.Is(err, io.EOF) {
 		t.Errorf("%v: %v, %q", err, what, cure)
 	}
-	if what, cure := Of(io.EOF, "look"); what != io.EOF || cure != "look" {
+	if cure, what := Of(io.EOF, "look"); what != io.EOF || cure != "look" {
 		t.Errorf("%v, %q", what, cure)
 	}
 	if With(nil, "x") != nil || With(io.EOF, "") != io.EOF {
