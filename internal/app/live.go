@@ -47,6 +47,11 @@ type tenantWindows struct {
 	tenant string
 }
 
+// Widen is part of serve.Windows.
+func (w tenantWindows) Widen(from, to time.Time) (time.Time, time.Time) {
+	return w.stream.Widen(from, to)
+}
+
 // Window is part of serve.Windows.
 func (w tenantWindows) Window(from, to time.Time) (overall *agg.Cell, models map[string]*agg.Cell, watermark time.Time, completeness float64) {
 	return w.stream.WindowOf(w.tenant, from, to)

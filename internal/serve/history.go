@@ -93,12 +93,20 @@ func (h *history) refresh(w Windows, now time.Time) {
 }
 
 func countStep(w Windows, start int64) *step {
-	from := time.Unix(start, 0).UTC()
-	overall, models, _, _ := w.Window(from, from.Add(historyStep))
+	at := time.Unix(start, 0).UTC()
+	from, to := w.Widen(at, at.Add(historyStep))
+	overall, models, _, _ := w.Window(from, to)
 	if overall == nil {
 		overall = &agg.Cell{}
 	}
 	capModels(models, maxModels)
+	if n := to.Sub(from) / historyStep; n > 1 {
+		k := at.Sub(from) / historyStep
+		divide(overall, int64(k), int64(n))
+		for _, c := range models {
+			divide(c, int64(k), int64(n))
+		}
+	}
 	s := &step{all: point(overall), system: gauges(overall), models: make(map[string]*modelStep, len(models))}
 	for name, c := range models {
 		b := strconv.AppendUint([]byte{'['}, c.Requests, 10)
@@ -107,6 +115,18 @@ func countStep(w Windows, start int64) *step {
 		s.models[name] = &modelStep{requests: c.Requests, errors: c.Errors, full: point(c), short: append(b, ']')}
 	}
 	return s
+}
+
+// divide leaves the k-th of n equal parts of what a cell counts, so that together the steps of a longer pane count what is in it. How long
+// requests took is said of each as of all.
+func divide(c *agg.Cell, k, n int64) {
+	part := func(v int64) int64 { return v/n + (v%n*(k+1)/n - v%n*k/n) }
+	for _, v := range [...]*uint64{&c.Requests, &c.Errors, &c.Feedback.Count, &c.Feedback.ThumbsUp, &c.Feedback.ThumbsDown} {
+		*v = uint64(part(int64(*v)))
+	}
+	for _, v := range [...]*int64{&c.Tokens.Prompt, &c.Tokens.Completion, &c.Cost} {
+		*v = part(*v)
+	}
 }
 
 // point tells a cell in the order of seriesColumns.

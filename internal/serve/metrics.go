@@ -87,7 +87,7 @@ type moment struct {
 }
 
 func (m *Metrics) span(end time.Time, d time.Duration) (s spanCells, watermark time.Time, completeness float64) {
-	s.start, s.end = end.Add(-d), end
+	s.start, s.end = m.windows.Widen(end.Add(-d), end)
 	s.overall, s.models, watermark, completeness = m.windows.Window(s.start, s.end)
 	return s, watermark, completeness
 }

@@ -22,7 +22,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // seconds is a Windows over cells by second and model.
 type seconds struct {
 	cells map[int64]map[string]*agg.Cell
+	pane  int64 // seconds that are not told apart; 0 = all are
 	asked int
+}
+
+func (s *seconds) Widen(from, to time.Time) (time.Time, time.Time) {
+	n := max(s.pane, 1)
+	return time.Unix(from.Unix()/n*n, 0).UTC(), time.Unix((to.Unix()+n-1)/n*n, 0).UTC()
 }
 
 func (s *seconds) add(at int64, e *event.Event) {
@@ -41,6 +47,7 @@ func (s *seconds) add(at int64, e *event.Event) {
 
 func (s *seconds) Window(from, to time.Time) (*agg.Cell, map[string]*agg.Cell, time.Time, float64) {
 	s.asked++
+	from, to = s.Widen(from, to)
 	all, models := &agg.Cell{}, map[string]*agg.Cell{}
 	for at := from.Unix(); at < to.Unix(); at++ {
 		for model, c := range s.cells[at] {
@@ -158,6 +165,33 @@ func TestStateTellsWhatTheWindowsHold(t *testing.T) {
 	}
 }
 
+// TestLongPanesCountOnce: steps of the history that lie in one pane share what is in it, and a window says what it covers.
+func TestLongPanesCountOnce(t *testing.T) {
+	for _, pane := range []int64{10, 60, 3600} {
+		w := &seconds{pane: pane}
+		for at := noon.Unix() - 7200; at < noon.Unix(); at++ {
+			w.add(at, request("a", 100, at%3 > 0))
+		}
+		v, _ := look(t, NewMetrics(w, 5*time.Minute), noon, live.Filter{})
+		requests, errors, tokens := slices.Index(v.Series.Columns, "requests"), slices.Index(v.Series.Columns, "errors"), slices.Index(v.Series.Columns, "tokens.completion")
+		sums := make([]float64, len(v.Series.Columns))
+		for start, p := range v.Series.Points {
+			if *p[requests] != 5 {
+				t.Fatalf("%d s: the step at %s has %v requests, not 5", pane, start, *p[requests])
+			}
+			for _, i := range []int{errors, tokens} {
+				sums[i] += *p[i]
+			}
+		}
+		if seconds := float64(historySteps * 5); sums[errors] != seconds/3 || sums[tokens] != 5*seconds {
+			t.Errorf("%d s: %v errors and %v tokens in %v seconds", pane, sums[errors], sums[tokens], seconds)
+		}
+		if v.Rates["requests_per_second"] > 1 || v.Window.Seconds != v.Window.End.Sub(v.Window.Start).Seconds() || v.Window.Seconds < float64(v.Overall.Requests) {
+			t.Errorf("%d s: %d requests in %+v, rates %v", pane, v.Overall.Requests, v.Window, v.Rates)
+		}
+	}
+}
+
 // TestHistoryFollows: what is kept from tick to tick is what a fresh history would hold, late events included.
 func TestHistoryFollows(t *testing.T) {
 	w := &seconds{}
@@ -258,6 +292,8 @@ func TestEmptyWindows(t *testing.T) {
 }
 
 type nothing struct{}
+
+func (nothing) Widen(from, to time.Time) (time.Time, time.Time) { return from, to }
 
 func (nothing) Window(time.Time, time.Time) (*agg.Cell, map[string]*agg.Cell, time.Time, float64) {
 	return nil, nil, time.Time{}, 1

@@ -86,6 +86,12 @@ func (s *Service) Hours() []int64 {
 	return slices.Sorted(maps.Keys(hours))
 }
 
+// Widen grows a span, taken in whole seconds, to what Window counts of it: to the edges of what the panes tell apart.
+func (s *Service) Widen(from, to time.Time) (time.Time, time.Time) {
+	span := s.widen(Span{Start: from.Unix(), End: ceilSecond(to)}, 0)
+	return time.Unix(span.Start, 0).UTC(), time.Unix(span.End, 0).UTC()
+}
+
 // Window merges what is counted in [from, to), taken in whole seconds: of everything, and of each model that has requests.
 func (s *Service) Window(from, to time.Time) (overall *agg.Cell, models map[string]*agg.Cell, watermark time.Time, completeness float64) {
 	return s.WindowOf("", from, to)

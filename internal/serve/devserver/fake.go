@@ -39,7 +39,10 @@ func newTraffic(rate float64, now time.Time) *traffic {
 	return &traffic{random: rand.New(rand.NewPCG(1, 2)), rate: rate, seconds: map[int64]map[string]*agg.Cell{}, next: now.Unix() - kept}
 }
 
-// Window is serve.Windows.
+// Widen is part of serve.Windows: all seconds are told apart.
+func (t *traffic) Widen(from, to time.Time) (time.Time, time.Time) { return from, to }
+
+// Window is part of serve.Windows.
 func (t *traffic) Window(from, to time.Time) (*agg.Cell, map[string]*agg.Cell, time.Time, float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
