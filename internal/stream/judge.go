@@ -220,7 +220,7 @@ func (j *judge) advance(now time.Time) time.Duration {
 		if !j.backlog.over {
 			j.workOff(clock)
 			j.backlog.over = true
-			j.engine.Begin()
+			j.engine.Begin(clock)
 		}
 		decisions, there := j.engine.Approach(clock)
 		j.decide(decisions)

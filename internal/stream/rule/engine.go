@@ -105,7 +105,7 @@ func (g *Engine) load(p *Program, known map[string]*judged) {
 			r = &judged{groups: map[string]*group{}}
 		}
 		r.compiled = c
-		if r.since == 0 {
+		if r.since == 0 && g.tick != 0 { // else begin or Import tells
 			r.since = beginning(g.tick + inFlight*ticks)
 		}
 		g.rules, g.byName[c.version] = append(g.rules, r), r

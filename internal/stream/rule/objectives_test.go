@@ -244,6 +244,42 @@ func TestObjectivesRecall(t *testing.T) {
 	}
 }
 
+// An objective that is new at a start does not claim the time before it: its past is found out, and it begins behind what was folded without it.
+func TestObjectiveThatIsNewAtAStart(t *testing.T) {
+	const begun = testBegin + 90*60*second
+	before, err := New(nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before.Advance(begun)
+	g, err := New([]Rule{one(t, promised)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Import(exported(before)); err != nil {
+		t.Fatal(err)
+	}
+	if of := g.Unknown(); len(of) != 0 {
+		t.Errorf("it has not begun: %+v", of)
+	}
+	g.Begin(begun + 20*second) // the journal has what arrived until then
+	if of := g.Unknown(); len(of) != 1 || of[0].Since != begun/second+25 {
+		t.Fatalf("%+v, want one from %d on", of, begun/second+25)
+	}
+	folder := g.program.Folder()
+	for _, at := range []int64{10, 30} {
+		e := call(float64(90*60+at), "a", true)
+		p := folder.Begin()
+		folder.Event(p, &e, e.Time, Position{})
+		g.Merge(p)
+		p.Release()
+	}
+	g.Advance(testBegin + 3*3600*second)
+	if all := g.Objectives(); len(all) != 1 || all[0].Total != 1 || all[0].Complete > 0.01 {
+		t.Errorf("%+v, want one event and an hour of the period", all)
+	}
+}
+
 // Each event counts once in the budget of an objective that is taken up while they come: those that were folded without it, and those that were
 // folded for it before it begins, are counted of the past. Burn rates know of the latter at once.
 func TestObjectiveBeginsBehindWhatIsInFlight(t *testing.T) {

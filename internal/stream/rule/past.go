@@ -23,7 +23,7 @@ type Unknown struct {
 // Unknown lists the objectives that have not been told yet.
 func (g *Engine) Unknown() (out []Unknown) {
 	for _, r := range g.rules {
-		if from := r.budgetFrom(floor(g.tick, ticks)); r.Type == BurnRate && r.since > from && r.since%3600 != 0 {
+		if from := r.budgetFrom(floor(g.tick, ticks)); r.Type == BurnRate && !r.fresh && r.since > from && r.since%3600 != 0 {
 			out = append(out, Unknown{Version: r.version, From: from, Since: r.since})
 		}
 	}
@@ -44,11 +44,12 @@ func beginning(tick int64) int64 {
 // was folded for it.
 const inFlight = 5
 
-// Begin lets the objectives begin that are new since the state was written that g has imported. What comes before was folded without them.
-func (g *Engine) Begin() {
+// Begin lets the objectives begin that are new since the state was written that g has imported. What arrived before a time, in microseconds, may
+// have been folded without them.
+func (g *Engine) Begin(now int64) {
 	for _, r := range g.rules {
 		if r.fresh {
-			r.fresh, r.since = false, beginning(g.tick+inFlight*ticks)
+			r.fresh, r.since = false, beginning(max(g.tick, floor(now, tick))+inFlight*ticks)
 		}
 	}
 }
