@@ -86,7 +86,8 @@ func (e *endpoint) watched(w *recorder, r *http.Request) {
 	r = r.WithContext(context.WithValue(r.Context(), sidesKey{}, s))
 	e.next.ServeHTTP(w, r)
 	code, told := w.code(), s.before != nil || s.after != nil
-	if told || code < 400 && !s.unchanged {
+	left := r.Context().Err() != nil && (s.who != "" || !e.route.Access.Open) // before the answer, which hides nothing: it may be made
+	if told || (code < 400 || left) && !s.unchanged {
 		e.mux.watch(r, Change{Route: e.route.Method + " " + e.route.Path, Target: r.URL.EscapedPath(), Status: code, Who: s.who, Before: s.before, After: s.after})
 	}
 }

@@ -49,6 +49,36 @@ func TestChangesAreTold(t *testing.T) {
 	}
 }
 
+// TestWhoLeavesHidesNothing: a change may be made of which somebody did not wait for the answer, so it is told all the same; what strangers begin is
+// not.
+func TestWhoLeavesHidesNothing(t *testing.T) {
+	m := NewMux(discard, nil)
+	var told []string
+	m.Watch(func(_ *http.Request, c Change) { told = append(told, fmt.Sprintf("%s %d %s", c.Target, c.Status, c.Who)) })
+	ctx, leave := context.WithCancel(t.Context())
+	away := func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Who") != "" {
+			ChangedBy(r.Context(), r.Header.Get("Who"))
+		}
+		if r.URL.Query().Has("dry") {
+			Unchanged(r.Context())
+		}
+		leave()
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	m.HandleFunc("PUT /x", away)
+	m.HandleFunc("PUT /open", away, Open())
+	for _, call := range []string{"/x", "/x?dry", "/open", "/open ann"} {
+		path, who, _ := strings.Cut(call, " ")
+		r := httptest.NewRequestWithContext(ctx, "PUT", path, nil)
+		r.Header.Set("Who", who)
+		m.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if want := []string{"/x 503 ", "/open 503 ann"}; !slices.Equal(told, want) {
+		t.Errorf("told: %q, want %q", told, want)
+	}
+}
+
 // TestFrom: the header counts where this process itself asks, and nowhere else.
 func TestFrom(t *testing.T) {
 	l := inside.Listen()
