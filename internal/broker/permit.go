@@ -21,6 +21,11 @@ func (b *Broker) permit(r *rights, h head, frame []byte) (verdict, error) {
 		return v, err
 	}
 	v.corr = corr
+	if kmsg.Key(h.key) == kmsg.Produce { // a large one of many topics would take far more memory than its bytes
+		if err := walkProduce(h.version, rest, new(produced), false); err != nil {
+			return v, err
+		}
+	}
 	req := kmsg.RequestForKey(h.key)
 	req.SetVersion(h.version)
 	if err := req.ReadFrom(rest); err != nil {
