@@ -81,6 +81,7 @@ func (s *Service) postCleanup(w http.ResponseWriter, r *http.Request) {
 
 // answer waits for a plan to end, though not for long, and shows it.
 func (s *Service) answer(w http.ResponseWriter, r *http.Request, id string, done <-chan struct{}) {
+	httpx.Changed(r.Context(), nil, map[string]any{"id": id}) // whether it can be shown or not
 	if done != nil {
 		select {
 		case <-done:
