@@ -54,7 +54,9 @@ func TestChangesAreTold(t *testing.T) {
 func TestWhoLeavesHidesNothing(t *testing.T) {
 	m := NewMux(discard, nil)
 	var told []string
-	m.Watch(func(_ *http.Request, c Change) { told = append(told, fmt.Sprintf("%s %d %s", c.Target, c.Status, c.Who)) })
+	m.Watch(func(_ *http.Request, c Change) {
+		told = append(told, fmt.Sprintf("%s %d %s", c.Target, c.Status, c.Who))
+	})
 	ctx, leave := context.WithCancel(t.Context())
 	away := func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Who") != "" {
