@@ -135,6 +135,11 @@ func (p *reporter) look(ctx context.Context, k report.Kind, period report.Period
 	}
 	s.Unpriced, s.UnpricedBefore, s.UnpricedEarlier = unpriced, unpricedBefore, unpricedEarlier
 	s.Earlier = earlier.of(agg.ByModel)[agg.AllModels]
+	if s.Previous != nil {
+		if s.Thin, err = p.thin(ctx, l, period); err != nil {
+			return nil, err
+		}
+	}
 	if p.s.deps.Incidents != nil {
 		if s.Incidents, err = p.s.deps.Incidents(ctx, period); err != nil {
 			return nil, err
@@ -152,6 +157,28 @@ func (p *reporter) past(ctx context.Context, l *level, period report.Period) (gr
 		return nil, nil, err
 	}
 	return p.totals(ctx, l, period, rows)
+}
+
+// thin tells how much of the period before has data, where that is less than nine tenths of what the period itself has: the ten hours of
+// the day on which hxp began are no day.
+func (p *reporter) thin(ctx context.Context, l *level, period report.Period) (*report.Parts, error) {
+	if l.below == "" {
+		return nil, nil
+	}
+	before := period.Previous(l.name)
+	all, err := before.Count(l.below)
+	if err != nil { // too many parts to be told apart
+		return nil, nil
+	}
+	now, err := p.rows(ctx, levels[l.below], period, agg.AllModels)
+	if err != nil {
+		return nil, err
+	}
+	was, err := p.rows(ctx, levels[l.below], before, agg.AllModels)
+	if err != nil || len(was) == 0 || 10*len(was) >= 9*len(now) { // none: they have left by age
+		return nil, err
+	}
+	return &report.Parts{Level: l.below, WithData: len(was), All: all}, nil
 }
 
 // grouped are the rows of a whole period by group.

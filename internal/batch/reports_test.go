@@ -314,6 +314,30 @@ func TestReportComparesWithDataNotYetAggregated(t *testing.T) {
 	})
 }
 
+// A day of which hardly any hour has data is named as that where a report compares with it.
+func TestReportSaysHowMuchOfTheDayBeforeIsThere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld()
+		r := begin(t, w, nil)
+		aDayOf := func(day string) string {
+			start, _ := time.Parse(time.DateOnly, day)
+			a := r.call("POST", "/reports/generate", `{"report_type":"daily_summary","format":"json","period":{"start":"`+start.Format(time.RFC3339)+`","end":"`+start.AddDate(0, 0, 1).Format(time.RFC3339)+`"}}`)
+			lead, _ := r.call("GET", a.json["url"].(string), "").json["summary"].(string)
+			return lead
+		}
+		w.publish(hour0, request("1", "m", 0))
+		w.publish(hour0+aDay, request("2", "m", 1))
+		if lead := aDayOf("2026-03-02"); strings.Contains(lead, "have data") || !strings.Contains(lead, "the day before") {
+			t.Errorf("as many hours: %s", lead)
+		}
+		w.publish(hour0+2*aDay, request("3", "m", 2))
+		w.publish(hour0+2*aDay+3600, request("4", "m", 3))
+		if lead := aDayOf("2026-03-03"); !strings.Contains(lead, "Compared with the day before, of which only 1 of 24 hours have data, ") {
+			t.Errorf("half as many: %s", lead)
+		}
+	})
+}
+
 func TestReportIsDeletedWithItsFile(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()

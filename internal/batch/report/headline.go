@@ -238,6 +238,9 @@ func (s *Summary) lead() string {
 		names[h.Trend] = append(names[h.Trend], s.quantities()[i].lower)
 	}
 	was := s.previously()
+	if t := s.Thin; t != nil {
+		was += fmt.Sprintf(", of which only %d of %d %s have data", t.WithData, t.All, unit(t.Level, t.All))
+	}
 	better, worse := listed(names[Better]), listed(names[Worse])
 	switch {
 	case s.Previous == nil:

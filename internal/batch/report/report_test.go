@@ -258,6 +258,16 @@ func TestNothingToTell(t *testing.T) {
 	}
 }
 
+// Nobody reads of a period without events that all of it is counted.
+func TestAnEmptyPeriodIsNotCalledWhole(t *testing.T) {
+	day := Period{day0, Step("daily", day0, 1)}
+	s := &Summary{Kind: Daily, Period: day, TrendLevel: "hourly", TrendPeriod: day}
+	pages := strings.Join(words(t, render(t, s, PDF)), " ")
+	if strings.Contains(pages, "100 %") || !strings.Contains(pages, "no event of the period is known") {
+		t.Errorf("the pages say\n%s", pages)
+	}
+}
+
 func TestHeadlineComparesWithThePeriodBefore(t *testing.T) {
 	s := sample(Daily, 3)
 	s.Total.ErrorRate, s.Previous.ErrorRate = new(0.02), new(0.01)

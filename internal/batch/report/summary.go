@@ -19,6 +19,8 @@ type Summary struct {
 	// Total, Previous and Earlier are the totals of the whole period, of the one before, and of the same period before; nil = nothing is
 	// known of it.
 	Total, Previous, Earlier *agg.Row
+	// Thin is how much of the period before has data, where that is clearly less than of this one; nil = it can be compared with.
+	Thin *Parts
 	// Models are the totals of the whole period by model, the busiest first, and so are the other dimensions.
 	Models, Tenants, Endpoints, Users []agg.Row
 	// Unpriced are the requests without a price by model and in all, those before and earlier as the totals.
@@ -39,6 +41,12 @@ type Summary struct {
 	Budgets    []cost.Standing
 	// Missing are the periods of the level that have data but no row yet.
 	Missing []time.Time
+}
+
+// Parts are the periods of a level in a longer one, and how many of them have data.
+type Parts struct {
+	Level         string
+	WithData, All int
 }
 
 // Unpriced counts requests without a price by model, and of all under agg.AllModels. What is not there is not known.

@@ -11,12 +11,19 @@ func (s *Summary) cover(d *document) {
 	c, st := s.Coverage(), d.style
 	d.coverage = [][2]string{
 		{"Period", s.Period.Start.UTC().Format(time.RFC3339) + " to " + s.Period.End.UTC().Format(time.RFC3339) + " (end not included)"},
-		{"Completeness", fmt.Sprintf("%s of the period is counted completely", st.percent(&c.Completeness))},
+		{"Completeness", completeText(st, c)},
 		{"Parts", fmt.Sprintf("%d of %s with data", c.WithData, st.plural(int64(c.Periods), unit(c.Level, 1)))},
 		{"Late data", fmt.Sprintf("%s of %s came late and %s counted", st.count(c.LateEvents), st.plural(c.Events, "event"), map[bool]string{true: "is", false: "are"}[c.LateEvents == 1])},
 		{"Not aggregated", missingText(st, c)},
 		{"Source", "table " + c.Level + "_aggregations; its rows are in " + d.source},
 	}
+}
+
+func completeText(st *style, c Coverage) string {
+	if c.Events == 0 && len(c.Missing) == 0 {
+		return "no event of the period is known, so nothing is left to count"
+	}
+	return st.percent(&c.Completeness) + " of the period is counted completely"
 }
 
 // comparison says with which periods the numbers are compared.
