@@ -1,4 +1,4 @@
-# Everything here needs Go alone, except test-real, which installs what it needs.
+# build, run, test, check and bench need Go alone; test-real and bench-peers install what they need.
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED = 0
@@ -19,7 +19,7 @@ build: ## the one binary, bin/hxp
 	$(GO) run ./web/pack
 	$(GO) build -trimpath -buildvcs=false -tags packed $(rare:%=-gcflags=%/...=-l) -ldflags '-s -w -funcalign=1 -X github.com/hxp-enterprise/hxp/internal/app.Version=$(VERSION)' -o bin/hxp ./cmd/hxp
 
-# The receiver of the first steps in the README listens on this machine.
+# The settings of the first steps in the README alone: their receiver listens on this machine.
 run: build ## the whole system with two days of generated traffic; prints where to look
 	HXP_WEBHOOK_ALLOW=127.0.0.0/8 ./bin/hxp up --demo --past 48h --rate 3 --scenario diurnal --config examples/first-steps
 
@@ -38,7 +38,7 @@ check: ## format, vet, staticcheck, tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race -gcflags=modernc.org/...=-d=checkptr=0 -short -timeout 30m ./...
 
 # Exit code 3 is what govulncheck says of faults; anything else but 0 is that it could not look, as where its database cannot be reached.
-vuln: ## known faults of what is linked in, where the database of Go (GOVULNDB) can be reached; part of check
+vuln: ## known faults of what is linked in, where the database of Go (GOVULNDB) can be reached
 	@$(GO) tool -modfile=tools/go.mod govulncheck ./...; code=$$?; \
 	if [ $$code = 3 ]; then exit 3; elif [ $$code != 0 ]; then echo '!!! SKIPPED: govulncheck could not look (exit code '$$code'): known faults of what is linked in were not searched for'; fi
 
@@ -69,5 +69,5 @@ docs: build ## generated pages and the documents of api/
 	$(GO) test ./internal/app -run Access -update
 	$(GO) test ./test/arch -run Licences -update
 
-clean:
-	rm -rf bin data dist
+clean: ## what was built; ./data stays, which may hold events of your own
+	rm -rf bin dist web/packed.zip

@@ -38,7 +38,7 @@ func TestFirstSteps(t *testing.T) {
 			err = os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o700)
 		}
 		if err == nil {
-			err = os.WriteFile(filepath.Join(folder, name), bytes.ReplaceAll(text, []byte("8000"), port), 0o600)
+			err = os.WriteFile(filepath.Join(folder, name), bytes.ReplaceAll(text, []byte("8765"), port), 0o600)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func TestFirstSteps(t *testing.T) {
 	}
 	script := "trap 'kill $(jobs -p)' EXIT\n"
 	for _, m := range fence.FindAllSubmatch(readme, -1) {
-		script += string(bytes.ReplaceAll(m[2], []byte("8000"), port))
+		script += string(bytes.ReplaceAll(m[2], []byte("8765"), port))
 	}
 	out, err := h.shell(t, bash, h.typed(t), script+"sleep 5\n")
 	if err != nil {
