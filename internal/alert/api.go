@@ -16,6 +16,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
 	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Mount adds the questions and commands to event-processing-api.
@@ -302,9 +303,4 @@ func cursor(at int64) *string {
 	return new(base64.RawURLEncoding.EncodeToString(strconv.AppendInt(nil, at, 10)))
 }
 
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 80) }

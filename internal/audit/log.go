@@ -15,6 +15,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/kit/chain"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Record is one change.
@@ -152,13 +153,4 @@ func side(text json.RawMessage) json.RawMessage {
 }
 
 // clip keeps texts short, at the edge of a character.
-func clip(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	end := maxText
-	for end > 0 && s[end]&0xC0 == 0x80 {
-		end--
-	}
-	return s[:end] + "…"
-}
+func clip(s string) string { return words.Clip(s, maxText) }

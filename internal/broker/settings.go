@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // elsewhere are settings of topics that Apache Kafka keeps and this broker cannot. It says so instead of taking them in.
@@ -63,9 +65,4 @@ func checkConfig(name string, value *string) *refusal {
 	return &refusal{kerr.InvalidConfig, fmt.Sprintf("there is no setting %q of topics", clip(name))}
 }
 
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 80) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // askWithin bounds a question to the brokers: somebody waits for the answer.
@@ -152,9 +153,4 @@ func cursor(after string) *string {
 	return &s
 }
 
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 80) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // params reads the query of a question and gathers everything that is wrong with it.
@@ -176,9 +177,4 @@ func (p *params) page() (offset, limit int) {
 	return offset, limit
 }
 
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 80) }

@@ -12,6 +12,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // mountV2 adds Alertmanager's API v2, as far as its clients need it, and the way in of its webhook.
@@ -407,9 +408,4 @@ func why(err error) string {
 	return ": " + clip(err.Error())
 }
 
-func clip(s string) string {
-	if len(s) > 200 {
-		return strings.ToValidUTF8(s[:200], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 200) }

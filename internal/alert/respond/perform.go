@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // step begins what is due now.
@@ -303,12 +305,12 @@ func (m *Machine) unsure(ctx context.Context, r *Response, t Target, s *Sight, c
 	switch {
 	case ctx.Err() != nil:
 	case err == nil && now.InPlace:
-		m.applied(ctx, r, t, s, nil, clip("the target answered with an error, but the change is in place: "+cause.Error(), maxReason))
+		m.applied(ctx, r, t, s, nil, words.Clip("the target answered with an error, but the change is in place: "+cause.Error(), maxReason))
 	case err == nil && !now.Blind && bytes.Equal(now.Before, s.Before):
 		m.record(ctx, r, Record{What: WhatFailed, Reason: "nothing was changed: " + cause.Error()})
 	case !s.Lasting:
 		m.record(ctx, r, Record{What: WhatFailed, Reason: "nobody knows whether it was done, and it is not done twice: " + cause.Error()})
-	case m.noteApplied(ctx, r, s, nil, clip("nobody knows what is in place, so it is taken back: "+cause.Error(), maxReason)):
+	case m.noteApplied(ctx, r, s, nil, words.Clip("nobody knows what is in place, so it is taken back: "+cause.Error(), maxReason)):
 		m.revert(ctx, r, t, "the change did not go through: "+cause.Error())
 	}
 }

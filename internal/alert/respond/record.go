@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/chain"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // What a record tells.
@@ -66,7 +67,7 @@ const (
 // Seal chains the record behind the one that has the hash prev, and returns what is written to the log.
 func (r *Record) Seal(prev string) ([]byte, error) {
 	r.At, r.Until, r.ClaimUntil = stamp(r.At), stamp(r.Until), stamp(r.ClaimUntil)
-	r.Reason = clip(r.Reason, maxReason)
+	r.Reason = words.Clip(r.Reason, maxReason)
 	r.PrevHash, r.Hash = prev, ""
 	text, hash, err := chain.Seal(r, prev, maxRecord)
 	if err != nil {
@@ -91,16 +92,4 @@ func Unseal(value []byte) (*Record, error) {
 		return nil, err
 	}
 	return r, nil
-}
-
-// clip keeps texts short, at the edge of a character.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	end := most
-	for end > 0 && s[end]&0xC0 == 0x80 {
-		end--
-	}
-	return s[:end] + "…"
 }

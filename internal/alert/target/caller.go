@@ -18,6 +18,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/alert/respond"
 	"github.com/hxp-enterprise/hxp/internal/kit/secret"
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // caller speaks HTTP with one target.
@@ -132,12 +133,7 @@ func (c *caller) send(ctx context.Context, method, path, key string, body []byte
 	return answer, nil
 }
 
-func clip(s string) string {
-	if len(s) > 200 {
-		return strings.ToValidUTF8(s[:200], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 200) }
 
 // The bounds of looking at health.
 const (

@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Limits of one document of prices.
@@ -353,8 +354,5 @@ func escape(name string) string {
 }
 
 func clip(raw []byte) string {
-	if len(raw) > 80 {
-		return strings.ToValidUTF8(string(raw[:80]), "") + "…"
-	}
-	return string(raw)
+	return words.Clip(string(raw), 80)
 }

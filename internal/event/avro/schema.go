@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // The limits of a schema.
@@ -442,8 +444,5 @@ func clip(v any) string {
 		b, _ := json.Marshal(v)
 		s = string(b)
 	}
-	if len(s) > 60 {
-		s = strings.ToValidUTF8(s[:60], "") + "…"
-	}
-	return s
+	return words.Clip(s, 60)
 }

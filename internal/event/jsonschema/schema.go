@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // MaxDepth is how deep a schema may be nested.
@@ -229,9 +231,4 @@ func index(step string, n int) (int, bool) {
 	return i, err == nil && i >= 0 && i < n
 }
 
-func clip(s string) string {
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:60], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 60) }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // TextOptions say how a text is read.
@@ -355,12 +357,5 @@ const maxMicros = 253_402_300_799_999_999
 
 // clip shows a piece of the input.
 func clip(s string) string {
-	if len(s) > 60 {
-		cut := 60
-		for cut > 0 && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut] + "…"
-	}
-	return strconv.Quote(s)
+	return strconv.Quote(words.Clip(s, 60))
 }

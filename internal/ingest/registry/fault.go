@@ -3,6 +3,8 @@ package registry
 import (
 	"fmt"
 	"net/http"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Fault is an error in the words of the registry's protocol.
@@ -61,9 +63,4 @@ func readOnly(name string) *Fault {
 	return faultf(CodeReadOnly, "Subject '%s' is in read-only mode", clip(name))
 }
 
-func clip(s string) string {
-	if len(s) > 100 {
-		return s[:100] + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 100) }

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // decimal is a number as it stands in a file: digits × 10^exp, negative when neg.
@@ -132,12 +134,7 @@ func number(name, s string, places int, how rounding) (int64, error) {
 }
 
 // clip keeps an odd value from filling the terminal.
-func clip(s string) string {
-	if len(s) > 60 {
-		return s[:60] + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 60) }
 
 // wallClock parses "2023-11-16 18:17:03.9799600", with "T" or a blank, any number of fractional digits, and a zone or none
 // (then UTC). It returns microseconds since the epoch, cut.

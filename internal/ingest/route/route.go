@@ -19,6 +19,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/event/expr"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Max is the number of routes that may exist.
@@ -118,9 +119,4 @@ func (r *Route) Matches(e *event.Event) bool {
 	return ok
 }
 
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 80) }

@@ -3,6 +3,8 @@ package chain
 import (
 	"fmt"
 	"slices"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Flaw is a place at which a log is not as it was written.
@@ -133,13 +135,4 @@ func (c *Chain) Faults() ([]Flaw, int) { return c.faults, c.faulty }
 func (c *Chain) Has(hash string) bool { return c.hashes[hash] }
 
 // clip keeps texts short, at the edge of a character.
-func clip(s string) string {
-	if len(s) <= maxDetail {
-		return s
-	}
-	end := maxDetail
-	for end > 0 && s[end]&0xC0 == 0x80 {
-		end--
-	}
-	return s[:end] + "…"
-}
+func clip(s string) string { return words.Clip(s, maxDetail) }

@@ -1,5 +1,5 @@
-// Package words finds what somebody meant who made a typing error, for the hints in error messages. It is pure and bounded: words of
-// more than 100 bytes are not looked at.
+// Package words is for messages about what somebody wrote: it finds what was meant by a typing error, and keeps texts short. It is pure and
+// bounded: words of more than 100 bytes are not compared.
 package words
 
 import (

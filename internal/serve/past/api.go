@@ -13,6 +13,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Bounds of one question.
@@ -125,12 +126,7 @@ func (q *request) list(name string) (out []metric) {
 	return out
 }
 
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 80) }
 
 // Mount adds GET /range to the mux of an API.
 func (s *Service) Mount(m *httpx.Mux) {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
+	"github.com/hxp-enterprise/hxp/internal/kit/words"
 )
 
 // Matcher is a condition on one label: name="value", !=, =~ and !~. Make it with NewMatcher or Parse.
@@ -204,9 +205,4 @@ func (s *scanner) word(until string) (string, error) {
 	return text, nil
 }
 
-func clip(s string) string {
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:60], "") + "…"
-	}
-	return s
-}
+func clip(s string) string { return words.Clip(s, 60) }
