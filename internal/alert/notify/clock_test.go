@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/core"
 	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 )
 
@@ -51,6 +52,33 @@ func TestClockJumps(t *testing.T) {
 				told("First", "Second")
 				time.Sleep(11 * time.Minute) // the sender is silent
 				told("First", "First", "Second", "Second")
+			})
+		})
+	}
+}
+
+// A silence that is made after the clock was set holds at once, and until the time that was asked for.
+func TestSilencesAfterTheClockWasSet(t *testing.T) {
+	for name, by := range map[string]time.Duration{"an hour forward": time.Hour, "an hour back": -time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var set atomic.Int64
+				says := func() time.Time { return time.Now().Add(time.Duration(set.Load())) }
+				s, mux, stop := instanceAt(t, newMemory(), newTold(), t.TempDir(), &clock.Steady{Says: says})
+				defer stop()
+				time.Sleep(time.Minute)
+				set.Store(int64(by))
+				ask(t, mux, "POST", "/api/v2/silences", map[string]any{"matchers": []any{map[string]any{"name": "alertname", "value": "Hush", "isRegex": false}}, "startsAt": says(), "endsAt": says().Add(30 * time.Minute), "createdBy": "t", "comment": "c"}, 200)
+				for range 29 {
+					if all := s.silences(nil); len(all) != 1 || all[0].Status.State != core.SilenceActive {
+						t.Fatalf("%+v", all)
+					}
+					time.Sleep(time.Minute)
+				}
+				time.Sleep(3 * time.Hour)
+				if all := s.silences(nil); len(all) == 1 && all[0].Status.State != core.SilenceExpired {
+					t.Errorf("it never ends: %+v", all)
+				}
 			})
 		})
 	}

@@ -64,6 +64,12 @@ func (s *Service) makeSilence(w http.ResponseWriter, r *http.Request) (*core.Sil
 		httpx.Wrong("/"+at, "wrong", err.Error()).Answer(w, r)
 		return nil, false
 	}
+	switch apart := s.o.Clock.Apart(); { // people go by the clock on the wall, and the silence lasts at least until their time
+	case apart < 0:
+		in.StartsAt = in.StartsAt.Add(apart)
+	case apart > 0:
+		in.EndsAt = in.EndsAt.Add(apart)
+	}
 	if !in.EndsAt.After(now) {
 		httpx.Wrong("/endsAt", "in_the_past", "it must lie in the future").Answer(w, r)
 		return nil, false
