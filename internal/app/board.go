@@ -3,7 +3,6 @@ package app
 import (
 	"net/http"
 
-	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
 	"github.com/hxp-enterprise/hxp/internal/serve/dashboard"
@@ -27,11 +26,7 @@ func (s *system) buildBoard(name string) (run.Service, error) {
 func (s *system) self() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /configuration", func(w http.ResponseWriter, _ *http.Request) {
-		values := []conf.Value{}
-		if tree := s.demo.Reload.Tree; tree != nil {
-			values = tree.Values()
-		}
-		httpx.JSON(w, http.StatusOK, map[string]any{"version": Version, "values": values})
+		httpx.JSON(w, http.StatusOK, map[string]any{"version": Version, "values": s.inForce()})
 	})
 	mux.Handle("POST /self-test", newSelfTest(s.reach, s.via, s.speakFor))
 	return mux

@@ -99,6 +99,7 @@ func (r *reloader) reload(ctx context.Context) {
 		r.log.Error("configuration was read and is not usable", "error", err) // the tree checks the same before
 		return
 	}
+	r.reloaded.Store(tree)
 	if level, err := telemetry.ParseLevel(cfg.LogLevel); err == nil && r.Level != nil {
 		r.Level.Set(level)
 	}
@@ -156,6 +157,23 @@ func (r *reloader) takeOver(ctx context.Context, cfg *Config) (err error) {
 	}
 	r.reg.Tracer().SetRatio(cfg.OTelRatio)
 	return nil
+}
+
+// inForce are the settings as they hold now, without secrets: those that wait for a restart are still those of the start.
+func (s *system) inForce() []conf.Value {
+	start := s.demo.Reload.Tree
+	if start == nil {
+		return []conf.Value{}
+	}
+	values := start.Values()
+	if tree := s.reloaded.Load(); tree != nil {
+		for i, v := range tree.Values() { // of the same schema
+			if v.Effect == onReload {
+				values[i] = v
+			}
+		}
+	}
+	return values
 }
 
 // changes lists the settings that differ, by what config show tells of them. Those of monitoring are shared by all files, so

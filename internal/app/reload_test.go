@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,9 +35,10 @@ func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := cfg.metricSources()
 		var said bytes.Buffer
-		s := &system{log: slog.New(slog.NewTextHandler(&said, nil)), scraper: scrape.New(m.limits, m.targets, m.names, scrape.Options{Intake: nowhere{}})}
 		hangups := make(chan os.Signal)
-		r := &reloader{system: s, Reload: Reload{Signals: hangups, Sources: sources, Tree: tree, Level: new(slog.LevelVar)}}
+		from := Reload{Signals: hangups, Sources: sources, Tree: tree, Level: new(slog.LevelVar)}
+		s := &system{log: slog.New(slog.NewTextHandler(&said, nil)), scraper: scrape.New(m.limits, m.targets, m.names, scrape.Options{Intake: nowhere{}}), demo: Options{Reload: from}}
+		r := &reloader{system: s, Reload: from}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 2)
 		go func() { ended <- s.scraper.Run(ctx) }()
@@ -54,6 +56,14 @@ func TestReload(t *testing.T) {
 			}
 			return strings.Join(names, " ")
 		}
+		holds := func(path string) (value any) {
+			for _, v := range s.inForce() {
+				if v.Path == path {
+					value = v.Value
+				}
+			}
+			return value
+		}
 		if got := reload(one + "  - {name: two, url: 'ftp://two'}\n"); got != "one api_gateway" || !strings.Contains(said.String(), file+":3:5: scrape[1].url: ") {
 			t.Errorf("%s: %s", got, said.String())
 		}
@@ -62,6 +72,9 @@ func TestReload(t *testing.T) {
 		}
 		if got := reload("scrape:\n  - {name: two, url: 'http://two'}\ningest: {spill_bytes: 7}\n"); got != "two api_gateway" || !strings.Contains(said.String(), "settings=ingest.spill_bytes") {
 			t.Errorf("%s: %s", got, said.String())
+		}
+		if targets, waits := fmt.Sprint(holds("scrape")), fmt.Sprint(holds("ingest.spill_bytes")); !strings.Contains(targets, "two") || waits == "7" {
+			t.Errorf("in force are said to be %s and %s", targets, waits)
 		}
 		if reload(one + "performance: {log_level: DEBUG}\n"); r.Level.Level() != slog.LevelDebug || strings.Contains(said.String(), "settings=") {
 			t.Errorf("%s: %s", r.Level.Level(), said.String())

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hxp-enterprise/hxp/internal/alert"
 	"github.com/hxp-enterprise/hxp/internal/alert/notify"
@@ -23,6 +24,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 	"github.com/hxp-enterprise/hxp/internal/kit/clock"
+	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/conns"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
@@ -70,6 +72,8 @@ type system struct {
 
 	clock  clock.Watch  // over that of this machine
 	steady clock.Steady // follows it
+
+	reloaded atomic.Pointer[conf.Tree] // the configuration that was taken over last, see inForce; nil = none since the start
 
 	certs   *certs.Keeper   // nil without TLS
 	places  *conns.Limit    // of all listeners but the broker's
