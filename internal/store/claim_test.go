@@ -91,6 +91,27 @@ func TestAttachingIsCountedAcrossInstances(t *testing.T) {
 	}
 }
 
+// A lease of a clock that was far ahead does not keep its task from others until that time comes.
+func TestLeaseOfATimeToCome(t *testing.T) {
+	s, c := openAt(t)
+	create(t, s, run("r", 0))
+	c.pass(24 * time.Hour)
+	ahead := claim(t, s, 1, "ahead")[0]
+	for _, step := range []struct {
+		by   time.Duration
+		want []agg.Lease
+	}{{-59 * time.Minute, nil}, {-2 * time.Minute, []agg.Lease{ahead.Lease}}, {0, nil}} {
+		c.pass(step.by)
+		swept, err := s.Sweep(t.Context(), 5*time.Second, "too slow")
+		if err != nil || !slices.Equal(swept.Lost, step.want) {
+			t.Fatalf("set back by %s: %+v, %v", step.by, swept, err)
+		}
+	}
+	if err := s.ReportProgress(t.Context(), ahead.Lease, agg.Progress{}, nil); !errors.Is(err, agg.ErrLeaseLost) {
+		t.Errorf("its owner goes on: %v", err)
+	}
+}
+
 func TestLeases(t *testing.T) {
 	s, c := openAt(t)
 	create(t, s, run("r", 0))

@@ -61,6 +61,7 @@ func TestDraft(t *testing.T) {
 			st.Holdings[event.ClassRaw] = event.Holdings{Objects: 100, Rows: 5000, Newest: now.Add(by).UnixMicro()}
 		}
 	}
+	setForward := func(_ *Config, st *State, _ *Order) { st.Doubt = time.Hour }
 	many := hours(31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43)
 	for name, c := range map[string]struct {
 		old  []Group
@@ -89,6 +90,8 @@ func TestDraft(t *testing.T) {
 		"clocks that differ a little":    {hours(40), ahead(59 * time.Minute), "archive archive | 2 0 98 2000"},
 		"events of the day after":        {hours(40), newest(23 * time.Hour), "archive archive | 2 0 98 2000"},
 		"events of another year":         {hours(40), newest(25 * time.Hour), "archive archive clock | 2 0 98 2000"},
+		"a clock that was set forward":   {hours(40), setForward, "archive archive clock | 2 0 98 2000"},
+		"and by force":                   {hours(40), func(c *Config, st *State, o *Order) { setForward(c, st, o); o.Force = true }, "archive archive clock | 2 0 98 2000"},
 		"a clock in doubt, and by force": {hours(40), func(c *Config, st *State, o *Order) { newest(25*time.Hour)(c, st, o); o.Force = true }, "archive archive clock | 2 0 98 2000"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,5 +72,21 @@ func TestAnyHostBeyondLoopback(t *testing.T) {
 	s.http.Handler.ServeHTTP(w, r)
 	if w.Code != 200 {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// Names that are set while it serves take the place of those of before.
+func TestOtherNames(t *testing.T) {
+	s, stop := start(t, testMux(nil))
+	defer stop()
+	for _, names := range [][]string{{"one.example"}, {"Two.example", "three.example"}, {}} {
+		s.AlsoNamed(names...)
+		for _, host := range []string{"one.example", "two.example:443", "three.example"} {
+			bare, _, _ := strings.Cut(host, ":")
+			want := slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, bare) })
+			if got := s.named(host); got != want {
+				t.Errorf("%s is let in under %q: %v", host, names, got)
+			}
+		}
 	}
 }

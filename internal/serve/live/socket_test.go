@@ -427,6 +427,34 @@ func TestGateCountsAddresses(t *testing.T) {
 	}
 }
 
+// Other limits hold for who comes from now on, whoever is there stays, and other settings of the hub stay as they are.
+func TestReconfigure(t *testing.T) {
+	h := New(Config{WebSocketMax: 2, SSEMax: 2, Version: "v"}, nil)
+	enter := func(remote string, want bool) place {
+		t.Helper()
+		p, refusal := h.sockets.enter(remote)
+		if (refusal == "") != want {
+			t.Errorf("%s: %q", remote, refusal)
+		}
+		return p
+	}
+	first, second := enter("10.0.0.1:1", true), enter("10.0.0.1:2", true)
+	h.Reconfigure(Config{WebSocketMax: 1, SSEMax: 3, UpdateInterval: 2 * time.Second})
+	if got := h.sockets.count(); got.Connected != 2 || got.Limit != 1 || h.streams.count().Limit != 3 || h.usual() != 2*time.Second || h.cfg.Version != "v" {
+		t.Errorf("%+v", got)
+	}
+	first.leave()
+	enter("10.0.0.2:1", false)
+	second.leave()
+	enter("10.0.0.2:1", true)
+	h.Reconfigure(Config{WebSocketMax: 5, PerAddress: 1})
+	enter("10.0.0.2:2", false)
+	enter("10.0.0.3:1", true)
+	if h.usual() != time.Second {
+		t.Errorf("every %s", h.usual())
+	}
+}
+
 func FuzzCommand(f *testing.F) {
 	for _, s := range []string{`{"type":"ping"}`, `{"type":"subscribe","topics":["a"],"filter":{"model":"m"},"interval_ms":300}`, `{"type":"unsubscribe","topics":[""]}`, `{"type":null}`, `[`} {
 		f.Add([]byte(s))
