@@ -44,8 +44,8 @@ func Const(d *Desc, kind prometheus.ValueType, v float64, labels ...string) Metr
 // Registry holds metrics. A nil Registry is allowed everywhere: its metrics work and nobody reads them.
 type Registry struct {
 	own     *prometheus.Registry
-	process *prometheus.Registry // Go and process collectors, shown by every view
-	all     prometheus.Gatherers // root: process, own and every view
+	process *prometheus.Registry // that of the root, with Go and process collectors: every view shows it
+	all     prometheus.Gatherers // root: own and that of every view
 	root    *Registry
 	tracer  *Tracer // of the root
 }
@@ -63,15 +63,16 @@ func (r *Registry) Tracer() *Tracer {
 
 // NewRegistry makes the registry of a process, with Go and process metrics.
 func NewRegistry() *Registry {
-	r := &Registry{own: prometheus.NewRegistry(), process: prometheus.NewRegistry()}
+	r := &Registry{own: prometheus.NewRegistry()}
+	r.process = r.own
 	r.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	r.all = prometheus.Gatherers{r.process, r.own}
+	r.all = prometheus.Gatherers{r.own}
 	r.root = r
 	return r
 }
 
-// Service makes the part of the registry that belongs to one service: Handler of it shows the process and what was
-// registered through it, Handler of the root shows everything. Call it while wiring, before anyone scrapes.
+// Service makes the part of the registry that belongs to one service: Handler of it shows what was registered through
+// the root, which is of the whole process, and through it; Handler of the root shows everything. Call it while wiring, before anyone scrapes.
 func (r *Registry) Service() *Registry {
 	if r == nil {
 		return nil

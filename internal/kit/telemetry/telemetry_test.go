@@ -33,6 +33,7 @@ func TestLogger(t *testing.T) {
 func TestServiceShowsItsOwnMetrics(t *testing.T) {
 	root := NewRegistry()
 	one, two := root.Service(), root.Service()
+	root.Counter("all_total", "Of the whole process.").Inc()
 	one.Counter("one_total", "One.").Inc()
 	two.GaugeVec("two", "Two.", "kind").WithLabelValues("a").Set(2)
 	two.Histogram("three_seconds", "Three.", nil).Observe(.1)
@@ -49,7 +50,7 @@ func TestServiceShowsItsOwnMetrics(t *testing.T) {
 		one  bool
 		two  bool
 	}{"root": {page(root), true, true}, "one": {page(one), true, false}, "two": {page(two), false, true}} {
-		if strings.Contains(c.page, "one_total 1") != c.one || strings.Contains(c.page, `two{kind="a"} 2`) != c.two || !strings.Contains(c.page, "go_goroutines") {
+		if strings.Contains(c.page, "one_total 1") != c.one || strings.Contains(c.page, `two{kind="a"} 2`) != c.two || !strings.Contains(c.page, "go_goroutines") || !strings.Contains(c.page, "all_total 1") {
 			t.Errorf("%s: %.500s", name, c.page)
 		}
 	}
