@@ -26,10 +26,10 @@ type header struct {
 	From, To  int64 // input offsets [From, To) that the unit covers
 	Part      int   // 0-based
 	Parts     int
-	Watermark int64 // microseconds since the epoch; never goes back, unless the clock is set back
+	Watermark int64 // microseconds since the epoch; never goes back
 	Idle      bool  // the partition had no more records: its watermark follows the clock until the next unit
 	Oldest    int64 // broker time of the oldest record covered, microseconds; 0 = none
-	Arrival   int64 // the latest broker time of all records up to To, microseconds; never goes back
+	Arrival   int64 // the latest broker time of all records up to To, microseconds; never goes back, unless the clock is set back
 	Gap       *gap  // set when the unit covers offsets that no longer exist
 	Tally     tally // of the whole unit, carried by part 0
 }
