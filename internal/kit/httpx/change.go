@@ -80,14 +80,17 @@ func (rt *Route) changes(method string) bool {
 	return len(rt.Access.Scopes) > 0
 }
 
-// watched runs the handler of a change, and tells of it when it was made.
+// watched runs the handler of a change, and tells of it when it was made, also by a handler that panics after it.
 func (e *endpoint) watched(w *recorder, r *http.Request) {
-	s := &sides{}
+	s, code := &sides{}, http.StatusInternalServerError
 	r = r.WithContext(context.WithValue(r.Context(), sidesKey{}, s))
+	defer func() {
+		told := s.before != nil || s.after != nil
+		left := r.Context().Err() != nil && (s.who != "" || !e.route.Access.Open) // before the answer, which hides nothing: it may be made
+		if told || (code < 400 || left) && !s.unchanged {
+			e.mux.watch(r, Change{Route: e.route.Method + " " + e.route.Path, Target: r.URL.EscapedPath(), Status: code, Who: s.who, Before: s.before, After: s.after})
+		}
+	}()
 	e.next.ServeHTTP(w, r)
-	code, told := w.code(), s.before != nil || s.after != nil
-	left := r.Context().Err() != nil && (s.who != "" || !e.route.Access.Open) // before the answer, which hides nothing: it may be made
-	if told || (code < 400 || left) && !s.unchanged {
-		e.mux.watch(r, Change{Route: e.route.Method + " " + e.route.Path, Target: r.URL.EscapedPath(), Status: code, Who: s.who, Before: s.before, After: s.after})
-	}
+	code = w.code()
 }

@@ -34,17 +34,22 @@ func TestChangesAreTold(t *testing.T) {
 		Changed(r.Context(), 1, (*int)(nil))
 		w.WriteHeader(http.StatusServiceUnavailable) // it is changed, and cannot be shown
 	})
+	m.HandleFunc("PUT /panic", func(_ http.ResponseWriter, r *http.Request) {
+		Changed(r.Context(), 1, 2)
+		panic("after it")
+	})
+	m.HandleFunc("PUT /panic-before", func(http.ResponseWriter, *http.Request) { panic("before it") })
 	m.HandleFunc("PUT /trial", func(w http.ResponseWriter, r *http.Request) { Unchanged(r.Context()) })
 	m.HandleFunc("GET /x/{name}", answer(http.StatusOK))
 	m.HandleFunc("POST /ask", answer(http.StatusOK), Open(), ChangesNothing())
 	m.HandleFunc("POST /what-if", answer(http.StatusOK), Needs(Read))
 	m.HandleFunc("POST /bring", answer(http.StatusOK), Needs(Ingest))
 	m.HandleFunc("POST /passed-on", answer(http.StatusOK), JudgedElsewhere())
-	for _, call := range []string{"PUT /x/a%2Fb", "DELETE /x/c", "DELETE /gone", "PUT /half", "PUT /trial", "GET /x/c", "HEAD /x/c", "POST /ask", "POST /what-if", "POST /bring", "POST /passed-on"} {
+	for _, call := range []string{"PUT /x/a%2Fb", "DELETE /x/c", "DELETE /gone", "PUT /half", "PUT /panic", "PUT /panic-before", "PUT /trial", "GET /x/c", "HEAD /x/c", "POST /ask", "POST /what-if", "POST /bring", "POST /passed-on"} {
 		method, path, _ := strings.Cut(call, " ")
 		m.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, path, nil))
 	}
-	if want := []string{"PUT /x/{name} /x/a%2Fb 201 ann  7", "DELETE /x/{name} /x/c 204   ", "PUT /half /half 503  1 "}; !slices.Equal(told, want) {
+	if want := []string{"PUT /x/{name} /x/a%2Fb 201 ann  7", "DELETE /x/{name} /x/c 204   ", "PUT /half /half 503  1 ", "PUT /panic /panic 500  1 2"}; !slices.Equal(told, want) {
 		t.Errorf("told:\n%q\nwant:\n%q", told, want)
 	}
 }
