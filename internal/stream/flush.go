@@ -11,6 +11,7 @@ import (
 // flush sends the units that may go and returns how long the lane may sleep.
 func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 	pause, now := time.Hour, time.Now()
+	l.look(now)
 	for _, f := range l.folders {
 		w := f.pending
 		switch {
@@ -54,11 +55,6 @@ func (w *work) pause() time.Duration {
 		return smallPause
 	}
 	return min(flushPause+time.Duration(n)*recordPause, longPause)
-}
-
-// quiet tells whether f has been read to its end for so long that it is idle, and nobody was told yet.
-func (l *lane) quiet(f *folder, now time.Time) bool {
-	return !f.idle && f.src.Topic != event.TopicJoins && f.next >= f.high && f.next >= f.foldFrom && now.Sub(f.moved) >= l.cfg.Idle
 }
 
 // send writes the dead letters, late events and deployments of w, and the unit itself once they are acknowledged.

@@ -22,7 +22,9 @@ type inputReader struct {
 	schemas Schemas // nil = none
 	times   *stageTimes
 
-	since atomic.Int64 // microseconds: since when something fetched is being handed over; 0 = nothing is
+	stall time.Duration // see attentive
+	free  atomic.Int64  // microseconds: when a stall was over; 0 = there was none
+	since atomic.Int64  // microseconds: since when something fetched is being handed over; 0 = nothing is
 
 	steer
 }
@@ -61,6 +63,7 @@ func (r *inputReader) run(ctx context.Context, reader *bus.Reader) error {
 				return err
 			}
 		}
+		r.handed(begin, time.Now())
 		r.times.add(stageFetch, int64(records), time.Since(begin))
 		if err != nil && ctx.Err() != nil {
 			return ctx.Err()

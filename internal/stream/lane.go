@@ -28,6 +28,7 @@ type lane struct {
 	side      sender              // dead letters and late events
 	seek      func(source, int64) // asks the input reader to go on from an offset
 	unread    func(source)        // asks it to read a partition no more
+	reader    *inputReader        // nil = nobody says how long what was fetched waits
 	schemas   Schemas             // nil = none
 	prices    event.Prices        // nil = none
 
@@ -56,6 +57,8 @@ type lane struct {
 	cuts      []cutNote
 	sought    map[source]int // seeks asked for and not yet answered
 	rivalSeen time.Time      // when another owner was last told of
+	looked    time.Time      // when the lane last looked at its input
+	attentive time.Time      // since when it does that without a stall
 
 	mu sync.Mutex
 	windows

@@ -101,11 +101,12 @@ func (n *session) end() {
 // makeLanes restores one lane for each partition of the journal.
 func (n *session) makeLanes(units, side sender, snapshots *desk) error {
 	n.input = newInputReader(n.opts.Schemas, &n.metrics.times)
+	n.input.stall = n.cfg.stall()
 	for p := range int32(n.layout.journal.Partitions) {
 		l := newLane(p, &n.cfg, n.log, n.metrics)
 		l.journalID, l.dir = n.layout.journal.ID, snapshotDir(n.opts.StateDir, p)
 		l.joins = newJoins(p, n.joinNumbers(), n.layout.joined, newProgram(), &n.cfg, n.log)
-		l.units, l.side, l.desk, l.seek, l.schemas = units, side, snapshots, n.input.seek, n.opts.Schemas
+		l.units, l.side, l.desk, l.seek, l.reader, l.schemas = units, side, snapshots, n.input.seek, n.input, n.opts.Schemas
 		l.unread, l.prices = n.input.leave, n.opts.Prices
 		l.judge = n.judge
 		l.lookout = deployments.NewLookout(n.deployments)

@@ -51,6 +51,52 @@ func TestQuietPartitionsDoNotHoldTheWatermark(t *testing.T) {
 	})
 }
 
+// Nobody is idle because the lane was busy with something else: the next part of a past is not late.
+func TestBusyLaneHasNoIdlePartitions(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		c, past := &r.Service.cfg, time.Now().Add(-2*time.Hour)
+		w.put(requests0, at(past, "a"))
+		r.settle()
+		r.call(func() { time.Sleep(c.Idle + time.Second) })
+		r.settle()
+		w.put(requests0, at(past.Add(time.Second), "b")) // what the reader brings now that the lane takes it
+		r.settle()
+		if p := r.of(requests0); p.Tally.Late != 0 || p.Tally.Events != 2 || p.Idle {
+			t.Errorf("%+v, want two events and none late", p)
+		}
+		time.Sleep(c.Idle + time.Second)
+		r.settle()
+		if !r.of(requests0).Idle || !r.of(feedback0).Idle {
+			t.Error("quiet partitions are not idle once the lane looks at them all the time")
+		}
+		r.stop()
+	})
+}
+
+// A reader that one lane keeps waiting for long brings the others nothing.
+func TestReaderThatWaitsIsNotAttentive(t *testing.T) {
+	r, begin := newInputReader(nil, nil), time.Now()
+	r.stall = 5 * time.Second
+	since := func(now time.Time) time.Duration { return now.Sub(r.attentive(now)) }
+	if since(begin) < time.Hour {
+		t.Error("it was never kept waiting")
+	}
+	r.since.Store(begin.UnixMicro())
+	if since(begin.Add(4*time.Second)) < time.Hour || since(begin.Add(6*time.Second)) != 0 {
+		t.Error("a hand-over of 4 s is none that keeps it waiting, one of 6 s is")
+	}
+	r.handed(begin, begin.Add(8*time.Second))
+	r.since.Store(0)
+	if d := since(begin.Add(10 * time.Second)); d.Round(time.Second) != 2*time.Second {
+		t.Errorf("it was free again 2 s ago, not %v", d)
+	}
+	r.handed(begin.Add(20*time.Second), begin.Add(21*time.Second))
+	if d := since(begin.Add(30 * time.Second)); d.Round(time.Second) != 22*time.Second {
+		t.Errorf("a short hand-over is no break: %v", d)
+	}
+}
+
 // To what was never written nobody waits for the watermark of an answer. What is written there then may be of any time: it is not late,
 // and the window that it belongs to was not called final.
 func TestFirstRecordsOfAnEmptyPartition(t *testing.T) {
