@@ -91,6 +91,31 @@ func TestRulesBeginAnewBehindAStateOfATimeToCome(t *testing.T) {
 	})
 }
 
+// Objectives that begin anew because the clock was set are told of what was before.
+func TestObjectivesAndClockJumps(t *testing.T) {
+	for name, by := range map[string]time.Duration{"forward": 24 * time.Hour, "back": -24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			j, _ := idleJudge(t, objective)
+			const begun = 1_790_000_123
+			j.engine.Advance(begun * 1e6)
+			at := time.Unix(begun, 0).Add(by)
+			noon := floor(at.Unix(), 3600)
+			j.opts.History = &annals{hours: []HourAtRest{{noon - 3600, 10, true}, {noon - 2*3600, 10, true}}}
+			j.beginAnew(at)
+			j.engine.Advance(at.UnixMicro())
+			j.engine.Advance(at.Add(time.Minute).UnixMicro())
+			if j.recall(at.Add(time.Minute)); !j.recaller.busy {
+				t.Fatalf("nobody asks: %+v", j.engine.Unknown())
+			}
+			j.remember(<-j.recaller.done, at.Add(time.Minute))
+			if all := j.engine.Objectives(); len(all) != 1 || all[0].Total != 20 || all[0].Budget.Bad != 2 {
+				t.Errorf("%+v", all)
+			}
+			j.recaller.close()
+		})
+	}
+}
+
 // Records arrive in the time to which the clock was set back, and events of before count as they did.
 func TestArrivalsAfterTheClockWasSetBack(t *testing.T) {
 	at := func(s int64) int64 { return s * 1e6 }

@@ -529,6 +529,43 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// Alertmanagers that are named while it runs hear of what fires, those that are no more hear nothing, and what may be read as a secret stays.
+func TestReconfigure(t *testing.T) {
+	posts := make(chan string, 10)
+	serve := func(name string) []string {
+		srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { posts <- name }))
+		t.Cleanup(srv.Close)
+		return []string{srv.URL}
+	}
+	one, two := serve("one"), serve("two")
+	s, err := New(Config{SecretNames: []string{"HXP_NOTIFY_*"}}, Options{Log: slog.New(slog.DiscardHandler), Registry: telemetry.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := core.Alert{Labels: map[string]string{"alertname": "A"}, StartsAt: time.Now(), Source: core.FromHxp}
+	s.look(func(e *core.Engine) { err = e.Apply(core.Put(core.KindAlert, string(a.Labels.Fingerprint()), a)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { s.forward(ctx); close(ended) }()
+	for _, step := range []struct {
+		to   []string
+		want string
+	}{{one, "one"}, {two, "two"}, {one, "one"}} { // the last is told again, as it was away
+		s.Reconfigure(Config{Alertmanagers: step.to, SecretNames: []string{"*_PASSWORD"}})
+		if got := <-posts; got != step.want {
+			t.Errorf("%s hears, not %s", got, step.want)
+		}
+	}
+	stop()
+	<-ended
+	if got := s.cfg.Load(); !slices.Equal(got.SecretNames, []string{"HXP_NOTIFY_*"}) || len(posts) > 0 {
+		t.Errorf("%+v, and %d posts more", got, len(posts))
+	}
+}
+
 // However a body looks, it is answered, and an alert that is taken has labels and ends after it begins.
 func FuzzPostedAlerts(f *testing.F) {
 	f.Add([]byte(`[{"labels":{"alertname":"A"},"startsAt":"2026-01-01T00:00:00Z"}]`))
