@@ -254,6 +254,13 @@ type Backfill struct {
 	CompletedAt   *time.Time      `json:"completed_at"`
 }
 
+// Standing is the backfill as the audit of changes shows it: without the conf, which may hold anything.
+func (b *Backfill) Standing() Backfill {
+	out := *b
+	out.Conf = nil
+	return out
+}
+
 // RunMark is what a backfill needs to know of a run that is there already.
 type RunMark struct {
 	Start, End time.Time

@@ -60,7 +60,7 @@ func (s *Service) postBackfill(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	httpx.Changed(r.Context(), nil, b)
+	httpx.Changed(r.Context(), nil, b.Standing())
 	w.Header().Set("Location", "/backfills/"+strconv.FormatInt(b.ID, 10))
 	httpx.JSON(w, http.StatusAccepted, b)
 }
@@ -130,7 +130,7 @@ func (s *Service) changeBackfill(w http.ResponseWriter, r *http.Request, status 
 		b, err = change(r.Context(), id)
 	}
 	if err == nil {
-		httpx.Changed(r.Context(), before, b)
+		httpx.Changed(r.Context(), before.Standing(), b.Standing())
 	}
 	s.answerBackfill(w, r, status, b, err)
 }

@@ -70,7 +70,7 @@ func (a *API) postBackfill(w http.ResponseWriter, r *http.Request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	httpx.Changed(r.Context(), nil, bf)
+	httpx.Changed(r.Context(), nil, bf.Standing())
 	a.noted(r, "create_backfill", bf.DagID, "", "", map[string]any{"backfill_id": bf.ID, "from_date": req.From, "to_date": req.To, "reprocess_behavior": req.Reprocess})
 	return backfillViewOf(&bf), nil
 }
@@ -183,7 +183,7 @@ func (a *API) changeBackfill(r *http.Request, event string, change func(*agg.Bac
 	if b, err = change(&b); err != nil {
 		return nil, err
 	}
-	httpx.Changed(r.Context(), before, b)
+	httpx.Changed(r.Context(), before.Standing(), b.Standing())
 	a.noted(r, event, b.DagID, "", "", map[string]any{"backfill_id": b.ID})
 	return backfillViewOf(&b), nil
 }
