@@ -21,7 +21,6 @@ type folder struct {
 	ev      *event.Event
 	filter  *filter
 	names   *names
-	spare   *spareCells          // of its lane; nil = all are made anew
 	prices  event.Prices         // nil = none
 	joins   *joins               // nil = its events are not joined
 	rules   func() *rule.Folder  // of its lane; nil = no rules look at its events
@@ -62,7 +61,6 @@ type work struct {
 	partials *rule.Partials
 	side     []*bus.Message // dead letters, late events and deployments, to be written before the unit
 	wait     int            // of those, not yet acknowledged
-	sums     [][]delta      // see list
 	values   [][]byte       // the encoded unit, kept until it counts, to be sent again when the broker refused it
 	parts    int            // of those, not yet acknowledged
 	failed   bool
@@ -81,7 +79,7 @@ type paneKey struct {
 	key   who
 }
 
-func (p *panes) at(k paneKey, spare *spareCells) *agg.Cell {
+func (p *panes) at(k paneKey) *agg.Cell {
 	if k == p.last && p.cell != nil {
 		return p.cell
 	}
@@ -90,7 +88,7 @@ func (p *panes) at(k paneKey, spare *spareCells) *agg.Cell {
 		if p.cells == nil {
 			p.cells = map[paneKey]*agg.Cell{}
 		}
-		c = spare.get()
+		c = new(agg.Cell)
 		p.cells[k] = c
 	}
 	p.last, p.cell = k, c
@@ -249,20 +247,15 @@ func (f *folder) pane(e *event.Event, late bool) {
 		if under != v {
 			n.note(w.over, v, under, second)
 		}
-		w.panes[i].at(paneKey{second, id}, f.spare).Add(e, late)
+		w.panes[i].at(paneKey{second, id}).Add(e, late)
 	}
-}
-
-// list is what the panes came to, by set.
-func (w *work) list(n *names) [][]delta {
-	for set := len(w.sums); set < len(w.panes); set++ {
-		w.sums = append(w.sums, w.deltas(set, n))
-	}
-	return w.sums
 }
 
 // deltas lists the panes of one set of a unit.
 func (w *work) deltas(set int, n *names) []delta {
+	if w.panes == nil {
+		return nil
+	}
 	ds := make([]delta, 0, len(w.panes[set].cells))
 	for k, c := range w.panes[set].cells {
 		ds = append(ds, delta{Start: k.start, Key: n.sets[set].keys.names[k.key], Cell: c})
@@ -272,13 +265,9 @@ func (w *work) deltas(set int, n *names) []delta {
 
 // payload is what the unit carries.
 func (w *work) payload(n *names) payload {
-	c := payload{users: w.spent, rules: w.partials.Blocks(), over: w.over}
-	for set, ds := range w.list(n) {
-		if set == 0 {
-			c.deltas = ds
-		} else {
-			c.further = append(c.further, setDeltas{n.sets[set].name, ds})
-		}
+	c := payload{deltas: w.deltas(0, n), users: w.spent, rules: w.partials.Blocks(), over: w.over}
+	for set := 1; set < len(w.panes); set++ {
+		c.further = append(c.further, setDeltas{n.sets[set].name, w.deltas(set, n)})
 	}
 	return c
 }

@@ -41,7 +41,6 @@ type lane struct {
 	folders   map[source]*folder
 	filters   map[source]*filter // of the folders, and from the snapshot before those are made
 	names     *names
-	spare     spareCells
 	joins     *joins // nil = this lane joins nothing
 	judge     *judge // nil = no rules are run
 	lookout   *deployments.Lookout
