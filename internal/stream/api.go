@@ -92,11 +92,11 @@ func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
 		a.Watermark = &res.Watermark
 	}
 	a.Completeness *= s.covered(q.set, res.Span)
-	a.Overall = s.overall(&q, res.Span).Stats(seconds)
+	overall, groups, all := s.page(&q, res.Span)
+	a.Overall = overall.Stats(seconds)
 	if auth.Tenant(r.Context()) == "" { // how many others there are is nothing for a tenant to know
 		a.Overflow = s.overflowOf(&s.sets[q.set], res.Span)
 	}
-	groups, all := s.page(&q, res.Span)
 	for _, g := range groups {
 		a.Groups = append(a.Groups, groupAnswer{s.sets[q.set].shown(g.values, q.groupBy), g.cell.Stats(seconds)})
 	}

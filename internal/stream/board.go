@@ -197,37 +197,48 @@ type keyed struct {
 
 // overall is what the filters of a question let through.
 func (s *Service) overall(q *question, span Span) *agg.Cell {
-	st := &s.sets[q.set]
-	return s.cells(q.set, span, named{q.filter.values(st), st.which(q.filter.names())})[0]
+	return s.cells(q.set, span, s.whole(q))[0]
 }
 
-// page are the groups [offset, offset+limit) of a question, the busiest first, and how many there are in all. What names no value of a
-// dimension is a group as well, so that they add up to the whole.
-func (s *Service) page(q *question, span Span) (groups []keyed, all int) {
+func (s *Service) whole(q *question) named {
+	st := &s.sets[q.set]
+	return named{q.filter.values(st), st.which(q.filter.names())}
+}
+
+// page are the groups [offset, offset+limit) of a question, the busiest first, how many there are in all, and what the filters let
+// through. What names no value of a dimension is a group as well, so that they add up to the whole.
+func (s *Service) page(q *question, span Span) (whole *agg.Cell, groups []keyed, all int) {
 	if q.groupBy == nil {
-		return nil, 0
+		return s.overall(q, span), nil, 0
 	}
 	which := s.sets[q.set].which(q.needs())
 	b, list := s.boards[q.set], s.rank(q, s.sizes(q.set, span), which)
 	all = len(list)
 	list = b.best(list, q.offset+q.limit, which)
-	return s.keyed(q, span, list[min(q.offset, len(list)):], which), all
+	whole, groups = s.keyed(q, span, list[min(q.offset, len(list)):], which)
+	return whole, groups, all
 }
 
-// everyGroup are all groups of a question, in no order; sizes are those of its set within the span.
-func (s *Service) everyGroup(q *question, span Span, sizes []size) []keyed {
+// everyGroup are all groups of a question, in no order, and what its filters let through; sizes are those of its set within the span.
+func (s *Service) everyGroup(q *question, span Span, sizes []size) (whole *agg.Cell, groups []keyed) {
 	which := s.sets[q.set].which(q.needs())
 	return s.keyed(q, span, s.rank(q, sizes, which), which)
 }
 
-// keyed looks up what groups have.
-func (s *Service) keyed(q *question, span Span, list []ranked, which who) []keyed {
+// keyed looks up what groups have, and the whole of them in the same moment: else what is counted between two looks would be in one and
+// not in the other.
+func (s *Service) keyed(q *question, span Span, list []ranked, which who) (whole *agg.Cell, groups []keyed) {
 	names := s.boards[q.set].names(list, which)
-	groups := make([]keyed, len(names))
-	for i, c := range s.cells(q.set, span, names...) {
-		groups[i] = keyed{names[i].values, c}
+	groups = make([]keyed, len(names))
+	at := slices.Index(names, s.whole(q))
+	if at < 0 {
+		at, names = len(names), append(names, s.whole(q))
 	}
-	return groups
+	cells := s.cells(q.set, span, names...)
+	for i := range groups {
+		groups[i] = keyed{names[i].values, cells[i]}
+	}
+	return cells[at], groups
 }
 
 // needs are the dimensions that a question speaks of, each once.

@@ -134,3 +134,47 @@ func BenchmarkPane(b *testing.B) {
 		})
 	}
 }
+
+// The groups of an answer add up to its whole, whatever is counted while it is made.
+func TestGroupsAddUpWhileMoreIsCounted(t *testing.T) {
+	s := newVisitors(0, 1)
+	keys := []values{{"a", "x"}, {"b", "x"}, {"c", "y"}, {"d", "y"}}
+	count := func(i int) {
+		cell := new(agg.Cell)
+		cell.Add(request(s.now, "any"), false)
+		l := s.lanes[i%len(s.lanes)]
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.ladders[0].add(s.now-int64(i%20), keys[i%len(keys)], cell, s.now)
+	}
+	for i := range 1000 { // every lane knows every group
+		count(i)
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			default:
+				count(i)
+			}
+		}
+	}()
+	span := Span{s.now - 60, s.now + 1}
+	for range 300 {
+		for _, q := range []question{{groupBy: []string{"model"}, limit: 10}, {groupBy: []string{"model"}, filter: filterOf{"tenant": "x"}, limit: 10}, {groupBy: []string{"model"}, filter: filterOf{"model": "a"}, limit: 10}} {
+			whole, groups, _ := s.page(&q, span)
+			var sum uint64
+			for _, g := range groups {
+				sum += g.cell.Requests
+			}
+			if sum != whole.Requests || sum == 0 {
+				t.Fatalf("%+v: the groups have %d requests, the whole has %d", q, sum, whole.Requests)
+			}
+		}
+	}
+	close(done)
+	<-ended
+}

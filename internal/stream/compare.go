@@ -113,7 +113,8 @@ func (s *Service) contributions(q *question, spans [2]Span, sizes [2][]size, m a
 	place := s.sets[q.set].place(q.groupBy[0])
 	by := map[string]*contribution{}
 	for i, span := range spans {
-		for _, g := range s.everyGroup(q, span, sizes[i]) {
+		_, groups := s.everyGroup(q, span, sizes[i])
+		for _, g := range groups {
 			name := g.values[place]
 			c := by[name]
 			if c == nil {

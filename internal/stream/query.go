@@ -105,12 +105,13 @@ func (s *Service) WindowOf(tenant string, from, to time.Time) (overall *agg.Cell
 		q.filter = filterOf{"tenant": tenant}
 	}
 	models = map[string]*agg.Cell{}
-	for _, g := range s.everyGroup(&q, r.Span, s.sizes(0, r.Span)) {
+	overall, groups := s.everyGroup(&q, r.Span, s.sizes(0, r.Span))
+	for _, g := range groups {
 		if g.values[0] != "" {
 			models[g.values[0]] = g.cell
 		}
 	}
-	return s.overall(&q, r.Span), models, r.Watermark, r.Completeness
+	return overall, models, r.Watermark, r.Completeness
 }
 
 func ceilSecond(t time.Time) int64 {

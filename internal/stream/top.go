@@ -80,7 +80,7 @@ func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric, limit int) {
 	if m.Name == "requests" { // pages are in that order: of the others no cell is needed
 		q.limit = limit
 	}
-	groups, _ := s.page(&q, res.Span)
+	_, groups, _ := s.page(&q, res.Span)
 	for _, g := range groups {
 		if v, ok := m.Of(g.cell, float64(res.Span.End-res.Span.Start)); ok {
 			a.Items = append(a.Items, topItem{s.sets[q.set].shown(g.values, q.groupBy), v})
