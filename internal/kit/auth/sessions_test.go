@@ -47,7 +47,8 @@ func (h *desk) token(t *testing.T, scopes ...httpx.Scope) (id, text string) {
 func (h *desk) serve(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- h.sessions.Run(ctx) }()
+	sessions := h.sessions // the next process has others
+	go func() { ended <- sessions.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-ended })
 }
 
