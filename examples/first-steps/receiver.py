@@ -5,14 +5,20 @@ import json
 import sys
 
 
+def say(*words):
+    """Writes one line at once: hxp prints to the same terminal, and print writes each word by itself."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
 class Receiver(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if "phase" in body:
-            print("asked to", body["phase"], body["order"]["action"], body["order"].get("with"), flush=True)
+            say("asked to", body["phase"], body["order"]["action"], body["order"].get("with"))
         else:
             for alert in body.get("alerts", [body]):
-                print("told of", alert.get("status"), alert.get("labels", {}).get("alertname"), alert.get("annotations", {}).get("summary"), flush=True)
+                say("told of", alert.get("status"), alert.get("labels", {}).get("alertname"), alert.get("annotations", {}).get("summary"))
         self.send_response(200)
         self.end_headers()
 
