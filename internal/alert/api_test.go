@@ -29,7 +29,7 @@ func servedAs(t *testing.T, change func(*Config)) (*Service, http.Handler) {
 	return servedOn(t, bustest.New(t), change)
 }
 
-func servedOn(t *testing.T, b *bus.Bus, change func(*Config)) (*Service, http.Handler) {
+func servedOn(t *testing.T, b *bus.Bus, change func(*Config), with ...func(*Options)) (*Service, http.Handler) {
 	t.Helper()
 	log, reg := slog.New(slog.DiscardHandler), telemetry.NewRegistry()
 	cfg := Config{
@@ -41,7 +41,11 @@ func servedOn(t *testing.T, b *bus.Bus, change func(*Config)) (*Service, http.Ha
 	if change != nil {
 		change(&cfg)
 	}
-	s, err := New(cfg, b, Options{DataDir: t.TempDir(), Log: log, Registry: reg})
+	o := Options{DataDir: t.TempDir(), Log: log, Registry: reg}
+	for _, f := range with {
+		f(&o)
+	}
+	s, err := New(cfg, b, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,9 +83,8 @@ type Proposal struct {
 	Until time.Time
 }
 
-// Proposals are the open ones that an episode of hxp-alerts gave rise to.
-func (a *Account) Proposals(l *Links, episode string) (out []Proposal) {
-	now := time.Now()
+// Proposals are the open ones that an episode of hxp-alerts gave rise to. now is by the clock that decides when a proposal ends.
+func (a *Account) Proposals(l *Links, episode string, now time.Time) (out []Proposal) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range a.book.Open() {
@@ -119,7 +118,7 @@ func (s *Service) linked(w http.ResponseWriter, r *http.Request) (out Response, 
 		unknown(w, r)
 		return out, false
 	}
-	err := s.links.check(r.PathValue("id"), r.URL.Query(), time.Now())
+	err := s.links.check(r.PathValue("id"), r.URL.Query(), s.clock.Now())
 	switch {
 	case errors.Is(err, errOver):
 		showPage(w, http.StatusGone, err.Error(), nil)

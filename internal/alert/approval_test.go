@@ -16,6 +16,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/bus"
 	"github.com/hxp-enterprise/hxp/internal/bus/bustest"
 	"github.com/hxp-enterprise/hxp/internal/kit/chain/desk"
+	"github.com/hxp-enterprise/hxp/internal/kit/clock"
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
@@ -46,7 +47,7 @@ func elsewhere(t *testing.T, s *Service, episode string) []Proposal {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return account.Proposals(links, episode)
+	return account.Proposals(links, episode, s.clock.Now())
 }
 
 // link is that of the only proposal about a tenant.
@@ -248,6 +249,27 @@ func TestLinksThatDoNotHold(t *testing.T) {
 	}
 	if w := submit(h, path, decide("dismiss", ""), nil); w.Code != http.StatusOK {
 		t.Errorf("a dismissal under the kill switch: %d: %s", w.Code, w.Body)
+	}
+}
+
+// A link lasts as long as its proposal when the clock is set: here one that was two hours behind comes right.
+func TestClockJumpsEndNoLink(t *testing.T) {
+	t.Setenv("TEST_APPROVAL", strings.Repeat("s", minSecret))
+	var off atomic.Int64
+	off.Store(int64(-2 * time.Hour))
+	set := &clock.Steady{Says: func() time.Time { return time.Now().Add(time.Duration(off.Load())) }}
+	s, h := servedOn(t, bustest.New(t), func(c *Config) { c.ApprovalSecret, c.ApprovalURL = "env:TEST_APPROVAL", "https://hxp.example:9100/" }, func(o *Options) { o.Clock = set })
+	proposal(t, s, "e1")
+	path := link(t, s, "e1")
+	off.Store(0)
+	if len(elsewhere(t, s, "e1")) != 1 {
+		t.Error("it is proposed no more")
+	}
+	if w := ask(h, http.MethodGet, path, ""); w.Code != http.StatusOK {
+		t.Errorf("the page: %d: %s", w.Code, w.Body)
+	}
+	if w := submit(h, path, decide("approve", ""), nil); w.Code != http.StatusOK {
+		t.Errorf("the decision: %d: %s", w.Code, w.Body)
 	}
 }
 

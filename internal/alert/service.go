@@ -39,6 +39,7 @@ type Service struct {
 	metrics *metrics
 	journal journal
 	machine *respond.Machine
+	clock   *clock.Steady
 	links   *Links // of proposals; nil = off
 }
 
@@ -47,7 +48,10 @@ const SwitchFile = "responses.off"
 
 // New makes a service on b.
 func New(cfg Config, b *bus.Bus, o Options) (*Service, error) {
-	s := &Service{bus: b, log: o.Log.With("service", "alert"), offFile: filepath.Join(o.DataDir, SwitchFile)}
+	if o.Clock == nil {
+		o.Clock = new(clock.Steady)
+	}
+	s := &Service{bus: b, clock: o.Clock, log: o.Log.With("service", "alert"), offFile: filepath.Join(o.DataDir, SwitchFile)}
 	s.cfg.Store(&cfg)
 	s.off.Store(cfg.KillSwitch)
 	targets, err := target.New(cfg.Targets)

@@ -36,7 +36,7 @@ func (s *system) proposals() (func(episode string) []notify.Proposal, error) {
 	}
 	account := s.account
 	return func(episode string) (out []notify.Proposal) {
-		for _, p := range account.Proposals(links, episode) {
+		for _, p := range account.Proposals(links, episode, s.steady.Now()) {
 			out = append(out, notify.Proposal(p))
 		}
 		return out
