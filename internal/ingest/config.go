@@ -57,7 +57,11 @@ func (a *API) Reconfigure(cfg Config) {
 	next := *a.settings()
 	next.MaxBodyBytes, next.MaxUnpackedBytes, next.MaxItems, next.MaxInFlightBytes = cfg.MaxBodyBytes, cfg.MaxUnpackedBytes, cfg.MaxItems, cfg.MaxInFlightBytes
 	next.RateLimit, next.RateBurst, next.DailyQuota, next.TenantRate, next.TenantQuota = cfg.RateLimit, cfg.RateBurst, cfg.DailyQuota, cfg.TenantRate, cfg.TenantQuota
+	counted := map[*quota.Book]bool{a.quotas: a.quotas.On(), a.tenants: a.tenants.On()}
 	a.set(&next)
+	if err := a.recallQuotas(counted); err != nil {
+		a.log.Error("what senders brought today before this quota is counted anew", "error", err)
+	}
 }
 
 func (a *API) set(cfg *Config) {

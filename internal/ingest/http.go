@@ -99,7 +99,7 @@ func New(cfg Config, b *bus.Bus, log *slog.Logger, reg *telemetry.Registry) (*AP
 	out := guarded{p, pulse}
 	a := newAPI(cfg, out, log, reg)
 	a.bus, a.close, a.pulse = b, p.Close, pulse
-	if err := a.recallQuotas(); err != nil {
+	if err := a.recallQuotas(nil); err != nil {
 		a.log.Error("what senders brought today is counted anew", "error", err)
 	}
 	if cfg.SpillBytes > 0 {

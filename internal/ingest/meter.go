@@ -46,8 +46,14 @@ func (a *API) kept(fn func(b *quota.Book, file string) error) (err error) {
 	return err
 }
 
-func (a *API) recallQuotas() error {
-	return a.kept(func(b *quota.Book, file string) error { return b.Recall(file, a.now()) })
+// recallQuotas takes in what was brought of the day before; but not into accounts that count already and know it.
+func (a *API) recallQuotas(but map[*quota.Book]bool) error {
+	return a.kept(func(b *quota.Book, file string) error {
+		if but[b] {
+			return nil
+		}
+		return b.Recall(file, a.now())
+	})
 }
 
 // keepQuotas writes down what was brought, so that a restart gives nobody a new day.

@@ -63,7 +63,7 @@ func TestADayOfASender(t *testing.T) {
 	begin := func() (*API, *fixture) {
 		api := newAPI(cfg, &written{}, nil, telemetry.NewRegistry())
 		api.now = func() time.Time { return now }
-		if err := api.recallQuotas(); err != nil {
+		if err := api.recallQuotas(nil); err != nil {
 			t.Fatal(err)
 		}
 		return api, serve(t, api, nil)
@@ -80,6 +80,39 @@ func TestADayOfASender(t *testing.T) {
 	api.keepQuotas()
 	if _, f = begin(); f.post("/events", jsonType_, []byte(one)).Status != 429 {
 		t.Error("a restart gave the sender a new day")
+	}
+}
+
+// A quota that comes with a reload knows what was brought that day before a restart, and takes from nobody what was given back.
+func TestAQuotaThatComesWithAReload(t *testing.T) {
+	cfg := Defaults()
+	cfg.DailyQuota, cfg.QuotaFile = 3, filepath.Join(t.TempDir(), "quota.json")
+	now := time.Date(2025, 6, 1, 10, 0, 0, 0, time.UTC)
+	begin := func(cfg Config) *API {
+		api := newAPI(cfg, &written{}, nil, telemetry.NewRegistry())
+		api.now = func() time.Time { return now }
+		return api
+	}
+	const two = `[{"event_type":"llm_request"},{"event_type":"llm_request"}]`
+	api := begin(cfg)
+	if r := serve(t, api, nil).post("/events", jsonType_, []byte(two)); r.Status != 202 {
+		t.Fatalf("%d %s", r.Status, r.Body)
+	}
+	api.keepQuotas()
+
+	off := cfg
+	off.DailyQuota = 0
+	api = begin(off)
+	api.Reconfigure(cfg)
+	f := serve(t, api, nil)
+	if r := f.post("/events", jsonType_, []byte(two)); r.Status != 429 {
+		t.Errorf("two of three were brought: %d %s", r.Status, r.Body)
+	}
+	api.quotas.GiveBack("127.0.0.1", 2, now)
+	cfg.DailyQuota = 2
+	api.Reconfigure(cfg)
+	if r := f.post("/events", jsonType_, []byte(two)); r.Status != 202 {
+		t.Errorf("two were given back: %d %s", r.Status, r.Body)
 	}
 }
 
