@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -84,6 +85,9 @@ func tokenCreate() *cobra.Command {
 				return err
 			}
 			name, _ := cmd.Flags().GetString("name")
+			if strings.TrimSpace(name) == "" {
+				return usage(errors.New("--name: say whose the token is, as in --name gateway; it stands in the audit log, and rotate and revoke take it"))
+			}
 			tenant, _ := cmd.Flags().GetString("tenant")
 			t, text, err := f.Create(name, scopes, tenant, life)
 			if err != nil {
