@@ -72,7 +72,7 @@ func (c *Config) plan(ctx context.Context, tree *conf.Tree, services []string) (
 	}
 	need := parts.chosen
 	p := &doctor.Plan{
-		DataDir: set.dataDir, CrashLog: crashLog(set.dataDir), Embedded: set.embedded, Broker: set.bus, NoBus: !need["bus"] && !need["broker"],
+		DataDir: set.dataDir, CrashLog: crashLog(set.dataDir), Reserve: set.broker.DiskReserve, Embedded: set.embedded, Broker: set.bus, NoBus: !need["bus"] && !need["broker"],
 		Log: slog.New(slog.DiscardHandler),
 	}
 	p.Services = c.doors(tree, need, &set)
@@ -91,6 +91,7 @@ func (c *Config) plan(ctx context.Context, tree *conf.Tree, services []string) (
 	if need["batch"] {
 		p.MetricServer = set.metricServer
 		p.Mail, p.MailError = c.mailServer()
+		p.MailFrom = c.Batch.Mail.From
 	}
 	p.Hooks = c.hooks(need, set.webhookNets)
 	return p, nil

@@ -57,6 +57,7 @@ func openPostgres(ctx context.Context, url string, log *slog.Logger) (*Store, er
 		lockSchema: func(ctx context.Context, tx *sql.Tx) error { return pgLock(ctx, tx, pgLockSchema) },
 		hasTable:   "SELECT COUNT(to_regclass(?))",
 		partition:  pgPartition,
+		mayCreate:  "SELECT COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)::int",
 		clock:      "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 	}}
 	if err := pgAwait(ctx, s.write, log); err != nil {

@@ -32,6 +32,7 @@ type Inspection struct {
 	Pending int  // steps that the next start will do
 	// Strange says why this hxp does not start on it: another build made it, or a newer one.
 	Strange error
+	Barred  bool      // the user may not make tables
 	Clock   time.Time // of the database; zero where that is the one of this machine
 }
 
@@ -77,6 +78,13 @@ func (s *Store) inspect(ctx context.Context) (in Inspection, err error) {
 				return err
 			}
 			in.Clock = now
+		}
+		if s.dialect.mayCreate != "" {
+			var may int
+			if err := tx.QueryRowContext(ctx, s.dialect.mayCreate).Scan(&may); err != nil {
+				return err
+			}
+			in.Barred = may == 0
 		}
 		if there, err := s.hasTable(ctx, tx, "hxp_migrations"); err != nil || !there {
 			return err

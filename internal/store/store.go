@@ -41,6 +41,8 @@ type dialect struct {
 	lockSchema func(context.Context, *sql.Tx) error
 	// hasTable is a query for how many tables of a name there are.
 	hasTable string
+	// mayCreate is a query for whether the user may make tables, 1 or 0; "" where the file system decides.
+	mayCreate string
 	// partition makes room for the rows of an hour.
 	partition func(ctx context.Context, db *sql.DB, hour int64) error
 	// clock is a query for the microseconds since the epoch; "" where the database has the clock of this process.

@@ -82,6 +82,13 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%s is %s: %v", service, status, checks["disk"])
 		}
 	}
+	ill := doctor(t, h.settings(), 1)
+	fails(t, ill, "disk of the data folder", nil, data, "make room")
+	for _, c := range ill {
+		if c.Name != "disk of the data folder" && strings.Contains(c.Detail, "nearly full") {
+			t.Errorf("the disk is told twice: %+v", c)
+		}
+	}
 	h.window(t, start) // fails the test unless it is answered
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)

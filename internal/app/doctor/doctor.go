@@ -48,6 +48,7 @@ type Plan struct {
 	DataDir  string
 	Folders  []Folder // what else is written to, outside of DataDir
 	CrashLog string
+	Reserve  int64 // bytes of DataDir's disk below which nothing is written to topics
 
 	Embedded bool       // the broker
 	Broker   bus.Config // where it is an external one; its topics are checked in both cases
@@ -60,7 +61,8 @@ type Plan struct {
 
 	MetricServer *batch.MetricServer
 	Mail         *deliver.Server
-	MailError    error // why Mail cannot be used as it is configured
+	MailFrom     string // who sends by it
+	MailError    error  // why Mail cannot be used as it is configured
 	Hooks        []Hook
 	Log          *slog.Logger
 

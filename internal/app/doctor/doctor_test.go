@@ -75,6 +75,22 @@ func TestFolders(t *testing.T) {
 	expect(t, "disk", room(filepath.Join(dir, "a")), room(dir).Status, "free")
 }
 
+// What a service says of its disk is told, but for what the disk's own check says already.
+func TestDiskOfAService(t *testing.T) {
+	s := told(map[string]string{"/health": `{"status":"degraded","checks":{"disk":{"status":"degraded","detail":"nearly full"}}}`})
+	p := &Plan{DataDir: t.TempDir()}
+	if f := p.room(); f.Status == OK {
+		expect(t, "its own", p.wellness(t.Context(), s), Warn, "disk: nearly full")
+	}
+	p.Reserve = 1 << 60
+	expect(t, "less than the reserve", p.room(), Warn, "HXP_BROKER_DISK_RESERVE")
+	p.Embedded = true
+	expect(t, "and a broker that writes there", p.room(), Fail, "takes no event")
+	if f := p.wellness(t.Context(), s); f.Status != "" {
+		t.Errorf("the disk is told twice: %+v", f)
+	}
+}
+
 func TestDataFolderInUse(t *testing.T) {
 	p := &Plan{DataDir: t.TempDir()}
 	expect(t, "nobody", p.claimed(), OK)
@@ -169,10 +185,10 @@ func TestQuestions(t *testing.T) {
 		want    Status
 		words   []string
 	}{
-		{"healthy", wellness, map[string]string{"/health": `{"status":"healthy","checks":{"broker":{"status":"healthy","detail":"answers"}}}`}, OK, []string{"broker"}},
-		{"degraded", wellness, map[string]string{"/health": `{"status":"degraded","checks":{"lake":{"status":"degraded","detail":"disk is slow"},"store":{"status":"healthy","detail":"fine"}}}`}, Warn, []string{"lake: disk is slow"}},
-		{"unhealthy", wellness, map[string]string{"/health": `{"status":"unhealthy","checks":{"store":{"status":"unhealthy","detail":"away"}}}`}, Fail, []string{"store: away"}},
-		{"gone", wellness, nil, Fail, []string{"404"}},
+		{"healthy", (&Plan{}).wellness, map[string]string{"/health": `{"status":"healthy","checks":{"broker":{"status":"healthy","detail":"answers"}}}`}, OK, []string{"broker"}},
+		{"degraded", (&Plan{}).wellness, map[string]string{"/health": `{"status":"degraded","checks":{"lake":{"status":"degraded","detail":"disk is slow"},"store":{"status":"healthy","detail":"fine"}}}`}, Warn, []string{"lake: disk is slow"}},
+		{"unhealthy", (&Plan{}).wellness, map[string]string{"/health": `{"status":"unhealthy","checks":{"store":{"status":"unhealthy","detail":"away"}}}`}, Fail, []string{"store: away"}},
+		{"gone", (&Plan{}).wellness, nil, Fail, []string{"404"}},
 		{"no DAG paused", paused, map[string]string{"/dags": `{"dags":[{"dag_id":"a"},{"dag_id":"b","paused":true,"disabled":true}]}`}, OK, nil},
 		{"a DAG paused", paused, map[string]string{"/dags": `{"dags":[{"dag_id":"a","paused":true},{"dag_id":"b"}]}`}, Warn, []string{"so nothing of it runs by itself: a", "hxp dags unpause a"}},
 		{"mended since", failures, map[string]string{"/runs?limit=200": `{"runs":[{"id":"2","dag_id":"a","state":"success"},{"id":"1","dag_id":"a","state":"failed"}]}`}, OK, nil},

@@ -23,7 +23,7 @@ func (p *Plan) folders() []check {
 	checks := []check{
 		{"data folder", local, func(context.Context) Finding { return writable(Folder{"data folder", p.DataDir, "HXP_DATA_DIR"}) }},
 		{"data folder in use", local, func(context.Context) Finding { return p.claimed() }},
-		{"disk of the data folder", local, func(context.Context) Finding { return room(p.DataDir) }},
+		{"disk of the data folder", local, func(context.Context) Finding { return p.room() }},
 		{"last crash", local, func(context.Context) Finding { return crash(p.CrashLog) }},
 	}
 	for _, f := range p.Folders {
@@ -114,6 +114,21 @@ const (
 	fullFail  = 0.99
 	leastFree = 256 << 20
 )
+
+// room tells how much is left of the disk of the data folder.
+func (p *Plan) room() Finding {
+	f := room(p.DataDir)
+	at, _, err := nearest(p.DataDir)
+	s, known := spaceOf(at)
+	if err != nil || !known || f.Status == Fail || s.free >= uint64(p.Reserve) {
+		return f
+	}
+	const cure = "make room (docs/runbooks/disk-full.md), use a larger disk, or lower HXP_BROKER_DISK_RESERVE"
+	if p.Embedded {
+		return fail(cure, "the disk of %s has %s left, less than the reserve of %s, so the embedded broker takes no event", at, size(s.free), size(p.Reserve))
+	}
+	return warn(cure, "the disk of %s has %s left, less than the reserve of %s", at, size(s.free), size(p.Reserve))
+}
 
 // room tells how much of a disk is left.
 func room(path string) Finding {

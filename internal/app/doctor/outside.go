@@ -46,36 +46,37 @@ func (p *Plan) metrics(ctx context.Context) Finding {
 }
 
 func (p *Plan) mail(ctx context.Context) Finding {
-	err := p.MailError
-	if err == nil {
-		err = p.Mail.Greet(ctx)
+	if p.MailError != nil {
+		return fail("set SMTP_PASSWORD to where the password is (file:PATH or env:NAME)", "%v", p.MailError)
 	}
-	if err != nil {
-		return fail(mailCure(err), "%s:%d: %v", p.Mail.Host, p.Mail.Port, err)
+	if err := p.Mail.Greet(ctx, p.MailFrom); err != nil {
+		help, err := cure.Of(err, mailCure(err))
+		return fail(help+" (docs/runbooks/reports.md)", "%s:%d: %v", p.Mail.Host, p.Mail.Port, err)
 	}
 	return ok("%s:%d takes mail", p.Mail.Host, p.Mail.Port)
 }
 
 // mailCure says what to mend, by how far the conversation came.
 func mailCure(err error) string {
-	const page = " (docs/runbooks/reports.md)"
 	said, answered := errors.AsType[*textproto.Error](err)
 	op, _ := errors.AsType[*net.OpError](err)
 	_, record := errors.AsType[tls.RecordHeaderError](err)
 	_, trust := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
-	case answered && (said.Code == 530 || said.Code == 534 || said.Code == 535 || said.Code == 538):
-		return "set SMTP_USERNAME and SMTP_PASSWORD to what the server knows" + page
+	case answered && (said.Code == 538 || said.Code == 530 && strings.Contains(strings.ToUpper(said.Msg), "TLS")):
+		return "set SMTP_TLS to starttls (587) or tls (465): without TLS this server takes nothing"
+	case answered && (said.Code == 530 || said.Code == 534 || said.Code == 535):
+		return "set SMTP_USERNAME and SMTP_PASSWORD to what the server knows"
 	case answered:
-		return "ask whoever runs the server why it refuses this machine" + page
+		return "ask whoever runs the server why it refuses this machine"
 	case record:
-		return "set SMTP_TLS to what the server speaks at this port: starttls (587), tls (465) or none (25)" + page
+		return "set SMTP_TLS to what the server speaks at this port: starttls (587), tls (465) or none (25)"
 	case trust:
-		return "set SMTP_HOST to a name of the server's certificate, signed by an authority that this machine trusts" + page
+		return "set SMTP_HOST to a name of the server's certificate, signed by an authority that this machine trusts"
 	case op != nil && op.Op == "dial":
-		return "start the server, or set SMTP_HOST and SMTP_PORT to where it is" + page
+		return "start the server, or set SMTP_HOST and SMTP_PORT to where it is"
 	}
-	return "see SMTP_HOST, SMTP_PORT, SMTP_TLS, SMTP_USERNAME and SMTP_PASSWORD" + page
+	return "see SMTP_HOST, SMTP_PORT, SMTP_TLS, SMTP_USERNAME and SMTP_PASSWORD"
 }
 
 // hooked connects to where something is posted, and says nothing there.

@@ -18,7 +18,7 @@ type health = httpx.HealthBody
 func (p *Plan) service() (checks []check) {
 	for _, s := range p.Services {
 		if p.running[s.Name] != "" {
-			checks = append(checks, check{"health of " + s.Name, remote, func(ctx context.Context) Finding { return wellness(ctx, &s) }})
+			checks = append(checks, check{"health of " + s.Name, remote, func(ctx context.Context) Finding { return p.wellness(ctx, &s) }})
 		}
 	}
 	for _, q := range questions {
@@ -51,19 +51,21 @@ func unanswered(err error) Finding {
 	return warn("where authentication is on, give a token with the scope read (--token-file, HXP_TOKEN_FILE); else look at the log of the service", "it cannot be asked: %v", err)
 }
 
-func wellness(ctx context.Context, s *Service) Finding {
+// wellness is what a service says of itself. Of the disk it says what the disk's own check has found as well, where that looks at the same one.
+func (p *Plan) wellness(ctx context.Context, s *Service) Finding {
+	told := p.room().Status != OK
 	var h health
 	if err := s.Ask(ctx, "/health", &h); err != nil {
 		return fail("look at the log of the service and at docs/troubleshooting.md", "%v", err)
 	}
 	var bad []string
 	for _, name := range slices.Sorted(maps.Keys(h.Checks)) {
-		if c := h.Checks[name]; c.Status != httpx.Healthy && name != "disk" {
+		if c := h.Checks[name]; c.Status != httpx.Healthy && !(told && name == "disk") {
 			bad = append(bad, name+": "+c.Detail)
 		}
 	}
 	if len(bad) == 0 && h.Status != httpx.Healthy {
-		return Finding{} // the disk, which has a check of its own
+		return Finding{} // the disk alone
 	}
 	cure := "mend what it names (docs/runbooks/operations.md, Health)"
 	switch h.Status {

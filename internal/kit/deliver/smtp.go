@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/cure"
 )
 
 // Server is a mail server that takes what is to be sent.
@@ -60,14 +62,22 @@ func (s *Server) Send(ctx context.Context, from, to string, message []byte) erro
 	return c.data(message)
 }
 
-// Greet tells whether the server would take mail: it is reached, its TLS holds, and it accepts the user. Nothing is sent.
-func (s *Server) Greet(ctx context.Context) error {
+// Greet tells whether the server would take mail: it is reached, its TLS holds, it accepts the user, and it lets the user send under an address.
+// Nothing is sent.
+func (s *Server) Greet(ctx context.Context, from string) error {
+	if err := CheckAddress(from); err != nil {
+		return never("address %q: %v", from, err)
+	}
 	c, err := s.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	return c.greet()
+	if err := c.greet(); err != nil {
+		return err
+	}
+	_, err = c.command(250, "MAIL FROM:<"+from+">") // some servers say not before that they want TLS or a login; without a recipient it is no mail
+	return err
 }
 
 // conversation is one connection.
@@ -150,7 +160,7 @@ func (c *conversation) greet() error {
 	}
 	if c.s.TLS == "starttls" {
 		if _, ok := c.offers["STARTTLS"]; !ok {
-			return later("%s offers no STARTTLS, and smtp_tls asks for it", c.s.Host)
+			return later("%w", cure.With(fmt.Errorf("%s offers no STARTTLS", c.s.Host), "set smtp_tls to tls, or to none where nothing secret is sent"))
 		}
 		if _, err := c.command(220, "STARTTLS"); err != nil {
 			return err
@@ -195,7 +205,7 @@ func (c *conversation) hello() error {
 // login gives name and password, over TLS or to this machine alone.
 func (c *conversation) login() error {
 	if !c.secure && !loopback(c.conn.RemoteAddr()) {
-		return never("a password is not sent without TLS; set smtp_tls to starttls or tls")
+		return never("%w", cure.With(errors.New("a password is not sent without TLS"), "set smtp_tls to starttls or tls"))
 	}
 	ways := strings.Fields(strings.ToUpper(c.offers["AUTH"]))
 	b64 := base64.StdEncoding.EncodeToString
@@ -212,6 +222,9 @@ func (c *conversation) login() error {
 		}
 		_, err := c.command(235, b64([]byte(c.s.Password)))
 		return refusedLogin(err)
+	}
+	if _, ok := c.offers["STARTTLS"]; ok && !c.secure && len(ways) == 0 {
+		return later("%w", cure.With(fmt.Errorf("%s takes a login over TLS alone", c.s.Host), "set smtp_tls to starttls"))
 	}
 	return later("%s offers AUTH %q; PLAIN and LOGIN are known", c.s.Host, c.offers["AUTH"])
 }

@@ -398,25 +398,36 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// Greet goes as far as the login, and sends nothing.
+// Greet goes as far as a message without a recipient, and sends nothing.
 func TestGreet(t *testing.T) {
+	const from = "hxp@example.org"
 	b := open(t, false, nil)
-	if err := b.server("starttls").Greet(t.Context()); err != nil {
+	if err := b.server("starttls").Greet(t.Context(), from); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range <-b.heard {
-		if verb, _, _ := strings.Cut(line, " "); verb == "MAIL" || verb == "RCPT" || verb == "DATA" {
+		if verb, _, _ := strings.Cut(line, " "); verb == "RCPT" || verb == "DATA" {
 			t.Errorf("it said %q", line)
 		}
 	}
 	b = open(t, false, map[string]string{"AUTH": "535 wrong password"})
 	s := b.server("starttls")
 	s.Username, s.Password = "hxp", "wrong"
-	if err := s.Greet(t.Context()); err == nil || !strings.Contains(err.Error(), "535") {
+	if err := s.Greet(t.Context(), from); err == nil || !strings.Contains(err.Error(), "535") {
 		t.Errorf("a refused login: %v", err)
 	}
+	b = open(t, false, map[string]string{"MAIL": "530 5.7.0 must issue a STARTTLS command first"})
+	if err := b.server("none").Greet(t.Context(), from); err == nil || !strings.Contains(err.Error(), "530") {
+		t.Errorf("no mail without TLS: %v", err)
+	}
+	b = open(t, false, map[string]string{"EHLO": "250-box\r\n250 STARTTLS"})
+	s = b.server("none")
+	s.Username, s.Password = "hxp", "right"
+	if err := s.Greet(t.Context(), from); err == nil || !strings.Contains(err.Error(), "set smtp_tls to starttls") {
+		t.Errorf("no login without TLS: %v", err)
+	}
 	b = open(t, false, map[string]string{"EHLO": "250 box"})
-	if err := b.server("starttls").Greet(t.Context()); err == nil || !strings.Contains(err.Error(), "STARTTLS") {
+	if err := b.server("starttls").Greet(t.Context(), from); err == nil || !strings.Contains(err.Error(), "STARTTLS") {
 		t.Errorf("no STARTTLS: %v", err)
 	}
 }
