@@ -41,6 +41,11 @@ func CountMembers(object []byte, names []string, counts []int64) (ok bool) {
 	return whole && bad == 0
 }
 
+// EachName visits the names of the members of an object that an event carries as it came. A name is good until visit returns.
+func EachName(object []byte, visit func(name []byte)) {
+	eachMember(object, func(key []byte, _ member) { visit(key) })
+}
+
 // eachMember visits the members of an object and tells whether it could be read to its end.
 func eachMember(object []byte, visit func(key []byte, m member)) bool {
 	s := scanner{limit: Limits{Depth: deepestScan}}

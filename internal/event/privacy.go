@@ -90,7 +90,7 @@ func (r PrivacyRules) Doubts() (out []string) {
 			if _, ok := fieldCalled(name); ok {
 				continue
 			}
-			if near, ok := NearestField(strings.ToLower(name)); ok {
+			if near, ok := NearestField(strings.ToLower(name), NoKind); ok {
 				out = append(out, fmt.Sprintf("%s: %q is no field of an event, so it is looked for in metadata and among unknown fields; if you mean the field, write %s", list, name, near))
 			}
 		}

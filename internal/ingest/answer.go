@@ -22,6 +22,7 @@ type taken struct {
 		Partition int32  `json:"partition"`
 		Offset    int64  `json:"offset"`
 	} `json:"results"`
+	Warnings []warning `json:"warnings,omitempty"` // unknown fields of the first event that has some, which are nearly known ones
 }
 
 // taking describes a path that answers as POST /events does.
@@ -99,7 +100,13 @@ func (a *API) answer(w http.ResponseWriter, b *batch) {
 	} else if list, err := json.Marshal(b.errors()); err == nil { // strings and integers always marshal
 		out = append(out, list...)
 	}
-	out = append(b.appendResults(append(out, `,"results":`...)), "}\n"...)
+	out = b.appendResults(append(out, `,"results":`...))
+	if len(b.warnings) > 0 {
+		if list, err := json.Marshal(b.warnings); err == nil {
+			out = append(append(out, `,"warnings":`...), list...)
+		}
+	}
+	out = append(out, "}\n"...)
 	h := w.Header()
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(len(out))}

@@ -66,6 +66,8 @@ type batch struct {
 	tenants     map[string]*int  // new events by tenant, where tenants have quotas
 	sender      string           // the principal, else the address; "" is this process
 	results     bool             // the answer names what was taken
+	warnings    []warning        // of the event that was looked at
+	doubted     bool             // one was
 	contentType string
 	now         int64 // microseconds
 
@@ -111,6 +113,9 @@ func (a *API) prepare(b *batch) *refusal {
 		bad := a.judge(b, i, raw)
 		switch {
 		case bad == nil:
+			if len(b.e.Extra) > 0 && !b.doubted && b.format == "" {
+				a.doubt(b, i)
+			}
 			a.take(b, i)
 		case b.single && bad.Code == event.CodeSyntax:
 			return &refusal{status: http.StatusBadRequest, detail: "the body is not JSON: " + bad.Detail}

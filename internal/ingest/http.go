@@ -34,6 +34,7 @@ type API struct {
 	logs    logs
 	quotas  *quota.Book // of senders
 	tenants *quota.Book
+	slips   slips
 	tales   chan tale // what people are to be told of quotas
 	held    *holding  // nil when nothing is kept on disk
 

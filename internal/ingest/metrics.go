@@ -5,7 +5,7 @@ import "github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 // metrics of the way in. Outcomes and codes are closed sets.
 type metrics struct {
 	accepted, rejected, duplicates telemetry.Counter
-	reasons, skipped               *telemetry.CounterVec
+	reasons, skipped, lookalikes   *telemetry.CounterVec
 	throttled                      *telemetry.CounterVec
 	routed, unrouted               telemetry.Counter
 	letters                        *telemetry.GaugeVec
@@ -23,6 +23,7 @@ func newMetrics(reg *telemetry.Registry, a *API) *metrics {
 		rejected:   events.WithLabelValues("rejected"),
 		duplicates: events.WithLabelValues("duplicate"),
 		reasons:    reg.CounterVec("ingest_rejected_total", "Rejected events, by reason.", "code"),
+		lookalikes: reg.CounterVec("ingest_lookalike_fields_total", "Bodies with an unknown field that is nearly one of its event, by that one.", "field"),
 		throttled:  reg.CounterVec("ingest_throttled_total", "Requests refused because their sender brought too much, by limit.", "limit"),
 		routed:     reg.Counter("ingest_routed_total", "Matches of events and routes."),
 		unrouted:   reg.Counter("ingest_route_copies_lost_total", "Copies of events that were not written because the topic of their route is not there."),

@@ -127,7 +127,7 @@ func strangers(root ast.Expr) []string {
 			return
 		}
 		text := fmt.Sprintf("data.%s is no field that is known", name)
-		if near, ok := event.NearestField(name); ok {
+		if near, ok := event.NearestField(name, event.NoKind); ok {
 			text += fmt.Sprintf("; did you mean data.%s?", near)
 		}
 		if !slices.Contains(out, text) {
