@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,6 +85,7 @@ func Connect(ctx context.Context, cfg Config, log *slog.Logger) (*Bus, error) {
 
 // await pings until a broker answers; the first failure and then one in every ~30 is logged.
 func (b *Bus) await(ctx context.Context, client *kgo.Client) error {
+	var last error // that had the time to fail by itself
 	for try := 0; ; try++ {
 		attempt, cancel := context.WithTimeout(ctx, 5*time.Second)
 		err := client.Ping(attempt)
@@ -96,8 +98,9 @@ func (b *Bus) await(ctx context.Context, client *kgo.Client) error {
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("no Kafka broker answers at %s (is it running? set KAFKA_BOOTSTRAP_SERVERS): %w: %w",
-				strings.Join(b.cfg.Bootstrap, ","), context.Cause(ctx), err)
+				strings.Join(b.cfg.Bootstrap, ","), context.Cause(ctx), cmp.Or(last, err))
 		}
+		last = err
 		if try%30 == 0 {
 			b.log.Warn("waiting for the broker", "servers", b.cfg.Bootstrap, "error", err)
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-// CheckRights tells whether the user may do with the topics what hxp does: read and write them, and cut off the beginning of
-// hxp-panes, which has no retention. The error is ErrAccess and lists what is missing, with the commands that give it. Brokers
+// CheckRights tells whether the user may do with the topics what hxp does: read and write them, look whether they are as
+// configured, and cut off the beginning of hxp-panes, which has no retention. The error is ErrAccess and lists what is missing, with the commands that give it. Brokers
 // without an authorizer allow everything; topics that do not exist are passed over.
 func (b *Bus) CheckRights(ctx context.Context, topics []event.Topic) error {
 	req := kmsg.NewPtrMetadataRequest()
@@ -46,12 +46,12 @@ func (b *Bus) CheckRights(ctx context.Context, topics []event.Topic) error {
 // lacking are the operations that a topic does not allow.
 func lacking(t kmsg.MetadataResponseTopic) []kmsg.ACLOperation {
 	if t.ErrorCode == kerr.TopicAuthorizationFailed.Code {
-		return []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationWrite}
+		return []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribeConfigs}
 	}
 	if t.ErrorCode != 0 || t.AuthorizedOperations == math.MinInt32 { // the broker does not tell
 		return nil
 	}
-	need := []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationWrite}
+	need := []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribeConfigs}
 	if *t.Topic == event.TopicPanes {
 		need = append(need, kmsg.ACLOperationDelete)
 	}
@@ -65,7 +65,7 @@ func (b *Bus) lacks(missing map[kmsg.ACLOperation][]string) error {
 	for _, op := range []struct {
 		code kmsg.ACLOperation
 		name string
-	}{{kmsg.ACLOperationRead, "Read"}, {kmsg.ACLOperationWrite, "Write"}, {kmsg.ACLOperationDelete, "Delete"}} {
+	}{{kmsg.ACLOperationRead, "Read"}, {kmsg.ACLOperationWrite, "Write"}, {kmsg.ACLOperationDelete, "Delete"}, {kmsg.ACLOperationDescribeConfigs, "DescribeConfigs"}} {
 		if names := missing[op.code]; len(names) > 0 {
 			slices.Sort(names)
 			what = append(what, op.name+" on "+strings.Join(names, ", "))

@@ -334,8 +334,8 @@ func TestRights(t *testing.T) {
 		}
 		return out
 	}
-	enough := append(may(topic, kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationCreate),
-		may(event.TopicPanes, kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationCreate, kmsg.ACLOperationDelete)...)
+	enough := append(may(topic, kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationCreate, kmsg.ACLOperationDescribeConfigs),
+		may(event.TopicPanes, kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationCreate, kmsg.ACLOperationDescribeConfigs, kmsg.ACLOperationDelete)...)
 	addr := guarded(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", "admin", "x"), kfake.User("PLAIN", "enough", "x", enough...),
 		kfake.User("PLAIN", "reader", "x", append(may(topic, kmsg.ACLOperationRead), may(event.TopicPanes, kmsg.ACLOperationRead, kmsg.ACLOperationWrite)...)...),
 		kfake.User("PLAIN", "nobody", "x"))
@@ -359,7 +359,7 @@ func TestRights(t *testing.T) {
 	}
 	roundTrip(t, b)
 	err := as("reader").CheckRights(t.Context(), wish)
-	for _, part := range []string{"Write on events;", "Delete on hxp-panes;", "--add --allow-principal 'User:reader' --operation Write --topic events && ", "--operation Delete --topic hxp-panes"} {
+	for _, part := range []string{"Write on events;", "Delete on hxp-panes;", "--add --allow-principal 'User:reader' --operation Write --topic events && ", "--operation Delete --topic hxp-panes", "DescribeConfigs on events, hxp-panes"} {
 		if !errors.Is(err, bus.ErrAccess) || !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "Read on") {
 			t.Errorf("got %v, want an ErrAccess with %q", err, part)
 		}

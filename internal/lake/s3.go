@@ -64,13 +64,28 @@ func openS3(ctx context.Context, raw string, cfg S3, stage string) (*s3Store, er
 	s := &s3Store{s3Place: place, client: client, stage: stage}
 	ctx, cancel := context.WithTimeoutCause(ctx, 15*time.Second, errors.New("no answer within 15 s"))
 	defer cancel()
-	switch ok, err := client.BucketExists(ctx, place.bucket); {
+	ok, err := client.BucketExists(ctx, place.bucket)
+	if err == nil && !ok {
+		err = s.missing(ctx)
+	}
+	switch {
 	case err != nil:
 		return nil, cure.With(fmt.Errorf("lake: bucket %s at %s: %w", place.bucket, place.endpoint, err), s3Cure(err))
 	case !ok:
 		return nil, cure.With(fmt.Errorf("lake: there is no bucket %s at %s", place.bucket, place.endpoint), "make it, or name another in HXP_LAKE_URL")
 	}
 	return s, nil
+}
+
+// missing tells what is wrong where a server says that there is no bucket; nil when that is so. Some say it to a key that they do not know.
+func (s *s3Store) missing(ctx context.Context) error {
+	for o := range s.client.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{MaxKeys: 1}) {
+		if o.Err != nil && minio.ToErrorResponse(o.Err).Code != minio.NoSuchBucket {
+			return o.Err
+		}
+		break
+	}
+	return nil
 }
 
 // s3Cure tells apart what keeps us from a bucket. To HEAD a server answers with a status alone, which the client spells out.

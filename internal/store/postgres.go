@@ -114,7 +114,11 @@ func pgFinal(err error) bool { return pgCure(err) != "" }
 
 // pgCure says how to mend what the server refuses; "" when there is nothing to mend but to wait.
 func pgCure(err error) string {
-	switch sqlState(err) {
+	state := sqlState(err)
+	if state == "08P01" && strings.Contains(err.Error(), "authentication failed") { // as pgbouncer says it
+		state = "28P01"
+	}
+	switch state {
 	case "28P01", "28000":
 		return "check the user and the password in SQL_DATABASE_URL, or SQL_DATABASE_USER and SQL_DATABASE_PASSWORD"
 	case "3D000":
@@ -139,6 +143,8 @@ func (e *connectError) Error() string {
 		reason = pg
 	} else if op, ok := errors.AsType[*net.OpError](e.err); ok {
 		reason = op.Err
+	} else if errors.Is(e.err, context.DeadlineExceeded) {
+		reason = errors.New("the connection is taken, and nothing answers in time")
 	}
 	return fmt.Sprintf("no connection to PostgreSQL at %s: %s", e.where, strings.Join(strings.Fields(reason.Error()), " "))
 }
