@@ -95,6 +95,8 @@ func s3Cure(err error) string {
 		return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may use the bucket"
 	case r.StatusCode == http.StatusMovedPermanently || r.StatusCode == http.StatusTemporaryRedirect || r.StatusCode == http.StatusBadRequest:
 		return "set AWS_REGION to the region of the bucket"
+	case r.StatusCode/100 == 4: // it answers, and has a word of its own for it
+		return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that the server knows"
 	}
 	return "start the server, or set HXP_LAKE_S3_ENDPOINT to where it is"
 }

@@ -187,7 +187,7 @@ func TestDoctorOnS3(t *testing.T) {
 	secrets := []string{os.Getenv("AWS_SECRET_ACCESS_KEY"), "pl4nted"}
 	examined(t, []string{"HXP_LAKE_URL=" + lakeURL(), "HXP_LAKE_S3_ENDPOINT=" + server}, "object storage", secrets,
 		fault{"wrong secret", []string{"AWS_SECRET_ACCESS_KEY=pl4nted"}, "object storage", []string{"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}},
-		fault{"wrong key", []string{"AWS_ACCESS_KEY_ID=stranger"}, "object storage", []string{"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}},
+		fault{"wrong key", []string{"AWS_ACCESS_KEY_ID=stranger"}, "object storage", []string{"No user", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}},
 		fault{"no such bucket", []string{"HXP_LAKE_URL=s3://hxp-none/lake"}, "object storage", []string{"no bucket hxp-none", "make it, or name another in HXP_LAKE_URL"}},
 		fault{"unreachable", []string{"HXP_LAKE_S3_ENDPOINT=http://" + nobody(t)}, "object storage", []string{"connection refused", "HXP_LAKE_S3_ENDPOINT"}})
 }
