@@ -86,13 +86,17 @@ func showResponse(cmd *cobra.Command, r *app.Response) error {
 		if r.ExpiresAt != nil {
 			fmt.Fprintf(w, "expires\t%s\n", moment(*r.ExpiresAt))
 		}
-		if len(r.Before) > 0 {
-			fmt.Fprintf(w, "before\t%s\n", r.Before)
+		for _, state := range []struct {
+			when string
+			is   json.RawMessage
+		}{{"before", r.Before}, {"after", r.After}} {
+			if len(state.is) > 0 && string(state.is) != "null" { // a target that cannot be seen, or taken back, has none
+				fmt.Fprintf(w, "%s\t%s\n", state.when, state.is)
+			}
 		}
-		if len(r.After) > 0 {
-			fmt.Fprintf(w, "after\t%s\n", r.After)
+		if r.InPlace {
+			fmt.Fprintf(w, "in place\t%s\n", yes(r.InPlace))
 		}
-		fmt.Fprintf(w, "in place\t%s\n", yes(r.InPlace))
 	})
 }
 
