@@ -91,6 +91,7 @@ func (s *Service) auto(ctx context.Context) {
 			a.look(ctx)
 		case r := <-a.results:
 			a.settle(r)
+			a.tell()
 		case <-ctx.Done():
 			return // the folds under way end by themselves: their results fit the channel
 		}
@@ -104,6 +105,35 @@ type autoFolds struct {
 	due     []int64 // hours to fold, as of the last look
 	flying  int     // folds under way or not settled yet, at most workers
 	results chan autoResult
+	done    foldSum // since it was told
+}
+
+// foldSum is what some folds did together.
+type foldSum struct {
+	hours, events, duplicates, first, last int64
+	took                                   time.Duration
+}
+
+func (f *foldSum) add(hour int64, res *hourResult) {
+	if f.hours == 0 {
+		f.first = hour
+	}
+	f.first, f.last = min(f.first, hour), max(f.last, hour)
+	f.hours++
+	f.events += res.Events
+	f.duplicates += res.Duplicates
+	f.took += res.Took
+}
+
+// mostTold are hours that one line of the log tells of, so that a system that never rests is heard of.
+const mostTold = 100
+
+// tell logs what was folded once nothing waits: the hours of a past that came at once are one line.
+func (a *autoFolds) tell() {
+	if f := a.done; f.hours >= mostTold || f.hours > 0 && a.flying == 0 && len(a.due) == 0 {
+		a.s.log.Info("hourly aggregation", "hours", f.hours, "from", hourName(f.first), "to", hourName(f.last+3600), "events", f.events, "duplicates", f.duplicates, "took", f.took)
+		a.done = foldSum{}
+	}
 }
 
 type autoResult struct {
@@ -162,6 +192,7 @@ func (a *autoFolds) settle(r autoResult) {
 		k.failures, k.notBefore = 0, time.Time{}
 		if r.res.Folded { // not when a run was faster
 			k.lastEnd, k.lastTook = now, r.res.Took
+			a.done.add(r.hour, &r.res)
 			s.book.hourFolded(r.res.Took, now)
 		}
 	case errors.Is(r.err, errStopping) || errors.Is(r.err, context.Canceled):

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
@@ -36,6 +37,7 @@ type world struct {
 	ends      map[string]map[int32]int64   // of the topics
 	endsErr   error
 
+	log        *slog.Logger // nil: nobody reads it
 	prices     priceLog
 	reports    *reportShelf
 	reportsDir string // "" = made with the first service

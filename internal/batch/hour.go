@@ -66,7 +66,7 @@ func (s *Service) makeHour(ctx context.Context, hour int64, onlyDirty bool, make
 		}
 	}
 	models := max(len(f.aggregate.Rows[agg.ByModel])-1, 0) // without the total
-	s.log.Info("hourly aggregation", "hour", hourName(hour), "events", f.events, "duplicates", f.duplicates(), "files", f.files, "models", models,
+	s.log.Debug("hourly aggregation", "hour", hourName(hour), "events", f.events, "duplicates", f.duplicates(), "files", f.files, "models", models,
 		"on_base", f.based, "changed", change.Any(), "passes", f.passes, "parts", f.parts, "took", s.now().Sub(began))
 	return hourResult{Files: int64(f.files), Rows: f.rows, Events: f.events, Duplicates: f.duplicates(), Models: int64(models),
 		Folded: true, Changed: change.Any(), Version: f.version}, nil

@@ -55,7 +55,7 @@ func newService(t *testing.T, w *world, change func(*Config)) (*Service, *teleme
 // deps are what a service over the world is connected with.
 func (w *world) deps(runs Runs, reportsDir string, reg *telemetry.Registry) Deps {
 	return Deps{Hours: w, Periods: w, Rows: w, Runs: runs, Parts: runs.(Parts), Scanner: w, Lake: w, Ends: w.Ends, Parquet: writeCSV, Reports: w.reports, Deliveries: w.reports, ReportsDir: reportsDir,
-		NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute, Registry: reg, Alerts: &w.alerts, Prices: w.prices.book, Commands: &w.prices}
+		Log: w.log, NotFound: store.ErrNotFound, BadCursor: store.ErrBadCursor, Lateness: 5 * time.Minute, Registry: reg, Alerts: &w.alerts, Prices: w.prices.book, Commands: &w.prices}
 }
 
 // begin runs a service until the test ends; call it in a bubble.
