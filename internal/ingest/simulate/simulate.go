@@ -42,6 +42,7 @@ type Generator struct {
 	serial  uint64
 	load    [16]float64 // by host: decayed busy time
 	carries [16]float64 // by host: how many requests at a time it serves before others wait
+	work    [16]work    // by host: of the successful requests since the last sample
 	prefix  string
 	tenants []string
 	users   []string
@@ -65,6 +66,12 @@ func New(seed int64, p Profile, start time.Time) *Generator {
 		g.users = append(g.users, fmt.Sprintf("user-%03d", i))
 	}
 	return g
+}
+
+// work is what some requests were for an engine.
+type work struct {
+	requests, prompt, cached, completion float64
+	queue, prefill, decode               float64 // ms
 }
 
 // timed is an event that is to be told at a time: when the request ended, when the user answered.
@@ -237,6 +244,10 @@ func (g *Generator) request(at time.Time) {
 		e.SetInt(event.CachedTokens, int64(prompt*.3*g.rnd.Float64()))
 		e.SetText(event.UsageSource, "reported")
 		e.SetInt(event.Cost, int64(prompt*m.PromptUSD*1e3+completion*m.CompletionUSD*1e3))
+		w := &g.work[place%g.profile.Hosts]
+		w.requests++
+		w.prompt, w.cached, w.completion = w.prompt+prompt, w.cached+float64(e.Int(event.CachedTokens)), w.completion+completion
+		w.queue, w.prefill, w.decode = w.queue+queue, w.prefill+ttft, w.decode+tpot*completion
 	}
 	e.SetInt(event.Queue, int64(queue*1e6))
 	e.SetInt(event.DurationMS, int64(took*1e6))
@@ -348,8 +359,31 @@ func (g *Generator) metrics(at time.Time) {
 		e.SetFloat(event.RequestsRunning, math.Round(min(busy, 1)*carries))
 		e.SetFloat(event.RequestsWaiting, math.Round(max(busy-1, 0)*carries))
 		e.SetFloat(event.PowerW, math.Round(90+gpu*2.6))
+		full := max(.1+.6*busy-1, 0) // of the KV cache that is wanted and not there
+		g.work[h].tell(e, full*carries/sampling.Seconds())
+		g.work[h] = work{}
 		g.later(at, e)
 	}
+}
+
+// tell puts what an engine counts and measures itself into its sample, under the names that the readers of vLLM's metrics give.
+func (w *work) tell(e *event.Event, preemptions float64) {
+	add := func(name string, v float64) {
+		e.Metrics = append(e.Metrics, event.Metric{Name: name, Value: round1(v)})
+	}
+	seconds, n := sampling.Seconds(), w.requests
+	if n > 0 {
+		add("decode_ms_avg", w.decode/n)
+		add("engine_queue_ms_avg", w.queue/n)
+	}
+	add("generation_tokens_per_second", w.completion/seconds)
+	add("preemptions_per_second", preemptions)
+	if n > 0 {
+		add("prefill_ms_avg", w.prefill/n)
+	}
+	add("prefix_cache_hits_per_second", w.cached/seconds)
+	add("prefix_cache_queries_per_second", w.prompt/seconds)
+	add("prompt_tokens_per_second", w.prompt/seconds)
 }
 
 const maxCompletion = 4000 // tokens; the limit that callers set

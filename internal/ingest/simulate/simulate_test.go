@@ -2,6 +2,9 @@ package simulate
 
 import (
 	"bytes"
+	"math"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,5 +152,35 @@ func TestQueuesAreOfIncidents(t *testing.T) {
 		if q := longest(Incident, rate, 20*time.Minute); q < 21 {
 			t.Errorf("%v requests a second: a queue of %.1f in an incident, want one that calls", rate, q)
 		}
+	}
+}
+
+// What engines say that they did is what requests say.
+func TestEnginesTellTheirRequests(t *testing.T) {
+	start := time.Unix(1_750_000_000, 0)
+	asked, told := map[string]float64{}, map[string]float64{}
+	New(11, Profile{Rate: 40}, start).Due(start.Add(30*time.Minute), func(e *event.Event) {
+		if e.Kind == event.LLMRequest && e.Bool(event.Success) {
+			asked["generation_tokens_per_second"] += float64(e.Int(event.CompletionTokens))
+			asked["prefix_cache_queries_per_second"] += float64(e.Int(event.PromptTokens))
+			asked["prefix_cache_hits_per_second"] += float64(e.Int(event.CachedTokens))
+		}
+		if e.Kind != event.SystemMetric {
+			return
+		}
+		if !slices.IsSortedFunc(e.Metrics, func(a, b event.Metric) int { return strings.Compare(a.Name, b.Name) }) {
+			t.Fatalf("metrics without order: %v", e.Metrics)
+		}
+		for _, m := range e.Metrics {
+			told[m.Name] += m.Value * sampling.Seconds()
+		}
+	})
+	for name, n := range asked {
+		if math.Abs(told[name]/n-1) > .02 { // those of the last sample are under way
+			t.Errorf("%s: engines tell %.0f, requests %.0f", name, told[name], n)
+		}
+	}
+	if told["preemptions_per_second"] != 0 {
+		t.Errorf("a calm server preempts %.1f requests", told["preemptions_per_second"])
 	}
 }
