@@ -28,6 +28,7 @@ var vocabulary = []dimension{
 	{"event_type", func(e *event.Event) string { return e.Kind.String() }},
 	{"status_class", statusClass},
 	{"streaming", streaming},
+	{"gpu", gpu},
 	{"prompt_version", func(e *event.Event) string { return noted(e, `"prompt_version"`) }},
 }
 
@@ -45,6 +46,15 @@ func streaming(e *event.Event) string {
 		return ""
 	}
 	return strconv.FormatBool(e.Bool(event.Streaming))
+}
+
+// gpu is a card, behind the machine that it is in: exporters number those of each machine from 0.
+func gpu(e *event.Event) string {
+	card := noted(e, `"gpu"`)
+	if host := e.Text(event.Host); card != "" && host != "" {
+		return host + "/" + card
+	}
+	return card
 }
 
 func dimensionNames() (names []string) {

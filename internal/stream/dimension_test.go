@@ -395,3 +395,19 @@ func TestDimensionSettings(t *testing.T) {
 		t.Error("more sets than there may be")
 	}
 }
+
+// Cards of two machines have the same numbers.
+func TestDimensionOfGPUs(t *testing.T) {
+	of := vocabulary[slices.IndexFunc(vocabulary, func(d dimension) bool { return d.name == "gpu" })].of
+	for _, c := range []struct{ host, extra, want string }{
+		{"gpu-01", `{"gpu":"0","gpu_model":"H100"}`, "gpu-01/0"}, {"gpu-02", `{"gpu":"0"}`, "gpu-02/0"}, {"", `{"gpu":"3"}`, "3"}, {"gpu-01", `{"gpu_model":"H100"}`, ""}, {"gpu-01", "", ""},
+	} {
+		e := event.Event{Kind: event.SystemMetric, Extra: []byte(c.extra)}
+		if c.host != "" {
+			e.SetText(event.Host, c.host)
+		}
+		if got := of(&e); got != c.want {
+			t.Errorf("%s of %q is %q, want %q", c.extra, c.host, got, c.want)
+		}
+	}
+}
