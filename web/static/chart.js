@@ -3,13 +3,13 @@
 import uPlot from "./vendor/uplot/uPlot.js";
 import { el, setText } from "./dom.js";
 import { between, clock, day, isUTC, minute, text, tick } from "./format.js";
-import { css, mix } from "./palette.js";
+import { css, mix, scale } from "./palette.js";
 import { placed } from "./series.js";
 import { hideTip, showTip } from "./tooltip.js";
 
 const sync = uPlot.sync("hxp");
 const GAP = 45; // seconds without a value over which a line is still drawn through
-const HATCH = 7; // px between the strokes over what is not complete
+const HATCH = 7; // between the strokes over what is not complete
 
 // What all charts of a page share: the flags on them, who hears of a brush, and where it began: the others only follow it.
 export const shared = { flags: [], brushed: null, brush: null };
@@ -20,7 +20,7 @@ const live = {
   joint: true, // charts on it share the crosshair, the brush and the flags
   incrs: [5, 15, 30, 60, 120, 300, 600, 900, 1800, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 60 * DAY, 91 * DAY],
   values(u, splits, axis, space, step) {
-    const edge = u.bbox.width / devicePixelRatio - 20, long = u.scales.x.max - u.scales.x.min > 1.2 * DAY;
+    const edge = u.bbox.width / devicePixelRatio - 20 * u.unit, long = u.scales.x.max - u.scales.x.min > 1.2 * DAY;
     return splits.map((t) => (u.valToPos(t, "x") > edge ? "" : step >= DAY || long && minute(t) === "00:00" ? day(t) : step % 60 && t % 60 ? clock(t) : minute(t)));
   },
   at: (t, step) => between(t, t + step, step),
@@ -121,15 +121,15 @@ export class Chart {
     const { width, height } = this.#size();
     if (!width || !this.lines.length) return;
     const { format, axis = format, steps, zero = true, top, gap = GAP, log } = this.spec, x = this.axis = this.x, banded = this.lines.filter((l) => l.band), joint = x.joint;
-    const font = `11px ${css("--sans")}`, muted = css("--muted"), grid = css("--grid"), surface = css("--surface");
+    const s = this.scale = scale(), font = `${11 * s}px ${css("--sans")}`, muted = css("--muted"), grid = css("--grid"), surface = css("--surface");
     this.plot = new uPlot({
       width, height, tzDate: zoned,
-      padding: [8, 8, 0, 0],
+      padding: [8 * s, 8 * s, 0, 0],
       legend: { show: false },
       focus: { alpha: 1 },
       cursor: {
         ...(joint ? { sync: { key: sync.key, setSeries: false } } : {}), drag: { x: joint, y: Boolean(this.spec.brushed), setScale: false }, y: false,
-        points: { size: 7, width: 2, fill: (u, i) => (this.lines[i - 1] ? surface : "transparent"), stroke: (u, i) => this.lines[i - 1]?.color ?? "transparent" },
+        points: { size: 7 * s, width: 2 * s, fill: (u, i) => (this.lines[i - 1] ? surface : "transparent"), stroke: (u, i) => this.lines[i - 1]?.color ?? "transparent" },
       },
       scales: {
         x: { time: true, auto: false, range: () => [this.range.from, this.range.to] },
@@ -137,25 +137,26 @@ export class Chart {
       },
       axes: [
         {
-          stroke: muted, font, size: 26, gap: 6, space: 76, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: grid, width: 1 },
+          stroke: muted, font, size: 26 * s, gap: 6 * s, space: 76 * s, grid: { show: false }, ticks: { show: false }, border: { show: true, stroke: grid, width: 1 },
           ...(x.splits ? { splits: x.splits } : { incrs: x.incrs }), values: x.values,
         },
         {
-          stroke: muted, font, size: 50, gap: 8, space: 34, ...(steps ? { incrs: steps } : {}), grid: { stroke: grid, width: 1 }, ticks: { show: false },
+          stroke: muted, font, size: 50 * s, gap: 8 * s, space: 34 * s, ...(steps ? { incrs: steps } : {}), grid: { stroke: grid, width: 1 }, ticks: { show: false },
           values: (u, splits) => splits.map((v) => (v === null || !this.empty.hidden ? "" : axis === format ? tick(format(v)) : text(axis(v)))),
           ...(this.spec.y ?? {}),
         },
       ],
       series: [{}, ...this.lines.map((l, i) => ({
-        label: l.name, stroke: l.before ? `${l.color}99` : l.color, width: l.width ?? 1.6, dash: l.dash, show: !this.off.has(l.name.replace(/, before$/, "")),
+        label: l.name, stroke: l.before ? `${l.color}99` : l.color, width: (l.width ?? 1.6) * s, dash: l.dash?.map((n) => n * s), show: !this.off.has(l.name.replace(/, before$/, "")),
         fill: l.bars ? l.color : l.stacked ? mix(l.color, 0.22) : l.area ? (u) => fade(u, l.color) : undefined,
-        ...(l.bars ? { paths: uPlot.paths.bars({ size: [0.7, 40], radius: 0.12 }) } : {}),
+        ...(l.bars ? { paths: uPlot.paths.bars({ size: [0.7, 40 * s], radius: 0.12 }) } : {}),
         gaps: (u, si, from, to, nulls) => nulls.filter(([a, b]) => u.posToVal(b, "x") - u.posToVal(a, "x") > Math.max(gap, 2.5 * (this.history.step ?? 0)) * devicePixelRatio),
-        points: { show: !l.bars && !l.before, size: 3.5, fill: l.color, width: 0, filter: (u, si) => lonely(u.data[si]) },
+        points: { show: !l.bars && !l.before, size: 3.5 * s, fill: l.color, width: 0, filter: (u, si) => lonely(u.data[si]) },
         order: i,
       })), ...banded.flatMap((l) => ["hi", "lo"].map(() => ({ width: 0, points: { show: false }, show: !this.off.has(l.name) })))],
       bands: banded.map((l, i) => ({ series: [this.lines.length + 1 + 2 * i, this.lines.length + 2 + 2 * i], fill: `${l.color}2b` })),
       hooks: {
+        init: [(u) => { u.unit = s; }],
         setCursor: [(u) => { this.#values(); this.#tip(u); }],
         drawAxes: [(u) => this.spec.draw?.(u, this)],
         draw: [(u) => { if (joint) { hatch(u, this.history); flag(u, this.range); } }],
@@ -248,8 +249,8 @@ export class Chart {
   #resize() {
     const size = this.#size();
     if (!size.width) return;
-    if (this.plot) this.plot.setSize(size);
-    else if (this.history) { this.lines = []; this.show(this.history, this.range, this.earlier); }
+    if (this.plot && this.scale === scale()) this.plot.setSize(size);
+    else if (this.history) { this.lines = []; this.#drop(); this.show(this.history, this.range, this.earlier); }
   }
 
   // What the picture shows as a table: a head and rows, times in seconds.
@@ -311,7 +312,7 @@ function hatch(u, history) {
   ctx.rect(left, bbox.top, right - left, bbox.height);
   ctx.clip();
   ctx.beginPath();
-  const gap = HATCH * devicePixelRatio;
+  const gap = HATCH * u.unit * devicePixelRatio;
   for (let x = left - bbox.height; x < right; x += gap) { ctx.moveTo(x, bbox.top + bbox.height); ctx.lineTo(x + bbox.height, bbox.top); }
   ctx.strokeStyle = `${css("--muted")}38`;
   ctx.lineWidth = devicePixelRatio;
@@ -323,10 +324,10 @@ const flagColors = { bad: "--bad", warn: "--warn", act: "--accent", deploy: "--t
 
 // Flags of alerts, actions and deployments: a thin line, and a mark at its head, of another form for each.
 function flag(u, range) {
-  const { ctx, bbox } = u, size = 4 * devicePixelRatio, roomy = bbox.width > 480 * devicePixelRatio;
+  const { ctx, bbox } = u, unit = u.unit * devicePixelRatio, size = 4 * unit, roomy = bbox.width > 480 * unit;
   let free = -Infinity; // where the next name may begin
   ctx.save();
-  ctx.font = `${10.5 * devicePixelRatio}px ${css("--sans")}`;
+  ctx.font = `${10.5 * unit}px ${css("--sans")}`;
   ctx.textBaseline = "top";
   ctx.textAlign = "left";
   for (const f of shared.flags) {
@@ -334,8 +335,8 @@ function flag(u, range) {
     const x = Math.round(u.valToPos(f.at, "x", true)) + 0.5;
     ctx.strokeStyle = ctx.fillStyle = css(flagColors[f.kind]);
     ctx.globalAlpha = 0.55;
-    ctx.setLineDash((f.kind === "act" ? [2, 3] : f.kind === "deploy" ? [6, 3] : []).map((n) => n * devicePixelRatio));
-    ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash((f.kind === "act" ? [2, 3] : f.kind === "deploy" ? [6, 3] : []).map((n) => n * unit));
+    ctx.lineWidth = unit;
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);

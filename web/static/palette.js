@@ -31,6 +31,9 @@ export function css(name) {
   return known.get(key);
 }
 
+// How many px a tenth of the style sheets' rem is: 1 at a desk, more on a wall. Charts know it as u.unit.
+export const scale = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 10;
+
 // The opaque colour that part of a over the page's surface gives.
 export function mix(a, part) {
   const p = (c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16));

@@ -2,7 +2,7 @@
 import { csv } from "./csv.js";
 import { el, setText } from "./dom.js";
 import { isUTC, moment, text, zoneName } from "./format.js";
-import { css } from "./palette.js";
+import { css, scale as unit } from "./palette.js";
 import { popover } from "./popover.js";
 import { sheet, toast } from "./ui.js";
 
@@ -51,7 +51,7 @@ function save(name, blob) {
 function picture(of) {
   const from = of.canvas();
   if (!from) { toast("There is no picture yet.", "bad"); return; }
-  const scale = devicePixelRatio, pad = 16 * scale, head = 34 * scale, to = el("canvas", { width: from.width + 2 * pad, height: from.height + head + pad }), c = to.getContext("2d");
+  const scale = devicePixelRatio * unit(), pad = 16 * scale, head = 34 * scale, to = el("canvas", { width: from.width + 2 * pad, height: from.height + head + pad }), c = to.getContext("2d");
   c.fillStyle = css("--surface");
   c.fillRect(0, 0, to.width, to.height);
   c.fillStyle = css("--text");

@@ -9,12 +9,12 @@ const room = 64; // px for a name of a day
 // daysAxis has a name every so many days as there is room for. offset is where in a day its name stands, seconds.
 const daysAxis = (offset, at) => ({
   splits(u, i, min, max) {
-    const fit = Math.max(1, Math.floor(u.bbox.width / devicePixelRatio / room)), all = (max - min) / (DAY / 1000);
+    const fit = Math.max(1, Math.floor(u.bbox.width / devicePixelRatio / (room * u.unit))), all = (max - min) / (DAY / 1000);
     const step = (steps.find((s) => all / s <= fit) ?? steps.at(-1)) * (DAY / 1000), out = [];
     for (let t = Math.ceil((min - offset) / (DAY / 1000)) * (DAY / 1000) + offset; t <= max; t += step) out.push(t);
     return out;
   },
-  values: (u, splits) => splits.map((t) => { const x = u.valToPos(t, "x"); return x > u.bbox.width / devicePixelRatio - 18 ? "" : short(t); }), // none that the edge would cut
+  values: (u, splits) => splits.map((t) => { const x = u.valToPos(t, "x"); return x > u.bbox.width / devicePixelRatio - 18 * u.unit ? "" : short(t); }), // none that the edge would cut
   at,
 });
 

@@ -26,9 +26,9 @@ export class Strip {
     const bars = shown.map((a, i) => {
       const from = Math.max(0, at(a.starts_at)), to = Math.min(1, a.ends_at ? at(a.ends_at) : 1), bad = ["critical", "page"].includes(a.severity);
       const b = el("span", { class: `strip-bar ${bad ? "bad" : "warn"}`, title: `${a.rule} · ${about(a.key)}\n${moment(Date.parse(a.starts_at) / 1000)}${a.ends_at ? ` – ${moment(Date.parse(a.ends_at) / 1000)}` : ", still firing"}` });
-      b.style.left = `min(${from * 100}%, 100% - 5px)`;
-      b.style.width = `max(4px, ${(to - from) * 100}%)`;
-      b.style.top = `${4 + (i % 3) * 8}px`;
+      b.style.left = `min(${from * 100}%, 100% - .5rem)`;
+      b.style.width = `max(.4rem, ${(to - from) * 100}%)`;
+      b.style.top = `${0.4 + (i % 3) * 0.8}rem`;
       return b;
     });
     const dot = (kind, t, what) => { const d = el("span", { class: `strip-dot ${kind}`, title: `${what}\n${moment(Date.parse(t) / 1000)}` }); d.style.left = `${at(t) * 100}%`; return d; };

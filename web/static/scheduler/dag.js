@@ -61,7 +61,7 @@ function gridOf(dag, tasks, runs, now, older) {
   const seconds = runs.map((r) => took(r, now) ?? 0), most = Math.max(...seconds, 0.001);
   const head = runs.map((r, i) => {
     const bar = el("span", { class: `bar-fill s-${r.state}` });
-    bar.style.height = `${Math.round(4 + 44 * Math.sqrt(seconds[i] / most))}px`;
+    bar.style.height = `${Math.round(4 + 44 * Math.sqrt(seconds[i] / most)) / 10}rem`;
     const text = `${interval(r.data_interval_start, r.data_interval_end)} · ${r.run_type}, ${stateWord(r.state)}${r.started_at ? `, ${long(seconds[i])}` : ""}`;
     return el("th", { scope: "col" }, el("a", { class: "grid-run", href: runHash(dag, r.run_id), title: text, "aria-label": text }, bar));
   });

@@ -41,6 +41,6 @@ export function graph(tasks, states = new Map(), pick) {
   const node = svg("svg", { class: "graph", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Tasks in order: ${tasks.map((t) => t.task_id).join(", ")}` },
     svg("defs", {}, svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 6, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { class: "arrow", d: "M0 .8 7 4 0 7.2z" }))),
     ...edges, ...nodes);
-  node.style.width = `${width}px`;
+  node.style.width = `${width / 10}rem`;
   return node;
 }

@@ -14,7 +14,7 @@ export const over = (s) => s === "success" || s === "failed" || s === "cancelled
 
 // A sign for a state: a form and a colour, so that neither is needed alone.
 export function sign(state, size = 16) {
-  return svg("svg", { class: `sign s-${state ?? "none"}`, viewBox: "0 0 16 16", width: size, height: size, "aria-hidden": "true" },
+  return svg("svg", { class: `sign s-${state ?? "none"}`, viewBox: "0 0 16 16", width: `${size / 10}rem`, height: `${size / 10}rem`, "aria-hidden": "true" },
     svg("rect", { x: 0, y: 0, width: 16, height: 16, rx: 4 }), svg("path", { d: glyphs[state] ?? "" }));
 }
 
@@ -56,7 +56,7 @@ export function bars(dag, runs, now, height = 36) {
   const seconds = runs.map((r) => took(r, now) ?? 0), most = Math.max(...seconds, 0.001);
   return el("div", { class: "bars", role: "list" }, ...runs.map((r, i) => {
     const bar = el("span", { class: `bar-fill s-${r.state}` });
-    bar.style.height = `${Math.round(5 + (height - 5) * Math.sqrt(seconds[i] / most))}px`;
+    bar.style.height = `${Math.round(5 + (height - 5) * Math.sqrt(seconds[i] / most)) / 10}rem`;
     const label = `${interval(r.data_interval_start, r.data_interval_end)}, ${stateWord(r.state)}${r.started_at ? `, ${long(seconds[i])}` : ""}`;
     return el("a", { class: "bar-run", role: "listitem", href: runHash(dag, r.run_id), title: label, "aria-label": label }, bar);
   }));
