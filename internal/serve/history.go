@@ -25,7 +25,7 @@ const (
 // seriesColumns are the members of a point, and what they are in a step: counts and sums of the step, quantiles in
 // milliseconds, means of gauges. null where there is none.
 var seriesColumns = []string{
-	"requests", "errors", "latency_ms.p50", "latency_ms.p95", "latency_ms.p99", "ttft_ms.p50", "ttft_ms.p95", "tokens.prompt", "tokens.completion",
+	"requests", "errors", "latency_ms.p50", "latency_ms.p95", "latency_ms.p99", "ttft_ms.p50", "ttft_ms.p95", "ttft_ms.p99", "tokens.prompt", "tokens.completion",
 	"feedback.count", "feedback.satisfaction", "feedback.thumbs_up", "feedback.thumbs_down", "cost_usd",
 }
 
@@ -134,7 +134,7 @@ func point(c *agg.Cell) json.RawMessage {
 	b := make([]byte, 0, 96)
 	b = append(b, '[')
 	for i, v := range [...]float64{
-		float64(c.Requests), float64(c.Errors), c.Latency.QuantileMS(0.50), c.Latency.QuantileMS(0.95), c.Latency.QuantileMS(0.99), c.TTFT.QuantileMS(0.50), c.TTFT.QuantileMS(0.95),
+		float64(c.Requests), float64(c.Errors), c.Latency.QuantileMS(0.50), c.Latency.QuantileMS(0.95), c.Latency.QuantileMS(0.99), c.TTFT.QuantileMS(0.50), c.TTFT.QuantileMS(0.95), c.TTFT.QuantileMS(0.99),
 		float64(c.Tokens.Prompt), float64(c.Tokens.Completion), float64(c.Feedback.Count), satisfaction(c), float64(c.Feedback.ThumbsUp), float64(c.Feedback.ThumbsDown), cost(c),
 	} {
 		if i > 0 {

@@ -9,6 +9,9 @@ export function order(history) {
   return Object.keys(history.models).map((m) => [m, m === OTHER ? -1 : sum(m)]).filter(([, n]) => n !== 0).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([m]) => m);
 }
 
+// What is said where no machine tells of itself.
+export const untold = "No machine tells of itself in this range: let hxp read the metrics of engines and cards (scrape in services/kafka-api.yaml)";
+
 const ofSpan = (h, seconds) => Math.max(1, Math.round(seconds / h.step)); // steps of about so many seconds
 
 export const specs = [
@@ -40,6 +43,7 @@ export const specs = [
     lines: (h) => [
       { name: "p50", color: color(named.blue), values: h.of("ttft_ms.p50"), area: true },
       { name: "p95", color: color(named.amber), values: h.of("ttft_ms.p95") },
+      { name: "p99", color: color(named.red), values: h.of("ttft_ms.p99"), width: 1.3, dash: [4, 3] },
     ],
   },
   {
@@ -51,7 +55,7 @@ export const specs = [
     ],
   },
   {
-    title: "Engine queue", unit: "requests, mean of all hosts", format: amount, empty: "No system metrics in this range",
+    title: "Engine queue", unit: "requests, mean of all hosts", format: amount, empty: untold,
     explain: { what: "Requests that the engines work on, and those that wait for a place in a batch, as the engines report them." },
     lines: (h) => [
       { name: "running", color: color(named.blue), values: h.gauge("requests_running"), area: true },
@@ -59,7 +63,7 @@ export const specs = [
     ],
   },
   {
-    title: "GPU", unit: "mean of all hosts", format: percentOf100, top: 100, empty: "No system metrics in this range",
+    title: "GPU", unit: "mean of all hosts", format: percentOf100, top: 100, empty: untold,
     explain: { what: "How busy GPUs are, how full their memory and the KV cache are, as hosts and engines report them." },
     lines: (h) => [
       { name: "busy", color: color(named.blue), values: h.gauge("gpu_usage"), area: true },

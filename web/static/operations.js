@@ -22,7 +22,7 @@ import { Table } from "./table.js";
 
 const $ = (id) => document.getElementById(id);
 const wish = {
-  metrics: ["requests", "errors", "latency_ms.p50", "latency_ms.p95", "latency_ms.p99", "ttft_ms.p50", "ttft_ms.p95", "tokens.prompt", "tokens.completion", "feedback.count", "feedback.satisfaction", "cost_usd", "system.samples", "system.gpu_usage", "system.gpu_memory_usage", "system.kv_cache_usage", "system.requests_running", "system.requests_waiting"],
+  metrics: ["requests", "errors", "latency_ms.p50", "latency_ms.p95", "latency_ms.p99", "ttft_ms.p50", "ttft_ms.p95", "ttft_ms.p99", "tokens.prompt", "tokens.completion", "feedback.count", "feedback.satisfaction", "cost_usd", "system.samples", "system.gpu_usage", "system.gpu_memory_usage", "system.kv_cache_usage", "system.requests_running", "system.requests_waiting"],
   by: "model", groupMetrics: ["requests", "errors", "latency_ms.p95"], limit: 8,
 };
 

@@ -3,7 +3,7 @@ import { el, setText } from "../dom.js";
 import { clock, ms, text } from "../format.js";
 import { openRequest } from "../request.js";
 
-const kept = 120, shown = 40;
+const kept = 120, shown = 40, waiting = "No event has come since this board was opened.";
 
 export class Tail {
   constructor(node, board) {
@@ -14,6 +14,7 @@ export class Tail {
     const input = el("input", { type: "search", placeholder: "Filter: model, tenant, error, id", "aria-label": "Filter events" });
     input.addEventListener("input", () => { this.wish = input.value.trim().toLowerCase(); this.#draw(true); });
     node.append(el("header", { class: "panel-head" }, el("h2", {}, "Events"), this.rate, el("span", { class: "panel-tools" }, input, this.pause)), this.list);
+    this.list.append(this.none = el("li", { class: "tail-none" }, waiting));
     new IntersectionObserver(([e]) => { this.visible = e.isIntersecting; this.#follow(); }).observe(node);
     board.stream.addEventListener("hello", () => { node.hidden = !board.stream.offers.includes("events"); this.#follow(); });
     board.stream.addEventListener("happening", ({ detail: { topic, message } }) => { if (topic === "events") this.#take(message.data); });
@@ -49,6 +50,8 @@ export class Tail {
     if (!this.changed && !now) return;
     this.changed = false;
     const some = this.ring.filter((r) => !this.wish || r.line.includes(this.wish)).slice(0, shown);
+    this.none.hidden = some.length > 0;
+    setText(this.none, this.ring.length ? "No event of those that came fits." : waiting);
     while (this.rows.length < some.length) { const r = this.#row(); this.rows.push(r); this.list.append(r.node); }
     this.rows.forEach((r, i) => { r.node.hidden = i >= some.length; if (some[i]) this.#fill(r, some[i]); });
   }
