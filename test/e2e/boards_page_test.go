@@ -63,6 +63,9 @@ func (p *page) tidy() {
 	p.shown("ready", `document.querySelector(".unready") === null`)
 	p.do(`window.moved = 0, new PerformanceObserver((l) => { for (const e of l.getEntries()) window.moved += e.value; window.looked = true }).observe({ type: "layout-shift", buffered: true }), setTimeout(() => { window.looked = true }, 300), true`)
 	p.shown("still", `window.looked === true`)
+	if size, err := chromedp.Run(p.tab, chromedp.Evaluate[float64](`parseFloat(getComputedStyle(document.body).fontSize)`)); err != nil || size < 13.9*max(1, float64(p.view.width)/2560) {
+		p.t.Errorf("type of %v px (%v)", size, err)
+	}
 	// A board that has waited for its answers for long shows what there is, and says so; what comes then does move what is shown.
 	late, err := chromedp.Run(p.tab, chromedp.Evaluate[bool](`document.querySelector("[data-late]") !== null`))
 	if err != nil {
@@ -124,6 +127,8 @@ func TestRealBoards(t *testing.T) {
 	lookIn(t, []view{{"dark", 1280, 900}}, "a calm chart in a browser", "calm", func(*testing.T) string { return h.url("operations") + "/?range=300" }, (*page).rests)
 	lookIn(t, everywhere, "the performance board in a browser", "performance", func(*testing.T) string { return h.url("performance") }, func(p *page) {
 		p.shown("filled", filledPerformance)
+		p.shown("machines", `["Tokens by machine", "Batch size", "Preemptions", "Prefix cache"].every((title) => document.querySelectorAll(`+"`section[aria-label=\"${title}\"] .legend .item`"+`).length === 4)
+			&& document.querySelectorAll("#phases tbody tr").length === 5 && document.querySelectorAll("#phases th").length === 8 + 5`)
 		p.tidy()
 		p.shown("pair", `document.querySelectorAll("#pair tbody tr").length === 5 && document.querySelectorAll("#pair circle").length === 99`)
 		p.open(h.url("performance") + "/?range=300")

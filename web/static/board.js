@@ -53,13 +53,13 @@ export class Board extends EventTarget {
     if (kept) bar.o.filters = offered(kept, [...Object.keys(view.filters), ...(o.wish?.by ? [o.wish.by] : [])], o.filters);
   }
 
-  // add puts a chart with its menu under the board's care. own: {frame, wish} of a chart that shows another frame than the board's; without one it waits.
+  // add puts a chart with its menu under the board's care. own: {frame, earlier?, wish, query?()} of a chart that shows another frame than the board's; without one it waits.
   add(chart, own) {
     chart.own = own;
     this.charts.push(chart);
     chart.open = addMenu({
       title: chart.spec.title, unit: chart.spec.unit, head: chart.head, explain: chart.spec.explain && { error: "Percentiles are within 1 % of the exact ones; counts, sums and means are exact.", fresh: "Live numbers come every second, past ones with each refresh of the board. Hatched: not complete yet.", ...chart.spec.explain },
-      table: () => chart.spec.table?.(chart) ?? chart.table(), canvas: () => chart.plot?.ctx.canvas, link: () => this.view.link(), call: () => `curl '${location.origin}${rangeURL(chart.own?.wish ?? this.o.wish, this.view.query())}'`,
+      table: () => chart.spec.table?.(chart) ?? chart.table(), canvas: () => chart.plot?.ctx.canvas, link: () => this.view.link(), call: () => `curl '${location.origin}${rangeURL(chart.own?.wish ?? this.o.wish, chart.own?.query?.() ?? this.view.query())}'`,
     });
     return chart;
   }
@@ -150,7 +150,7 @@ export class Board extends EventTarget {
       this.#glide();
       for (const c of this.charts) {
         if (!c.own) c.show(this.frame, span, this.earlier);
-        else if (c.own.frame) c.show(c.own.frame, span);
+        else if (c.own.frame) c.show(c.own.frame, span, c.own.earlier);
       }
     });
   }

@@ -9,7 +9,9 @@ import { openBand, read as readBand, words as bandWords, write as writeBand } fr
 import { metrics, specs } from "./performance/charts.js";
 import { heatSpec, measures } from "./performance/heat.js";
 import { showKnees } from "./performance/knee.js";
+import { Machines } from "./performance/machines.js";
 import { Pair } from "./performance/pair.js";
+import { phases, showPhases } from "./performance/phases.js";
 import { showSlowest, slowest } from "./performance/slowest.js";
 import { showVersus, versus } from "./performance/versus.js";
 import { openRequest } from "./request.js";
@@ -29,14 +31,15 @@ const chosen = el("div", { class: "band-note", role: "status", hidden: true });
 heat.node.append(chosen);
 const choice = el("div", { class: "segments small", role: "group", "aria-label": "Measure" }, ...Object.entries(measures).map(([m, name]) => el("button", { type: "button", "aria-pressed": String(m === wish.bins), onclick: () => measure(m) }, name)));
 heat.head.querySelector(".unit").after(choice);
-$("charts").append(heat.node, ...specs.map((spec) => board.add(new Chart(spec)).node));
+const machines = new Machines(board);
+$("charts").append(heat.node, ...specs.map((spec) => board.add(new Chart(spec)).node), ...machines.charts.map((c) => c.node));
 
 // choose shows the requests of a part of the distribution, or of all of it again.
 function choose(b) {
   band = b;
   history.replaceState(null, "", `?${writeBand(band, location.search)}${location.hash}`);
   tellBand();
-  slowOnes();
+  singleOnes();
   heat.plot?.redraw(false);
 }
 
@@ -73,7 +76,7 @@ $("board").classList.remove("unready");
 
 const pair = new Pair($("pair"), view);
 let by = "model", comparing = 0, slowing = 0; // the question that was asked last
-board.config.then(({ dimensions }) => { document.querySelector('[data-by="prompt_version"]').hidden = !dimensions.includes("prompt_version"); }).catch(() => {});
+board.config.then(({ dimensions }) => { const b = document.querySelector('[data-by="prompt_version"]'); b.hidden = b.parentNode.hidden = !dimensions.includes("prompt_version"); }).catch(() => {});
 for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => { by = b.dataset.by; for (const o of document.querySelectorAll("[data-by]")) o.setAttribute("aria-pressed", String(o === b)); compare(); });
 
 async function compare(signal) {
@@ -94,23 +97,24 @@ async function compare(signal) {
   }
 }
 
-async function slowOnes(signal) {
-  const mine = ++slowing, part = band;
+// singleOnes shows what is told of single requests: of all, or of the chosen part.
+async function singleOnes(signal) {
+  const mine = ++slowing, part = band, of = part ? "of the chosen part, " : "";
   try {
-    const slow = await slowest(view, part, signal);
+    const [slow, sample] = await Promise.all([slowest(view, part, signal), phases(view, part, signal)]);
     if (mine !== slowing) return;
     showSlowest($("slow"), slow);
-    setText($("slow-note"), `${part ? "of the chosen part, " : ""}of ${many(slow.of)} that are remembered`);
+    setText($("slow-note"), `${of}of ${many(slow.of)} that are remembered`);
+    setText($("phases-note"), `${of}means of an even sample of ${many(sample.length)} successful requests that are remembered${showPhases($("phases"), sample)}`);
   } catch (e) {
     if (e.name === "AbortError" || mine !== slowing) return;
-    refill($("slow"));
-    setText($("slow-note"), explain(e));
+    for (const id of ["slow", "phases"]) { refill($(id)); setText($(`${id}-note`), explain(e)); }
   }
 }
 
 board.addEventListener("frame", async () => {
   const { signal } = board.running;
-  await Promise.all([compare(signal), slowOnes(signal), loadMarks(view)]);
+  await Promise.all([compare(signal), singleOnes(signal), machines.refresh(signal), loadMarks(view)]);
   board.draw();
 });
 

@@ -1,5 +1,5 @@
 // What the charts of the performance board show.
-import { amount, ms, percent, percentOf100, si } from "../format.js";
+import { ms, percent, si } from "../format.js";
 import { color, css, named } from "../palette.js";
 import { perSecond, ratio } from "../series.js";
 
@@ -13,7 +13,6 @@ function faded(c, part) {
 
 export const metrics = [
   "requests", "errors", ...fan.map((p) => `latency_ms.${p}`), "ttft_ms.p50", "ttft_ms.p95", "ttft_ms.p99", "tpot_ms.p50", "tpot_ms.p95", "tpot_ms.p99", "tokens.prompt", "tokens.completion", "tokens.cached",
-  "system.samples", "system.gpu_usage", "system.gpu_memory_usage", "system.kv_cache_usage", "system.requests_running", "system.requests_waiting",
 ];
 
 export const specs = [
@@ -41,15 +40,5 @@ export const specs = [
     title: "Prompt cache", unit: "share of prompt tokens", format: percent, needsSome: true, empty: "No cached tokens in this range",
     explain: { what: "Prompt tokens that came from a cache, of all prompt tokens." },
     lines: (h) => [{ name: "cached", color: color(named.olive), values: ratio(h.of("tokens.cached"), h.of("tokens.prompt")), area: true }],
-  },
-  {
-    title: "Queue", unit: "requests, mean of all hosts", format: amount, empty: "No system metrics in this range",
-    explain: { what: "Requests that the engines work on together, and those that wait for a place." },
-    lines: (h) => [{ name: "running", color: color(named.blue), values: h.gauge("requests_running"), area: true }, { name: "waiting", color: color(named.red), values: h.gauge("requests_waiting") }],
-  },
-  {
-    title: "KV cache and GPU", unit: "mean of all hosts", wide: true, format: percentOf100, top: 100, empty: "No system metrics in this range",
-    explain: { what: "How full the KV cache is, how busy GPUs are and how full their memory is. Near 100 % of KV cache requests wait or are preempted." },
-    lines: (h) => [{ name: "KV cache", color: color(named.amber), values: h.gauge("kv_cache_usage", 100), area: true }, { name: "GPU busy", color: color(named.blue), values: h.gauge("gpu_usage") }, { name: "GPU memory", color: color(named.pink), values: h.gauge("gpu_memory_usage"), dash: [5, 3] }],
   },
 ];

@@ -20,7 +20,7 @@ export function heatSpec({ measure, band, brushed }) {
     brushed,
     y: { splits: (u) => marks(u.scales.y.min, u.scales.y.max), filter: (u, all) => all, values: (u, all) => all.map((v) => tick(ms(v))), grid: { show: false } },
     filled: (h) => (h.bins?.edges.length ?? 0) > 1,
-    range: (h) => (h.bins?.edges.length > 1 ? [h.bins.edges[0], h.bins.edges.at(-1)] : [1, 1000]),
+    range: (h) => (h.bins?.edges.length > 1 ? wide(h.bins.edges[0], h.bins.edges.at(-1)) : [1, 1000]),
     lines: (h) => [line(h, "p50", "sky"), line(h, "p95", "amber"), line(h, "p99", "red")],
     draw(u, chart) { paint(u, chart.history); frame(u, band()); },
     tip(u, i, chart) {
@@ -35,6 +35,12 @@ export function heatSpec({ measure, band, brushed }) {
       return { columns: ["time", ...bins.edges.slice(0, -1).map((e, k) => `${text(ms(e))} – ${text(ms(bins.edges[k + 1]))}`)], rows: times.map((t, i) => [between(t, t + step, step), ...bins.counts[i]]) };
     },
   };
+}
+
+// A span of durations of a decade at least: one bin alone is no wall of colour.
+function wide(low, high) {
+  const more = Math.max(1, Math.sqrt((10 * low) / high));
+  return [low / more, high * more];
 }
 
 // Round values on a logarithmic axis.

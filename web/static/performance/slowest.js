@@ -20,7 +20,7 @@ export async function slowest(view, band, signal) {
 }
 
 export function showSlowest(node, { list }) {
-  const longest = list[0]?.request.duration_ms ?? 1, none = el("tr", { class: "none" }, el("td", { colspan: "7" }, "No request with a duration is remembered from this range"));
+  const longest = list[0]?.request.duration_ms ?? 1, none = el("tr", { class: "none" }, el("td", { colspan: "7" }, "No request with a duration is remembered from this range: those with a request_id are"));
   refill(node, el("thead", {}, el("tr", {}, ...["Request", "When", "Model", "First token and decode", "Whole", "Tokens", "Outcome"].map((h, i) => el("th", { scope: "col", class: i === 0 || i === 3 ? "left" : false }, h)))),
     el("tbody", {}, ...(list.length ? list.map((c) => row(c, longest)) : [none])));
 }
