@@ -7,10 +7,30 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
+
+var folded = regexp.MustCompile(`msg="hourly aggregation" .*hours=(\d+)`)
+
+// quiet sees that the addresses stay on the screen while the hours of the past are folded.
+func (h *instance) quiet(t *testing.T) {
+	t.Helper()
+	eventually(t, 2*time.Minute, "the hours of two days", func() bool {
+		hours := 0
+		for _, m := range folded.FindAllSubmatch(h.logTail(1<<20), -1) {
+			n, _ := strconv.Atoi(string(m[1])) // digits, as the pattern says
+			hours += n
+		}
+		return hours >= 47
+	})
+	if _, behind, _ := bytes.Cut(h.logTail(1<<20), []byte("stop with Ctrl-C")); bytes.Count(behind, []byte("\n")) > 12 {
+		t.Errorf("behind the addresses stand\n%s", behind)
+	}
+}
 
 // TestFirstSteps does what the README shows, in its order, beside what `make run` starts: an event, a rule, an alert that somebody is told of,
 // a proposal that is approved and carried out, and a report.
@@ -51,6 +71,7 @@ func TestFirstSteps(t *testing.T) {
 		h.get(t, "event-processing-api", "/analytics?window=172800", &past)
 		return past.Overall.Requests > .2*172800*.9
 	})
+	h.quiet(t)
 
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
