@@ -12,6 +12,7 @@ import (
 func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 	pause, now := time.Hour, time.Now()
 	l.look(now)
+	behind := l.catchingUp(now)
 	for _, f := range l.folders {
 		w := f.pending
 		switch {
@@ -22,7 +23,7 @@ func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 			}
 			l.send(ctx, f, w)
 		case w == nil && f.open.header.To != f.open.header.From:
-			if wait := f.open.pause() - now.Sub(f.sent); wait > 0 && !closing {
+			if wait := f.open.pause(behind) - now.Sub(f.sent); wait > 0 && !closing {
 				pause = min(pause, wait)
 				continue
 			}
@@ -48,11 +49,15 @@ func (l *lane) sendEmpty(ctx context.Context, f *folder, idle bool) {
 }
 
 // pause is the least time between two units of a partition. Under load each record buys a little more: most of what a unit costs it costs
-// for each group, in the journal, the windows and the rules, however many records the group has in it.
-func (w *work) pause() time.Duration {
+// for each group, in the journal, the windows and the rules, however many records the group has in it. Of a backlog, which nobody waits
+// for, units grow further.
+func (w *work) pause(behind bool) time.Duration {
 	n := w.header.Tally.Records
-	if n < smallUnit {
+	switch {
+	case n < smallUnit:
 		return smallPause
+	case behind && !w.full(2):
+		return backlogPause
 	}
 	return min(flushPause+time.Duration(n)*recordPause, longPause)
 }

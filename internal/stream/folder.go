@@ -21,6 +21,7 @@ type folder struct {
 	ev      *event.Event
 	filter  *filter
 	names   *names
+	spare   *spareCells          // of its lane; nil = all are made anew
 	prices  event.Prices         // nil = none
 	joins   *joins               // nil = its events are not joined
 	rules   func() *rule.Folder  // of its lane; nil = no rules look at its events
@@ -61,6 +62,7 @@ type work struct {
 	partials *rule.Partials
 	side     []*bus.Message // dead letters, late events and deployments, to be written before the unit
 	wait     int            // of those, not yet acknowledged
+	sums     [][]delta      // see list
 	values   [][]byte       // the encoded unit, kept until it counts, to be sent again when the broker refused it
 	parts    int            // of those, not yet acknowledged
 	failed   bool
@@ -70,28 +72,36 @@ type work struct {
 // panes are cells of one set of dimensions.
 type panes struct {
 	cells map[paneKey]*agg.Cell
-	last  paneKey // of the last event, so that a busy second costs one comparison
-	cell  *agg.Cell
+	near  [nearPanes]nearPane // of them, those of late, so that a busy second costs one comparison
 }
+
+type nearPane struct {
+	key  paneKey
+	cell *agg.Cell
+}
+
+// nearPanes are some groups of the few seconds that events are out of order by.
+const nearPanes = 128
 
 type paneKey struct {
 	start int64
 	key   who
 }
 
-func (p *panes) at(k paneKey) *agg.Cell {
-	if k == p.last && p.cell != nil {
-		return p.cell
+func (p *panes) at(k paneKey, spare *spareCells) *agg.Cell {
+	near := &p.near[(uint64(k.start)*29+uint64(k.key))%nearPanes]
+	if near.key == k && near.cell != nil {
+		return near.cell
 	}
 	c := p.cells[k]
 	if c == nil {
 		if p.cells == nil {
 			p.cells = map[paneKey]*agg.Cell{}
 		}
-		c = new(agg.Cell)
+		c = spare.get()
 		p.cells[k] = c
 	}
-	p.last, p.cell = k, c
+	*near = nearPane{k, c}
 	return c
 }
 
@@ -101,6 +111,11 @@ func (w *work) cells() (n int) {
 		n += len(w.panes[i].cells)
 	}
 	return n
+}
+
+// full tells whether w holds more than a part of what may be open.
+func (w *work) full(part int) bool {
+	return w.header.Tally.Records > int64(maxOpenRows/part) || w.cells() > maxOpenPane/part || w.partials.Len() > maxOpenPartials/part
 }
 
 // first are the panes by model and tenant.
@@ -247,15 +262,20 @@ func (f *folder) pane(e *event.Event, late bool) {
 		if under != v {
 			n.note(w.over, v, under, second)
 		}
-		w.panes[i].at(paneKey{second, id}).Add(e, late)
+		w.panes[i].at(paneKey{second, id}, f.spare).Add(e, late)
 	}
+}
+
+// list is what the panes came to, by set.
+func (w *work) list(n *names) [][]delta {
+	for set := len(w.sums); set < len(w.panes); set++ {
+		w.sums = append(w.sums, w.deltas(set, n))
+	}
+	return w.sums
 }
 
 // deltas lists the panes of one set of a unit.
 func (w *work) deltas(set int, n *names) []delta {
-	if w.panes == nil {
-		return nil
-	}
 	ds := make([]delta, 0, len(w.panes[set].cells))
 	for k, c := range w.panes[set].cells {
 		ds = append(ds, delta{Start: k.start, Key: n.sets[set].keys.names[k.key], Cell: c})
@@ -265,9 +285,13 @@ func (w *work) deltas(set int, n *names) []delta {
 
 // payload is what the unit carries.
 func (w *work) payload(n *names) payload {
-	c := payload{deltas: w.deltas(0, n), users: w.spent, rules: w.partials.Blocks(), over: w.over}
-	for set := 1; set < len(w.panes); set++ {
-		c.further = append(c.further, setDeltas{n.sets[set].name, w.deltas(set, n)})
+	c := payload{users: w.spent, rules: w.partials.Blocks(), over: w.over}
+	for set, ds := range w.list(n) {
+		if set == 0 {
+			c.deltas = ds
+		} else {
+			c.further = append(c.further, setDeltas{n.sets[set].name, ds})
+		}
 	}
 	return c
 }

@@ -107,8 +107,9 @@ func (l *lane) count(v *verdict, at time.Time, mine bool, f *folder) {
 	begin := time.Now()
 	a := l.gather(v, own)
 	l.mu.Lock()
+	l.hurry(l.catchingUp(begin))
 	if mine {
-		l.credit(f.pending, l.names, now)
+		l.credit(f.pending, l.names, now, &l.spare)
 	} else {
 		for _, body := range v.bodies {
 			deltas, users := l.creditBody(body, now)

@@ -43,7 +43,7 @@ func foldUnit(log []*event.Event, unit byte, from, to int) [][]byte {
 	}
 	var ds []delta
 	for p, c := range cells {
-		ds = append(ds, delta{p.start, p.of, c})
+		ds = append(ds, delta{p.start, p.of, c, nil})
 	}
 	h := header{Unit: [16]byte{unit}, Source: partition0, From: int64(from), To: int64(to), Watermark: int64(to)}
 	h.Tally.Records = int64(to - from)
@@ -166,7 +166,7 @@ func TestUnitInPartsJoins(t *testing.T) {
 			e.SetText(event.UserID, string(rune('a'+u))+string(rune(i)))
 			c.Add(e, false)
 		}
-		ds = append(ds, delta{int64(i), values{"m"}, c})
+		ds = append(ds, delta{int64(i), values{"m"}, c, nil})
 	}
 	values := encodeUnit(header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 120_000}, payload{deltas: ds})
 	if len(values) < 2 {
@@ -208,15 +208,15 @@ func TestUnitSections(t *testing.T) {
 	c.Add(request(1, "m"), false)
 	further := []setDeltas{{set: "endpoint"}, {set: "user_id+host"}}
 	for second := range int64(9000) {
-		further[0].deltas = append(further[0].deltas, delta{second, values{"/v1/chat/completions"}, c})
-		further[1].deltas = append(further[1].deltas, delta{second, values{"user", "host"}, c})
+		further[0].deltas = append(further[0].deltas, delta{second, values{"/v1/chat/completions"}, c, nil})
+		further[1].deltas = append(further[1].deltas, delta{second, values{"user", "host"}, c, nil})
 	}
 	over := overflow{}
 	for second := range int64(100) {
 		over.of(dimSpan{"model", 60 * second}).Add(fmt.Sprint(second))
 	}
 	h := header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 1, Arrival: 77}
-	values := encodeUnit(h, payload{deltas: []delta{{1, values{"m"}, c}}, users: users, rules: blocks, further: further, over: over})
+	values := encodeUnit(h, payload{deltas: []delta{{1, values{"m"}, c, nil}}, users: users, rules: blocks, further: further, over: over})
 	if len(values) < 3 {
 		t.Fatalf("%d parts, the test wants several", len(values))
 	}
@@ -262,7 +262,7 @@ func TestUnitSections(t *testing.T) {
 func TestOlderUnits(t *testing.T) {
 	c := new(agg.Cell)
 	c.Add(request(1, "m"), false)
-	deltas := encodeDeltas([]delta{{1, values{"m"}, c}}, maxPart)[0]
+	deltas := encodeDeltas([]delta{{1, values{"m"}, c, nil}}, maxPart)[0]
 	u := &spenders{}
 	u.take("u", spend{requests: 1}, 1)
 	users := appendSpenders(binary.AppendVarint(nil, 10), u)
@@ -293,7 +293,7 @@ func TestOlderUnits(t *testing.T) {
 func TestOlderHalfOfASnapshot(t *testing.T) {
 	c := new(agg.Cell)
 	c.Add(request(1, "m"), false)
-	deltas := encodeDeltas([]delta{{1, values{"m"}, c}}, maxPart)[0]
+	deltas := encodeDeltas([]delta{{1, values{"m"}, c, nil}}, maxPart)[0]
 	h := header{Unit: [16]byte{1}, Source: partition0, From: 0, To: 5, Parts: 2, Tally: tally{Records: 5}}
 	head := appendHeader(nil, &h)
 	head[len(unitMagic)] = 3

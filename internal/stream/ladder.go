@@ -22,6 +22,7 @@ type ladder struct {
 	looked int // nodes that questions have looked at, once for each group
 
 	arrived int64 // unix second when something last arrived
+	behind  bool  // a backlog is worked off: no sums are made ahead of questions, see lane.catchingUp
 	adding  adder
 }
 
@@ -34,16 +35,31 @@ func newLadder(limit int, pairs bool) *ladder {
 
 // add takes what second start gained in a group; the cell belongs to the ladder afterwards.
 func (l *ladder) add(start int64, v values, cell *agg.Cell, now int64) {
-	l.insert(start, finest, l.keys.id(v), cell, now)
+	l.insert(start, finest, group{who: l.keys.id(v), size: sizeOf(cell), cell: cell}, now)
 }
 
-// insert puts a cell at one resolution.
-func (l *ladder) insert(start int64, level int, w who, cell *agg.Cell, arrived int64) {
-	n := l.reach(start, level, arrived, groups{{who: w}})
-	n.addTotal(cell)
-	if n.own.take(w, cell) {
+// take is add of what a unit has, and tells whether the cell belongs to the ladder now. Of a backlog cells stay as they are written: there
+// are many, it will be long until somebody asks for them, and what comes next is of other seconds.
+func (l *ladder) take(d *delta, now int64) (kept bool) {
+	g := group{who: l.keys.id(d.Key), size: sizeOf(d.Cell), cell: d.Cell}
+	if l.behind {
+		g.packed = d.text
+	}
+	return l.insert(d.Start, finest, g, now) && g.packed == nil
+}
+
+// insert puts a group at one resolution, or merges it into the one that is there.
+func (l *ladder) insert(start int64, level int, g group, arrived int64) (isNew bool) {
+	n := l.reach(start, level, arrived, groups{g})
+	if l.behind {
+		n.margins = margins{}
+	} else {
+		n.addTotal(&g)
+	}
+	if isNew = n.own.take(g); isNew {
 		l.cells[level]++
 	}
+	return isNew
 }
 
 // reach returns the node that holds second start at a resolution, made when it is missing, and leaves out all sums that change when it

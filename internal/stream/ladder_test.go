@@ -27,7 +27,10 @@ func TestLadderHoldsEachFactOnce(t *testing.T) {
 			facts = append(facts, f)
 			c := new(agg.Cell)
 			c.Add(request(max(f.second, 0), f.key[0]), false)
-			l.add(f.second, f.key, c, now)
+			l.behind = rapid.Bool().Draw(t, "behind")
+			if d := (delta{Start: f.second, Key: f.key, Cell: c, text: c.Append(nil)}); !l.take(&d, now) {
+				c.Add(request(1, "somebody else has the cell now"), true)
+			}
 			now += rapid.SampledFrom([]int64{0, 1, 60, 1000, 30_000}).Draw(t, "pause")
 			l.age(now)
 			l.settle(now)

@@ -41,6 +41,7 @@ type lane struct {
 	folders   map[source]*folder
 	filters   map[source]*filter // of the folders, and from the snapshot before those are made
 	names     *names
+	spare     spareCells
 	joins     *joins // nil = this lane joins nothing
 	judge     *judge // nil = no rules are run
 	lookout   *deployments.Lookout
@@ -114,11 +115,13 @@ const (
 	flushPause  = 5 * time.Millisecond // between two units of a partition
 	recordPause = 8 * time.Microsecond // more for each record of the second one
 	longPause   = 20 * time.Millisecond
-	smallPause  = 2 * time.Millisecond // when there is little in it
-	smallUnit   = 128                  // records that are little
-	retryPause  = 500 * time.Millisecond
-	maxOpenRows = 200_000 // records folded into an open unit before the lane stops reading
-	maxOpenPane = 20_000
+	// backlogPause is long enough that hardly a group has something in two units, short enough that a stop waits for little.
+	backlogPause = 100 * time.Millisecond
+	smallPause   = 2 * time.Millisecond // when there is little in it
+	smallUnit    = 128                  // records that are little
+	retryPause   = 500 * time.Millisecond
+	maxOpenRows  = 200_000 // records folded into an open unit before the lane stops reading
+	maxOpenPane  = 20_000
 
 	maxOpenPartials = 100_000
 )
@@ -176,7 +179,7 @@ func (l *lane) run(ctx, drain context.Context) error {
 // before anything that came behind the cut.
 func (l *lane) full() bool {
 	for _, f := range l.folders {
-		if f.shorter != nil || f.open.back() || f.open.header.Tally.Records > maxOpenRows || f.open.cells() > maxOpenPane || f.open.partials.Len() > maxOpenPartials {
+		if f.shorter != nil || f.open.back() || f.open.full(1) {
 			return true
 		}
 	}

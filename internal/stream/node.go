@@ -130,18 +130,25 @@ func (g groups) cell(w who) *agg.Cell {
 	return nil
 }
 
-// take merges cell into the group; a new group takes the cell itself.
-func (g *groups) take(w who, cell *agg.Cell) (isNew bool) {
-	i, found := g.at(w)
+// take adds a group, or merges it into the one that is there. Of one that is packed, the cell is not kept.
+func (g *groups) take(more group) (isNew bool) {
+	i, found := g.at(more.who)
 	if found {
-		have := &(*g)[i]
-		have.keep()
-		have.size.add(sizeOf(cell))
-		have.cell.Merge(cell)
+		(*g)[i].merge(&more)
 		return false
 	}
-	*g = slices.Insert(*g, i, group{who: w, size: sizeOf(cell), cell: cell})
+	if more.packed != nil {
+		more.cell = nil
+	}
+	*g = slices.Insert(*g, i, more)
 	return true
+}
+
+// merge adds what another group has.
+func (g *group) merge(more *group) {
+	g.keep()
+	g.size.add(more.size)
+	more.addTo(g.cell)
 }
 
 // takeAll takes the groups of another node in one pass.
@@ -158,9 +165,7 @@ func (g *groups) takeAll(more groups) {
 		case have[0].who > more[0].who:
 			both, more = append(both, more[0]), more[1:]
 		default:
-			have[0].keep()
-			have[0].size.add(more[0].size)
-			have[0].cell.Merge(more[0].open())
+			have[0].merge(&more[0])
 			both, have, more = append(both, have[0]), have[1:], more[1:]
 		}
 	}
@@ -268,10 +273,7 @@ func (n *node) addUp(which who, k *keys) groups {
 			*made = append(*made, g.as(w))
 			continue
 		}
-		m := &(*made)[i]
-		m.keep()
-		m.size.add(g.size)
-		m.cell.Merge(g.open())
+		(*made)[i].merge(&g)
 	}
 	slices.SortFunc(*made, func(a, b group) int { return int(a.who) - int(b.who) })
 	if n.packed {
@@ -280,18 +282,16 @@ func (n *node) addUp(which who, k *keys) groups {
 	return *made
 }
 
-// addTotal adds a cell that comes to own to the sum of all, and leaves out the other sums over margins. Everybody asks for the sum of all, also
+// addTotal adds a group that comes to own to the sum of all, and leaves out the other sums over margins. Everybody asks for the sum of all, also
 // while the second runs on: made anew for each question it would be as much work as there are groups.
-func (n *node) addTotal(cell *agg.Cell) {
+func (n *node) addTotal(g *group) {
 	all := *n.margins.of(byNone)
 	n.margins = margins{}
 	switch {
 	case len(n.own) == 0:
-		all = groups{{who: byNone, lent: true, size: sizeOf(cell), cell: cell}}
+		all = groups{g.as(byNone)}
 	case all != nil:
-		all[0].keep()
-		all[0].size.add(sizeOf(cell))
-		all[0].cell.Merge(cell)
+		all[0].merge(g)
 	}
 	*n.margins.of(byNone) = all
 }
@@ -313,7 +313,7 @@ func (g groups) total() group {
 	all := group{who: byNone, cell: new(agg.Cell)}
 	for i := range g {
 		all.size.add(g[i].size)
-		all.cell.Merge(g[i].open())
+		g[i].addTo(all.cell)
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
@@ -25,6 +26,23 @@ func (g *group) open() *agg.Cell {
 		panic("stream: packed " + err.Error()) // pack wrote it
 	}
 	return c
+}
+
+// opened are cells into which packed ones are read that are merged at once.
+var opened = sync.Pool{New: func() any { return new(agg.Cell) }}
+
+// addTo merges the cell of a group into c.
+func (g *group) addTo(c *agg.Cell) {
+	if g.cell != nil {
+		c.Merge(g.cell)
+		return
+	}
+	x := opened.Get().(*agg.Cell)
+	defer opened.Put(x)
+	if _, err := x.Decode(g.packed); err != nil {
+		panic("stream: packed " + err.Error()) // pack wrote it
+	}
+	c.Merge(x)
 }
 
 // keep gives a group a cell of its own, which may be changed.

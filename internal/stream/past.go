@@ -35,7 +35,7 @@ func (l *lane) start(logs map[source]bus.Range, now time.Time) map[source]int64 
 // newFolder makes a folder that goes on where the chain ends. Before, it reads what its duplicate filter does not know yet
 // and counts again what the windows should hold and do not.
 func (l *lane) newFolder(src source, log bus.Range, known *filter, now time.Time) *folder {
-	f := &folder{src: src, cfg: l.cfg, decoder: event.Decoder{Limits: l.cfg.Events, Schemas: l.schemas}, names: l.names, prices: l.prices, joins: l.joins, rules: l.folding(), lookout: l.lookout, traced: l.metrics.tracing.tracer != nil, filter: known, high: log.End, moved: now, watermark: noWatermark}
+	f := &folder{src: src, cfg: l.cfg, decoder: event.Decoder{Limits: l.cfg.Events, Schemas: l.schemas}, names: l.names, spare: &l.spare, prices: l.prices, joins: l.joins, rules: l.folding(), lookout: l.lookout, traced: l.metrics.tracing.tracer != nil, filter: known, high: log.End, moved: now, watermark: noWatermark}
 	c := l.journal.chains[src]
 	if c == nil && l.headless {
 		c = &chain{Begin: log.Start, To: log.Start, Watermark: noWatermark}
@@ -80,7 +80,7 @@ func (l *lane) remember(f *folder, c *chain, log bus.Range) {
 	l.log.Error("windows are counted again from the topic: the journal that counted them is gone and no snapshot is usable", "topic", f.src.Topic, "partition", f.src.Partition, "from", log.Start, "to", end)
 	f.filter = newFilter(l.cfg.FilterBytes)
 	f.filter.next = log.Start
-	f.past = &past{begin: log.Start, end: end, folder: &folder{src: f.src, cfg: f.cfg, decoder: event.Decoder{Limits: f.cfg.Events, Schemas: l.schemas}, names: f.names, prices: f.prices, filter: f.filter, next: log.Start, foldFrom: log.Start, watermark: noWatermark}}
+	f.past = &past{begin: log.Start, end: end, folder: &folder{src: f.src, cfg: f.cfg, decoder: event.Decoder{Limits: f.cfg.Events, Schemas: l.schemas}, names: f.names, spare: f.spare, prices: f.prices, filter: f.filter, next: log.Start, foldFrom: log.Start, watermark: noWatermark}}
 	f.past.open = newWork(f.src, log.Start)
 }
 
@@ -97,7 +97,8 @@ func (l *lane) absorb(f *folder) {
 	}
 	c, now := l.journal.chains[f.src], time.Now().Unix()
 	l.mu.Lock()
-	l.credit(p.open, l.names, now)
+	l.hurry(true)
+	l.credit(p.open, l.names, now, &l.spare)
 	l.age(now)
 	l.mu.Unlock()
 	c.Tally.add(&p.open.header.Tally)

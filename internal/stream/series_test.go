@@ -72,8 +72,8 @@ func TestSeriesAddUpToTheWindow(t *testing.T) {
 
 func TestStepsFollowThePanes(t *testing.T) {
 	l := newLadder(1000, true)
-	l.insert(7200, 0, l.keys.id(values{"m"}), new(agg.Cell), 0)   // an hour
-	l.insert(14_400, 3, l.keys.id(values{"m"}), new(agg.Cell), 0) // a second
+	l.insert(7200, 0, group{who: l.keys.id(values{"m"}), cell: new(agg.Cell)}, 0)   // an hour
+	l.insert(14_400, 3, group{who: l.keys.id(values{"m"}), cell: new(agg.Cell)}, 0) // a second
 	for _, c := range []struct{ from, to, want int64 }{{7200, 7260, 3600}, {14_400, 14_460, 1}, {0, 20_000, 3600}, {0, 100, 1}} {
 		if got := l.coarsest(c.from, c.to); got != c.want {
 			t.Errorf("[%d, %d): %d, want %d", c.from, c.to, got, c.want)

@@ -198,7 +198,7 @@ func (d *decoder) ladder(l *ladder) {
 					return
 				}
 				if d.src, d.err = cell.Decode(d.src); d.err == nil && int(w) < len(l.keys.names) {
-					l.insert(start, level, w, cell, arrived)
+					l.insert(start, level, group{who: w, size: sizeOf(cell), cell: cell}, arrived)
 				}
 			}
 		}

@@ -102,8 +102,8 @@ func (l *lane) keepHouse() {
 // behindAfter is how old the newest record that was folded is when a lane is called behind its input.
 const behindAfter = 10 * time.Second
 
-// catchingUp tells whether the lane works off a backlog. Then it makes no sums ahead of questions: most of what it would add up becomes part
-// of coarser panes first. Who asks meanwhile makes those that he needs.
+// catchingUp tells whether the lane works off a backlog. Then it makes no sums ahead of questions, not even that of all of a second: most of
+// what it would add up becomes part of coarser panes first. Who asks meanwhile makes those that he needs.
 func (l *lane) catchingUp(now time.Time) bool {
 	for _, f := range l.folders {
 		if f.next < f.high && f.arrival < now.Add(-behindAfter).UnixMicro() {

@@ -45,6 +45,7 @@ type delta struct {
 	Start int64 // unix second
 	Key   values
 	Cell  *agg.Cell
+	text  []byte // the cell as it is written; nil until it was
 }
 
 func sortDeltas(ds []delta) {
@@ -145,18 +146,30 @@ func encodeUnit(h header, c payload) [][]byte {
 // encodeDeltas writes deltas in blocks that are a little more than so many bytes, at least one.
 func encodeDeltas(ds []delta, most int) (bodies [][]byte) {
 	sortDeltas(ds)
-	body, prev := []byte{}, int64(0)
-	for i := range ds {
-		if len(body) > most {
-			bodies, body, prev = append(bodies, body), []byte{}, 0
-		}
-		body = binary.AppendVarint(body, ds[i].Start-prev)
-		prev = ds[i].Start
-		body = appendText(body, ds[i].Key[0])
-		body = appendText(body, ds[i].Key[1])
-		body = ds[i].Cell.Append(body)
+	for len(ds) > 0 || bodies == nil {
+		body, n := encodeBlock(ds, most)
+		bodies, ds = append(bodies, body), ds[n:]
 	}
-	return append(bodies, body)
+	return bodies
+}
+
+// encodeBlock writes the first deltas, and lets them have what is written of their cells.
+func encodeBlock(ds []delta, most int) (body []byte, n int) {
+	ends, prev := make([][2]int, 0, len(ds)), int64(0)
+	for ; n < len(ds) && len(body) <= most; n++ {
+		d := &ds[n]
+		body = binary.AppendVarint(body, d.Start-prev)
+		prev = d.Start
+		body = appendText(body, d.Key[0])
+		body = appendText(body, d.Key[1])
+		from := len(body)
+		body = d.Cell.Append(body)
+		ends = append(ends, [2]int{from, len(body)})
+	}
+	for i, end := range ends {
+		ds[i].text = body[end[0]:end[1]:end[1]]
+	}
+	return body, n
 }
 
 func appendHeader(dst []byte, h *header) []byte {

@@ -33,11 +33,13 @@ func (w *windows) ladderOf(name string) *ladder {
 	return nil
 }
 
-// credit adds what was folded; the cells belong to the windows afterwards.
-func (w *windows) credit(x *work, n *names, now int64) {
-	for set := range x.panes {
-		for k, c := range x.panes[set].cells {
-			w.ladders[set].add(k.start, n.sets[set].keys.names[k.key], c, now)
+// credit adds what was folded. The cells belong to the windows afterwards, or are spare.
+func (w *windows) credit(x *work, n *names, now int64, spare *spareCells) {
+	for set, ds := range x.list(n) {
+		for i := range ds {
+			if !w.ladders[set].take(&ds[i], now) {
+				spare.put(ds[i].Cell)
+			}
 		}
 	}
 	for start, users := range x.spent {
@@ -62,6 +64,13 @@ func (w *windows) creditBody(body []byte, now int64) (deltas, users error) {
 		deltas = eachSpot(body, func(at dimSpan, d *agg.Distinct) { w.strangers.add(at, d) })
 	}
 	return deltas, eachSpender(body, func(start int64, user string, x spend) { w.wallet.add(start, user, x, now) })
+}
+
+// hurry says whether a backlog is worked off.
+func (w *windows) hurry(behind bool) {
+	for _, l := range w.ladders {
+		l.behind = behind
+	}
 }
 
 // age lets what came long ago go to coarser resolutions.
