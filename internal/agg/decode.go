@@ -162,11 +162,22 @@ func (s *sketch) decode(r *reader, m *Measure) {
 	} else if s.dense == nil && cap(s.sparse) < int(used) {
 		s.sparse = make([]binPart, 0, used)
 	}
+	if s.dense != nil {
+		s.cover(first, bin)
+	}
 	again := reader{src: parts}
 	bin = -1
-	for range used {
+	for range used { // they rise, and s was empty
 		bin += 1 + int(again.uvarint(""))
-		s.addBin(bin, again.uvarint(""))
+		n := again.uvarint("")
+		if high := uint32(n >> 32); high != 0 {
+			s.addHigh(bin, high)
+		}
+		if s.dense != nil {
+			s.dense[bin-s.base] = uint32(n)
+		} else {
+			s.sparse = append(s.sparse, binPart{uint32(bin), uint32(n)})
+		}
 	}
 }
 

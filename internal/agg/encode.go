@@ -132,9 +132,12 @@ func (m *Measure) append(dst []byte) []byte {
 
 // append writes the count of zeros, the number of used bins, and for each its distance from the one before and its count.
 func (s *sketch) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, s.zero)
+	if len(s.high) == 0 {
+		return s.appendLow(dst)
+	}
 	used := 0
 	s.each(func(int, uint64) bool { used++; return true })
-	dst = binary.AppendUvarint(dst, s.zero)
 	dst = binary.AppendUvarint(dst, uint64(used))
 	before := -1
 	s.each(func(bin int, n uint64) bool {
@@ -142,6 +145,29 @@ func (s *sketch) append(dst []byte) []byte {
 		before = bin
 		return true
 	})
+	return dst
+}
+
+// appendLow writes the bins when none has more than 32 bits, as in each but without a call for each.
+func (s *sketch) appendLow(dst []byte) []byte {
+	used, w := len(s.sparse), s.window()
+	for _, n := range w.dense {
+		if n != 0 {
+			used++
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(used))
+	before := -1
+	for _, p := range s.sparse {
+		dst = appendSmall(appendSmall(dst, uint64(int(p.bin)-before-1)), uint64(p.n))
+		before = int(p.bin)
+	}
+	for i, n := range w.dense {
+		if n != 0 {
+			dst = appendSmall(appendSmall(dst, uint64(w.base+i-before-1)), uint64(n))
+			before = w.base + i
+		}
+	}
 	return dst
 }
 

@@ -2,7 +2,6 @@ package event
 
 import (
 	"slices"
-	"unicode/utf8"
 	"unsafe"
 )
 
@@ -27,7 +26,7 @@ type Parser struct {
 // otherwise e holds no more than its Kind, if that much was to be read. Texts of e alias data where nothing had to be unescaped.
 func (p *Parser) Parse(data []byte, e *Event) *Invalid {
 	l := p.Limits.filled()
-	if len(data) > l.Bytes || !utf8.Valid(data) || !p.read(data, &l) {
+	if len(data) > l.Bytes || !valid(data) || !p.read(data, &l) {
 		return l.reference(data, e)
 	}
 	e.Reset()

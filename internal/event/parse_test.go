@@ -3,6 +3,9 @@ package event
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
 )
 
 // typical is an event of 380 bytes as a gateway sends it.
@@ -100,4 +103,18 @@ func BenchmarkIdentity(b *testing.B) {
 	for b.Loop() {
 		_ = e.Identity()
 	}
+}
+
+// What is not UTF-8 is seen wherever it stands among the bytes that are looked at together.
+func TestValidIsUTF8Valid(t *testing.T) {
+	pieces := []string{"a", "ü", "€", "😀", "\x80", "\xc3", "0123456789abcdef0123456789abcde", "\xed\xa0\x80"}
+	rapid.Check(t, func(t *rapid.T) {
+		text := ""
+		for range rapid.IntRange(0, 20).Draw(t, "pieces") {
+			text += rapid.SampledFrom(pieces).Draw(t, "piece")
+		}
+		if got, want := valid([]byte(text)), utf8.ValidString(text); got != want {
+			t.Fatalf("%q: %v, want %v", text, got, want)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // member is one key with its value, as places in the payload.
@@ -390,4 +391,16 @@ func load8(data []byte, i int) uint64 {
 		w = w<<8 | uint64(data[j])
 	}
 	return w
+}
+
+// valid tells whether data is UTF-8. Nearly all events are ASCII, which is seen thirty-two bytes at a time.
+func valid(data []byte) bool {
+	rest := data
+	for ; len(rest) >= 32; rest = rest[32:] {
+		some := binary.LittleEndian.Uint64(rest) | binary.LittleEndian.Uint64(rest[8:]) | binary.LittleEndian.Uint64(rest[16:]) | binary.LittleEndian.Uint64(rest[24:])
+		if some&highs != 0 {
+			break
+		}
+	}
+	return utf8.Valid(rest)
 }

@@ -2,6 +2,8 @@ package stream
 
 import (
 	"strings"
+
+	"github.com/hxp-enterprise/hxp/internal/kit/near"
 )
 
 // names tells the values of dimensions apart up to a budget; the rest count under otherName, so that a stranger who sends a
@@ -13,8 +15,9 @@ type setNames struct {
 	set
 	keys    keys
 	budgets [2]*budget
-	most    int // pairs; 0 = as many as the budgets of the values make
-	told    int // pairs that are told apart
+	most    int             // pairs; 0 = as many as the budgets of the values make
+	told    int             // pairs that are told apart
+	near    near.Table[who] // groups of late
 }
 
 // budget holds the values of one dimension that are told apart, whatever sets it is in.
@@ -88,7 +91,12 @@ var others = values{otherName, otherName}
 
 // id numbers the group of some values. under are those that it counts under: others when a budget is used up.
 func (s *setNames) id(v values) (id who, under values) {
+	if id, ok := s.near.Find(v[0], v[1]); ok {
+		return id, v
+	}
 	if id, ok := s.keys.ids[v]; ok {
+		own := s.keys.names[id]
+		s.near.Put(own[0], own[1], id)
 		return id, v
 	}
 	under = v

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"unsafe"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
@@ -91,6 +92,7 @@ func (s *spenders) find(user string, hash uint64) (slot, at int) {
 
 func (s *spenders) grow() {
 	s.slots = make([]uint64, max(16, 2*len(s.slots)))
+	s.list = slices.Grow(s.list, len(s.slots)/2-len(s.list))
 	mask := len(s.slots) - 1
 	for at := range s.list {
 		hash := s.list[at].hash

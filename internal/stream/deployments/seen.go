@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/near"
 )
 
 // Kind says how a deployment is known.
@@ -66,20 +67,24 @@ type version struct{ model, prompt string }
 // Lookout tells which versions are new to a book. One goroutine uses it.
 type Lookout struct {
 	book *Book
-	last version // most requests are of the version of the one before
-	seen map[version]bool
+	late near.Table[struct{}] // of those seen
+	seen map[version]version
 	news pace
 }
 
 // NewLookout makes one.
-func NewLookout(b *Book) *Lookout { return &Lookout{book: b, seen: map[version]bool{}} }
+func NewLookout(b *Book) *Lookout { return &Lookout{book: b, seen: map[version]version{}} }
 
 // New tells of the version that a request names, which arrived at a time in microseconds; nil when it is known, when it is not certain yet
 // what is known, or when too much is new in this hour: a later request may tell of it. The ID is for the caller to give, because hardly
 // any request needs one.
 func (l *Lookout) New(e *event.Event, prompt string, arrival int64) *Deployment {
 	v := version{e.Text(event.Model), prompt}
-	if v == l.last || v.model == "" || l.seen[v] {
+	if _, known := l.late.Find(v.model, v.prompt); known || v.model == "" {
+		return nil
+	}
+	if own, known := l.seen[v]; known {
+		l.late.Put(own.model, own.prompt, struct{}{})
 		return nil
 	}
 	at := time.UnixMicro(arrival)
@@ -95,11 +100,11 @@ func (l *Lookout) New(e *event.Event, prompt string, arrival int64) *Deployment 
 		clear(l.seen) // the book knows them
 	}
 	v = version{strings.Clone(v.model), strings.Clone(v.prompt)}
-	l.seen[v], l.last = true, v
+	l.seen[v] = v
 	if of == "" {
 		return nil
 	}
-	l.seen[version{v.model, ""}] = true
+	l.seen[version{v.model, ""}] = version{v.model, ""}
 	d := &Deployment{At: time.UnixMicro(e.Time).UTC(), Kind: of, Title: "New model", Model: clip(v.model), Version: clip(v.prompt), Source: clip(e.Source)}
 	if of == Prompt {
 		d.Title = "New prompt version"
