@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/internal/store"
+	"github.com/hxp-enterprise/hxp/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -89,7 +89,7 @@ func begin(t *testing.T, w *world, change func(*Config)) *rig {
 func (w *world) open(t *testing.T) *store.Store {
 	t.Helper()
 	if w.db == nil {
-		db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hxp.db"), slog.New(slog.DiscardHandler))
+		db, err := store.Open(t.Context(), storetest.SQLite().New(t), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

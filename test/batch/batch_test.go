@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +22,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/store"
+	"github.com/hxp-enterprise/hxp/internal/store/storetest"
 )
 
 // What the batch asks for is what the other rooms give, without anything between.
@@ -49,7 +49,7 @@ type road struct {
 func newRoad(tb testing.TB) *road {
 	tb.Helper()
 	b := bustest.New(tb)
-	s, err := store.Open(tb.Context(), "sqlite:"+filepath.Join(tb.TempDir(), "hxp.db"), slog.New(slog.DiscardHandler))
+	s, err := store.Open(tb.Context(), storetest.SQLite().New(tb), slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/telemetry"
 	"github.com/hxp-enterprise/hxp/internal/lake"
 	"github.com/hxp-enterprise/hxp/internal/store"
+	"github.com/hxp-enterprise/hxp/internal/store/storetest"
 )
 
 var (
@@ -59,7 +60,7 @@ func newAttic(t *testing.T) *attic {
 	a := &attic{folder: t.TempDir(), archive: filepath.Join(t.TempDir(), "archive"), reports: t.TempDir()}
 	a.now.Store(hour + 40*86400)
 	var err error
-	if a.store, err = store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "hxp.db"), slog.New(slog.DiscardHandler)); err != nil {
+	if a.store, err = store.Open(t.Context(), storetest.SQLite().New(t), slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.store.Close() })
