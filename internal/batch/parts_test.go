@@ -506,7 +506,7 @@ func partsOutage(t *testing.T, dbs storetest.Databases, f *sabotage) (statements
 		statements = f.seen.Load()
 		run = finished(t, asked, run.ID)
 		wantSuccess(t, run)
-		time.Sleep(time.Minute)
+		time.Sleep(leaseTime + 2*beatEvery) // what is taken for lost is done again by then
 		if w.stored(hour0) != w.inOnePiece(t, hour0) {
 			t.Error("other bytes than in one piece")
 		}
