@@ -23,6 +23,7 @@ func TestClockJumpsSkipNoRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			nightBubble(t, func(t *testing.T) {
 				w := newWorld()
+				w.looksEach = 10 * time.Second
 				set := w.setClock(t)
 				r := begin(t, w, nil)
 				time.Sleep(29 * time.Minute)

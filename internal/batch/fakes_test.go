@@ -30,6 +30,7 @@ type world struct {
 	lake    memLake
 	saves   []savedHour
 
+	looksEach time.Duration                // pause of the scheduler; 0: as ever. Hours of fake time are thousands of looks into the database.
 	scanTakes time.Duration                // for each file
 	scanFails func(f event.LakeFile) error // nil: never
 	position  map[string]map[int32]int64   // of the lake

@@ -128,7 +128,7 @@ func outage(t *testing.T, dbs storetest.Databases, f *sabotage) (statements int6
 		}
 		time.Sleep(5 * time.Second)
 		statements = f.seen.Load()
-		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end) && strings.Count(outcome(t, watch), " success success\n") < 3; {
+		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end) && strings.Count(runLines(t, watch), " success success\n") < 3; {
 			time.Sleep(5 * time.Second)
 		}
 		time.Sleep(leaseTime + 2*beatEvery) // what is taken for lost is done again by then
@@ -163,8 +163,8 @@ func runInstance(t *testing.T, w *world, db *store.Store) {
 	})
 }
 
-// outcome is a line of each run: its ID, its state and that of its task.
-func outcome(t *testing.T, db *store.Store) (text string) {
+// runLines has a line for each run: its ID, its state and that of its task.
+func runLines(t *testing.T, db *store.Store) (text string) {
 	t.Helper()
 	page, err := db.Runs(t.Context(), agg.RunFilter{DagID: "hxp_hourly_aggregation", Order: "data_interval_start"})
 	if err != nil {
@@ -178,7 +178,7 @@ func outcome(t *testing.T, db *store.Store) (text string) {
 
 func checkOutage(t *testing.T, w *world, db *store.Store) {
 	t.Helper()
-	text, want := outcome(t, db), ""
+	text, want := runLines(t, db), ""
 	for h := range 3 {
 		want += fmt.Sprintf("scheduled__%s+00:00 success success\n", time.Unix(hour0, 0).UTC().Add(time.Duration(h)*time.Hour).Format("2006-01-02T15:04:05"))
 	}

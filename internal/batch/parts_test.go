@@ -362,9 +362,9 @@ func TestPartOfADeadWorkerIsTakenOver(t *testing.T) {
 		other := begin(t, w, func(c *Config) { c.Processing.Workers = 1 })
 		time.Sleep(time.Minute)
 		w.forget(hour0)
-		w.scanTakes = time.Minute // longer than a lease
+		w.scanTakes = leaseTime + beatEvery // longer than a lease
 		id := ask(t, other.s, `{"parts":2}`).ID
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2 * w.scanTakes)
 		one.away.Store(true)
 		run := finished(t, other.s, id)
 		wantSuccess(t, run)

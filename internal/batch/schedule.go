@@ -15,7 +15,7 @@ import (
 // The scheduler has no leader: every instance materialises what is due, sweeps up after the dead and claims tasks, and the database
 // decides between them. An instance remembers nothing that another could not go on with.
 const (
-	scheduleEvery = time.Second      // materialise, sweep and claim at least so often; sooner when woken
+	scheduleEvery = time.Second      // materialise, sweep and claim; sooner when woken
 	beatEvery     = 5 * time.Second  // renew leases
 	leaseTime     = 20 * time.Second // how long a silent owner keeps its tasks
 	timeoutGrace  = 5 * time.Second  // an owner fails a run whose time is over itself; others wait so much longer
@@ -85,7 +85,7 @@ func (s *Service) isPaused(id string) bool {
 
 // schedule looks for what is to do until ctx ends.
 func (s *Service) schedule(ctx context.Context) {
-	tick := time.NewTicker(scheduleEvery)
+	tick := time.NewTicker(s.every)
 	defer tick.Stop()
 	var purged time.Time
 	for {

@@ -30,6 +30,7 @@ type Service struct {
 	asks  chan struct{} // holds one for each question about costs and business intelligence that is being read for
 
 	owner   string        // name of this process among those that share the database
+	every   time.Duration // the scheduler looks at least so often
 	wake    chan struct{} // the scheduler looks at once
 	recheck chan struct{} // the leases of this process are looked at at once
 	reached offsets
@@ -92,6 +93,7 @@ func New(cfg Config, d Deps) (*Service, error) {
 		slots:   make(chan struct{}, cfg.Processing.Workers),
 		asks:    make(chan struct{}, runtime.GOMAXPROCS(0)),
 		owner:   newOwner(),
+		every:   scheduleEvery,
 		wake:    make(chan struct{}, 1),
 		recheck: make(chan struct{}, 1),
 		filed:   make(chan *cost.Document, 1),

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,6 +50,7 @@ func newService(t *testing.T, w *world, change func(*Config)) (*Service, *teleme
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.every = cmp.Or(w.looksEach, s.every)
 	return s, reg
 }
 

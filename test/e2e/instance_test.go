@@ -22,7 +22,7 @@ var ports = []string{"KAFKA_API_PORT", "EVENT_PROCESSING_API_PORT", "BATCH_PROCE
 	"AIRFLOW_WEBSERVER_PORT", "OPERATIONS_DASHBOARD_PORT", "BUSINESS_DASHBOARD_PORT", "PERFORMANCE_DASHBOARD_PORT", "SYSTEM_DASHBOARD_PORT"}
 
 const (
-	readyWithin = 60 * time.Second // a start that takes longer hangs
+	readyWithin = 3 * time.Minute  // a start that takes longer hangs, even one that makes the traffic of two days on a busy machine
 	stopWithin  = 10 * time.Second // promised for SIGTERM
 )
 
