@@ -187,8 +187,7 @@ func TestATryKeepsItsClaim(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
 		office := &slowOffice{}
-		r := withMail(t, w, &office.postOffice, nil)
-		r.s.reports.courier.smtp = office.send
+		r := withMail(t, w, office, nil)
 		hourWithData(t, w, r)
 		r.call("POST", "/reports/generate", strings.Replace(mailTest, `"test","format":"pdf"`, `"hourly_summary","format":"csv"`, 1))
 		for range 8 { // over more than two claims
@@ -229,8 +228,7 @@ func TestAMailThatWasNotStoredIsTheSameAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := newWorld()
 		office := &awayOffice{shelf: w.reports}
-		r := withMail(t, w, &office.postOffice, nil)
-		r.s.reports.courier.smtp = office.send
+		r := withMail(t, w, office, nil)
 		hourWithData(t, w, r)
 		body := strings.Replace(mailTest, `"test","format":"pdf"`, `"hourly_summary","format":"csv"`, 1)
 		r.call("POST", "/reports/generate", body)

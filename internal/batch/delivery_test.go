@@ -32,17 +32,16 @@ func (p *postOffice) send(_ context.Context, _ *deliver.Server, _, to string, me
 }
 
 // withMail starts a service with a mail server.
-func withMail(t *testing.T, w *world, office *postOffice, change func(*Config)) *rig {
+func withMail(t *testing.T, w *world, office office, change func(*Config)) *rig {
 	t.Helper()
 	w.looksEach = 10 * time.Second // mail has a loop of its own
-	r := begin(t, w, func(c *Config) {
+	w.mail = office
+	return begin(t, w, func(c *Config) {
 		c.Mail.Host, c.Mail.From, c.Mail.TLS = "mail.example.org", "hxp@example.org", "none"
 		if change != nil {
 			change(c)
 		}
 	})
-	r.s.reports.courier.smtp = office.send
-	return r
 }
 
 const mailTest = `{"report_type":"test","format":"pdf",` + anHour + `,"options":{"email_to":["a@example.org"]}}`

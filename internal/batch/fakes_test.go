@@ -16,6 +16,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 	"github.com/hxp-enterprise/hxp/internal/store"
 )
 
@@ -41,7 +42,13 @@ type world struct {
 	log        *slog.Logger // nil: nobody reads it
 	prices     priceLog
 	reports    *reportShelf
+	mail       office // nil: a server of mail
 	reportsDir string // "" = made with the first service
+}
+
+// office takes mail in the place of a server.
+type office interface {
+	send(ctx context.Context, s *deliver.Server, from, to string, message []byte) error
 }
 
 type worldHour struct {

@@ -51,6 +51,9 @@ func newService(t *testing.T, w *world, change func(*Config)) (*Service, *teleme
 		t.Fatal(err)
 	}
 	s.every = cmp.Or(w.looksEach, s.every)
+	if w.mail != nil {
+		s.reports.courier.smtp = w.mail.send
+	}
 	return s, reg
 }
 
