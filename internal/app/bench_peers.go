@@ -50,10 +50,11 @@ func benchPeers(ctx context.Context, s *system, o BenchOptions) (map[string]any,
 	}
 	s.set.stream.Correlation = !o.Unjoined
 	return s.count(ctx, b, total, func(fast *stream.Service) error {
-		if got := requests(fast); got != total {
-			return fmt.Errorf("the windows count %d requests, the topic holds %d records", got, total)
+		got, err := writeWindows(ctx, fast, b, o.Out)
+		if err == nil && got != total {
+			err = fmt.Errorf("the windows count %d requests, the topic holds %d records", got, total)
 		}
-		return writeWindows(ctx, fast, b, o.Out)
+		return err
 	})
 }
 
@@ -134,18 +135,18 @@ type peerWindow struct {
 // peerSeconds is the length of their windows.
 const peerSeconds = 10
 
-// writeWindows writes all windows that hold something to a topic, unless there is none.
-func writeWindows(ctx context.Context, fast *stream.Service, b *bus.Bus, topic string) error {
-	if topic == "" {
-		return nil
-	}
+// writeWindows writes all windows that hold something to a topic, unless there is none, and counts the requests in them.
+func writeWindows(ctx context.Context, fast *stream.Service, b *bus.Bus, topic string) (requests int64, err error) {
 	p, err := b.NewProducer(bus.ProducerOptions{Linger: 20 * time.Millisecond})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer p.Close()
 	var failed error
 	eachWindow(fast, func(start int64, model string, c *agg.Cell) {
+		if requests += int64(c.Requests); topic == "" {
+			return
+		}
 		l := c.Latency.Stats()
 		w := peerWindow{Start: start * 1000, Model: model, Count: c.Requests, Errors: c.Errors, Prompt: c.Tokens.Prompt, Completion: c.Tokens.Completion}
 		if l.Count > 0 {
@@ -155,15 +156,14 @@ func writeWindows(ctx context.Context, fast *stream.Service, b *bus.Bus, topic s
 		failed = errors.Join(failed, err)
 		p.SendAsync(ctx, &bus.Message{Topic: topic, Key: []byte(model), Value: value}, nil)
 	})
-	return errors.Join(failed, p.Flush(ctx))
+	return requests, errors.Join(failed, p.Flush(ctx))
 }
 
 // eachWindow calls fn with each model of each window that holds something, by rising time.
 func eachWindow(fast *stream.Service, fn func(start int64, model string, c *agg.Cell)) {
 	for _, hour := range fast.Hours() {
 		for start := hour; start < hour+3600; start += peerSeconds {
-			_, models, _, _ := fast.Window(time.Unix(start, 0), time.Unix(start+peerSeconds, 0))
-			for model, c := range models {
+			for model, c := range fast.Models(time.Unix(start, 0), time.Unix(start+peerSeconds, 0)) {
 				fn(start, model, c)
 			}
 		}

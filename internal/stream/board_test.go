@@ -178,3 +178,28 @@ func TestGroupsAddUpWhileMoreIsCounted(t *testing.T) {
 	close(done)
 	<-ended
 }
+
+// What is said of each model alone is what is said of them beside the whole, and what names none adds up with them.
+func TestModelsAloneAreThoseOfTheWindow(t *testing.T) {
+	s := newVisitors(100, 1000) // ten models
+	for range 25 {
+		s.second()
+	}
+	nameless := new(agg.Cell)
+	nameless.Add(request(s.now-1, ""), false)
+	s.lanes[0].ladders[0].add(s.now-1, values{"", "tenant-1"}, nameless, s.now)
+	from, to := time.Unix(s.now-12, 0), time.Unix(s.now, 0)
+	overall, window, _, _ := s.Window(from, to)
+	models, sum := s.Models(from, to), new(agg.Cell)
+	for _, c := range models {
+		sum.Merge(c)
+	}
+	if len(window) != 10 || len(models) != 11 || !sum.Equal(overall) || overall.Requests != 12*100+1 || !models[""].Equal(nameless) {
+		t.Errorf("%d models of %d, %d requests of %d", len(models), len(window), sum.Requests, overall.Requests)
+	}
+	for model, c := range window {
+		if !models[model].Equal(c) {
+			t.Errorf("%s: %+v, want %+v", model, models[model], c)
+		}
+	}
+}

@@ -91,8 +91,8 @@ func (s *spenders) find(user string, hash uint64) (slot, at int) {
 }
 
 func (s *spenders) grow() {
-	s.slots = make([]uint64, max(16, 2*len(s.slots)))
-	s.list = slices.Grow(s.list, len(s.slots)/2-len(s.list))
+	s.slots = make([]uint64, max(16, 4*len(s.slots)))
+	s.list = slices.Grow(s.list, len(s.list))
 	mask := len(s.slots) - 1
 	for at := range s.list {
 		hash := s.list[at].hash
