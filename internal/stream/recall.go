@@ -73,7 +73,7 @@ func (j *judge) recall(now time.Time) {
 	}
 	var of []rule.Unknown
 	for _, u := range j.engine.Unknown() {
-		if !r.tried[u.Version] && j.engine.Now() >= (u.Since+int64(recallDelay/time.Second))*1e6 {
+		if !r.tried[u.Version] && j.engine.Now() >= (u.Since+int64(recallDelay/time.Second))*1e6 && !j.engine.Expects(u) {
 			of = append(of, u)
 		}
 	}

@@ -14,9 +14,9 @@ type coming struct {
 }
 
 type cell struct {
-	rule   *judged
-	key    string
-	second int64
+	rule            *judged
+	key             string
+	second, arrived int64
 }
 
 type arrived struct {
@@ -73,7 +73,7 @@ func (g *Engine) at(visible int64) *coming {
 
 func (g *Engine) keep(r *judged, x *Partial) {
 	c := g.at(x.visible)
-	k := cell{r, x.key, x.second}
+	k := cell{r, x.key, x.second, x.arrived()}
 	have := c.cells[k]
 	if have == nil {
 		have = g.take()

@@ -100,13 +100,14 @@ type sighting struct {
 	second  int64 // in which it happened
 	visible int64 // tick from which on it is seen
 	arrival int64 // microseconds
+	arrived int64 // second of arrival
 }
 
 // Event folds a settled event, which arrived at a time and may be reused afterwards, into p.
 func (f *Folder) Event(p *Partials, e *event.Event, arrival int64, at Position) {
 	f.event++
-	m := sighting{second: floor(e.Time, second), visible: floor(max(e.Time, arrival), tick) + 1, arrival: arrival}
-	age := floor(arrival, second) - m.second
+	m := sighting{second: floor(e.Time, second), visible: floor(max(e.Time, arrival), tick) + 1, arrival: arrival, arrived: floor(arrival, second)}
+	age := m.arrived - m.second
 	f.found = f.index.find(e, f.found[:0])
 	for _, i := range f.found {
 		r := f.rules[i]
@@ -188,7 +189,7 @@ func (f *Folder) last(rule int, key uint32) *recent {
 // partial finds or makes the partial of a rule, a key and a moment.
 func (f *Folder) partial(p *Partials, rule int, key uint32, last *recent, m *sighting) *Partial {
 	if last.unit == p.unit {
-		if x := &p.list[last.at]; x.second == m.second && x.visible == m.visible {
+		if x := &p.list[last.at]; x.second == m.second && x.visible == m.visible && x.arrived() == m.arrived {
 			return x
 		}
 	}
@@ -196,12 +197,12 @@ func (f *Folder) partial(p *Partials, rule int, key uint32, last *recent, m *sig
 		clear(p.where)
 		p.epoch = f.epoch
 	}
-	k := place{int32(rule), key, m.second, m.visible}
+	k := place{int32(rule), key, m.second, m.visible, m.arrived}
 	at, found := p.where[k]
 	if !found {
 		at = int32(len(p.list))
 		p.where[k] = at
-		p.add(Partial{rule: int32(rule), key: f.keys[f.rules[rule].set].names[key], second: m.second, visible: m.visible})
+		p.add(Partial{rule: int32(rule), key: f.keys[f.rules[rule].set].names[key], second: m.second, visible: m.visible, newest: m.arrival})
 	}
 	last.unit, last.at = p.unit, at
 	return &p.list[at]

@@ -326,3 +326,107 @@ func TestObjectiveBeginsBehindWhatIsInFlight(t *testing.T) {
 		t.Errorf("%+v, want 3 events", all)
 	}
 }
+
+// Events that are stamped ahead, all of one second, arrive on both sides of the beginning of an objective, in one flush and in several. Each counts
+// once: those of before are of its past, which is not told before the last of them is seen.
+func TestObjectiveBeginsAmongEventsStampedAhead(t *testing.T) {
+	const begun = testBegin + 90*60*second
+	for _, flushes := range []int{1, 2, 6} {
+		program, err := Compile([]Rule{one(t, promised)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := New(nil, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Advance(begun)
+		g.Swap(program)
+		of := g.Unknown()
+		folder := program.Folder()
+		past := program.Past(of)
+		for part := range flushes {
+			p := folder.Begin()
+			for i := part; i < 12; i += flushes {
+				e := call(90*60+100.5, "a", true)
+				arrival := begun + int64(i)*second + 1
+				folder.Event(p, &e, arrival, Position{Offset: int64(i)})
+				if err := past.Event(&e, arrival); err != nil {
+					t.Fatal(err)
+				}
+			}
+			read := NewPartials() // as another instance has it
+			for _, block := range p.Blocks() {
+				if err := read.Decode(block); err != nil {
+					t.Fatal(err)
+				}
+			}
+			g.Merge(read)
+		}
+		g.Advance(begun + 50*second)
+		if !g.Expects(of[0]) {
+			t.Fatalf("%d flushes: what arrived before it is not seen, and it expects nothing", flushes)
+		}
+		if e := g.Export(); !g.Expects(of[0]) {
+			t.Error("it expects nothing while its state is written")
+		} else {
+			e.Abandon()
+		}
+		back, err := New([]Rule{one(t, promised)}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := back.Import(exported(g)); err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range []*Engine{g, back} {
+			g.Advance(begun + 200*second)
+			if g.Expects(of[0]) {
+				t.Error("all is seen, and it expects more")
+			}
+			if n := g.Recall(past, floor(testBegin/second, 3600)*3600); n != 1 {
+				t.Fatalf("%d objectives are told", n)
+			}
+			g.Advance(testBegin + 3*3600*second)
+			if all := g.Objectives(); len(all) != 1 || all[0].Total != 12 {
+				t.Errorf("%d flushes: %+v, want 12 events", flushes, all)
+			}
+		}
+	}
+}
+
+// What is older than the longest window when it arrives counts nowhere: an objective that was there has not seen it, and of its past it is not told.
+func TestPastKnowsOfNothingThatIsAncient(t *testing.T) {
+	g, err := New([]Rule{one(t, promised)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	later, err := New([]Rule{one(t, promised)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begun = testBegin + 10*24*3600*second
+	g.Advance(testBegin)
+	later.Advance(begun)
+	folder := g.program.Folder()
+	past := later.program.Past(later.Unknown())
+	for i, age := range []int64{0, 3600, longest, longest + 60, longest + 61, 5 * 24 * 3600, 9 * 24 * 3600} {
+		arrival := begun - int64(10-i)*second
+		e := call(float64((arrival-testBegin)/second-age), "a", true)
+		p := folder.Begin()
+		folder.Event(p, &e, arrival, Position{Offset: int64(i)})
+		g.Merge(p)
+		if err := past.Event(&e, arrival); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := later.Recall(past, testBegin/second/3600*3600); n != 1 {
+		t.Fatalf("%d objectives are told", n)
+	}
+	for name, g := range map[string]*Engine{"was there": g, "is told": later} {
+		g.Advance(begun + 3600*second)
+		if all := g.Objectives(); len(all) != 1 || all[0].Total != 4 {
+			t.Errorf("the one that %s: %+v, want 4 events", name, all)
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/event"
 )
 
-// Partial is what some events come to for a rule and a key, that happened in one second and are seen from one tick on. Partials
+// Partial is what some events come to for a rule and a key, that happened in one second, arrived in one, and are seen from one tick on. Partials
 // of the same moment are added in any order.
 type Partial struct {
 	rule    int32 // in the versions of its Partials
@@ -44,6 +44,10 @@ func (x *Partial) measure(m metric, e *event.Event) {
 		x.Num++
 	}
 }
+
+// arrived is the second in which the events arrived. Of those that are stamped ahead it is not that before they are seen, and the budget of an
+// objective begins with one.
+func (x *Partial) arrived() int64 { return floor(x.newest, second) }
 
 // become makes x, which is empty, what o is. They change their memory, so o is of no more use than for another one.
 func (x *Partial) become(o *Partial) {
@@ -103,9 +107,9 @@ type Partials struct {
 
 // place is where a partial belongs.
 type place struct {
-	rule            int32
-	key             uint32
-	second, visible int64
+	rule                     int32
+	key                      uint32
+	second, visible, arrived int64
 }
 
 var pool = sync.Pool{New: func() any { return &Partials{where: map[place]int32{}} }}

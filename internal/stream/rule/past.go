@@ -30,6 +30,22 @@ func (g *Engine) Unknown() (out []Unknown) {
 	return out
 }
 
+// Expects tells whether something that arrived before an objective began to count itself, stamped ahead, is still to be seen. Its past must not be
+// told before: the objective counts from there on, and would count that again.
+func (g *Engine) Expects(u Unknown) bool {
+	r := g.byName[u.Version]
+	for _, pending := range []map[int64]*coming{g.pending, g.export.waits()} {
+		for _, c := range pending {
+			for k, x := range c.cells {
+				if k.rule == r && x.newest < u.Since*second {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // beginning is the second from which on a rule counts that begins at a tick. It is no whole hour, see Unknown.
 func beginning(tick int64) int64 {
 	if at := floor(tick, ticks); at%3600 != 0 || tick == 0 {
@@ -102,7 +118,7 @@ func (p *Past) Event(e *event.Event, arrival int64) error {
 	p.found = p.index.find(e, p.found[:0])
 	for _, i := range p.found {
 		n, r := p.wanted[i]-1, p.rules[i]
-		if n < 0 || p.seen[i] == p.event || arrival >= p.of[n].Since*second || at < p.of[n].From {
+		if n < 0 || p.seen[i] == p.event || arrival >= p.of[n].Since*second || at < p.of[n].From || floor(arrival, second)-at > r.age {
 			continue
 		}
 		p.seen[i] = p.event

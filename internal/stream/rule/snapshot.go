@@ -127,6 +127,14 @@ func (e *Export) end() {
 	}
 }
 
+// waits is what waited when the state began, as long as it is being written.
+func (e *Export) waits() map[int64]*coming {
+	if e == nil {
+		return nil
+	}
+	return e.pending
+}
+
 // Abandon makes an export void that is under way.
 func (e *Export) Abandon() {
 	if e != nil && e.engine != nil {
