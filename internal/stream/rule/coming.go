@@ -161,7 +161,7 @@ func (g *Engine) see(stint int) (left int, whole bool) {
 }
 
 // maxSpare is how many partials are kept for another use.
-const maxSpare = 1 << 16
+const maxSpare = 1 << 14
 
 // leave gives back the memory of a partial.
 func (g *Engine) leave(x *Partial) {

@@ -238,7 +238,7 @@ func (r *compiled) explain(g *group, p *episode, d *Decision) {
 	from, to := p.reading.from*second, p.reading.to*second
 	var seen []*sample
 	for i := len(g.samples) - 1; i >= 0; i-- {
-		s := &g.samples[i]
+		s := g.samples[i]
 		if s.at < from || s.at >= to {
 			continue
 		}

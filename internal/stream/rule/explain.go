@@ -31,8 +31,7 @@ func (g *Engine) samplesOf(model string, from, to int64) (out []*sample) {
 		if group == nil {
 			continue
 		}
-		for i := range group.samples {
-			s := &group.samples[i]
+		for _, s := range group.samples {
 			if id := s.text(0); s.at >= from && s.at < to && id != "" && !seen[id] {
 				seen[id] = true
 				out = append(out, s)

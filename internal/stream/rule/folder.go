@@ -36,6 +36,8 @@ type Folder struct {
 	epoch   uint32    // counted up when the keys are forgotten
 	recent  [][]recent
 	quotas  []quota
+	shown   *sample // of the event shownOf
+	shownOf uint64
 	begun   uint32 // Partials
 }
 
@@ -228,7 +230,10 @@ func (f *Folder) sample(rule int, last *recent, x *Partial, e *event.Event, m *s
 	}
 	last.samples++
 	q.taken++
-	x.samples = append(x.samples, sampleOf(e))
+	if f.shownOf != f.event {
+		f.shown, f.shownOf = sampleOf(e), f.event
+	}
+	x.samples = append(x.samples, f.shown)
 }
 
 // hold keeps an event of a sequence: its parts come by different topics, and in any order.

@@ -10,14 +10,14 @@ import (
 // group is what a rule keeps of one key.
 type group struct {
 	key      string
-	values   []string // of group_by, in its order
-	first    int64    // second from which it is known
-	counted  ledger   // of burn_rate
-	budget   spending // likewise
-	newest   int64    // microseconds: arrival of the latest event that is seen
-	steps    []step   // by time
-	order    order    // of a sequence
-	samples  []sample // newest last
+	values   []string  // of group_by, in its order
+	first    int64     // second from which it is known
+	counted  ledger    // of burn_rate
+	budget   spending  // likewise
+	newest   int64     // microseconds: arrival of the latest event that is seen
+	steps    []step    // by time
+	order    order     // of a sequence
+	samples  []*sample // newest last
 	episodes [2]episode
 	past     past // of an anomaly: the baseline that was looked at last
 	kept     int  // values that its steps hold

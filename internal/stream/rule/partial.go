@@ -22,7 +22,7 @@ type Partial struct {
 	last    int64               // of absence: microseconds of the latest event
 	spread  agg.Measure         // of percentiles
 	values  map[string]struct{} // of distinct
-	samples []sample
+	samples []*sample
 }
 
 // value counts a value of a distinct rule and returns about how many bytes that takes.
@@ -153,7 +153,8 @@ func (p *Partials) Release() {
 	pool.Put(p)
 }
 
-// sample is an event that an alert can show. Many wait and are kept, so its texts lie in one string.
+// sample is an event that an alert can show. Many wait and are kept, so its texts lie in one string, and all rules that take it share it: it never
+// changes.
 type sample struct {
 	at   int64 // microseconds
 	all  string
@@ -177,12 +178,18 @@ const toldError = 5
 // samplesKept is how many a group keeps.
 const samplesKept = 32
 
-func sampleOf(e *event.Event) sample {
-	s := sample{at: e.Time}
-	var b strings.Builder
+func sampleOf(e *event.Event) *sample {
+	s := &sample{at: e.Time}
 	for i, f := range told {
+		s.ends[i] = uint32(len(e.Text(f)))
+		if i > 0 {
+			s.ends[i] += s.ends[i-1]
+		}
+	}
+	var b strings.Builder
+	b.Grow(int(s.ends[len(told)-1]))
+	for _, f := range told {
 		b.WriteString(e.Text(f))
-		s.ends[i] = uint32(b.Len())
 	}
 	s.all = b.String()
 	return s

@@ -109,7 +109,7 @@ func (r *wire) group() *group {
 		}
 		s := step{at: at}
 		var spread agg.Measure
-		r.contents(&s.tally, &s.last, &spread, &s.values, new([]sample))
+		r.contents(&s.tally, &s.last, &spread, &s.values, new([]*sample))
 		if spread.Count() > 0 {
 			s.spread = &spread
 		}

@@ -131,7 +131,7 @@ func (x *Partial) appendTo(dst []byte) []byte {
 }
 
 // appendContents writes what steps and partials have in common.
-func appendContents(dst []byte, t *tally, last int64, spread *agg.Measure, values map[string]struct{}, samples []sample) []byte {
+func appendContents(dst []byte, t *tally, last int64, spread *agg.Measure, values map[string]struct{}, samples []*sample) []byte {
 	flags := len(dst)
 	dst = binary.AppendUvarint(append(dst, 0), uint64(t.Count))
 	for bit, v := range [...]int64{hasNum: t.Num, hasDen: t.Den} {
@@ -166,7 +166,7 @@ func appendContents(dst []byte, t *tally, last int64, spread *agg.Measure, value
 	return dst
 }
 
-func appendSamples(dst []byte, samples []sample) []byte {
+func appendSamples(dst []byte, samples []*sample) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(samples)))
 	for i := range samples {
 		dst = binary.AppendVarint(dst, samples[i].at)
@@ -342,7 +342,7 @@ func (r *wire) seen(visible, arrival int64) {
 	}
 }
 
-func (r *wire) contents(t *tally, last *int64, spread *agg.Measure, values *map[string]struct{}, samples *[]sample) {
+func (r *wire) contents(t *tally, last *int64, spread *agg.Measure, values *map[string]struct{}, samples *[]*sample) {
 	flags := r.byte()
 	if t.Count = int64(r.uvarint()); t.Count < 0 || t.Count > farAway {
 		r.fail("a count is out of range")
@@ -374,9 +374,9 @@ func (r *wire) contents(t *tally, last *int64, spread *agg.Measure, values *map[
 	}
 }
 
-func (r *wire) samples(out *[]sample) {
+func (r *wire) samples(out *[]*sample) {
 	for n := r.count(samplesKept); n > 0 && r.err == nil; n-- {
-		s := sample{at: r.number()}
+		s := &sample{at: r.number()}
 		r.buffer = r.buffer[:0]
 		for i := range told {
 			r.buffer = append(r.buffer, r.bytes(r.count(len(r.src)))...)
