@@ -69,7 +69,7 @@ type merge struct {
 	arrived   *arrived       // for the watcher; nil = nothing
 }
 
-const mergesWaiting = 256 // for the judge; when there are more, lanes wait
+const mergesWaiting = 64 // for the judge; when there are more, lanes wait
 
 func newJudge(s *Service) *judge {
 	j := &judge{Service: s, in: make(chan merge, mergesWaiting), heard: make(chan hearing), objectives: objectives{asks: make(chan objectivesQuestion)}}

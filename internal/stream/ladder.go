@@ -199,6 +199,7 @@ func (l *ladder) collapse(n *node) {
 		l.cells[above.level] -= len(above.own)
 		above.absorb(own, below)
 		l.cells[above.level] += len(above.own)
+		defer l.packWhole(above) // when n is pruned
 	}
 	l.prune(l.hours[floor(n.start, spans[0])], n)
 }

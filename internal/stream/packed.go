@@ -61,25 +61,28 @@ func (g *group) appendCell(b []byte) []byte {
 	return g.cell.Append(b)
 }
 
-// pack packs the groups that are not. Their bytes lie together.
+// pack packs groups. Their bytes lie together: those of one that was packed before may stand in a whole unit, or among others that are gone.
 func (g groups) pack() {
 	var all []byte
 	ends := make([]int, len(g))
 	for i := range g {
-		if g[i].cell != nil {
-			all = g[i].cell.Append(all)
+		if !g[i].borrows() {
+			all = g[i].appendCell(all)
 		}
 		ends[i] = len(all)
 	}
 	all = bytes.Clone(all) // without spare memory
 	from := 0
 	for i := range g {
-		if x := &g[i]; x.cell != nil {
+		if x := &g[i]; !x.borrows() {
 			x.packed, x.cell, x.lent = all[from:ends[i]:ends[i]], nil, false
 		}
 		from = ends[i]
 	}
 }
+
+// borrows tells whether the bytes of a group are those of another one.
+func (g *group) borrows() bool { return g.lent && g.cell == nil }
 
 // pack packs the cells of n. Sums over margins of which the node above has what it needs are dropped: stand tells of which kinds.
 func (n *node) pack(k *keys, stand func(which who) bool) {
@@ -125,6 +128,14 @@ func (l *ladder) pack(now int64) {
 				made += l.packKids(above)
 			}
 		}
+	}
+}
+
+// packWhole packs a node that all below it has become part of: little comes to it any more. Of a backlog, which fills coarser nodes as fast as
+// it is read, that is nearly all there is.
+func (l *ladder) packWhole(n *node) {
+	if len(n.kids) == 0 {
+		n.pack(&l.keys, func(who) bool { return false })
 	}
 }
 

@@ -85,3 +85,46 @@ func decodeInto(c *agg.Cell, b []byte) error {
 	_, err := c.Decode(b)
 	return err
 }
+
+// A backlog is kept packed as it becomes part of coarser nodes, in memory of its own: the units in which it was written go.
+func TestWhatBecomesCoarserIsPacked(t *testing.T) {
+	l, now := newLadder(100, true), int64(1_790_000_000)
+	l.behind = true
+	var units [][]byte
+	for second := now - 3*3600; second < now; second++ {
+		c := new(agg.Cell)
+		c.Add(request(second, "m"), false)
+		unit := c.Append(nil)
+		units = append(units, unit)
+		l.take(&delta{Start: second, Key: values{fmt.Sprint("m", second%2), "t"}, Cell: c, text: unit}, now)
+		l.age(now)
+	}
+	l.age(now + keep[finest])
+	for _, unit := range units {
+		clear(unit)
+	}
+	for level := range finest {
+		open := 0
+		for _, n := range l.queues[level] {
+			if len(n.own) > 0 && len(n.kids) == 0 && !n.packed {
+				open++
+			}
+			for i := range n.own {
+				if n.packed && n.own[i].cell != nil {
+					t.Fatalf("a packed node of %d s has a cell that is not", spans[level])
+				}
+			}
+		}
+		if len(l.queues[level]) < 2 || open > 0 {
+			t.Errorf("of %d s: %d of %d nodes that are whole are not packed", spans[level], open, len(l.queues[level]))
+		}
+	}
+	for w, want := range map[who]uint64{byNone: 3 * 3600, byFirst: 3 * 1800, 1: 3 * 1800} {
+		c := new(agg.Cell)
+		from, to := l.widen(now-3*3600, now)
+		if l.sums(from, to, []who{w}, []*agg.Cell{c}); c.Requests != want {
+			t.Errorf("%x has %d requests, want %d", w, c.Requests, want)
+		}
+	}
+	l.wantKept(t)
+}

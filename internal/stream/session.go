@@ -219,7 +219,7 @@ func (n *session) startInput() error {
 			assign[src.Topic][src.Partition] = offset
 		}
 	}
-	r, err := n.bus.NewReader(assign, bus.ReaderOptions{MaxWait: 5 * time.Second, MaxMessages: 20_000})
+	r, err := n.bus.NewReader(assign, bus.ReaderOptions{MaxWait: 5 * time.Second, MaxMessages: 5_000})
 	if err != nil {
 		return err
 	}
