@@ -113,6 +113,9 @@ func Bench(ctx context.Context, name string, o BenchOptions) (*BenchResult, erro
 		defer os.RemoveAll(tmp)
 		dir = tmp
 	}
+	if name != "tap" { // which is another process in life, see fewCollections
+		defer paceCollections()()
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, units, err := alone(ctx, b.services, dir, log)
 	if err != nil {

@@ -102,6 +102,7 @@ func Run(ctx context.Context, cfg *Config, o Options) (err error) {
 		o.Log.Info(note)
 	}
 	limitProcess(cfg, o.Services)
+	defer paceCollections()()
 	unlock, err := claimDataDir(set.dataDir)
 	if err != nil {
 		return err
