@@ -123,7 +123,7 @@ const (
 	maxOpenRows  = 200_000 // records folded into an open unit before the lane stops reading
 	maxOpenPane  = 20_000
 
-	maxOpenPartials = 100_000
+	maxOpenPartials = 40_000 // of a million names each row has ten
 )
 
 // run works until ctx ends, then sends what is open and waits for it to count, for at most the time that drain gives.
