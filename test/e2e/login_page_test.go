@@ -21,7 +21,8 @@ func TestRealLogin(t *testing.T) {
 		t.Fatalf("auth token create: %v %s%s", err, out, errs)
 	}
 	h.up(t)
-	const door = `document.querySelector("main.door input[name=token]") !== null && document.querySelector("#cards") === null`
+	const door = `document.querySelector("main.door input[name=token]") !== null && document.querySelector("#cards") === null
+		&& (({ left, right }) => Math.abs(left + right - document.documentElement.clientWidth) < 2)(document.querySelector("main.door").getBoundingClientRect())`
 	show := func(p *page, token string) {
 		p.do(fmt.Sprintf(`(() => { document.querySelector("input[name=token]").value = %q; document.querySelector("main.door button").click(); return true })()`, token))
 	}

@@ -28,8 +28,8 @@ export async function ask(method, path, body, signal, match) {
   try { signal?.throwIfAborted(); return await answer(method, path, body, signal, match); } finally { leave(); }
 }
 
-// Who does not wait any more is told so; a body that is no JSON says nothing.
-function lost(e) {
+// lost says that nobody answers. Who does not wait any more is told so; a body that is no JSON says nothing.
+export function lost(e) {
   if (e instanceof SyntaxError) return null;
   throw e.name === "AbortError" ? e : new Refused(0, { detail: "hxp does not answer. Is it running?" });
 }

@@ -231,7 +231,8 @@ async function loadForecast() {
   if (turn !== asked) return;
   requests.choose((list.value ?? []).map((r) => r.model).filter((m) => m !== "_all"), model, far);
   requests.show(rows.value ?? [], answer.value, rows.error ? whatFailed(rows.error, "hours") : `No whole hour with requests in the last ${past} days`, span);
-  if (answer.error) requests.say(whatFailed(answer.error, "forecasts"), canWait(answer.error) ? loadForecast : null);
+  const failed = rows.error ?? answer.error;
+  if (failed) requests.say(whatFailed(failed, rows.error ? "hours" : "forecasts"), canWait(failed) ? loadForecast : null);
   else if (!answer.value.points?.length) requests.say("Insufficient data: there are too few hours to foretell the next ones.");
   else requests.proof(answer.value);
 }

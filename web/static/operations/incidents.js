@@ -14,7 +14,7 @@ export class Incidents {
 
   // told: the firing alerts as those know them who tell people, with who has acknowledged each; null where nobody tells people.
   show({ alerts, responses }, told) {
-    if (alerts === null && responses === null) { this.drawn = ""; refill(this.node, el("p", { class: "wait" }, "Alerts cannot be asked for here.")); return; }
+    if (alerts === null && responses === null) { this.drawn = ""; setText(this.note, ""); refill(this.node, el("p", { class: "wait" }, "Alerts cannot be asked for here.")); return; }
     const firing = (alerts ?? []).filter((a) => a.state === "firing").sort((a, b) => (grave[a.severity] ?? 2) - (grave[b.severity] ?? 2) || b.starts_at.localeCompare(a.starts_at));
     const open = (responses ?? []).filter((r) => r.state in verbs), free = open.filter((r) => !firing.some((a) => a.id === r.alert));
     setText(this.note, firing.length ? `${many(firing.length)} firing` : "nothing fires");

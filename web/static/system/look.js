@@ -1,5 +1,5 @@
 // One look at everything: what each service says of itself, all at the same time. What does not answer is null, and why stands in faults.
-import { ask, explain } from "../ask.js";
+import { Refused, ask, explain, lost } from "../ask.js";
 import { parse } from "./metrics.js";
 
 export const services = ["kafka-api", "event-processing-api", "batch-processing-api", "data-streaming-api", "scheduler"];
@@ -29,14 +29,13 @@ export async function look(early, signal) {
 
 // A service that is ill answers 503 with its report, and that report is what is wanted.
 async function health(service, signal) {
-  const res = await fetch(`/services/${service}/health`, { signal, cache: "no-store", headers: { Accept: "application/json" } });
-  const body = await res.json();
-  if (!body.checks) throw new Error(body.detail ?? `answers ${res.status}`);
+  const res = await fetch(`/services/${service}/health`, { signal, cache: "no-store", headers: { Accept: "application/json" } }).catch(lost), body = await res.json().catch(lost);
+  if (!body?.checks) throw new Refused(res.status, body);
   return body;
 }
 
 async function metrics(service, signal) {
-  const res = await fetch(`/services/${service}/metrics`, { signal, cache: "no-store" });
-  if (!res.ok) throw new Error(`answers ${res.status}`);
+  const res = await fetch(`/services/${service}/metrics`, { signal, cache: "no-store" }).catch(lost);
+  if (!res.ok) throw new Refused(res.status, await res.json().catch(lost));
   return parse(await res.text());
 }

@@ -55,3 +55,11 @@ assert.deepEqual(costs.take({ ...silent, at: 11, pages: costPage(3) }).ruleCosts
 // how often partitions were shared out, and that nobody tells it
 assert.deepEqual(new Facts().take(silent).shared, [null, null]);
 assert.deepEqual(new Facts().take({ ...silent, pages: [parse("event_processing_rebalances_total 3\nevent_processing_partition_moves_total 2\n")] }).shared, [3, 2]);
+
+// a service that does not answer is said in the words of who was asked, and is no mistake of the page
+const { look } = await load("system/look.js");
+globalThis.fetch = async () => ({ ok: false, status: 502, headers: new Headers(), json: async () => ({ detail: "it does not answer at 127.0.0.1:1" }) });
+const { faults } = await look();
+assert.deepEqual([faults.scheduler, faults["scheduler metrics"], faults.dags], Array(3).fill("it does not answer at 127.0.0.1:1"));
+globalThis.fetch = async () => { throw new TypeError("Failed to fetch"); };
+assert.deepEqual((await look()).faults.scheduler, "hxp does not answer. Is it running?");
