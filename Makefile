@@ -35,9 +35,9 @@ profile: ## cmd/hxp/hxp.pgo anew, from measurements of the fast path, the way in
 run: build ## the whole system with two days of generated traffic; prints where to look
 	HXP_WEBHOOK_ALLOW=127.0.0.0/8 ./bin/hxp up --demo --past 48h --rate 3 --scenario diurnal --config examples/first-steps
 
-# The end-to-end suite waits more than it works, so it begins first and the others run beside it. `check` vets.
+# The end-to-end suite waits more than it works, so it begins first and others run beside it on every core. `check` vets.
 test: ## every test that needs Go alone, the end-to-end suite included
-	$(GO) test -vet=off -timeout 20m ./test/e2e ./...
+	$(GO) test -vet=off -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout 20m ./test/e2e ./...
 
 test-real: build ## the same end-to-end suite against real Apache Kafka, and strangers' clients against the embedded broker
 	tools/real/test-real

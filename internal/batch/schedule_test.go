@@ -132,6 +132,7 @@ func TestScheduleAndOutage(t *testing.T) {
 func TestLeapToTheNextMonth(t *testing.T) {
 	nightBubble(t, func(t *testing.T) {
 		w := newWorld()
+		w.looksEach = 3 * time.Second
 		var leap atomic.Int64
 		w.open(t).UseClock(func() time.Time { return time.Now().Add(time.Duration(leap.Load())) })
 		r := begin(t, w, nil)
@@ -162,6 +163,7 @@ func TestPausedDAGStartsNothing(t *testing.T) {
 	for _, policy := range []string{"all", "latest"} {
 		nightBubble(t, func(t *testing.T) {
 			w := newWorld()
+			w.looksEach = 3 * time.Second
 			r := begin(t, w, func(c *Config) { c.Processing.Policies.Hourly.CatchUp = policy })
 			for _, d := range []string{hourly, "hxp_daily_aggregation", "hxp_weekly_aggregation", "hxp_monthly_aggregation"} { // a day makes its hours
 				if a := r.call("POST", "/dags/"+d+"/pause", ""); a.status != 200 || a.json["paused"] != true {
@@ -300,6 +302,7 @@ func TestDeadlineAlertEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			nightBubble(t, func(t *testing.T) {
 				w := newWorld()
+				w.looksEach = 10 * time.Second
 				w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 7}}) // never reached
 				r := begin(t, w, func(c *Config) { c.Processing.Policies.Hourly.Deadline = 600 })
 				time.Sleep(41 * time.Minute)
@@ -331,6 +334,7 @@ func TestDeadlineAlertEnds(t *testing.T) {
 func TestDeadlineIsToldAgainUntilItIsNoted(t *testing.T) {
 	nightBubble(t, func(t *testing.T) {
 		w := newWorld()
+		w.looksEach = 5 * time.Second
 		w.alerts.refused = 3                                          // the broker is there
 		w.setEnds(map[string]map[int32]int64{"llm-requests": {0: 7}}) // never reached
 		f := &forgetful{Store: w.open(t), left: 2}
