@@ -77,10 +77,10 @@ func TestFolders(t *testing.T) {
 
 // What a service says of its disk is told, but for what the disk's own check says already.
 func TestDiskOfAService(t *testing.T) {
-	s := told(map[string]string{"/health": `{"status":"degraded","checks":{"disk":{"status":"degraded","detail":"nearly full"}}}`})
+	s := told(map[string]string{"/health": `{"status":"degraded","checks":{"disk":{"status":"degraded","detail":"nearly full"},"broker":{"status":"degraded","detail":"the disk of the broker is nearly full"}}}`})
 	p := &Plan{DataDir: t.TempDir()}
 	if f := p.room(); f.Status == OK {
-		expect(t, "its own", p.wellness(t.Context(), s), Warn, "disk: nearly full")
+		expect(t, "its own", p.wellness(t.Context(), s), Warn, "disk: nearly full", "broker: the disk")
 	}
 	p.Reserve = 1 << 60
 	expect(t, "less than the reserve", p.room(), Warn, "HXP_BROKER_DISK_RESERVE")

@@ -51,7 +51,7 @@ func unanswered(err error) Finding {
 	return warn("where authentication is on, give a token with the scope read (--token-file, HXP_TOKEN_FILE); else look at the log of the service", "it cannot be asked: %v", err)
 }
 
-// wellness is what a service says of itself. Of the disk it says what the disk's own check has found as well, where that looks at the same one.
+// wellness is what a service says of itself. What it says of a full disk, and what follows from that, the disk's own check has found as well.
 func (p *Plan) wellness(ctx context.Context, s *Service) Finding {
 	told := p.room().Status != OK
 	var h health
@@ -60,7 +60,7 @@ func (p *Plan) wellness(ctx context.Context, s *Service) Finding {
 	}
 	var bad []string
 	for _, name := range slices.Sorted(maps.Keys(h.Checks)) {
-		if c := h.Checks[name]; c.Status != httpx.Healthy && !(told && name == "disk") {
+		if c := h.Checks[name]; c.Status != httpx.Healthy && !(told && (name == "disk" || strings.Contains(c.Detail, "the disk of "))) {
 			bad = append(bad, name+": "+c.Detail)
 		}
 	}
