@@ -28,3 +28,16 @@ func TestATokenHasAName(t *testing.T) {
 		}
 	}
 }
+
+// A name that a shell was to fill in and did not is no name.
+func TestAnEmptyNameIsNone(t *testing.T) {
+	for _, args := range [][]string{{"responses", "approve", ""}, {"auth", "token", "revoke", ""}} {
+		root := rootCommand()
+		root.SetOut(new(bytes.Buffer))
+		root.SetErr(new(bytes.Buffer))
+		root.SetArgs(args)
+		if err := root.Execute(); codeOf(err) != 2 || !strings.Contains(err.Error(), "give") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}

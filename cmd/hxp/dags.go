@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -60,7 +61,7 @@ func batchCommand(use, short, example string, args cobra.PositionalArgs, run fun
 // exactly refuses any other number of arguments and says what is asked for.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != len(names) {
+		if len(args) != len(names) || slices.Contains(args, "") { // as where a list that was to tell it is empty
 			return usage(fmt.Errorf("%s: give %s", cmd.CommandPath(), strings.Join(names, " and ")))
 		}
 		return nil

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -16,14 +17,23 @@ type demo struct {
 	bus     *bus.Bus
 	options Options
 	log     *slog.Logger
+	counted func() bool // tells whether the windows have taken in what is on the topics
 	ready   chan struct{}
 }
 
 func (s *system) buildDemo(context.Context) (run.Service, error) {
-	return &demo{s.bus, s.demo, s.log, make(chan struct{})}, nil
+	counted := func() bool {
+		if s.stream == nil { // it runs elsewhere
+			return true
+		}
+		lag, known := s.stream.Lag()
+		return known && lag < time.Second
+	}
+	return &demo{s.bus, s.demo, s.log, counted, make(chan struct{})}, nil
 }
 
-// Ready is closed when the past is written: who measures this machine waits for it, else the past would be late.
+// Ready is closed when the past is counted: who measures this machine waits for it, else the past would be late; and who is told that hxp is
+// ready sends an event and looks for it.
 func (d *demo) Ready() <-chan struct{} { return d.ready }
 
 // Run sends what is due until ctx ends.
@@ -44,13 +54,31 @@ func (d *demo) Run(ctx context.Context) error {
 		s.err = to.Flush(ctx)
 	}
 	if s.err == nil {
-		close(d.ready)
+		ctx, stop := context.WithCancel(ctx)
+		var waiting sync.WaitGroup
+		waiting.Go(func() { d.await(ctx) })
 		s.live(ctx)
+		stop()
+		waiting.Wait()
 	}
 	if ctx.Err() != nil {
 		return nil
 	}
 	return s.err
+}
+
+// await closes ready when the windows have counted the past.
+func (d *demo) await(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !d.counted() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	close(d.ready)
 }
 
 // begin is when the traffic began: where the topics are new, as long ago as was asked for; else a minute ago, so that the first look at
