@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -103,11 +104,18 @@ func (c *Config) maxConnections() int {
 	return int(min(uint64(c.Connections), handles.Cur/4*3))
 }
 
+// roomyGC is GOGC where the memory is limited: then the heap may grow to three times of what is in use, which halves the collector's work, a
+// fifteenth of all, and the limit still holds.
+const roomyGC = 200
+
 // limitProcess carries out the memory and core settings of the services that run here.
 func limitProcess(c *Config, services []string) {
 	memory, cores := c.Limits(services)
 	if memory > 0 {
 		debug.SetMemoryLimit(memory)
+		if os.Getenv("GOGC") == "" {
+			debug.SetGCPercent(roomyGC)
+		}
 	}
 	if cores > 0 {
 		runtime.GOMAXPROCS(min(cores, runtime.NumCPU()))
