@@ -63,6 +63,7 @@ func (p *page) tidy() {
 	p.shown("ready", `document.querySelector(".unready") === null`)
 	p.do(`window.moved = 0, new PerformanceObserver((l) => { for (const e of l.getEntries()) window.moved += e.value; window.looked = true }).observe({ type: "layout-shift", buffered: true }), setTimeout(() => { window.looked = true }, 300), true`)
 	p.shown("still", `window.looked === true`)
+	p.do(`((n) => { if (n) n.textContent = "Reconnecting · last news 25 s ago"; return document.scrollingElement.scrollWidth <= innerWidth })(document.getElementById("live-text"))`)
 	if size, err := chromedp.Run(p.tab, chromedp.Evaluate[float64](`parseFloat(getComputedStyle(document.body).fontSize)`)); err != nil || size < 13.9*max(1, float64(p.view.width)/2560) {
 		p.t.Errorf("type of %v px (%v)", size, err)
 	}
