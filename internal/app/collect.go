@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"math"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
@@ -23,9 +24,9 @@ func growth(live uint64) int {
 	return int(min(100, growthOfLive+100*growthSpare/max(live, 1)))
 }
 
-// paceCollections sees to that until stop is called. Who sets GOGC decides for himself.
+// paceCollections sees to that until stop is called. Who sets GOGC decides for himself, and a limit bounds the heap better, see roomyGC.
 func paceCollections() (stop func()) {
-	if os.Getenv("GOGC") != "" {
+	if os.Getenv("GOGC") != "" || debug.SetMemoryLimit(-1) != math.MaxInt64 {
 		return func() {}
 	}
 	live, set := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}, 100

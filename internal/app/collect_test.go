@@ -33,6 +33,12 @@ func TestCollectionsArePaced(t *testing.T) {
 	if err := os.Unsetenv("GOGC"); err != nil { // Setenv sets it back
 		t.Fatal(err)
 	}
+	limit := debug.SetMemoryLimit(8 << 30)
+	paceCollections()()
+	debug.SetMemoryLimit(limit)
+	if got := percent(); got != 100 {
+		t.Errorf("with a limit of the memory the heap grows by %d %%", got)
+	}
 	paceCollections()()
 	if got := percent(); got < 50 || got > 63 {
 		t.Errorf("with a quarter of a gigabyte the heap grows by %d %%, want about 62", got)
