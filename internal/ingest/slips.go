@@ -26,11 +26,17 @@ type slip struct {
 	name string
 }
 
-// maxSlips bounds the names that are remembered; others, which are invented by then, are not looked at.
-const maxSlips = 1000
+// These bound what is remembered: how many names, and of how many bytes; others are invented, and not looked at.
+const (
+	maxSlips    = 1000
+	longestSlip = 64
+)
 
 // of is the field that a name may stand for, "" for none. first tells whether nobody has asked for it before.
 func (s *slips) of(kind event.Kind, name []byte) (field string, first bool) {
+	if len(name) > longestSlip {
+		return "", false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	field, known := s.meant[slip{kind, string(name)}]
