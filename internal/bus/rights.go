@@ -14,8 +14,8 @@ import (
 )
 
 // CheckRights tells whether the user may do with the topics what hxp does: read and write them, look whether they are as
-// configured, and cut off the beginning of hxp-panes, which has no retention. The error is ErrAccess and lists what is missing, with the commands that give it. Brokers
-// without an authorizer allow everything; topics that do not exist are passed over.
+// configured, and cut off the beginning of hxp-panes, which has no retention. The error is ErrAccess and lists what is missing,
+// with the commands that give it. Brokers without an authorizer allow everything; topics that do not exist are passed over.
 func (b *Bus) CheckRights(ctx context.Context, topics []event.Topic) error {
 	req := kmsg.NewPtrMetadataRequest()
 	req.IncludeTopicAuthorizedOperations = true
