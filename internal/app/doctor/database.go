@@ -55,13 +55,16 @@ func (p *Plan) reached(in store.Inspection, err error) Finding {
 }
 
 func schema(in store.Inspection, err error) Finding {
+	const allow = "let the user own the database, or GRANT CREATE ON SCHEMA public to it (docs/runbooks/postgresql.md)"
 	switch {
 	case err != nil || !in.There:
 		return Finding{}
 	case in.Strange != nil:
 		return fail("start the hxp that made it, name another database in SQL_DATABASE_URL, or bring a backup back (docs/runbooks/operations.md)", "%v", in.Strange)
 	case in.Barred && in.Pending > 0:
-		return fail("let the user own the database, or GRANT CREATE ON SCHEMA public to it (docs/runbooks/postgresql.md)", "the user may not make tables, and %d steps of the schema are to be done", in.Pending)
+		return fail(allow, "the user may not make tables, and %d steps of the schema are to be done", in.Pending)
+	case in.Barred:
+		return warn(allow, "the user may not make tables, and the hours of each month lie in some of their own")
 	case in.Done > 0 && in.Pending > 0:
 		return warn("make a backup; the next start of this hxp brings the schema up to date, and older ones refuse it afterwards", "the schema is %d steps behind this hxp", in.Pending)
 	case in.Pending > 0:

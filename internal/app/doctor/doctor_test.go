@@ -15,6 +15,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/kit/atomicfile"
 	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
+	"github.com/hxp-enterprise/hxp/internal/store"
 )
 
 // expect holds a finding to a status and to words of detail and cure.
@@ -89,6 +90,13 @@ func TestDiskOfAService(t *testing.T) {
 	if f := p.wellness(t.Context(), s); f.Status != "" {
 		t.Errorf("the disk is told twice: %+v", f)
 	}
+}
+
+// A user who may make no tables is in the way of the next month, too, when the schema is that of this hxp.
+func TestBarredUser(t *testing.T) {
+	expect(t, "an empty database", schema(store.Inspection{There: true, Barred: true, Pending: 3}, nil), Fail, "3 steps", "GRANT CREATE")
+	expect(t, "a schema that is up to date", schema(store.Inspection{There: true, Barred: true, Done: 3}, nil), Warn, "each month", "GRANT CREATE")
+	expect(t, "the owner", schema(store.Inspection{There: true, Done: 3}, nil), OK)
 }
 
 func TestDataFolderInUse(t *testing.T) {
