@@ -10,6 +10,8 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -240,6 +242,28 @@ func TestURLs(t *testing.T) {
 	for _, c := range []struct{ url, prefix, text string }{{"s3://b", "", "s3://b"}, {"s3://b/", "", "s3://b"}, {"s3://b/p/q/", "p/q/", "s3://b/p/q"}} {
 		if p, err := parseS3(c.url, S3{}); err != nil || p.prefix != c.prefix || p.String() != c.text {
 			t.Errorf("%s: %+v %v", c.url, p, err)
+		}
+	}
+}
+
+// To HEAD some servers say of a key that they do not know what they say of a bucket that is not there; the list of objects tells which it is.
+func TestS3WithoutABucketOrKey(t *testing.T) {
+	for code, says := range map[string][]string{
+		"NoSuchBucket":     {"there is no bucket hxp-lake", "name another in HXP_LAKE_URL"},
+		"XAdminNoSuchUser": {"no user", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that the server knows"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			if r.Method == http.MethodGet {
+				fmt.Fprintf(w, "<Error><Code>%s</Code><Message>no user</Message></Error>", code)
+			}
+		}))
+		_, err := OpenURL(t.Context(), Config{URL: "s3://hxp-lake/p", S3: S3{Endpoint: server.URL, Region: "us-east-1", AccessKey: "a", SecretKey: "b"}}, t.TempDir())
+		server.Close()
+		for _, words := range says {
+			if err == nil || !strings.Contains(err.Error(), words) {
+				t.Errorf("%s: %v, want %q", code, err, words)
+			}
 		}
 	}
 }

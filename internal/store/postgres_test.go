@@ -112,6 +112,11 @@ func TestPostgresRefused(t *testing.T) {
 			t.Errorf("%v\nwant %s", err, want)
 		}
 	}
+	for message, final := range map[string]bool{"SASL authentication failed": true, "server login has been failing, try again later": false} { // pgbouncer has one code
+		if err := (&connectError{"h", &pgconn.PgError{Severity: "FATAL", Message: message, Code: "08P01"}}); pgFinal(err) != final {
+			t.Errorf("%s: final %v", message, !final)
+		}
+	}
 	if err := (&connectError{"h", errors.New("a\n\tb")}); err.Error() != "no connection to PostgreSQL at h: a b" {
 		t.Error(err)
 	}
