@@ -143,7 +143,7 @@ func (g *Engine) see(stint int) (left int, whole bool) {
 		}
 	}
 	sorting.By(g.late, func(a, b *Partial) int {
-		return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.key, b.key), cmp.Compare(a.second, b.second))
+		return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.key, b.key), cmp.Compare(a.second, b.second), cmp.Compare(a.newest, b.newest))
 	})
 	for _, x := range g.late {
 		r := g.rules[x.rule]

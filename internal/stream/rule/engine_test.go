@@ -425,3 +425,64 @@ func BenchmarkManyGroups(b *testing.B) {
 	b.ReportMetric(float64(s.Bytes)/1e6, "MB/engine")
 	b.ReportMetric(float64(s.Groups), "groups")
 }
+
+// Which values a full group of distinct ones keeps follows from the events, also of one second that arrived in two: the state of all who read them is
+// the same.
+func TestFullGroupKeepsTheSameValues(t *testing.T) {
+	rules := []Rule{one(t, "name: full\ntype: distinct\nfield: user_id\nop: '>'\nvalue: 100\nwindow: 15s\ngroup_by: [model]")}
+	program, err := Compile(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := program.Folder()
+	p := folder.Begin()
+	for i := range 2 * MaxDistinct {
+		e := call(3.5, "m", true) // is seen when all have arrived
+		e.SetText(event.UserID, fmt.Sprint(i))
+		folder.Event(p, &e, testBegin+int64(i%2)*second+1, Position{Offset: int64(i)})
+	}
+	var want []byte
+	for i := range 12 {
+		g, err := New(rules, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Advance(testBegin)
+		read := NewPartials()
+		for _, block := range p.Blocks() {
+			if err := read.Decode(block); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.Merge(read)
+		g.Advance(testBegin + 5*second)
+		got := exported(g)
+		if i == 0 {
+			want = got
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("engine %d keeps others than the first", i)
+		}
+	}
+}
+
+// A partial has no more samples than can be read back, also where the arrivals of a unit go back and forth between two seconds, as they do by the
+// clocks of two producers.
+func TestPartialsCanBeReadBack(t *testing.T) {
+	program, err := Compile([]Rule{one(t, "name: slow\ntype: threshold\nmetric: latency_ms.p95\nop: '>'\nvalue: 3500\nwindow: 30s\ngroup_by: [model]")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := program.Folder()
+	p := folder.Begin()
+	for i := range 200 {
+		e := call(3.5, "m", true)
+		e.SetInt(event.DurationMS, 1e9)
+		folder.Event(p, &e, testBegin+(4+int64(i%2))*second, Position{Offset: int64(i)})
+	}
+	for _, block := range p.Blocks() {
+		if err := NewPartials().Decode(block); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -225,7 +225,8 @@ func (f *Folder) sample(rule int, last *recent, x *Partial, e *event.Event, m *s
 	if q.second != now {
 		q.second, q.taken = now, 0
 	}
-	if last.samples >= samplesPerSecond || last.samples > 0 && q.taken >= samplesPerRule {
+	enough := last.samples >= samplesPerSecond || last.samples > 0 && q.taken >= samplesPerRule
+	if enough || len(x.samples) >= samplesKept { // arrivals that go back and forth over the edge of a second begin anew each time
 		return
 	}
 	last.samples++
