@@ -12,7 +12,6 @@ import (
 func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 	pause, now := time.Hour, time.Now()
 	l.look(now)
-	behind := l.catchingUp(now)
 	for _, f := range l.folders {
 		w := f.pending
 		switch {
@@ -23,7 +22,7 @@ func (l *lane) flush(ctx context.Context, closing bool) time.Duration {
 			}
 			l.send(ctx, f, w)
 		case w == nil && f.open.header.To != f.open.header.From:
-			if wait := f.open.pause(behind) - now.Sub(f.sent); wait > 0 && !closing {
+			if wait := f.open.pause(f.catchingUp(now)) - now.Sub(f.sent); wait > 0 && !closing {
 				pause = min(pause, wait)
 				continue
 			}

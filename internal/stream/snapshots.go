@@ -106,11 +106,15 @@ const behindAfter = 10 * time.Second
 // what it would add up becomes part of coarser panes first. Who asks meanwhile makes those that he needs.
 func (l *lane) catchingUp(now time.Time) bool {
 	for _, f := range l.folders {
-		if f.next < f.high && f.arrival < now.Add(-behindAfter).UnixMicro() {
+		if f.catchingUp(now) {
 			return true
 		}
 	}
 	return false
+}
+
+func (f *folder) catchingUp(now time.Time) bool {
+	return f.next < f.high && f.arrival < now.Add(-behindAfter).UnixMicro()
 }
 
 // snapshot hands the state to the writer. It is put off while another one is being written, unless wait is set, which
