@@ -63,8 +63,9 @@ func (o *replayed) batch(from, to int) bus.PartitionBatch {
 }
 
 // lane is one that is to work them off.
-func (o *replayed) lane() *lane {
+func (o *replayed) lane(dimensions ...string) *lane {
 	cfg, journal := testConfig(), &echo{}
+	cfg.Dimensions = dimensions
 	cfg.LadderCells, cfg.FilterBytes, cfg.SnapshotEvery = 30_000, 24<<20, time.Hour
 	cfg.SnapshotBytes = 1 << 40
 	s := New(cfg, nil, Options{Log: slog.New(slog.DiscardHandler)})
@@ -76,30 +77,37 @@ func (o *replayed) lane() *lane {
 	return l
 }
 
-// workOff lets a lane count all of them, so many records a unit.
-func (o *replayed) workOff(tb testing.TB, l *lane, unit int) {
+// unit lets a lane count some of them as one unit, which is of a backlog unless it is live: then there is no more to come for now.
+func (o *replayed) unit(tb testing.TB, l *lane, from, end int, live bool) {
 	const fetch = 2300
-	journal, told := l.units.(*echo), 0
-	for from := 0; from < len(o.ends); {
-		for end := min(from+unit, len(o.ends)); from < end; {
-			to := min(from+fetch, end)
-			if err := l.take(inputBatch{source: requests0, batch: o.batch(from, to)}); err != nil {
-				tb.Fatal(err)
-			}
-			from = to
+	for from < end {
+		b := o.batch(from, min(from+fetch, end))
+		if live {
+			l.folders[requests0].high, b.HighWatermark = 0, b.Next
 		}
-		l.flush(tb.Context(), true)
-		for _, f := range l.acks.take() {
-			f()
-		}
-		news := journal.records[told:]
-		told = len(journal.records)
-		if err := l.follow(bus.PartitionBatch{Messages: news, Next: int64(told), HighWatermark: int64(told)}); err != nil {
+		if err := l.take(inputBatch{source: requests0, batch: b}); err != nil {
 			tb.Fatal(err)
 		}
+		from = int(b.Next)
 	}
-	if c := l.journal.chains[requests0]; c == nil || c.To != int64(len(o.ends)) {
-		tb.Fatalf("not all of it counts: %+v", c)
+	l.flush(tb.Context(), true)
+	for _, f := range l.acks.take() {
+		f()
+	}
+	records := l.units.(*echo).records
+	told := int64(len(records))
+	if err := l.follow(bus.PartitionBatch{Messages: records[l.journal.next:], Next: told, HighWatermark: told}); err != nil {
+		tb.Fatal(err)
+	}
+	if c := l.journal.chains[requests0]; c == nil || c.To != int64(end) {
+		tb.Fatalf("what is below %d does not count: %+v", end, c)
+	}
+}
+
+// workOff lets a lane count all of them, so many records a unit.
+func (o *replayed) workOff(tb testing.TB, l *lane, unit int) {
+	for from := 0; from < len(o.ends); from += unit {
+		o.unit(tb, l, from, min(from+unit, len(o.ends)), false)
 	}
 }
 
