@@ -8,6 +8,7 @@ import { icon } from "./ui.js";
 import { comparisons, dimensions, ranges } from "./view.js";
 
 const marks = { filter: "M2.5 4h11M4.8 8h6.4M6.8 12h2.4", time: "M8 4.6V8l2.3 1.6M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0Z", pause: "M5.4 3.5v9M10.6 3.5v9", play: "M5 3.2v9.6l7.6-4.8Z", link: "M6.6 9.4a2.7 2.7 0 0 0 3.9 0l2.2-2.2a2.8 2.8 0 0 0-3.9-3.9l-.8.8M9.4 6.6a2.7 2.7 0 0 0-3.9 0L3.3 8.8a2.8 2.8 0 0 0 3.9 3.9l.8-.8", find: "M7.2 12a4.8 4.8 0 1 0 0-9.6 4.8 4.8 0 0 0 0 9.6ZM14 14l-3.4-3.4", both: "M5 3v10M5 3 2.8 5.2M5 3l2.2 2.2M11 13V3m0 10 2.2-2.2M11 13l-2.2-2.2" };
+const late = 1500; // ms; news come each second
 const words = { wait: "Connecting", lost: "Reconnecting", full: "All streams are taken, trying again" };
 const rangeName = (seconds) => ranges.find(([s]) => s === seconds)?.[1] ?? spanOf(seconds);
 
@@ -32,7 +33,10 @@ export class TopBar {
     setZone(view.zone);
     view.addEventListener("change", ({ detail }) => { if (detail.includes("zone")) { setZone(view.zone); dispatchEvent(new Event("zonechange")); } this.show(); });
     this.show();
-    if (o.stream) { o.stream.addEventListener("status", () => this.pulse()); setInterval(() => this.pulse(), 1000); }
+    if (o.stream) {
+      for (const kind of ["status", "state"]) o.stream.addEventListener(kind, () => this.pulse()); // drawn together with the news
+      setInterval(() => { if (o.stream.age > late) this.pulse(); }, 1000);
+    }
   }
 
   show() {
@@ -57,7 +61,7 @@ export class TopBar {
     let state = stream.status, label = words[state];
     if (state === "live") {
       state = age < 3.5 ? "live" : age < 15 ? "warn" : "bad";
-      label = state === "live" ? `Live · ${spanOf(age)}` : `No news for ${spanOf(age)}`;
+      label = state !== "live" ? `No news for ${spanOf(age)}` : age * 1000 > late ? `Live · ${spanOf(age)}` : "Live";
     } else if (Number.isFinite(age)) label += ` · last news ${spanOf(age)} ago`;
     this.stale.hidden = !(stream.heard && age >= this.missed) || !view.live;
     if (!this.stale.hidden) setText(this.stale, `Nothing new for ${spanOf(age)}. What is shown is as it was at ${clock(stream.now - age)}.`);
