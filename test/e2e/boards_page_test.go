@@ -63,6 +63,7 @@ func (p *page) tidy() {
 	p.shown("ready", `document.querySelector(".unready") === null`)
 	p.do(`window.moved = 0, new PerformanceObserver((l) => { for (const e of l.getEntries()) window.moved += e.value; window.looked = true }).observe({ type: "layout-shift", buffered: true }), setTimeout(() => { window.looked = true }, 300), true`)
 	p.shown("still", `window.looked === true`)
+	p.do(`[...document.querySelectorAll("#live-text")].every((n) => n.scrollWidth <= n.clientWidth) && [...document.querySelectorAll("#bar select")].every((n) => n.clientWidth >= 60)`)
 	p.do(`((n) => { if (n) n.textContent = "Reconnecting · last news 25 s ago"; return document.scrollingElement.scrollWidth <= innerWidth })(document.getElementById("live-text"))`)
 	if size, err := chromedp.Run(p.tab, chromedp.Evaluate[float64](`parseFloat(getComputedStyle(document.body).fontSize)`)); err != nil || size < 13.9*max(1, float64(p.view.width)/2560) {
 		p.t.Errorf("type of %v px (%v)", size, err)
@@ -182,7 +183,7 @@ func (p *page) smooth() {
 	p.shown("moves", between)
 }
 
-// rests sees that it does not where the system asks for less motion.
+// rests sees that it does not where the system asks for less motion, and that nothing else is drawn between news.
 func (p *page) rests() {
 	p.t.Helper()
 	p.calm = true
@@ -192,9 +193,11 @@ func (p *page) rests() {
 	}
 	p.open(address)
 	p.shown("filled", filled)
+	p.do(`window.moves = 0, addEventListener("transitionrun", () => window.moves++, true), true`)
 	p.do(watch)
-	p.shown("ticks", `window.changes.length > 2`)
+	p.shown("ticks", `window.changes.length > 7 && document.getElementById("live-text").textContent === "Live"`) // objectives are asked for each five seconds
 	p.do("!" + between)
+	p.do(`window.moves === 0`)
 }
 
 // deploy tells of a deployment, and sends requests that name the host that served them.
