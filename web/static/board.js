@@ -144,13 +144,13 @@ export class Board extends EventTarget {
       this.dispatchEvent(new Event("tick"));
       this.#tellGrain();
       if (!this.frame) return;
-      const span = this.span, what = [this.frame, this.earlier, span.from, span.to, shared.flags, ...this.charts.map((c) => c.own?.frame)];
-      if (what.every((w, i) => w === this.drawn?.[i])) return; // a second moves nothing in a picture of a day
-      this.drawn = what;
+      const { span } = this;
       this.#glide();
       for (const c of this.charts) {
-        if (!c.own) c.show(this.frame, span, this.earlier);
-        else if (c.own.frame) c.show(c.own.frame, span, c.own.earlier);
+        const { frame, earlier } = c.own ?? this, what = [frame, earlier, span.from, span.to, shared.flags];
+        if (!frame || what.every((w, i) => w === c.drawn?.[i])) continue; // a second moves nothing in a picture of a day
+        c.drawn = what;
+        c.show(frame, span, earlier);
       }
     });
   }

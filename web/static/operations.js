@@ -35,6 +35,7 @@ $("charts").append(...charts.slice(0, 2), classes.chart.node, ...charts.slice(2)
 const hosts = new Hosts($("hosts"), (model) => openModel(model, view, marks.responses));
 new Tail($("tail"), board);
 $("board").classList.remove("unready");
+let told = null; // the history of the newest state
 let marks = {}, figure = null; // alerts and responses: undefined until they were asked for, null where nobody answers
 
 // streamed is the history that the stream carries, where that is all that is asked for.
@@ -42,9 +43,11 @@ function streamed() {
   const state = stream.state.metrics, fits = view.from === null && view.range <= STREAMED && Object.keys(view.filters).every((f) => f === "model");
   if (!fits || !state) return null;
   if (view.held !== null && board.frame instanceof History) return board.frame;
-  const h = new History(state.series), mark = board.watermark;
-  h.completeness = h.times.map((t) => (mark === undefined || t + h.step <= mark ? 1 : 0));
-  return h;
+  if (!told) {
+    const h = told = new History(state.series), mark = board.watermark;
+    h.completeness = h.times.map((t) => (mark === undefined || t + h.step <= mark ? 1 : 0));
+  }
+  return told;
 }
 
 // ---- numbers
@@ -74,7 +77,11 @@ board.addEventListener("tick", () => {
   judge(live);
 });
 
-stream.addEventListener("state", ({ detail: { topic, message, state } }) => { if (topic === "metrics") truth(message, state); });
+stream.addEventListener("state", ({ detail: { topic, message, state } }) => {
+  if (topic !== "metrics") return;
+  told = null;
+  truth(message, state);
+});
 
 function truth(message, state) {
   $("truth").hidden = !message.watermark;

@@ -37,6 +37,9 @@ serve({
 let m = await loadMarks(view(then, then + 3600));
 assert.deepEqual([ids(m.alerts), m.responses.at(-1).id, m.responses.length, ids(m.deployments), m.more], [["then", "days before", "fires since"], "act", 101, ["put"], false]); // however much came later, whenever it began
 assert.deepEqual(shared.flags.slice(0, 3).map((f) => [f.at - then, f.kind, f.title, f.text, f.name]), [[30, "deploy", "Release", "m v2 · faster", "v2"], [60, "bad", "r", "", undefined], [125, "act", "a", "t", undefined]]);
+const { flags } = shared;
+await loadMarks(view(then, then + 3600));
+assert.equal(shared.flags, flags); // nothing is drawn for the same ones
 
 m = await loadMarks(view(now - 1600, now + 1));
 assert.deepEqual([m.alerts.length, m.more], [1501, false]); // page by page
