@@ -21,7 +21,7 @@ func (c *sloCounters) publish(all []rule.Counted) { c.all.Store(&all) }
 
 // mostShown is how many groups of an objective have series. Strangers may invent groups by the thousand; all of them are judged, and GET /slo
 // tells of all.
-const mostShown = 200
+const mostShown = 100
 
 // sloCollector shows them as metrics. Which groups have series is settled when they are first seen, the larger ones first, because a counter
 // that comes and goes says nothing.

@@ -29,16 +29,16 @@ func TestFewSeriesOfAnObjective(t *testing.T) {
 		}
 		return out
 	}
-	first := seen(of(500), 300)
-	if !first["499"] || !first["300"] || first["299"] {
+	first := seen(of(500), 400)
+	if !first["499"] || !first["400"] || first["399"] {
 		t.Error("the larger groups are not those that are shown")
 	}
-	for key := range seen(of(1000), 800) {
+	for key := range seen(of(1000), 900) {
 		if !first[key] {
 			t.Errorf("group %s took the place of another one", key)
 		}
 	}
-	if again := seen(of(350), 150); !again["349"] || !again["150"] || again["149"] {
+	if again := seen(of(350), 250); !again["349"] || !again["250"] || again["249"] {
 		t.Error("what is gone does not make room")
 	}
 }
