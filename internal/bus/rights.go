@@ -45,15 +45,15 @@ func (b *Bus) CheckRights(ctx context.Context, topics []event.Topic) error {
 
 // lacking are the operations that a topic does not allow.
 func lacking(t kmsg.MetadataResponseTopic) []kmsg.ACLOperation {
-	if t.ErrorCode == kerr.TopicAuthorizationFailed.Code {
-		return []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribeConfigs}
-	}
-	if t.ErrorCode != 0 || t.AuthorizedOperations == math.MinInt32 { // the broker does not tell
-		return nil
-	}
 	need := []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribeConfigs}
 	if *t.Topic == event.TopicPanes {
 		need = append(need, kmsg.ACLOperationDelete)
+	}
+	if t.ErrorCode == kerr.TopicAuthorizationFailed.Code {
+		return need
+	}
+	if t.ErrorCode != 0 || t.AuthorizedOperations == math.MinInt32 { // the broker does not tell
+		return nil
 	}
 	return slices.DeleteFunc(need, func(op kmsg.ACLOperation) bool { return t.AuthorizedOperations&(1<<op) != 0 })
 }

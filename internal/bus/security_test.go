@@ -364,7 +364,7 @@ func TestRights(t *testing.T) {
 			t.Errorf("got %v, want an ErrAccess with %q", err, part)
 		}
 	}
-	if err := nobody.CheckRights(t.Context(), wish); !errors.Is(err, bus.ErrAccess) || !strings.Contains(err.Error(), "Read on events, hxp-panes; Write on events, hxp-panes") {
+	if err := nobody.CheckRights(t.Context(), wish); !errors.Is(err, bus.ErrAccess) || !strings.Contains(err.Error(), "Read on events, hxp-panes; Write on events, hxp-panes; Delete on hxp-panes; DescribeConfigs on events, hxp-panes") {
 		t.Errorf("got %v", err)
 	}
 	p, err := as("reader").NewProducer(bus.ProducerOptions{})
