@@ -12,10 +12,10 @@ import (
 
 // The Go runtime lets the heap grow by as much as lives before it collects again. Here that would be hundreds of megabytes: filters, tables of joins,
 // packed cells and what the lake has not published yet live long, and most of it has no pointers, so that a collection does not look into it.
-// So the heap may grow by half of what lives, and a little more, which keeps a small one from being collected all the time.
+// So the heap may grow by a third of what lives, and a little more, which keeps a small one from being collected all the time.
 const (
-	growthOfLive = 50 // percent
-	growthSpare  = 32 << 20
+	growthOfLive = 30 // percent
+	growthSpare  = 24 << 20
 	paceEvery    = time.Second
 )
 
