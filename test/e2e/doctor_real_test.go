@@ -220,7 +220,7 @@ func TestOnKafkaDoctor(t *testing.T) {
 	name := "hxp-" + strings.ToLower(rand.Text())
 	tool(t, "", "java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", os.Getenv("HXP_REAL_KAFKA_TOOLS"), "kafka.admin.ConfigCommand", "--bootstrap-server", k.plain,
 		"--alter", "--add-config", "SCRAM-SHA-512=[password=pl4nted]", "--entity-type", "users", "--entity-name", name)
-	k.java(t, "owner", "", "TopicCommand", "--create", "--if-not-exists", "--topic", "llm-requests", "--partitions", "1")
+	k.java(t, "owner", "", "TopicCommand", "--create", "--if-not-exists", "--topic", "llm-requests", "--partitions", "3")
 	env := aside(t, append(to(k.sasl, user...), "KAFKA_SASL_USERNAME="+name, "KAFKA_SASL_PASSWORD=pl4nted")...)
 	found := doctor(t, env, 1)
 	fails(t, found, "topics", secrets, "Read on", "Write on", "DescribeConfigs on", "llm-requests", "User:"+name)
