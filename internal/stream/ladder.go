@@ -188,8 +188,9 @@ func (l *ladder) collapse(n *node) {
 		n.changed(own[i].who, l)
 	}
 	n.rest.changed(nil, own, l)
+	var above *node
 	if n.level > 0 {
-		above := l.reach(n.start, n.level-1, n.arrived, nil)
+		above = l.reach(n.start, n.level-1, n.arrived, nil)
 		above.rest.dropIfOut(n, l)
 		if above.merged {
 			l.summed -= len(above.sums)
@@ -199,9 +200,11 @@ func (l *ladder) collapse(n *node) {
 		l.cells[above.level] -= len(above.own)
 		above.absorb(own, below)
 		l.cells[above.level] += len(above.own)
-		defer l.packWhole(above) // when n is pruned
 	}
 	l.prune(l.hours[floor(n.start, spans[0])], n)
+	if above != nil {
+		l.packWhole(above)
+	}
 }
 
 // prune removes an empty node and the nodes above that become empty.
