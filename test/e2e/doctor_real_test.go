@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -67,17 +66,6 @@ func fails(t *testing.T, found map[string]check, name string, secrets []string, 
 	}
 }
 
-// nobody is an address at which nobody listens.
-func nobody(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestDoctorOnPostgres(t *testing.T) {
 	if os.Getenv("HXP_TEST_POSTGRES") == "" {
 		t.Skip("only with PostgreSQL (HXP_TEST_POSTGRES)")
@@ -100,7 +88,7 @@ func TestDoctorOnPostgres(t *testing.T) {
 	examined(t, well, "database", secrets,
 		fault{"wrong password", as(u.User.Username()), "database", []string{"check the user and the password", "SQL_DATABASE_PASSWORD"}},
 		fault{"wrong user", as("hxp_stranger"), "database", []string{"check the user and the password", "SQL_DATABASE_USER"}},
-		fault{"unreachable", other(func(u *url.URL) { u.Host = nobody(t) }), "database", []string{"connection refused", "SQL_DATABASE_URL"}})
+		fault{"unreachable", other(func(u *url.URL) { u.Host = freeAddress(t) }), "database", []string{"connection refused", "SQL_DATABASE_URL"}})
 
 	server := connect(t, here)
 	pooled := server.pooled(t, u.Port())
@@ -189,7 +177,7 @@ func TestDoctorOnS3(t *testing.T) {
 		fault{"wrong secret", []string{"AWS_SECRET_ACCESS_KEY=pl4nted"}, "object storage", []string{"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}},
 		fault{"wrong key", []string{"AWS_ACCESS_KEY_ID=stranger"}, "object storage", []string{"No user", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}},
 		fault{"no such bucket", []string{"HXP_LAKE_URL=s3://hxp-none/lake"}, "object storage", []string{"no bucket hxp-none", "make it, or name another in HXP_LAKE_URL"}},
-		fault{"unreachable", []string{"HXP_LAKE_S3_ENDPOINT=http://" + nobody(t)}, "object storage", []string{"connection refused", "HXP_LAKE_S3_ENDPOINT"}})
+		fault{"unreachable", []string{"HXP_LAKE_S3_ENDPOINT=http://" + freeAddress(t)}, "object storage", []string{"connection refused", "HXP_LAKE_S3_ENDPOINT"}})
 }
 
 func TestOnKafkaDoctor(t *testing.T) {
@@ -210,7 +198,7 @@ func TestOnKafkaDoctor(t *testing.T) {
 		fault{"wrong password", []string{"KAFKA_SASL_PASSWORD=pl4nted"}, "broker", []string{"KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD"}},
 		fault{"another mechanism", []string{"KAFKA_SASL_MECHANISM=SCRAM-SHA-256"}, "broker", []string{"offers SCRAM-SHA-512", "KAFKA_SASL_MECHANISM"}},
 		fault{"TLS towards a plain port", to(k.plain), "broker", []string{"KAFKA_SECURITY_PROTOCOL"}},
-		fault{"unreachable", to(nobody(t)), "broker", []string{"is it running?", "KAFKA_BOOTSTRAP_SERVERS"}})
+		fault{"unreachable", to(freeAddress(t)), "broker", []string{"is it running?", "KAFKA_BOOTSTRAP_SERVERS"}})
 	examined(t, to(k.ssl, cert...), "broker", secrets,
 		fault{"no certificate", []string{"KAFKA_SSL_CERT_FILE=", "KAFKA_SSL_KEY_FILE="}, "broker", []string{"KAFKA_SSL_CERT_FILE"}})
 	examined(t, to(k.plain), "broker", secrets,
