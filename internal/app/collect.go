@@ -16,7 +16,7 @@ import (
 const (
 	growthOfLive = 30 // percent
 	growthSpare  = 24 << 20
-	paceEvery    = time.Second
+	paceEvery    = 100 * time.Millisecond // a heap that fills up is collected several times in a second
 )
 
 // growth is the part of what lives, in percent, by which the heap may grow.
