@@ -103,7 +103,7 @@ func madeUp(o *testOrder, labels, annotations label.Set, page string, now time.T
 }
 
 // testsPerMinute bounds tests, because no limit of a receiver does, and each of them can be sent to where somebody else is.
-const testsPerMinute = 30
+const testsPerMinute = 60
 
 // testPace counts the tests of a minute.
 type testPace struct {
