@@ -72,6 +72,5 @@ so may URLs that may have a password in them. It is read at the start. Secrets a
 The sections ` + "`kafka` and `monitoring`" + ` stand in all four files and mean the same there: what one file sets, all have.
 In ` + "`hxp config show`" + ` the sections that several files have bear the file's name in front, but for those of batch-processing-api.
 
-State **works**: it does what it says. State **later**: it is accepted and checked, a warning tells that it has no effect yet,
-and the text names what will use it. **Takes effect** on a reload (SIGHUP, ` + "`systemctl reload`" + `): it is read anew then, all or nothing; on a restart: the log names what
-waits for it. Releases come in this order: road (this one), batch, bus, stream, insight, live, operate.`
+**Takes effect** on a reload (SIGHUP, ` + "`systemctl reload`" + `): it is read anew then, all or nothing; on a restart: the log names what
+waits for it.`

@@ -134,7 +134,7 @@ type BatchFile struct {
 	Airflow      Airflow      `yaml:"airflow" doc:"The scheduler's page and API, and what the commands under the name airflow use."`
 	batch.Config `yaml:",inline"`
 	Retention    retention.Config `yaml:"data_retention" doc:"How long data stays, and where it goes."`
-	Later        LaterBatch       `yaml:",inline"`
+	Business     Business         `yaml:"business_intelligence"`
 	Kafka        BatchKafka       `yaml:"kafka" doc:"The brokers, as in kafka-api.yaml, and the consumer group of the lake."`
 	Lake         lake.Config      `yaml:"lake" doc:"Raw events at rest."`
 	Database     Database         `yaml:"database" doc:"Where aggregates and runs are kept."`
@@ -157,6 +157,11 @@ type BatchKafka struct {
 	AutoCommitEvery time.Duration `yaml:"auto_commit_interval_ms" env:"KAFKA_CONSUMER_AUTO_COMMIT_INTERVAL_MS" default:"5000" unit:"ms" min:"100" max:"3600000" doc:"Longest time between two commits of positions. They are committed with each publish of the lake, which then comes at least so often."`
 	SessionTimeout  time.Duration `yaml:"session_timeout_ms" env:"KAFKA_CONSUMER_SESSION_TIMEOUT_MS" default:"60000" unit:"ms" min:"1000" max:"1800000" doc:"Taken and changes nothing: the lake joins no group, so no member has to be replaced; whichever instance publishes first counts."`
 	MaxPollRecords  int           `yaml:"max_poll_records" default:"1000" min:"1" max:"1000000" doc:"Most records that the lake takes from one poll, where it is set; everything that has arrived when it is not."`
+}
+
+// Business is what the boards take of the section business_intelligence.
+type Business struct {
+	Dashboards bool `yaml:"dashboards_enabled" env:"BUSINESS_INTELLIGENCE_DASHBOARDS_ENABLED" default:"true" doc:"show findings and funnels on the business board; false answers 409 there, and not on the API"`
 }
 
 // BatchPerformance are the resources that batch-processing-api may use.

@@ -39,7 +39,7 @@ var reloadable = slices.Concat([]string{
 	"batch_processing", "data_aggregation", "report_generation", "mail", "report_distribution", "capacity_analysis", "costs", "business_intelligence", "data_retention",
 }, ingest.Reloadable, stream.Reloadable)
 
-var fixed = slices.Concat(batch.Fixed, retention.Fixed, alert.Fixed, notify.Fixed, []string{"data_streaming.environment"})
+var fixed = slices.Concat(batch.Fixed, retention.Fixed, alert.Fixed, notify.Fixed, []string{"data_streaming.environment", "business_intelligence.dashboards_enabled"})
 
 // takesEffect tells whether a setting takes effect on a reload or on a restart.
 func takesEffect(path string) string {

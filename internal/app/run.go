@@ -61,6 +61,7 @@ type settings struct {
 	metrics      metricSources
 	metricServer *batch.MetricServer
 	serve        serve.Config
+	findings     bool // are shown on the business board
 	notify       notify.Config
 	scheduler    airflow.Config
 	rules        []ruleset.FileRule

@@ -17,7 +17,6 @@
 //	               map[string]string, and those in elements of lists
 //	secret:"url"   as true, but only the password inside is hidden
 //	secret:"place" shown as ***; the text says where the secret is, and whoever uses it reads it anew each time
-//	later:"…"      accepted, and a warning says what will use it and when
 //
 // A struct may have Validate() error and Doubts() []string; each message begins with the key it speaks of ("timeout: …") and
 // is then shown with the place where that key was set.

@@ -60,7 +60,6 @@ func Load(target any, o Options) (*Tree, error) {
 	l.flags(o.Flags)
 	l.secrets()
 	l.validate()
-	l.warnLater()
 	t := &Tree{schema: l.schema, Warnings: sorted(l.warnings)}
 	if len(l.faults) > 0 {
 		return t, sorted(l.faults)
@@ -342,15 +341,6 @@ func (st *Setting) shown() string {
 		return st.Key
 	}
 	return st.Path
-}
-
-// warnLater tells of every setting that was set and does nothing yet.
-func (l *loader) warnLater() {
-	for _, st := range l.schema.settings {
-		if st.Later != "" && st.origin.kind != byDefault {
-			l.warnings = append(l.warnings, fault(st.origin, st.shown(), "accepted, no effect yet: %s", st.Later))
-		}
-	}
 }
 
 // Names lists every known variable, sorted.

@@ -45,7 +45,7 @@ func (s *schema) table(b *bytes.Buffer, title, doc, file string, effect func(pat
 					fmt.Fprintf(b, "\n%s\n", d)
 				}
 			}
-			b.WriteString("\n| setting | environment, flag | default | value | effect | state | takes effect |\n|---|---|---|---|---|---|---|\n")
+			b.WriteString("\n| setting | environment, flag | default | value | effect | takes effect |\n|---|---|---|---|---|---|\n")
 		}
 		st.row(b, effect(st.Path))
 		if st.items != nil {
@@ -53,7 +53,6 @@ func (s *schema) table(b *bytes.Buffer, title, doc, file string, effect func(pat
 				if item := st.items.settings[key]; item != nil {
 					sub := *item
 					sub.Key = st.Key + "[]." + item.Key
-					sub.Later = st.Later
 					sub.row(b, effect(st.Path))
 				}
 			}
@@ -69,11 +68,7 @@ func (st *Setting) row(b *bytes.Buffer, effect string) {
 	if st.Flag != "" {
 		set = append(set, "`--"+st.Flag+"`")
 	}
-	state := "works"
-	if st.Later != "" {
-		state = "later: " + st.Later
-	}
-	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", st.Key, strings.Join(set, " "), code(st.Default), cell(st.values()), cell(st.Doc), cell(state), effect)
+	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s |\n", st.Key, strings.Join(set, " "), code(st.Default), cell(st.values()), cell(st.Doc), effect)
 }
 
 // values describes what may be written.

@@ -18,7 +18,6 @@ type Setting struct {
 	Flag    string
 	Default string
 	Doc     string
-	Later   string
 	Min     string
 	Max     string
 	Unit    string
@@ -139,7 +138,7 @@ func (sec *section) add(key string) {
 
 func newSetting(f reflect.StructField, v reflect.Value, file, key string) *Setting {
 	t := f.Tag
-	st := &Setting{Key: key, Path: key, File: file, Env: list(t.Get("env")), Flag: t.Get("flag"), Default: t.Get("default"), Doc: t.Get("doc"), Later: t.Get("later"),
+	st := &Setting{Key: key, Path: key, File: file, Env: list(t.Get("env")), Flag: t.Get("flag"), Default: t.Get("default"), Doc: t.Get("doc"),
 		Min: t.Get("min"), Max: t.Get("max"), Unit: t.Get("unit"), Enum: list(t.Get("enum")), value: v}
 	st.guard(t.Get("secret"))
 	switch {
