@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -11,6 +12,9 @@ import (
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/app/doctor"
+	"github.com/hxp-enterprise/hxp/internal/broker"
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
+	"github.com/hxp-enterprise/hxp/internal/kit/certs"
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
 	"github.com/hxp-enterprise/hxp/internal/kit/deliver"
 	"github.com/hxp-enterprise/hxp/internal/kit/secret"
@@ -94,7 +98,42 @@ func (c *Config) plan(ctx context.Context, tree *conf.Tree, services []string) (
 		p.MailFrom = c.Batch.Mail.From
 	}
 	p.Hooks = c.hooks(need, set.webhookNets)
+	p.Keys = set.keys(need)
 	return p, nil
+}
+
+// keys are the files that let others in, and let this process in elsewhere.
+func (s *settings) keys(need map[string]bool) (list []doctor.Keys) {
+	if s.tls.On() {
+		list = append(list, doctor.Keys{Name: "certificate", Setting: "HXP_TLS_CERT_FILE, HXP_TLS_KEY_FILE", Read: func() (doctor.KeysRead, error) {
+			k, err := certs.Keep(s.tls, slog.New(slog.DiscardHandler))
+			if err != nil {
+				return doctor.KeysRead{}, err
+			}
+			return doctor.KeysRead{Detail: "it holds, with its key", Ends: k.Certificate().NotAfter}, nil
+		}})
+	}
+	if s.tls.CAFile != "" || s.tls.ClientCertFile != "" {
+		list = append(list, doctor.Keys{Name: "certificates towards services", Setting: "HXP_TLS_CA_FILE, HXP_TLS_CLIENT_CERT_FILE", Read: func() (doctor.KeysRead, error) {
+			_, err := s.tls.Client()
+			return doctor.KeysRead{Detail: "they can be read"}, err
+		}})
+	}
+	if s.tokensFile != "" {
+		list = append(list, doctor.Keys{Name: "tokens", Setting: "HXP_AUTH_TOKENS_FILE", Read: func() (doctor.KeysRead, error) {
+			tokens, err := auth.File{Path: s.tokensFile}.List()
+			if err == nil && len(tokens) == 0 {
+				return doctor.KeysRead{Lacks: "there are none, so nobody gets in", Cure: "hxp auth token create --name admin --scope ingest,read,admin,act,approve"}, nil
+			}
+			return doctor.KeysRead{Detail: fmt.Sprintf("%d may come in", len(tokens))}, err
+		}})
+	}
+	if need["broker"] && s.bus.Security.SASL() && s.broker.UsersFile != "" {
+		list = append(list, doctor.Keys{Name: "users of the broker", Setting: "HXP_BROKER_USERS_FILE", Read: func() (doctor.KeysRead, error) {
+			return doctor.KeysRead{Detail: "they can be read"}, broker.CheckUsers(s.broker)
+		}})
+	}
+	return list
 }
 
 // doors are the listeners of what was chosen.

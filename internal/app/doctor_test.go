@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,6 +61,10 @@ func TestDoctorFindsFaults(t *testing.T) {
 		defer l.Close()
 		return l.Addr().String()
 	}()
+	rubbish := filepath.Join(t.TempDir(), "rubbish")
+	if err := os.WriteFile(rubbish, []byte("pl4nted"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		services []string
 		files    map[string]string
@@ -71,6 +76,10 @@ func TestDoctorFindsFaults(t *testing.T) {
 		"database unreachable": {env: []string{"SQL_DATABASE_URL=postgres://u:pl4nted@" + closed + "/n"}, says: []string{closed, "postgres://u:***@"}},
 		"bad configuration":    {files: map[string]string{"kafka-api": "service:\n  prot: 9099\n"}, says: []string{"kafka-api.yaml", "prot"}},
 		"secret missing":       {env: []string{"SQL_DATABASE_PASSWORD=file:/no/such/file", "SQL_DATABASE_ENDPOINT=" + closed}, says: []string{"SQL_DATABASE_PASSWORD", "/no/such/file"}},
+		"no certificate":       {env: []string{"HXP_TLS_CERT_FILE=/no/such.pem", "HXP_TLS_KEY_FILE=/no/such.key"}, says: []string{"/no/such.pem", "HXP_TLS_KEY_FILE"}},
+		"no authorities":       {env: []string{"HXP_TLS_CA_FILE=" + rubbish}, says: []string{rubbish, "HXP_TLS_CA_FILE"}},
+		"no file of tokens":    {env: []string{"HXP_AUTH_TOKENS_FILE=" + rubbish}, says: []string{rubbish, "HXP_AUTH_TOKENS_FILE"}},
+		"users in plain sight": {env: []string{"KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT", "KAFKA_SASL_MECHANISM=PLAIN", "KAFKA_SASL_USERNAME=u", "KAFKA_SASL_PASSWORD=pl4nted", "HXP_BROKER_USERS_FILE=" + rubbish}, says: []string{"chmod 600", "HXP_BROKER_USERS_FILE"}},
 		"mail server away":     {env: []string{"SMTP_HOST=127.0.0.1", "SMTP_FROM=a@example.org", "SMTP_TLS=none", "SMTP_PORT=" + closed[strings.LastIndex(closed, ":")+1:]}, says: []string{"SMTP_HOST"}},
 		"not one of ours":      {services: []string{Broker}, env: []string{"HXP_BROKER=external"}, says: []string{"embedded broker"}},
 	} {

@@ -52,6 +52,12 @@ func newUsers(cfg Config, log *slog.Logger) (*users, error) {
 	return u, nil
 }
 
+// CheckUsers tells what is wrong with the file of users.
+func CheckUsers(cfg Config) error {
+	_, err := newUsers(cfg, slog.New(slog.DiscardHandler))
+	return err
+}
+
 // credential is a user as he is now, nil when there is no such user.
 func (u *users) credential(name string) *credential {
 	where, rights := u.entry(name)

@@ -48,6 +48,7 @@ type Plan struct {
 	DataDir  string
 	Folders  []Folder // what else is written to, outside of DataDir
 	CrashLog string
+	Keys     []Keys
 	Reserve  int64 // bytes of DataDir's disk below which nothing is written to topics
 
 	Embedded bool       // the broker
@@ -110,7 +111,7 @@ func Examine(ctx context.Context, p *Plan) []Finding {
 	b := &brokers{plan: p}
 	defer b.close()
 	var checks []check
-	for _, family := range [][]check{p.folders(), p.machine(), p.ports(), b.checks(), p.database(), p.outside(), p.service()} {
+	for _, family := range [][]check{p.folders(), p.keys(), p.machine(), p.ports(), b.checks(), p.database(), p.outside(), p.service()} {
 		checks = append(checks, family...)
 	}
 	found := make([]Finding, len(checks))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -73,7 +74,43 @@ func TestFolders(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 2 {
 		t.Errorf("something is left behind: %v, %v", left, err)
 	}
-	expect(t, "disk", room(filepath.Join(dir, "a")), room(dir).Status, "free")
+	if f := room(filepath.Join(dir, "a")); !strings.Contains(f.Detail, "the disk of "+dir) {
+		t.Errorf("the disk of a folder that is to be made: %+v", f)
+	}
+}
+
+// A disk is told of while there is still time, and fails before writes do.
+func TestDisks(t *testing.T) {
+	const gib = 1 << 30
+	for what, c := range map[string]struct {
+		s     space
+		want  Status
+		words string
+	}{
+		"half":             {space{total: 100 * gib, free: 50 * gib}, OK, "50 GiB are free"},
+		"nearly full":      {space{total: 100 * gib, free: 9 * gib}, Warn, "91 % of the disk of /d is in use"},
+		"full":             {space{total: 100 * gib, free: gib / 2}, Fail, "hxp retention plan"},
+		"large and full":   {space{total: 1000 * gib, free: 8 * gib}, Fail, "99 %"},
+		"small":            {space{total: gib, free: 200 << 20}, Fail, "200 MiB are free"},
+		"without inodes":   {space{total: 100 * gib, free: 50 * gib, files: 1000}, Fail, "out of inodes"},
+		"inodes are there": {space{total: 100 * gib, free: 50 * gib, files: 1000, freeFiles: 1}, OK, "free"},
+	} {
+		expect(t, what, judge("/d", c.s), c.want, c.words)
+	}
+}
+
+// What lets others in is read as hxp reads it, and its end is told before it comes.
+func TestKeys(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	look := func(r KeysRead, err error) Finding {
+		return (&Keys{Setting: "HXP_X_FILE", Read: func() (KeysRead, error) { return r, err }}).look(now)
+	}
+	expect(t, "for ever", look(KeysRead{Detail: "3 may come in"}, nil), OK, "3 may")
+	expect(t, "for long", look(KeysRead{Detail: "it holds", Ends: now.Add(30 * 24 * time.Hour)}, nil), OK, "it holds, until 2026-03-31")
+	expect(t, "for days", look(KeysRead{Ends: now.Add(6 * 24 * time.Hour)}, nil), Warn, "ends at 2026-03-07", "HXP_X_FILE")
+	expect(t, "over", look(KeysRead{Ends: now}, nil), Fail, "ended at")
+	expect(t, "empty", look(KeysRead{Lacks: "there are none", Cure: "make some"}, nil), Warn, "there are none", "make some")
+	expect(t, "broken", look(KeysRead{}, fs.ErrPermission), Fail, "permission", "HXP_X_FILE")
 }
 
 // What a service says of its disk is told, but for what the disk's own check says already.
@@ -258,7 +295,7 @@ func TestWebhooks(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	found := Settings([]string{"kafka-api.yaml:2:3: service.prot: unknown"}, []string{"accepted, no effect yet"}, 3)
+	found := Settings([]string{"kafka-api.yaml:2:3: service.prot: unknown"}, []string{"it has no effect"}, 3)
 	if len(found) != 2 {
 		t.Fatal(found)
 	}

@@ -140,6 +140,11 @@ func room(path string) Finding {
 	if !known || s.total == 0 {
 		return Finding{}
 	}
+	return judge(at, s)
+}
+
+// judge tells whether what is left of the disk of a folder is enough.
+func judge(at string, s space) Finding {
 	used := 1 - float64(s.free)/float64(s.total)
 	left := fmt.Sprintf("%.0f %% of the disk of %s is in use, %s are free", 100*used, at, size(s.free))
 	cure := "make room (docs/runbooks/retention.md: hxp retention plan), use a larger disk, or keep less (DATA_RETENTION_DAYS_RAW, retention of topics)"
