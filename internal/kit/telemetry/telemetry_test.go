@@ -19,8 +19,12 @@ func TestLogger(t *testing.T) {
 		}
 		log.Debug("not shown")
 		log.Error("hour failed", "hour", 3, "took", 1500*time.Millisecond)
+		log.Warn("refused\nlevel=ERROR msg=forged", "name", "a\r\nlevel=ERROR msg=forged")
 		if s := out.String(); !strings.Contains(s, c.want) || strings.Contains(s, "not shown") || !strings.Contains(s, "Z") {
 			t.Errorf("%s: %s", c.format, s)
+		}
+		if s := out.String(); strings.Count(s, "\n") != 2 || strings.Contains(s, "\r") {
+			t.Errorf("%s: what somebody sent made a line of its own: %q", c.format, s)
 		}
 	}
 	for _, bad := range [][2]string{{"xml", "info"}, {"text", "loud"}} {
