@@ -17,6 +17,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/hxp-enterprise/hxp/internal/ingest/tap"
 	"github.com/hxp-enterprise/hxp/internal/kit/auth"
 	"github.com/hxp-enterprise/hxp/internal/kit/run"
@@ -67,6 +70,7 @@ func TestMetricsPage(t *testing.T) {
 	services["hxp tap"] = ofTap(t, log)
 
 	growthIsSeen(t, shown)
+	wellNamed(t, services)
 	text := page(services)
 	if *update {
 		if err := os.WriteFile(metricsPage, text, 0o644); err != nil {
@@ -115,6 +119,32 @@ func growthIsSeen(t *testing.T, shown map[string]bool) {
 	}
 	if len(counters) < 8 {
 		t.Errorf("only %d counters were looked for", len(counters))
+	}
+}
+
+// wellNamed holds names, kinds, labels and help texts to the rules of Prometheus.
+func wellNamed(t *testing.T, services map[string][]metric) {
+	t.Helper()
+	for service, list := range services {
+		var families []*dto.MetricFamily
+		for _, m := range list {
+			kind := dto.MetricType(dto.MetricType_value[strings.ToUpper(m.kind)])
+			sample := &dto.Metric{}
+			for label := range strings.FieldsFuncSeq(m.labels, func(r rune) bool { return r == ',' || r == ' ' }) {
+				sample.Label = append(sample.Label, &dto.LabelPair{Name: &label})
+			}
+			families = append(families, &dto.MetricFamily{Name: &m.name, Help: &m.help, Type: &kind, Metric: []*dto.Metric{sample}})
+		}
+		problems, err := promlint.NewWithMetricFamilies(families).Lint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range problems {
+			if p.Metric == "scrape_counter_resets_total" {
+				continue // it counts resets of counters
+			}
+			t.Errorf("%s: %s: %s", service, p.Metric, p.Text)
+		}
 	}
 }
 
