@@ -74,7 +74,11 @@ func showErasure(w *tabwriter.Writer, r *app.Erasure) {
 	if len(r.Left) > 0 {
 		fmt.Fprintln(w, "\nLEFT\tCOUNT\tENDED BY")
 		for _, l := range r.Left {
-			fmt.Fprintf(w, "%s\t%d\t%s\n", l.Where, l.Count, l.Ends)
+			count := "?"
+			if l.Count >= 0 {
+				count = fmt.Sprint(l.Count)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\n", l.Where, count, l.Ends)
 		}
 	}
 	what := "left"

@@ -26,7 +26,7 @@ func (v *Vault) Check(where string) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("the variable %.80q is not set apart for notifications; those are that fit %s (HXP_NOTIFICATION_SECRET_NAMES)", name, strings.Join(v.Names, ", "))
+		return fmt.Errorf("the variable %.80q is not set apart for notifications, as those are that fit %s (HXP_NOTIFICATION_SECRET_NAMES)", name, strings.Join(v.Names, ", "))
 	}
 	file, ok := strings.CutPrefix(where, "file:")
 	switch {

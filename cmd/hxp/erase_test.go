@@ -1,0 +1,29 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"text/tabwriter"
+
+	"github.com/hxp-enterprise/hxp/internal/app"
+)
+
+// What is not known is no number.
+func TestErasureShowsWhatIsNotKnown(t *testing.T) {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	var r app.Erasure
+	if err := json.Unmarshal([]byte(`{"topics":[{"topic":"long","found":null}],"left":[{"where":"windows","count":-1,"ends":"age"},{"where":"lake","count":14,"ends":"again"}]}`), &r); err != nil {
+		t.Fatal(err)
+	}
+	showErasure(w, &r)
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"long   0                ?", "windows  ?      age", "lake     14     again"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("it lacks %q:\n%s", want, text.String())
+		}
+	}
+}
