@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // fault is something that is wrong with a part around hxp, and what the doctor must say of it.
@@ -223,4 +225,20 @@ func TestOnKafkaDoctor(t *testing.T) {
 	if c := doctor(t, env, 0)["topics"]; strings.Contains(c.Detail, "lacks rights") {
 		t.Errorf("after what it said: %+v", c)
 	}
+
+	t.Run("a clock that is ahead", func(t *testing.T) { // of whoever writes to one of hxp's topics, which hxp makes anew at its next start
+		k.java(t, "owner", "", "TopicCommand", "--create", "--if-not-exists", "--topic", "hxp-late", "--partitions", "3")
+		t.Cleanup(func() { k.java(t, "owner", "", "TopicCommand", "--delete", "--topic", "hxp-late") })
+		c, err := kgo.NewClient(kgo.SeedBrokers(k.plain))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "hxp-late", Value: []byte("{}"), Timestamp: time.Now().Add(10 * time.Minute)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		if c := doctor(t, aside(t, to(k.plain)...), 1)["clock and brokers"]; c.Status != "fail" || !strings.Contains(c.Detail, "apart") || !strings.Contains(c.Cure, "NTP") {
+			t.Errorf("%+v", c)
+		}
+	})
 }
