@@ -228,7 +228,7 @@ func TestOnKafkaDoctor(t *testing.T) {
 
 	t.Run("a clock that is ahead", func(t *testing.T) { // of whoever writes to one of hxp's topics, which hxp makes anew at its next start
 		k.java(t, "owner", "", "TopicCommand", "--create", "--if-not-exists", "--topic", "hxp-late", "--partitions", "3")
-		t.Cleanup(func() { k.java(t, "owner", "", "TopicCommand", "--delete", "--topic", "hxp-late") })
+		defer k.java(t, "owner", "", "TopicCommand", "--delete", "--topic", "hxp-late")
 		c, err := kgo.NewClient(kgo.SeedBrokers(k.plain))
 		if err != nil {
 			t.Fatal(err)
