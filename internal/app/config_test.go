@@ -464,7 +464,8 @@ func TestFaultsOfTheFirstHour(t *testing.T) {
 	nowhere := filepath.Join(t.TempDir(), "none")
 	for want, o := range map[string]LoadOptions{
 		"--config: stat " + nowhere: {ConfigDir: nowhere},
-		"indented with spaces":      {ConfigDir: configDir(t, map[string]string{"kafka-api": "performance:\n\tlog_level: INFO\n"})},
+		"mail.smtp_from: smtp_host is set, so the address of a sender is needed too, such as hxp@example.org (SMTP_FROM)": {Environ: []string{"SMTP_HOST=mail.example.org"}},
+		"indented with spaces": {ConfigDir: configDir(t, map[string]string{"kafka-api": "performance:\n\tlog_level: INFO\n"})},
 	} {
 		if _, _, err := LoadConfig(o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "default:") {
 			t.Errorf("%v, want %q", err, want)

@@ -37,7 +37,9 @@ func (m *Mail) validate() error {
 	if strings.ContainsFunc(m.Host, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' || r == '@' }) {
 		errs = append(errs, fmt.Errorf("mail.smtp_host: %q is no name of a server such as mail.example.org; the port is smtp_port", m.Host))
 	}
-	if err := deliver.CheckAddress(m.From); err != nil {
+	if m.From == "" {
+		errs = append(errs, errors.New("mail.smtp_from: smtp_host is set, so the address of a sender is needed too, such as hxp@example.org (SMTP_FROM)"))
+	} else if err := deliver.CheckAddress(m.From); err != nil {
 		errs = append(errs, fmt.Errorf("mail.smtp_from: %q is no address of a sender: %w", m.From, err))
 	}
 	if m.Password != "" && !strings.HasPrefix(m.Password, "file:") && !strings.HasPrefix(m.Password, "env:") {

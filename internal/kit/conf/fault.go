@@ -70,7 +70,7 @@ func (f Fault) String() string {
 	switch {
 	case f.Path == "":
 		return f.Where + ": " + f.Message
-	case strings.HasPrefix(f.Path, "--"): // a flag that belongs to no setting
+	case strings.HasPrefix(f.Path, "--"), f.Where == "default": // a flag that belongs to no setting; what nobody has set has no place
 		return f.Path + ": " + f.Message
 	}
 	return f.Where + ": " + f.Path + ": " + f.Message
