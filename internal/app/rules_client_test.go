@@ -22,13 +22,15 @@ func (a applied) Append(_ context.Context, key string, value []byte) (int64, err
 }
 func (applied) WaitFor(context.Context, int64) error { return nil }
 func (applied) Settled(context.Context) error        { return nil }
+func (applied) AwaitRules(context.Context) error     { return nil }
+func (applied) RunsRule(string) bool                 { return true }
 
 // What the commands of hxp rules ask is what event-processing-api answers.
 func TestRuleCommands(t *testing.T) {
 	set := ruleset.New(nil)
 	set.Settled()
 	mux := httpx.NewMux(slog.New(slog.DiscardHandler), nil)
-	(&ruleset.API{Set: set, Commands: applied{set}, Timeout: time.Minute, Log: slog.New(slog.DiscardHandler)}).Mount(mux)
+	(&ruleset.API{Set: set, Commands: applied{set}, Runner: applied{set}, Timeout: time.Minute, Log: slog.New(slog.DiscardHandler)}).Mount(mux)
 	server := httptest.NewServer(mux)
 	defer server.Close()
 	api, err := Ask(&Config{}, EventProcessingAPI, server.URL)

@@ -112,7 +112,7 @@ func (s *system) buildKafkaAPI(context.Context) (run.Service, error) {
 func (s *system) buildEventProcessingAPI(context.Context) (run.Service, error) {
 	checks := s.busChecks()
 	checks["windows"], checks["alerts"] = s.checkWindows, s.checkAlerts
-	rules := &ruleset.API{Set: s.rules, Vet: vetRule(s.set.alert), Commands: s.control, Timeout: s.set.timeout, Log: s.log.With("service", EventProcessingAPI), Past: &ruleset.Past{
+	rules := &ruleset.API{Set: s.rules, Vet: vetRule(s.set.alert), Commands: s.control, Runner: s.stream, Timeout: s.set.timeout, Log: s.log.With("service", EventProcessingAPI), Past: &ruleset.Past{
 		Bus: s.bus, Schemas: s.records(), Prices: s.prices, Limits: s.set.ingest.Event, Lateness: s.set.stream.Lateness, Disorder: s.set.stream.Disorder, Future: s.set.stream.Future,
 	}}
 	if s.alert != nil {

@@ -27,7 +27,7 @@ type judge struct {
 
 	engine     *rule.Engine
 	backlog    backlog
-	generation uint64
+	generation atomic.Uint64 // of the rules of program
 	changed    <-chan struct{}
 	places     places
 	alerts     *alerts
@@ -86,12 +86,13 @@ func (j *judge) reset() {
 		j.accuse(err)
 		program, _ = rule.Compile(nil)
 	}
-	j.generation, j.engine, j.places, j.backlog = generation, rule.NewEngine(program, rule.Options{Clock: sinceStart()}), newPlaces(), backlog{}
+	j.engine, j.places, j.backlog = rule.NewEngine(program, rule.Options{Clock: sinceStart()}), newPlaces(), backlog{}
 	j.shown, j.outlook = illustrations{}, newOutlook()
 	j.alerts, j.taken, j.since = newAlerts(j.log, j.metrics), false, time.Now().UnixMicro()
 	j.recaller = newRecaller()
 	j.telling, j.unsaid, j.unusual = true, unsaid{}, map[series]*rule.Decision{}
 	j.program.Store(program)
+	j.generation.Store(generation)
 }
 
 // accuse notes why the rules that count are not run.
@@ -303,7 +304,7 @@ func (j *judge) takeUp() {
 func (j *judge) swap() {
 	j.changed = j.opts.Rules.Changed()
 	rules, generation := j.opts.Rules.Current()
-	if generation == j.generation {
+	if generation == j.generation.Load() {
 		return
 	}
 	program, err := rule.Compile(rules)
@@ -311,10 +312,10 @@ func (j *judge) swap() {
 		j.accuse(err)
 		return
 	}
-	j.generation = generation
 	j.fault.Store(nil)
 	j.decide(j.engine.Swap(program))
 	j.program.Store(program) // lanes begin with them only now, so that the engine knows what they send
+	j.generation.Store(generation)
 	j.log.Info("other rules are run", "rules", len(rules))
 }
 

@@ -237,13 +237,4 @@ func (n *session) startInput() error {
 }
 
 // ask runs fn on the lane's own goroutine.
-func (n *session) ask(l *lane, fn func()) error {
-	done := make(chan struct{})
-	select {
-	case l.calls <- func() { fn(); close(done) }:
-		<-done
-		return nil
-	case <-n.live.Done():
-		return n.live.Err()
-	}
-}
+func (n *session) ask(l *lane, fn func()) error { return l.ask(n.live, fn) }

@@ -18,6 +18,9 @@ type Program struct {
 	sets       [][]event.Field // the distinct group_by
 }
 
+// Has tells whether a rule of a version is among those of p.
+func (p *Program) Has(version string) bool { return slices.Contains(p.versions, version) }
+
 // compiled is a rule made ready.
 type compiled struct {
 	Rule

@@ -45,7 +45,7 @@ func (g *Engine) Swap(p *Program) (out []Decision) {
 
 // successor is the rule of p that counts the same as an objective which is not among those of p, nil without one.
 func (p *Program) successor(c *compiled) *compiled {
-	if c.Type != BurnRate || slices.Contains(p.versions, c.version) {
+	if c.Type != BurnRate || p.Has(c.version) {
 		return nil
 	}
 	i := slices.IndexFunc(p.rules, func(n *compiled) bool {

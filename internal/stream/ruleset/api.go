@@ -22,10 +22,19 @@ type Commands interface {
 	Settled(ctx context.Context) error
 }
 
+// Runner runs the rules that count.
+type Runner interface {
+	// AwaitRules waits until those that count at the call are run, or ctx ends.
+	AwaitRules(ctx context.Context) error
+	// RunsRule tells whether a rule of a version is run.
+	RunsRule(version string) bool
+}
+
 // API answers for a Set.
 type API struct {
 	Set      *Set
 	Commands Commands
+	Runner   Runner
 	Vet      func(*rule.Rule) []rule.Fault // what is wrong with a rule beside what it says itself; nil = nothing
 	Timeout  time.Duration                 // of a command
 	Log      *slog.Logger
@@ -122,6 +131,7 @@ type Listed struct {
 	Tests     int               `json:"test_count"`
 	Origin    Origin            `json:"origin"`
 	Enabled   bool              `json:"enabled"`
+	Running   bool              `json:"running"`    // on the instance that answers: false for a moment after a change, or while it is in trouble
 	Below     *Origin           `json:"overrides"`  // the layer whose rule of this name does not count because of it
 	File      *string           `json:"file"`       // FILE:LINE of a rule of a file
 	ChangedAt *time.Time        `json:"changed_at"` // when it was put or deleted over the API
@@ -129,12 +139,13 @@ type Listed struct {
 	Version   string            `json:"version"` // as decisions name it
 }
 
-func listed(e *entry) Listed {
+func (a *API) listed(e *entry) Listed {
 	r := e.rule
 	out := Listed{
 		Name: r.Name, Type: string(r.Type), Severity: r.Severity, Mode: r.Mode, GroupBy: append([]string{}, r.GroupBy...), When: r.When, Labels: r.Labels,
 		Summary: r.Annotations["summary"], Tests: len(r.Tests), Origin: e.origin, Enabled: e.enabled, ETag: quoted(e.etag), Version: r.Version(),
 	}
+	out.Running = e.enabled && a.Runner.RunsRule(out.Version)
 	if out.Labels == nil {
 		out.Labels = map[string]string{}
 	}
@@ -189,7 +200,7 @@ func (a *API) getRules(w http.ResponseWriter, r *http.Request) {
 			out.Next = httpx.Cursor(out.Rules[page.Limit-1].Name)
 			break
 		}
-		out.Rules = append(out.Rules, listed(e))
+		out.Rules = append(out.Rules, a.listed(e))
 	}
 	httpx.JSON(w, http.StatusOK, out)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/bus"
@@ -35,6 +36,12 @@ func (c *commandsNow) Append(_ context.Context, key string, value []byte) (int64
 func (c *commandsNow) WaitFor(context.Context, int64) error { return nil }
 func (c *commandsNow) Settled(context.Context) error        { return nil }
 
+// atOnce runs rules as soon as they count.
+type atOnce struct{}
+
+func (atOnce) AwaitRules(context.Context) error { return nil }
+func (atOnce) RunsRule(string) bool             { return true }
+
 // rig asks an API.
 type rig struct {
 	t   *testing.T
@@ -47,7 +54,7 @@ func newRig(t *testing.T, files ...FileRule) *rig {
 	set := New(files)
 	set.Settled()
 	r := &rig{t: t, set: set, log: &commandsNow{set: set}}
-	r.mux = mounted(&API{Set: set, Commands: r.log, Timeout: 10 * time.Second, Log: quiet})
+	r.mux = mounted(&API{Set: set, Commands: r.log, Runner: atOnce{}, Timeout: 10 * time.Second, Log: quiet})
 	return r
 }
 
@@ -144,7 +151,7 @@ func TestTwoInstancesRace(t *testing.T) {
 			<-ended
 		})
 		<-log.Ready()
-		rigs = append(rigs, &rig{t: t, set: set, mux: mounted(&API{Set: set, Commands: log, Timeout: 20 * time.Second, Log: quiet})})
+		rigs = append(rigs, &rig{t: t, set: set, mux: mounted(&API{Set: set, Commands: log, Runner: atOnce{}, Timeout: 20 * time.Second, Log: quiet})})
 	}
 	for round := range 10 {
 		path := "/rules/race-" + string(rune('a'+round))
@@ -296,4 +303,50 @@ func TestPreferred(t *testing.T) {
 			t.Errorf("%q: %q, want %q", accept, got, want)
 		}
 	}
+}
+
+// later runs rules when it is told to.
+type later struct{ run chan struct{} }
+
+func (l later) AwaitRules(ctx context.Context) error {
+	select {
+	case <-l.run:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l later) RunsRule(string) bool {
+	select {
+	case <-l.run:
+		return true
+	default:
+		return false
+	}
+}
+
+// Who changes a rule hears of it when it is run, or after a while; the list tells the difference.
+func TestChangesAreAnsweredWhenTheyAreRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		runner := later{make(chan struct{})}
+		r.mux = mounted(&API{Set: r.set, Commands: r.log, Runner: runner, Timeout: 10 * time.Second, Log: quiet})
+		running := func() bool {
+			var list listAnswer
+			if err := json.Unmarshal(r.status(200, "GET", "/rules?origin=api", "").Body.Bytes(), &list); err != nil || len(list.Rules) != 1 {
+				t.Fatal(err, list)
+			}
+			return list.Rules[0].Running
+		}
+		began := time.Now()
+		if r.status(201, "PUT", "/rules/busy", busy); time.Since(began) != runPatience || running() {
+			t.Errorf("answered after %v, running %v", time.Since(began), running())
+		}
+		time.AfterFunc(time.Second, func() { close(runner.run) })
+		began = time.Now()
+		if r.status(200, "PUT", "/rules/busy", strings.Replace(busy, "60s", "30s", 1)); time.Since(began) != time.Second || !running() {
+			t.Errorf("answered after %v, running %v", time.Since(began), running())
+		}
+	})
 }

@@ -43,7 +43,7 @@ func TestDryRun(t *testing.T) {
 	begin := time.Now().Add(-2 * time.Hour).Truncate(time.Second).UTC()
 	history(t, b, begin, 120)
 	r := newRig(t)
-	r.mux = mounted(&API{Set: r.set, Commands: r.log, Log: quiet, Past: &Past{Bus: b, Lateness: 5 * time.Minute, Disorder: 2 * time.Second, Future: 5 * time.Minute}})
+	r.mux = mounted(&API{Set: r.set, Commands: r.log, Runner: atOnce{}, Log: quiet, Past: &Past{Bus: b, Lateness: 5 * time.Minute, Disorder: 2 * time.Second, Future: 5 * time.Minute}})
 	at := func(seconds int) string {
 		return url.QueryEscape(begin.Add(time.Duration(seconds) * time.Second).Format(time.RFC3339))
 	}

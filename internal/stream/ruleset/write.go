@@ -232,6 +232,7 @@ func (a *API) command(w http.ResponseWriter, r *http.Request, name string, c com
 	case applied:
 		httpx.Changed(r.Context(), shownIn(e), shownIn(a.Set.find(name)))
 		a.Log.Info("rule changed", "rule", name, "op", c.Op)
+		a.await(r.Context(), name)
 		return there, true
 	case stale:
 		httpx.Problem(w, r, http.StatusPreconditionFailed, changed(name, a.Set.find(name)))
@@ -241,6 +242,18 @@ func (a *API) command(w http.ResponseWriter, r *http.Request, name string, c com
 		httpx.Problem(w, r, http.StatusInternalServerError, "the change was written and not applied; the log has the reason")
 	}
 	return there, false
+}
+
+// runPatience is how long the answer to a change waits for the rules to be run. They count in any case.
+const runPatience = 5 * time.Second
+
+// await lets who changed a rule hear of it when it is run: what is sent behind the answer is looked at by it.
+func (a *API) await(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, runPatience)
+	defer cancel()
+	if err := a.Runner.AwaitRules(ctx); err != nil {
+		a.Log.Warn("a change of rules is made and not run yet", "rule", name, "reason", err)
+	}
 }
 
 // changed says what there is instead of what a condition named.
