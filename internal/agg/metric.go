@@ -9,10 +9,20 @@ import (
 type Metric struct {
 	Name string
 	of   func(c *Cell, seconds float64) (float64, bool)
+	// weight is of how many values it is a mean, a share or a percentile; nil of what adds up when cells do.
+	weight func(c *Cell) uint64
 }
 
 // Of returns the number over a span of so many seconds; not ok where data are absent.
 func (m Metric) Of(c *Cell, seconds float64) (v float64, ok bool) { return m.of(c, seconds) }
+
+// Weight returns of how many values of a cell the number is a mean, a share or a percentile; not ok of what adds up when cells do.
+func (m Metric) Weight(c *Cell) (n float64, ok bool) {
+	if m.weight == nil {
+		return 0, false
+	}
+	return float64(m.weight(c)), true
+}
 
 // gaugePrefix stands before the names of means of system metrics, which are as many as producers invent.
 const gaugePrefix = "system."
@@ -20,19 +30,48 @@ const gaugePrefix = "system."
 // ParseMetric finds a metric by its name. "tokens" is "tokens.total".
 func ParseMetric(name string) (Metric, bool) {
 	if of, ok := metrics[name]; ok {
-		return Metric{name, of}, true
+		return Metric{name, of, weightOf(name)}, true
 	}
 	if gauge, ok := strings.CutPrefix(name, gaugePrefix); ok && gauge != "" && len(gauge) <= 256 {
-		return Metric{name, func(c *Cell, _ float64) (float64, bool) {
-			for i := range c.System.Gauges {
-				if c.System.Gauges[i].Name == gauge {
-					return c.System.Gauges[i].Mean(), true
-				}
+		mean := func(c *Cell, _ float64) (float64, bool) {
+			if at, found := c.System.find(gauge); found {
+				return c.System.Gauges[at].Mean(), true
 			}
 			return 0, false
-		}}, true
+		}
+		weight := func(c *Cell) uint64 {
+			if at, found := c.System.find(gauge); found {
+				return c.System.Gauges[at].Count
+			}
+			return 0
+		}
+		return Metric{name, mean, weight}, true
 	}
 	return Metric{}, false
+}
+
+// weightOf is Metric.weight of what Stats have beside gauges.
+func weightOf(name string) func(*Cell) uint64 {
+	switch name {
+	case "error_rate":
+		return func(c *Cell) uint64 { return c.Requests - c.Unknown }
+	case "feedback.satisfaction":
+		return func(c *Cell) uint64 { return c.Feedback.Scores }
+	case "feedback.accuracy":
+		return func(c *Cell) uint64 { return c.Feedback.Accuracies }
+	}
+	measure, stat, _ := strings.Cut(name, ".")
+	if of := measures[measure]; of != nil && stat != "count" {
+		return func(c *Cell) uint64 { return of(c).count }
+	}
+	return nil
+}
+
+// measures of a cell, by the name that their numbers begin with.
+var measures = map[string]func(*Cell) *Measure{
+	"latency_ms": func(c *Cell) *Measure { return &c.Latency },
+	"ttft_ms":    func(c *Cell) *Measure { return &c.TTFT },
+	"tpot_ms":    func(c *Cell) *Measure { return &c.TPOT },
 }
 
 // MetricNames lists the names that ParseMetric knows, system gauges aside.
@@ -97,11 +136,7 @@ var metrics = func() map[string]func(*Cell, float64) (float64, bool) {
 		"system.samples":        count(func(c *Cell) uint64 { return c.System.Samples }),
 	}
 	m["tokens"] = m["tokens.total"]
-	for name, of := range map[string]func(*Cell) *Measure{
-		"latency_ms": func(c *Cell) *Measure { return &c.Latency },
-		"ttft_ms":    func(c *Cell) *Measure { return &c.TTFT },
-		"tpot_ms":    func(c *Cell) *Measure { return &c.TPOT },
-	} {
+	for name, of := range measures {
 		measured := func(value func(*Measure) float64) number {
 			return func(c *Cell, _ float64) (float64, bool) {
 				if of(c).count == 0 {

@@ -1,9 +1,7 @@
 package stream
 
 import (
-	"encoding/base64"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
@@ -33,10 +31,11 @@ func (s *Service) Mount(m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /analytics/top", s.getTop, filtered(httpx.Doc("Who has most of a metric in a window."),
 		httpx.Query("by", "model, tenant, user_id, or what event_processing.dimensions names"), httpx.Query("metric", "e.g. requests; of users requests, tokens and cost_usd, unless event_processing.dimensions names them"),
 		httpx.Query("window", "seconds; REAL_TIME_ANALYTICS_WINDOW_SIZE when absent"), httpx.Query("at", "end of the window, RFC 3339; now when absent"),
-		httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Answer("200", "the items, largest first"), wrong)...)
+		httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before"), httpx.Answer("200", "the items, largest first"), wrong)...)
 	m.HandleFunc("GET /analytics/compare", s.getCompare, httpx.Doc("What changed between two spans: the values of all dimensions by their part in the change of a metric."),
 		httpx.Query("a", "START/END as RFC 3339, or the end of a window"), httpx.Query("b", "likewise"), httpx.Query("metric", "e.g. requests"),
-		httpx.Query("window", "seconds, for spans given by their end"), httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Answer("200", "contributions, largest first"), wrong)
+		httpx.Query("window", "seconds, for spans given by their end"), httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before"),
+		httpx.Answer("200", "contributions, largest first: contribution is the part of the change of the whole that is the value's, change what the value itself changed by; of sums they are the same"), wrong)
 	mountCorrelations(s, m, beside)
 	s.deployments.Mount(m)
 	s.mountObjectives(m)
@@ -101,7 +100,7 @@ func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
 		a.Groups = append(a.Groups, groupAnswer{s.sets[q.set].shown(g.values, q.groupBy), g.cell.Stats(seconds)})
 	}
 	if next := q.offset + q.limit; next < all {
-		a.NextCursor = new(base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(next))))
+		a.NextCursor = cursorAt(next)
 	}
 	httpx.JSON(w, http.StatusOK, a)
 }

@@ -175,6 +175,8 @@ func TestAnalyticsRefuses(t *testing.T) {
 			"cursor=LTE":                    "?cursor", // -1
 			"window=0&at=x&group_by=color":  "?window ?at ?group_by",
 			"window=10&at=x&limit=0&model=": "?at ?limit",
+
+			"group_by=model&cursor=OTIyMzM3MjAzNjg1NDc3NTgwNw": "?cursor", // the largest whole number
 		} {
 			var problem struct {
 				Status int

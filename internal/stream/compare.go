@@ -18,7 +18,8 @@ type contribution struct {
 	Value     *string  `json:"value"` // null = those that name none
 	A         *float64 `json:"a"`
 	B         *float64 `json:"b"`
-	Change    float64  `json:"change"` // b − a, absent counts as 0
+	Change    float64  `json:"change"`       // b − a, absent counts as 0
+	Part      float64  `json:"contribution"` // of the change of the whole
 }
 
 type spanAnswer struct {
@@ -32,19 +33,20 @@ type compareAnswer struct {
 	A             spanAnswer     `json:"a"`
 	B             spanAnswer     `json:"b"`
 	Contributions []contribution `json:"contributions"`
+	NextCursor    *string        `json:"next_cursor"`
 }
 
 func (s *Service) getCompare(w http.ResponseWriter, r *http.Request) {
 	p := params{Values: r.URL.Query()}
 	metrics := p.metrics("metric", 1)
 	a, b := p.span("a"), p.span("b")
-	limit := int(p.whole("limit", "a number", 1, 1000, 100))
+	offset, limit := p.page()
 	if len(p.bad) > 0 {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, p.bad[0].Detail, p.bad...)
 		return
 	}
 	ans := s.compare(a, b, metrics[0])
-	ans.Contributions = ans.Contributions[:min(limit, len(ans.Contributions))]
+	ans.Contributions, ans.NextCursor = pageOf(ans.Contributions, offset, limit)
 	httpx.JSON(w, http.StatusOK, ans)
 }
 
@@ -77,6 +79,12 @@ func (p *params) span(name string) (out Span) {
 	return out
 }
 
+// compared is one of two spans that are compared, with all that there is in it.
+type compared struct {
+	Span
+	whole *agg.Cell
+}
+
 // compare ranks the values of all dimensions that are kept apart by how much of a metric's change is theirs.
 func (s *Service) compare(a, b Span, m agg.Metric) compareAnswer {
 	all := make([]int, len(s.sets))
@@ -85,10 +93,8 @@ func (s *Service) compare(a, b Span, m agg.Metric) compareAnswer {
 	}
 	a, b = s.about(a, all...).Span, s.about(b, all...).Span
 	ans := compareAnswer{Metric: m.Name, Contributions: []contribution{}}
-	whole := func(span Span) spanAnswer {
-		return spanAnswer{time.Unix(span.Start, 0).UTC(), time.Unix(span.End, 0).UTC(), value(m, s.overall(&question{}, span), span)}
-	}
-	ans.A, ans.B = whole(a), whole(b)
+	sides := [2]compared{{a, s.overall(&question{}, a)}, {b, s.overall(&question{}, b)}}
+	ans.A, ans.B = sides[0].answer(m), sides[1].answer(m)
 	for i := range s.sets {
 		var sizes [2][]size
 		for _, d := range s.sets[i].dims {
@@ -99,21 +105,38 @@ func (s *Service) compare(a, b Span, m agg.Metric) compareAnswer {
 			if sizes[0] == nil {
 				sizes = [2][]size{s.sizes(i, a), s.sizes(i, b)}
 			}
-			ans.Contributions = append(ans.Contributions, s.contributions(&q, [2]Span{a, b}, sizes, m)...)
+			ans.Contributions = append(ans.Contributions, s.contributions(&q, sides, sizes, m)...)
 		}
 	}
 	sorting.By(ans.Contributions, func(x, y contribution) int {
-		return cmp.Or(cmp.Compare(math.Abs(y.Change), math.Abs(x.Change)), cmp.Compare(x.Dimension, y.Dimension), cmp.Compare(text(x.Value), text(y.Value)))
+		return cmp.Or(cmp.Compare(math.Abs(y.Part), math.Abs(x.Part)), cmp.Compare(math.Abs(y.Change), math.Abs(x.Change)), cmp.Compare(x.Dimension, y.Dimension), cmp.Compare(text(x.Value), text(y.Value)))
 	})
 	return ans
 }
 
+func (s *compared) answer(m agg.Metric) spanAnswer {
+	return spanAnswer{time.Unix(s.Start, 0).UTC(), time.Unix(s.End, 0).UTC(), value(m, s.whole, s.Span)}
+}
+
+// part is what a group that has a number in a span adds to the change of the whole from what was usual before. Of what adds up that is the
+// number itself. Of means it is how far the group is from the usual, by the share of the values that are its own: over all groups these add up to
+// the change of the whole. Percentiles are taken for means, so that a group of one request does not stand above one of thousands.
+func (s *compared) part(m agg.Metric, c *agg.Cell, number, usual float64) float64 {
+	n, mean := m.Weight(c)
+	if !mean {
+		return number
+	}
+	all, _ := m.Weight(s.whole)
+	return min(n/max(all, 1), 1) * (number - usual)
+}
+
 // contributions are those of the values of the one dimension that q groups by, between two spans in which its set has some sizes.
-func (s *Service) contributions(q *question, spans [2]Span, sizes [2][]size, m agg.Metric) []contribution {
+func (s *Service) contributions(q *question, sides [2]compared, sizes [2][]size, m agg.Metric) []contribution {
 	place := s.sets[q.set].place(q.groupBy[0])
-	by := map[string]*contribution{}
-	for i, span := range spans {
-		_, groups := s.everyGroup(q, span, sizes[i])
+	by, usual := map[string]*contribution{}, number(value(m, sides[0].whole, sides[0].Span))
+	for i := range sides {
+		of := &sides[i]
+		_, groups := s.everyGroup(q, of.Span, sizes[i])
 		for _, g := range groups {
 			name := g.values[place]
 			c := by[name]
@@ -123,10 +146,11 @@ func (s *Service) contributions(q *question, spans [2]Span, sizes [2][]size, m a
 					c.Value = &name
 				}
 			}
-			if i == 0 {
-				c.A = value(m, g.cell, span)
+			v := value(m, g.cell, of.Span)
+			if part := of.part(m, g.cell, number(v), usual); i == 0 {
+				c.A, c.Part = v, c.Part-part
 			} else {
-				c.B = value(m, g.cell, span)
+				c.B, c.Part = v, c.Part+part
 			}
 		}
 	}

@@ -162,13 +162,16 @@ func (p *params) metrics(name string, most int) (out []agg.Metric) {
 	return out
 }
 
+// maxOffset is more than any list has.
+const maxOffset = 1 << 30
+
 // page reads limit and cursor.
 func (p *params) page() (offset, limit int) {
 	limit = int(p.whole("limit", "a number", 1, 1000, 100))
 	if v := p.Get("cursor"); v != "" {
 		raw, err := base64.RawURLEncoding.DecodeString(v)
 		n, err2 := strconv.Atoi(string(raw))
-		if err != nil || err2 != nil || n < 0 {
+		if err != nil || err2 != nil || n < 0 || n > maxOffset {
 			p.refuse("cursor", "cursor=%q: give the next_cursor of the page before", clip(v))
 		} else {
 			offset = n
@@ -176,5 +179,17 @@ func (p *params) page() (offset, limit int) {
 	}
 	return offset, limit
 }
+
+// pageOf is a page of a list, and the cursor of what is behind it; nil when nothing is.
+func pageOf[T any](list []T, offset, limit int) (page []T, next *string) {
+	end := min(offset+limit, len(list))
+	if end < len(list) {
+		next = cursorAt(end)
+	}
+	return list[min(offset, end):end], next
+}
+
+// cursorAt is the cursor of the page that begins at a place.
+func cursorAt(offset int) *string { return httpx.Cursor(strconv.Itoa(offset)) }
 
 func clip(s string) string { return words.Clip(s, 80) }

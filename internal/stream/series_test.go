@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"testing"
@@ -115,6 +116,9 @@ func TestTopUsersOutliveAKill(t *testing.T) {
 				t.Errorf("%s: %v, want %s", metric, got, want)
 			}
 		}
+		if got := r.topPages("user_id", ""); got != "heavy costly rare " {
+			t.Errorf("page by page: %s", got)
+		}
 		var a topAnswer
 		if r.ask("/analytics/top?by=model&metric=latency_ms.p95&window=3600", &a); len(a.Items) != 1 || *a.Items[0].Key["model"] != "m" {
 			t.Errorf("by model: %+v", a)
@@ -126,6 +130,20 @@ func TestTopUsersOutliveAKill(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// topPages are the first ones by requests, read one by one.
+func (r *rig) topPages(by, more string) (names string) {
+	for cursor := ""; ; {
+		var a topAnswer
+		if code := r.ask("/analytics/top?limit=1&window=3600&metric=requests&by="+by+more+cursor, &a); code != http.StatusOK || len(a.Items) != 1 {
+			r.t.Fatalf("%d %+v", code, a)
+		}
+		if names += *a.Items[0].Key[by] + " "; a.NextCursor == nil {
+			return names
+		}
+		cursor = "&cursor=" + *a.NextCursor
+	}
 }
 
 func TestCompareNamesWhatChanged(t *testing.T) {
@@ -161,6 +179,67 @@ func TestCompareNamesWhatChanged(t *testing.T) {
 			if got != "b30 new3 a1 " {
 				t.Errorf("%s", got)
 			}
+		}
+		r.stop()
+	})
+}
+
+// Of a mean the part of a value is by how many requests it has: over a dimension the parts add up to the change of the whole, and one failed request
+// of a model that has no others stands below a hundred of a busy one.
+func TestCompareOfMeans(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		noon := time.Date(2000, 1, 1, 0, 10, 0, 0, time.UTC)
+		time.Sleep(time.Until(noon.Add(2 * time.Minute)))
+		put := func(when time.Time, model string, n, failed int, ms int64) {
+			for i := range n {
+				e := at(when, fmt.Sprint(when.Unix(), model, i))
+				e.SetText(event.Model, model)
+				e.SetBool(event.Success, i >= failed)
+				e.SetInt(event.DurationMS, ms*1e6)
+				w.put(requests0, e)
+			}
+		}
+		put(noon, "busy", 100, 10, 100)
+		put(noon, "rare", 1, 0, 100)
+		put(noon.Add(time.Minute), "busy", 100, 20, 200)
+		put(noon.Add(time.Minute), "rare", 1, 1, 100)
+		put(noon.Add(time.Minute), "new", 4, 0, 900)
+		r.settle()
+		spans := "&a=" + rfc(noon) + "/" + rfc(noon.Add(time.Minute)) + "&b=" + rfc(noon.Add(time.Minute)) + "/" + rfc(noon.Add(2*time.Minute))
+		for metric, first := range map[string]string{"error_rate": "busy", "latency_ms.avg": "busy", "latency_ms.p95": "busy", "requests": "new"} {
+			var a, page compareAnswer
+			if code := r.ask("/analytics/compare?metric="+metric+spans, &a); code != http.StatusOK {
+				t.Fatalf("%s: %d", metric, code)
+			}
+			var models []contribution
+			sum := 0.0
+			for _, c := range a.Contributions {
+				if c.Dimension == "model" {
+					models = append(models, c)
+					sum += c.Part
+				}
+			}
+			if len(models) != 3 || text(models[0].Value) != first {
+				t.Errorf("%s: %+v", metric, models)
+			}
+			if change := *a.B.Value - *a.A.Value; metric != "latency_ms.p95" && math.Abs(sum-change) > 1e-9 {
+				t.Errorf("%s: the parts add up to %v, the whole has changed by %v", metric, sum, change)
+			}
+			r.ask("/analytics/compare?limit=2&metric="+metric+spans, &page)
+			got := page.Contributions
+			for page.NextCursor != nil {
+				cursor := *page.NextCursor
+				page = compareAnswer{}
+				r.ask("/analytics/compare?limit=2&metric="+metric+spans+"&cursor="+cursor, &page)
+				got = append(got, page.Contributions...)
+			}
+			if len(got) != len(a.Contributions) || text(got[0].Value) != text(a.Contributions[0].Value) || a.NextCursor != nil {
+				t.Errorf("%s: %d in pages of two, %d at once", metric, len(got), len(a.Contributions))
+			}
+		}
+		if got := r.topPages("model", "&at="+rfc(noon.Add(2*time.Minute))); got != "busy new rare " {
+			t.Errorf("page by page: %s", got)
 		}
 		r.stop()
 	})

@@ -27,7 +27,8 @@ type topAnswer struct {
 	Metric string       `json:"metric"`
 	Items  []topItem    `json:"items"`
 	// Other is what users beyond the budget have; null when all are told apart.
-	Other *float64 `json:"other"`
+	Other      *float64 `json:"other"`
+	NextCursor *string  `json:"next_cursor"`
 }
 
 func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +53,7 @@ func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
 			p.refuse("metric", "metric=%q: of users there are requests, tokens and cost_usd", metrics[0].Name)
 		}
 	}
-	limit := int(p.whole("limit", "a number", 1, 1000, 100))
+	offset, limit := p.page()
 	window := p.whole("window", "whole seconds", 1, maxWindow, int64(s.cfg.WindowSeconds))
 	end, given := p.moment("at")
 	if !given {
@@ -67,18 +68,18 @@ func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
 	if users {
 		s.topUsers(&a, q, spent)
 	} else {
-		s.topKeys(&a, q, metrics[0], limit)
+		s.topKeys(&a, q, metrics[0], offset+limit+1)
 	}
-	a.Items = a.Items[:min(limit, len(a.Items))]
+	a.Items, a.NextCursor = pageOf(a.Items, offset, limit)
 	httpx.JSON(w, http.StatusOK, a)
 }
 
-func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric, limit int) {
+func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric, most int) {
 	res := s.about(q.span, q.set)
 	a.Window = windowOf(res.Span, q.widened || res.Widened)
 	q.limit = math.MaxInt32
 	if m.Name == "requests" { // pages are in that order: of the others no cell is needed
-		q.limit = limit
+		q.limit = most
 	}
 	_, groups, _ := s.page(&q, res.Span)
 	for _, g := range groups {

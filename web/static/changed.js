@@ -16,13 +16,13 @@ export function openChanged(span, view, first = "requests") {
     body.replaceChildren(el("p", { class: "wait" }, "Comparing…"));
     try {
       const a = await ask("GET", `/analytics/compare?${query({ a: `${iso(before.from)}/${iso(before.to)}`, b: `${iso(span.from)}/${iso(span.to)}`, metric, limit: 40 })}`), format = metrics[metric]?.[1] ?? amount;
-      const rows = a.contributions.filter((c) => c.change !== 0).slice(0, 14), largest = Math.max(1e-12, ...rows.map((c) => Math.abs(c.change)));
+      const rows = a.contributions.filter((c) => c.contribution !== 0).slice(0, 14), largest = Math.max(1e-12, ...rows.map((c) => Math.abs(c.contribution)));
       const row = (c) => {
-        const bar = el("span", { class: `change-bar ${c.change < 0 ? "down" : "up"}` });
-        bar.style.width = `${Math.max(1, (Math.abs(c.change) / largest) * 100)}%`;
+        const bar = el("span", { class: `change-bar ${c.contribution < 0 ? "down" : "up"}` });
+        bar.style.width = `${Math.max(1, (Math.abs(c.contribution) / largest) * 100)}%`;
         const pick = () => { box.close(); view.filter(c.dimension, c.value); };
         return el("tr", {}, el("th", { scope: "row", class: "left" }, el("button", { class: "link", type: "button", disabled: c.value === null, title: "Show this alone", onclick: pick }, el("small", {}, c.dimension), " ", c.value ?? "none named")),
-          el("td", {}, text(format(c.a))), el("td", {}, text(format(c.b))), el("td", {}, `${c.change > 0 ? "+" : "−"}${text(format(Math.abs(c.change)))}`), el("td", { class: "bar-cell", "aria-hidden": "true" }, bar));
+          el("td", {}, text(format(c.a))), el("td", {}, text(format(c.b))), el("td", {}, `${c.change < 0 ? "−" : "+"}${text(format(Math.abs(c.change)))}`), el("td", { class: "bar-cell", "aria-hidden": "true" }, bar));
       };
       body.replaceChildren(el("p", { class: "sheet-text" }, `${metrics[metric]?.[0] ?? metric}: ${text(format(a.a.value))} before, ${text(format(a.b.value))} in this span.`),
         rows.length ? el("div", { class: "table-scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...["Whose", "Before", "Now", "Change", ""].map((h, i) => el("th", { scope: "col", class: i ? false : "left" }, h)))), el("tbody", {}, ...rows.map(row)))) : el("p", { class: "wait" }, "Nothing changed here."));
