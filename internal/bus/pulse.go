@@ -23,6 +23,8 @@ type Pulse struct {
 	// Back, when set, runs when the brokers answer again, before anybody is told; an error means that they are not back yet. Set it
 	// before Run.
 	Back func(context.Context) error
+	// Took, when set, hears how long each answer took. Set it before Run.
+	Took func(time.Duration)
 
 	ping func(context.Context) error
 
@@ -67,7 +69,12 @@ func (p *Pulse) Run(ctx context.Context) {
 func (p *Pulse) beat(ctx context.Context) error {
 	beat, cancel := context.WithTimeout(ctx, beatWithin)
 	defer cancel()
-	if err := p.ping(beat); err != nil || p.Back == nil || p.Away() == nil {
+	began := time.Now()
+	err := p.ping(beat)
+	if err == nil && p.Took != nil {
+		p.Took(time.Since(began))
+	}
+	if err != nil || p.Back == nil || p.Away() == nil {
 		return err
 	}
 	return p.Back(beat)

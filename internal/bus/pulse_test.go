@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -83,6 +84,29 @@ func TestPulse(t *testing.T) {
 		settle(time.Minute)
 		if p.Away() != nil {
 			t.Error("a single refusal counts as absence")
+		}
+	})
+}
+
+// How long the brokers take is told of each answer, and of nothing else.
+func TestPulseTook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := (&Bus{}).NewPulse()
+		asked := 0
+		p.ping = func(context.Context) error {
+			if asked++; asked == 2 {
+				return syscall.ECONNREFUSED
+			}
+			time.Sleep(time.Duration(asked) * time.Millisecond)
+			return nil
+		}
+		var took []time.Duration
+		p.Took = func(d time.Duration) { took = append(took, d) }
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		p.Run(ctx)
+		if want := []time.Duration{time.Millisecond, 3 * time.Millisecond}; !slices.Equal(took, want) {
+			t.Errorf("told %v, not %v", took, want)
 		}
 	})
 }

@@ -100,6 +100,8 @@ func New(cfg Config, b *bus.Bus, log *slog.Logger, reg *telemetry.Registry) (*AP
 	out := guarded{p, pulse}
 	a := newAPI(cfg, out, log, reg)
 	a.bus, a.close, a.pulse = b, p.Close, pulse
+	answers := reg.Histogram("kafka_answer_seconds", "Time in which the brokers answer the question that they are asked each second.", nil)
+	pulse.Took = func(d time.Duration) { answers.Observe(d.Seconds()) }
 	if err := a.recallQuotas(nil); err != nil {
 		a.log.Error("what senders brought today is counted anew", "error", err)
 	}
