@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -100,6 +101,19 @@ func (h *instance) follows(t *testing.T, name string, args ...string) {
 	}
 	if len(seen) != events || cuts() < 3 {
 		t.Errorf("%d events of %d over %d cuts; %v", len(seen), events, cuts(), lines.Err())
+	}
+}
+
+// TestFollowersAreShort: the examples show how little it takes.
+func TestFollowersAreShort(t *testing.T) {
+	for _, name := range []string{"go/follow/main.go", "python/follow.py", "browser/follow.html"} {
+		text, err := os.ReadFile("../../examples/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), "\n"); n >= 60 {
+			t.Errorf("%s has %d lines", name, n)
+		}
 	}
 }
 

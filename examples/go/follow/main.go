@@ -1,8 +1,5 @@
-// Follow prints what hxp tells, and goes on where it stopped when the line is cut:
-//
-//	go run ./examples/go/follow http://127.0.0.1:9102 events,alerts
-//
-// Where hxp asks for a token, it is taken from HXP_TOKEN.
+// Follow prints what hxp tells, and goes on where it stopped when the line is cut. It takes a token from HXP_TOKEN. To try it:
+// go run ./examples/go/follow http://127.0.0.1:9102 events,alerts
 package main
 
 import (
@@ -41,8 +38,7 @@ func follow(url string, last *string) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("hxp answers %s", resp.Status)
 	}
-	id := *last
-	in := bufio.NewScanner(resp.Body)
+	id, in := *last, bufio.NewScanner(resp.Body)
 	for in.Buffer(nil, 4<<20); in.Scan(); {
 		switch name, value, _ := strings.Cut(in.Text(), ": "); name {
 		case "id":
