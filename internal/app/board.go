@@ -12,7 +12,7 @@ import (
 func (s *system) buildBoard(name string) (run.Service, error) {
 	log := s.log.With("service", name)
 	h, err := dashboard.New(name, s.hub, dashboard.Config{Environment: s.set.serve.Environment, Version: Version, Links: s.allURLs, Services: s.boardServices(),
-		Dimensions: s.set.stream.DimensionNames(), Range: s.anyRange(), Gate: s.boardGate(), Sessions: s.sessions, Log: log})
+		Dimensions: s.set.stream.DimensionNames(), TraceURL: s.set.traceURL, Range: s.anyRange(), Gate: s.boardGate(), Sessions: s.sessions, Log: log})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/conf"
+	"github.com/hxp-enterprise/hxp/internal/serve/dashboard"
 )
 
 // share lets all files have what one of them says of the brokers and of the systems around, since one process talks to one of
@@ -88,6 +89,11 @@ func (c *Config) check(t *conf.Tree) []conf.Fault {
 	}
 	if _, err := c.webhookNets(); err != nil {
 		faults = append(faults, t.NewFault("webhook_allow", "%v", err))
+	}
+	if u := c.DataStreaming.Dashboards.TraceURL; u != "" {
+		if err := dashboard.CheckTraceURL(u); err != nil {
+			faults = append(faults, t.NewFault("dashboards.trace_url", "%v", err))
+		}
 	}
 	if c.DataDir == "" {
 		faults = append(faults, t.NewFault("data_dir", "name a folder"))

@@ -101,7 +101,7 @@ type DataStreamingFile struct {
 	Kafka       bus.Config               `yaml:"kafka" doc:"The brokers, as in kafka-api.yaml."`
 	Serve       serve.Config             `yaml:"data_streaming" doc:"Streams to screens."`
 	Notify      notify.Config            `yaml:"notifications" doc:"The way out to people. Who hears of what is configured over the API, see docs/notifications.md."`
-	Dashboards  Dashboard                `yaml:"dashboards" doc:"Ports of the four dashboards."`
+	Dashboards  Dashboard                `yaml:"dashboards" doc:"The four dashboards."`
 	Performance DataStreamingPerformance `yaml:"performance" doc:"Resources of the process."`
 	Monitoring  Monitoring               `yaml:"monitoring" doc:"Systems around hxp, as in kafka-api.yaml."`
 }
@@ -113,12 +113,13 @@ type DataStreamingService struct {
 	ServiceCommon
 }
 
-// Dashboard are the ports of the dashboards. They listen where data-streaming-api does.
+// Dashboard are the ports of the dashboards and what they lead to. They listen where data-streaming-api does.
 type Dashboard struct {
-	OperationsPort  int `yaml:"operations_port" env:"OPERATIONS_DASHBOARD_PORT" default:"8501" min:"0" max:"65535" doc:"Port of the operational overview; 0 takes a free one."`
-	BusinessPort    int `yaml:"business_port" env:"BUSINESS_DASHBOARD_PORT" default:"8502" min:"0" max:"65535" doc:"Port of business intelligence; 0 takes a free one."`
-	PerformancePort int `yaml:"performance_port" env:"PERFORMANCE_DASHBOARD_PORT" default:"8503" min:"0" max:"65535" doc:"Port of performance metrics; 0 takes a free one."`
-	SystemPort      int `yaml:"system_port" env:"SYSTEM_DASHBOARD_PORT" default:"8504" min:"0" max:"65535" doc:"Port of system health; 0 takes a free one."`
+	OperationsPort  int    `yaml:"operations_port" env:"OPERATIONS_DASHBOARD_PORT" default:"8501" min:"0" max:"65535" doc:"Port of the operational overview; 0 takes a free one."`
+	BusinessPort    int    `yaml:"business_port" env:"BUSINESS_DASHBOARD_PORT" default:"8502" min:"0" max:"65535" doc:"Port of business intelligence; 0 takes a free one."`
+	PerformancePort int    `yaml:"performance_port" env:"PERFORMANCE_DASHBOARD_PORT" default:"8503" min:"0" max:"65535" doc:"Port of performance metrics; 0 takes a free one."`
+	SystemPort      int    `yaml:"system_port" env:"SYSTEM_DASHBOARD_PORT" default:"8504" min:"0" max:"65535" doc:"Port of system health; 0 takes a free one."`
+	TraceURL        string `yaml:"trace_url" env:"DASHBOARD_TRACE_URL" doc:"address at which a viewer of traces shows one request, as in https://jaeger.example/trace/{trace_id}; {trace_id}, {span_id} and {request_id} are filled in. Requests that have what it asks for lead there; the ids of a trace are known of requests that came over OpenTelemetry"`
 }
 
 // DataStreamingPerformance are the resources that data-streaming-api may use.

@@ -63,6 +63,7 @@ type settings struct {
 	serve        serve.Config
 	findings     bool // are shown on the business board
 	notify       notify.Config
+	traceURL     string // of a viewer of traces, see dashboard.CheckTraceURL
 	scheduler    airflow.Config
 	rules        []ruleset.FileRule
 	prices       *cost.Document // of the price file; nil when none is named

@@ -25,7 +25,7 @@ func (c *Config) settle(ctx context.Context, services []string) (set settings, n
 	}
 	set = settings{
 		dataDir: c.DataDir, addr: c.Addr, tls: c.TLS, tokensFile: c.TokensFile, sessionLife: c.SessionLife, most: c.maxConnections(), each: c.Each, hosts: c.Hosts, bus: c.Bus(), storeURL: c.StoreURL(), lakeDir: lakeDir, lake: c.Batch.Lake,
-		stream: c.EventProcessing.Stream, alert: c.EventProcessing.Responses, batch: c.Batch.Config, retention: c.Batch.Retention, ingest: c.KafkaAPI.Ingest, serve: c.DataStreaming.Serve, findings: c.Batch.Business.Dashboards, notify: c.DataStreaming.Notify, broker: c.KafkaAPI.Broker,
+		stream: c.EventProcessing.Stream, alert: c.EventProcessing.Responses, batch: c.Batch.Config, retention: c.Batch.Retention, ingest: c.KafkaAPI.Ingest, serve: c.DataStreaming.Serve, findings: c.Batch.Business.Dashboards, notify: c.DataStreaming.Notify, traceURL: c.DataStreaming.Dashboards.TraceURL, broker: c.KafkaAPI.Broker,
 		scheduler: c.scheduler(), metrics: c.metricSources(), rules: c.rules, prices: c.prices, timeout: c.EventProcessing.Limits.Timeout,
 	}
 	set.webhookNets, _ = c.webhookNets() // checked

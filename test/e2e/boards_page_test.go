@@ -103,7 +103,7 @@ func (p *page) key(name string) {
 func TestRealBoards(t *testing.T) {
 	need(t, "HXP_REAL_CHROMIUM", "the boards in a browser")
 	h := prepare(t, "127.0.0.1:0", "--demo", "--rate", "100")
-	h.env = append(h.env, "EVENT_PROCESSING_DIMENSIONS=error_type,status_class,model+host")
+	h.env = append(h.env, "EVENT_PROCESSING_DIMENSIONS=error_type,status_class,model+host", "DASHBOARD_TRACE_URL=https://traces.example/{request_id}")
 	h.up(t)
 	link := h.exact(t, 120)
 	h.deploy(t)
@@ -112,6 +112,14 @@ func TestRealBoards(t *testing.T) {
 		p.shown("more", `document.querySelector("#strip .strip-dot.deploy")?.title.includes("smaller batches") && document.querySelectorAll('[aria-label="Errors by class"] .legend .item').length >= 2
 			&& /KV/.test(document.querySelector("#hosts td.cell")?.textContent)`)
 		p.tidy()
+		p.press("#hosts td.cell", "")
+		p.shown("cell", `document.querySelector("dialog[open] h2").textContent.includes(" on gpu-") && document.querySelector("dialog[open] h3")?.textContent.startsWith("Failures on gpu-")`)
+		p.press("dialog", "✕")
+		p.press(".panel:has(> .panel-head #models-title)", "⋯")
+		p.press(".popover", "View as table")
+		p.shown("rows", `document.querySelectorAll("dialog[open] tbody tr").length >= 4 && document.querySelectorAll("dialog[open] thead th").length === 11`)
+		p.press("dialog", "✕")
+		p.switched("Requests", "Errors")
 		p.open(h.url("operations") + link)
 		p.shown("exact", `document.querySelector("#models tbody tr td")?.textContent === "120" && document.querySelector("#cards .n").textContent === "2.00"
 			&& document.querySelectorAll("#cards .n")[1].textContent === "10.0" && document.getElementById("live").dataset.state === "paused" && location.search.includes("model=exact")`)
@@ -132,6 +140,7 @@ func TestRealBoards(t *testing.T) {
 		p.shown("machines", `["Tokens by machine", "Batch size", "Preemptions", "Prefix cache"].every((title) => document.querySelectorAll(`+"`section[aria-label=\"${title}\"] .legend .item`"+`).length === 4)
 			&& document.querySelectorAll("#phases tbody tr").length === 5 && document.querySelectorAll("#phases th").length === 8 + 5`)
 		p.tidy()
+		p.switched("Batch size", "Preemptions")
 		p.shown("pair", `document.querySelectorAll("#pair tbody tr").length === 5 && document.querySelectorAll("#pair circle").length === 99`)
 		p.open(h.url("performance") + "/?range=300")
 		p.shown("lately", filledPerformance)
@@ -143,13 +152,15 @@ func TestRealBoards(t *testing.T) {
 		p.press(".heat", "First token")
 		p.shown("measure", `document.querySelector('.heat [aria-pressed="true"]').textContent === "First token" && document.querySelectorAll("#charts .is-empty").length === 0`)
 		p.open(h.url("performance") + link)
-		p.shown("exact", `document.querySelector("#versus tbody td")?.textContent === "120" && document.querySelectorAll("#versus tbody tr").length === 1`)
+		p.shown("exact", `document.querySelector("#versus tbody td")?.textContent === "120" && document.querySelectorAll("#versus tbody tr").length === 1 && document.querySelector("#slow a")?.href === "https://traces.example/exact-119"`)
 	})
 	lookIn(t, everywhere, "the business board in a browser", "business", func(*testing.T) string { return h.url("business") + "/?range=900" }, func(p *page) {
 		p.shown("filled", filledBusiness)
 		p.tidy()
 		p.below()
 		p.shown("below", `document.querySelector("#simulator .words") !== null && document.querySelector("#funnels .uses") !== null`)
+		p.press("#groups tbody", "")
+		p.shown("alone", `/model=/.test(location.search) && document.querySelectorAll("#groups tbody tr").length === 1`)
 		p.open(h.url("business") + link)
 		p.shown("exact", `document.querySelectorAll("#figures .n")[1].textContent === "120" && document.querySelectorAll("#figures .n")[5].textContent === "120"
 			&& document.querySelector("#groups tbody tr td:nth-of-type(5)")?.textContent === "120" && document.getElementById("live").dataset.state === "paused" && location.search.includes("model=exact")`)
@@ -167,6 +178,20 @@ func TestRealBoards(t *testing.T) {
 		p.key(" ")
 		p.shown("live", `location.search.includes("range=") && document.getElementById("live").dataset.state === "live" && document.getElementById("now-only").hidden`)
 	})
+}
+
+// switched shows one line of a chart alone, and sees that another chart of the same things does so too, and shows all again with it.
+func (p *page) switched(chart, other string) {
+	p.t.Helper()
+	items := func(chart string) string {
+		return fmt.Sprintf(`[...document.querySelectorAll("section[aria-label='%s'] .legend .item")]`, chart)
+	}
+	on := items(other) + `.filter((n) => n.getAttribute("aria-pressed") === "true").length`
+	p.do(fmt.Sprintf(`document.querySelector("section[aria-label='%s']").scrollIntoView({ block: "center" }), true`, other)) // one out of sight is drawn later
+	p.do(items(chart) + `[0].click(), true`)
+	p.shown("alone", items(other)+`.length > 1 && `+on+` === 1`)
+	p.do(items(chart) + `[0].click(), true`)
+	p.shown("together", on+` > 1`)
 }
 
 // watch notes when the picture of the first chart changes; between is true when that was between two ticks of a second.

@@ -52,7 +52,7 @@ const wish = {
 };
 const board = new Board({ wish, otherwise: usual, days: true, filters: ["model", "tenant"] });
 const { view, stream } = board;
-const figures = new Figures(byId("figures")), spent = new CostBySteps(byId("cost-days")), groups = new Groups(byId("groups")), changes = new Findings(byId("findings")), ways = new Funnels(byId("funnels"));
+const figures = new Figures(byId("figures")), spent = new CostBySteps(byId("cost-days")), groups = new Groups(byId("groups"), (by, v) => view.filter(by, view.filters[by] === v ? "" : v)), changes = new Findings(byId("findings")), ways = new Funnels(byId("funnels"));
 const requests = new Forecast(byId("forecast"), (chosen) => ("model" in chosen ? view.filter("model", chosen.model) : go(chosen))), plan = new Capacity(byId("capacity"), byId("capacity-note"));
 const now = new Now(byId("now")), month = new Month(byId("month-chart"), el("div", { class: "budgets" }));
 const tokens = new Tokens(byId("tokens")), funnel = new Funnel(byId("funnel")), satisfied = new Satisfaction(byId("satisfaction")), simulator = new Simulator(byId("simulator"));
@@ -207,7 +207,6 @@ async function loadGroups(signal = running.signal) {
 
 async function loadFindings(mine = period, signal = running.signal) {
   changes.wait(`${mine.from} ${mine.end}`, "Looking for changes…");
-  if (mine.to - mine.from < DAY) { changes.say("Changes are told from whole days: choose ten days or more."); return; }
   const { error } = await settled(findings(mine, signal, (answers, all) => changes.show(answers, all)));
   if (error && !signal.aborted) changes.say(whatFailed(error, "findings"), canWait(error) ? () => loadFindings(mine, signal) : null);
 }

@@ -47,16 +47,18 @@ export class Cards {
 
   #change(card, state, v, node, comparable) {
     if (card.count) { setText(node, `${text(count(card.count(state)))} ratings`); node.title = "in the last minutes"; return; }
-    const was = card.was(state), is = card.is ? card.is(state) : v;
-    node.className = "change";
-    if (!comparable || typeof was !== "number" || typeof is !== "number" || (!was && !card.points)) { setText(node, ""); return; }
-    const by = card.points ? (is - was) * 100 : (is - was) / was * 100;
-    const size = Math.abs(by), small = card.points ? size < 0.05 : size < 1;
-    const unit = card.points ? "\u2009pt" : "\u2009%";
-    setText(node, small ? "steady" : `${by > 0 ? "▲" : "▼"} ${size >= 9.95 ? Math.round(size) : size.toFixed(1)}${unit}`);
-    node.title = state.whole ? "against the same length before" : "against the minute before";
     const enough = Math.min(state.recent.overall.requests, state.recent.previous.requests) >= 50; // fewer say little
-    const notable = enough && (card.points ? size >= 0.5 : size >= 10);
-    if (card.better && notable) node.classList.add((by < 0) === (card.better === "down") ? "good" : "worse");
+    tellChange(node, comparable ? card.was(state) : null, card.is ? card.is(state) : v, { ...card, enough });
+    node.title = state.whole ? "against the same length before" : "against the minute before";
   }
+}
+
+// tellChange says in a node how a number differs from what it was: in percent, or, of shares, in points. better: which way is good, "up" or "down"; enough: it
+// stands on enough for that to be said.
+export function tellChange(node, was, is, { points, better, enough }) {
+  node.className = "change";
+  if (typeof was !== "number" || typeof is !== "number" || (!was && !points)) { setText(node, ""); return; }
+  const by = points ? (is - was) * 100 : (is - was) / was * 100, size = Math.abs(by), small = points ? size < 0.05 : size < 1;
+  setText(node, small ? "steady" : `${by > 0 ? "▲" : "▼"} ${size >= 9.95 ? Math.round(size) : size.toFixed(1)}${points ? "\u2009pt" : "\u2009%"}`);
+  if (better && enough && size >= (points ? 0.5 : 10)) node.classList.add((by < 0) === (better === "down") ? "good" : "worse");
 }

@@ -13,6 +13,7 @@ const HATCH = 7; // between the strokes over what is not complete
 
 // What all charts of a page share: the flags on them, who hears of a brush, and where it began: the others only follow it.
 export const shared = { flags: [], brushed: null, brush: null };
+const charts = []; // of the page
 
 // The axis of time, of any length: uPlot finds the splits, the words are those of the whole page.
 const HOUR = 3600, DAY = 86_400;
@@ -29,11 +30,12 @@ const zoned = (t) => (isUTC() ? uPlot.tzDate(new Date(t * 1000), "Etc/UTC") : ne
 
 export class Chart {
   // spec: {title, unit, format, axis?, steps?, lines(history, off) → [{name, color, values, shown?, area?, stacked?, bars?, compare?: bars that are compared as a line, band?, dash?, width?}], zero?,
-  // top?, wide?, needsSome?, gap?, x?, draw?, tip?, brushed?, empty}. shown are the values to tell where others are drawn; band is {lo, hi}, between which a
+  // top?, wide?, needsSome?, gap?, x?, apart?, draw?, tip?, brushed?, empty}. shown are the values to tell where others are drawn; band is {lo, hi}, between which a
   // line lies; needsSome: a row of zeros counts as empty; x: the axis of time, {incrs | splits, values, at}; draw(u, chart) paints behind the lines;
   // brushed({from, to, low, high}) hears of a brush over values as well, if it is that high.
   constructor(spec) {
     this.spec = spec;
+    charts.push(this);
     this.off = new Set(); // names of the lines that are switched off
     this.plot = null;
     this.lines = [];
@@ -197,7 +199,7 @@ export class Chart {
       if (l.before) return { value };
       const swatch = el("span", { class: `swatch${l.dash ? " dashed" : ""}`, "aria-hidden": "true" });
       swatch.style.setProperty("--c", l.color);
-      const item = el("button", { type: "button", class: "item", "aria-pressed": String(!this.off.has(l.name)), title: "Show this line alone; with Shift, add or remove it; with Alt, leave it out", onclick: (e) => this.#toggle(l.name, e) },
+      const item = el("button", { type: "button", class: "item", "aria-pressed": String(!this.off.has(l.name)), title: "Show this alone, in every chart that tells it apart; with Shift, add or remove it; with Alt, leave it out", onclick: (e) => this.#toggle(l.name, e) },
         swatch, el("span", { class: "name" }, l.name), value);
       this.legend.append(item);
       return { item, value };
@@ -206,9 +208,13 @@ export class Chart {
 
   #toggle(name, { altKey, shiftKey }) {
     const names = this.lines.filter((l) => !l.before).map((l) => l.name), only = names.every((n) => (n === name) !== this.off.has(n));
-    if (altKey || shiftKey) { if (!this.off.delete(name)) this.off.add(name); } else this.off = new Set(only || names.length === 1 ? [] : names.filter((n) => n !== name));
-    this.lines = []; // stacks change with what is shown
-    this.show(this.history, this.range, this.earlier);
+    const off = altKey || shiftKey ? new Set(this.off) : new Set(only || names.length === 1 ? [] : names.filter((n) => n !== name));
+    if (altKey || shiftKey) { if (!off.delete(name)) off.add(name); }
+    for (const c of this.spec.apart ? charts.filter((c) => c.spec.apart === this.spec.apart) : [this]) {
+      c.off = off;
+      c.lines = []; // stacks change with what is shown
+      if (c.history) c.show(c.history, c.range, c.earlier);
+    }
   }
 
   // The values under the crosshair, else the newest that are known.

@@ -1,7 +1,7 @@
 // What the charts of the operations board show.
 import { amount, ms, percent, percentOf100, score, si } from "./format.js";
 import { OTHER, color, modelColor, modelName, named } from "./palette.js";
-import { perSecond, ratio, stack, trailing } from "./series.js";
+import { calm, ofSpan, perSecond, ratio, stack, trailing } from "./series.js";
 
 // The models of a history, the busiest first, what is left over last.
 export function order(history) {
@@ -12,11 +12,9 @@ export function order(history) {
 // What is said where no machine tells of itself.
 export const untold = "No machine tells of itself in this range: let hxp read the metrics of engines and cards (scrape in services/kafka-api.yaml)";
 
-const ofSpan = (h, seconds) => Math.max(1, Math.round(seconds / h.step)); // steps of about so many seconds
-
 export const specs = [
   {
-    title: "Requests", unit: "per second, by model", metric: "requests", wide: true, format: si, needsSome: true, empty: "No requests in this range",
+    title: "Requests", unit: "per second, by model", metric: "requests", apart: "model", wide: true, format: si, needsSome: true, empty: "No requests in this range",
     explain: { what: "Requests that began in each step, divided by its length. Models lie on each other, the busiest on top; what is beyond the busiest is told as one." },
     lines(h, off) {
       const models = order(h), rows = models.map((m) => perSecond(h, h.model(m, "requests"))), sums = stack(rows, models.map(modelName), off);
@@ -24,7 +22,7 @@ export const specs = [
     },
   },
   {
-    title: "Errors", unit: "share of requests, by model", metric: "errors", format: percent, empty: "No requests in this range",
+    title: "Errors", unit: "share of requests, by model", metric: "errors", apart: "model", format: percent, empty: "No requests in this range",
     explain: { what: "Requests that failed, of all requests, over half a minute or one step, whichever is longer." },
     lines: (h) => order(h).map((m) => ({ name: modelName(m), color: modelColor(m), values: ratio(trailing(h.model(m, "errors"), ofSpan(h, 30)), trailing(h.model(m, "requests"), ofSpan(h, 30))) })),
   },
@@ -74,22 +72,6 @@ export const specs = [
   {
     title: "Satisfaction", unit: "mean score, 1–5", wide: true, format: score, axis: (v) => [v.toFixed(1), ""], steps: [0.1, 0.2, 0.5, 1], zero: false, empty: "No feedback in this range",
     explain: { what: "Mean of the scores that people gave, over a minute or one step, whichever is longer." },
-    lines: (h) => [{ name: "score", color: color(named.green), values: moving(h, "feedback.satisfaction", "feedback.count"), area: true }],
+    lines: (h) => [{ name: "score", color: color(named.green), values: calm(h, h.of("feedback.satisfaction"), h.of("feedback.count"), true), area: true }],
   },
 ];
-
-// The mean of a column over about a minute, weighted by another column.
-function moving(h, column, weight) {
-  const values = h.of(column), weights = h.of(weight), n = ofSpan(h, 60);
-  return values.map((_, i) => {
-    if (i < n - 1) return null;
-    let sum = 0, all = 0;
-    for (let k = Math.max(0, i - n + 1); k <= i; k++) {
-      if (values[k] === null) continue;
-      const w = weights[k] ?? 0;
-      sum += values[k] * w;
-      all += w;
-    }
-    return all ? sum / all : null;
-  });
-}

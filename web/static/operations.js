@@ -12,6 +12,7 @@ import { figures } from "./operations/data.js";
 import { openModel } from "./operations/drawer.js";
 import { Hosts } from "./operations/hosts.js";
 import { Incidents } from "./operations/incidents.js";
+import { addMenusOf } from "./operations/menus.js";
 import { SLOs } from "./operations/slos.js";
 import { Strip } from "./operations/strip.js";
 import { Tail } from "./operations/tail.js";
@@ -32,8 +33,9 @@ const cards = new Cards($("cards")), table = new Table($("models"), (model) => o
 const slos = new SLOs($("slos"), $("slos-note")), incidents = new Incidents($("incidents"), $("incidents-note"), () => look()), strip = new Strip($("strip"), $("strip-head"));
 const charts = specs.map((spec) => board.add(new Chart(spec)).node), classes = new Classes(board);
 $("charts").append(...charts.slice(0, 2), classes.chart.node, ...charts.slice(2)); // beside the share of errors
-const hosts = new Hosts($("hosts"), (model) => openModel(model, view, marks.responses));
+const hosts = new Hosts($("hosts"), (model, host) => openModel(model, view, marks.responses, host));
 new Tail($("tail"), board);
+addMenusOf(view, slos, incidents);
 $("board").classList.remove("unready");
 let told = null; // the history of the newest state
 let marks = {}, figure = null; // alerts and responses: undefined until they were asked for, null where nobody answers

@@ -1,4 +1,5 @@
 // The menu of a panel: what it shows as a table, a file, a picture, an address or a call, and what its numbers mean.
+import { explain } from "./ask.js";
 import { csv } from "./csv.js";
 import { el, setText } from "./dom.js";
 import { isUTC, moment, text, zoneName } from "./format.js";
@@ -21,6 +22,23 @@ export function addMenu(of) {
   more.addEventListener("click", () => popover(more, (close) => el("div", { class: "menu", role: "menu" }, ...items().map(([name, act]) => el("button", { type: "button", role: "menuitem", onclick: () => { close(); act(); } }, name)))));
   of.head.append(more);
   return () => openTable(of);
+}
+
+// addMenus puts menus into the heads of panels that hold a table or a list of facts: {id of what the panel shows: {path(), what, fresh?, table?()}}, where path
+// is what it is asked with. base() is the address of the page.
+export function addMenus(about, base) {
+  for (const [id, { path, table, ...explain }] of Object.entries(about)) {
+    const title = document.getElementById(`${id}-title`), node = document.getElementById(id);
+    addMenu({ title: title.textContent, unit: "", head: title.parentElement, table: table ?? (() => asShown(node)), link: () => `${base()}#${title.id}`, call: () => `curl '${location.origin}${path()}'`, explain });
+  }
+}
+
+// asShown reads what a panel shows: its table, or its facts.
+function asShown(node) {
+  const words = (n) => n.innerText.replace(/\s+/g, " ").trim(), of = node.closest("table") ?? node.querySelector("table"), listed = node.querySelectorAll(".facts dt");
+  if (listed.length) return { columns: ["what", "value"], rows: [...listed].map((dt) => [words(dt), words(dt.nextElementSibling)]) };
+  const cells = (row) => [...row.cells].map(words);
+  return of?.tHead ? { columns: cells(of.tHead.rows[0]), rows: [...of.tBodies[0].rows].map(cells) } : { columns: [words(node)], rows: [] };
 }
 
 const slug = (s) => s.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");

@@ -1,6 +1,7 @@
 // The performance board: where does the time go?
 import { ask, explain } from "./ask.js";
 import { Board } from "./board.js";
+import { tellChange } from "./cards.js";
 import { Chart } from "./chart.js";
 import { el, figure, refill, setText } from "./dom.js";
 import { many, ms, si, zoneName } from "./format.js";
@@ -10,10 +11,11 @@ import { metrics, specs } from "./performance/charts.js";
 import { heatSpec, measures } from "./performance/heat.js";
 import { showKnees } from "./performance/knee.js";
 import { Machines } from "./performance/machines.js";
+import { addMenusOf } from "./performance/menus.js";
 import { Pair } from "./performance/pair.js";
 import { phases, showPhases } from "./performance/phases.js";
 import { showSlowest, slowest } from "./performance/slowest.js";
-import { showVersus, versus } from "./performance/versus.js";
+import { earlier, showVersus, versus } from "./performance/versus.js";
 import { openRequest } from "./request.js";
 
 const $ = (id) => document.getElementById(id);
@@ -60,15 +62,19 @@ function measure(m) {
 
 // ---- key figures of the span
 
+const seconds = (a) => a.window.seconds;
 const figures = [
-  ["TTFT p95", "first token", (s) => ms(s.ttft_ms.p95)], ["Inter-token p50", "decode", (s) => ms(s.tpot_ms.p50)], ["Latency p50", "whole request", (s) => ms(s.latency_ms.p50)], ["Latency p99", "whole request", (s) => ms(s.latency_ms.p99)],
-  ["Prefill", "tokens per second", (s, n) => si(s.tokens.prompt / n)], ["Decode", "tokens per second", (s, n) => si(s.tokens.completion / n)],
-].map(([name, note, of]) => {
-  const value = figure();
-  $("cards").append(el("article", { class: "card" }, el("h2", {}, name), el("p", { class: "card-value" }, value), el("p", { class: "card-foot" }, el("span", { class: "note" }, note))));
-  value.show(["–", ""]);
-  return { value, of };
+  ["TTFT p95", "first token", ms, (a) => a.overall.ttft_ms.p95, "down"], ["Inter-token p50", "decode", ms, (a) => a.overall.tpot_ms.p50, "down"], ["Latency p50", "whole request", ms, (a) => a.overall.latency_ms.p50, "down"],
+  ["Latency p99", "whole request", ms, (a) => a.overall.latency_ms.p99, "down"], ["Prefill", "tokens per second", si, (a) => a.overall.tokens.prompt / seconds(a)], ["Decode", "tokens per second", si, (a) => a.overall.tokens.completion / seconds(a)],
+].map(([name, note, format, of, better]) => {
+  const value = figure(), change = el("span", { class: "change", title: "against the same length before" });
+  $("cards").append(el("article", { class: "card" }, el("h2", {}, name), el("p", { class: "card-value" }, value), el("p", { class: "card-foot" }, el("span", { class: "note" }, note), change)));
+  return { show(now, before) {
+    value.show(format(now && of(now)));
+    tellChange(change, before && of(before), now && of(now), { better, enough: Math.min(now?.overall.requests, before?.overall.requests) >= 50 });
+  } };
 });
+for (const f of figures) f.show(null, null);
 
 $("board").classList.remove("unready");
 
@@ -82,15 +88,15 @@ for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("clic
 async function compare(signal) {
   const mine = ++comparing, of = by;
   try {
-    const a = await versus(of, view, signal);
+    const [a, before] = await Promise.all([versus(of, view, signal), earlier(view, signal)]);
     if (mine !== comparing) return;
-    for (const { value, of: tell } of figures) value.show(tell(a.overall, a.window.seconds));
+    for (const f of figures) f.show(a, before);
     showVersus($("versus"), of, a, (v) => view.filter(of, v));
     setText($("versus-note"), "of the whole range; the best of each column is marked");
     await pair.offer(of, a.groups.filter((g) => g.key[of] !== null && g.stats.requests > 0).map((g) => g.key[of]), signal);
   } catch (e) {
     if (e.name === "AbortError" || mine !== comparing) return;
-    for (const { value } of figures) value.show(["–", ""]);
+    for (const f of figures) f.show(null, null);
     $("versus").replaceChildren();
     setText($("versus-note"), explain(e));
     $("pair").hidden = true;
@@ -118,13 +124,15 @@ board.addEventListener("frame", async () => {
   board.draw();
 });
 
+let capacity = null;
 async function knees() {
-  try { showKnees($("knees"), $("knees-note"), await ask("GET", "/capacity/analysis")); } catch (e) { $("knees").replaceChildren(el("p", { class: "wait" }, explain(e))); }
+  try { showKnees($("knees"), $("knees-note"), capacity = await ask("GET", "/capacity/analysis")); } catch (e) { $("knees").replaceChildren(el("p", { class: "wait" }, explain(e))); }
 }
 
 const zone = () => { if ($("zone")) setText($("zone"), ` (${zoneName()})`); };
 addEventListener("zonechange", zone);
 zone();
 tellBand();
+addMenusOf(view, () => band, () => by, () => capacity);
 board.refresh();
 knees();

@@ -6,17 +6,35 @@ import { facts, sheet } from "./ui.js";
 
 const sum = (...n) => (n.some((v) => typeof v === "number") ? n.reduce((a, b) => a + (b ?? 0), 0) : null);
 
+// viewer is the address of traces that this installation names, "" where it names none.
+let config;
+export const viewer = () => (config ??= ask("GET", "/config.json").then((c) => c.trace_url ?? "", () => ""));
+
+// traceOf puts what a request is known by into that address; null where it lacks some of it. Events of OpenTelemetry carry their trace in their id.
+export function traceOf(address, { event_id = "", request_id }) {
+  const [, trace_id, span_id] = /^([0-9a-f]{32})-([0-9a-f]{16})$/.exec(event_id) ?? [], known = { trace_id, span_id, request_id };
+  const holes = /\{(\w+)\}/g, all = [...address.matchAll(holes)].every(([, n]) => known[n]);
+  return address && all ? address.replace(holes, (_, n) => encodeURIComponent(known[n])) : null;
+}
+
+// traceLink is a link to the trace of a request, or null.
+export function traceLink(address, request) {
+  const href = request && traceOf(address, request);
+  return href && el("a", { href, target: "_blank", rel: "noopener noreferrer" }, "Trace");
+}
+
 export async function openRequest(id) {
   const { form } = sheet(`Request ${id}`, el("p", { class: "wait" }, "Looking…"));
   try {
-    const a = await ask("GET", `/correlations?${query({ request_id: id })}`), c = a.correlations[0];
+    const [a, address] = await Promise.all([ask("GET", `/correlations?${query({ request_id: id })}`), viewer()]), c = a.correlations[0];
     form.lastChild.remove();
     if (!c) { form.append(el("p", { class: "sheet-text" }, "This request is not known, neither here nor in what was stored lately.")); return; }
-    form.append(...record(c));
+    form.append(...record(c, address));
   } catch (e) { form.lastChild.remove(); form.append(el("p", { class: "form-error" }, explain(e))); }
 }
 
-export function record(c) {
+// record shows a request; address is that of traces, see viewer.
+export function record(c, address) {
   const d = c.request ?? {}, score = c.derived.satisfaction;
   return [
     phases(d),
@@ -25,7 +43,7 @@ export function record(c) {
       ["Outcome", d.success === false ? `failed${d.error_type ? `: ${d.error_type}` : ""}${d.status_code ? ` (${d.status_code})` : ""}` : d.success === true ? "successful" : null],
       ["Whole", typeof d.duration_ms === "number" ? text(ms(d.duration_ms)) : null], ["First token", typeof d.ttft_ms === "number" ? text(ms(d.ttft_ms)) : null],
       ["Tokens", sum(d.prompt_tokens, d.completion_tokens) === null ? null : `${many(d.prompt_tokens ?? 0)} in, ${many(d.completion_tokens ?? 0)} out`],
-      ["Cost", typeof c.derived.cost_usd === "number" ? text(usd(c.derived.cost_usd)) : null], ["Value", typeof c.derived.value_usd === "number" ? text(usd(c.derived.value_usd)) : null], ["Satisfaction", typeof score === "number" ? `${score.toFixed(1)} of 5` : null],
+      ["Cost", typeof c.derived.cost_usd === "number" ? text(usd(c.derived.cost_usd)) : null], ["Value", typeof c.derived.value_usd === "number" ? text(usd(c.derived.value_usd)) : null], ["Satisfaction", typeof score === "number" ? `${score.toFixed(1)} of 5` : null], ["Elsewhere", traceLink(address, c.request)],
     ]),
     el("details", { class: "raw" }, el("summary", {}, "All of it"), el("pre", { class: "conf", tabindex: "0" }, JSON.stringify(c, null, 2))),
   ];

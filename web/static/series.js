@@ -56,6 +56,25 @@ export function trailing(values, n) {
   return values.map((v, i) => (sum += (v ?? 0) - (i >= n ? values[i - n] ?? 0 : 0)));
 }
 
+export const ofSpan = (h, seconds) => Math.max(1, Math.round(seconds / h.step)); // steps of about so many seconds
+
+// The mean of a column over about a minute, by weights: where some tell more often than others, a short step has the mean of those that happened to tell.
+// whole: nothing is said before a minute is over.
+export function calm(h, values, weights, whole = false) {
+  const n = ofSpan(h, 60);
+  return values.map((_, i) => {
+    if (whole && i < n - 1) return null;
+    let sum = 0, all = 0;
+    for (let k = Math.max(0, i - n + 1); k <= i; k++) {
+      if (values[k] === null) continue;
+      const w = weights[k] ?? 0;
+      sum += values[k] * w;
+      all += w;
+    }
+    return all ? sum / all : null;
+  });
+}
+
 // Running sums from the last row to the first, for areas that lie on each other. Rows whose name is off take no room.
 export function stack(all, names, off) {
   const rows = all.map((r, i) => (off?.has(names[i]) ? r.map((v) => (v === null ? null : 0)) : r)), sums = rows.map(() => null);

@@ -11,7 +11,7 @@ import { Figures } from "./system/figures.js";
 import "./system/letters.js";
 import { look } from "./system/look.js";
 import { PipelineMap } from "./system/map.js";
-import { addMenus } from "./system/menus.js";
+import "./system/menus.js";
 import { makePanels } from "./system/parts.js";
 import { selfTestSheet } from "./system/selftest.js";
 import { settingsSheet } from "./system/settings.js";
@@ -51,7 +51,6 @@ async function watch() {
   board.draw();
 }
 
-addMenus();
 byId("bar").querySelector(".bar-tools").append(button("Configuration", "", settingsSheet), button("Self-test", "check", selfTestSheet, "primary"));
 view.addEventListener("change", () => { byId("now-only").hidden = view.from === null; watch(); });
 byId("now-only").hidden = view.from === null;

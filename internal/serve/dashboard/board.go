@@ -29,7 +29,7 @@ var Boards = []Board{
 	{
 		Name: "operations", Title: "Operations", Question: "Is the service well right now?", Script: "operations.js", Style: "operations.css", page: "operations.html",
 		asks: []asked{{"event-processing-api", []string{
-			"GET /analytics", "GET /analytics/compare", "GET /analytics/performance", "GET /slo", "GET /deployments", "GET /alerts", "GET /alerts/{id}", "GET /anomalies", "GET /correlations",
+			"GET /analytics", "GET /analytics/compare", "GET /analytics/performance", "GET /slo", "GET /deployments", "GET /alerts", "GET /alerts/{id}", "GET /correlations",
 			"GET /responses", "GET /responses/audit", "GET /responses/{id}", "POST /responses/{id}/dry-run", "POST /responses/{id}/approve", "POST /responses/{id}/dismiss", "POST /responses/{id}/revert",
 		}}, {"data-streaming-api", []string{
 			"GET /api/v2/alerts", "GET /api/v2/alerts/groups", "GET /notifications", "GET /notifications/config", "POST /notifications/test", "POST /notifications/ack",
@@ -43,7 +43,7 @@ var Boards = []Board{
 		asks: []asked{{"batch-processing-api", []string{
 			"GET /costs", "GET /costs/accepted", "GET /costs/budgets", "GET /costs/self-hosted", "POST /costs/whatif", "GET /forecasts", "GET /dags", "GET /capacity/analysis", "GET /aggregation/status", "GET /aggregations/{level}", "GET /business-intelligence/{kind}",
 			"GET /reports/{path...}", "PUT /reports/schedules", "POST /reports/generate", "DELETE /reports/{id}",
-		}}, {"event-processing-api", []string{"GET /analytics", "GET /correlations", "GET /deployments", "GET /alerts", "GET /responses"}}},
+		}}, {"event-processing-api", []string{"GET /analytics", "GET /anomalies", "GET /correlations", "GET /deployments", "GET /alerts", "GET /responses"}}},
 	},
 	{
 		Name: "performance", Title: "Performance", Question: "Where does the time go?", Script: "performance.js", Style: "performance.css", page: "performance.html",

@@ -338,6 +338,27 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestTraceURL: the address of a viewer of traces is told to the pages, and one that leads nowhere is refused.
+func TestTraceURL(t *testing.T) {
+	const good = "https://jaeger.example/trace/{trace_id}?uiFind={span_id}"
+	h, err := New("performance", live.New(live.Config{SSEMax: 1}, slog.New(slog.DiscardHandler)), Config{TraceURL: good})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := get(h, "/config.json").Body.String(); !strings.Contains(body, `"trace_url":"`+good+`"`) {
+		t.Error(body)
+	}
+	for address, want := range map[string]string{
+		good: "", "http://127.0.0.1:3000/trace/{request_id}": "",
+		"https://jaeger.example/trace/{id}": "{id} is not known", "https://jaeger.example/": "every request to the same place",
+		"javascript:alert({trace_id})": "is not an address", "jaeger.example/{trace_id}": "is not an address", "//x/{trace_id}": "is not an address",
+	} {
+		if err := CheckTraceURL(address); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 // TestSmall: what a released binary sends for all boards together stays small, and is still what Node.js takes for modules.
 func TestSmall(t *testing.T) {
 	small := must(minify.Folder("../../../web/static"))

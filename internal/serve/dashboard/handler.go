@@ -21,6 +21,8 @@ type Config struct {
 	Version     string
 	// Dimensions are those that the windows keep apart, alone or in pairs joined by +, beside the model and the tenant.
 	Dimensions []string
+	// TraceURL leads from a request to its trace, see CheckTraceURL; "" = nowhere.
+	TraceURL string
 	// Links gives the base URLs of the services by name ("operations", …, "kafka-api"). It is asked for each page, because
 	// ports may be free ones. The host in them is replaced by the one that the browser used.
 	Links func() map[string]string
@@ -223,5 +225,6 @@ func (h *handler) serveConfig(w http.ResponseWriter, r *http.Request) {
 		Boards      []tab    `json:"boards"`
 		Ingest      string   `json:"ingest,omitempty"`
 		Dimensions  []string `json:"dimensions"`
-	}{"hxp", h.cfg.Version, h.cfg.Environment, tabs, ingest, append([]string{"model+tenant"}, h.cfg.Dimensions...)})
+		TraceURL    string   `json:"trace_url,omitempty"`
+	}{"hxp", h.cfg.Version, h.cfg.Environment, tabs, ingest, append([]string{"model+tenant"}, h.cfg.Dimensions...), h.cfg.TraceURL})
 }

@@ -1,7 +1,8 @@
 // What the page asks of the batch API.
 import { ask, keeps, query } from "../ask.js";
 import { Frame, rangeURL } from "../frame.js";
-import { HOUR, instant, nameOfDay } from "./period.js";
+import { found } from "./findings.js";
+import { DAY, HOUR, instant, nameOfDay } from "./period.js";
 import { joinedCosts, sumOf } from "./series.js";
 
 const most = 1000; // items a page
@@ -63,14 +64,14 @@ export async function hourly({ from, to }, model, signal) {
 
 const intelligence = ["performance_trends", "user_behavior", "cost_optimization", "capacity_planning"];
 
-// findings asks for every kind, and hands on the answers each time that one has come, with whether that was the last. Kinds that are switched off do
-// not count, unless all are.
+// findings asks for every kind, and for what was not as usual in live numbers, and hands on the answers each time that one has come, with whether that was
+// the last. Kinds that are switched off do not count, unless all are. Of less than a day no kind tells anything.
 export async function findings(span, signal, show) {
-  const told = [];
-  let left = intelligence.length;
-  const all = await Promise.allSettled(intelligence.map(async (kind) => {
+  const told = [], kinds = span.to - span.from < DAY ? [] : intelligence, questions = [...kinds.map((kind) => asked(`/business-intelligence/${kind}`, span, signal)), unusual(span, signal)];
+  let left = questions.length;
+  const all = await Promise.allSettled(questions.map(async (answer) => {
     try {
-      told.push(await asked(`/business-intelligence/${kind}`, span, signal));
+      told.push(await answer);
     } finally {
       left--;
       if (told.length && !signal.aborted) show(told, left === 0);
@@ -78,6 +79,8 @@ export async function findings(span, signal, show) {
   }));
   if (!told.length) throw all[0].reason;
 }
+
+const unusual = async ({ from, to }, signal) => ({ findings: (await ask("GET", `/anomalies?${query({ since: instant(from), until: instant(to), state: "firing,resolved", limit: 100 })}`, undefined, signal)).anomalies.map(found) });
 
 const asked = (path, { from, to }, signal) => ask("GET", `${path}?${query({ from: instant(from), to: instant(to) })}`, undefined, signal);
 export const accepted = (span, signal) => asked("/costs/accepted", wholeHours(span), signal);

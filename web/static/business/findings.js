@@ -1,11 +1,17 @@
 // What changed and what could be saved: statements of the batch API, each with the numbers behind it.
 import { el } from "../dom.js";
-import { many } from "../format.js";
+import { many, moment, span } from "../format.js";
 import { Told, limits, money, notice, number } from "./words.js";
 
 const first = 6;
 const kinds = { level_shift: "change", drift: "trend", lost_tenant: "lost tenant", unit_cost_change: "price", weekly_pattern: "pattern", daily_pattern: "pattern", cheaper_model: "saving" };
 const kindOf = (f) => kinds[f.kind] ?? f.kind.replaceAll("_", " ");
+
+// found tells of an anomaly in the live numbers of a model as of a finding.
+export function found(a) {
+  const [from, to] = [a.starts_at, a.ends_at].map((t) => t && Date.parse(t) / 1000);
+  return { kind: "anomaly", at: a.starts_at, text: `${a.annotations?.summary ?? `${a.metric} of ${a.key?.model ?? "all models"} was not as usual`}; ${to ? `for ${span(to - from)} from ${moment(from, 60)} on` : `since ${moment(from, 60)}`}.`, evidence: { value: a.value, usual: a.threshold, ...(a.confidence === null ? {} : { confidence: a.confidence }) } };
+}
 
 // ranked are the findings of all answers, each once: what happened, the newest first, then patterns, then savings, the largest first.
 export function ranked(answers) {
@@ -29,6 +35,7 @@ const least = 10 * 24; // hours with data that a change is told from
 
 // nothing says why there is no finding: where changes cannot be told yet, that none were found would be too much said.
 export function nothing(answers) {
+  if (answers.every((a) => a.hours_with_data === undefined)) return "No number was out of the ordinary. Changes are told from whole days: choose ten days or more.";
   const hours = Math.max(...answers.map((a) => a.hours_with_data ?? 0));
   if (hours >= least) return "Nothing changed notably, and no saving was found.";
   const had = hours === 0 ? "No hour of this period has data" : hours === 1 ? "One hour of this period has data" : `${many(hours)} hours of this period have data`;

@@ -8,11 +8,15 @@ import { Told, money } from "./words.js";
 
 const nobody = { model: "no model named", tenant: "no tenant named", user_id: "no user named" };
 const first = 10;
+const filters = ["model", "tenant"]; // of the page
 
 export const nameOf = (by, key) => (key[by] === null || key[by] === "" ? nobody[by] : key[by] === "__other__" ? "all others" : key[by]);
 
 export class Groups extends Told {
   shown = first;
+
+  // pick: called with a dimension and the value that is to be shown alone.
+  constructor(node, pick) { super(node); this.pick = pick; }
 
   wait(key) { if (super.wait(key, "Adding up…")) this.shown = first; }
 
@@ -25,8 +29,8 @@ export class Groups extends Told {
     const left = groups.length - rows.length;
     const table = el("table", { class: "cost-table" },
       el("thead", {}, el("tr", {}, ...["", "Days", "Cost", "Share", "Up to here", "Requests", "Per 1,000", "Tokens", "Unpriced"].map((t, i) => el("th", { scope: "col", class: classes[i] }, t || el("span", { class: "visually-hidden" }, by))))),
-      el("tbody", {}, ...rows.map((g, i) => this.#row(nameOf(by, g.key), g, total, most, law?.sums[i] ?? null, g.key[by]))),
-      el("tfoot", {}, this.#row("Total", total, total, 0, null)));
+      el("tbody", {}, ...rows.map((g, i) => this.#row(this.#name(by, g.key), g, total, most, law?.sums[i] ?? null, g.key[by]))),
+      el("tfoot", {}, this.#row(el("span", { class: "name-text" }, "Total"), total, total, 0, null)));
     this.node.replaceChildren(el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-labelledby": "groups-title" }, table), ...this.#law(by, law),
       ...(left || answer.next_cursor ? [el("p", { class: "more" },
         ...(left ? [el("button", { class: "button", type: "button", onclick: () => { this.shown += Math.max(left > 90 ? 90 : left, 0); this.show(by, answer); this.node.querySelector("tbody tr:last-child")?.scrollIntoView({ block: "nearest" }); } }, `Show ${many(Math.min(left, 90))} more`)] : []),
@@ -47,6 +51,12 @@ export class Groups extends Told {
     return [el("p", { class: "method" }, `${many(law.few)} of ${many(law.all)} ${what} make ${text(percent(law.share))} of the cost.`)];
   }
 
+  // A name that the whole page can be narrowed to is a button.
+  #name(by, key) {
+    const name = el("span", { class: "name-text" }, nameOf(by, key));
+    return filters.includes(by) && nameOf(by, key) === key[by] ? el("button", { class: "link", type: "button", title: "Show this alone, or all again", onclick: () => this.pick(by, key[by]) }, name) : name;
+  }
+
   #row(name, g, total, most, upTo, key) {
     const quiet = key === null, values = most && this.lines?.by === this.by ? this.lines.of(key) : null, line = spark(72, 20, { area: true });
     if (values) line.show(values);
@@ -54,7 +64,7 @@ export class Groups extends Told {
     const bar = el("span", { class: "bar-line", "aria-hidden": "true" }, el("span", { class: "bar-part" }));
     bar.firstChild.style.width = most ? `${(100 * (g.cost_usd ?? 0)) / most}%` : "0";
     return el("tr", {},
-      el("th", { scope: "row", class: `name${quiet ? " quiet" : ""}`, title: name }, el("span", { class: "name-text" }, name), ...(most ? [bar] : [])),
+      el("th", { scope: "row", class: `name${quiet ? " quiet" : ""}`, title: name.textContent }, name, ...(most ? [bar] : [])),
       el("td", { class: "days-cell" }, ...(most ? [line] : [])),
       el("td", { class: "money" }, priced ? money(g.cost_usd) : g.requests ? el("span", { class: "badge", "data-state": "warn" }, "not priced") : money(null)),
       el("td", { class: "wide-only" }, text(percent(share))),

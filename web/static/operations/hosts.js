@@ -8,7 +8,7 @@ const columns = [["GPU", "gpu_usage", 100], ["KV cache", "kv_cache_usage", 1], [
 const span = 300; // s
 
 export class Hosts {
-  // open: called with a model that was chosen. kept: the dimensions, alone and in pairs joined by +, that the windows keep apart.
+  // open: called with a model that was chosen, and a host where it was chosen on one. kept: the dimensions, alone and in pairs joined by +, that the windows keep apart.
   constructor(panel, open) { Object.assign(this, { panel, open, kept: [] }); this.note = panel.querySelector(".unit"); this.table = panel.querySelector("table"); }
 
   keeps(...names) { return this.kept.some((k) => names.every((n) => k.split("+").includes(n))); }
@@ -42,7 +42,7 @@ export class Hosts {
       if (!s?.requests && !out) return el("td", { class: "void" }, "–");
       const bad = out || s.error_rate >= 0.05 ? "bad" : s.error_rate >= 0.02 ? "warn" : "";
       return el("td", { class: `cell ${bad}`, title: [`${m} on ${h}`, s?.requests ? `${text(percent(s.error_rate))} errors` : "no requests", typeof kv[h] === "number" ? `the KV cache of the host is ${text(percent(kv[h]))} full` : "", out && words(out)].filter(Boolean).join("; ") },
-        ...(s?.requests ? [`${text(si(s.requests / span))}/s`, el("small", {}, `p95 ${text(ms(s.latency_ms.p95))}`)] : [el("small", {}, "idle")]),
+        el("button", { class: "cell-open", type: "button", onclick: () => this.open(m, h) }, ...(s?.requests ? [`${text(si(s.requests / span))}/s`, el("small", {}, `p95 ${text(ms(s.latency_ms.p95))}`)] : [el("small", {}, "idle")])),
         ...(typeof kv[h] === "number" ? [el("small", {}, `KV ${text(percent(kv[h]))}`), bar(kv[h])] : []), ...(out ? [el("span", { class: "badge", "data-state": "bad" }, words(out))] : []));
     }))))];
   }

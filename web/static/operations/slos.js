@@ -11,10 +11,20 @@ const limitOf = (s) => (s.limit === undefined || s.limit === null ? "" : `at mos
 export class SLOs {
   constructor(node, note) { Object.assign(this, { node, note, rows: new Map() }); }
 
-  say(words) { this.rows.clear(); this.node.replaceChildren(el("p", { class: "wait" }, words)); }
+  // table tells of all objectives, those too for which there is no room.
+  table() {
+    const share = (v) => (v === null ? "–" : text(percent(v))), pace = (s, n) => { const v = rate(s, n); return v === null ? "–" : v.toFixed(2); };
+    return {
+      columns: ["objective", "of", "limit", "good", "total", "share", "wanted", "budget left", "burns, 1 h", "burns, 6 h"],
+      rows: (this.list ?? []).map((s) => [names[s.indicator] ?? s.name, about(s.key) || "everything", limitOf(s), s.good, s.total, share(s.total ? s.good / s.total : null), share(s.objective), share(s.budget.remaining_ratio), pace(s, 3600), pace(s, 21_600)]),
+    };
+  }
+
+  say(words) { this.list = []; this.rows.clear(); this.node.replaceChildren(el("p", { class: "wait" }, words)); }
 
   show(list) {
     if (!list.length) { this.say("No objective has counted anything yet."); return; }
+    this.list = list;
     const worst = { bad: 0, warn: 1, good: 2 }, sorted = [...list].sort((a, b) => worst[state(a)] - worst[state(b)] || a.budget.remaining_ratio - b.budget.remaining_ratio || (a.name + about(a.key) < b.name + about(b.key) ? -1 : 1));
     const shown = sorted.slice(0, most), keys = shown.map((s) => `${s.name} ${about(s.key)}`);
     setText(this.note, list.length > most ? `the ${most} closest to their limit of ${many(list.length)}` : "counted exactly over the period of each budget");

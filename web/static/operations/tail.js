@@ -1,6 +1,7 @@
 // Events as they happen. It listens only while it is looked at.
 import { el, setText } from "../dom.js";
 import { clock, ms, text } from "../format.js";
+import { addMenu } from "../panel.js";
 import { openRequest } from "../request.js";
 
 const kept = 120, shown = 40, waiting = "No event has come since this board was opened.";
@@ -13,7 +14,12 @@ export class Tail {
     this.pause = el("button", { class: "button small", type: "button", "aria-pressed": "false", onclick: () => this.#hold() }, "Pause");
     const input = el("input", { type: "search", placeholder: "Filter: model, tenant, error, id", "aria-label": "Filter events" });
     input.addEventListener("input", () => { this.wish = input.value.trim().toLowerCase(); this.#draw(true); });
-    node.append(el("header", { class: "panel-head" }, el("h2", {}, "Events"), this.rate, el("span", { class: "panel-tools" }, input, this.pause)), this.list);
+    const head = el("header", { class: "panel-head" }, el("h2", {}, "Events"), this.rate, el("span", { class: "panel-tools" }, input, this.pause));
+    node.append(head, this.list);
+    addMenu({
+      title: "Events", unit: `the newest ${kept}, as they fit the filter`, head, link: () => board.view.link(), call: () => `curl -N '${location.origin}/stream?topics=events'`, table: () => this.#table(),
+      explain: { what: "Events as they come, while this panel is looked at; those of the model that is chosen. The filter looks at everything that a line is made of.", fresh: "At once; more than 1,000 a second are thinned out." },
+    });
     this.list.append(this.none = el("li", { class: "tail-none" }, waiting));
     new IntersectionObserver(([e]) => { this.visible = e.isIntersecting; this.#follow(); }).observe(node);
     board.stream.addEventListener("hello", () => { node.hidden = !board.stream.offers.includes("events"); this.#follow(); });
@@ -49,12 +55,19 @@ export class Tail {
     if (t - (this.counted ?? 0) > 2000) { if (this.counted) setText(this.rate, `${((this.seen / (t - this.counted)) * 1000).toFixed(1)} per second`); this.seen = 0; this.counted = t; }
     if (!this.changed && !now) return;
     this.changed = false;
-    const some = this.ring.filter((r) => !this.wish || r.line.includes(this.wish)).slice(0, shown);
+    const some = this.#fitting().slice(0, shown);
     this.none.hidden = some.length > 0;
     setText(this.none, this.ring.length ? "No event of those that came fits." : waiting);
     while (this.rows.length < some.length) { const r = this.#row(); this.rows.push(r); this.list.append(r.node); }
     this.rows.forEach((r, i) => { r.node.hidden = i >= some.length; if (some[i]) this.#fill(r, some[i]); });
   }
+
+  #table() {
+    const fields = ["model", "tenant", "request_id", "success", "error_type", "duration_ms", "ttft_ms", "prompt_tokens", "completion_tokens"];
+    return { columns: ["timestamp", "event_type", "source", ...fields], rows: this.#fitting().map(({ e, d }) => [e.timestamp, e.event_type, e.source, ...fields.map((f) => (d[f] === undefined ? "" : String(d[f])))]) };
+  }
+
+  #fitting() { return this.ring.filter((r) => !this.wish || r.line.includes(this.wish)); }
 
   #row() {
     const r = { time: el("time"), kind: el("span", { class: "tail-kind" }), who: el("button", { class: "link", type: "button" }), what: el("span", { class: "tail-what" }) };

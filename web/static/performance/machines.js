@@ -37,22 +37,22 @@ const specs = [
     lines: (h) => [{ name: "KV cache", color: color(named.amber), values: h.gauge("kv_cache_usage", 100), area: true }, { name: "GPU busy", color: color(named.blue), values: h.gauge("gpu_usage") }, { name: "GPU memory", color: color(named.pink), values: h.gauge("gpu_memory_usage"), dash: [5, 3] }],
   },
   {
-    title: "Tokens by machine", unit: "written per second", format: si, empty: none("the tokens that it writes"),
-    explain: { what: `Tokens that the engine of a machine writes in a second, as it counts them; the mean of its engines where it has several.${apart} With EVENT_PROCESSING_DIMENSIONS=host,gpu they are divided by the cards of the machine.` },
+    title: "Tokens by machine", unit: "written per second", apart: "host", format: si, empty: none("the tokens that it writes"),
+    explain: { what: `Tokens that the engine of a machine writes in a second, as it counts them; the mean of its engines where it has several.${apart} With EVENT_PROCESSING_DIMENSIONS=host,gpu they are divided by the cards of the machine, once every machine tells its cards.` },
     lines: (h) => each(h, (of, machine) => scaled(of("generation_tokens_per_second"), 1 / (h.cards?.[machine] ?? 1))),
   },
   {
-    title: "Batch size", unit: "requests together, by machine", format: amount, empty: none("its batch"),
+    title: "Batch size", unit: "requests together, by machine", apart: "host", format: amount, empty: none("its batch"),
     explain: { what: `Requests that an engine works on at the same time. A larger batch writes more tokens in all, and each request waits longer for its next one.${apart}` },
     lines: (h) => each(h, (of) => of("requests_running")),
   },
   {
-    title: "Preemptions", unit: "per minute, by machine", format: amount, empty: none("of preemptions"),
+    title: "Preemptions", unit: "per minute, by machine", apart: "host", format: amount, empty: none("of preemptions"),
     explain: { what: `Requests that an engine took out of its batch because the KV cache was full; what they had is computed again later. More than none now and then means that the batch is too large for the cache.${apart}` },
     lines: (h) => each(h, (of) => scaled(of("preemptions_per_second"), 60)),
   },
   {
-    title: "Prefix cache", unit: "share of looked-up tokens that were there", format: percent, empty: none("of its prefix cache"),
+    title: "Prefix cache", unit: "share of looked-up tokens that were there", apart: "host", format: percent, empty: none("of its prefix cache"),
     explain: { what: `Prompt tokens whose KV values an engine still had from earlier requests, of all that it looked for: prefill that was spared.${apart}` },
     lines: (h) => each(h, (of) => part(of("prefix_cache_hits_per_second"), of("prefix_cache_queries_per_second"))),
   },
@@ -101,10 +101,15 @@ export class Machines {
 
   // Counts the cards of each machine, where all of them are told.
   #count({ models }) {
-    const names = Object.keys(models).filter(Boolean), count = {};
-    if (names.length >= mostCards || !this.wish.by) return;
-    for (const n of names) { const machine = n.slice(0, n.lastIndexOf("/")); count[machine] = (count[machine] ?? 0) + 1; }
-    this.frame.cards = count;
-    setText(this.#chart("Tokens by machine").head.querySelector(".unit"), names.length ? "written per second and GPU" : "written per second");
+    const { frame, wish } = this, cards = Object.keys(models).filter(Boolean), tells = (m) => m && frame.model(m, "system.generation_tokens_per_second", 1, null).some((v) => v !== null);
+    frame.cards = cards.length < mostCards && wish.by ? cardsOf(Object.keys(frame.models).filter(tells), cards) : null;
+    setText(this.#chart("Tokens by machine").head.querySelector(".unit"), frame.cards ? "written per second and GPU" : "written per second");
   }
+}
+
+// cardsOf counts the cards, named machine/number, of machines; null where one has none: lines of which some are divided cannot be held against each other.
+export function cardsOf(machines, cards) {
+  const count = {};
+  for (const c of cards) { const machine = c.slice(0, c.lastIndexOf("/")); count[machine] = (count[machine] ?? 0) + 1; }
+  return machines.length && machines.every((m) => count[m]) ? count : null;
 }

@@ -2,7 +2,7 @@
 import { ask, keeps, query } from "../ask.js";
 import { el, refill } from "../dom.js";
 import { clock, many, ms, text } from "../format.js";
-import { openRequest } from "../request.js";
+import { openRequest, traceLink, viewer } from "../request.js";
 
 const shown = 15;
 const iso = (t) => new Date(t * 1000).toISOString();
@@ -15,19 +15,19 @@ export const within = (view, band) => {
 };
 
 export async function slowest(view, band, signal) {
-  const a = await ask("GET", `/correlations?${query({ ...within(view, band), order: "slowest", limit: shown })}`, undefined, signal), { open, complete, partial } = a.summary;
-  return { of: open + complete + partial, list: a.correlations.filter((c) => c.request) };
+  const [a, address] = await Promise.all([ask("GET", `/correlations?${query({ ...within(view, band), order: "slowest", limit: shown })}`, undefined, signal), viewer()]), { open, complete, partial } = a.summary;
+  return { of: open + complete + partial, list: a.correlations.filter((c) => c.request), address };
 }
 
-export function showSlowest(node, { list }) {
+export function showSlowest(node, { list, address }) {
   const longest = list[0]?.request.duration_ms ?? 1, none = el("tr", { class: "none" }, el("td", { colspan: "7" }, "No request with a duration is remembered from this range: those with a request_id are"));
   refill(node, el("thead", {}, el("tr", {}, ...["Request", "When", "Model", "First token and decode", "Whole", "Tokens", "Outcome"].map((h, i) => el("th", { scope: "col", class: i === 0 || i === 3 ? "left" : false }, h)))),
-    el("tbody", {}, ...(list.length ? list.map((c) => row(c, longest)) : [none])));
+    el("tbody", {}, ...(list.length ? list.map((c) => row(c, longest, address)) : [none])));
 }
 
-function row(c, longest) {
+function row(c, longest, address) {
   const d = c.request, first = Math.min(d.ttft_ms ?? 0, d.duration_ms), part = (name, v) => { const b = el("span", { class: `phase ${name}` }); b.style.width = `${Math.min(100, (v / longest) * 100)}%`; return b; };
-  return el("tr", {}, el("th", { scope: "row", class: "left" }, el("button", { class: "link", type: "button", title: c.request_id, onclick: () => openRequest(c.request_id) }, el("span", { class: "model-name" }, c.request_id))),
+  return el("tr", {}, el("th", { scope: "row", class: "left" }, el("button", { class: "link", type: "button", title: c.request_id, onclick: () => openRequest(c.request_id) }, el("span", { class: "model-name" }, c.request_id)), ...[traceLink(address, d)].filter(Boolean)),
     el("td", {}, clock(Date.parse(c.request.timestamp) / 1000)), el("td", {}, d.model ?? "–"), el("td", { class: "left phase-cell", "aria-hidden": "true" }, el("span", { class: "phase-row" }, part("prefill", first), part("decode", d.duration_ms - first))),
     el("td", {}, text(ms(d.duration_ms))), el("td", {}, many((d.prompt_tokens ?? 0) + (d.completion_tokens ?? 0))), el("td", { class: d.success === false ? "bad" : "" }, d.success === false ? d.error_type ?? "failed" : d.success ? "ok" : "–"));
 }

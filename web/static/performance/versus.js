@@ -9,9 +9,20 @@ const columns = [
   ["p50", (s) => s.latency_ms.p50, ms], ["p95", (s) => s.latency_ms.p95, ms], ["p99", (s) => s.latency_ms.p99, ms], ["Decode/s", (s, seconds) => s.tokens.completion / seconds, si],
 ];
 
-export async function versus(by, view, signal) {
-  const { from, to } = view.span();
-  return ask("GET", `/analytics?${query({ window: Math.max(1, Math.round(to - from)), at: new Date(Math.ceil(to) * 1000).toISOString(), ...view.filters, group_by: by, limit: 20 })}`, undefined, signal);
+const asked = (view, end, more, signal) => { const { from, to } = view.span(); return ask("GET", `/analytics?${query({ window: Math.max(1, Math.round(to - from)), at: new Date(Math.ceil(end) * 1000).toISOString(), ...view.filters, ...more })}`, undefined, signal); };
+
+export const versus = (by, view, signal) => asked(view, view.span().to, { group_by: by, limit: 20 }, signal);
+
+// earlier is the same of the span before, without groups; null where nobody remembers it, and where requests began in the midst of it: that is no measure.
+export async function earlier(view, signal) {
+  const { from, to } = view.span(), length = to - from;
+  try {
+    const [whole, first] = await Promise.all([asked(view, from, {}, signal), asked(view, from - 0.9 * length, { window: Math.max(1, Math.round(length / 10)) }, signal)]);
+    return first.overall.requests ? whole : null;
+  } catch (e) {
+    if (e.name === "AbortError") throw e;
+    return null;
+  }
 }
 
 export function showVersus(node, by, a, pick) {

@@ -1,7 +1,7 @@
 // What the windows and the store tell of any span: what came in, how much of it is counted, and how the hosts were.
 import { count, percent, percentOf100, si } from "../format.js";
 import { color, named } from "../palette.js";
-import { perSecond } from "../series.js";
+import { calm, perSecond } from "../series.js";
 
 const kinds = [["requests", "requests", named.blue], ["feedback", "feedback.count", named.green], ["business events", "business.events", named.pink], ["samples of hosts", "system.samples", named.amber]];
 const hosts = [["CPU", "cpu_usage", named.blue], ["memory", "memory_usage", named.violet], ["GPU", "gpu_usage", named.green], ["GPU memory", "gpu_memory_usage", named.pink]];
@@ -29,7 +29,7 @@ export const specs = [
   },
   {
     title: "Hosts", unit: "mean of all", format: percentOf100, top: 100, empty: "No host has told of itself in this range", wide: true,
-    explain: { what: "How busy hosts are and how full their memory is, as they report it." },
-    lines: (h) => hosts.map(([name, m, c]) => ({ name, color: color(c), values: h.gauge(m) })).filter((l) => l.values.some((v) => v !== null)),
+    explain: { what: "How busy hosts are and how full their memory is, as they report it: the mean of all samples over a minute or one step, whichever is longer." },
+    lines: (h) => hosts.map(([name, m, c]) => ({ name, color: color(c), values: calm(h, h.gauge(m), h.of("system.samples")) })).filter((l) => l.values.some((v) => v !== null)),
   },
 ];

@@ -27,9 +27,18 @@ export class Facts {
       decided: m.by("rules_decisions_total", "rule"), ruleCosts: costsOf(m), inPlace: m.value("responses_in_place"), stopped: m.value("responses_kill_switch"),
       pending: m.value("hxp_notifications_pending"), oldest: m.value("hxp_notifications_oldest_pending_seconds"), told: m.value("hxp_notifications_total", { result: "sent" }), untold: m.value("hxp_notifications_total", { result: "failed" }), waysOff: m.value("hxp_notifications_ways_off"),
       droppedWork: add(m.value("rules_dropped_total"), m.value("rules_decisions_lost_total")),
+      answers: m.mean("kafka_answer_seconds"), registry: registryOf(m),
       partitions: partitionsOf(look), shared: [m.value("event_processing_rebalances_total"), m.value("event_processing_partition_moves_total")],
     };
   }
+}
+
+// What was asked of the schema registry since the start, what it refused because it does not fit, and what it could not answer. Who asks for what is not
+// there is told so, which is no error.
+function registryOf(m) {
+  if (m.value("hxp_http_requests_total") === null) return null;
+  const of = (code) => m.where("hxp_http_requests_total", (l) => /^\/(subjects|schemas|compatibility|config|mode|contexts)(\/|$)/.test(l.route) && code.test(l.code));
+  return { asked: of(/./), refused: of(/^4(?!04)/), failed: of(/^5/) };
 }
 
 // What each rule costs, the dearest first: judgements and time a second, groups and memory now.

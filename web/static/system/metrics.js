@@ -2,7 +2,7 @@
 // families are what the board asks for; everything else of a page is passed over, which is most of it.
 const families = [
   "ingest_events_total", "ingest_throttled_total", "ingest_held_messages", "ingest_in_flight_bytes",
-  "hxp_broker_batches", "hxp_broker_bytes", "hxp_broker_connections", "hxp_broker_refused_writes_total", "hxp_broker_deleted_records_total",
+  "hxp_http_requests_total", "kafka_answer_seconds_sum", "kafka_answer_seconds_count", "hxp_broker_batches", "hxp_broker_bytes", "hxp_broker_connections", "hxp_broker_refused_writes_total", "hxp_broker_deleted_records_total",
   "lake_rows_total", "lake_bytes_total", "lake_files_total", "lake_buffered_bytes", "lake_loose_folders", "lake_failures_total", "lake_publish_seconds_sum", "lake_publish_seconds_count",
   "event_processing_rebalances_total", "event_processing_partition_moves_total", "event_correlations_open", "rules_groups", "rules_bytes", "rules_lag_seconds", "rules_decisions_total", "rules_dropped_total", "rules_decisions_lost_total", "rule_evaluation_seconds_sum", "rule_evaluation_seconds_count",
   "rule_judgements_total", "rule_judgement_seconds_total", "rule_groups", "rule_bytes", "responses_in_place", "responses_kill_switch", "hxp_notifications_pending", "hxp_notifications_oldest_pending_seconds", "hxp_notifications_total", "hxp_notifications_ways_off",
@@ -62,6 +62,9 @@ export class Meter {
     for (const s of samples(this.looks.at(-1), this.#known(name))) out[s.labels[of]] = (out[s.labels[of]] ?? 0) + s.value;
     return out;
   }
+
+  // where is the newest sum of a metric over everything whose labels fit.
+  where(name, fits) { return samples(this.looks.at(-1), this.#known(name)).reduce((all, s) => (fits(s.labels) ? all + s.value : all), 0); }
 
   #known(name) {
     if (!this.names.has(name)) throw new Error(`${name} is not read from pages of metrics; add it to families`);

@@ -57,8 +57,10 @@ export const panels = {
 
   "rule-costs": (f) => [[f.ruleCosts, f.decided], () => [table("What rules cost", ["Rule", "Core", "Judged a second", "Each", "Groups", "Memory", "Decisions"], f.ruleCosts.slice(0, most).map((r) => ruleCost(r, f.decided)), "No rule is judged yet."), ...(f.ruleCosts.length > most ? [el("p", { class: "calm" }, `${n(f.ruleCosts.length - most)} cheaper ones are not shown.`)] : [])]],
 
-  storage: (f) => [[f.lakeLag, f.buffered, f.loose, f.brokerBytes, f.batches, f.connections, f.kept, f.health["batch-processing-api"], f.aggregation, minute()], () => facts(
+  storage: (f) => [[f.lakeLag, f.buffered, f.loose, f.brokerBytes, f.batches, f.answers, f.registry, f.connections, f.kept, f.health["batch-processing-api"], f.aggregation, minute()], () => facts(
     ["Broker", f.brokerBytes === null ? (f.kept ? `${bytes(f.kept)} in topics` : "not ours") : `${bytes(f.brokerBytes)} on disk, ${n(f.batches)} batches in memory`],
+    ["Brokers answer in", f.answers === null ? "–" : text(ms(f.answers * 1000))],
+    ["Schema registry", f.registry === null ? "–" : f.registry.asked ? `${n(f.registry.asked)} asked, ${n(f.registry.refused)} refused, ${n(f.registry.failed)} failed` : "nobody asked"],
     ["Connections", n(f.connections)],
     ["Deleted by retention", n(f.meter.value("hxp_broker_deleted_records_total"))],
     ["Lake", f.meter.value("lake_files_total") === null ? "–" : `${n(f.meter.value("lake_rows_total") ?? 0)} rows, ${bytes(f.meter.value("lake_bytes_total") ?? 0)} in ${n(f.meter.value("lake_files_total"))} files since the start`],

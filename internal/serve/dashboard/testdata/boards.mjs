@@ -102,3 +102,18 @@ assert.deepEqual(band.even([[quick, 3000], [slow, 10]]).length, 31); // of those
 const { outOfUse } = await load("operations/hosts.js");
 const drain = { action: "drain", target: "gateway", endpoint: "gpu-1", with: { endpoint: "gpu-1", model: "m" }, key: {} };
 assert.deepEqual([outOfUse([drain], "m", "gpu-1"), outOfUse([drain], "n", "gpu-1"), outOfUse([drain], "m", "gpu-2"), outOfUse([], "m", "gpu-1")], [drain, undefined, undefined, undefined]);
+
+// a request leads to its trace where it has what the address asks for
+const { traceOf } = await load("request.js");
+const spanned = { event_id: `${"a1".repeat(16)}-${"0f".repeat(8)}`, request_id: "r/1 2" };
+for (const [address, request, want] of [
+  ["https://j.example/trace/{trace_id}", spanned, `https://j.example/trace/${"a1".repeat(16)}`], ["https://j.example/{trace_id}?at={span_id}", spanned, `https://j.example/${"a1".repeat(16)}?at=${"0f".repeat(8)}`],
+  ["https://l.example/{request_id}", spanned, "https://l.example/r%2F1%202"], ["https://j.example/{trace_id}", { event_id: "of-a-gateway", request_id: "r" }, null], ["https://j.example/{trace_id}", {}, null], ["", spanned, null],
+]) assert.equal(traceOf(address, request), want, address);
+
+// gauges of machines that tell more and less often: the mean of a minute does not jump with who happened to tell
+const { calm } = await load("series.js");
+const told = [30, 10, 30, 10, 30, 10, null, 10], often = [9, 10, 9, 10, 9, 10, 0, 10];
+assert.deepEqual(calm({ step: 30 }, told, often).map((v) => v && Math.round(v * 100) / 100), [30, 19.47, 19.47, 19.47, 19.47, 19.47, 10, 10]);
+assert.deepEqual(calm({ step: 60 }, told, often), told); // steps of a minute are as they are
+assert.deepEqual(calm({ step: 20 }, [1, 1, 4, null], [1, 1, 1, 0], true), [null, null, 2, 2.5]);

@@ -5,7 +5,7 @@ import { load } from "./load.mjs";
 const { daysOf, label, months, old, periodOf } = await load("business/period.js");
 const series = await load("business/series.js");
 const { Frame } = await load("frame.js");
-const { nothing, ranked } = await load("business/findings.js");
+const { found, nothing, ranked } = await load("business/findings.js");
 const { funnelOf } = await load("business/worth.js");
 const { nameOf, stepsOf } = await load("business/funnels.js");
 const { choices } = await load("business/simulator.js");
@@ -74,6 +74,13 @@ for (const [got, want] of [
 const finding = (text, more) => ({ text, ...more });
 assert.deepEqual(ranked([{ findings: [finding("saves little", { saving_usd_month: 4 }), finding("each week", {}), finding("old", { at: "2026-03-01T00:00:00Z" })] }, { findings: [finding("each week", {}), finding("saves", { saving_usd_month: 9 }), finding("new", { at: "2026-03-05T00:00:00Z" })] }]).map((f) => f.text),
   ["new", "old", "each week", "saves", "saves little"]);
+(await load("format.js")).setZone("utc");
+// what was not as usual in live numbers is told among them, in words, and for how long
+const odd = { metric: "ttft_ms.p50", key: { model: "m" }, annotations: { summary: "ttft_ms.p50 of m is above the usual: 900, usually 100" }, value: 900, threshold: 100, confidence: 0.99, starts_at: "2020-03-04T10:00:00Z" };
+assert.deepEqual(found({ ...odd, ends_at: "2020-03-04T10:05:00Z" }), { kind: "anomaly", at: odd.starts_at, text: `${odd.annotations.summary}; for 5\u2009min from 4 Mar 2020, 10:00 on.`, evidence: { value: 900, usual: 100, confidence: 0.99 } });
+assert.equal(found({ ...odd, annotations: {}, confidence: null }).text, "ttft_ms.p50 of m was not as usual; since 4 Mar 2020, 10:00.");
+assert.match(nothing([{ findings: [] }]), /No number was out of the ordinary/);
+assert.match(nothing([{ findings: [] }, { hours_with_data: 300 }]), /Nothing changed notably/);
 
 assert.deepEqual(series.running([null, 2, null, 3, null, null]), [null, 2, 2, 5, null, null]);
 const spent = (tenant, feature, model, cost_usd, requests = 1) => ({ key: { tenant, feature, model }, cost_usd, requests, unpriced_requests: cost_usd === null ? requests : 0 });

@@ -205,3 +205,8 @@ await assert.rejects(reply(200, fails(new DOMException("left", "AbortError"))), 
 await assert.rejects(reply(200, fails(new TypeError("cut"))), { status: 0, message: "hxp does not answer. Is it running?" });
 assert.equal(await reply(204, fails(new SyntaxError("empty"))), null);
 await assert.rejects(reply(502, fails(new SyntaxError("a page"))), { status: 502, message: "the service answered 502" });
+
+// tokens are told per card where every machine tells its cards
+const { cardsOf } = await load("performance/machines.js");
+assert.deepEqual(cardsOf(["a", "b/c"], ["a/0", "a/1", "b/c/0", "d/0"]), { a: 2, "b/c": 1, d: 1 });
+assert.deepEqual([cardsOf(["a", "b"], ["a/0"]), cardsOf([], ["a/0"]), cardsOf(["a"], [])], [null, null, null]);

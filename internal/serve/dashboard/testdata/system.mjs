@@ -52,6 +52,13 @@ const costs = new Facts(), costPage = (n) => [parse(`rule_judgements_total{rule=
 assert.deepEqual(costs.take({ ...silent, pages: costPage(1) }).ruleCosts.map((r) => [r.rule, r.looks, r.busy]), [["a", null, null], ["b", null, null]]);
 assert.deepEqual(costs.take({ ...silent, at: 11, pages: costPage(3) }).ruleCosts.map((r) => [r.rule, r.looks, Math.round(r.busy * 1e4), r.each, r.groups, r.bytes]), [["b", 4, 200, 0.005, 7, 900], ["a", 2, 20, 0.001, undefined, undefined]]);
 
+// what the schema registry was asked: who asks for what is not there is no error, and other routes are not its
+assert.deepEqual([new Facts().take(silent).registry, new Facts().take(silent).answers], [null, null]);
+const http = (route, code, n) => `hxp_http_requests_total{code="${code}",method="GET",route="${route}"} ${n}`;
+const pages = [parse([http("/subjects", 200, 5), http("/subjects/{subject}/versions", 409, 2), http("/schemas/ids/{id}", 404, 7), http("/config", 422, 1), http("/subjects", 503, 3), http("/config.json", 500, 9), http("/topics", 400, 9), "kafka_answer_seconds_sum 0.02\nkafka_answer_seconds_count 10"].join("\n"))];
+assert.deepEqual(new Facts().take({ ...silent, pages }).registry, { asked: 18, refused: 3, failed: 3 });
+assert.equal(new Facts().take({ ...silent, pages }).answers, 0.002);
+
 // how often partitions were shared out, and that nobody tells it
 assert.deepEqual(new Facts().take(silent).shared, [null, null]);
 assert.deepEqual(new Facts().take({ ...silent, pages: [parse("event_processing_rebalances_total 3\nevent_processing_partition_moves_total 2\n")] }).shared, [3, 2]);
