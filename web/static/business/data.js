@@ -68,16 +68,17 @@ const intelligence = ["performance_trends", "user_behavior", "cost_optimization"
 // the last. Kinds that are switched off do not count, unless all are. Of less than a day no kind tells anything.
 export async function findings(span, signal, show) {
   const told = [], kinds = span.to - span.from < DAY ? [] : intelligence, questions = [...kinds.map((kind) => asked(`/business-intelligence/${kind}`, span, signal)), unusual(span, signal)];
+  const some = () => told.some((a) => !kinds.length || a.hours_with_data !== undefined); // where no kind answers, anomalies alone are not all
   let left = questions.length;
   const all = await Promise.allSettled(questions.map(async (answer) => {
     try {
       told.push(await answer);
     } finally {
       left--;
-      if (told.length && !signal.aborted) show(told, left === 0);
+      if (some() && !signal.aborted) show(told, left === 0);
     }
   }));
-  if (!told.length) throw all[0].reason;
+  if (!some()) throw all[0].reason;
 }
 
 const unusual = async ({ from, to }, signal) => ({ findings: (await ask("GET", `/anomalies?${query({ since: instant(from), until: instant(to), state: "firing,resolved", limit: 100 })}`, undefined, signal)).anomalies.map(found) });
