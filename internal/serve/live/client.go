@@ -238,8 +238,8 @@ const (
 // behind.
 func (c *client) collect(buf []delivery, now time.Time) ([]delivery, error) {
 	h := c.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.mu.RLock() // all clients that are woken come here at once
+	defer h.mu.RUnlock()
 	horizon := h.seq // everything up to here is in this round
 	for _, l := range c.stories {
 		var err error

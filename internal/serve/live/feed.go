@@ -33,8 +33,8 @@ func (f *Feed) Room(model, tenant string) bool {
 	if !f.story.topic.Capped {
 		return true
 	}
-	f.hub.mu.Lock()
-	defer f.hub.mu.Unlock()
+	f.hub.mu.RLock()
+	defer f.hub.mu.RUnlock()
 	return f.story.pace.room(time.Now().Unix(), model, tenant)
 }
 
@@ -55,11 +55,30 @@ func (h *Hub) tell(s *story, happenings []Happening) {
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	before := h.seq
 	h.seq = s.tell(h.epoch, h.seq, now, happenings)
 	h.published[s.topic.Name].add(now, int64(len(happenings)))
+	concerned := concerns(happenings)
 	for c := range s.clients {
+		if c.seen == before && !concerned[c.stories[s.topic].filter] { // who had everything still has everything
+			c.seen = h.seq
+			continue
+		}
 		c.stir()
 	}
+}
+
+// concerns are all filters that let any of some happenings through.
+func concerns(happenings []Happening) map[Filter]bool {
+	filters := map[Filter]bool{{}: true}
+	for i := range happenings {
+		model, tenant := happenings[i].Model, happenings[i].Tenant
+		filters[Filter{Model: model}] = true
+		if tenant != "" {
+			filters[Filter{Tenant: tenant}], filters[Filter{model, tenant}] = true, true
+		}
+	}
+	return filters
 }
 
 // lose marks a hole at this place of a story. The caller holds Hub.mu.
@@ -133,7 +152,7 @@ func (h *Hub) idle(s *story, now time.Time) bool {
 	if len(s.clients) > 0 || now.Sub(s.left) < linger {
 		return false
 	}
-	s.running, s.begun, s.chunks, s.bytes, s.cold = false, make(chan struct{}), nil, 0, 0
+	s.running, s.begun, s.chunks, s.bytes, s.hot, s.cold = false, make(chan struct{}), nil, 0, 0, 0
 	h.lose(s, "nobody listened for a while")
 	return true
 }

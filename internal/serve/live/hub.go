@@ -38,7 +38,7 @@ type Hub struct {
 	topics   []*Topic
 	epoch    string
 
-	mu       sync.Mutex // guards channels and stories, what hangs on them, and clients' cursors
+	mu       sync.RWMutex // guards channels and stories, what hangs on them, and clients' cursors, which each client moves for itself while it reads
 	channels map[channelKey]*channel
 	stories  map[string]*story // by topic
 	seq      uint64

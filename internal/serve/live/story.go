@@ -27,6 +27,7 @@ type story struct {
 	chunks []*chunk // the newest last
 	cold   int      // chunks that are
 	bytes  int
+	hot    int    // of them, in chunks that are not cold
 	last   uint64 // seq of the newest happening
 	floor  uint64 // what came up to here is not kept any more
 	hole   uint64 // up to here something may be missing that never came
@@ -151,6 +152,7 @@ func (s *story) tell(epoch string, seq uint64, now time.Time, happenings []Happe
 		k.last, k.bytes = seq, k.size+k.overSize
 		s.chunks = append(s.chunks, k)
 		s.bytes += k.bytes
+		s.hot += k.bytes
 	}
 	open()
 	for _, h := range happenings {
@@ -187,8 +189,9 @@ func (k *chunk) leaveOut(g group) {
 	k.over[g]++
 }
 
-// fresh is how many of the newest chunks share the frames that were made of them, and are not packed.
-const fresh = 32
+// fresh is how much of what happened last is not packed and shares the frames that were made of it, in bytes: most of a second at 5,000 events in one.
+// Whoever is later makes frames for himself, which costs so much that he would only get later.
+const fresh = 2 << 20
 
 // trim lets go of what is too old or too much, and of the frames of what most clients have.
 func (s *story) trim(now time.Time) {
@@ -198,13 +201,17 @@ func (s *story) trim(now time.Time) {
 	}
 	n := 0
 	for n < len(s.chunks) && (s.bytes > limit || now.Sub(s.chunks[n].told) > keepStory) {
-		s.bytes -= s.chunks[n].bytes
-		s.floor = max(s.floor, s.chunks[n].last)
+		k := s.chunks[n]
+		if s.bytes -= k.bytes; n >= s.cold {
+			s.hot -= k.bytes
+		}
+		s.floor = max(s.floor, k.last)
 		n++
 	}
 	s.chunks = slices.Delete(s.chunks, 0, n)
-	for s.cold = max(s.cold-n, 0); s.cold < len(s.chunks)-fresh; s.cold++ {
+	for s.cold = max(s.cold-n, 0); s.hot > fresh && s.cold < len(s.chunks)-1; s.cold++ {
 		k := s.chunks[s.cold]
+		s.hot -= k.bytes
 		size := k.cool()
 		s.bytes += size - k.bytes
 		k.bytes = size

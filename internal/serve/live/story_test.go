@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -167,11 +168,16 @@ func TestWhatIsGoneIsSaid(t *testing.T) {
 			t.Errorf("what is kept is told by %+v", m)
 		}
 		c.close()
-		// too much
+		// too much, and nothing that could be packed
 		last := r.hub.Status().Topics[3].Seq
+		noise := rand.New(rand.NewPCG(1, 2))
 		for i := range 12 {
 			h := happen("", 10+i, 1)
-			h[0].Data = json.RawMessage(`{"n":1,"pad":"` + strings.Repeat("x", 1<<20) + `"}`)
+			pad := make([]byte, 1<<20)
+			for i := range pad {
+				pad[i] = 'a' + byte(noise.IntN(26))
+			}
+			h[0].Data = json.RawMessage(`{"n":1,"pad":"` + string(pad) + `"}`)
 			r.hub.Tell("news", h...)
 		}
 		c = r.open("/stream?topics=news", fmt.Sprintf("%s.%d", first.Data.Epoch, last))
@@ -543,4 +549,38 @@ func TestLatency(t *testing.T) {
 			t.Errorf("what was missed counts: %+v", p)
 		}
 	})
+}
+
+// TestLateClientsShareFrames: who is some hundred milliseconds late takes the frames that are made, however small the rows are that come; what is older is
+// packed, and so is all but little of a topic that nobody can keep up with.
+func TestLateClientsShareFrames(t *testing.T) {
+	s, seq := newStory(&Topic{Name: "flood", Capped: true}), uint64(0)
+	now := time.Unix(1_700_000_000, 0)
+	data := json.RawMessage(`{"pad":"` + strings.Repeat("x", 330) + `"}`)
+	row := make([]Happening, 5)
+	for i := range row {
+		row[i] = Happening{Time: now, Model: "m-" + strconv.Itoa(i), Data: data}
+	}
+	for range 3000 { // 5,000 in a second
+		seq, now = s.tell("epoch", seq, now, row), now.Add(time.Millisecond)
+	}
+	late := s.chunks[len(s.chunks)-400]
+	if late.shared(viewKey{}) != late.shared(viewKey{}) {
+		t.Error("who is 400 ms late makes frames for himself")
+	}
+	hot := 0
+	for i, k := range s.chunks {
+		if k.cold != (i < s.cold) {
+			t.Fatalf("chunk %d of %d that are cold is %t", i, s.cold, k.cold)
+		}
+		if !k.cold {
+			hot += k.bytes
+		}
+	}
+	if hot != s.hot || hot > fresh {
+		t.Errorf("%d bytes are not packed, %d as it is counted", hot, s.hot)
+	}
+	if s.trim(now.Add(2 * keepStory)); s.hot != 0 || s.bytes != 0 || s.cold != 0 {
+		t.Errorf("of nothing %d bytes are left, %d of them not packed", s.bytes, s.hot)
+	}
 }
