@@ -165,6 +165,7 @@ func (b *benchServer) happenings(ctx context.Context, query string, slow int, d 
 	}
 	var sent int
 	var rate float64
+	began, used := time.Now(), processCPU()
 	cores, err := b.cost(func() (err error) {
 		sent, rate, err = b.produce(ctx, clock, d)
 		return err
@@ -172,6 +173,7 @@ func (b *benchServer) happenings(ctx context.Context, query string, slow int, d 
 	if err != nil {
 		return nil, err
 	}
+	own := (processCPU() - used).Seconds() / time.Since(began).Seconds()
 	time.Sleep(time.Second) // the last ones are on their way
 	delays := new(spreadCounts)
 	for _, l := range listeners {
@@ -182,7 +184,7 @@ func (b *benchServer) happenings(ctx context.Context, query string, slow int, d 
 		return nil, err
 	}
 	return map[string]any{"frame_ms": delays.spread(), "events": sent, "events_per_second": rate, "deliveries_per_second": float64(delays.total) / d.Seconds(), "server_cores": cores,
-		"dropped": status["dropped"], "slow_clients_closed": status["slow_clients_closed"]}, nil
+		"client_cores": own, "dropped": status["dropped"], "slow_clients_closed": status["slow_clients_closed"]}, nil
 }
 
 func (b *benchServer) status() (s map[string]any, err error) {

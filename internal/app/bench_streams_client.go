@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -123,15 +122,20 @@ func openStream(ctx context.Context, base, path string) (*benchListener, error) 
 	}
 }
 
+// listenerBuffer is how much a listener reads at once: it shares the machine with the server, and each look at a socket costs.
+const listenerBuffer = 64 << 10
+
 // run reads until the connection ends.
 func (l *benchListener) run() {
+	if l.clock != nil { // the many whose messages are of no interest read little
+		l.in = bufio.NewReaderSize(l.in, listenerBuffer)
+	}
 	if l.socket {
 		l.runSocket()
 		return
 	}
-	in := bufio.NewReaderSize(l.in, 64<<10)
 	for {
-		line, err := in.ReadSlice('\n')
+		line, err := l.in.ReadSlice('\n')
 		if err != nil {
 			return
 		}
@@ -142,44 +146,56 @@ func (l *benchListener) run() {
 }
 
 func (l *benchListener) runSocket() {
-	var head [2]byte
-	var long [8]byte
-	var payload []byte
 	for {
-		if _, err := io.ReadFull(l.in, head[:]); err != nil {
+		op, n, err := l.head()
+		if err != nil {
 			return
 		}
-		n := int(head[1])
-		if wide := map[int]int{126: 2, 127: 8}[n]; wide > 0 {
-			clear(long[:])
-			if _, err := io.ReadFull(l.in, long[8-wide:]); err != nil {
-				return
-			}
-			n = int(binary.BigEndian.Uint64(long[:]))
-		}
-		if l.clock == nil { // what is in it is of no interest: no memory for it
-			if _, err := l.in.Discard(n); err != nil {
-				return
-			}
-		} else {
-			if cap(payload) < n {
-				payload = make([]byte, n)
-			}
-			if payload = payload[:n]; n > 0 {
-				if _, err := io.ReadFull(l.in, payload); err != nil {
-					return
-				}
+		switch {
+		case op == 9:
+			_, err = l.conn.Write([]byte{0x8a, 0x80, 0, 0, 0, 0})
+		case op == 1 && l.clock == nil:
+			l.take(nil)
+		case op == 1:
+			var text []byte
+			if text, err = l.in.Peek(n); err == nil {
+				l.take(text)
 			}
 		}
-		switch head[0] & 15 {
-		case 1:
-			l.take(payload)
-		case 9:
-			if _, err := l.conn.Write([]byte{0x8a, 0x80, 0, 0, 0, 0}); err != nil {
-				return
-			}
+		if err != nil {
+			return
+		}
+		if _, err := l.in.Discard(n); err != nil {
+			return
 		}
 	}
+}
+
+// head reads the head of a frame.
+func (l *benchListener) head() (op byte, n int, err error) {
+	head, err := l.in.Peek(2)
+	if err != nil {
+		return 0, 0, err
+	}
+	size := 2
+	switch head[1] {
+	case 126:
+		size = 4
+	case 127:
+		size = 10
+	}
+	if head, err = l.in.Peek(size); err != nil {
+		return 0, 0, err
+	}
+	op, n = head[0]&15, int(head[1])
+	switch size {
+	case 4:
+		n = int(binary.BigEndian.Uint16(head[2:]))
+	case 10:
+		n = int(binary.BigEndian.Uint64(head[2:]))
+	}
+	_, err = l.in.Discard(size)
+	return op, n, err
 }
 
 // take measures a message.
