@@ -184,19 +184,27 @@ const (
 
 func windows(ctx context.Context, s *Service) Finding {
 	var a struct {
-		Lag          int64   `json:"consumer_lag"`
-		Watermark    float64 `json:"watermark_lag_seconds"`
-		Rate         float64 `json:"events_per_second"`
-		Completeness float64 `json:"completeness"`
+		Lag       int64   `json:"consumer_lag"`
+		Watermark float64 `json:"watermark_lag_seconds"`
+		Rate      float64 `json:"events_per_second"`
+		Parts     []struct {
+			Lost      int64 `json:"lost"`
+			Again     int64 `json:"counting_again"`
+			Elsewhere int64 `json:"counted_elsewhere"`
+		} `json:"partitions"`
 	}
 	if err := s.Ask(ctx, "/analytics/performance", &a); err != nil {
 		return unanswered(err)
 	}
+	lack := int64(0) // what waits is not lacking, though completeness is below 1 as long as it does
+	for _, p := range a.Parts {
+		lack += p.Lost + p.Again + p.Elsewhere
+	}
 	switch {
-	case a.Completeness < 1:
-		return warn("GET /analytics/performance names the partitions; GET /health says why (docs/runbooks/operations.md, Health)", "the windows lack records: completeness is %.4f", a.Completeness)
 	case a.Lag > lagWarn && a.Rate == 0:
 		return fail("look at the log of event-processing-api; restart it when it says nothing", "the windows are stuck: %d records wait and none is taken in", a.Lag)
+	case lack > 0:
+		return warn("GET /analytics/performance names the partitions; GET /health says why (docs/runbooks/operations.md, Health)", "the windows lack %d records", lack)
 	case a.Lag > lagWarn, a.Watermark > watermarkWarn:
 		return warn("give event-processing-api more cores or instances (docs/runbooks/instances.md, docs/sizing.md)", "the windows are behind: %d records wait, the watermark is %.0f s back", a.Lag, a.Watermark)
 	}
