@@ -31,10 +31,10 @@ const filledPerformance = `[...document.querySelectorAll("#cards .n")].every((n)
 	&& document.querySelectorAll("#versus tbody tr").length >= 4 && document.querySelector("#slow tbody .link") !== null`
 
 // cut lists texts that their box or the window cuts off, but for those that end in dots on purpose.
-const cut = `[...document.querySelectorAll("h1, h2, h3, .card-value, .button, .pill, .figure, .badge, .slo-left, .unit, th, td")].filter((n) => {
+const cut = `[...document.querySelectorAll("h1, h2, h3, .card-value, .button, .pill, .figure, .badge, .slo-left, .unit, .legend, th, td")].filter((n) => {
 	const r = n.getBoundingClientRect(), style = getComputedStyle(n);
 	if (!r.width || !n.textContent.trim() || n.closest(".table-scroll, .visually-hidden, [hidden]")) return false;
-	return r.right > innerWidth + 1 || r.left < -1 || (style.overflow !== "visible" && style.textOverflow !== "ellipsis" && n.scrollWidth > n.clientWidth + 1);
+	return r.right > innerWidth + 1 || r.left < -1 || (style.overflow !== "visible" && style.textOverflow !== "ellipsis" && n.scrollWidth > n.clientWidth + 1) || (style.overflowY === "hidden" && n.matches(".legend") && n.scrollHeight > n.clientHeight + 1);
 }).map((n) => n.tagName + " " + n.textContent.trim().slice(0, 40))`
 
 // exact sends requests of one minute that is over, of a model of its own, and returns an address that shows that minute alone.

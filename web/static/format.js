@@ -22,10 +22,10 @@ export function count(v) {
   return Math.abs(v) < 1e5 ? [fixed(v, 0), ""] : si(v);
 }
 
-// How many on average: whole numbers stay whole.
+// How many on average: whole numbers stay whole, and parts of one have two digits.
 export function amount(v) {
   if (!there(v)) return [NONE, ""];
-  return Math.abs(v) >= 1000 ? si(v) : [fixed(v, Number.isInteger(v) || Math.abs(v) >= 99.5 ? 0 : 1), ""];
+  return Math.abs(v) >= 1000 ? si(v) : [fixed(v, Number.isInteger(v) || Math.abs(v) >= 99.5 ? 0 : Math.abs(v) < 0.995 ? 2 : 1), ""];
 }
 
 // Milliseconds: [number, unit].
