@@ -6,6 +6,8 @@ import { calm, perSecond } from "../series.js";
 const kinds = [["requests", "requests", named.blue], ["feedback", "feedback.count", named.green], ["business events", "business.events", named.pink], ["samples of hosts", "system.samples", named.amber]];
 const hosts = [["CPU", "cpu_usage", named.blue], ["memory", "memory_usage", named.violet], ["GPU", "gpu_usage", named.green], ["GPU memory", "gpu_memory_usage", named.pink]];
 
+const whole = Array.from({ length: 9 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** i)).flat(); // marks of what is counted
+
 export const wish = { metrics: [...kinds.map(([, m]) => m), "late_events", ...hosts.map(([, m]) => `system.${m}`)], points: 240 };
 
 // The share of what of each step has passed that is counted.
@@ -23,7 +25,7 @@ export const specs = [
     lines: (h) => [{ name: "counted", color: color(named.green), values: counted(h), area: true }],
   },
   {
-    title: "Late events", unit: "by step", format: count, needsSome: true, empty: "No event was late",
+    title: "Late events", unit: "by step", format: count, steps: whole, needsSome: true, empty: "No event was late",
     explain: { what: "Events that came after the time for them was over. They are added where they belong.", error: "Exact." },
     lines: (h) => [{ name: "late", color: color(named.red), values: h.of("late_events"), area: true }],
   },

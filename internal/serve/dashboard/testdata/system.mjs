@@ -70,3 +70,7 @@ const { faults } = await look();
 assert.deepEqual([faults.scheduler, faults["scheduler metrics"], faults.dags], Array(3).fill("it does not answer at 127.0.0.1:1"));
 globalThis.fetch = async () => { throw new TypeError("Failed to fetch"); };
 assert.deepEqual((await look()).faults.scheduler, "hxp does not answer. Is it running?");
+
+// an axis of what is counted has whole marks: 2.5 would stand there as 3
+const { specs } = await load("system/charts.js");
+assert.ok(specs.filter((s) => s.format.name === "count").every((s) => s.steps?.every(Number.isInteger)));
