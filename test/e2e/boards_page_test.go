@@ -220,7 +220,7 @@ func (p *page) rests() {
 	p.shown("filled", filled)
 	p.do(`window.moves = 0, addEventListener("transitionrun", () => window.moves++, true), true`)
 	p.do(watch)
-	p.shown("ticks", `window.changes.length > 7 && document.getElementById("live-text").textContent === "Live"`) // objectives are asked for each five seconds
+	p.shown("ticks", `window.changes.length > 3 && document.getElementById("live-text").textContent === "Live"`) // objectives are asked for each five seconds
 	p.do("!" + between)
 	p.do(`window.moves === 0`)
 }

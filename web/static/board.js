@@ -41,7 +41,7 @@ export class Board extends EventTarget {
       this.#note();
       this.draw();
     });
-    this.stream.addEventListener("state", () => this.draw());
+    this.stream.addEventListener("state", () => { if (this.view.live || !this.frame) this.draw(); }); // news change nothing in a picture that is held, or of the past
     document.addEventListener("visibilitychange", () => { if (!document.hidden) { this.refresh(); this.draw(); } });
     document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
     this.#note();
@@ -73,11 +73,11 @@ export class Board extends EventTarget {
     return { from: Math.max(to - view.range, begins), to };
   }
 
-  // How many seconds the pictures of now move at a time: about half a pixel, or a whole one where that takes less than a second.
+  // How many seconds the pictures of now move at a time: one, or those of a pixel where they are fewer.
   get #pace() {
     const { range } = this.view;
     if (calm.matches) return this.frame?.step ?? 5;
-    return range > STREAMED ? Math.max(1, Math.floor(range / 1800)) : Math.min(1, Math.max(0.1, range / Math.max(...this.charts.map((c) => c.plot?.width ?? 1))));
+    return range > STREAMED ? Math.max(1, Math.floor(range / 1800)) : Math.min(1, Math.max(0.1, range / Math.max(...this.charts.map((c) => c.width))));
   }
 
   // Moves the pictures on between two ticks.
@@ -136,7 +136,7 @@ export class Board extends EventTarget {
     cancelAnimationFrame(this.asked);
     this.asked = requestAnimationFrame(() => {
       if (document.hidden) return;
-      const ready = this.view.held === null || !this.frame ? this.o.ready?.(this) ?? null : null;
+      const ready = this.o.ready?.(this) ?? null;
       if (ready) {
         this.frame = ready;
         if (!this.#streamed) { this.narrowed = JSON.stringify(this.view.filters); this.refresh(); } // nobody waits for an answer any more, nor is told that it failed
@@ -147,10 +147,8 @@ export class Board extends EventTarget {
       const { span } = this;
       this.#glide();
       for (const c of this.charts) {
-        const { frame, earlier } = c.own ?? this, what = [frame, earlier, span.from, span.to, shared.flags];
-        if (!frame || what.every((w, i) => w === c.drawn?.[i])) continue; // a second moves nothing in a picture of a day
-        c.drawn = what;
-        c.show(frame, span, earlier);
+        const { frame, earlier } = c.own ?? this;
+        if (frame) c.show(frame, span, earlier);
       }
     });
   }

@@ -9,6 +9,7 @@ import { hideTip, showTip } from "./tooltip.js";
 
 const sync = uPlot.sync("hxp");
 const GAP = 45; // seconds without a value over which a line is still drawn through
+const PATIENCE = 8; // pixels by which a picture moves without news: it moves with them, if they come
 const HATCH = 7; // between the strokes over what is not complete
 
 // What all charts of a page share: the flags on them, who hears of a brush, and where it began: the others only follow it.
@@ -47,7 +48,7 @@ export class Chart {
     this.head = el("header", { class: "panel-head" }, el("h2", {}, spec.title), el("span", { class: "unit" }, spec.unit), this.at);
     this.node = el("section", { class: `panel chart${spec.wide ? " wide" : ""}`, "aria-label": spec.title }, this.head, this.box, this.legend);
     new ResizeObserver(() => this.#resize()).observe(this.box);
-    new IntersectionObserver((seen) => { this.unseen = !seen.at(-1).isIntersecting; if (!this.unseen) this.#catchUp(); }, { rootMargin: "200px" }).observe(this.box);
+    new IntersectionObserver((seen) => { this.unseen = !seen.at(-1).isIntersecting; if (!this.unseen) this.#catchUp(); }).observe(this.box);
     const again = () => { this.#drop(); if (this.history) this.show(this.history, this.range, this.earlier); };
     addEventListener("themechange", again);
     addEventListener("zonechange", again);
@@ -58,28 +59,45 @@ export class Chart {
 
   get x() { return this.spec.x ?? live; }
 
+  // How many pixels wide what moves is.
+  get width() { return this.plot ? this.plot.bbox.width / devicePixelRatio : 1; }
+
   // Draws the history between range.from and range.to, unix seconds. earlier is what it is compared with, {history, offset in seconds}.
-  // One that is out of sight, and has shown something, waits until it is looked at.
+  // One that is out of sight, and has shown something, waits until it is looked at. What is new of the same source is told at once, and drawn when the
+  // picture moves.
   show(history, range, earlier = null) {
-    Object.assign(this, { history, range, earlier });
+    const still = earlier === this.earlier && shared.flags === this.flags && this.#still(range, history === this.history ? PATIENCE : 1), goesOn = history.source && history.source === this.history?.source;
+    if (still && history === this.history) return;
+    Object.assign(this, { history, range, earlier, flags: shared.flags });
     this.waits = Boolean(this.unseen && this.plot && this.empty.hidden);
-    if (!this.waits) this.#draw();
+    if (!this.waits) this.#draw(still && goesOn || this.unseen);
   }
 
-  #catchUp() { if (this.waits) { this.waits = false; this.#draw(); } }
+  #catchUp() { if (this.waits) this.#draw(); }
 
-  #draw() {
-    const { history, range } = this;
-    const lines = this.spec.lines(history, this.off).concat(this.#before());
-    const same = this.plot && this.axis === this.x && lines.length === this.lines.length && lines.every((l, i) => l.name === this.lines[i].name && l.color === this.lines[i].color && !l.band === !this.lines[i].band);
-    this.lines = lines;
+  // Whether a range lies less than so many pixels beside the one that is drawn: nobody sees that, unless the crosshair tells single points.
+  #still({ from, to }, pixels = 1) {
+    const { place, plot } = this;
+    if (!plot) return !this.lines.length;
+    const room = (pixels - 0.01) * (to - from) / this.width; // a step of time that is as long as a pixel moves it
+    return typeof plot.cursor.idx !== "number" && Math.abs(to - place.to) < room && Math.abs(from - place.from) < room;
+  }
+
+  // still: the numbers alone, unless there is something else to see.
+  #draw(still = false) {
+    const { history, range } = this, lines = this.spec.lines(history, this.off).concat(this.#before());
+    const same = (this.plot ? this.axis === this.x : !lines.length) && lines.length === this.lines.length && lines.every((l, i) => l.name === this.lines[i].name && l.color === this.lines[i].color && !l.band === !this.lines[i].band);
     const any = this.spec.filled?.(history) ?? lines.some((l) => (l.shown ?? l.values).some((v, i) => v !== null && (v !== 0 || !this.spec.needsSome) && history.times[i] >= range.from - history.step));
-    this.empty.hidden = any;
-    setText(this.empty, this.spec.empty);
-    this.box.classList.toggle("is-empty", !any);
-    if (!same) { this.#drop(); this.#build(); this.#legend(); }
-    this.plot?.setData(this.#columns(), false);
-    this.move(range);
+    this.waits = still && same && any === this.empty.hidden;
+    this.lines = lines;
+    if (!this.waits) {
+      this.empty.hidden = any;
+      setText(this.empty, this.spec.empty);
+      this.box.classList.toggle("is-empty", !any);
+      if (!same) { this.#drop(); this.#build(); this.#legend(); }
+      this.plot?.setData(this.#columns(), false);
+      this.#put(range);
+    }
     this.#values();
   }
 
@@ -94,9 +112,16 @@ export class Chart {
     this.legend.replaceChildren();
   }
 
-  // Moves the time axis.
+  // Moves the time axis, by a pixel at least.
   move(range) {
+    if (this.#still(range)) return;
     this.range = range;
+    if (this.waits) this.#draw();
+    else this.#put(range);
+  }
+
+  #put(range) {
+    this.place = range;
     this.plot?.setScale("x", { min: range.from, max: range.to });
   }
 
@@ -159,7 +184,7 @@ export class Chart {
       bands: banded.map((l, i) => ({ series: [this.lines.length + 1 + 2 * i, this.lines.length + 2 + 2 * i], fill: `${l.color}2b` })),
       hooks: {
         init: [(u) => { u.unit = s; }],
-        setCursor: [(u) => { this.#values(); this.#tip(u); }],
+        setCursor: [(u) => { if (!this.unseen) this.#catchUp(); this.#values(); this.#tip(u); }],
         drawAxes: [(u) => this.spec.draw?.(u, this)],
         draw: [(u) => { if (joint) { hatch(u, this.history); flag(u, this.range); } }],
         setSelect: [(u) => this.#brushed(u)],
@@ -212,7 +237,7 @@ export class Chart {
     if (altKey || shiftKey) { if (!off.delete(name)) off.add(name); }
     for (const c of this.spec.apart ? charts.filter((c) => c.spec.apart === this.spec.apart) : [this]) {
       c.off = off;
-      c.lines = []; // stacks change with what is shown
+      c.#drop(); // stacks change with what is shown
       if (c.history) c.show(c.history, c.range, c.earlier);
     }
   }
@@ -244,6 +269,7 @@ export class Chart {
     if (e.key === "Escape") { this.plot?.setCursor({ left: -10, top: -10 }); hideTip(); return; }
     if (!(e.key in moves) || !this.plot) return;
     e.preventDefault();
+    this.#catchUp();
     const times = this.history.times, first = Math.max(0, times.findIndex((t) => t >= this.range.from)), last = times.length - 1;
     const from = this.plot.cursor.idx ?? last;
     const i = Math.min(last, Math.max(first, from + moves[e.key] * (e.shiftKey ? 6 : 1)));
@@ -256,7 +282,7 @@ export class Chart {
     const size = this.#size();
     if (!size.width) return;
     if (this.plot && this.scale === scale()) this.plot.setSize(size);
-    else if (this.history) { this.lines = []; this.#drop(); this.show(this.history, this.range, this.earlier); }
+    else if (this.history) { this.#drop(); this.show(this.history, this.range, this.earlier); }
   }
 
   // What the picture shows as a table: a head and rows, times in seconds.

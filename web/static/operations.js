@@ -37,19 +37,23 @@ const hosts = new Hosts($("hosts"), (model, host) => openModel(model, view, mark
 new Tail($("tail"), board);
 addMenusOf(view, slos, incidents);
 $("board").classList.remove("unready");
-let told = null; // the history of the newest state
+let told = null; // what the stream told last, or when the picture was held, and of which filters
 let marks = {}, figure = null; // alerts and responses: undefined until they were asked for, null where nobody answers
+
+// now is the state that is shown and its history. One that is held is a copy: the stream goes on and writes into its own.
+function now() {
+  const of = JSON.stringify(view.filters), { metrics } = stream.state, mark = board.watermark;
+  if (told?.of === of) return told;
+  if (!metrics) return told = null;
+  const state = view.held === null ? metrics : structuredClone(metrics), history = new History(state.series);
+  history.completeness = history.times.map((t) => (mark === undefined || t + history.step <= mark ? 1 : 0));
+  return told = { of, state, history };
+}
 
 // streamed is the history that the stream carries, where that is all that is asked for.
 function streamed() {
-  const state = stream.state.metrics, fits = view.from === null && view.range <= STREAMED && Object.keys(view.filters).every((f) => f === "model");
-  if (!fits || !state) return null;
-  if (view.held !== null && board.frame instanceof History) return board.frame;
-  if (!told) {
-    const h = told = new History(state.series), mark = board.watermark;
-    h.completeness = h.times.map((t) => (mark === undefined || t + h.step <= mark ? 1 : 0));
-  }
-  return told;
+  const fits = view.from === null && view.range <= STREAMED && Object.keys(view.filters).every((f) => f === "model");
+  return fits ? now()?.history ?? null : null;
 }
 
 // ---- numbers
@@ -66,7 +70,7 @@ board.addEventListener("frame", async () => {
 });
 
 board.addEventListener("tick", () => {
-  const { frame } = board, live = stream.state.metrics, state = frame instanceof History ? live : figure;
+  const { frame } = board, live = stream.state.metrics, state = frame instanceof History ? now()?.state : figure;
   if (live) welcome(live);
   for (const id of ["cards", "models"]) $(id).classList.toggle("withheld", !frame || !state); // never those of other filters
   if (!frame || !state) return;
@@ -80,7 +84,7 @@ board.addEventListener("tick", () => {
 });
 
 stream.addEventListener("state", ({ detail: { topic, message, state } }) => {
-  if (topic !== "metrics") return;
+  if (topic !== "metrics" || view.held !== null) return;
   told = null;
   truth(message, state);
 });
@@ -123,6 +127,7 @@ async function watch() {
 }
 view.addEventListener("change", ({ detail }) => {
   if (detail.includes("filters")) figure = null;
+  if (detail.includes("held")) told = null;
   look();
 });
 stream.addEventListener("hello", () => { // what happens to alerts and responses is shown at once where the stream tells it

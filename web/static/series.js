@@ -1,6 +1,7 @@
 // The history of the state as columns for charts: one regular row of steps, null where nothing is known.
 export class History {
   constructor(series) {
+    this.source = series; // it stays the same while news of it come
     this.step = series.step;
     this.points = series.points;
     this.system = series.system ?? {};

@@ -5,9 +5,10 @@ export function spark(width, height, { area = false, className = "spark" } = {})
   const line = svg("path", { class: "spark-line" }), fill = area ? svg("path", { class: "spark-area" }) : null;
   const node = svg("svg", { class: className, viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" }, ...(fill ? [fill, line] : [line]));
   // zero: the picture begins at 0; otherwise at the smallest value
-  node.show = (values, { zero = true, color } = {}) => {
+  let drawn = null;
+  node.show = (values, { zero = true, color = "" } = {}) => {
     const known = values.filter((v) => v !== null);
-    if (known.length < 2) { line.removeAttribute("d"); fill?.removeAttribute("d"); return; }
+    if (known.length < 2) { drawn = null; line.removeAttribute("d"); fill?.removeAttribute("d"); return; }
     let low = zero ? 0 : Math.min(...known), high = Math.max(...known);
     if (!zero) { const pad = (high - low || Math.abs(high) || 1) * 0.25; low -= pad; high += pad; }
     if (high === low) high = low + 1;
@@ -20,9 +21,11 @@ export function spark(width, height, { area = false, className = "spark" } = {})
       begun = true;
       last = i;
     });
+    if (d + color === drawn) return;
+    drawn = d + color;
     line.setAttribute("d", d);
     fill?.setAttribute("d", `${d}L${x(last).toFixed(1)} ${height}L${x(first).toFixed(1)} ${height}Z`);
-    line.style.stroke = color ?? "";
+    line.style.stroke = color;
   };
   return node;
 }

@@ -28,8 +28,8 @@ let looks = 0, shown = null, timer;
 // beat looks at everything, again and again while the picture is not held.
 async function beat() {
   clearTimeout(timer);
-  const seen = await look(looks ? null : (some) => { if (!shown) show(facts.take(some), [figures, map]); });
-  if (view.held === null) show(shown = facts.take(seen), [figures, map, ...panels]);
+  const seen = view.held === null && await look(looks ? null : (some) => { if (!shown) show(facts.take(some), [figures, map]); });
+  if (seen && view.held === null) show(shown = facts.take(seen), [figures, map, ...panels]);
   byId("board").classList.remove("unready"); // everything at once: nothing moves
   timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", beat, { once: true }) : beat()), ++looks < 3 ? soon : every);
 }

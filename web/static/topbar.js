@@ -57,7 +57,7 @@ export class TopBar {
     const { stream } = this.o, { view } = this;
     if (!stream) return;
     const age = stream.age / 1000;
-    if (stream.heard !== this.heard) { this.heard = stream.heard; this.live.classList.toggle("beat"); } // a mark for each news: an animation would draw sixty times a second
+    if (stream.heard !== this.heard && view.live) { this.heard = stream.heard; this.live.classList.toggle("beat"); } // a mark for each news: an animation would draw sixty times a second
     let state = stream.status, label = words[state];
     if (state === "live") {
       state = age < 3.5 ? "live" : age < 15 ? "warn" : "bad";

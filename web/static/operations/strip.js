@@ -20,7 +20,7 @@ export class Strip {
     const length = span.to - span.from, at = (t) => (Date.parse(t) / 1000 - span.from) / length;
     const shown = (alerts ?? []).filter((a) => a.state !== "pending" && at(a.starts_at) <= 1 && (!a.ends_at || at(a.ends_at) >= 0)).slice(0, most), acts = (responses ?? []).filter((r) => r.applied_at && at(r.applied_at) >= 0 && at(r.applied_at) <= 1).slice(0, most), works = (deployments ?? []).filter((d) => at(d.at) >= 0 && at(d.at) <= 1).slice(0, most);
     Object.assign(this, { shown, acts, works });
-    const key = JSON.stringify([shown.map((a) => [a.id, a.state]), acts.map((r) => [r.id, r.state]), works.map((d) => d.id), alerts === null, Math.round(span.from / length * 200)]);
+    const key = JSON.stringify([shown.map((a) => [a.id, a.state]), acts.map((r) => [r.id, r.state]), works.map((d) => d.id), alerts === null, shown.length + acts.length + works.length && Math.round(span.from / length * 200)]);
     if (key === this.drawn) return;
     this.drawn = key;
     const bars = shown.map((a, i) => {

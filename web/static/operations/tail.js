@@ -24,10 +24,11 @@ export class Tail {
     new IntersectionObserver(([e]) => { this.visible = e.isIntersecting; this.#follow(); }).observe(node);
     board.stream.addEventListener("hello", () => { node.hidden = !board.stream.offers.includes("events"); this.#follow(); });
     board.stream.addEventListener("happening", ({ detail: { topic, message } }) => { if (topic === "events") this.#take(message.data); });
-    setInterval(() => this.#draw(), 400);
   }
 
   #follow() {
+    clearInterval(this.timer);
+    if (this.visible) this.timer = setInterval(() => this.#draw(), 400);
     const { board } = this, want = this.visible && !this.node.hidden && board.stream.offers.includes("events"), has = board.topics.has("events");
     if (want === has) return;
     if (want) board.topics.add("events"); else board.topics.delete("events");

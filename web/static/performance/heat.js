@@ -64,24 +64,30 @@ function frame(u, band) {
 const most = (bins) => (bins.most ??= Math.max(1, ...bins.counts.map((c) => Math.max(0, ...c))));
 const depth = (n, top) => (n ? 0.12 + 0.88 * Math.sqrt(n / top) : 0);
 
+// cells draws the bins with a pixel for each: where the time moves on, they are only put elsewhere.
+function cells(bins) {
+  const dark = theme() === "dark", top = most(bins), rows = bins.edges.length - 1;
+  if (bins.cells?.dark === dark) return bins.cells;
+  const picture = new OffscreenCanvas(bins.counts.length, rows), ctx = picture.getContext("2d");
+  bins.counts.forEach((column, i) => column.forEach((n, k) => {
+    if (!n) return;
+    const d = depth(n, top);
+    ctx.fillStyle = shades[Math.round(63 * (dark ? d : 1 - d * 0.92))];
+    ctx.globalAlpha = dark ? 0.25 + 0.75 * d : 0.3 + 0.7 * d;
+    ctx.fillRect(i, rows - 1 - k, 1, 1);
+  }));
+  return bins.cells = Object.assign(picture, { dark });
+}
+
+// Bins grow by a factor and the axis is logarithmic, so all rows are as high.
 function paint(u, { bins, times, step }) {
   if (!bins || bins.edges.length < 2) return;
-  const { ctx, bbox } = u, top = most(bins), dark = theme() === "dark";
+  const { ctx, bbox } = u, x = (t) => Math.round(u.valToPos(t, "x", true)), y = (v) => Math.round(u.valToPos(v, "y", true)), left = x(times[0]), top = y(bins.edges.at(-1));
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  const y = bins.edges.map((e) => Math.round(u.valToPos(e, "y", true)));
-  times.forEach((t, i) => {
-    const left = Math.round(u.valToPos(t, "x", true)), right = Math.round(u.valToPos(t + step, "x", true));
-    if (right < bbox.left || left > bbox.left + bbox.width) return;
-    bins.counts[i].forEach((n, k) => {
-      if (!n) return;
-      const d = depth(n, top);
-      ctx.fillStyle = shades[Math.round(63 * (dark ? d : 1 - d * 0.92))];
-      ctx.globalAlpha = dark ? 0.25 + 0.75 * d : 0.3 + 0.7 * d;
-      ctx.fillRect(left, y[k + 1], Math.max(1, right - left), y[k] - y[k + 1]);
-    });
-  });
+  ctx.imageSmoothingEnabled = false;
+  ctx.drawImage(cells(bins), left, top, x(times.at(-1) + step) - left, y(bins.edges[0]) - top);
   ctx.restore();
 }

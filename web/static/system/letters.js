@@ -88,7 +88,12 @@ function drawTopics() {
   select.value = wish.topic;
 }
 
+let reasons = "";
+
 function drawReasons() {
+  const key = JSON.stringify([summary.counts, summary.open, summary.forgotten, wish.reason]);
+  if (key === reasons) return;
+  reasons = key;
   const codes = Object.keys(summary.counts).sort((a, b) => summary.counts[b] - summary.counts[a] || (a < b ? -1 : 1));
   const holder = byId("reasons"), held = document.activeElement?.dataset?.code;
   setText(byId("reasons-note"), codes.length ? "red is open, green was sent again" : "");

@@ -181,6 +181,16 @@ await pass(100);
 assert.equal(list.all[0].title, "new");
 Object.assign(globalThis, real);
 
+// ---- small pictures are touched where they show other values
+
+let touched = 0;
+document.createElementNS = () => ({ style: {}, append() {}, setAttribute(name) { if (name === "d") touched++; }, removeAttribute() {} });
+const { spark } = await load("spark.js");
+const small = spark(100, 20, { area: true });
+touched = 0;
+for (const values of [[1, 2, 3], [1, 2, 3], [1, 2, 4], [1], [1, 2, 4]]) small.show(values);
+assert.equal(touched, 3 * 2); // the line and what is below it
+
 // ---- requests of a view: a filter that cannot be kept is told, and never left out
 
 const { within } = await load("performance/slowest.js");
