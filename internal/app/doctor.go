@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/app/doctor"
 	"github.com/hxp-enterprise/hxp/internal/broker"
@@ -122,8 +123,9 @@ func (s *settings) keys(need map[string]bool) (list []doctor.Keys) {
 	if s.tokensFile != "" {
 		list = append(list, doctor.Keys{Name: "tokens", Setting: "HXP_AUTH_TOKENS_FILE", Read: func() (doctor.KeysRead, error) {
 			tokens, err := auth.File{Path: s.tokensFile}.List()
+			tokens = slices.DeleteFunc(tokens, func(t auth.Token) bool { return t.Expires != nil && !time.Now().Before(*t.Expires) })
 			if err == nil && len(tokens) == 0 {
-				return doctor.KeysRead{Lacks: "there are none, so nobody gets in", Cure: "hxp auth token create --name admin --scope ingest,read,admin,act,approve"}, nil
+				return doctor.KeysRead{Lacks: "there is none that counts, so nobody gets in", Cure: "hxp auth token create --name admin --scope ingest,read,admin,act,approve"}, nil
 			}
 			return doctor.KeysRead{Detail: fmt.Sprintf("%d may come in", len(tokens))}, err
 		}})

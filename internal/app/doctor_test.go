@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/app/doctor"
+	"github.com/hxp-enterprise/hxp/internal/kit/auth"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
 // findings are the checks of a configuration beside those of the machine that tests run on.
@@ -107,5 +109,29 @@ func TestDoctorFindsFaults(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A token that is over lets nobody in.
+func TestDoctorCountsTokens(t *testing.T) {
+	file := auth.File{Path: filepath.Join(t.TempDir(), "tokens"), Now: func() time.Time { return time.Now().Add(-48 * time.Hour) }}
+	look := func() doctor.KeysRead {
+		t.Helper()
+		r, err := (&settings{tokensFile: file.Path}).keys(nil)[0].Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for _, life := range []time.Duration{24 * time.Hour, 0} {
+		if r := look(); r.Lacks == "" {
+			t.Errorf("nobody can come in, and it says %+v", r)
+		}
+		if _, _, err := file.Create(fmt.Sprint(life), auth.Of(httpx.Admin), "", life); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := look(); r.Lacks != "" || r.Detail != "1 may come in" {
+		t.Errorf("%+v", r)
 	}
 }
