@@ -48,10 +48,8 @@ export class Chart {
     this.head = el("header", { class: "panel-head" }, el("h2", {}, spec.title), el("span", { class: "unit" }, spec.unit), this.at);
     this.node = el("section", { class: `panel chart${spec.wide ? " wide" : ""}`, "aria-label": spec.title }, this.head, this.box, this.legend);
     new ResizeObserver(() => this.#resize()).observe(this.box);
-    new IntersectionObserver((seen) => { this.unseen = !seen.at(-1).isIntersecting; if (!this.unseen) this.#catchUp(); }).observe(this.box);
-    const again = () => { this.#drop(); if (this.history) this.show(this.history, this.range, this.earlier); };
-    addEventListener("themechange", again);
-    addEventListener("zonechange", again);
+    new IntersectionObserver((seen) => { this.unseen = !seen.at(-1).isIntersecting; if (!this.unseen) this.#catchUp(); }, { rootMargin: "200px 0px 0px" }).observe(this.box); // below a plot that is scrolled past stands its legend
+    for (const name of ["themechange", "zonechange"]) addEventListener(name, () => this.#anew());
   }
 
   // When a step begins; bars stand in its middle.
@@ -74,6 +72,12 @@ export class Chart {
   }
 
   #catchUp() { if (this.waits) this.#draw(); }
+
+  // Draws the same in another way. Where there is no line words stand, and stay.
+  #anew() {
+    this.#drop();
+    if (this.lines.length) this.show(this.history, this.range, this.earlier);
+  }
 
   // Whether a range lies less than so many pixels beside the one that is drawn: nobody sees that, unless the crosshair tells single points.
   #still({ from, to }, pixels = 1) {
@@ -108,6 +112,7 @@ export class Chart {
     setText(this.empty, words);
     this.box.classList.add("is-empty");
     this.lines = [];
+    this.waits = false;
     this.#drop();
     this.legend.replaceChildren();
   }
@@ -232,14 +237,15 @@ export class Chart {
   }
 
   #toggle(name, { altKey, shiftKey }) {
-    const names = this.lines.filter((l) => !l.before).map((l) => l.name), only = names.every((n) => (n === name) !== this.off.has(n));
+    const tells = (c) => c.spec.apart === this.spec.apart && c.lines.some((l) => l.name === name), joint = this.spec.apart ? charts.filter(tells) : [this];
+    const names = [...new Set(joint.flatMap((c) => c.lines.filter((l) => !l.before).map((l) => l.name)))], only = names.every((n) => (n === name) !== this.off.has(n));
     const off = altKey || shiftKey ? new Set(this.off) : new Set(only || names.length === 1 ? [] : names.filter((n) => n !== name));
     if (altKey || shiftKey) { if (!off.delete(name)) off.add(name); }
-    for (const c of this.spec.apart ? charts.filter((c) => c.spec.apart === this.spec.apart) : [this]) {
+    for (const c of joint) {
       c.off = off;
-      c.#drop(); // stacks change with what is shown
-      if (c.history) c.show(c.history, c.range, c.earlier);
+      c.#anew(); // stacks change with what is shown
     }
+    this.items[this.lines.findIndex((l) => l.name === name)]?.item.focus({ preventScroll: true }); // legends are made anew
   }
 
   // The values under the crosshair, else the newest that are known.
@@ -282,7 +288,7 @@ export class Chart {
     const size = this.#size();
     if (!size.width) return;
     if (this.plot && this.scale === scale()) this.plot.setSize(size);
-    else if (this.history) { this.#drop(); this.show(this.history, this.range, this.earlier); }
+    else this.#anew();
   }
 
   // What the picture shows as a table: a head and rows, times in seconds.

@@ -19,17 +19,17 @@ export function addMenu(of) {
     of.explain && ["Explain", () => openExplanation(of)],
   ].filter(Boolean);
   const more = el("button", { class: "more", type: "button", "aria-label": `Menu of ${of.title}`, "aria-haspopup": "menu" }, "⋯");
-  more.addEventListener("click", () => popover(more, (close) => el("div", { class: "menu", role: "menu" }, ...items().map(([name, act]) => el("button", { type: "button", role: "menuitem", onclick: () => { close(); act(); } }, name)))));
+  more.addEventListener("click", () => popover(more, (close) => el("div", { class: "menu", role: "menu" }, ...items().map(([name, act]) => el("button", { type: "button", role: "menuitem", onclick: () => { close(); try { act(); } catch (e) { toast(explain(e), "bad"); } } }, name)))));
   of.head.append(more);
   return () => openTable(of);
 }
 
 // addMenus puts menus into the heads of panels that hold a table or a list of facts: {id of what the panel shows: {path(), what, fresh?, table?()}}, where path
 // is what it is asked with. base() is the address of the page.
-export function addMenus(about, base) {
-  for (const [id, { path, table, ...explain }] of Object.entries(about)) {
+export function addMenus(panels, base) {
+  for (const [id, { path, table, ...about }] of Object.entries(panels)) {
     const title = document.getElementById(`${id}-title`), node = document.getElementById(id);
-    addMenu({ title: title.textContent, unit: "", head: title.parentElement, table: table ?? (() => asShown(node)), link: () => `${base()}#${title.id}`, call: () => `curl '${location.origin}${path()}'`, explain });
+    addMenu({ title: title.textContent, unit: "", head: title.parentElement, table: table ?? (() => asShown(node)), link: () => `${base()}#${title.id}`, call: () => `curl '${location.origin}${path()}'`, explain: about });
   }
 }
 

@@ -352,6 +352,7 @@ func TestTraceURL(t *testing.T) {
 		good: "", "http://127.0.0.1:3000/trace/{request_id}": "",
 		"https://jaeger.example/trace/{id}": "{id} is not known", "https://jaeger.example/": "every request to the same place",
 		"javascript:alert({trace_id})": "is not an address", "jaeger.example/{trace_id}": "is not an address", "//x/{trace_id}": "is not an address",
+		"https://{request_id}.example/": "is not an address", "https://x:{request_id}/": "is not an address", "{trace_id}://x/": "is not an address",
 	} {
 		if err := CheckTraceURL(address); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", address, err)
@@ -431,7 +432,7 @@ func TestModules(t *testing.T) {
 	if err != nil {
 		t.Skip("no node on this machine")
 	}
-	for _, name := range []string{"modules.mjs", "boards.mjs", "business.mjs", "system.mjs", "page.mjs"} {
+	for _, name := range []string{"modules.mjs", "boards.mjs", "business.mjs", "system.mjs", "page.mjs", "panels.mjs"} {
 		if out, err := exec.CommandContext(t.Context(), node, "testdata/"+name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}

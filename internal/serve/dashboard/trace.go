@@ -17,7 +17,7 @@ func CheckTraceURL(address string) error {
 			return fmt.Errorf("%s is not known; write {trace_id}, {span_id} or {request_id}", h)
 		}
 	}
-	u, err := url.Parse(blank.ReplaceAllString(address, "x"))
+	u, err := url.Parse(address) // a blank stands in no host: whoever names a request would choose where it leads
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return fmt.Errorf("%q is not an address such as https://jaeger.example/trace/{trace_id}", address)
 	}

@@ -41,8 +41,8 @@ export class Hosts {
       const s = groups.find((g) => g.key.model === m && g.key.host === h)?.stats, out = outOfUse(inPlace, m, h);
       if (!s?.requests && !out) return el("td", { class: "void" }, "–");
       const bad = out || s.error_rate >= 0.05 ? "bad" : s.error_rate >= 0.02 ? "warn" : "";
-      return el("td", { class: `cell ${bad}`, title: [`${m} on ${h}`, s?.requests ? `${text(percent(s.error_rate))} errors` : "no requests", typeof kv[h] === "number" ? `the KV cache of the host is ${text(percent(kv[h]))} full` : "", out && words(out)].filter(Boolean).join("; ") },
-        el("button", { class: "cell-open", type: "button", onclick: () => this.open(m, h) }, ...(s?.requests ? [`${text(si(s.requests / span))}/s`, el("small", {}, `p95 ${text(ms(s.latency_ms.p95))}`)] : [el("small", {}, "idle")])),
+      return el("td", { class: `cell ${bad}`, "data-of": `${m} ${h}`, title: [`${m} on ${h}`, s?.requests ? `${text(percent(s.error_rate))} errors` : "no requests", typeof kv[h] === "number" ? `the KV cache of the host is ${text(percent(kv[h]))} full` : "", out && words(out)].filter(Boolean).join("; ") },
+        el("button", { class: "cell-open", type: "button", "data-act": "open", onclick: () => this.open(m, h) }, ...(s?.requests ? [`${text(si(s.requests / span))}/s`, el("small", {}, `p95 ${text(ms(s.latency_ms.p95))}`)] : [el("small", {}, "idle")])),
         ...(typeof kv[h] === "number" ? [el("small", {}, `KV ${text(percent(kv[h]))}`), bar(kv[h])] : []), ...(out ? [el("span", { class: "badge", "data-state": "bad" }, words(out))] : []));
     }))))];
   }

@@ -20,7 +20,7 @@ export class Incidents {
     const open = (responses ?? []).filter((r) => r.state in verbs), free = open.filter((r) => !firing.some((a) => a.id === r.alert));
     Object.assign(this, { firing, told });
     setText(this.note, firing.length > most ? `the ${most} gravest of ${many(firing.length)} firing` : firing.length ? `${many(firing.length)} firing` : "nothing fires");
-    const key = JSON.stringify([firing.map((a) => [a.id, a.value, toldOf(a, told)?.acknowledgedBy]), open.map((r) => [r.id, r.state, r.phase]), firing.length && Math.floor(Date.now() / 15_000)]);
+    const key = JSON.stringify([firing.map((a) => [a.id, a.value, toldOf(a, told)?.acknowledgedBy]), open.map((r) => [r.id, r.state, r.phase]), (firing.length || open.length) && Math.floor(Date.now() / 15_000)]);
     if (key === this.drawn) return;
     this.drawn = key;
     const items = [...firing.map((a) => this.#alert(a, toldOf(a, told), open.filter((r) => r.alert === a.id))), ...free.map((r) => el("article", { class: "incident" }, this.#response(r)))];

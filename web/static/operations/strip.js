@@ -20,7 +20,8 @@ export class Strip {
     const length = span.to - span.from, at = (t) => (Date.parse(t) / 1000 - span.from) / length;
     const shown = (alerts ?? []).filter((a) => a.state !== "pending" && at(a.starts_at) <= 1 && (!a.ends_at || at(a.ends_at) >= 0)).slice(0, most), acts = (responses ?? []).filter((r) => r.applied_at && at(r.applied_at) >= 0 && at(r.applied_at) <= 1).slice(0, most), works = (deployments ?? []).filter((d) => at(d.at) >= 0 && at(d.at) <= 1).slice(0, most);
     Object.assign(this, { shown, acts, works });
-    const key = JSON.stringify([shown.map((a) => [a.id, a.state]), acts.map((r) => [r.id, r.state]), works.map((d) => d.id), alerts === null, shown.length + acts.length + works.length && Math.round(span.from / length * 200)]);
+    const none = alerts === undefined ? "…" : alerts === null || responses === null ? "Alerts and actions cannot be asked for here" : more ? "More alerts and actions than can be told; choose a shorter range" : "No alert and no change in this range";
+    const key = JSON.stringify([shown.map((a) => [a.id, a.state]), acts.map((r) => [r.id, r.state]), works.map((d) => d.id), none, shown.length + acts.length + works.length && Math.round(span.from / length * 200)]);
     if (key === this.drawn) return;
     this.drawn = key;
     const bars = shown.map((a, i) => {
@@ -33,6 +34,6 @@ export class Strip {
     });
     const dot = (kind, t, what) => { const d = el("span", { class: `strip-dot ${kind}`, title: `${what}\n${moment(Date.parse(t) / 1000)}` }); d.style.left = `${at(t) * 100}%`; return d; };
     const dots = [...acts.map((r) => dot("act", r.applied_at, `${r.action} ${r.target}`)), ...works.map((d) => dot("deploy", d.at, [d.title, words(d)].filter(Boolean).join(": ")))];
-    this.node.replaceChildren(...bars, ...dots, ...(bars.length + dots.length ? [] : [el("span", { class: "strip-none" }, alerts === undefined ? "…" : alerts === null || responses === null ? "Alerts and actions cannot be asked for here" : more ? "More alerts and actions than can be told; choose a shorter range" : "No alert and no change in this range")]));
+    this.node.replaceChildren(...bars, ...dots, ...(bars.length + dots.length ? [] : [el("span", { class: "strip-none" }, none)]));
   }
 }

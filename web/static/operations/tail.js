@@ -1,4 +1,5 @@
 // Events as they happen. It listens only while it is looked at.
+import { query } from "../ask.js";
 import { el, setText } from "../dom.js";
 import { clock, ms, text } from "../format.js";
 import { addMenu } from "../panel.js";
@@ -17,7 +18,7 @@ export class Tail {
     const head = el("header", { class: "panel-head" }, el("h2", {}, "Events"), this.rate, el("span", { class: "panel-tools" }, input, this.pause));
     node.append(head, this.list);
     addMenu({
-      title: "Events", unit: `the newest ${kept}, as they fit the filter`, head, link: () => board.view.link(), call: () => `curl -N '${location.origin}/stream?topics=events'`, table: () => this.#table(),
+      title: "Events", unit: `the newest ${kept}, as they fit the filter`, head, link: () => board.view.link(), call: () => `curl -N '${location.origin}/stream?${query({ topics: "events", model: board.view.filters.model })}'`, table: () => this.#table(),
       explain: { what: "Events as they come, while this panel is looked at; those of the model that is chosen. The filter looks at everything that a line is made of.", fresh: "At once; more than 1,000 a second are thinned out." },
     });
     this.list.append(this.none = el("li", { class: "tail-none" }, waiting));
@@ -65,7 +66,7 @@ export class Tail {
 
   #table() {
     const fields = ["model", "tenant", "request_id", "success", "error_type", "duration_ms", "ttft_ms", "prompt_tokens", "completion_tokens"];
-    return { columns: ["timestamp", "event_type", "source", ...fields], rows: this.#fitting().map(({ e, d }) => [e.timestamp, e.event_type, e.source, ...fields.map((f) => (d[f] === undefined ? "" : String(d[f])))]) };
+    return { columns: ["timestamp", "event_type", "source", ...fields], rows: this.#fitting().map(({ e, d }) => [e.timestamp, e.event_type, e.source, ...fields.map((f) => String(d[f] ?? ""))]) };
   }
 
   #fitting() { return this.ring.filter((r) => !this.wish || r.line.includes(this.wish)); }

@@ -27,7 +27,7 @@ export function showSlowest(node, { list, address }) {
 
 function row(c, longest, address) {
   const d = c.request, first = Math.min(d.ttft_ms ?? 0, d.duration_ms), part = (name, v) => { const b = el("span", { class: `phase ${name}` }); b.style.width = `${Math.min(100, (v / longest) * 100)}%`; return b; };
-  return el("tr", {}, el("th", { scope: "row", class: "left" }, el("button", { class: "link", type: "button", title: c.request_id, onclick: () => openRequest(c.request_id) }, el("span", { class: "model-name" }, c.request_id)), ...[traceLink(address, d)].filter(Boolean)),
+  return el("tr", { "data-of": c.request_id }, el("th", { scope: "row", class: "left" }, el("button", { class: "link", type: "button", title: c.request_id, onclick: () => openRequest(c.request_id) }, el("span", { class: "model-name" }, c.request_id)), ...[traceLink(address, d)].filter(Boolean)),
     el("td", {}, clock(Date.parse(c.request.timestamp) / 1000)), el("td", {}, d.model ?? "–"), el("td", { class: "left phase-cell", "aria-hidden": "true" }, el("span", { class: "phase-row" }, part("prefill", first), part("decode", d.duration_ms - first))),
     el("td", {}, text(ms(d.duration_ms))), el("td", {}, many((d.prompt_tokens ?? 0) + (d.completion_tokens ?? 0))), el("td", { class: d.success === false ? "bad" : "" }, d.success === false ? d.error_type ?? "failed" : d.success ? "ok" : "–"));
 }
