@@ -132,7 +132,7 @@ func (p *page) hide() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if _, err := chromedp.CallBrowser(p.tab, target.ActivateTarget, target.ActivateTargetParams{TargetID: other.TargetID}); err != nil {
+	if _, err := chromedp.CallBrowser(p.tab, target.ActivateTarget, target.ActivateTargetParams(other)); err != nil {
 		p.t.Fatal(err)
 	}
 	if _, err := chromedp.Run(p.tab, chromedp.Poll[bool](`document.hidden`, chromedp.WithPollingInterval(100*time.Millisecond), chromedp.WithPollingTimeout(10*time.Second))); err != nil {

@@ -565,7 +565,7 @@ func TestLateClientsShareFrames(t *testing.T) {
 		seq, now = s.tell("epoch", seq, now, row), now.Add(time.Millisecond)
 	}
 	late := s.chunks[len(s.chunks)-400]
-	if late.shared(viewKey{}) != late.shared(viewKey{}) {
+	if first, again := late.shared(viewKey{}), late.shared(viewKey{}); first != again {
 		t.Error("who is 400 ms late makes frames for himself")
 	}
 	hot := 0
