@@ -78,12 +78,14 @@ func TestKill(t *testing.T) {
 		c := client(t, addr, kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1000))
 		ctx, cancel := context.WithCancel(t.Context())
 		enough := make(chan struct{})
-		var wg sync.WaitGroup
+		var producers, promises sync.WaitGroup
 		n := 0
 		for p := range int32(3) {
-			wg.Go(func() {
+			producers.Go(func() {
 				for i := 0; ctx.Err() == nil; i++ {
+					promises.Add(1)
 					c.Produce(ctx, &kgo.Record{Topic: topic, Partition: p, Value: fmt.Appendf(nil, "%d %d", round, i)}, func(r *kgo.Record, err error) {
+						defer promises.Done()
 						mu.Lock()
 						defer mu.Unlock()
 						if err != nil {
@@ -100,8 +102,9 @@ func TestKill(t *testing.T) {
 		<-enough
 		kill()
 		cancel()
-		wg.Wait()
+		producers.Wait()
 		c.Close()
+		promises.Wait() // Close does not wait for what is told already
 	}
 	addr, _ := startChild(t, dir)
 	checkAll(t, addr, want)
