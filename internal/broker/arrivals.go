@@ -34,6 +34,7 @@ type topicArrivals struct {
 type logArrivals struct {
 	Start   int64    `json:"start"`   // first offset kept, as of the last deletion
 	Samples []sample `json:"samples"` // oldest first
+	latest  int64    // the clock's furthest when the end was looked at, milliseconds since the epoch
 }
 
 // sample says that at a time (milliseconds since the epoch) everything below End had arrived.
@@ -73,6 +74,7 @@ func (a *arrivals) log(topic string, id [16]byte, partition int32) *logArrivals 
 func (a *arrivals) set(by time.Duration) {
 	for _, t := range a.Topics {
 		for _, l := range t.Partitions {
+			l.latest += by.Milliseconds()
 			for i := range l.Samples {
 				l.Samples[i].At += by.Milliseconds()
 			}
@@ -85,6 +87,7 @@ func (a *arrivals) set(by time.Duration) {
 func (a *arrivals) notAfter(now time.Time) {
 	for _, t := range a.Topics {
 		for _, l := range t.Partitions {
+			l.latest = min(l.latest, now.UnixMilli())
 			for i := range l.Samples {
 				l.Samples[i].At = min(l.Samples[i].At, now.UnixMilli())
 			}
@@ -111,12 +114,13 @@ func (l *logArrivals) note(now time.Time, start, end int64) bool {
 		gone++
 	}
 	l.Samples = l.Samples[gone:]
-	at := now.UnixMilli()
+	l.latest = max(l.latest, now.UnixMilli()) // a clock set back must not make records older, also where nothing came before that
+	at := l.latest
 	if n := len(l.Samples); n > 0 {
 		if l.Samples[n-1].End == end {
 			return gone > 0
 		}
-		at = max(at, l.Samples[n-1].At) // a clock set back must not make records older
+		at = max(at, l.Samples[n-1].At)
 	} else if end <= start {
 		return gone > 0
 	}

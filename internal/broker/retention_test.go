@@ -307,6 +307,19 @@ func TestArrivalsNeverMakeRecordsOlder(t *testing.T) {
 	})
 }
 
+// What comes after the clock was set back is no older than what the clock said when nothing had come.
+func TestArrivalsAfterAClockSetBack(t *testing.T) {
+	for name, first := range map[string]int64{"into an empty log": 0, "behind others": 5} {
+		l := &logArrivals{}
+		l.note(time.UnixMilli(1000), 0, first)
+		l.note(time.UnixMilli(3000), 0, first)
+		l.note(time.UnixMilli(2000), 0, 7)
+		if got := l.before(time.UnixMilli(2999)); got != first {
+			t.Errorf("%s: by 2999 %d had arrived, got %d", name, first, got)
+		}
+	}
+}
+
 func TestArrivalsFile(t *testing.T) {
 	dir := t.TempDir()
 	a, err := readArrivals(dir)
