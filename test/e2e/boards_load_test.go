@@ -117,8 +117,8 @@ func (p *page) stands(state string, while time.Duration) {
 			p.t.Errorf("%s: %q is drawn %d times", state, c.Title, c.Draws)
 		}
 	}
-	if layouts > 0 {
-		p.t.Errorf("%s: the page is laid out %d times", state, layouts)
+	if most := int(while / (5 * time.Second)); layouts > most { // dead letters of the system board are looked at also where it is held
+		p.t.Errorf("%s: the page is laid out %d times, %d at most", state, layouts, most)
 	}
 	if state == "held" {
 		p.do(`window.said === document.getElementById("main").innerText`)
