@@ -126,7 +126,7 @@ var auditedCalls = []auditedCall{
 }
 
 // TestEveryChangeIsAudited goes through all operations of all services that change something: each leaves one record, with what was there before and
-// what is there after. An operation that is new and stands in no line of auditedCalls fails it.
+// what is there after. An operation that is new and stands in no line of auditedCalls fails it, and one that takes no body where it says that it needs one.
 func TestEveryChangeIsAudited(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -162,6 +162,7 @@ type auditor struct {
 	kept *strings.Replacer
 	vars []string
 	said map[int][2]string // index of auditedCalls → what its sides have
+	must map[string]bool   // operations whose description says that they need a body
 }
 
 func newAuditor(t *testing.T, sys *system) *auditor {
@@ -169,7 +170,7 @@ func newAuditor(t *testing.T, sys *system) *auditor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &auditor{t: t, sys: sys, urls: sys.allURLs(), http: http.Client{Jar: jar}, said: map[int][2]string{}}
+	a := &auditor{t: t, sys: sys, urls: sys.allURLs(), http: http.Client{Jar: jar}, said: map[int][2]string{}, must: map[string]bool{}}
 	a.keep("later", time.Now().Add(time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339))
 	return a
 }
@@ -221,7 +222,8 @@ func (a *auditor) operations() map[string]bool {
 	for _, service := range withAPI {
 		var d struct {
 			Paths map[string]map[string]struct {
-				Audited bool `json:"x-audited"`
+				Audited     bool `json:"x-audited"`
+				RequestBody struct{ Required bool }
 			}
 		}
 		if err := json.Unmarshal(fetchDocument(a.t, a.urls[service]+"/openapi.json"), &d); err != nil {
@@ -229,9 +231,11 @@ func (a *auditor) operations() map[string]bool {
 		}
 		for path, methods := range d.Paths {
 			for method, o := range methods {
+				call := service + " " + strings.ToUpper(method) + " " + path
 				if o.Audited {
-					out[service+" "+strings.ToUpper(method)+" "+path] = true
+					out[call] = true
 				}
+				a.must[call] = o.RequestBody.Required
 			}
 		}
 	}
@@ -264,6 +268,11 @@ func (a *auditor) send(method, service, path, body, id string) (int, []byte) {
 func (a *auditor) do(i int, c auditedCall) {
 	method, path, _ := strings.Cut(c.call, " ")
 	path, body := a.kept.Replace(cmp.Or(c.path, path)), a.kept.Replace(c.body)
+	if a.must[c.service+" "+c.call] {
+		if status, answer := a.send(method, c.service, path, "", ""); status < 400 {
+			a.t.Errorf("%s says that it needs a body, and takes none: %d %s", c.call, status, answer)
+		}
+	}
 	status, answer := a.send(method, c.service, path, body, "call-"+strconv.Itoa(i))
 	if status >= 300 {
 		a.t.Errorf("%s %s: %d %s", c.call, body, status, answer)

@@ -24,7 +24,7 @@ func (s *Service) mountRuns(m *httpx.Mux) {
 	m.HandleFunc("GET /dags", s.getDags, httpx.Doc("Lists the DAGs."), limit, cursor, httpx.Answer("200", "The DAGs.", dagList{}))
 	m.HandleFunc("GET /dags/{id}", s.getDag, httpx.Doc("Describes one DAG."), httpx.Answer("200", "The DAG.", dagJSON{}), noDAG)
 	m.HandleFunc("GET /dags/{id}/runs", s.getDagRuns, httpx.Doc("Lists the runs of a DAG, newest first."), limit, cursor, httpx.Answer("200", "The runs.", runList{}), noDAG)
-	m.HandleFunc("POST /dags/{id}/trigger", s.postTrigger, append(accepted, httpx.Doc("Runs a DAG, without an interval for the last whole one."), noDAG)...)
+	m.HandleFunc("POST /dags/{id}/trigger", s.postTrigger, append(accepted, httpx.Doc("Runs a DAG, without an interval for the last whole one."), httpx.NoBodyNeeded(), noDAG)...)
 	m.HandleFunc("POST /dags/{id}/pause", s.postPause(true), httpx.Doc("Pauses a DAG: it starts nothing until it is unpaused."), httpx.Answer("200", "The DAG.", dagJSON{}), noDAG)
 	m.HandleFunc("POST /dags/{id}/unpause", s.postPause(false), httpx.Doc("Lets a DAG go on; what was missed is made up for."), httpx.Answer("200", "The DAG.", dagJSON{}), noDAG)
 	m.HandleFunc("POST /dags/{id}/backfill", s.postBackfill, httpx.Doc("Runs a DAG for every interval that starts in [from, to), or says what that would do."),
@@ -42,7 +42,7 @@ func (s *Service) mountRuns(m *httpx.Mux) {
 	m.HandleFunc("GET /runs/{id}/outcome", s.getOutcome, httpx.Doc("How a run ended."), httpx.Answer("200", "It ended.", runOutcome{}), httpx.Answer("404", "It is not over, or there is none."))
 	m.HandleFunc("GET /runs/{id}/logs", s.getLogs, httpx.Doc("What a run did, step by step."), httpx.Query("task_id", "Only this task."), httpx.Query("try", "Only this try; the last one when not given."), httpx.Answer("200", "The lines, oldest first.", logList{}), noRun)
 	m.HandleFunc("POST /runs/{id}/cancel", s.postCancel, httpx.Doc("Ends a run that waits or executes."), httpx.Answer("202", "The run.", agg.Run{}), noRun, httpx.Answer("409", "It is over."))
-	m.HandleFunc("POST /runs/{id}/clear", s.postClear, append(changed, httpx.Doc("Does tasks of a run anew, with what follows on them."), httpx.Body("application/json"))...)
+	m.HandleFunc("POST /runs/{id}/clear", s.postClear, append(changed, httpx.Doc("Does tasks of a run anew, with what follows on them; all of them without a body."), httpx.Body("application/json"), httpx.NoBodyNeeded())...)
 	m.HandleFunc("POST /runs/{id}/mark", s.postMark, append(changed, httpx.Doc("Sets the state of a run, or of one task, to success or failed."), httpx.Body("application/json"))...)
 }
 
