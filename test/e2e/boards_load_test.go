@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
@@ -191,5 +192,52 @@ func TestRealLoad(t *testing.T) {
 			rest(t, 11*time.Second) // its stream is let go after ten
 			p.stands("hidden", while, 0)
 		})
+	}
+	if len(boards) > 1 {
+		t.Run("wall", func(t *testing.T) { wall(t, ctx, busy, while) })
+	}
+}
+
+// wall leaves three boards alone whose windows stand side by side: twenty charts and more, live, five minutes wide, all in sight. What the browser's pages
+// take of a core is that of all three.
+func wall(t *testing.T, browser context.Context, h *instance, while time.Duration) {
+	const inSight = `[...document.querySelectorAll(".plot canvas")].filter((c) => c.getBoundingClientRect().bottom < innerHeight && !c.closest(".is-empty")).length`
+	var pages []*page
+	charts := 0
+	for _, name := range []string{"operations", "system", "performance"} {
+		tab, stop := chromedp.NewContext(browser, chromedp.WithNewWindow(true))
+		defer stop()
+		p := &page{t: t, tab: tab, name: "wall-" + name, view: view{"dark", 1280, 4000}, pictures: t.TempDir()}
+		if _, err := chromedp.Call(tab, performance.Enable, performance.EnableParams{}); err != nil {
+			t.Fatal(err)
+		}
+		p.open(h.url(name) + "/?range=300")
+		p.shown("filled", `document.querySelector(".unready") === null && document.getElementById("live").dataset.state === "live" && `+inSight+` >= 3`)
+		rest(t, 10*time.Second)
+		n, err := chromedp.Run(tab, chromedp.Evaluate[int](inSight))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages, charts = append(pages, p), charts+n
+	}
+	for _, p := range pages[1:] {
+		p.do(countDraws)
+	}
+	if charts < 20 {
+		t.Errorf("%d charts are in sight", charts)
+	}
+	pages[0].leave(fmt.Sprintf("%d live charts in three windows", charts), while)
+	for _, p := range pages {
+		drawn, err := chromedp.Run(p.tab, chromedp.Evaluate[[]canvas](canvases))
+		if err != nil {
+			t.Fatal(err)
+		}
+		draws := 0
+		for _, c := range drawn {
+			draws += c.Draws
+		}
+		if t.Logf("%s: %d draws", p.name, draws); draws < int(while/time.Second) { // a window that nobody sees draws nothing
+			t.Errorf("%s: %d draws in %v", p.name, draws, while)
+		}
 	}
 }
