@@ -52,6 +52,7 @@ type lane struct {
 	headless  bool          // the journal's beginning is gone and no snapshot tells what it said
 	until     int64         // end of the journal when the lane began
 	caught    chan struct{} // closed when the journal is read up to there
+	ended     chan struct{} // closed when it takes nothing in any more and all is sent that will be
 	leaving   *leaving      // nil = nobody wants the lane to give its number up
 	seen      look          // of the input, while another instance folds it
 	cuts      []cutNote
@@ -81,7 +82,7 @@ func newLane(number int32, cfg *Config, log *slog.Logger, m *metrics) *lane {
 		number: number, cfg: cfg, log: log, metrics: m,
 		input: make(chan inputBatch, 4), records: make(chan bus.PartitionBatch, 4), calls: make(chan func()), acks: newMailbox(),
 		folders: map[source]*folder{}, filters: map[source]*filter{}, names: newNames(cfg), journal: newJournal(), windows: newWindows(cfg),
-		progress: map[source]progress{}, sought: map[source]int{}, lastSnapshot: time.Now(), caught: make(chan struct{}),
+		progress: map[source]progress{}, sought: map[source]int{}, lastSnapshot: time.Now(), caught: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
 
@@ -131,6 +132,7 @@ const (
 func (l *lane) run(ctx, drain context.Context) error {
 	l.drained = drain.Done()
 	defer l.snapshot(true)
+	defer close(l.ended)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	done := ctx.Done()

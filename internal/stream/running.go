@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -38,13 +39,18 @@ func (s *Service) AwaitRules(ctx context.Context) error {
 // milliseconds.
 const rulesLook = 5 * time.Millisecond
 
-// runs tells whether the judge has taken rules up and no lane has a unit open that was begun with those of before.
+// runs tells whether the judge has taken rules up and no lane has a unit open that was begun with those of before. Lanes that work no more, as
+// between two sessions, take nothing in; those of the next session begin with the rules of then.
 func (s *Service) runs(ctx context.Context, generation uint64) (all bool, err error) {
 	if s.judge.generation.Load() < generation {
 		return false, nil
 	}
 	for _, l := range s.allLanes() {
-		if err := l.ask(ctx, func() { all = l.foldsAnew() }); err != nil || !all {
+		err := l.ask(ctx, func() { all = l.foldsAnew() })
+		if errors.Is(err, errEnded) {
+			continue
+		}
+		if err != nil || !all {
 			return false, err
 		}
 	}
@@ -61,13 +67,18 @@ func (l *lane) foldsAnew() bool {
 	return true
 }
 
-// ask runs fn on the lane's own goroutine, unless ctx ends before the lane comes to it.
+// errEnded says that a lane works no more.
+var errEnded = errors.New("the lane works no more")
+
+// ask runs fn on the lane's own goroutine, unless ctx or the lane ends before the lane comes to it.
 func (l *lane) ask(ctx context.Context, fn func()) error {
 	done := make(chan struct{})
 	select {
 	case l.calls <- func() { fn(); close(done) }:
 		<-done
 		return nil
+	case <-l.ended:
+		return errEnded
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -71,3 +71,28 @@ func TestAwaitRules(t *testing.T) {
 		}
 	})
 }
+
+// Between two sessions nothing is taken in, and the lanes of the next one begin with the rules of then: those of the last one are not waited for.
+func TestAwaitRulesBetweenSessions(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		rules := newRules(t, outage)
+		r.opts.Rules = rules
+		r.Service.judge = newJudge(r.Service)
+		r.Service.judge.reset()
+		r.stop()
+		await := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			return r.AwaitRules(ctx)
+		}
+		began := time.Now()
+		if err := await(); err != nil || time.Since(began) > 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		rules.set(t, single)
+		if err := await(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the judge has not taken the rules up: %v", err)
+		}
+	})
+}

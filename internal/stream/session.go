@@ -74,7 +74,7 @@ func (s *Service) session(ctx context.Context, snapshots *desk) (err error) {
 
 // fail ends the session because of err. What is folded is given time to count only when the journal can still be read.
 func (n *session) fail(err error) {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, errEnded) { // why a lane ended it has said itself
 		return
 	}
 	n.stop(err)
@@ -223,6 +223,7 @@ func (n *session) startInput() error {
 	if err != nil {
 		return err
 	}
+	n.began(n.lanes, n.input, n.layout) // before anything is folded, so that whoever asks the lanes asks those that fold
 	n.tasks.Go(func() {
 		defer r.Close()
 		n.fail(n.input.run(n.live, r))
@@ -232,7 +233,6 @@ func (n *session) startInput() error {
 	for i, l := range n.lanes {
 		n.tasks.Go(func() { n.fail(n.role(l, owners[i])) })
 	}
-	n.began(n.lanes, n.input, n.layout)
 	return nil
 }
 

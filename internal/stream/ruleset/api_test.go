@@ -1,6 +1,7 @@
 package ruleset
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -347,6 +348,26 @@ func TestChangesAreAnsweredWhenTheyAreRun(t *testing.T) {
 		began = time.Now()
 		if r.status(200, "PUT", "/rules/busy", strings.Replace(busy, "60s", "30s", 1)); time.Since(began) != time.Second || !running() {
 			t.Errorf("answered after %v, running %v", time.Since(began), running())
+		}
+	})
+}
+
+// Who leaves before the rules are run is no fault, whoever waits in vain hears of one.
+func TestWhoLeavesIsNoFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		r := newRig(t)
+		r.mux = mounted(&API{Set: r.set, Commands: r.log, Runner: later{make(chan struct{})}, Timeout: 10 * time.Second, Log: slog.New(slog.NewTextHandler(&said, nil))})
+		ctx, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		req := httptest.NewRequestWithContext(ctx, "PUT", "/rules/busy", strings.NewReader(busy))
+		req.Header.Set("Content-Type", typeJSON)
+		began := time.Now()
+		if r.mux.ServeHTTP(httptest.NewRecorder(), req); time.Since(began) != time.Second || strings.Contains(said.String(), "level=WARN") {
+			t.Errorf("after %v: %s", time.Since(began), said.String())
+		}
+		if r.status(200, "PUT", "/rules/busy", strings.Replace(busy, "60s", "30s", 1)); !strings.Contains(said.String(), "level=WARN") {
+			t.Errorf("who stays: %s", said.String())
 		}
 	})
 }

@@ -249,9 +249,9 @@ const runPatience = 5 * time.Second
 
 // await lets who changed a rule hear of it when it is run: what is sent behind the answer is looked at by it.
 func (a *API) await(ctx context.Context, name string) {
-	ctx, cancel := context.WithTimeout(ctx, runPatience)
+	patience, cancel := context.WithTimeout(ctx, runPatience)
 	defer cancel()
-	if err := a.Runner.AwaitRules(ctx); err != nil {
+	if err := a.Runner.AwaitRules(patience); err != nil && ctx.Err() == nil { // else nobody is there to hear it
 		a.Log.Warn("a change of rules is made and not run yet", "rule", name, "reason", err)
 	}
 }
