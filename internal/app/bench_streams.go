@@ -184,7 +184,7 @@ func (b *benchServer) happenings(ctx context.Context, query string, slow int, d 
 		return nil, err
 	}
 	return map[string]any{"frame_ms": delays.spread(), "events": sent, "events_per_second": rate, "deliveries_per_second": float64(delays.total) / d.Seconds(), "server_cores": cores,
-		"client_cores": own, "dropped": status["dropped"], "slow_clients_closed": status["slow_clients_closed"]}, nil
+		"clients_and_producer_cores": own, "dropped": status["dropped"], "slow_clients_closed": status["slow_clients_closed"]}, nil
 }
 
 func (b *benchServer) status() (s map[string]any, err error) {
