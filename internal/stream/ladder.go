@@ -229,8 +229,8 @@ func (n *node) drop(gone *node, l *ladder) bool {
 		if k == gone || k.drop(gone, l) {
 			if len(k.own) == 0 && len(k.kids) == 0 {
 				n.kids = slices.Delete(n.kids, i, i+1)
+				n.rest.dropIfOut(k, l) // what moves within a kid changes nothing for those above it
 			}
-			n.rest.dropIfOut(k, l)
 			if len(n.kids) == 0 {
 				l.summed -= len(n.sums)
 				n.sums = nil

@@ -372,18 +372,29 @@ func leaveOut[S any](sums map[who]S, w who, l *ladder) int {
 }
 
 // visit calls fn with the nodes that make up everything within [from, to), whose edges widen has moved so that no coarse node
-// lies across them.
+// lies across them. A node of which nothing lies outside is taken as a whole, also where its span goes on: the last minute of a window that ends
+// now has nothing behind the end.
 func (n *node) visit(from, to int64, fn func(*node)) {
 	if n.start >= to || n.end() <= from {
 		return
 	}
-	if from <= n.start && n.end() <= to {
+	if first, last := n.edges(); from <= first && last <= to {
 		fn(n)
 		return
 	}
 	for _, k := range n.kids {
 		k.visit(from, to, fn)
 	}
+}
+
+// edges are those of what n holds.
+func (n *node) edges() (first, last int64) {
+	first, last = n.start, n.end()
+	if len(n.own) == 0 && len(n.kids) > 0 {
+		first, _ = n.kids[0].edges()
+		_, last = n.kids[len(n.kids)-1].edges()
+	}
+	return first, last
 }
 
 // facts calls fn with what n and the nodes below hold at their own resolution.

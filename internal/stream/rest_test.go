@@ -48,6 +48,40 @@ func TestLiveSumsAreThoseOfTheFacts(t *testing.T) {
 	}
 }
 
+// What only moves to a coarser span within the live minute is no reason to add up the rest of the hour again.
+func TestRestOfTheHourOutlivesWhatAgesInItsLiveMinute(t *testing.T) {
+	l, now := newLadder(40, true), int64(1_790_000_000)
+	second := func() {
+		for i := range 10 {
+			cell := new(agg.Cell)
+			cell.Add(request(now, "m"), false)
+			l.add(now, values{"m", fmt.Sprint("tenant-", i)}, cell, now)
+		}
+		now++
+		l.age(now)
+		l.settle(now)
+	}
+	for range 157 { // nearly to the end of a minute
+		second()
+	}
+	which, _ := l.keys.find(values{"m"}, byFirst)
+	ask := func() (looked int) {
+		before := l.looked
+		from, to := l.widen(now-300, now)
+		l.sums(from, to, []who{which}, []*agg.Cell{new(agg.Cell)})
+		return l.looked - before
+	}
+	ask()
+	moved := len(l.queues[finest])
+	second()
+	if len(l.queues[finest]) > moved {
+		t.Fatal("no second has become part of its ten seconds")
+	}
+	if looked := ask(); looked > 2*len(spans) {
+		t.Errorf("%d nodes were looked at after a second, the hour was added up again", looked)
+	}
+}
+
 // sumsAreRight compares the sums of all groups and margins with what the facts add up to, and tells how many rests are kept.
 func (l *ladder) sumsAreRight(t *testing.T, from, to int64) (kept int) {
 	t.Helper()
