@@ -26,7 +26,8 @@ func (s *Service) Mount(m *httpx.Mux, beside Beside) {
 	wrong := httpx.Answer("422", "a parameter is wrong")
 	m.HandleFunc("GET /analytics/series", s.getSeries, filtered(httpx.Doc("Numbers over time, overall or by group."),
 		httpx.Query("metric", "names separated by commas, e.g. requests,latency_ms.p95"), httpx.Query("from", "RFC 3339; an hour before to when absent"), httpx.Query("to", "RFC 3339; now when absent"),
-		httpx.Query("step", "seconds, 60 by default"), httpx.Query("group_by", groups+"; the 50 busiest groups"),
+		httpx.Query("step", "seconds, 60 by default"), httpx.Query("group_by", groups),
+		httpx.Query("limit", "groups of a page, the busiest first, 1 to 1000, 100 by default; fewer where steps and metrics make more than 2 million points"), httpx.Query("cursor", "next_cursor of the page before"),
 		httpx.Answer("200", "one line for each metric and group"), wrong)...)
 	m.HandleFunc("GET /analytics/top", s.getTop, filtered(httpx.Doc("Who has most of a metric in a window."),
 		httpx.Query("by", "model, tenant, user_id, or what event_processing.dimensions names"), httpx.Query("metric", "e.g. requests; of users requests, tokens and cost_usd, unless event_processing.dimensions names them"),
@@ -99,8 +100,6 @@ func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
 	for _, g := range groups {
 		a.Groups = append(a.Groups, groupAnswer{s.sets[q.set].shown(g.values, q.groupBy), g.cell.Stats(seconds)})
 	}
-	if next := q.offset + q.limit; next < all {
-		a.NextCursor = cursorAt(next)
-	}
+	a.NextCursor = q.next(all)
 	httpx.JSON(w, http.StatusOK, a)
 }

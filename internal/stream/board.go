@@ -211,12 +211,17 @@ func (s *Service) page(q *question, span Span) (whole *agg.Cell, groups []keyed,
 	if q.groupBy == nil {
 		return s.overall(q, span), nil, 0
 	}
-	which := s.sets[q.set].which(q.needs())
-	b, list := s.boards[q.set], s.rank(q, s.sizes(q.set, span), which)
-	all = len(list)
-	list = b.best(list, q.offset+q.limit, which)
-	whole, groups = s.keyed(q, span, list[min(q.offset, len(list)):], which)
+	list, which, all := s.busiest(q, span)
+	whole, groups = s.keyed(q, span, list, which)
 	return whole, groups, all
+}
+
+// busiest ranks the groups of a question: [offset, offset+limit) of them, their kind, and how many there are in all.
+func (s *Service) busiest(q *question, span Span) (page []ranked, which who, all int) {
+	which = s.sets[q.set].which(q.needs())
+	list := s.rank(q, s.sizes(q.set, span), which)
+	first := s.boards[q.set].best(list, q.offset+q.limit, which)
+	return first[min(q.offset, len(first)):], which, len(list)
 }
 
 // everyGroup are all groups of a question, in no order, and what its filters let through; sizes are those of its set within the span.

@@ -19,6 +19,14 @@ type question struct {
 	limit, offset int
 }
 
+// next is the cursor of the page behind, of so many groups; nil when nothing is.
+func (q *question) next(all int) *string {
+	if q.offset+q.limit >= all {
+		return nil
+	}
+	return cursorAt(q.offset + q.limit)
+}
+
 // between finds the whole seconds of a window. A given end that lies within a second widens the window outwards; without one
 // the window ends with the running second.
 func (q *question) between(window int64, end time.Time, given bool) {

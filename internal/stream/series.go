@@ -13,7 +13,7 @@ import (
 const (
 	maxPoints  = 2000
 	maxMetrics = 20
-	maxLines   = 50 // groups, the busiest
+	pagePoints = 2_000_000 // of all lines; a page of many steps and metrics has fewer groups than its limit
 )
 
 // line is one metric of one group over time.
@@ -39,6 +39,8 @@ type seriesAnswer struct {
 	End    time.Time `json:"end"`
 	Step   int64     `json:"step"`
 	Series []line    `json:"series"`
+	// NextCursor is of the groups behind, which are less busy.
+	NextCursor *string `json:"next_cursor"`
 }
 
 func (s *Service) getSeries(w http.ResponseWriter, r *http.Request) {
@@ -55,6 +57,7 @@ func (s *Service) getSeries(w http.ResponseWriter, r *http.Request) {
 		from = to.Add(-time.Hour)
 	}
 	span := Span{from.Unix(), ceilSecond(to)}
+	q.offset, q.limit = p.page()
 	s.plan(&p, &q)
 	switch {
 	case len(p.bad) > 0:
@@ -70,7 +73,9 @@ func (s *Service) getSeries(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	span, step = s.steps(q.set, span, step)
-	httpx.JSON(w, http.StatusOK, seriesAnswer{time.Unix(span.Start, 0).UTC(), time.Unix(span.End, 0).UTC(), step, s.series(span, step, metrics, q)})
+	a := seriesAnswer{Start: time.Unix(span.Start, 0).UTC(), End: time.Unix(span.End, 0).UTC(), Step: step}
+	a.Series, a.NextCursor = s.series(span, step, metrics, q)
+	httpx.JSON(w, http.StatusOK, a)
 }
 
 // steps widens a span outwards, and its steps, to what the panes of that time can tell apart.
@@ -87,18 +92,20 @@ func (s *Service) steps(set int, span Span, step int64) (Span, int64) {
 	return span, step
 }
 
-// series merges the panes of each step. The groups are those of the whole span, busiest first.
-func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question) []line {
+// series merges the panes of each step. The groups are a page of those of the whole span, busiest first.
+func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question) (lines []line, next *string) {
 	st := &s.sets[q.set]
-	groups := []named{{q.filter.values(st), st.which(q.filter.names())}}
+	points := int((span.End - span.Start) / step)
+	q.limit = min(q.limit, pagePoints/(len(metrics)*points))
+	groups := []named{s.whole(&q)}
 	if q.groupBy != nil {
-		which, b := st.which(q.needs()), s.boards[q.set]
-		groups = b.names(b.best(s.rank(&q, s.sizes(q.set, span), which), maxLines, which), which)
+		list, which, all := s.busiest(&q, span)
+		groups, next = s.boards[q.set].names(list, which), q.next(all)
 	}
-	lines := make([]line, 0, len(groups)*len(metrics))
+	lines = make([]line, 0, len(groups)*len(metrics))
 	for _, g := range groups {
 		for _, m := range metrics {
-			lines = append(lines, line{m.Name, st.shown(g.values, q.groupBy), make([]point, 0, (span.End-span.Start)/step)})
+			lines = append(lines, line{m.Name, st.shown(g.values, q.groupBy), make([]point, 0, points)})
 		}
 	}
 	for at := span.Start; at < span.End; at += step {
@@ -113,7 +120,7 @@ func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question
 			}
 		}
 	}
-	return lines
+	return lines, next
 }
 
 func (l *lane) coarsest(set int, from, to int64) int64 {

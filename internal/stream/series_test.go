@@ -2,10 +2,15 @@ package stream
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +74,71 @@ func TestSeriesAddUpToTheWindow(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// The pages of a series are those of its groups, the busiest first, each once, whatever the limit asks for.
+func TestSeriesPageByPage(t *testing.T) {
+	s := newVisitors(0, 1)
+	for i := range 30 {
+		for range 30 - i {
+			cell := new(agg.Cell)
+			cell.Add(request(s.now, ""), false)
+			s.lanes[i%3].ladders[0].add(s.now, values{fmt.Sprintf("model-%02d", i), "t"}, cell, s.now)
+		}
+	}
+	read := func(more string, most int) (seen []string) {
+		span := "&from=" + rfc(time.Unix(s.now-1999, 0)) + "&to=" + rfc(time.Unix(s.now+1, 0))
+		for cursor := ""; ; {
+			w := httptest.NewRecorder()
+			s.getSeries(w, httptest.NewRequest("GET", "/analytics/series?group_by=model"+span+more+cursor, nil))
+			var a struct {
+				Series []struct{ Key map[string]string }
+				Next   *string `json:"next_cursor"`
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || w.Code != http.StatusOK || len(a.Series) == 0 || len(a.Series) > most {
+				t.Fatalf("%q: %d, %v, %d lines", more+cursor, w.Code, err, len(a.Series))
+			}
+			for _, line := range a.Series {
+				if name := line.Key["model"]; len(seen) == 0 || seen[len(seen)-1] != name {
+					seen = append(seen, name)
+				}
+			}
+			if a.Next == nil {
+				return seen
+			}
+			cursor = "&cursor=" + *a.Next
+		}
+	}
+	for _, c := range []struct {
+		query string
+		most  int
+	}{{"&metric=requests&step=60", 100}, {"&metric=requests,errors&step=60&limit=7", 14}} {
+		if seen := read(c.query, c.most); len(seen) != 30 || !slices.IsSorted(seen) {
+			t.Errorf("%s: %d groups: %v", c.query, len(seen), seen)
+		}
+	}
+	bad := httptest.NewRecorder()
+	if s.getSeries(bad, httptest.NewRequest("GET", "/analytics/series?metric=requests&cursor=x", nil)); bad.Code != http.StatusUnprocessableEntity {
+		t.Errorf("cursor=x: %d", bad.Code)
+	}
+}
+
+// A page has no more points than an answer may have.
+func TestSeriesOfManyPointsHaveSmallPages(t *testing.T) {
+	s := newVisitors(0, 1)
+	for i := range 60 {
+		cell := new(agg.Cell)
+		cell.Add(request(s.now, ""), false)
+		s.lanes[0].ladders[0].add(s.now, values{fmt.Sprint("model-", i), "t"}, cell, s.now)
+	}
+	p := params{Values: url.Values{"metric": {strings.Join(agg.MetricNames()[:maxMetrics], ",")}}}
+	metrics, span := p.metrics("metric", maxMetrics), Span{s.now - maxPoints + 1, s.now + 1}
+	for offset, want := range map[int]int{0: 50, 50: 10} {
+		lines, next := s.series(span, 1, metrics, question{groupBy: []string{"model"}, offset: offset, limit: 1000})
+		if len(lines) != want*maxMetrics || (next == nil) != (want == 10) {
+			t.Errorf("from %d on: %d lines of %d metrics, next %v; want %d groups", offset, len(lines), len(metrics), next, want)
+		}
+	}
 }
 
 func TestStepsFollowThePanes(t *testing.T) {
