@@ -539,6 +539,7 @@ func TestThePageSeesAllAtOnce(t *testing.T) {
 		}
 	}
 	r.want(404, "GET", "!/ui/dags/nope/grid", nil)
+	r.want(422, "GET", "!/ui/dags/hxp_daily_aggregation/grid?limit=1001", nil)
 	r.want(422, "GET", run+"/logs?after=-1", nil)
 	plan := r.want(200, "POST", "!/ui/backfills/plan", object{"dag_id": "hxp_daily_aggregation", "from_date": "2026-02-28", "to_date": "2026-03-02"})
 	if plan["total"] != 2.0 || len(list(plan["runs"])) != 3 {

@@ -2,6 +2,7 @@ package airflow
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -14,7 +15,7 @@ import (
 const (
 	lastRuns    = 24
 	defaultGrid = 40
-	maxGrid     = 200
+	maxGrid     = 1000
 
 	maxBackfillRuns = 2500
 )
@@ -22,7 +23,7 @@ const (
 // mountPage adds what the page of the scheduler asks for beside /api/v2: the same facts put together for one look.
 func (a *API) mountPage(m *httpx.Mux) {
 	a.handle(m, "GET /ui/overview", "All DAGs with their last runs.", a.getOverview)
-	a.handle(m, "GET /ui/dags/{dag}/grid", "Runs of a DAG by task, newest first.", a.getGrid, httpx.Query("limit", "Runs, 1 to 200."), httpx.Query("offset", "Runs to leave out."))
+	a.handle(m, "GET /ui/dags/{dag}/grid", "Runs of a DAG by task, newest first.", a.getGrid, httpx.Query("limit", "Runs, 1 to 1000; 40 when not given."), httpx.Query("offset", "Runs to leave out."))
 	a.handle(m, "GET /ui/dags/{dag}/runs/{run}", "One run with its progress and what its tasks found.", a.getPageRun)
 	a.handle(m, "GET /ui/dags/{dag}/runs/{run}/logs", "Log of a run.", a.getPageLogs, httpx.Query("task", "Only this task."), httpx.Query("after", "Lines that are known already."))
 	a.handle(m, "POST /ui/dags/{dag}/runs/{run}/cancel", "Ends a run that waits or executes.", a.postCancel)
@@ -131,7 +132,10 @@ func (a *API) getGrid(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, err
 	}
 	p := paramsOf(r)
-	limit, offset := min(p.number("limit", 1, defaultGrid), maxGrid), p.number("offset", 0, 0)
+	limit, offset := p.number("limit", 1, defaultGrid), p.number("offset", 0, 0)
+	if limit > maxGrid {
+		p.add("limit", "less_than_equal", fmt.Sprintf("Input should be less than or equal to %d", maxGrid), p.values.Get("limit"), map[string]int{"le": maxGrid})
+	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
