@@ -5,30 +5,30 @@ import { about } from "../marks.js";
 import { button, facts, sheet } from "../ui.js";
 import { openDecision, openTaking, openTrial } from "./decide.js";
 
-const most = 12; // that there is room for
+const most = 12; // that are shown at first, the gravest
 const grave = { critical: 0, page: 0, warning: 1, ticket: 1 };
 const verbs = { proposed: [["approve", "Approve", "primary"], ["dismiss", "Dismiss", ""]], applied: [["revert", "Revert", ""]], verified: [["revert", "Revert", ""]] };
 
 export class Incidents {
   // again: called when something was decided
-  constructor(node, note, again) { Object.assign(this, { node, note, again, drawn: "" }); }
+  constructor(node, note, again) { Object.assign(this, { node, note, again, drawn: "", most }); }
 
   // told: the firing alerts as those know them who tell people, with who has acknowledged each; null where nobody tells people.
   show({ alerts, responses }, told) {
     if (alerts === null && responses === null) { this.drawn = ""; setText(this.note, ""); refill(this.node, el("p", { class: "wait" }, "Alerts cannot be asked for here.")); return; }
     const firing = (alerts ?? []).filter((a) => a.state === "firing").sort((a, b) => (grave[a.severity] ?? 2) - (grave[b.severity] ?? 2) || b.starts_at.localeCompare(a.starts_at));
     const open = (responses ?? []).filter((r) => r.state in verbs), free = open.filter((r) => !firing.some((a) => a.id === r.alert));
-    Object.assign(this, { firing, told });
-    setText(this.note, firing.length > most ? `the ${most} gravest of ${many(firing.length)} firing` : firing.length ? `${many(firing.length)} firing` : "nothing fires");
+    Object.assign(this, { firing, free, told });
+    setText(this.note, firing.length ? `${many(firing.length)} firing` : "nothing fires");
     const key = JSON.stringify([firing.map((a) => [a.id, a.value, toldOf(a, told)?.acknowledgedBy]), open.map((r) => [r.id, r.state, r.phase]), (firing.length || open.length) && Math.floor(Date.now() / 15_000)]);
     if (key === this.drawn) return;
     this.drawn = key;
     const items = [...firing.map((a) => this.#alert(a, toldOf(a, told), open.filter((r) => r.alert === a.id))), ...free.map((r) => el("article", { class: "incident" }, this.#response(r)))];
-    refill(this.node, ...(items.length ? items.slice(0, most) : [el("p", { class: "calm" }, el("span", { class: "tick", "aria-hidden": "true" }, "✓"), el("span", {}, "No alert fires, and nothing waits for a decision."))]));
+    refill(this.node, ...(items.length ? [...items.slice(0, this.most), ...(items.length > this.most ? [el("p", { class: "more-incidents" }, button(`Show ${many(items.length - this.most)} more`, "", () => { this.most = Infinity; this.#again(); }, "small"))] : [])] : [el("p", { class: "calm" }, el("span", { class: "tick", "aria-hidden": "true" }, "✓"), el("span", {}, "No alert fires, and nothing waits for a decision."))]));
   }
 
   table() {
-    return { columns: ["severity", "alert", "whose", "since", "value", "limit", "who has it"], rows: (this.firing ?? []).map((a) => [a.severity, a.rule, about(a.key), moment(Date.parse(a.starts_at) / 1000), a.value, a.threshold, toldOf(a, this.told)?.acknowledgedBy ?? "nobody"]) };
+    return { columns: ["severity", "alert", "whose", "since", "value", "limit", "who has it"], rows: (this.firing ?? []).map((a) => [a.severity, a.rule, about(a.key), moment(Date.parse(a.starts_at) / 1000), a.value, a.threshold, toldOf(a, this.told)?.acknowledgedBy ?? "nobody"]).concat((this.free ?? []).map((r) => [r.state, r.action, r.target, moment(Date.parse(r.updated_at) / 1000), null, null, null])) };
   }
 
   #alert(a, told, responses) {
