@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/input"
+	cdpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -120,6 +121,11 @@ func TestRealBoards(t *testing.T) {
 		p.shown("rows", `document.querySelectorAll("dialog[open] tbody tr").length >= 4 && document.querySelectorAll("dialog[open] thead th").length === 11`)
 		p.press("dialog", "✕")
 		p.switched("Requests", "Errors")
+		p.menus()
+		p.withoutModel("mixtral-8x7b", "#models tbody", `["Requests", "Errors"].every((title) => document.querySelector(`+"`section[aria-label=\"${title}\"] .legend .item[aria-pressed=false] .name`"+`)?.textContent === "mixtral-8x7b")
+			&& ![...document.querySelectorAll("#hosts tbody .link")].some((n) => n.textContent === "mixtral-8x7b")`)
+		p.press("#hosts thead", "gpu-01")
+		p.shown("one host", `location.search.includes("host=gpu-01") && document.querySelectorAll("#hosts thead th").length === 2 && document.querySelectorAll("#models tbody .link").length >= 1`)
 		p.open(h.url("operations") + link)
 		p.shown("exact", `document.querySelector("#models tbody tr td")?.textContent === "120" && document.querySelector("#cards .n").textContent === "2.00"
 			&& document.querySelectorAll("#cards .n")[1].textContent === "10.0" && document.getElementById("live").dataset.state === "paused" && location.search.includes("model=exact")`)
@@ -151,14 +157,30 @@ func TestRealBoards(t *testing.T) {
 		p.press("dialog", "✕")
 		p.press(".heat", "First token")
 		p.shown("measure", `document.querySelector('.heat [aria-pressed="true"]').textContent === "First token" && document.querySelectorAll("#charts .is-empty").length === 0`)
+		p.menus()
+		p.open(h.url("performance") + "/?range=300")
+		p.withoutModel("mixtral-8x7b", "#versus tbody", `![...document.querySelectorAll("#slow td .link")].some((n) => n.textContent === "mixtral-8x7b")`)
+		p.press("#slow td", "")
+		p.shown("one model", `/[?&]model=/.test(location.search) && document.querySelectorAll("#versus tbody tr").length === 1`)
 		p.open(h.url("performance") + link)
 		p.shown("exact", `document.querySelector("#versus tbody td")?.textContent === "120" && document.querySelectorAll("#versus tbody tr").length === 1 && document.querySelector("#slow a")?.href === "https://traces.example/exact-119"`)
+	})
+	lookIn(t, []view{{"light", 1280, 900}}, "a board that is not told of the installation at once", "late", func(*testing.T) string { return h.url("performance") }, func(p *page) {
+		p.stumbles("/config.json", 2)
+		p.open(h.url("performance") + "/?range=300")
+		p.shown("told", `window.stumbled === 2 && document.querySelector("#slow a")?.href.startsWith("https://traces.example/")`)
 	})
 	lookIn(t, everywhere, "the business board in a browser", "business", func(*testing.T) string { return h.url("business") + "/?range=900" }, func(p *page) {
 		p.shown("filled", filledBusiness)
 		p.tidy()
 		p.below()
 		p.shown("below", `document.querySelector("#simulator .words") !== null && document.querySelector("#funnels .uses") !== null`)
+		p.menus()
+		p.withoutModel("mixtral-8x7b", "#groups tbody", `document.querySelector("#groups tfoot").textContent.startsWith("Total, with 1 left out") && ![...document.querySelectorAll("#satisfaction .link")].some((n) => n.textContent === "mixtral-8x7b")`)
+		p.press("#satisfaction tbody", "")
+		p.shown("rated", `/model=/.test(location.search) && document.querySelectorAll("#satisfaction tbody tr").length === 1`)
+		p.press("#bar .chips", "✕")
+		p.shown("all again", `!/model=/.test(location.search) && document.querySelectorAll("#groups tbody tr").length >= 4`)
 		p.press("#groups tbody", "")
 		p.shown("alone", `/model=/.test(location.search) && document.querySelectorAll("#groups tbody tr").length === 1`)
 		p.open(h.url("business") + link)
@@ -173,11 +195,69 @@ func TestRealBoards(t *testing.T) {
 	lookIn(t, everywhere, "the system board in a browser", "system", func(*testing.T) string { return h.url("system") }, func(p *page) {
 		p.shown("filled", filledSystem)
 		p.tidy()
+		p.menus()
+		p.chosen("#services-title", "View as table")
+		p.shown("checks", `[...document.querySelectorAll("dialog[open] tbody tr")].some((r) => r.cells[0].textContent === "kafka-api" && r.cells[1].textContent === "healthy" && r.cells[5].textContent !== "–")`)
+		p.press("dialog", "✕")
 		p.key("[")
 		p.shown("earlier", `location.search.includes("from=") && document.getElementById("live").dataset.state === "paused" && !document.getElementById("now-only").hidden`)
 		p.key(" ")
 		p.shown("live", `location.search.includes("range=") && document.getElementById("live").dataset.state === "live" && document.getElementById("now-only").hidden`)
 	})
+}
+
+// menus sees that every panel has a menu that shows it as a table and a file, and tells its address, the call that it stands on and what it means.
+func (p *page) menus() {
+	p.t.Helper()
+	const lacking = `[...document.querySelectorAll("#board .panel")].filter((n) => !n.closest("[hidden]")).map((n) => {
+		const more = n.querySelector(".more[aria-haspopup]"), name = n.querySelector("h2").textContent;
+		more?.click();
+		const items = [...document.querySelectorAll(".popover [role=menuitem]")].map((i) => i.textContent), lacks = ["View as table", "Download CSV", "Copy link", "Copy API call", "Explain"].filter((i) => !items.includes(i));
+		more?.click();
+		return lacks.length ? name + " lacks " + lacks.join(", ") : ""
+	}).filter(Boolean)`
+	if found, err := chromedp.Run(p.tab, chromedp.Evaluate[[]string](lacking)); err != nil || len(found) > 0 {
+		p.t.Errorf("menus: %v %v", found, err)
+	}
+}
+
+// chosen takes an item of the menu of the panel with a title.
+func (p *page) chosen(title, item string) {
+	p.t.Helper()
+	p.press(".panel-head:has(> "+title+")", "⋯")
+	p.press(".popover", item)
+}
+
+// withoutModel leaves a model out of a board where a part of it names it, sees that this holds wherever models are told apart, and for who opens the
+// address, and that it is said; then it takes the model in again.
+func (p *page) withoutModel(model, within, elsewhere string) {
+	p.t.Helper()
+	if p.view.width > 2560 {
+		return // a wall shows what a desk does, in pictures that take their time
+	}
+	named := fmt.Sprintf(`[...document.querySelectorAll("%s .link")].find((n) => n.textContent === %q)`, within, model)
+	p.shown("with", named+` !== undefined`)
+	p.do(named + `.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, altKey: true })), true`)
+	gone := fmt.Sprintf(`new URLSearchParams(location.search).get("without") === "model:%s" && document.querySelectorAll("%s .link").length > 0 && %s === undefined
+		&& document.querySelector("#bar .chip.out .chip-value").textContent === %q && document.querySelector(".zoomed:not([hidden])").textContent.includes(%[4]q) && %[5]s`, model, within, named, model, elsewhere)
+	p.shown("without", gone)
+	address, err := chromedp.Run(p.tab, chromedp.Evaluate[string](`location.href`))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.open(address)
+	p.shown("without it from the start", gone)
+	p.press("#bar .chip.out", "✕")
+	p.shown("with it again", named+` !== undefined && !location.search.includes("without")`)
+}
+
+// stumbles makes the first questions for a path fail on every page that is opened from now on.
+func (p *page) stumbles(path string, times int) {
+	p.t.Helper()
+	script := fmt.Sprintf(`{ const real = fetch; window.stumbled = 0; window.fetch = (what, ...more) => (what === %q && window.stumbled < %d ? (window.stumbled++, Promise.reject(new TypeError("Failed to fetch"))) : real(what, ...more)); }`, path, times)
+	if _, err := chromedp.Call(p.tab, cdpage.AddScriptToEvaluateOnNewDocument, cdpage.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 // switched shows one line of a chart alone, and sees that another chart of the same things does so too, and shows all again with it.

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 // TestRealBusinessPage works on the business board as a person does: finds it empty, then with three days of requests of which two models
@@ -34,6 +37,21 @@ func TestRealBusinessPage(t *testing.T) {
 		p.below()
 		p.shown("below", `document.querySelectorAll(".proof .fact").length >= 2 && document.querySelector("#simulator .sim-outcome")?.textContent.includes("a month")
 			&& document.querySelector("#findings .words, #findings .finding-list") !== null && document.querySelector("#findings .wait") === null`)
+		p.menus()
+		for _, c := range []struct{ title, row string }{{"#simulator-title", "page-m1"}, {"#capacity-title", "insufficient data"}, {"#proof-title", "MASE"}} {
+			p.chosen(c.title, "View as table")
+			p.shown("table", fmt.Sprintf(`document.querySelector("dialog[open] tbody")?.textContent.includes(%q)`, c.row))
+			p.press("dialog", "✕")
+		}
+		p.do(`navigator.clipboard.writeText = (words) => { window.copied = words; return Promise.resolve(); }, true`)
+		p.chosen("#simulator-title", "Copy API call")
+		call, err := chromedp.Run(p.tab, chromedp.Evaluate[string](`window.copied`))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if said, err := exec.Command("sh", "-c", call+" -sf").CombinedOutput(); err != nil || !strings.Contains(string(said), `"saving_usd_month"`) {
+			p.t.Errorf("%s: %v %s", call, err, said)
+		}
 		p.shown("funnels", `document.querySelector("#funnels h3")?.textContent === "Value sessions, all within 24\u2009h" && [...document.querySelectorAll("#funnels .funnel-n")].map((n) => n.textContent).join() === "4,3,1"
 			&& document.querySelectorAll("#funnels li")[2].textContent.endsWith("33.3\u2009% of those before, 25.0\u2009% of the first")`)
 		p.do(`scrollTo(0, 0), true`)
@@ -41,6 +59,10 @@ func TestRealBusinessPage(t *testing.T) {
 		p.shown("tenants", `/by=tenant/.test(location.search) && document.querySelector("#groups tbody")?.textContent.includes("no tenant named")`)
 		p.press(".groups-head", "Tree")
 		p.shown("tree", `/by=tree/.test(location.search) && document.querySelectorAll("#groups .tree .leaf").length >= 4`)
+		p.press("#groups .tree", "page-m0")
+		p.shown("a branch alone", `/model=page-m0/.test(location.search) && [...document.querySelectorAll("#groups .tree .link")].map((n) => n.textContent).join() === "page-m0"`)
+		p.press("#bar .chips", "✕")
+		p.withoutModel("page-m0", "#groups .tree", `document.querySelector("#groups .method").textContent.startsWith("The branches and what is left out")`)
 		p.press(".groups-head", "Tenant")
 		p.do(`{ const m = document.getElementById("month"); m.selectedIndex = 2; m.dispatchEvent(new Event("change")); true }`)
 		p.shown("a month", `/from=\d{4}-\d{2}-01T/.test(location.search) && document.getElementById("when").textContent.startsWith(document.getElementById("month").value) && document.getElementById("live").dataset.state === "paused"`)
@@ -65,6 +87,9 @@ func TestRealBusinessPage(t *testing.T) {
 		p.shown("made", `document.querySelector("dialog .outcome")?.dataset.state === "good" && document.querySelector("#reports tbody tr") !== null`)
 		p.do(`{ fetch(document.querySelector("dialog .outcome a").href).then(async (r) => { window.document_shown = r.headers.get("Content-Disposition").startsWith("inline") && (await r.text()).startsWith("%PDF"); }); true }`)
 		p.shown("opened", `window.document_shown === true`)
+		p.press("dialog", "✕")
+		p.chosen("#reports-title", "View as table")
+		p.shown("reports", `document.querySelector("dialog[open] tbody tr").textContent.startsWith("Daily summary")`)
 		p.press("dialog", "✕")
 		p.press("#reports tbody tr", "✕")
 		p.shown("sure", `document.querySelector("dialog[open]")?.textContent.includes("Daily summary")`)

@@ -1,11 +1,12 @@
 // What every board is made of: the view in the address, the bar, the keys, the stream, and charts over any span of time.
 import { shared } from "./chart.js";
 import { openChanged } from "./changed.js";
+import { config } from "./config.js";
 import { el, setText } from "./dom.js";
 import { Frame, lifetime, load, rangeURL } from "./frame.js";
 import { between } from "./format.js";
 import { listen } from "./keys.js";
-import { addMenu, copy } from "./panel.js";
+import { addMenu, copy, curl } from "./panel.js";
 import { Stream } from "./stream.js";
 import { TopBar } from "./topbar.js";
 import { explain as reason, query } from "./ask.js";
@@ -29,22 +30,33 @@ export class Board extends EventTarget {
     this.view = new View(() => this.stream.now, o.otherwise, o.days);
     this.bar = new TopBar(document.getElementById("bar"), this.view, { filters: o.filters ?? ["model", "tenant"], compare: o.compare, search: o.search, health: o.health, stream: this.stream });
     listen(this.view, this.bar);
-    this.config = fetch("/config.json").then((r) => r.json()); // what is told of the installation
-    this.config.then(({ dimensions }) => { this.kept = dimensions; this.#offer(); }).catch(() => {});
+    this.#learn();
     this.note = el("div", { class: "zoomed", role: "status", hidden: true });
     this.grain = el("p", { class: "zoomed", hidden: true });
-    this.bar.stale.after(this.note, this.grain);
+    this.lack = el("p", { class: "zoomed", role: "status", hidden: true });
+    this.bar.stale.after(this.note, this.grain, this.lack);
     shared.brushed = ({ from, to, metric }) => { this.metric = metric; this.view.set({ from, to }); };
     this.view.addEventListener("change", ({ detail }) => {
       if (detail.includes("filters")) { this.stream.open(); this.#offer(); }
-      if (detail.some((what) => what !== "zone")) this.refresh(); // the way back changes everything at once
+      if (detail.some((what) => what !== "zone" && what !== "without")) this.refresh(); // the way back changes everything at once
+      if (detail.includes("without")) this.#leave();
       this.#note();
       this.draw();
     });
     this.stream.addEventListener("state", () => { if (this.view.live || !this.frame) this.draw(); }); // news change nothing in a picture that is held, or of the past
     document.addEventListener("visibilitychange", () => { if (!document.hidden) { this.refresh(); this.draw(); } });
+    shared.left = (dimension, told, off) => this.view.leave(dimension, [...new Set([...(this.view.without[dimension] ?? []).filter((n) => !told.includes(n)), ...off])]);
+    this.#leave();
     document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
     this.#note();
+  }
+
+  // Learns what the windows keep apart. Where nobody answers, the next look at the board asks again.
+  async #learn() {
+    try {
+      ({ dimensions: this.kept } = await config());
+      this.#offer();
+    } catch { /* then every filter is offered */ }
   }
 
   // Offers only filters that the windows can answer together with what is asked for anyway.
@@ -53,13 +65,27 @@ export class Board extends EventTarget {
     if (kept) bar.o.filters = offered(kept, [...Object.keys(view.filters), ...(o.wish?.by ? [o.wish.by] : [])], o.filters);
   }
 
+  // Leaves out of the charts what is left out, and says what holds it nevertheless.
+  #leave() {
+    const { without } = this.view, said = Object.entries(without);
+    for (const c of this.charts) this.#leaveIn(c);
+    this.lack.hidden = !said.length;
+    setText(this.lack, said.length ? `Left out wherever values are told apart: ${said.map(([d, names]) => `${d} ${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`).join("; ")}. Sums of all hold it still: the services answer for one value, or for all.` : "");
+  }
+
+  #leaveIn(chart) {
+    const off = this.view.without[chart.spec.apart] ?? [];
+    if (chart.spec.apart && [...chart.off].join("\n") !== off.join("\n")) chart.leave(new Set(off));
+  }
+
   // add puts a chart with its menu under the board's care. own: {frame, earlier?, wish, query?()} of a chart that shows another frame than the board's; without one it waits.
   add(chart, own) {
     chart.own = own;
     this.charts.push(chart);
+    this.#leaveIn(chart);
     chart.open = addMenu({
       title: chart.spec.title, unit: chart.spec.unit, head: chart.head, explain: chart.spec.explain && { error: "Percentiles are within 1 % of the exact ones; counts, sums and means are exact.", fresh: "Live numbers come every second, past ones with each refresh of the board. Hatched: not complete yet.", ...chart.spec.explain },
-      table: () => chart.spec.table?.(chart) ?? chart.table(), canvas: () => chart.plot?.ctx.canvas, link: () => this.view.link(), call: () => `curl '${location.origin}${rangeURL(chart.own?.wish ?? this.o.wish, chart.own?.query?.() ?? this.view.query())}'`,
+      table: () => chart.spec.table?.(chart) ?? chart.table(), canvas: () => chart.plot?.ctx.canvas, link: () => this.view.link(), call: () => curl(rangeURL(chart.own?.wish ?? this.o.wish, chart.own?.query?.() ?? this.view.query())),
     });
     return chart;
   }
@@ -97,6 +123,7 @@ export class Board extends EventTarget {
     clearTimeout(this.again);
     this.running?.abort();
     const { signal } = this.running = new AbortController(), { view } = this, key = JSON.stringify(view.filters);
+    if (!this.kept) this.#learn();
     if (document.hidden || !this.o.wish) return;
     if (this.frame && key !== this.narrowed) this.failed("", true);
     try {

@@ -11,7 +11,7 @@ import { Findings } from "./business/findings.js";
 import { Forecast } from "./business/forecast.js";
 import { Funnels } from "./business/funnels.js";
 import { Groups } from "./business/groups.js";
-import { addMenus } from "./business/menus.js";
+import { addMenusOf } from "./business/menus.js";
 import { Month, Now } from "./business/now.js";
 import { DAY, HOUR, daysOf, instant, label, monthOf, months, nameOfMonth, old, periodOf } from "./business/period.js";
 import { Reports } from "./business/reports.js";
@@ -52,11 +52,11 @@ const wish = {
 };
 const board = new Board({ wish, otherwise: usual, days: true, filters: ["model", "tenant"] });
 const { view, stream } = board;
-const figures = new Figures(byId("figures")), spent = new CostBySteps(byId("cost-days")), groups = new Groups(byId("groups"), (by, v) => view.filter(by, view.filters[by] === v ? "" : v)), changes = new Findings(byId("findings")), ways = new Funnels(byId("funnels"));
-const requests = new Forecast(byId("forecast"), (chosen) => ("model" in chosen ? view.filter("model", chosen.model) : go(chosen))), plan = new Capacity(byId("capacity"), byId("capacity-note"));
+const figures = new Figures(byId("figures")), spent = new CostBySteps(byId("cost-days")), groups = new Groups(byId("groups"), view), changes = new Findings(byId("findings")), ways = new Funnels(byId("funnels"));
+const requests = new Forecast(byId("forecast"), (chosen) => ("model" in chosen ? view.filter("model", chosen.model) : go(chosen))), plan = new Capacity(byId("capacity"), byId("capacity-note"), view);
 const now = new Now(byId("now")), month = new Month(byId("month-chart"), el("div", { class: "budgets" }));
-const tokens = new Tokens(byId("tokens")), funnel = new Funnel(byId("funnel")), satisfied = new Satisfaction(byId("satisfaction")), simulator = new Simulator(byId("simulator"));
-const gpus = new Own(byId("own-panel"), byId("own"));
+const tokens = new Tokens(byId("tokens")), funnel = new Funnel(byId("funnel")), satisfied = new Satisfaction(byId("satisfaction"), view), simulator = new Simulator(byId("simulator"));
+const gpus = new Own(byId("own-panel"), byId("own"), view);
 const reports = new Reports(byId("reports"), byId("reports-note"), byId("reports-tools"));
 let period, running = new AbortController(), timer;
 
@@ -82,7 +82,7 @@ function go(changes) {
 
 // read takes the period from the view and shows what is chosen.
 function read() {
-  const t = Date.now(), { by } = chosen(), narrowed = Object.keys(view.filters).length > 0;
+  const t = Date.now(), { by } = chosen(), narrowed = Object.keys({ ...view.filters, ...view.without }).length > 0;
   period = periodNow();
   const words = (p) => (period.days || period.month ? label(p) : between(p.from / 1000, p.to / 1000, 60));
   setText(byId("when"), `${words(period)}, against ${words({ ...period.before, month: period.month && period.to === period.end ? nameOfMonth(period.before.from) : undefined })}`);
@@ -296,7 +296,7 @@ const showMonth = (name) => { const { from, to } = monthOf(name); view.set({ fro
 const picked = el("select", { id: "month", onchange: () => (picked.value ? showMonth(picked.value) : view.set({ range: usual })) });
 byId("bar").querySelector(".bar-tools").prepend(el("label", { class: "select month" }, el("span", { class: "visually-hidden" }, "Month"), picked));
 
-addMenus({ cost: spent, month, tokens, requests, groups, funnel, satisfied, ways }, () => period, view);
+addMenusOf({ cost: spent, month, tokens, requests, groups, funnel, satisfied, ways, simulator, gpus, changes, plan, reports }, () => period, view);
 stream.addEventListener("state", ({ detail }) => { if (!document.hidden && view.held === null) now.live(detail.state); });
 for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => go({ by: b.dataset.by }));
 board.addEventListener("frame", () => {
@@ -307,6 +307,12 @@ board.addEventListener("frame", () => {
   loadTotal(running.signal);
 });
 addEventListener("zonechange", read);
+view.addEventListener("change", ({ detail }) => {
+  if (!detail.includes("without")) return;
+  read();
+  groups.anew();
+  if (board.frame) satisfied.show(board.frame, is.accepted);
+});
 view.addEventListener("change", ({ detail }) => {
   if (!detail.some((what) => ["range", "from", "filters", "compare", "held"].includes(what)) || (view.held !== null && detail.every((what) => what === "held"))) return; // a picture that is held still takes filters
   board.failed("", true); // nothing of the time before stands under it

@@ -2,9 +2,11 @@
 import { ask, explain, query } from "./ask.js";
 import { el } from "./dom.js";
 import { amount, between, ms, percent, text, usd } from "./format.js";
+import { value } from "./pick.js";
 import { sheet } from "./ui.js";
 
 const metrics = { requests: ["Requests", amount], errors: ["Errors", amount], "latency_ms.p95": ["Latency p95", ms], "ttft_ms.p95": ["TTFT p95", ms], "tokens.total": ["Tokens", amount], cost_usd: ["Cost", usd], error_rate: ["Error rate", percent] };
+const named = ({ dimension, value: v }) => [el("small", {}, dimension), " ", v ?? "none named"];
 const iso = (t) => new Date(Math.round(t) * 1000).toISOString();
 
 // openChanged compares a span with the one of the same length before it.
@@ -17,11 +19,11 @@ export function openChanged(span, view, first = "requests") {
     try {
       const a = await ask("GET", `/analytics/compare?${query({ a: `${iso(before.from)}/${iso(before.to)}`, b: `${iso(span.from)}/${iso(span.to)}`, metric, limit: 40 })}`), format = metrics[metric]?.[1] ?? amount;
       const rows = a.contributions.filter((c) => c.contribution !== 0).slice(0, 14), largest = Math.max(1e-12, ...rows.map((c) => Math.abs(c.contribution)));
+      const choice = (c) => (c.value === null ? el("span", { class: "link" }, ...named(c)) : value({ view, done: () => box.close() }, c.dimension, c.value, ...named(c)));
       const row = (c) => {
         const bar = el("span", { class: `change-bar ${c.contribution < 0 ? "down" : "up"}` });
         bar.style.width = `${Math.max(1, (Math.abs(c.contribution) / largest) * 100)}%`;
-        const pick = () => { box.close(); view.filter(c.dimension, c.value); };
-        return el("tr", {}, el("th", { scope: "row", class: "left" }, el("button", { class: "link", type: "button", disabled: c.value === null, title: "Show this alone", onclick: pick }, el("small", {}, c.dimension), " ", c.value ?? "none named")),
+        return el("tr", {}, el("th", { scope: "row", class: "left" }, choice(c)),
           el("td", {}, text(format(c.a))), el("td", {}, text(format(c.b))), el("td", {}, `${c.change < 0 ? "−" : "+"}${text(format(Math.abs(c.change)))}`), el("td", { class: "bar-cell", "aria-hidden": "true" }, bar));
       };
       body.replaceChildren(el("p", { class: "sheet-text" }, `${metrics[metric]?.[0] ?? metric}: ${text(format(a.a.value))} before, ${text(format(a.b.value))} in this span.`),

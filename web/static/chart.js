@@ -12,8 +12,8 @@ const GAP = 45; // seconds without a value over which a line is still drawn thro
 const PATIENCE = 8; // pixels by which a picture moves without news: it moves with them, if they come
 const HATCH = 7; // between the strokes over what is not complete
 
-// What all charts of a page share: the flags on them, who hears of a brush, and where it began: the others only follow it.
-export const shared = { flags: [], brushed: null, brush: null };
+// What all charts of a page share: the flags on them, who hears of a brush, and where it began: the others only follow it; who hears of what is left out.
+export const shared = { flags: [], brushed: null, brush: null, left: null };
 const charts = []; // of the page
 
 // The axis of time, of any length: uPlot finds the splits, the words are those of the whole page.
@@ -229,11 +229,17 @@ export class Chart {
       if (l.before) return { value };
       const swatch = el("span", { class: `swatch${l.dash ? " dashed" : ""}`, "aria-hidden": "true" });
       swatch.style.setProperty("--c", l.color);
-      const item = el("button", { type: "button", class: "item", "aria-pressed": String(!this.off.has(l.name)), title: "Show this alone, in every chart that tells it apart; with Shift, add or remove it; with Alt, leave it out", onclick: (e) => this.#toggle(l.name, e) },
+      const item = el("button", { type: "button", class: "item", "aria-pressed": String(!this.off.has(l.name)), title: `Show this alone${this.spec.apart ? ", on the whole board" : ""}; with Shift, add or remove it; with Alt, leave it out`, onclick: (e) => this.#toggle(l.name, e) },
         swatch, el("span", { class: "name" }, l.name), value);
       this.legend.append(item);
       return { item, value };
     });
+  }
+
+  // Switches off the lines of these names, and all others on.
+  leave(off) {
+    this.off = off;
+    this.#anew(); // stacks change with what is shown
   }
 
   #toggle(name, { altKey, shiftKey }) {
@@ -241,10 +247,8 @@ export class Chart {
     const names = [...new Set(joint.flatMap((c) => c.lines.filter((l) => !l.before).map((l) => l.name)))], only = names.every((n) => (n === name) !== this.off.has(n));
     const off = altKey || shiftKey ? new Set(this.off) : new Set(only || names.length === 1 ? [] : names.filter((n) => n !== name));
     if (altKey || shiftKey) { if (!off.delete(name)) off.add(name); }
-    for (const c of joint) {
-      c.off = off;
-      c.#anew(); // stacks change with what is shown
-    }
+    if (this.spec.apart && shared.left) shared.left(this.spec.apart, names, [...off]);
+    else for (const c of joint) c.leave(off);
     this.items[this.lines.findIndex((l) => l.name === name)]?.item.focus({ preventScroll: true }); // legends are made anew
   }
 

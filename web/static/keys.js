@@ -4,7 +4,7 @@ import { sheet } from "./ui.js";
 
 const help = [
   ["?", "This help"], ["1 – 4", "Operations, Business, Performance, System health"], ["[  ]", "Earlier, later"], ["+  −", "Closer, further"], ["space", "Pause, go live"],
-  ["f", "Filter"], ["/", "Search"], ["t", "Light or dark"], ["u", "Local time or UTC"], ["← →", "Move the crosshair of the chart in focus, with Shift by six"], ["Enter", "The chart in focus as a table"], ["Esc", "Close"],
+  ["f", "Filter"], ["/", "Search"], ["Alt click", "Leave a value out of the whole board"], ["t", "Light or dark"], ["u", "Local time or UTC"], ["← →", "Move the crosshair of the chart in focus, with Shift by six"], ["Enter", "The chart in focus as a table"], ["Esc", "Close"],
 ];
 
 export function openHelp(lines = help) {

@@ -2,6 +2,7 @@
 import { again, ask, explain, soon } from "./ask.js";
 import { Board, STREAMED } from "./board.js";
 import { Cards } from "./cards.js";
+import { config } from "./config.js";
 import { Chart } from "./chart.js";
 import { specs } from "./charts.js";
 import { setText } from "./dom.js";
@@ -29,11 +30,11 @@ const wish = {
 
 const board = new Board({ wish, otherwise: 900, search: openRequest, health: () => $("incidents").scrollIntoView({ behavior: "smooth", block: "center" }), ready: streamed });
 const { view, stream, bar } = board;
-const cards = new Cards($("cards")), table = new Table($("models"), (model) => openModel(model, view, marks.responses));
-const slos = new SLOs($("slos"), $("slos-note")), incidents = new Incidents($("incidents"), $("incidents-note"), () => look()), strip = new Strip($("strip"), $("strip-head"));
+const cards = new Cards($("cards")), table = new Table($("models"), view, (model) => openModel(model, view, marks.responses));
+const slos = new SLOs($("slos"), $("slos-note"), view), incidents = new Incidents($("incidents"), $("incidents-note"), () => look()), strip = new Strip($("strip"), $("strip-head"), view);
 const charts = specs.map((spec) => board.add(new Chart(spec)).node), classes = new Classes(board);
 $("charts").append(...charts.slice(0, 2), classes.chart.node, ...charts.slice(2)); // beside the share of errors
-const hosts = new Hosts($("hosts"), (model, host) => openModel(model, view, marks.responses, host));
+const hosts = new Hosts($("hosts"), view, (model, host) => openModel(model, view, marks.responses, host));
 new Tail($("tail"), board);
 addMenusOf(view, slos, incidents);
 $("board").classList.remove("unready");
@@ -115,15 +116,17 @@ function judge(live) {
 const look = again(watch, () => (view.live ? 5000 : 30_000));
 async function watch() {
   if (document.hidden) return;
+  config().then(tellHow, () => tellHow({}));
   const [found, objectives, told] = await Promise.all([loadMarks(view), ask("GET", "/slo").catch(() => null), ask("GET", "/api/v2/alerts").catch(() => null)]);
   marks = found;
   incidents.show(marks, told);
   if (objectives === null) slos.say("Objectives cannot be asked for here.");
-  else slos.show(objectives.slos.filter((s) => !view.filters.model || !s.key.model || s.key.model === view.filters.model));
+  else slos.show(objectives.slos.filter((s) => view.lets(s.key) && (!view.filters.model || !s.key.model || s.key.model === view.filters.model)));
   board.draw();
-  const { dimensions } = await board.config;
+  const { dimensions } = await config().catch(() => ({}));
+  if (!dimensions) return; // the next look asks again
   hosts.kept = dimensions;
-  await Promise.allSettled([hosts.refresh(view, marks.responses ?? []), classes.refresh(dimensions)]); // they keep what they showed
+  await Promise.allSettled([hosts.refresh(marks.responses ?? []), classes.refresh(dimensions)]); // they keep what they showed
 }
 view.addEventListener("change", ({ detail }) => {
   if (detail.includes("filters")) figure = null;
@@ -153,10 +156,10 @@ const example = `'{
            "duration_ms": 842, "ttft_ms": 131,
            "prompt_tokens": 412, "completion_tokens": 96}
 }'`;
-board.config.then(({ ingest }) => {
-  $("snippet").textContent = `curl ${ingest ?? `http://${location.hostname}:9099`}/events \\
-  -H 'Content-Type: application/json' -d ${example}`;
-}).catch(() => { $("snippet").closest(".snippet").hidden = true; });
+function tellHow({ ingest }) {
+  setText($("snippet"), `curl ${ingest ?? `http://${location.hostname}:9099`}/events \\
+  -H 'Content-Type: application/json' -d ${example}`);
+}
 $("copy").addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText($("snippet").textContent);

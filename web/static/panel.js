@@ -24,14 +24,17 @@ export function addMenu(of) {
   return () => openTable(of);
 }
 
-// addMenus puts menus into the heads of panels that hold a table or a list of facts: {id of what the panel shows: {path(), what, fresh?, table?()}}, where path
-// is what it is asked with. base() is the address of the page.
+// addMenus puts menus into the heads of panels that hold no chart: {id of what the panel shows: {path(), body?(), what, fresh?, table?()}}, where path is what it
+// is asked with, and body what is posted there. base() is the address of the page.
 export function addMenus(panels, base) {
-  for (const [id, { path, table, ...about }] of Object.entries(panels)) {
+  for (const [id, { path, body, table, ...about }] of Object.entries(panels)) {
     const title = document.getElementById(`${id}-title`), node = document.getElementById(id);
-    addMenu({ title: title.textContent, unit: "", head: title.parentElement, table: table ?? (() => asShown(node)), link: () => `${base()}#${title.id}`, call: () => `curl '${location.origin}${path()}'`, explain: about });
+    addMenu({ title: title.textContent, unit: "", head: title.parentElement, table: table ?? (() => asShown(node)), link: () => `${base()}#${title.id}`, call: () => curl(path(), body?.()), explain: about });
   }
 }
+
+// curl is the call of a path, as a shell takes it.
+export const curl = (path, body) => `curl '${location.origin}${path}'${body ? ` -H 'Content-Type: application/json' -d '${JSON.stringify(body).replaceAll("'", "'\\''")}'` : ""}`;
 
 // asShown reads what a panel shows: its table, or its facts.
 function asShown(node) {
@@ -47,10 +50,10 @@ function openTable(of) {
   const { names, columns, rows, formats, step } = of.table();
   const head = columns ?? [`Time (${isUTC() ? "UTC" : zoneName()})`, ...names];
   const lines = columns ? rows : rows.map(([t, ...v]) => [moment(t, step), ...v.map((x, i) => text(formats[i](x)))]).reverse();
-  const shown = lines.slice(0, 500);
+  const shown = lines.slice(0, 500), told = head.map((_, i) => Boolean(!i || columns && shown.some((l) => /^\p{L}/u.test(l[i] ?? "")))); // words stand on the left, numbers on the right
   const { box } = sheet(of.title, el("p", { class: "sheet-text" }, [of.unit, `${lines.length} rows${lines.length > shown.length ? `, the first ${shown.length} are shown` : ""}`].filter(Boolean).join(" · ")),
-    el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": of.title }, el("table", {}, el("thead", {}, el("tr", {}, ...head.map((h, i) => el("th", { scope: "col", class: i ? false : "left" }, h)))),
-      el("tbody", {}, ...shown.map((l) => el("tr", {}, ...l.map((c, i) => (i ? el("td", {}, c ?? "–") : el("th", { scope: "row", class: "left" }, c ?? "–")))))))));
+    el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": of.title }, el("table", {}, el("thead", {}, el("tr", {}, ...head.map((h, i) => el("th", { scope: "col", class: i ? told[i] && "told" : "left" }, h)))),
+      el("tbody", {}, ...shown.map((l) => el("tr", {}, ...l.map((c, i) => (i ? el("td", { class: told[i] && "told" }, c ?? "–") : el("th", { scope: "row", class: "left" }, c ?? "–")))))))));
   box.classList.add("wide-sheet");
 }
 

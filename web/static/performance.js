@@ -3,6 +3,7 @@ import { ask, explain } from "./ask.js";
 import { Board } from "./board.js";
 import { tellChange } from "./cards.js";
 import { Chart } from "./chart.js";
+import { config } from "./config.js";
 import { el, figure, refill, setText } from "./dom.js";
 import { many, ms, si, zoneName } from "./format.js";
 import { loadMarks } from "./marks.js";
@@ -82,8 +83,13 @@ $("board").classList.remove("unready");
 
 const pair = new Pair($("pair"), view);
 let by = "model", comparing = 0, slowing = 0; // the question that was asked last
-board.config.then(({ dimensions }) => { const b = document.querySelector('[data-by="prompt_version"]'); b.hidden = b.parentNode.hidden = !dimensions.includes("prompt_version"); }).catch(() => {});
 for (const b of document.querySelectorAll("[data-by]")) b.addEventListener("click", () => { by = b.dataset.by; for (const o of document.querySelectorAll("[data-by]")) o.setAttribute("aria-pressed", String(o === b)); compare(); });
+
+// choosable offers what can be compared: versions of prompts where the windows keep them apart.
+async function choosable() {
+  const { dimensions } = await config().catch(() => ({ dimensions: ["prompt_version"] })), b = document.querySelector('[data-by="prompt_version"]');
+  b.hidden = b.parentNode.hidden = !dimensions.includes("prompt_version");
+}
 
 async function compare(signal) {
   const mine = ++comparing, of = by;
@@ -91,9 +97,9 @@ async function compare(signal) {
     const [a, before] = await Promise.all([versus(of, view, signal), earlier(view, signal)]);
     if (mine !== comparing) return;
     for (const f of figures) f.show(a, before);
-    showVersus($("versus"), of, a, (v) => view.filter(of, v));
+    showVersus($("versus"), of, a, view);
     setText($("versus-note"), "of the whole range; the best of each column is marked");
-    await pair.offer(of, a.groups.filter((g) => g.key[of] !== null && g.stats.requests > 0).map((g) => g.key[of]), signal);
+    await pair.offer(of, a.groups.filter((g) => g.key[of] !== null && g.stats.requests > 0 && view.lets(g.key)).map((g) => g.key[of]), signal);
   } catch (e) {
     if (e.name === "AbortError" || mine !== comparing) return;
     for (const f of figures) f.show(null, null);
@@ -109,7 +115,7 @@ async function singleOnes(signal) {
   try {
     const [slow, sample] = await Promise.all([slowest(view, part, signal), phases(view, part, signal)]);
     if (mine !== slowing) return;
-    showSlowest($("slow"), slow);
+    showSlowest($("slow"), slow, view);
     setText($("slow-note"), `${of}of ${many(slow.of)} that are remembered`);
     setText($("phases-note"), `${of}means of an even sample of ${many(sample.length)} successful requests that are remembered${showPhases($("phases"), sample)}`);
   } catch (e) {
@@ -120,7 +126,7 @@ async function singleOnes(signal) {
 
 board.addEventListener("frame", async () => {
   const { signal } = board.running;
-  await Promise.all([compare(signal), singleOnes(signal), machines.refresh(signal), loadMarks(view)]);
+  await Promise.all([choosable(), compare(signal), singleOnes(signal), machines.refresh(signal), loadMarks(view)]);
   board.draw();
 });
 
@@ -131,8 +137,10 @@ async function knees() {
 
 const zone = () => { if ($("zone")) setText($("zone"), ` (${zoneName()})`); };
 addEventListener("zonechange", zone);
+view.addEventListener("change", ({ detail }) => { if (detail.length === 1 && detail[0] === "without") { compare(); singleOnes(); } });
 zone();
 tellBand();
+choosable();
 addMenusOf(view, () => band, () => by, () => capacity);
 board.refresh();
 knees();

@@ -1,5 +1,6 @@
 // One request with everything that belongs to it, as GET /correlations joins it.
 import { ask, explain, query } from "./ask.js";
+import { config } from "./config.js";
 import { el } from "./dom.js";
 import { many, moment, ms, text, usd } from "./format.js";
 import { facts, sheet } from "./ui.js";
@@ -7,8 +8,7 @@ import { facts, sheet } from "./ui.js";
 const sum = (...n) => (n.some((v) => typeof v === "number") ? n.reduce((a, b) => a + (b ?? 0), 0) : null);
 
 // viewer is the address of traces that this installation names, "" where it names none.
-let config;
-export const viewer = () => (config ??= ask("GET", "/config.json").then((c) => c.trace_url ?? "", () => ""));
+export const viewer = () => config().then((c) => c.trace_url ?? "", () => "");
 
 // traceOf puts what a request is known by into that address; null where it lacks some of it. Events of OpenTelemetry carry their trace in their id.
 export function traceOf(address, { event_id = "", request_id }) {

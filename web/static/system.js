@@ -11,7 +11,7 @@ import { Figures } from "./system/figures.js";
 import "./system/letters.js";
 import { look } from "./system/look.js";
 import { PipelineMap } from "./system/map.js";
-import "./system/menus.js";
+import { addMenusOf } from "./system/menus.js";
 import { makePanels } from "./system/parts.js";
 import { selfTestSheet } from "./system/selftest.js";
 import { settingsSheet } from "./system/settings.js";
@@ -24,6 +24,7 @@ const { view, bar } = board;
 const facts = new Facts(), figures = new Figures(byId("figures")), map = new PipelineMap(byId("map")), panels = makePanels(byId);
 byId("charts").append(...specs.map((spec) => board.add(new Chart(spec)).node));
 let looks = 0, shown = null, timer;
+addMenusOf(() => shown, map);
 
 // beat looks at everything, again and again while the picture is not held.
 async function beat() {

@@ -2,6 +2,7 @@
 import { el, setText } from "./dom.js";
 import { count, ms, percent, score, si, text } from "./format.js";
 import { modelColor, modelName } from "./palette.js";
+import { value as valueButton } from "./pick.js";
 import { coarse } from "./series.js";
 import { spark } from "./spark.js";
 
@@ -20,9 +21,9 @@ const columns = [
 ];
 
 export class Table {
-  // pick: called with the name of a model that was chosen
-  constructor(node, pick) {
-    this.pick = pick;
+  // open: called with the name of a model that was chosen
+  constructor(node, view, open) {
+    Object.assign(this, { view, open });
     this.sort = { key: "requests", down: true };
     this.rows = new Map();
     this.heads = columns.map((c) => {
@@ -30,7 +31,7 @@ export class Table {
       return el("th", { scope: "col", class: c.left ? "left" : c.still ? "still" : false }, inner);
     });
     this.body = el("tbody");
-    this.none = el("tr", { class: "none" }, el("td", { colspan: columns.length }, "No model was named in the last minutes"));
+    this.none = el("tr", { class: "none" }, el("td", { colspan: columns.length }));
     node.append(el("thead", {}, el("tr", {}, ...this.heads)), this.body);
   }
 
@@ -44,16 +45,17 @@ export class Table {
     this.first = Math.max(0, history.times.findIndex((t) => t >= from));
     const seconds = state.window.seconds, { key, down } = this.sort;
     columns.forEach((c, i) => { if (!c.still) this.heads[i].setAttribute("aria-sort", c.key === key ? (down ? "descending" : "ascending") : "none"); });
-    const column = columns.find((c) => c.key === key), names = Object.keys(state.models);
+    const column = columns.find((c) => c.key === key), all = Object.keys(state.models), names = all.filter((n) => this.view.lets({ model: modelName(n) }));
     const value = (n) => (column.of ? column.of(state.models[n], seconds) ?? -Infinity : n);
     names.sort((a, b) => { const x = value(a), y = value(b); return (x < y ? -1 : x > y ? 1 : a < b ? -1 : 1) * (down ? -1 : 1); });
-    for (const [name, row] of this.rows) if (!(name in state.models)) { row.node.remove(); this.rows.delete(name); }
+    for (const [name, row] of this.rows) if (!names.includes(name)) { row.node.remove(); this.rows.delete(name); }
     const busiest = Math.max(1, ...names.map((n) => state.models[n].requests));
     names.forEach((name, i) => {
       const row = this.rows.get(name) ?? this.#row(name);
       this.#fill(row, name, state.models[name], seconds, busiest);
       if (this.body.children[i] !== row.node) this.body.insertBefore(row.node, this.body.children[i] ?? null);
     });
+    setText(this.none.firstChild, all.length ? "Every model is left out" : "No model was named in the last minutes");
     if (names.length) this.none.remove();
     else this.body.append(this.none);
   }
@@ -61,7 +63,7 @@ export class Table {
   #row(name) {
     const dot = el("span", { class: "dot", "aria-hidden": "true" }), trend = spark(110, 24);
     const cells = columns.map((c) => {
-      if (c.key === "model") return el("th", { scope: "row", class: "left" }, el("button", { type: "button", class: "link", title: "Show this model alone", onclick: () => this.pick(name) }, dot, el("span", { class: "model-name" }, modelName(name))));
+      if (c.key === "model") return el("th", { scope: "row", class: "left" }, valueButton({ view: this.view, title: "What is known of this model", act: () => this.open(name) }, "model", modelName(name), dot, el("span", { class: "model-name" }, modelName(name))));
       if (c.key === "trend") return el("td", { class: "trend" }, trend);
       return el("td");
     });

@@ -48,7 +48,8 @@ export class TopBar {
     this.pause.firstChild.firstChild.setAttribute("d", view.live ? marks.pause : marks.play);
     setText(this.pause.label, view.live ? "Pause" : "Go live");
     this.chips.replaceChildren(...Object.entries(view.filters).map(([name, value]) => el("span", { class: "chip" }, el("span", { class: "chip-name" }, name), el("span", { class: "chip-value", title: value }, value),
-      el("button", { type: "button", "aria-label": `Remove the filter ${name} ${value}`, onclick: () => view.filter(name, "") }, "✕"))));
+      el("button", { type: "button", "aria-label": `Remove the filter ${name} ${value}`, onclick: () => view.filter(name, "") }, "✕"))), ...Object.entries(view.without).map(([name, all]) => el("span", { class: "chip out" }, el("span", { class: "chip-name" }, `without ${name}`), el("span", { class: "chip-value", title: all.join(", ") }, all.length > 1 ? `${all.length} values` : all[0]),
+      el("button", { type: "button", "aria-label": `Show ${name} ${all.join(", ")} again`, onclick: () => view.leave(name, []) }, "✕"))));
     this.pulse();
   }
 
@@ -109,8 +110,8 @@ export class TopBar {
   openFilter() {
     const { view, o } = this, names = dimensions.filter((d) => o.filters.includes(d));
     popover(this.add, (close) => {
-      let name = names.find((n) => !view.filters[n]) ?? names[0], turn = 0;
-      const input = el("input", { type: "text", "aria-label": "Value", placeholder: "Value", autocomplete: "off" }), list = el("div", { class: "menu values", role: "menu" }), choose = (value) => { if (value) { close(); view.filter(name, value); } };
+      let name = names.find((n) => !view.filters[n]) ?? names[0], turn = 0, out = false;
+      const input = el("input", { type: "text", "aria-label": "Value", placeholder: "Value", autocomplete: "off" }), list = el("div", { class: "menu values", role: "menu" }), choose = (value) => { if (value) { close(); if (out) view.leaveOut(name, value); else view.filter(name, value); } };
       const tabs = el("div", { class: "segments", role: "group", "aria-label": "Dimension" }, ...names.map((n) => el("button", { type: "button", "aria-pressed": "false", onclick: () => { name = n; fill(); } }, n)));
       const fill = async () => {
         for (const b of tabs.children) b.setAttribute("aria-pressed", String(b.textContent === name));
@@ -124,7 +125,8 @@ export class TopBar {
       input.addEventListener("keydown", (e) => { if (e.key === "Enter") { e.preventDefault(); choose(input.value.trim()); } });
       if (!name) return el("p", { class: "hint" }, "No further dimension is kept apart together with these filters.");
       fill();
-      return el("div", { class: "filter-box" }, tabs, el("div", { class: "field" }, input), list);
+      const way = el("div", { class: "segments", role: "group", "aria-label": "What is done with the value" }, ...[["Only", false], ["Without", true]].map(([words, v]) => el("button", { type: "button", "aria-pressed": String(v === out), onclick: (e) => { out = v; for (const b of way.children) b.setAttribute("aria-pressed", String(b === e.target)); } }, words)));
+      return el("div", { class: "filter-box" }, el("div", { class: "filter-head" }, tabs, way), el("div", { class: "field" }, input), list);
     });
   }
 

@@ -1,5 +1,5 @@
-// What a board shows, as one thing that the address, the bar, the keys and the panels share: a span of time, live or fixed, filters, what
-// it is compared with, and the zone of its times. Whoever opens the address sees the same.
+// What a board shows, as one thing that the address, the bar, the keys and the panels share: a span of time, live or fixed, filters, values that are left
+// out, what it is compared with, and the zone of its times. Whoever opens the address sees the same.
 export const ranges = [[300, "5 min"], [900, "15 min"], [3600, "1 hour"], [21_600, "6 hours"], [86_400, "24 hours"], [604_800, "7 days"], [2_592_000, "30 days"], [7_776_000, "90 days"], [31_536_000, "1 year"]];
 export const dimensions = ["model", "tenant", "user_id", "endpoint", "operation", "host", "source", "prompt_version", "status_class"];
 export const comparisons = { "": "No comparison", previous: "Previous period", week: "Same time last week" };
@@ -20,6 +20,7 @@ export function read(search, otherwise = 900) {
     compare: Object.hasOwn(comparisons, q.get("compare") ?? "") ? q.get("compare") ?? "" : "",
     zone: q.get("zone") === "utc" ? "utc" : "local",
     filters: Object.fromEntries(dimensions.filter((d) => q.get(d)).map((d) => [d, q.get(d)])),
+    without: Object.fromEntries(dimensions.map((d) => [d, [...new Set(q.getAll("without").filter((w) => w.startsWith(`${d}:`)).map((w) => w.slice(d.length + 1)).filter(Boolean))]]).filter(([, names]) => names.length)),
   };
 }
 
@@ -32,6 +33,8 @@ export function write(view, search = "") {
   put("compare", view.compare);
   put("zone", view.zone === "utc" && "utc");
   for (const d of dimensions) put(d, view.filters[d]);
+  q.delete("without");
+  for (const [d, names] of Object.entries(view.without ?? {})) for (const n of names) q.append("without", `${d}:${n}`);
   return q.toString();
 }
 
@@ -42,7 +45,7 @@ export class View extends EventTarget {
     Object.assign(this, { now, otherwise, days });
     this.held = null; // the moment at which a live view was paused
     Object.assign(this, read(location.search, otherwise));
-    addEventListener("popstate", () => { Object.assign(this, read(location.search, otherwise)); this.#tell(["range", "filters", "compare", "zone"]); });
+    addEventListener("popstate", () => { Object.assign(this, read(location.search, otherwise)); this.#tell(["range", "filters", "without", "compare", "zone"]); });
   }
 
   get live() { return this.from === null && this.held === null; }
@@ -69,8 +72,24 @@ export class View extends EventTarget {
   filter(name, value) {
     const filters = { ...this.filters };
     if (value) filters[name] = value; else delete filters[name];
-    this.set({ filters });
+    this.set({ filters, ...(this.without[name]?.includes(value) ? { without: this.#out(name, this.without[name].filter((n) => n !== value)) } : {}) });
   }
+
+  // Leaves values of a dimension out, these and no others. The services answer for one value or for all, so it is left out only where values are told apart.
+  leave(dimension, names) { this.set({ without: this.#out(dimension, names) }); }
+  #out(dimension, names) {
+    const { [dimension]: was, ...without } = this.without;
+    return names.length ? { ...without, [dimension]: names } : without;
+  }
+
+  // Leaves one more out. Who leaves out what is shown alone sees the others.
+  leaveOut(dimension, name) {
+    const { [dimension]: alone, ...filters } = this.filters;
+    this.set({ without: this.#out(dimension, [...new Set([...this.without[dimension] ?? [], name])]), ...(alone === name ? { filters } : {}) });
+  }
+
+  // Tells whether something is shown that has these values, {dimension: value}.
+  lets(values) { return Object.entries(this.without).every(([d, names]) => !names.includes(values[d])); }
 
   pause() {
     if (this.from !== null) { this.set({ range: this.range }); return; } // from a fixed span back to live

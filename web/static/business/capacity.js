@@ -1,26 +1,44 @@
 // Capacity: what to change and why, with the formula and its numbers; how the machines were used; what there is too little data for.
 import { el } from "../dom.js";
 import { count, ms, percent, si, text } from "../format.js";
+import { value } from "../pick.js";
 import { spark } from "../spark.js";
 import { moment } from "../scheduler/times.js";
 import { capital, days, money, notice, number, spokenName, withNumbers } from "./words.js";
 
 export class Capacity {
-  constructor(node, note) { Object.assign(this, { node, note }); }
+  constructor(node, note, view) { Object.assign(this, { node, note, view }); }
 
   wait() { this.node.replaceChildren(el("p", { class: "wait" }, "Looking at the hours…")); }
-  say(words, again) { this.note.textContent = ""; this.node.replaceChildren(notice(words, again)); }
+  say(words, again) { this.note.textContent = ""; this.answer = null; this.node.replaceChildren(notice(words, again)); }
+
+  // table is what was told of each thing, a row for each number.
+  table() {
+    const a = this.answer, of = (part, whose, all) => Object.entries(all).filter(([, v]) => v !== null && v !== undefined).map(([name, v]) => [part, whose, name, v]);
+    return { columns: ["part", "of", "what", "value"], rows: !a ? [] : [
+      ...a.scaling_recommendations.flatMap((r) => of("recommendation", `${whole(r.model)}, ${spokenName(r.resource)}`, { now: r.current, recommended: r.recommended, why: r.reason, "bound by": spokenName(r.binding_constraint), "lasts, days": r.exhaustion?.days, "USD a month": r.cost_delta_usd_month, confidence: r.confidence, formula: `${withNumbers(r.formula, r.inputs)} = ${r.recommended}` })),
+      ...a.alerts.map((x) => ["alert", x.severity, "text", x.text]),
+      ...a.resource_utilization.flatMap((u) => of("use", spokenName(u.resource), { unit: u.unit, mean: u.mean, p95: u.p95, highest: u.max })),
+      ...a.growth_trends.flatMap((g) => of("growth", `${whole(g.model)}, ${spokenName(g.metric)}`, { "a day before": g.per_day_before, "a day in the last week": g.per_day, change: g.week_over_week })),
+      ...(a.saturation ?? []).flatMap((s) => of("saturation", `${whole(s.model)}, ${spokenName(s.metric)}`, { objective: s.objective, "breaks at, requests a second": s.knee?.load, "at least": s.knee?.lo, "at most": s.knee?.hi, windows: s.points.length })),
+      ...a.insufficient_data.flatMap((x) => of("insufficient data", spokenName(x.what), { "days needed": x.need_days, "days there": x.have_days })),
+    ] };
+  }
 
   show(a) {
+    this.answer = a;
     this.note.textContent = `${days(a.data_days)} with data, as of ${moment(a.generated_at)}`;
-    const lacking = lacks(a), changes = a.scaling_recommendations.map(recommendation);
+    const lacking = lacks(a), changes = a.scaling_recommendations.map((r) => recommendation(r, this.view));
     this.node.replaceChildren(
       ...a.alerts.filter((x) => !a.scaling_recommendations.some((r) => r.reason === x.text)).map(alert), // a card says it already
       ...(changes.length ? [el("div", { class: "changes" }, ...changes)] : lacking.length ? [] : [el("p", { class: "calm" }, "Nothing needs to be changed.")]),
       ...lacking.map((t) => el("p", { class: "lack" }, t)),
-      el("div", { class: "uses" }, ...(a.resource_utilization.length ? [utilization(a.resource_utilization)] : []), ...(a.growth_trends.length ? [growth(a.growth_trends)] : []), ...(a.saturation?.length ? [saturation(a.saturation)] : [])));
+      el("div", { class: "uses" }, ...(a.resource_utilization.length ? [utilization(a.resource_utilization)] : []), ...(a.growth_trends.length ? [growth(a.growth_trends, this.view)] : []), ...(a.saturation?.length ? [saturation(a.saturation, this.view)] : [])));
   }
 }
+
+const choice = (model, view) => (model === "_all" ? whole(model) : value({ view }, "model", model, el("span", { class: "name-text" }, model)));
+const whole = (model) => (model === "_all" ? "all models" : model);
 
 function lacks(a) {
   return [
@@ -31,10 +49,10 @@ function lacks(a) {
 
 const alert = (x) => el("p", { class: "alert", role: "alert" }, el("span", { class: "badge", "data-state": x.severity === "critical" ? "bad" : "warn" }, x.severity ?? "alert"), typeof x === "string" ? x : x.text ?? x.reason ?? x.detail ?? x.message ?? JSON.stringify(x));
 
-function recommendation(r) {
+function recommendation(r, view) {
   const more = r.recommended > r.current, same = r.recommended === r.current;
   return el("article", { class: "change-card", "data-state": same ? "same" : more ? "more" : "less" },
-    el("header", {}, el("h3", {}, r.model === "_all" ? "All models" : r.model), el("span", { class: "unit" }, spokenName(r.resource))),
+    el("header", {}, el("h3", {}, r.model === "_all" ? "All models" : choice(r.model, view)), el("span", { class: "unit" }, spokenName(r.resource))),
     el("p", { class: "step" }, el("span", {}, number(r.current)), el("span", { class: "arrow", "aria-label": "to" }, "→"), el("strong", {}, number(r.recommended)), el("span", { class: "step-word" }, same ? "keep" : more ? "add" : "give back")),
     el("p", { class: "reason-why" }, r.reason),
     el("dl", { class: "facts small" }, ...[
@@ -59,25 +77,25 @@ function utilization(list) {
     }))));
 }
 
-function growth(list) {
+function growth(list, view) {
   const rows = list.filter((g) => g.per_day || g.per_day_before).sort((a, b) => (a.metric < b.metric ? -1 : a.metric > b.metric ? 1 : b.per_day - a.per_day)).filter((g) => g.metric === "requests").slice(0, 8);
   return el("section", {}, el("h3", {}, "Requests a day, the last week against the week before"), el("table", { class: "use-table growth" },
     el("thead", {}, el("tr", {}, ...["Model", "Days", "Before", "Last week", "Change"].map((t, i) => el("th", { scope: "col", class: i < 2 ? "left-cell" : false }, t)))),
     el("tbody", {}, ...rows.map((g) => {
       const line = spark(96, 22, { area: true });
       line.show(g.days?.map((d) => d.value) ?? []);
-      return el("tr", {}, el("th", { scope: "row", class: "left-cell", title: g.model }, g.model === "_all" ? "all models" : g.model), el("td", { class: "left-cell" }, line), el("td", {}, text(count(Math.round(g.per_day_before)))), el("td", {}, text(count(Math.round(g.per_day)))),
+      return el("tr", {}, el("th", { scope: "row", class: "left-cell", title: g.model }, choice(g.model, view)), el("td", { class: "left-cell" }, line), el("td", {}, text(count(Math.round(g.per_day_before)))), el("td", {}, text(count(Math.round(g.per_day)))),
         el("td", {}, g.week_over_week === null ? "new" : `${g.week_over_week > 0 ? "+" : ""}${text(percent(g.week_over_week)).replace("-", "\u2212")}`));
     }))));
 }
 
 // saturation tells at which load an objective breaks.
-function saturation(list) {
+function saturation(list, view) {
   const rate = (v) => text(si(v));
   return el("section", {}, el("h3", {}, "Load at which the objective breaks, requests a second"), el("table", { class: "use-table knees" },
     el("thead", {}, el("tr", {}, ...["Model", "Objective", "Breaks at", "Windows"].map((t, i) => el("th", { scope: "col", class: i < 2 ? "left-cell" : false }, t)))),
     el("tbody", {}, ...list.map((s) => el("tr", {},
-      el("th", { scope: "row", class: "left-cell", title: s.model }, s.model === "_all" ? "all models" : s.model),
+      el("th", { scope: "row", class: "left-cell", title: s.model }, choice(s.model, view)),
       el("td", { class: "left-cell" }, `${spokenName(s.metric)}${typeof s.objective === "number" ? ` ≤ ${text(ms(s.objective))}` : ""}`),
       el("td", { title: s.knee ? "the largest load that was carried, and the smallest that broke it" : false }, s.knee ? `${rate(s.knee.load)} (${rate(s.knee.lo)} to ${rate(s.knee.hi)})` : s.points.length && s.points.every((p) => !p.good) ? "never met" : "not seen"),
       el("td", {}, text(count(s.points.length))))))));

@@ -21,8 +21,11 @@ export function ranked(answers) {
 }
 
 export class Findings extends Told {
+  table() { return { columns: ["kind", "since", "what", "saving_usd_month"], rows: ranked(this.answers ?? []).map((f) => [kindOf(f), f.at, f.text, f.saving_usd_month]) }; }
+
   // whole: these are all answers that there will be.
   show(answers, whole, shown = first) {
+    this.answers = answers;
     const all = ranked(answers), few = limits(answers.flatMap((a) => a.limits ?? []));
     if (!all.length && !whole) return;
     if (!all.length) { this.node.replaceChildren(notice(nothing(answers)), ...few); return; }

@@ -23,8 +23,8 @@ export class Forecast {
     this.ahead = el("select", { onchange: (e) => pick({ ahead: e.target.value }) }, ...[["2", "2 days ahead"], ["7", "7 days ahead"], ["14", "14 days ahead"]].map(([v, t]) => el("option", { value: v }, t)));
     this.chart.node.querySelector("header").append(el("span", { class: "panel-tools" },
       el("label", { class: "select" }, el("span", { class: "visually-hidden" }, "Model"), this.model), el("label", { class: "select" }, el("span", { class: "visually-hidden" }, "How far"), this.ahead)));
-    this.words = el("div", { class: "forecast-words" });
-    node.append(this.chart.node, el("aside", { class: "panel proof" }, el("header", { class: "panel-head" }, el("h2", {}, "How good is it?")), this.words));
+    this.words = el("div", { class: "forecast-words", id: "proof" });
+    node.append(this.chart.node, el("aside", { class: "panel proof" }, el("header", { class: "panel-head" }, el("h2", { id: "proof-title" }, "How good is it?")), this.words));
   }
 
   choose(models, model, ahead) {
@@ -40,8 +40,15 @@ export class Forecast {
   // rows are hours of a span as they were; answer is that of /forecasts, or null when there is none.
   show(rows, answer, empty, span) {
     this.chart.spec.empty = empty;
+    this.answer = answer;
     const h = joined(rows, answer?.points ?? []);
     this.chart.show({ ...h, step: HOUR / 1000 }, h.times.length > 1 ? { from: h.times[0], to: h.times.at(-1) } : { from: span.from / 1000, to: span.to / 1000 });
+  }
+
+  // table is what was found when it was tried on the past.
+  table() {
+    const b = this.answer?.backtest;
+    return { columns: ["what", "value"], rows: b ? [["MASE", b.mase], ["MASE of one season before", b.mase_seasonal_naive], ["coverage of the band", b.coverage], ["tries", b.origins], ["made of", this.answer.method]] : [] };
   }
 
   say(words, again) { this.words.replaceChildren(notice(words, again)); }

@@ -21,6 +21,10 @@ export function stepsOf({ steps }) {
 }
 
 export class Funnels extends Told {
+  table() {
+    return { columns: ["funnel", "step", "number", "share of the first", "share of the step before"], rows: (this.answer?.funnels ?? []).flatMap((f) => f.steps.map((s) => [f.name, s.step, s.subjects, s.share_of_first, s.share_of_step_before])) };
+  }
+
   show(answer) {
     this.answer = answer;
     this.node.replaceChildren(el("div", { class: "uses" }, ...answer.funnels.map(one)), ...limits(answer.limits));

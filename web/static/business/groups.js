@@ -1,41 +1,45 @@
 // Cost by model, tenant or user, the dearest first: a table with bars, running shares and days. What has no price is never shown as 0.
 import { el } from "../dom.js";
 import { count, many, percent, si, text } from "../format.js";
+import { OTHER, modelName } from "../palette.js";
+import { value } from "../pick.js";
 import { spark } from "../spark.js";
 import { pareto, perThousand } from "./series.js";
-import { costTree } from "./tree.js";
+import { choices, costTree } from "./tree.js";
 import { Told, money } from "./words.js";
 
 const nobody = { model: "no model named", tenant: "no tenant named", user_id: "no user named" };
 const first = 10;
-const filters = ["model", "tenant"]; // of the page
 
-export const nameOf = (by, key) => (key[by] === null || key[by] === "" ? nobody[by] : key[by] === "__other__" ? "all others" : key[by]);
+export const nameOf = (by, key) => (key[by] === null || key[by] === "" ? nobody[by] : key[by] === OTHER ? (by === "model" ? modelName(OTHER) : "all others") : key[by]);
 
 export class Groups extends Told {
   shown = first;
 
-  // pick: called with a dimension and the value that is to be shown alone.
-  constructor(node, pick) { super(node); this.pick = pick; }
+  constructor(node, view) { super(node); Object.assign(this, { view, opened: new Set() }); }
 
-  wait(key) { if (super.wait(key, "Adding up…")) this.shown = first; }
+  wait(key) { if (super.wait(key, "Adding up…")) Object.assign(this, { shown: first, told: null }); }
 
   // answer is that of /costs; more is whether it has pages behind it.
   show(by, answer) {
-    if (by === "tree") { this.node.replaceChildren(...costTree(answer)); return; }
-    const { groups, total } = answer, rows = groups.slice(0, this.shown), most = Math.max(...groups.map((g) => g.cost_usd ?? 0), 0), law = pareto(groups, total.cost_usd);
-    if (!groups.length) { this.say("No requests in this period."); return; }
+    this.told = [by, answer];
+    if (by === "tree") { this.node.replaceChildren(...costTree(answer, this.view, this.opened)); return; }
+    const { total } = answer, groups = answer.groups.filter((g) => this.view.lets({ [by]: nameOf(by, g.key) })), out = answer.groups.length - groups.length, rows = groups.slice(0, this.shown), most = Math.max(...groups.map((g) => g.cost_usd ?? 0), 0), law = out ? null : pareto(groups, total.cost_usd);
+    if (!answer.groups.length) { this.say("No requests in this period."); return; }
     Object.assign(this, { by, answer });
     const left = groups.length - rows.length;
     const table = el("table", { class: "cost-table" },
       el("thead", {}, el("tr", {}, ...["", "Days", "Cost", "Share", "Up to here", "Requests", "Per 1,000", "Tokens", "Unpriced"].map((t, i) => el("th", { scope: "col", class: classes[i] }, t || el("span", { class: "visually-hidden" }, by))))),
       el("tbody", {}, ...rows.map((g, i) => this.#row(this.#name(by, g.key), g, total, most, law?.sums[i] ?? null, g.key[by]))),
-      el("tfoot", {}, this.#row(el("span", { class: "name-text" }, "Total"), total, total, 0, null)));
+      el("tfoot", {}, this.#row(el("span", { class: "name-text" }, out ? `Total, with ${many(out)} left out` : "Total"), total, total, 0, null)));
     this.node.replaceChildren(el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-labelledby": "groups-title" }, table), ...this.#law(by, law),
       ...(left || answer.next_cursor ? [el("p", { class: "more" },
         ...(left ? [el("button", { class: "button", type: "button", onclick: () => { this.shown += Math.max(left > 90 ? 90 : left, 0); this.show(by, answer); this.node.querySelector("tbody tr:last-child")?.scrollIntoView({ block: "nearest" }); } }, `Show ${many(Math.min(left, 90))} more`)] : []),
         ...(!left && answer.next_cursor ? [el("span", { class: "unit" }, `These are the dearest ${many(groups.length)}; the CSV has all.`)] : []))] : []));
   }
+
+  // anew shows the same without what is left out now.
+  anew() { if (this.told) this.show(...this.told); }
 
   // days draws the cost of each day beside the groups: {times, groups of /costs by the same and day}.
   days(by, times, groups) {
@@ -54,7 +58,7 @@ export class Groups extends Told {
   // A name that the whole page can be narrowed to is a button.
   #name(by, key) {
     const name = el("span", { class: "name-text" }, nameOf(by, key));
-    return filters.includes(by) && nameOf(by, key) === key[by] ? el("button", { class: "link", type: "button", title: "Show this alone, or all again", onclick: () => this.pick(by, key[by]) }, name) : name;
+    return choices.includes(by) && nameOf(by, key) === key[by] ? value({ view: this.view }, by, key[by], name) : name;
   }
 
   #row(name, g, total, most, upTo, key) {

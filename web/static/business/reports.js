@@ -77,6 +77,7 @@ export class Reports {
     const key = JSON.stringify([reports, more, Math.floor(Date.now() / 60e3)]);
     if (key === this.drawn) return;
     this.drawn = key;
+    this.list = reports;
     setText(this.note, reports.length ? "newest first" : "");
     if (!reports.length) {
       this.node.replaceChildren(notice("No report yet. The daily run makes those that are due; one can be made here at any time."));
@@ -86,6 +87,10 @@ export class Reports {
       el("thead", {}, el("tr", {}, ...["Report", "Period", "Format", "Size", "Made", "Status", ""].map((t, i) => el("th", { scope: "col", class: classes[i] }, t || el("span", { class: "visually-hidden" }, "What can be done"))))),
       el("tbody", {}, ...reports.map((r) => this.#row(r)))),
     ...(more ? [el("p", { class: "more" }, button("Show more", "", () => { this.shown += 5 * page; this.load(); }))] : []));
+  }
+
+  table() {
+    return { columns: ["report", "from", "to", "format", "bytes", "made", "status", "completeness"], rows: (this.list ?? []).map((r) => [nameOf(r.report_type), r.period.start, r.period.end, r.format, r.bytes, r.completed_at ?? r.created_at, r.status, r.completeness]) };
   }
 
   #row(r) {

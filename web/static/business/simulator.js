@@ -1,5 +1,5 @@
 // The savings simulator: what the period would have cost, had another model served a share of the requests.
-import { ask } from "../ask.js";
+import { Refused, ask } from "../ask.js";
 import { el, setText } from "../dom.js";
 import { many, percent, text } from "../format.js";
 import { instant } from "./period.js";
@@ -28,8 +28,20 @@ export class Simulator {
     this.node = node;
   }
 
+  // question is what is asked, as it is posted.
+  question() {
+    if (!this.period) throw new Refused(422, { detail: "Of this period nothing can be asked." });
+    return { from: instant(this.period.from), to: instant(this.period.to), moves: [{ from: this.from.value, to: this.to.value, share: Number(this.share.value) / 100 }] };
+  }
+
+  table() {
+    const a = this.answer;
+    return { columns: ["from", "to", "share", "requests", "basis", "cost_usd_before", "cost_usd_after", "saving_usd", "saving_usd_month"], rows: a ? a.moves.map((m) => [m.from, m.to, m.share, m.requests, m.basis, a.cost_usd_before, a.cost_usd_after, a.saving_usd, a.saving_usd_month]) : [] };
+  }
+
   say(words) {
     this.names = "";
+    this.answer = this.period = null;
     this.node.replaceChildren(notice(words));
   }
 
@@ -59,11 +71,12 @@ export class Simulator {
 
   async #ask() {
     this.running?.abort();
+    this.answer = null;
     if (!this.to.value || this.from.value === this.to.value) { this.seen.replaceChildren(notice(this.to.value ? "Choose two different models." : "Choose the model that would answer.")); return; }
     const { signal } = (this.running = new AbortController());
     try {
-      const a = await ask("POST", "/costs/whatif", { from: instant(this.period.from), to: instant(this.period.to), moves: [{ from: this.from.value, to: this.to.value, share: Number(this.share.value) / 100 }] }, signal);
-      this.seen.replaceChildren(...outcome(a));
+      this.answer = await ask("POST", "/costs/whatif", this.question(), signal);
+      this.seen.replaceChildren(...outcome(this.answer));
     } catch (e) {
       if (e.name !== "AbortError") this.seen.replaceChildren(notice(whatFailed(e, "what would have been")));
     }

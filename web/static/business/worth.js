@@ -2,6 +2,7 @@
 import { el } from "../dom.js";
 import { count, many, percent, score, text } from "../format.js";
 import { modelColor, modelName, place } from "../palette.js";
+import { value } from "../pick.js";
 import { satisfactionByModel, wilson } from "./series.js";
 import { Told, money, notice } from "./words.js";
 
@@ -54,26 +55,30 @@ function joined(a) {
 const at = (v) => `${(100 * (v - 1)) / 4}%`;
 
 export class Satisfaction extends Told {
+  constructor(node, view) { super(node); this.view = view; }
+
+  table() { return { columns: ["model", "score", "lowest", "highest", "scores"], rows: (this.models ?? []).map((m) => [m.model, ...[m.score, m.lo, m.hi].map((v) => v.toFixed(3)), m.ratings]) }; }
+
   // frame has the scores of models; accepted is the answer of /costs/accepted, or null.
   show(frame, accepted) {
-    const models = this.models = satisfactionByModel(frame).slice(0, 12);
-    if (!models.length) { this.say("Nobody has given a score in this period."); return; }
+    const all = satisfactionByModel(frame), models = this.models = all.filter((m) => this.view.lets({ model: modelName(m.model) })).slice(0, 12);
+    if (!models.length) { this.say(all.length ? "Every model with scores is left out." : "Nobody has given a score in this period."); return; }
     place(models.map((m) => m.model));
     const of = new Map(accepted?.models.map((m) => [m.model, m]));
     this.node.replaceChildren(el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Satisfaction by model" }, el("table", { class: "score-table" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col", class: "name" }, "Model"), el("th", { scope: "col", class: "whisker-cell" }, el("span", { class: "scale", "aria-hidden": "true" }, ...["1", "2", "3", "4", "5"].map((t) => el("span", {}, t))), el("span", { class: "visually-hidden" }, "95 % interval")), ...["Score", "Scores", "Accepted", "Each"].map((t) => el("th", { scope: "col", title: t === "Each" ? "what an accepted answer costs" : false }, t)))),
-      el("tbody", {}, ...models.map((m) => line(m, of.get(m.model)))))),
+      el("tbody", {}, ...models.map((m) => line(m, of.get(m.model), this.view))))),
     el("p", { class: "method" }, "The line is where the mean is with 95\u2009%, at its widest; of accepted answers it is Wilson's interval."));
   }
 }
 
-function line(m, a) {
+function line(m, a, view) {
   const whisker = el("span", { class: "whisker", role: "img", "aria-label": `${text(score(m.lo))} to ${text(score(m.hi))}` }, el("span", { class: "whisker-line" }), el("span", { class: "whisker-dot" }));
   whisker.style.setProperty("--c", modelColor(m.model));
   whisker.children[0].style.left = at(m.lo);
   whisker.children[0].style.right = `calc(100% - ${at(m.hi)})`;
   whisker.children[1].style.left = at(m.score);
   const share = a && wilson(a.accepted, a.judged);
-  return el("tr", {}, el("th", { scope: "row", class: "name", title: m.model }, modelName(m.model)), el("td", { class: "whisker-cell" }, whisker), el("td", { class: "strong" }, text(score(m.score))), el("td", {}, text(count(m.ratings))),
+  return el("tr", {}, el("th", { scope: "row", class: "name", title: m.model }, value({ view }, "model", modelName(m.model), el("span", { class: "name-text" }, modelName(m.model)))), el("td", { class: "whisker-cell" }, whisker), el("td", { class: "strong" }, text(score(m.score))), el("td", {}, text(count(m.ratings))),
     el("td", { title: share ? `${text(percent(share.lo))} to ${text(percent(share.hi))} of ${many(a.judged)}` : false }, share ? text(percent(share.p)) : "–"), el("td", {}, money(a?.cost_usd_per_accepted_answer ?? null)));
 }

@@ -2,6 +2,7 @@
 import { ask, explain, query } from "../ask.js";
 import { el } from "../dom.js";
 import { clock, ms, text } from "../format.js";
+import { modelName } from "../palette.js";
 import { record, viewer } from "../request.js";
 import { button, sheet } from "../ui.js";
 
@@ -10,9 +11,9 @@ export const concerns = (r, model) => [r.key?.model, r.target, ...Object.values(
 
 // openModel shows a model, or what of it is on one host.
 export async function openModel(model, view, responses, host) {
-  const filter = button("Show this model alone", "", () => { box.close(); view.filter("model", model); });
+  const choose = (words, act) => button(words, "", () => { box.close(); act(); });
   const body = el("div", { class: "drawer" }, el("p", { class: "wait" }, "Looking…"));
-  const { box } = sheet(host ? `${model} on ${host}` : model, el("div", { class: "form-end" }, filter), body);
+  const { box } = sheet(host ? `${model} on ${host}` : model, el("div", { class: "form-end" }, choose("Leave this model out", () => view.leaveOut("model", modelName(model))), choose("Show this model alone", () => view.filter("model", model))), body);
   box.classList.add("wide-sheet");
   try {
     const [a, address] = await Promise.all([ask("GET", `/correlations?${query({ model, limit: 1000 })}`), viewer()]), failed = a.correlations.filter((c) => c.request?.success === false && (!host || c.request.host === host)).slice(0, 50);

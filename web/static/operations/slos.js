@@ -2,6 +2,7 @@
 import { el, setText } from "../dom.js";
 import { many, ms, percent, span, text, usd } from "../format.js";
 import { about } from "../marks.js";
+import { value } from "../pick.js";
 import { exhaustion, rate, seconds, state } from "./budget.js";
 
 const names = { availability: "Availability", ttft: "Time to first token", inter_token: "Inter-token time", latency: "Latency", cost: "Cost per request", satisfaction: "Satisfaction" };
@@ -9,7 +10,7 @@ const most = 8;
 const limitOf = (s) => (s.limit === undefined || s.limit === null ? "" : `at most ${text(s.indicator === "cost" ? usd(s.limit) : s.indicator === "satisfaction" ? [String(s.limit), ""] : ms(s.limit))}`);
 
 export class SLOs {
-  constructor(node, note) { Object.assign(this, { node, note, rows: new Map() }); }
+  constructor(node, note, view) { Object.assign(this, { node, note, view, rows: new Map() }); }
 
   // table tells of all objectives, those too for which there is no room.
   table() {
@@ -35,10 +36,16 @@ export class SLOs {
     shown.forEach((s, i) => this.#fill(this.rows.get(keys[i]), s));
   }
 
+  // Whose an objective is: the value of one dimension can be chosen.
+  #key(key) {
+    const [[dimension, name] = [], ...more] = Object.entries(key ?? {}).filter(([, v]) => v), words = about(key) || "everything";
+    return el("span", { class: "slo-key", title: words }, dimension && !more.length ? value({ view: this.view }, dimension, name, el("span", { class: "name-text" }, words)) : words);
+  }
+
   #card(s) {
     const r = { share: el("span", { class: "slo-share" }), left: el("span", { class: "slo-left" }), fill: el("span", { class: "budget-fill" }), burn: el("span"), end: el("span", { class: "slo-end" }) };
     r.bar = el("div", { class: "budget", role: "meter", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": `Error budget left, ${s.name} ${about(s.key)}` }, r.fill);
-    r.node = el("article", { class: "slo" }, el("header", {}, el("h3", { title: s.rule }, names[s.indicator] ?? s.name), el("span", { class: "slo-key", title: about(s.key) }, about(s.key) || "everything"), r.share),
+    r.node = el("article", { class: "slo" }, el("header", {}, el("h3", { title: s.rule }, names[s.indicator] ?? s.name), this.#key(s.key), r.share),
       r.bar, el("footer", {}, r.left, r.burn, r.end));
     return r;
   }

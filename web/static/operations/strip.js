@@ -1,17 +1,18 @@
 // Alerts, actions and deployments on one line of time.
+import { query } from "../ask.js";
 import { el } from "../dom.js";
 import { moment } from "../format.js";
 import { about, words } from "../marks.js";
-import { addMenu } from "../panel.js";
+import { addMenu, curl } from "../panel.js";
 
 const most = 60;
 
 export class Strip {
-  constructor(node, head) {
+  constructor(node, head, view) {
     Object.assign(this, { node, drawn: "", shown: [], acts: [], works: [] });
     const time = (t) => (t ? moment(Date.parse(t) / 1000) : "");
     addMenu({
-      title: "Alerts and changes", unit: "of this range", head, explain: { what: "Bars are alerts from their beginning to their end, red where they are critical. Dots are actions that were taken. Diamonds are deployments: business events that tell of one, and models and prompt versions that were seen for the first time. The same stand as flags on every chart.", fresh: "What happens is told at once; the rest is asked for every five seconds." },
+      title: "Alerts and changes", unit: "of this range", head, link: () => view.link(), call: () => { const { from, to } = view.query(); return curl(`/alerts?${query({ on_since: from, until: to })}`); }, explain: { what: "Bars are alerts from their beginning to their end, red where they are critical. Dots are actions that were taken. Diamonds are deployments: business events that tell of one, and models and prompt versions that were seen for the first time. The same stand as flags on every chart.", fresh: "What happens is told at once; the rest is asked for every five seconds." },
       table: () => ({ columns: ["what", "name", "whose", "severity or state", "from", "to"], rows: [...this.shown.map((a) => ["alert", a.rule, about(a.key), a.severity, time(a.starts_at), a.ends_at ? time(a.ends_at) : "still firing"]), ...this.acts.map((r) => ["action", r.action, r.target, r.state, time(r.applied_at), ""]), ...this.works.map((d) => ["deployment", d.title, words(d), d.source, time(d.at), ""])] }),
     });
   }

@@ -24,6 +24,7 @@ export class Tail {
     this.list.append(this.none = el("li", { class: "tail-none" }, waiting));
     new IntersectionObserver(([e]) => { this.visible = e.isIntersecting; this.#follow(); }).observe(node);
     board.stream.addEventListener("hello", () => { node.hidden = !board.stream.offers.includes("events"); this.#follow(); });
+    board.view.addEventListener("change", () => this.#draw(true));
     board.stream.addEventListener("happening", ({ detail: { topic, message } }) => { if (topic === "events") this.#take(message.data); });
   }
 
@@ -69,7 +70,7 @@ export class Tail {
     return { columns: ["timestamp", "event_type", "source", ...fields], rows: this.#fitting().map(({ e, d }) => [e.timestamp, e.event_type, e.source, ...fields.map((f) => String(d[f] ?? ""))]) };
   }
 
-  #fitting() { return this.ring.filter((r) => !this.wish || r.line.includes(this.wish)); }
+  #fitting() { return this.ring.filter((r) => (!this.wish || r.line.includes(this.wish)) && this.board.view.lets(r.d)); }
 
   #row() {
     const r = { time: el("time"), kind: el("span", { class: "tail-kind" }), who: el("button", { class: "link", type: "button" }), what: el("span", { class: "tail-what" }) };

@@ -2,8 +2,9 @@
 import { ask, explain, query } from "../ask.js";
 import { el } from "../dom.js";
 import { between, many, ms, percent, text } from "../format.js";
+import { value } from "../pick.js";
 import { sheet } from "../ui.js";
-import { within } from "./slowest.js";
+import { kept, within } from "./slowest.js";
 
 const sampled = 1000; // requests of each side
 const dimensions = ["model", "tenant", "prompt_version", "operation", "endpoint", "host", "user_id", "finish_reason", "error_type", "streaming"];
@@ -48,10 +49,10 @@ export async function openBand(band, view) {
     const of = (q) => ask("GET", `/correlations?${query({ ...within(view, band), at_least: undefined, below: undefined, ...q, order: "sample", limit: sampled })}`), edge = { at_least: band.low.toFixed(3), below: band.high.toFixed(3) };
     const [inside, faster, slower] = await Promise.all([of(edge), band.low > 0 ? of({ below: edge.at_least }) : null, of({ at_least: edge.below })]);
     const requests = (a) => (a?.correlations ?? []).map((c) => c.request).filter(Boolean), all = (a) => (a ? a.summary.open + a.summary.complete + a.summary.partial : 0), a = requests(inside), b = even([faster, slower].map((x) => [requests(x), all(x)])), rows = standOut(a, b);
-    const line = (r) => {
+    const named = (r) => [el("small", {}, r.dimension), " ", r.value], line = (r) => {
       const bar = el("span", { class: `change-bar ${r.a < r.b ? "down" : "up"}` });
       bar.style.width = `${Math.max(1, Math.abs(r.a - r.b) * 100)}%`;
-      return el("tr", {}, el("th", { scope: "row", class: "left" }, el("small", {}, r.dimension), " ", r.value), el("td", {}, text(percent(r.a))), el("td", {}, text(percent(r.b))), el("td", { class: "bar-cell", "aria-hidden": "true" }, bar));
+      return el("tr", {}, el("th", { scope: "row", class: "left" }, ...(kept.includes(r.dimension) ? [value({ view, done: () => box.close() }, r.dimension, r.value, ...named(r))] : named(r))), el("td", {}, text(percent(r.a))), el("td", {}, text(percent(r.b))), el("td", { class: "bar-cell", "aria-hidden": "true" }, bar));
     };
     body.replaceChildren(el("p", { class: "sheet-text" }, `${many(all(inside))} requests lie in this part, ${many(all(faster) + all(slower))} of the same time beside it, as far as they are remembered; an even sample of ${many(a.length)} and ${many(b.length)} is compared.`),
       rows.length ? el("div", { class: "table-scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...["Value", "Of these", "Of the others", ""].map((h, i) => el("th", { scope: "col", class: i ? false : "left" }, h)))), el("tbody", {}, ...rows.map(line)))) : el("p", { class: "wait" }, "Nothing is remembered of this part."));

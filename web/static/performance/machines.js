@@ -3,6 +3,7 @@
 import { explain } from "../ask.js";
 import { Chart } from "../chart.js";
 import { untold } from "../charts.js";
+import { config } from "../config.js";
 import { setText } from "../dom.js";
 import { load } from "../frame.js";
 import { amount, ms, percent, percentOf100, si } from "../format.js";
@@ -73,9 +74,15 @@ export class Machines {
     Object.assign(this, { board, frame: null, earlier: null, wish: { metrics, points: 240 } });
     this.cards = { frame: null, wish: { by: "gpu", groupMetrics: ["system.gpu_usage"], limit: mostCards, points: 240 }, query: () => this.query() };
     this.charts = specs.map((spec) => board.add(new Chart(spec), spec.cards ? this.cards : this));
-    this.kept = board.config.then(({ dimensions }) => offered(dimensions, [], ["host", "gpu"]), () => []);
     this.#chart("GPUs").node.classList.add("whole");
-    this.kept.then((kept) => { this.#chart("GPUs").node.hidden = !kept.includes("gpu"); });
+    this.#kept();
+  }
+
+  // The dimensions of machines that the windows keep apart.
+  async #kept() {
+    const kept = await config().then(({ dimensions }) => offered(dimensions, [], ["host", "gpu"]), () => []);
+    this.#chart("GPUs").node.hidden = !kept.includes("gpu");
+    return kept;
   }
 
   #chart(title) { return this.charts.find((c) => c.spec.title === title); }
@@ -87,7 +94,7 @@ export class Machines {
   }
 
   async refresh(signal) {
-    const { board, wish, cards } = this, { offset: before } = board.view, kept = await this.kept;
+    const { board, wish, cards } = this, { offset: before } = board.view, kept = await this.#kept();
     if (kept.includes("host")) Object.assign(wish, { by: "host", groupMetrics, limit: most });
     cards.wish.step = wish.step = Math.max(finest, board.frame?.step ?? 0);
     try {

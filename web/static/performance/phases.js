@@ -9,7 +9,7 @@ const sampled = 1000; // requests
 
 export async function phases(view, band, signal) {
   const { correlations } = await ask("GET", `/correlations?${query({ ...within(view, band), order: "sample", limit: sampled })}`, undefined, signal);
-  return correlations.map(({ request: r, engine }) => r && { ...r, queue_ms: r.queue_ms ?? engine?.queue_ms }).filter((r) => r?.success === true && r.ttft_ms >= 0 && r.duration_ms >= r.ttft_ms);
+  return correlations.map(({ request: r, engine }) => r && { ...r, queue_ms: r.queue_ms ?? engine?.queue_ms }).filter((r) => r?.success === true && r.ttft_ms >= 0 && r.duration_ms >= r.ttft_ms && view.lets(r));
 }
 
 const waits = (r) => r.queue_ms >= 0 && r.queue_ms <= r.ttft_ms;

@@ -2,6 +2,7 @@
 import { ask, query } from "../ask.js";
 import { el } from "../dom.js";
 import { count, ms, percent, si, text } from "../format.js";
+import { value } from "../pick.js";
 import { place, modelColor } from "../palette.js";
 
 const columns = [
@@ -25,15 +26,15 @@ export async function earlier(view, signal) {
   }
 }
 
-export function showVersus(node, by, a, pick) {
-  const groups = a.groups.filter((g) => g.key[by] !== null && g.stats.requests > 0);
+export function showVersus(node, by, a, view) {
+  const groups = a.groups.filter((g) => g.key[by] !== null && g.stats.requests > 0 && view.lets(g.key));
   if (by === "model") place(groups.map((g) => g.key.model));
   const best = columns.map(([, of]) => Math.min(...groups.map((g) => of(g.stats, a.window.seconds) ?? Infinity)));
   node.replaceChildren(el("thead", {}, el("tr", {}, el("th", { scope: "col", class: "left" }, by === "model" ? "Model" : "Prompt version"), ...columns.map(([n]) => el("th", { scope: "col" }, n)))),
     el("tbody", {}, ...(groups.length ? groups.map((g) => {
       const dot = el("span", { class: "dot", "aria-hidden": "true" });
       dot.style.setProperty("--c", modelColor(g.key[by]));
-      return el("tr", {}, el("th", { scope: "row", class: "left" }, el("button", { class: "link", type: "button", title: "Show this alone", onclick: () => pick(g.key[by]) }, dot, el("span", { class: "model-name" }, g.key[by]))),
+      return el("tr", {}, el("th", { scope: "row", class: "left" }, value({ view }, by, g.key[by], dot, el("span", { class: "model-name" }, g.key[by]))),
         ...columns.map(([n, of, format], i) => { const v = of(g.stats, a.window.seconds); return el("td", { class: groups.length > 1 && i > 0 && i < 9 && v === best[i] ? "best" : "" }, text(format(v))); }));
-    }) : [el("tr", { class: "none" }, el("td", { colspan: String(columns.length + 1) }, "Nothing was counted in this range"))])));
+    }) : [el("tr", { class: "none" }, el("td", { colspan: String(columns.length + 1) }, a.groups.length ? "Everything that was counted in this range is left out" : "Nothing was counted in this range"))])));
 }

@@ -44,8 +44,19 @@ export class PipelineMap {
     node.append(...this.items.map((i) => i.box));
   }
 
-  show(f) { for (const i of this.items) i.show(f); }
+  show(f) {
+    this.facts = f;
+    for (const i of this.items) i.show(f);
+  }
+
+  // table tells of each place and each way what stands there.
+  table() {
+    const f = this.facts, of = (id) => (places[id] ? places[id].facts(f).map(([what, v]) => [places[id].name, what, v]) : [[ends(id), ways[id].about, ways[id].rate(f)], ...ways[id].notes(f).map((x) => [ends(id), "", x.words])]);
+    return { columns: ["where", "what", "value"], rows: f ? order.flatMap(of) : [] };
+  }
 }
+
+const ends = (id) => id.split("-").map((p) => places[p].name).join(" to ");
 
 function place(id, p) {
   const dot = el("span", { class: "state-dot", role: "img" }), list = el("dl", {}), box = el("a", { class: `place at-${id}`, href: p.to }, el("span", { class: "place-head" }, dot, el("strong", {}, p.name)), el("small", {}, p.about), list);
@@ -62,8 +73,8 @@ function place(id, p) {
 }
 
 function way(id, w) {
-  const [from, to] = id.split("-"), rate = el("strong"), notes = el("span", { class: "way-notes" });
-  const box = el("p", { class: `way at-${id}${w.down ? " down" : ""}`, title: `${places[from].name} to ${places[to].name}: ${w.about}` }, el("span", { class: "visually-hidden" }, `${places[from].name} to ${places[to].name}: `), el("span", { class: "way-line", "aria-hidden": "true" }), rate, notes);
+  const rate = el("strong"), notes = el("span", { class: "way-notes" });
+  const box = el("p", { class: `way at-${id}${w.down ? " down" : ""}`, title: `${ends(id)}: ${w.about}` }, el("span", { class: "visually-hidden" }, `${ends(id)}: `), el("span", { class: "way-line", "aria-hidden": "true" }), rate, notes);
   return {
     box,
     show(f) {
