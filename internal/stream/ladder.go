@@ -93,7 +93,8 @@ func (l *ladder) reach(start int64, level int, arrived int64, more groups) *node
 func (n *node) touch(now int64, more groups, l *ladder) {
 	n.arrived = max(n.arrived, now)
 	if len(more) > 0 {
-		n.sizes, n.packed = nil, false
+		n.grow(more)
+		n.packed = false
 	}
 	for i := range more {
 		n.changed(more[i].who, l)

@@ -26,9 +26,10 @@ type node struct {
 	// it is asked for again, so that what arrives costs the same whoever asks.
 	sums map[who]*agg.Cell
 	rest rest
-	// sizes are those of own and kids added up, once somebody has asked for them; nil when they must be made anew. What came to rest is
-	// ranked without going through its seconds again.
+	// sizes are those of own and kids added up, once somebody has asked for them, and behind the first told of them what came since; nil when they
+	// must be made anew. So what is ranked again is neither what came to rest nor what stands beside that to which something comes.
 	sizes []sized
+	told  int
 }
 
 // groups are the cells of one node, ascending.
@@ -99,6 +100,13 @@ func (n *node) eachSize(a *adder, fn func(who, size)) {
 
 // addSizes makes the sizes of a node with kids.
 func (n *node) addSizes(a *adder) {
+	if len(n.sizes) > n.told+n.told/2 {
+		for _, x := range n.sizes {
+			a.add(x.who, x.size)
+		}
+		n.sizes = a.take()
+		n.told = len(n.sizes)
+	}
 	if n.sizes != nil {
 		return
 	}
@@ -114,7 +122,22 @@ func (n *node) addSizes(a *adder) {
 		k.eachSize(a, a.add)
 	}
 	n.sizes = a.take()
+	n.told = len(n.sizes)
 }
+
+// grow adds groups that come to n or below to its sizes. When that is more than there was nobody asks for them.
+func (n *node) grow(more groups) {
+	if n.sizes == nil || len(n.sizes)+len(more) > 2*n.told+fewSizes {
+		n.sizes = nil
+		return
+	}
+	for i := range more {
+		n.sizes = append(n.sizes, sized{more[i].who, more[i].size})
+	}
+}
+
+// fewSizes are so few that adding them up costs next to nothing.
+const fewSizes = 1000
 
 func sizeOf(c *agg.Cell) size { return size{c.Requests, c.Events} }
 

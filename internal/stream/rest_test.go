@@ -82,6 +82,35 @@ func TestRestOfTheHourOutlivesWhatAgesInItsLiveMinute(t *testing.T) {
 	}
 }
 
+// Sizes of an hour grow with what comes; only of one that nobody asks for they are made anew.
+func TestSizesGrowWithWhatComes(t *testing.T) {
+	l, now := newLadder(10_000, true), int64(1_790_000_000)
+	add := func(i int) {
+		cell := new(agg.Cell)
+		cell.Add(request(now, "m"), false)
+		l.add(now, values{"m", fmt.Sprint("tenant-", i%7)}, cell, now)
+	}
+	hour := func() *node { return l.hours[floor(now, spans[0])] }
+	events := func() (n uint64) {
+		l.sizes(now-10, now+10, func(_ who, x size) { n += x.events })
+		return n
+	}
+	for i := range 3000 {
+		add(i)
+		if i%100 == 99 {
+			if kept := hour().sizes != nil; kept != (i > 99) || events() != uint64(i+1) {
+				t.Fatalf("after %d events: sizes kept %v, %d events in them", i+1, kept, events())
+			}
+		}
+	}
+	for i := range 2 * fewSizes {
+		add(i)
+	}
+	if hour().sizes != nil || events() != 3000+2*fewSizes {
+		t.Errorf("sizes that nobody asks for: %d are kept, %d events in them", len(hour().sizes), events())
+	}
+}
+
 // sumsAreRight compares the sums of all groups and margins with what the facts add up to, and tells how many rests are kept.
 func (l *ladder) sumsAreRight(t *testing.T, from, to int64) (kept int) {
 	t.Helper()
