@@ -87,6 +87,24 @@ func BenchmarkQuery(b *testing.B) {
 	}
 }
 
+// What a question about one model leaves to the collector, with twelve partitions that are read. Who waits for an event asks it thousands of times
+// a second.
+func BenchmarkAskOfOneModel(b *testing.B) {
+	s := newVisitors(100, 100)
+	for range 100 {
+		s.second()
+	}
+	for i, l := range s.lanes {
+		for _, topic := range []string{"llm-requests", "user-feedback", "system-metrics", "business-events"} {
+			l.progress[source{Topic: topic, TopicID: topic + "-id", Partition: int32(i)}] = progress{Next: 100, Counted: 100, High: 100, Watermark: s.now * 1e6}
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.ask(b, "&model=model-7")
+	}
+}
+
 // measure asks a question as seconds go by.
 func (s *visitors) measure(b *testing.B, query string) {
 	first, took := s.ask(b, query), time.Duration(0)

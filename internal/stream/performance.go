@@ -86,7 +86,7 @@ func (s *Service) getPerformance(w http.ResponseWriter, _ *http.Request) {
 	now := time.Now()
 	a := performanceAnswer{
 		EventsPerSecond: s.metrics.perSecond(), WatermarkLag: s.lag().Seconds(), ConsumerLag: s.behind(),
-		Goroutines: runtime.NumGoroutine(), Completeness: completeness(parts), CPUPercent: cpuPercent(s.started), MemoryBytes: memoryBytes(),
+		Goroutines: runtime.NumGoroutine(), Completeness: completeness(slices.Collect(maps.Values(parts))), CPUPercent: cpuPercent(s.started), MemoryBytes: memoryBytes(),
 		Stages:  s.metrics.stages(),
 		Sources: s.sources(parts), Overflow: s.overflowWithin(everything),
 		Partitions: []partitionAnswer{},

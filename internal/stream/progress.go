@@ -61,6 +61,19 @@ func (l *lane) progressOf() map[source]progress {
 	return maps.Clone(l.progress)
 }
 
+// nameless copies what is known of every input partition, in no order. Questions that are asked thousands of times a second need no names, and a
+// table of them is most of what they would leave to the collector.
+func (s *Service) nameless() []progress {
+	lanes := s.allLanes()
+	all := make([]progress, 0, len(lanes)*len(kindTopics))
+	for _, l := range lanes {
+		l.mu.Lock()
+		all = slices.AppendSeq(all, maps.Values(l.progress))
+		l.mu.Unlock()
+	}
+	return all
+}
+
 // watermark is the time up to which everything has been seen, over the partitions given, in microseconds.
 func watermark(ps []progress, disorder time.Duration, now time.Time) int64 {
 	low := int64(math.MaxInt64)
@@ -79,22 +92,18 @@ func watermark(ps []progress, disorder time.Duration, now time.Time) int64 {
 
 // current are the partitions that tell how far that is which comes now. Those to which nothing was ever written do not, for all that
 // there is of them has been seen; nor do those that hold nothing but ancient events, such as an old trace, unless there are no others.
-// What is to be final is another matter: whatever comes to them next may be of any time, so there they count until they are idle.
+// What is to be final is another matter: whatever comes to them next may be of any time, so there they count until they are idle. The list is
+// used again.
 func current(ps []progress) []progress {
-	var now, old []progress
-	for _, p := range ps {
-		switch {
-		case !p.Idle && p.High == 0 && p.Watermark == noWatermark:
-		case !p.Idle && p.Watermark != noWatermark && p.Arrival-p.Watermark > ancientAfter.Microseconds():
-			old = append(old, p)
-		default:
-			now = append(now, p)
-		}
+	silent := func(p progress) bool { return !p.Idle && p.High == 0 && p.Watermark == noWatermark }
+	old := func(p progress) bool {
+		return !p.Idle && p.Watermark != noWatermark && p.Arrival-p.Watermark > ancientAfter.Microseconds()
 	}
-	if len(now) == 0 {
-		return old
+	ps = slices.DeleteFunc(ps, silent)
+	if slices.ContainsFunc(ps, func(p progress) bool { return !old(p) }) {
+		ps = slices.DeleteFunc(ps, old)
 	}
-	return now
+	return ps
 }
 
 // sortedSources lists sources by topic and partition.
@@ -121,7 +130,7 @@ var kindTopics = func() (topics []string) {
 
 // completeness is the share of the records written so far that was read: what is behind, to be
 // counted again or lost is missing.
-func completeness(parts map[source]progress) float64 {
+func completeness(parts []progress) float64 {
 	var have, all int64
 	for _, p := range parts {
 		behind := max(p.High-p.Counted, 0)

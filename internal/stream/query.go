@@ -35,14 +35,13 @@ func (s *Service) Query(want Span) Result {
 func (s *Service) about(want Span, sets ...int) Result {
 	span := s.widen(want, sets...)
 	r := Result{Span: span, Widened: span != want}
-	parts := s.partitions()
-	now := time.Now()
-	if seen := watermark(current(known(parts)), s.cfg.Disorder, now); seen != noWatermark {
+	parts, now := s.nameless(), time.Now()
+	r.Completeness = completeness(parts)
+	low := watermark(parts, s.cfg.Disorder, now)
+	r.Final = low != noWatermark && low-s.cfg.Lateness.Microseconds() >= span.End*1e6
+	if seen := watermark(current(parts), s.cfg.Disorder, now); seen != noWatermark {
 		r.Watermark = time.UnixMicro(seen).UTC()
 	}
-	r.Completeness = completeness(parts)
-	low := watermark(known(parts), s.cfg.Disorder, now)
-	r.Final = low != noWatermark && low-s.cfg.Lateness.Microseconds() >= span.End*1e6
 	return r
 }
 
@@ -135,17 +134,9 @@ func ceilSecond(t time.Time) int64 {
 	return t.Unix()
 }
 
-func known[K comparable, V any](m map[K]V) []V {
-	out := make([]V, 0, len(m))
-	for _, v := range m {
-		out = append(out, v)
-	}
-	return out
-}
-
 // lag is how far the watermark is behind the clock; 0 when nothing was seen.
 func (s *Service) lag() time.Duration {
-	low := watermark(current(known(s.partitions())), s.cfg.Disorder, time.Now())
+	low := watermark(current(s.nameless()), s.cfg.Disorder, time.Now())
 	if low == noWatermark {
 		return 0
 	}
@@ -154,7 +145,7 @@ func (s *Service) lag() time.Duration {
 
 // behind is how many records wait to be counted.
 func (s *Service) behind() (n int64) {
-	for _, p := range s.partitions() {
+	for _, p := range s.nameless() {
 		n += max(p.High-p.Counted, 0)
 	}
 	return n
@@ -163,7 +154,7 @@ func (s *Service) behind() (n int64) {
 // reach is how far back the shortest duplicate filter remembers; -1 s when none has forgotten anything.
 func (s *Service) reach() time.Duration {
 	reach := time.Duration(-1)
-	for _, p := range s.partitions() {
+	for _, p := range s.nameless() {
 		if !p.Partial {
 			continue
 		}
@@ -179,7 +170,7 @@ func (s *Service) reach() time.Duration {
 
 // Counted is how many records of the input topics count, since the topics began.
 func (s *Service) Counted() (n int64) {
-	for _, p := range s.partitions() {
+	for _, p := range s.nameless() {
 		n += p.Counted
 	}
 	return n
