@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/hxp-enterprise/hxp/internal/kit/sorting"
 )
@@ -50,6 +51,21 @@ func (b *Bus) Groups(ctx context.Context) ([]GroupInfo, error) {
 		}
 	}
 	return b.groups(ctx, ids)
+}
+
+// SeesGroups tells whether Groups knows all of them: brokers with an authorizer leave out those that the user may not describe, unless he may
+// describe the cluster.
+func (b *Bus) SeesGroups(ctx context.Context) (bool, error) {
+	req := kmsg.NewPtrDescribeClusterRequest()
+	req.IncludeClusterAuthorizedOperations = true
+	resp, err := req.RequestWith(ctx, b.client)
+	switch {
+	case err == nil:
+		return resp.ErrorCode == 0 && resp.ClusterAuthorizedOperations&(1<<kmsg.ACLOperationDescribe) != 0, nil
+	case Retryable(err):
+		return false, fmt.Errorf("ask for the rights on the cluster: %w", classify(err))
+	}
+	return false, nil // brokers of before Kafka 2.8 do not tell
 }
 
 // PrepareGroups waits until the brokers can keep positions of groups. A new cluster makes the topic for them (__consumer_offsets)

@@ -51,7 +51,8 @@ func unknown(offsets kadm.ListedOffsets) error {
 	return missing
 }
 
-// DeleteRecords deletes everything before the given offsets (partition → offset). An offset before the start is fine.
+// DeleteRecords deletes everything before the given offsets (partition → offset). An offset before the start is fine. Brokers that will not,
+// because of a right or the topic's settings, are told by ErrAccess and RefusedError.
 func (b *Bus) DeleteRecords(ctx context.Context, topic string, before map[int32]int64) error {
 	if len(before) == 0 {
 		return nil
@@ -67,7 +68,7 @@ func (b *Bus) DeleteRecords(ctx context.Context, topic string, before map[int32]
 	var errs []error
 	resps.Each(func(r kadm.DeleteRecordsResponse) {
 		if r.Err != nil && !errors.Is(r.Err, kerr.OffsetOutOfRange) {
-			errs = append(errs, fmt.Errorf("delete records of %s/%d before %d: %w", r.Topic, r.Partition, before[r.Partition], classify(r.Err)))
+			errs = append(errs, fmt.Errorf("delete records of %s/%d before %d: %w", r.Topic, r.Partition, before[r.Partition], refused(r.Err, "")))
 		}
 	})
 	return errors.Join(errs...)

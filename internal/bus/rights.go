@@ -17,11 +17,30 @@ import (
 // configured, and cut off the beginning of hxp-panes, which has no retention. The error is ErrAccess and lists what is missing,
 // with the commands that give it. Brokers without an authorizer allow everything; topics that do not exist are passed over.
 func (b *Bus) CheckRights(ctx context.Context, topics []event.Topic) error {
+	names := make([]string, len(topics))
+	for i := range topics {
+		names[i] = topics[i].Name
+	}
+	return b.checkRights(ctx, names, func(topic string) []kmsg.ACLOperation {
+		need := []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribeConfigs}
+		if topic == event.TopicPanes {
+			need = append(need, kmsg.ACLOperationDelete)
+		}
+		return need
+	})
+}
+
+// MayDelete tells in the same way whether the user may delete records of a topic.
+func (b *Bus) MayDelete(ctx context.Context, topic string) error {
+	return b.checkRights(ctx, []string{topic}, func(string) []kmsg.ACLOperation { return []kmsg.ACLOperation{kmsg.ACLOperationDelete} })
+}
+
+func (b *Bus) checkRights(ctx context.Context, topics []string, needs func(topic string) []kmsg.ACLOperation) error {
 	req := kmsg.NewPtrMetadataRequest()
 	req.IncludeTopicAuthorizedOperations = true
-	for _, t := range topics {
+	for i := range topics {
 		rt := kmsg.NewMetadataRequestTopic()
-		rt.Topic = &t.Name
+		rt.Topic = &topics[i]
 		req.Topics = append(req.Topics, rt)
 	}
 	resp, err := req.RequestWith(ctx, b.client)
@@ -33,7 +52,7 @@ func (b *Bus) CheckRights(ctx context.Context, topics []event.Topic) error {
 		if t.Topic == nil {
 			continue
 		}
-		for _, op := range lacking(t) {
+		for _, op := range lacking(t, needs(*t.Topic)) {
 			missing[op] = append(missing[op], *t.Topic)
 		}
 	}
@@ -43,12 +62,8 @@ func (b *Bus) CheckRights(ctx context.Context, topics []event.Topic) error {
 	return b.lacks(missing)
 }
 
-// lacking are the operations that a topic does not allow.
-func lacking(t kmsg.MetadataResponseTopic) []kmsg.ACLOperation {
-	need := []kmsg.ACLOperation{kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribeConfigs}
-	if *t.Topic == event.TopicPanes {
-		need = append(need, kmsg.ACLOperationDelete)
-	}
+// lacking are the needed operations that a topic does not allow.
+func lacking(t kmsg.MetadataResponseTopic, need []kmsg.ACLOperation) []kmsg.ACLOperation {
 	if t.ErrorCode == kerr.TopicAuthorizationFailed.Code {
 		return need
 	}

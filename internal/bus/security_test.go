@@ -358,6 +358,20 @@ func TestRights(t *testing.T) {
 		t.Error(err)
 	}
 	roundTrip(t, b)
+	if err := b.MayDelete(t.Context(), event.TopicPanes); err != nil {
+		t.Error(err)
+	}
+	if err := b.MayDelete(t.Context(), topic); !errors.Is(err, bus.ErrAccess) || !strings.Contains(err.Error(), "--operation Delete --topic events") {
+		t.Errorf("got %v", err)
+	}
+	if err := b.DeleteRecords(t.Context(), topic, map[int32]int64{0: 0}); !errors.Is(err, bus.ErrAccess) {
+		t.Errorf("records are deleted without the right: %v", err)
+	}
+	for user, want := range map[string]bool{"enough": false, "admin": true} {
+		if sees, err := as(user).SeesGroups(t.Context()); err != nil || sees != want {
+			t.Errorf("%s sees all groups: %t, %v", user, sees, err)
+		}
+	}
 	err := as("reader").CheckRights(t.Context(), wish)
 	for _, part := range []string{"Write on events;", "Delete on hxp-panes;", "--add --allow-principal 'User:reader' --operation Write --topic events && ", "--operation Delete --topic hxp-panes", "DescribeConfigs on events, hxp-panes"} {
 		if !errors.Is(err, bus.ErrAccess) || !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "Read on") {
