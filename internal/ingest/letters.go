@@ -24,6 +24,7 @@ type letter struct {
 	redrives uint8
 	redriven bool
 	cut      bool // only the beginning of the payload was kept
+	moved    bool // it was written again, and counts there
 }
 
 // older orders letters by the time at which they came; places settle ties.
@@ -42,7 +43,8 @@ type letters struct {
 	moved     chan struct{}                // closed when next moves
 	topics    names
 	codes     names
-	count     int
+	count     int // of letters, without those that were written again
+	movedOn   int
 	forgotten int64
 	limit     int
 }
@@ -58,7 +60,7 @@ func (x *letters) reset() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.parts, x.places, x.early = map[int32][]letter{}, map[[2]uint64]position{}, map[[2]uint64]event.DeadMark{}
-	x.next, x.count, x.forgotten = map[int32]int64{}, 0, 0
+	x.next, x.count, x.movedOn, x.forgotten = map[int32]int64{}, 0, 0, 0
 	x.wake()
 }
 
@@ -99,14 +101,18 @@ func hashOf(id string) [2]uint64 {
 	return e.Identity()
 }
 
-// add takes a letter in. The first one of an id counts.
+// add takes a letter in. Where an id was written last it counts, with what became of it: an erasure writes letters again before it shortens the
+// topic.
 func (x *letters) add(at position, d *event.DeadLetter) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	l := letter{position: at, hash: hashOf(d.ID), received: d.ReceivedAt, size: uint32(min(len(d.Payload), math.MaxUint32)),
 		topic: x.topics.number(d.Topic), code: x.codes.number(d.Code), redrives: uint8(d.Redrives), cut: d.SHA256 != ""}
-	if _, known := x.places[l.hash]; known {
-		return
+	if before := x.find(l.hash); before != nil {
+		l.redriven, l.redrives = l.redriven || before.redriven, max(l.redrives, before.redrives)
+		before.moved = true
+		x.count--
+		x.movedOn++
 	}
 	if m, ok := x.early[l.hash]; ok {
 		l.mark(&m)
@@ -114,7 +120,7 @@ func (x *letters) add(at position, d *event.DeadLetter) {
 	}
 	x.places[l.hash] = at
 	x.parts[at.partition] = append(x.parts[at.partition], l)
-	if x.count++; x.count > x.limit {
+	for x.count++; x.count > x.limit || x.count+x.movedOn > 2*x.limit; {
 		x.forgetOldest()
 	}
 }
@@ -132,20 +138,25 @@ func (x *letters) forgetOldest() {
 			oldest = p
 		}
 	}
+	before := x.count
 	x.drop(oldest, 1)
-	x.forgotten++
+	x.forgotten += int64(before - x.count)
 }
 
 // drop removes the first n letters of a partition.
 func (x *letters) drop(p int32, n int) {
 	for i := range x.parts[p][:n] {
-		delete(x.places, x.parts[p][i].hash)
+		if l := &x.parts[p][i]; l.moved {
+			x.movedOn--
+		} else {
+			delete(x.places, l.hash)
+			x.count--
+		}
 	}
 	x.parts[p] = x.parts[p][n:]
 	if list := x.parts[p]; cap(list) > 4*len(list)+64 { // what was dropped is let go
 		x.parts[p] = slices.Clone(list)
 	}
-	x.count -= n
 }
 
 // apply takes a mark in.
@@ -240,7 +251,7 @@ func (x *letters) matcher(q *wanted) func(*letter) bool {
 	topic, byTopic := number(&x.topics, q.topic)
 	code, byCode := number(&x.codes, q.reason)
 	return func(l *letter) bool {
-		return (!byTopic || l.topic == topic) && (!byCode || l.code == code) && l.received >= q.since && (q.until == 0 || l.received < q.until) &&
+		return !l.moved && (!byTopic || l.topic == topic) && (!byCode || l.code == code) && l.received >= q.since && (q.until == 0 || l.received < q.until) &&
 			(q.state == "" || (q.state == stateRedriven) == l.redriven)
 	}
 }

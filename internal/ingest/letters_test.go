@@ -35,10 +35,11 @@ func TestLettersAgainstAPlainList(t *testing.T) {
 				at := position{p, next[p]}
 				next[p]++
 				x.add(at, &d)
-				if byID[d.ID] != nil {
-					return
-				}
 				one := &plain{at: at, d: d, redrives: d.Redrives}
+				if before := byID[d.ID]; before != nil { // it counts where it was written last
+					one.redriven, one.redrives = before.redriven, max(one.redrives, before.redrives)
+					list = slices.DeleteFunc(list, func(o *plain) bool { return o == before })
+				}
 				for _, m := range early[d.ID] {
 					one.redriven, one.redrives = one.redriven || m.Redriven, max(one.redrives, m.Redrives)
 				}
@@ -136,6 +137,12 @@ func TestLettersAreBounded(t *testing.T) {
 	}
 	if l := x.pick(&wanted{}, nil, 1, false); len(l) != 1 || l[0].received != 150 {
 		t.Errorf("the oldest is %+v", l)
+	}
+	for i := range 1000 {
+		x.add(position{0, int64(1000 + i)}, &event.DeadLetter{ID: "again", ReceivedAt: int64(1000 + i)})
+	}
+	if entries := len(x.parts[0]) + len(x.parts[1]) + len(x.parts[2]); entries > 200 || x.count > 100 || x.count+x.movedOn != entries {
+		t.Errorf("%d entries of %d letters, %d written again", entries, x.count, x.movedOn)
 	}
 	for range 2000 {
 		x.codes.number(fmt.Sprint("code", len(x.codes.list)))

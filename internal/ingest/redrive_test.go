@@ -315,3 +315,52 @@ func TestRedriveOntoTheDisk(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A letter that an erasure has written again, before it shortened the topic, is the same one with the same state: where this was seen, and where
+// the topic is read anew. A mark that stayed where it was lies before its letter then.
+func TestLettersThatWereWrittenAgain(t *testing.T) {
+	f := start(t, Defaults())
+	ids := f.refused(
+		`{"event_type":"llm_request","data":{"model":"m","duration_ms":"redriven"}}`,
+		`{"event_type":"llm_request","data":{"model":"m","duration_ms":"open"}}`,
+		`{"event_type":"llm_request","data":{"model":"m","duration_ms":"erased"}}`)
+	ends := map[int32]int64{}
+	var again []*bus.Message
+	for _, m := range f.all(event.TopicDeadLetters) {
+		ends[m.Partition] = max(ends[m.Partition], m.Offset+1)
+		if string(m.Key) != ids[2] {
+			again = append(again, &bus.Message{Topic: m.Topic, Partition: m.Partition, Key: m.Key, Value: m.Value, Headers: m.Headers})
+		} else { // a record that is none of these stays behind it
+			again = append(again, &bus.Message{Topic: m.Topic, Partition: m.Partition, Key: []byte("x"), Headers: []bus.Header{{Key: "mark", Value: []byte("x")}}})
+		}
+	}
+	if s, r := f.redrive(`{"ids":["` + ids[0] + `"],"patch":{"data":{"duration_ms":90}}}`); s != 200 {
+		t.Fatalf("%d %+v", s, r)
+	}
+	out, err := f.bus.NewProducer(bus.ProducerOptions{ManualPartition: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if err := out.Send(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.bus.DeleteRecords(t.Context(), event.TopicDeadLetters, ends); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]*fixture{"where this was seen": f, "where the topic is read anew": secondAPI(t, f)} {
+		var sum DeadLetterSummary
+		for sum.Total != 2 { // until the index has noticed
+			f.call("GET", "/dead-letters/summary", nil, &sum)
+		}
+		if d := f.letter(ids[0]); d.State != "redriven" || d.RedriveCount != 1 {
+			t.Errorf("%s: %+v", name, d)
+		}
+		if d := f.letter(ids[1]); d.State != "open" {
+			t.Errorf("%s: %+v", name, d)
+		}
+		if s := f.call("GET", "/dead-letters/"+ids[2], nil, nil); s != 404 || sum.Redriven != 1 {
+			t.Errorf("%s: %d, %+v", name, s, sum)
+		}
+	}
+}
