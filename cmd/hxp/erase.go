@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -11,14 +12,19 @@ import (
 )
 
 func eraseCommand() *cobra.Command {
-	cmd := batchCommand("erase", "Take out what is stored of a user or a tenant", "  hxp erase --user jane@example.org --dry-run\n  hxp erase --tenant acme\n  hxp erase verify --user jane@example.org\n  hxp erase list --json", noArgs,
+	cmd := batchCommand("erase", "Take out what is stored of a user or a tenant", "  hxp erase --user jane@example.org --dry-run\n  hxp erase --tenant acme --topics\n  hxp erase verify --user jane@example.org\n  hxp erase list --json", noArgs,
 		func(cmd *cobra.Command, c *app.BatchClient, _ []string) error {
 			by, name, err := whom(cmd)
 			if err != nil {
 				return err
 			}
 			dryRun, _ := cmd.Flags().GetBool("dry-run")
-			r, err := c.Erase(cmd.Context(), by, name, dryRun)
+			var w app.ErasureWords
+			w.Topics, _ = cmd.Flags().GetBool("topics")
+			if w.PastGroups, _ = cmd.Flags().GetBool("past-groups"); w.PastGroups && !w.Topics {
+				return usage(errors.New("--past-groups says how far topics are shortened; say --topics as well"))
+			}
+			r, err := c.Erase(cmd.Context(), by, name, w, dryRun)
 			if err != nil {
 				return err
 			}
@@ -29,8 +35,12 @@ func eraseCommand() *cobra.Command {
 		})
 	cmd.Long = "Raw events leave the lake, rows and cells by that name leave the database, the topics of the embedded broker are shortened; then\n" +
 		"everything is looked through again. What cannot be emptied from here is listed with what ends it. Totals stay: they name nobody.\n" +
+		"Brokers may serve others: topics of Apache Kafka are shortened with --topics, and beyond what consumer groups of others have read\n" +
+		"with --past-groups. A log loses its beginning up to the last record of the name; --dry-run tells from where to where.\n" +
 		"The record of it is chained and holds no name. See docs/privacy.md. Exit code 1 when it fails."
 	cmd.Flags().Bool("dry-run", false, "only count")
+	cmd.Flags().Bool("topics", false, "shorten topics on brokers that may serve others too, however long that takes")
+	cmd.Flags().Bool("past-groups", false, "with --topics: also what consumer groups of others have not read")
 	whose(cmd)
 	cmd.AddCommand(eraseVerify(), eraseList())
 	return cmd
@@ -71,6 +81,7 @@ func showErasure(w *tabwriter.Writer, r *app.Erasure) {
 		}
 		fmt.Fprintf(w, "%s\t%d\t%s\n", t.Name, t.Deleted, found)
 	}
+	showCuts(w, r)
 	if len(r.Left) > 0 {
 		fmt.Fprintln(w, "\nLEFT\tCOUNT\tENDED BY")
 		for _, l := range r.Left {
@@ -86,6 +97,33 @@ func showErasure(w *tabwriter.Writer, r *app.Erasure) {
 		what = "would leave (dry run)"
 	}
 	fmt.Fprintf(w, "\nerasure %s is %s: %d events and %d rows of aggregates %s\n", r.ID, r.State, r.LakeRows, r.SQLRows, what)
+}
+
+// showCuts tells which records of topics went, or would go, and in a dry run what would stay; else that is among what is left.
+func showCuts(w *tabwriter.Writer, r *app.Erasure) {
+	what := "CUT"
+	if r.DryRun {
+		what = "TO BE CUT"
+	}
+	head := "\nPARTITION\t" + what + "\tRECORDS\tNOT READ BY\n"
+	for _, t := range r.Topics {
+		for _, c := range t.Cuts {
+			fmt.Fprintf(w, "%s%s/%d\t%d to %d\t%d\t%s\n", head, t.Name, c.Partition, c.From, c.Before-1, c.Before-c.From, strings.Join(c.UnreadBy, ", "))
+			head = ""
+		}
+		if t.Moved > 0 {
+			fmt.Fprintf(w, "%s\t\t%d\twritten again behind them, since they are of others\n", t.Name, t.Moved)
+		}
+	}
+	head = "\nPARTITION\tSTAYS FROM\tFOUND THERE\tHELD BY\tENDED BY\n"
+	for _, t := range r.Topics {
+		for _, h := range t.Held {
+			if r.DryRun {
+				fmt.Fprintf(w, "%s%s/%d\t%d\t%d\t%s\t%s\n", head, t.Name, h.Partition, h.From, h.Count, h.By, h.Ends)
+				head = ""
+			}
+		}
+	}
 }
 
 func eraseVerify() *cobra.Command {

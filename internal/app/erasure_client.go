@@ -12,12 +12,13 @@ import (
 type (
 	Erasure         = erasure.Record
 	ErasureVerified = erasure.Verified
+	ErasureWords    = erasure.Words
 )
 
 // Erase takes out what is stored of a user or a tenant (by is user_id or tenant) and returns when that has ended, or when
 // whoever is asked does not know its end (see Error).
-func (c *BatchClient) Erase(ctx context.Context, by, name string, dryRun bool) (r Erasure, err error) {
-	if err := c.patient().Into(ctx, http.MethodPost, "/erasures", map[string]any{by: name, "dry_run": dryRun}, &r); err != nil {
+func (c *BatchClient) Erase(ctx context.Context, by, name string, w ErasureWords, dryRun bool) (r Erasure, err error) {
+	if err := c.patient().Into(ctx, http.MethodPost, "/erasures", map[string]any{by: name, "dry_run": dryRun, "topics": w.Topics, "past_groups": w.PastGroups}, &r); err != nil {
 		return r, err
 	}
 	t := time.NewTicker(time.Second)

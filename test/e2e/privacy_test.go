@@ -41,10 +41,11 @@ func TestPrivacyAndErasure(t *testing.T) {
 		`{"event_type":"user_feedback","timestamp":"`+stamp(hour)+`","data":{"request_id":"prA","satisfaction_score":5,"comment":"`+planted+`"}}`,
 		`{"event_type":"llm_request","data":{"duration_ms":"`+planted+`","session_id":"`+planted+`","prompt":"`+planted+`"}}`,
 		`{"event_type":"llm_request","timestamp":"9999-01-01T00:00:00Z","data":{"model":"m","prompt":"`+planted+`"}}`,
-		`{"event_type":"llm_request","data":{"prompt":"`+planted)
+		`{"event_type":"llm_request","data":{"prompt":"`+planted,
+		`{"event_type":"llm_request","data":{"model":"m","duration_ms":"fast","user_id":"`+user+`"}}`)
 	// The value of duration_ms is quoted in the reason of the second last but one: it is no field of the rules, so it stays.
 	events[41] = strings.Replace(events[41], `"duration_ms":"`+planted+`"`, `"duration_ms":"fast"`, 1)
-	if status, taken := h.post(t, []byte(strings.Join(events, "\n")), nil); status != 207 || taken.Accepted != 41 || taken.Rejected != 3 {
+	if status, taken := h.post(t, []byte(strings.Join(events, "\n")), nil); status != 207 || taken.Accepted != 41 || taken.Rejected != 4 {
 		t.Fatalf("%d %+v", status, taken)
 	}
 	before, _ := h.aggregate(t, hour)
@@ -110,9 +111,30 @@ func TestPrivacyAndErasure(t *testing.T) {
 		SQLRows  int64 `json:"sql_rows"`
 		About    int
 		Chain    string
+		Topics   []struct {
+			Topic string
+			Found *int64
+		}
 	}
 	if err := json.Unmarshal(out, &v); err != nil || v.LakeRows != 0 || v.SQLRows != 0 || v.About != 1 || v.Chain != "ok" {
 		t.Errorf("%s %s %v", out, stderr, err)
+	}
+	letters := func() string {
+		t.Helper()
+		_, page, err := call("GET", h.url("kafka-api")+"/dead-letters", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(page)
+	}
+	eventually(t, time.Minute, "the dead letter of the user is gone, and those of others are there", func() bool {
+		page := letters()
+		return !strings.Contains(page, user) && strings.Count(page, `"payload_base64"`) == 3
+	})
+	for _, topic := range v.Topics {
+		if topic.Topic == "hxp-dead-letters" && (topic.Found == nil || *topic.Found > 0) {
+			t.Errorf("a dead letter names the user: %s", out)
+		}
 	}
 	below("erased", func(path string, text []byte) {
 		if strings.HasSuffix(path, ".parquet") && bytes.Contains(text, []byte(user)) {

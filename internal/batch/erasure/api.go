@@ -37,6 +37,9 @@ type request struct {
 	UserID string `json:"user_id,omitempty"`
 	Tenant string `json:"tenant,omitempty"`
 	DryRun bool   `json:"dry_run,omitempty"`
+	// What is allowed on brokers that may serve others.
+	Topics     bool `json:"topics,omitempty"`
+	PastGroups bool `json:"past_groups,omitempty"`
 }
 
 func (q *request) subject() (by, name string, bad *httpx.Fault) {
@@ -45,6 +48,8 @@ func (q *request) subject() (by, name string, bad *httpx.Fault) {
 		return "", "", httpx.Wrong("/user_id", "required", "name a user_id or a tenant, one of the two")
 	case len(q.UserID)+len(q.Tenant) > maxName:
 		return "", "", httpx.Wrong("/user_id", "out_of_range", "no event has a name that long")
+	case q.PastGroups && !q.Topics:
+		return "", "", httpx.Wrong("/past_groups", "required", "it says how far topics are shortened; say topics as well")
 	case q.UserID != "":
 		return "user_id", q.UserID, nil
 	}
@@ -54,7 +59,7 @@ func (q *request) subject() (by, name string, bad *httpx.Fault) {
 // Mount adds erasures to a mux.
 func (s *Service) Mount(m *httpx.Mux) {
 	bad := httpx.Answer("422", "The body cannot be used; errors says which part of it.")
-	m.HandleFunc("POST /erasures", s.post, httpx.Doc("Takes out what is stored of a user or a tenant. Body: {\"user_id\"} or {\"tenant\"}, and {\"dry_run\": true} to count only. Answers with the record."),
+	m.HandleFunc("POST /erasures", s.post, httpx.Doc("Takes out what is stored of a user or a tenant. Body: {\"user_id\"} or {\"tenant\"}, and {\"dry_run\": true} to count only. {\"topics\": true} shortens topics on brokers that may serve others too, {\"past_groups\": true} beyond what their consumer groups have read. Answers with the record."),
 		httpx.Body("application/json"), httpx.BodyOf(request{}), httpx.Answer("200", "It has ended: done, partly (left says what is left and what ends it) or failed.", Record{}),
 		httpx.Answer("202", "It takes longer; Location names the record.", Record{}), httpx.Answer("409", "Another one is carried out."), bad)
 	m.HandleFunc("GET /erasures", s.list, httpx.Doc("The records of erasures, newest first. They hold no names."), httpx.Answer("200", "The records.", recordList{}))
@@ -80,12 +85,12 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	record, done, err := s.start(r.Context(), by, name, q.DryRun)
+	record, done, err := s.start(r.Context(), by, name, Words{q.Topics, q.PastGroups}, q.DryRun)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	under := &Record{ID: record.ID, By: by, Salt: record.Salt, Subject: record.Subject, DryRun: q.DryRun, State: Running, RequestedAt: record.RequestedAt,
+	under := &Record{ID: record.ID, By: by, Salt: record.Salt, Subject: record.Subject, DryRun: q.DryRun, Allowed: record.Allowed, State: Running, RequestedAt: record.RequestedAt,
 		Hours: []event.ErasedHour{}, Topics: []Topic{}, Left: []Left{}} // the record itself is Run's until done
 	httpx.Changed(r.Context(), nil, under.noted())
 	select {
@@ -104,7 +109,7 @@ func (s *Service) post(w http.ResponseWriter, r *http.Request) {
 
 // noted is a record as the audit shows it: its id leads to everything else.
 func (r *Record) noted() any {
-	return map[string]any{"erasure": r.ID, "by": r.By, "dry_run": r.DryRun, "state": r.State}
+	return map[string]any{"erasure": r.ID, "by": r.By, "dry_run": r.DryRun, "allowed": r.Allowed, "state": r.State}
 }
 
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -209,7 +214,7 @@ func (s *Service) look(ctx context.Context, by, name string) (*Verified, error) 
 	if v.SQLRows, err = s.deps.Store.CountValues(ctx, by, names); err != nil {
 		return nil, err
 	}
-	if v.Topics, err = s.deps.Topics(ctx, names, true); err != nil {
+	if v.Topics, err = s.deps.Topics.Find(ctx, names); err != nil {
 		return nil, err
 	}
 	v.Erased = v.LakeRows == 0 && v.SQLRows == 0

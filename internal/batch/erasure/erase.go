@@ -29,6 +29,7 @@ type Record struct {
 	Salt        string             `json:"salt"`    // hexadecimal
 	Subject     string             `json:"subject"` // SHA-256 of the salt and the name, hexadecimal
 	DryRun      bool               `json:"dry_run"`
+	Allowed     []string           `json:"allowed,omitempty"` // topics, past_groups: what the operator allowed on brokers that may serve others
 	State       string             `json:"state"`
 	RequestedAt time.Time          `json:"requested_at"`
 	EndedAt     *time.Time         `json:"ended_at"`
@@ -40,14 +41,6 @@ type Record struct {
 	Left        []Left             `json:"left"` // what the look afterwards found, and what ends it
 	PrevHash    string             `json:"prev_hash,omitempty"`
 	Hash        string             `json:"hash,omitempty"` // SHA-256 of the record without it, which chains it to the one before
-}
-
-// Topic is what was taken out of one topic.
-type Topic struct {
-	Name    string `json:"topic"`
-	Deleted int64  `json:"deleted"` // records, those of others among them: a log is shortened from its beginning
-	Found   *int64 `json:"found"`   // records that mention the name afterwards; null when the log was too long to look through
-	Ends    string `json:"ends"`    // what ends the rest
 }
 
 // Left is a place that may still hold the name.
@@ -65,11 +58,11 @@ func subject(salt, name string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func newRecord(by, name string, dryRun bool, now time.Time) *Record {
+func newRecord(by, name string, w Words, dryRun bool, now time.Time) *Record {
 	var id, salt [16]byte
 	rand.Read(id[:]) // never fails
 	rand.Read(salt[:])
-	r := &Record{ID: hex.EncodeToString(id[:8]), By: by, Salt: hex.EncodeToString(salt[:]), DryRun: dryRun, State: Running, RequestedAt: now.UTC(),
+	r := &Record{ID: hex.EncodeToString(id[:8]), By: by, Salt: hex.EncodeToString(salt[:]), DryRun: dryRun, Allowed: w.list(), State: Running, RequestedAt: now.UTC(),
 		Hours: []event.ErasedHour{}, Topics: []Topic{}, Left: []Left{}}
 	r.Subject = subject(r.Salt, name)
 	return r
@@ -101,7 +94,7 @@ func checkChain(records []*Record) string {
 }
 
 // carryOut does what a record says, and fills it.
-func (s *Service) carryOut(ctx context.Context, r *Record, name string) error {
+func (s *Service) carryOut(ctx context.Context, r *Record, name string, w Words) error {
 	field := fields[r.By]
 	names := s.deps.Names(field, name)
 	if err := s.settle(ctx); err != nil {
@@ -119,7 +112,7 @@ func (s *Service) carryOut(ctx context.Context, r *Record, name string) error {
 	if err != nil {
 		return err
 	}
-	if r.Topics, err = s.deps.Topics(ctx, names, r.DryRun); err != nil || r.DryRun {
+	if r.Topics, err = s.deps.Topics.Shorten(ctx, names, w, r.DryRun); err != nil || r.DryRun {
 		return err
 	}
 	return s.lookAgain(ctx, r, names)
@@ -193,13 +186,8 @@ func (s *Service) lookAgain(ctx context.Context, r *Record, names []string) erro
 	if sql > 0 {
 		r.Left = append(r.Left, Left{"tables of aggregates", sql, "the same request again: an hour was aggregated meanwhile"})
 	}
-	for _, t := range r.Topics {
-		switch {
-		case t.Found == nil:
-			r.Left = append(r.Left, Left{"topic " + t.Name, -1, t.Ends})
-		case *t.Found > 0:
-			r.Left = append(r.Left, Left{"topic " + t.Name, *t.Found, t.Ends})
-		}
+	for i := range r.Topics {
+		r.Left = append(r.Left, r.Topics[i].left()...)
 	}
 	more, err := s.deps.Elsewhere(ctx, r.Hours)
 	r.Left = append(r.Left, more...)
@@ -217,7 +205,7 @@ func (s *Service) work(ctx context.Context, j job) {
 		err = s.noteBegun(ctx, r)
 	}
 	if err == nil {
-		err = s.carryOut(ctx, r, j.name)
+		err = s.carryOut(ctx, r, j.name, j.words)
 	}
 	ended := s.deps.Now().UTC()
 	r.EndedAt = &ended

@@ -2,6 +2,8 @@ package erasure
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +24,7 @@ var errNone = errors.New("none")
 type places struct {
 	lake  map[string]int64
 	sql   map[string]int64
+	words Words     // that came with the last request
 	topic int64     // records that mention the name after the topic was shortened
 	doc   []byte    // the chain
 	at    time.Time // of doc
@@ -116,15 +119,21 @@ func (p *places) ReplaceAnalysis(_ context.Context, kind string, was, now time.T
 	return true, nil
 }
 
+func (p *places) Find(context.Context, []string) ([]Topic, error) {
+	found := p.topic
+	return []Topic{{Name: "llm-requests", Deleted: 7, Found: &found, Ends: "its retention"}}, nil
+}
+
+func (p *places) Shorten(ctx context.Context, names []string, w Words, _ bool) ([]Topic, error) {
+	p.words = w
+	return p.Find(ctx, names)
+}
+
 func (p *places) deps() Deps {
 	return Deps{
-		Lake: p, Writer: p, Store: p, Records: p, NotFound: errNone,
-		Ends:    func(context.Context) (map[string]map[int32]int64, error) { return nil, nil },
-		Settled: p.settled,
-		Topics: func(_ context.Context, _ []string, dryRun bool) ([]Topic, error) {
-			found := p.topic
-			return []Topic{{Name: "llm-requests", Deleted: 7, Found: &found, Ends: "its retention"}}, nil
-		},
+		Lake: p, Writer: p, Store: p, Records: p, NotFound: errNone, Topics: p,
+		Ends:      func(context.Context) (map[string]map[int32]int64, error) { return nil, nil },
+		Settled:   p.settled,
 		Elsewhere: func(context.Context, []event.ErasedHour) ([]Left, error) { return nil, nil },
 		Names:     func(_ event.Field, name string) []string { return []string{name, "hmac of " + name} },
 	}
@@ -231,7 +240,7 @@ func TestErasureThatWasKilled(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { // ends in the middle of the work, with nothing that follows it
 		defer close(ended)
-		s.work(context.Background(), job{newRecord("user_id", "jane", false, time.Unix(0, 0)), "jane", make(chan struct{})})
+		s.work(context.Background(), job{newRecord("user_id", "jane", Words{}, false, time.Unix(0, 0)), "jane", Words{}, make(chan struct{})})
 	}()
 	<-ended
 
@@ -285,7 +294,7 @@ func TestErasureRecordsOfTwoInstances(t *testing.T) {
 	_, call := serve(t, p)
 	p.rival = func() {
 		p.rival = nil
-		other := newRecord("tenant", "b", false, time.Unix(0, 0))
+		other := newRecord("tenant", "b", Words{}, false, time.Unix(0, 0))
 		if err := other.seal(""); err != nil {
 			t.Error(err)
 		}
@@ -302,6 +311,33 @@ func TestErasureRecordsOfTwoInstances(t *testing.T) {
 		if _, v := call("POST", "/erasures/verify", `{"tenant":"`+name+`"}`); v["chain"] != "ok" || v["records"] != 2.0 || v["about"] != 1.0 {
 			t.Errorf("%s: %v", name, v)
 		}
+	}
+}
+
+// Records of before operators could allow anything hold: what is new in them is not there when it says nothing.
+func TestErasureRecordsOfBefore(t *testing.T) {
+	text := `{"id":"00","by":"user_id","salt":"aa","subject":"bb","dry_run":false,"state":"partly","requested_at":"2026-01-02T03:04:05Z","ended_at":null,"hours":[],"lake_rows":1,"sql_rows":2,` +
+		`"topics":[{"topic":"llm-requests","deleted":3,"found":null,"ends":"retention"}],"left":[{"where":"topic llm-requests","count":-1,"ends":"retention"}]`
+	sum := sha256.Sum256([]byte(text + "}"))
+	p := &places{lake: map[string]int64{}, doc: []byte("[" + text + `,"hash":"` + hex.EncodeToString(sum[:]) + `"}]`)}
+	_, call := serve(t, p)
+	if _, v := call("POST", "/erasures/verify", `{"user_id":"a"}`); v["chain"] != "ok" || v["records"] != 1.0 {
+		t.Errorf("%v", v)
+	}
+}
+
+// What the operator allows is asked for and written down.
+func TestErasureAllowed(t *testing.T) {
+	p := &places{lake: map[string]int64{}, sql: map[string]int64{}}
+	_, call := serve(t, p)
+	if _, r := call("POST", "/erasures", `{"user_id":"a"}`); r["allowed"] != nil || p.words != (Words{}) {
+		t.Errorf("%v %+v", r, p.words)
+	}
+	if _, r := call("POST", "/erasures", `{"user_id":"a","topics":true,"past_groups":true}`); fmt.Sprint(r["allowed"]) != "[topics past_groups]" || p.words != (Words{true, true}) {
+		t.Errorf("%v %+v", r, p.words)
+	}
+	if code, r := call("POST", "/erasures", `{"user_id":"a","past_groups":true}`); code != 422 {
+		t.Errorf("%d %v", code, r)
 	}
 }
 

@@ -38,6 +38,12 @@ type Records interface {
 	ReplaceAnalysis(ctx context.Context, kind string, was, at time.Time, document []byte) (taken bool, err error)
 }
 
+// Topics are the logs of events and of what was made of them; see Logs.
+type Topics interface {
+	Find(ctx context.Context, names []string) ([]Topic, error)
+	Shorten(ctx context.Context, names []string, w Words, dryRun bool) ([]Topic, error)
+}
+
 // Deps are what app connects. All but Log and Now are needed.
 type Deps struct {
 	Lake     Lake
@@ -45,12 +51,11 @@ type Deps struct {
 	Store    Store
 	Records  Records
 	NotFound error
+	Topics   Topics
 	// Ends are the offsets before which everything lies that was acknowledged by now.
 	Ends func(ctx context.Context) (map[string]map[int32]int64, error)
 	// Settled waits until the aggregations that are under way have stored what they read before.
 	Settled func(ctx context.Context) error
-	// Topics takes out of the topics what can be taken out, and tells what is left; a dry run only looks.
-	Topics func(ctx context.Context, names []string, dryRun bool) ([]Topic, error)
 	// Elsewhere lists the places that this service cannot look through.
 	Elsewhere func(ctx context.Context, hours []event.ErasedHour) ([]Left, error)
 	// Names are the forms in which a name may lie in what is stored.
@@ -76,6 +81,7 @@ type Service struct {
 type job struct {
 	record *Record
 	name   string
+	words  Words
 	done   chan struct{}
 }
 
@@ -106,8 +112,8 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 // start hands a request to Run.
-func (s *Service) start(ctx context.Context, by, name string, dryRun bool) (*Record, <-chan struct{}, error) {
-	j := job{newRecord(by, name, dryRun, s.deps.Now()), name, make(chan struct{})}
+func (s *Service) start(ctx context.Context, by, name string, w Words, dryRun bool) (*Record, <-chan struct{}, error) {
+	j := job{newRecord(by, name, w, dryRun, s.deps.Now()), name, w, make(chan struct{})}
 	shown := *j.record // the record itself is Run's until done
 	s.mu.Lock()
 	if s.current != nil {
