@@ -63,7 +63,7 @@ func TestOnKafkaErasure(t *testing.T) {
 	tag, at := fmt.Sprintf("e%x", time.Now().UnixNano()), freshHours()()
 	user, other, group := "gone-"+tag, "stays-"+tag, "billing-"+tag
 	h := k.hxp(t)
-	h.env = append(h.env, "EVENT_PROCESSING_SNAPSHOT_EVERY=1s")
+	h.env = append(h.env, "EVENT_PROCESSING_SNAPSHOT_EVERY=1s", "EVENT_CORRELATION_WINDOW_SIZE=1")
 	h.up(t)
 	h.settled(t)
 	lost, _ := h.lost(t)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -143,5 +144,53 @@ func TestPrivacyAndErasure(t *testing.T) {
 	})
 	if after, _ := h.rows(t, hour); after != before {
 		t.Errorf("the totals of the hour are %+v, were %+v", after, before)
+	}
+}
+
+// Where the windows are in another process, topics are shortened up to what that has counted a while ago; the broker is that of others here.
+func TestErasureBesideTheWindows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	const user = "erased-user-78"
+	windows := prepare(t, "127.0.0.1:0")
+	windows.env = append(windows.env, "EVENT_PROCESSING_SNAPSHOT_EVERY=1s", "EVENT_CORRELATION_WINDOW_SIZE=1")
+	windows.up(t)
+	h := prepare(t, windows.url("kafka"))
+	h.services = []string{"run", "batch-processing-api"}
+	h.env = append(h.env, "EVENT_PROCESSING_SNAPSHOT_EVERY=1s", "EVENT_CORRELATION_WINDOW_SIZE=1")
+	h.up(t)
+	n := 0
+	write := func(who string) {
+		t.Helper()
+		var all []string
+		for range 30 {
+			n++
+			all = append(all, fmt.Sprintf(`{"event_type":"llm_request","data":{"model":"m","request_id":"b%d","user_id":"%s"}}`, n, who), fmt.Sprintf(`{"event_type":"user_feedback","data":{"request_id":"b%d","user_id":"%s","satisfaction_score":4}}`, n, who))
+		}
+		if status, taken := windows.post(t, []byte(strings.Join(all, "\n")), nil); status != 202 || taken.Accepted != len(all) {
+			t.Fatalf("%d %+v", status, taken)
+		}
+	}
+	write(user)
+	write("somebody-else")
+	eventually(t, time.Minute, "joined requests of the user", func() bool {
+		r := h.erase(t, "--user", user)
+		return r.says("hxp-correlations", "--topics")
+	})
+	eventually(t, time.Minute, "topics without the user", func() bool {
+		write("somebody-else") // the embedded broker keeps the last record of a log
+		r := h.erase(t, "--user", user, "--topics")
+		return !r.says("")
+	})
+	out, errs, code := h.cli(t, "erase", "verify", "--user", user, "--json", "--url", h.url("batch-processing-api"))
+	if code != 0 {
+		t.Errorf("verify: %d %s %s", code, out, errs)
+	}
+	windows.kill()
+	windows.up(t)
+	windows.settled(t)
+	if lost, _ := windows.lost(t); lost != 0 {
+		t.Errorf("%d records are lost to the windows", lost)
 	}
 }
