@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/alert/notify/label"
+	"github.com/hxp-enterprise/hxp/internal/alert/notify/tmpl"
 )
 
 const sample = `
@@ -318,4 +319,14 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%s: %v", p.Document(), faults)
 		}
 	})
+}
+
+// A mail names the runbook by the annotation that rules carry, those of hxp and those of Prometheus.
+func TestMailNamesTheRunbook(t *testing.T) {
+	for _, name := range []string{"runbook_url", "runbook"} {
+		text, err := defaultTexts["mail"].Execute(&tmpl.Data{Alerts: []tmpl.Alert{{Status: tmpl.Firing, Annotations: map[string]string{name: "docs/runbooks/alerts/error-burst.md"}}}})
+		if err != nil || !strings.Contains(text, "  runbook: docs/runbooks/alerts/error-burst.md\n") {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
+	}
 }

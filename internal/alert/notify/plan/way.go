@@ -84,7 +84,7 @@ const (
 {{ end }}
 {{ range .Labels.SortedPairs }}  {{ .Name }} = {{ .Value }}
 {{ end }}  since {{ .StartsAt }}{{ if .EndsAt }}, until {{ .EndsAt }}{{ end }}
-{{ if .Annotations.runbook }}  runbook: {{ .Annotations.runbook }}
+{{ if or .Annotations.runbook_url .Annotations.runbook }}  runbook: {{ or .Annotations.runbook_url .Annotations.runbook }}
 {{ end }}{{ if .GeneratorURL }}  {{ .GeneratorURL }}
 {{ end }}
 {{ end }}{{ if .TruncatedAlerts }}and {{ .TruncatedAlerts }} more alerts of this group
