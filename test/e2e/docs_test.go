@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -11,75 +10,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 const pages = "../../docs"
 
-// block is a fenced block of a page that is to be run.
-type block struct {
-	page  string
-	line  int
-	needs string // what else than hxp it needs; "" for nothing
-	text  string
-}
-
-var fence = regexp.MustCompile("(?ms)^```bash([^\n]*)\n(.*?)^```")
-
-// blocks are those of all pages that are marked bash. What a word behind that mark names is not there when hxp is tested alone.
-func blocks(t *testing.T) (list []block) {
-	t.Helper()
-	err := filepath.WalkDir(pages, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		for _, m := range fence.FindAllSubmatchIndex(text, -1) {
-			list = append(list, block{strings.TrimPrefix(path, pages+"/"), 1 + bytes.Count(text[:m[0]], []byte("\n")), strings.TrimSpace(string(text[m[2]:m[3]])), string(text[m[4]:m[5]])})
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
 // standardPorts are those of the pages, by service.
 var standardPorts = map[string]string{"9099": "kafka-api", "9100": "event-processing-api", "9101": "batch-processing-api", "9102": "data-streaming-api", "8080": "scheduler",
 	"8501": "operations", "8502": "business", "8503": "performance", "8504": "system"}
 
 var standardAddress = regexp.MustCompile(`\b(?:localhost|127\.0\.0\.1):(\d{4})\b`)
-
-// TestCommandsOfTheDocs runs every command that the docs show as it stands there, one page after the other, beside a running hxp. Only ports
-// are replaced.
-func TestCommandsOfTheDocs(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("there is no bash here")
-	}
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl here")
-	}
-	h := start(t, "127.0.0.1:0", "--demo", "--rate", "20")
-	env := h.typed(t)
-	ran := 0
-	for _, b := range blocks(t) {
-		if b.needs != "" {
-			continue
-		}
-		ran++
-		began := time.Now()
-		if out, err := h.shell(t, bash, env, b.text); err != nil {
-			t.Errorf("%s:%d: %v\n%s\n%.3000s", b.page, b.line, err, b.text, out)
-		}
-		t.Logf("%s:%d took %s", b.page, b.line, time.Since(began).Round(time.Millisecond))
-	}
-	if ran < 15 {
-		t.Errorf("only %d blocks were run", ran)
-	}
-}
 
 // typed is the environment of somebody who types commands beside this instance.
 func (h *instance) typed(t *testing.T) []string {
@@ -105,6 +47,8 @@ func (h *instance) shell(t *testing.T, bash string, env []string, text string) (
 		return strings.TrimPrefix(h.url(service), "http://")
 	}))
 	cmd.Dir, cmd.Env, cmd.WaitDelay = h.dir, env, 5*time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it started beside itself ends with it
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	return cmd.CombinedOutput()
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -14,7 +13,10 @@ import (
 	"time"
 )
 
-var folded = regexp.MustCompile(`msg="hourly aggregation" .*hours=(\d+)`)
+var (
+	fence  = regexp.MustCompile("(?ms)^```bash([^\n]*)\n(.*?)^```")
+	folded = regexp.MustCompile(`msg="hourly aggregation" .*hours=(\d+)`)
+)
 
 // quiet sees that the addresses stay on the screen while the hours of the past are folded.
 func (h *instance) quiet(t *testing.T) {
@@ -32,38 +34,37 @@ func (h *instance) quiet(t *testing.T) {
 	}
 }
 
-// TestFirstSteps does what the README shows, in its order, beside what `make run` starts: an event, a rule, an alert that somebody is told of,
-// a proposal that is approved and carried out, and a report.
-func TestFirstSteps(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	for _, tool := range []string{"curl", "python3", "awk"} {
-		if _, missing := exec.LookPath(tool); err == nil {
-			err = missing
-		}
-	}
-	if err != nil {
-		t.Skip(err)
-	}
-	h := prepare(t, "127.0.0.1:0", "--demo", "--past", "48h", "--rate", "0.2")
+// firstSteps copies the examples that the README begins with, with a free port for their receiver.
+func (h *instance) firstSteps(t *testing.T) (folder, port string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := []byte(fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+	port = fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 	l.Close()
-	folder := filepath.Join(h.dir, "examples", "first-steps")
+	folder = filepath.Join(h.dir, "examples", "first-steps")
 	for _, name := range []string{"receiver.py", "rule.yaml", "people.yaml", "services/event-processing-api.yaml"} {
 		text, err := os.ReadFile(filepath.Join("../../examples/first-steps", name))
 		if err == nil {
 			err = os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o700)
 		}
 		if err == nil {
-			err = os.WriteFile(filepath.Join(folder, name), bytes.ReplaceAll(text, []byte("8765"), port), 0o600)
+			err = os.WriteFile(filepath.Join(folder, name), bytes.ReplaceAll(text, []byte("8765"), []byte(port)), 0o600)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
+	return folder, port
+}
+
+// TestFirstSteps does what the README shows, in its order, beside what `make run` starts: an event, a rule, an alert that somebody is told of,
+// a proposal that is approved and carried out, and a report.
+func TestFirstSteps(t *testing.T) {
+	bash := shellTools(t, "bash", "curl", "python3", "awk")
+	h := prepare(t, "127.0.0.1:0", "--demo", "--past", "48h", "--rate", "0.2")
+	folder, port := h.firstSteps(t)
 	h.args, h.env = append(h.args, "--config", folder), append(h.env, "HXP_WEBHOOK_ALLOW=127.0.0.0/8")
 	h.up(t)
 	var past struct{ Overall struct{ Requests float64 } }
@@ -79,7 +80,7 @@ func TestFirstSteps(t *testing.T) {
 	}
 	script := "trap 'kill $(jobs -p)' EXIT\n"
 	for _, m := range fence.FindAllSubmatch(readme, -1) {
-		script += string(bytes.ReplaceAll(m[2], []byte("8765"), port))
+		script += string(bytes.ReplaceAll(m[2], []byte("8765"), []byte(port)))
 	}
 	out, err := h.shell(t, bash, h.typed(t), script+"sleep 5\n")
 	if err != nil {
