@@ -191,9 +191,15 @@ func (c *Cell) Merge(o *Cell) {
 	c.Priced += o.Priced
 	c.Users.Merge(&o.Users)
 	c.Sessions.Merge(&o.Sessions)
-	c.Feedback.merge(&o.Feedback)
-	c.Business.merge(&o.Business)
-	c.System.merge(&o.System)
+	if o.Feedback.Count > 0 { // most groups have requests alone
+		c.Feedback.merge(&o.Feedback)
+	}
+	if o.Business.Events > 0 {
+		c.Business.merge(&o.Business)
+	}
+	if o.System.Samples > 0 {
+		c.System.merge(&o.System)
+	}
 }
 
 // Empty tells whether no event was folded into c.
