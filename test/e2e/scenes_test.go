@@ -77,7 +77,7 @@ until command curl -s -o refused 127.0.0.1:$BEHIND; do kill -0 $!; sleep 0.1; do
 hxp replay old.ndjson; hxp dags trigger hxp_hourly_aggregation --start 2025-06-01T10:00:00Z --end 2025-06-01T11:00:00Z --wait; hxp retention cleanup --force`,
 		typed: []string{"tail -1 archive", "tail -1 data/archive"}},
 	{shows: "hxp retention restore daily-20260401", typed: []string{"daily-20260401", aPlan}}, // that of the scene before
-	{shows: "hxp runs show RUN", typed: []string{"show RUN", "show " + aRun, "logs RUN --task daily_aggregation --try 2", "logs " + aRun}},
+	{shows: "hxp runs show RUN", before: "hxp dags trigger hxp_hourly_aggregation --wait", typed: []string{"show RUN", "show " + aRun, "logs RUN --task daily_aggregation --try 2", "logs " + aRun}},
 	{shows: "hxp dags backfill hxp_hourly_aggregation", typed: []string{"2026-02-01", "2026-01-02"}}, // a day
 	{shows: "curl -X POST localhost:9101/runs/RUN/clear", before: "RUN=" + aRun, typed: []string{"RUN", "$RUN", "DAG --from … --to …", "hxp_hourly_aggregation --from 2026-01-01 --to 2026-01-02"}},
 	{shows: "export HXP_AUTH_TOKENS_FILE", typed: []string{"/etc/hxp", "$PWD"}},
@@ -91,6 +91,8 @@ printf secret >kafka; printf 'gateway:word\n' >kafka-users; chmod 600 kafka kafk
 		typed: []string{"0.0.0.0:9092", "127.0.0.1:0", " HXP_BROKER_ADVERTISED_ADDRESS=hxp.example:9092", "", "/run/secrets", "$PWD", "/etc/hxp/tls/ca.pem", "$PWD/hxp.pem", "/etc/hxp", "$PWD",
 			"CERT_FILE=…", "CERT_FILE=$PWD/hxp.pem", "KEY_FILE=…", "KEY_FILE=$PWD/hxp.key"}},
 
+	{shows: "sed -i 's|runbook_url: docs/", before: "mkdir rules && cp $REPO/deploy/prometheus/*.rules.yaml rules", typed: []string{"/opt/citadel/config/prometheus/rules", "rules",
+		">slo.rules.yaml", "| tee slo.rules.yaml; ! grep 'runbook_url: docs/' rules/*.yaml slo.rules.yaml"}},
 	{shows: "hxp simulate --past 3h --scenario incident", typed: []string{"3h", "10m", "55m", "2s"}},
 	{shows: "hxp up --demo --data-dir ./data", typed: []string{"./data", "./streamlit"}},
 

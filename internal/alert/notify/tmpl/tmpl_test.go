@@ -47,6 +47,7 @@ func TestTemplates(t *testing.T) {
 		`{{ .Receiver | truncate 4 }}`:                       "ops",
 		`{{ "straße ganz lang" | truncate 8 }}`:              "stra…",
 		`{{ reReplaceAll "o(.)" "<$1>" .Receiver }}`:         "<p>s",
+		`{{ .Receiver | reReplaceAll "^o" "a/" }}`:           "a/ps",
 		`{{ .CommonLabels }}`:                                "alertname=Slow, service.name=gw, team=a",
 		`{{ "it's" | title }}`:                               "It's",
 	} {
