@@ -100,7 +100,9 @@ func TestLinksOfTheDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check("../../README.md")
+	for _, page := range []string{"README.md", "CHANGELOG.md", "examples/streamlit/README.md"} {
+		check(filepath.Join("../..", page))
+	}
 	if seen < 100 {
 		t.Errorf("only %d links", seen)
 	}

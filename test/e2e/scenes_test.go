@@ -118,7 +118,7 @@ printf secret >kafka; printf 'gateway:word\n' >kafka-users; chmod 600 kafka kafk
 	{shows: "hxp costs whatif --move 30%:big:small", typed: []string{"big:small", "hermes-2:small"}},
 	{shows: "hxp costs prices put", before: `echo '{"prices": [{"model": "tiny", "effective_from": "2026-01-01T00:00:00Z", "input_cost_per_token": 1e-7, "output_cost_per_token": 2e-7}]}' >prices.json`,
 		typed: []string{"put", "put prices.json"}},
-	{shows: "hxp topics delete", before: "hxp topics create team.gone --partitions 1", typed: []string{"delete", "delete team.gone --yes"}},
+	{shows: "hxp topics delete NAME --yes", before: "hxp topics create team.gone --partitions 1", typed: []string{"NAME", "team.gone"}},
 	{shows: "hxp notifications config --file routes.yaml", before: routes},
 	{shows: `hxp notifications silence add 'model="m1"' --for 2h --comment …`, typed: []string{"…", `"a try"`}},
 	{shows: "hxp notifications ack 0123…", before: alert, typed: []string{"0123…", ofSlow}},

@@ -46,6 +46,7 @@ var unrun = map[string]string{
 	"hxp bench tap":                        measures,
 	"hxp bench pipeline":                   measures,
 	"hxp bench ingest":                     measures,
+	"hxp bench latency":                    measures,
 	"hxp bench streaming":                  measures,
 	"hxp bench actions":                    measures,
 
