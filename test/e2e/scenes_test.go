@@ -21,6 +21,7 @@ approved() {
 until hxp dead-letters list --reason wrong_type --state open | grep -q llm; do sleep 0.2; done`
 	routes = `printf 'route: {receiver: ops}\nreceivers: [{name: ops, console_configs: [{}]}]\n' >routes.yaml; hxp notifications config --file routes.yaml`
 	alert  = `curl -s localhost:9102/api/v2/alerts -H 'Content-Type: application/json' -d '[{"labels": {"alertname": "Slow"}}]'`
+	ofJane = `curl -sf localhost:9099/events -H 'Content-Type: application/json' -d '{"event_type":"llm_request","data":{"model":"m","duration_ms":1,"user_id":"jane@example.org"}}'`
 	ofSlow = `"$(hxp notifications alerts | awk '/Slow/ {print $1; exit}')"`
 	saved  = `hxp backup saved.tar.zst`
 	aRun   = `$(hxp runs list | second)`
@@ -39,7 +40,7 @@ sed -i '1i t,value' series.csv`,
 	{shows: "hxp notifications config --file try.yaml", before: `awk '/^` + "```yaml" + `/ {n++; on = n == 1; next} /^` + "```" + `/ {on = 0} on' $REPO/docs/notifications.md >try.yaml`,
 		typed: []string{"FINGERPRINT", ofSlow}},
 	{shows: "hxp erase --user", typed: []string{"verify --user jane@example.org", "verify --user jane@example.org || [ $? = 1 ]"}, // the last record of a topic stays
-		before: `curl -sf localhost:9099/events -H 'Content-Type: application/json' -d '{"event_type":"llm_request","data":{"model":"m","duration_ms":1,"user_id":"jane@example.org"}}'`},
+		before: ofJane},
 	{shows: "curl http://HXP:9099/events", typed: []string{"HXP:9099", "localhost:9099"}},
 	{shows: "vllm serve", before: `BEHIND=$(free) FRONT=$(free) ADMIN=$(free)
 cat >upstream.py <<'PY'
@@ -168,6 +169,7 @@ printf secret >kafka; printf 'gateway:word\n' >kafka-users; chmod 600 kafka kafk
 RUN=$(curl -s localhost:9101/runs -H 'Content-Type: application/json' -d '{"dag_id":"hxp_hourly_aggregation","task_id":"hourly_aggregation","conf":{"parts":8},
 "data_interval_start":"2026-03-01T10:00:00Z","data_interval_end":"2026-03-01T11:00:00Z"}' | sed 's/.*"id": *"\([^"]*\)".*/\1/')
 until hxp runs show $RUN | grep -q success; do sleep 0.2; done`, typed: []string{"RUN", "$RUN"}},
+	{shows: "hxp erase --topics", before: ofJane, typed: []string{"--topics", "--topics --user jane@example.org --dry-run"}},
 	{shows: "hxp schemas list|show", typed: []string{"list|show", "show llm_request"}},
 	{shows: "hxp schemas validate FILE", before: `echo '{"event_type":"llm_request","data":{"model":"m","duration_ms":1}}' >event.json`, typed: []string{"FILE", "event.json"}},
 	{shows: "hxp simulate --rate 2000", typed: []string{"2000", "2000 --duration 1s"}},
