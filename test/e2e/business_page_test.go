@@ -27,6 +27,9 @@ func TestRealBusinessPage(t *testing.T) {
 		p.shown("nothing", `document.querySelector("#reports .words")?.textContent.startsWith("No report yet")
 			&& document.querySelector("#capacity .lack")?.textContent.startsWith("Insufficient data") && document.querySelector(".forecast-words .words")?.textContent.startsWith("Insufficient data")`)
 		total := h.fillBusiness(p.t)
+		if status, a := h.post(p.t, []byte(`{"event_type":"business_event","data":{"business_event_type":"deployment","model":"page-m0","version":"9.9"}}`), nil); status != http.StatusAccepted {
+			p.t.Fatalf("%d %+v", status, a)
+		}
 		p.open(h.url("business") + "/?days=7")
 		p.shown("filled", `document.querySelectorAll("#groups tbody tr").length === 4 && document.querySelectorAll("#groups tbody .badge").length === 2
 			&& /^\$\d/.test(document.querySelector("#figures .n").textContent) && document.querySelectorAll("#figures .n")[1].textContent === "`+fmt.Sprint(total)+`"
@@ -34,6 +37,8 @@ func TestRealBusinessPage(t *testing.T) {
 			&& /\d/.test(document.querySelector("#now .n").textContent + document.querySelectorAll("#now .n")[3].textContent) && /range=604800/.test(location.search)`)
 		p.do(`document.getElementById("cost-days").scrollIntoView(), true`)
 		p.shown("costs", `document.querySelectorAll("#cost-days .legend .item").length === 2 && document.querySelectorAll("#month-chart .legend .item").length >= 1`)
+		p.shown("flag", flagOfDeployment)
+		p.do(`document.activeElement.blur(), true`)
 		p.below()
 		p.shown("below", `document.querySelectorAll(".proof .fact").length >= 2 && document.querySelector("#simulator .sim-outcome")?.textContent.includes("a month")
 			&& document.querySelector("#findings .words, #findings .finding-list") !== null && document.querySelector("#findings .wait") === null`)
@@ -99,6 +104,17 @@ func TestRealBusinessPage(t *testing.T) {
 		p.shown("a fault", `document.getElementById("fault")?.textContent.includes("not a month") && document.querySelector('#bar [title="Time range"]').textContent === "Last 30 days"`)
 	})
 }
+
+// flagOfDeployment goes over the chart of the cost until its tooltip tells of a deployment.
+const flagOfDeployment = `(() => {
+	const over = document.querySelector("#cost-days .u-over"), { left, top, width } = over.getBoundingClientRect();
+	over.closest(".plot").focus();
+	for (let x = 1; x < width; x += 3) {
+		over.dispatchEvent(new MouseEvent("mousemove", { clientX: left + x, clientY: top + 40, bubbles: true }));
+		if (document.querySelector(".tip:not([hidden]) .tip-flag.deploy")?.textContent.includes("page-m0 9.9")) return true;
+	}
+	return false;
+})()`
 
 // visit sends four sessions, of which three rate an answer and one of those orders something, and returns how many requests they make.
 func (h *instance) visit(t *testing.T, start time.Time) (requests int) {

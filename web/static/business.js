@@ -3,6 +3,7 @@ import { query } from "./ask.js";
 import { Board } from "./board.js";
 import { el, setText } from "./dom.js";
 import { between, many } from "./format.js";
+import { loadMarks } from "./marks.js";
 import { Capacity } from "./business/capacity.js";
 import { accepted, budgets, capacity, costs, enough, findings, forecast, funnels, hourly, joins, newestHour, onlyWhole, own, range } from "./business/data.js";
 import { CostBySteps } from "./business/days.js";
@@ -111,6 +112,7 @@ async function loadPeriod() {
   const judged = (span) => (Object.keys(filters).some((f) => f !== "model") || span.to - span.from < DAY ? Promise.resolve(null) : accepted(span, signal)); // it is kept by model and whole hours
   await Promise.all([loadTotal(signal), loadGroups(signal),
     later(was, "total", costs(mine.before, "", filters, signal), (a) => a.total), later(was, "rated", range(mine.before, totals, filters, signal), ratedOf),
+    loadMarks(view).then(() => { if (!signal.aborted && board.frame) drawSteps(); }),
     later(is, "accepted", judged(mine), model), later(was, "accepted", judged(mine.before), model), later(worth, "joins", joins(signal))]);
   if (signal.aborted) return;
   if (!board.frame) board.addEventListener("frame", () => ready(), { once: true });
@@ -142,9 +144,13 @@ function framed() {
   worth.business = narrowed ? null : { events: sumOf(frame.of("business.events")), value: sumOf(frame.of("business.value_usd")) };
   draw(period);
   if (is.total) welcome(period, is.total.requests, running.signal);
-  drawCost(period, running.signal);
-  tokens.show(frame);
+  drawSteps();
   satisfied.show(frame, is.accepted);
+}
+
+function drawSteps() {
+  drawCost(period, running.signal);
+  tokens.show(board.frame);
 }
 
 function draw(mine) {

@@ -2,6 +2,8 @@
 import { ask, query } from "./ask.js";
 import { shared } from "./chart.js";
 
+const crowd = 60; // flags beyond which charts have those of warnings no more
+
 const serious = (severity) => (severity === "critical" || severity === "page" ? "bad" : "warn");
 export const about = (key = {}) => Object.values(key).filter(Boolean).join(", ");
 
@@ -29,11 +31,12 @@ export async function loadMarks(view) {
   ]);
   const join = (by, ...got) => (got.includes(null) ? null : [...new Map(got.flatMap((x) => x.list).filter((x) => !view.filters.model || !x.key?.model || x.key.model === view.filters.model).map((x) => [x.id, x])).values()].sort((x, y) => (x[by] < y[by] ? 1 : -1)));
   const alerts = join("starts_at", a, firing), responses = join("proposed_at", r, open), deployments = d && d.list;
-  const flags = [
+  const all = [
     ...(alerts ?? []).filter((x) => x.state !== "pending").map((x) => ({ at: Date.parse(x.starts_at) / 1000, kind: serious(x.severity), title: x.rule, text: [about(x.key), x.annotations?.summary].filter(Boolean).join(" · ") })),
     ...(responses ?? []).filter((x) => x.applied_at).map((x) => ({ at: Date.parse(x.applied_at) / 1000, kind: "act", title: x.action, text: x.target })),
     ...(deployments ?? []).map((x) => ({ at: Date.parse(x.at) / 1000, kind: "deploy", title: x.title, text: words(x), name: (x.version || x.model || x.title).slice(0, 24) })),
   ].filter((f) => f.at >= span.from - 3600).sort((x, y) => x.at - y.at);
+  const flags = all.length > crowd ? all.filter((f) => f.kind !== "warn") : all;
   if (JSON.stringify(flags) !== JSON.stringify(shared.flags)) shared.flags = flags; // charts are drawn anew for others
   return { alerts, responses, deployments, more: Boolean(a?.more || d?.more || r?.more && Date.parse(r.list.at(-1).proposed_at) / 1000 > span.from) };
 }
