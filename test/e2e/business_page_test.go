@@ -107,7 +107,9 @@ func TestRealBusinessPage(t *testing.T) {
 
 // flagOfDeployment goes over the chart of the cost until its tooltip tells of a deployment.
 const flagOfDeployment = `(() => {
-	const over = document.querySelector("#cost-days .u-over"), { left, top, width } = over.getBoundingClientRect();
+	const over = document.querySelector("#cost-days .u-over");
+	if (!over) return false; // it is drawn anew
+	const { left, top, width } = over.getBoundingClientRect();
 	over.closest(".plot").focus();
 	for (let x = 1; x < width; x += 3) {
 		over.dispatchEvent(new MouseEvent("mousemove", { clientX: left + x, clientY: top + 40, bubbles: true }));
