@@ -168,8 +168,8 @@ func objection(status string, answer []byte) error {
 		return errors.New(p.Message)
 	}
 	text := p.Detail
-	for i, e := range p.Errors {
-		if i > 0 { // the first one is in the detail
+	for _, e := range p.Errors {
+		if !strings.Contains(p.Detail, e.Detail) { // that of one alone mostly is the detail
 			text += fmt.Sprintf("; %s: %s", e.Pointer, e.Detail)
 		}
 	}
