@@ -307,9 +307,9 @@ func (n *node) addUp(which who, k *keys) groups {
 
 // addMargins adds a group that comes to own to the sums that are kept up, and leaves out those that are not. The sum of all is: everybody asks for
 // it, also while the second runs on, and made anew for each question it would be as much work as there are groups. Those by one value are
-// while somebody asks for them.
+// while somebody asks for them. They come last: what one of them has alone the sum of all may be lent.
 func (n *node) addMargins(g *group, l *ladder) {
-	for _, which := range [...]who{byFirst, bySecond, byNone} {
+	for _, which := range [...]who{byNone, byFirst, bySecond} {
 		sums := n.margins.of(which)
 		switch more := g.as(which | l.keys.part(g.who, which)); {
 		case !l.keepsUp(which):

@@ -14,14 +14,17 @@ func TestLiveSumsAreThoseOfTheFacts(t *testing.T) {
 	for seed := range uint64(6) {
 		rnd := rand.New(rand.NewPCG(seed, 6))
 		l := newLadder(60+rnd.IntN(400), seed%3 > 0)
-		now, used := int64(1_790_000_000)+rnd.Int64N(7200), 0
+		now, used, models := int64(1_790_000_000)+rnd.Int64N(7200), 0, 1+rnd.IntN(4)
 		for range 400 {
+			if rnd.IntN(10) == 0 {
+				l.behind = !l.behind
+			}
 			for range rnd.IntN(6) {
 				second := now - int64(rnd.IntN(3))
 				if rnd.IntN(8) == 0 {
 					second = now - int64(rnd.IntN(9000))
 				}
-				e := request(second, fmt.Sprint("model-", rnd.IntN(4)))
+				e := request(second, fmt.Sprint("model-", rnd.IntN(models)))
 				e.SetText(event.UserID, fmt.Sprint("user-", rnd.IntN(50)))
 				e.SetInt(event.DurationMS, rnd.Int64N(1e10))
 				cell := new(agg.Cell)
@@ -139,6 +142,20 @@ func TestSumsAreKeptUpWhileSomebodyAsks(t *testing.T) {
 	}
 	for at := now - 2*keptUp; at < now; at++ {
 		l.sumsAreRight(t, at, at+1)
+	}
+}
+
+// What has one model alone is the whole of it, whose sum is then the same cell: what comes to it counts once in each.
+func TestSumOfAllThatIsThatOfOneModel(t *testing.T) {
+	l, now := newLadder(10_000, true), int64(1_790_000_000)
+	for _, l.behind = range []bool{true, false} {
+		for i := range 4 {
+			cell := new(agg.Cell)
+			cell.Add(request(now, "m"), false)
+			l.add(now, values{"m", fmt.Sprint("tenant-", i%2)}, cell, now)
+		}
+		l.settle(now + restAfter)
+		l.sumsAreRight(t, now-10, now+1)
 	}
 }
 
