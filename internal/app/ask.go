@@ -168,8 +168,8 @@ func objection(status string, answer []byte) error {
 		return errors.New(p.Message)
 	}
 	text := p.Detail
-	for _, e := range p.Errors {
-		if !strings.Contains(p.Detail, e.Detail) { // that of one alone mostly is the detail
+	for i, e := range p.Errors {
+		if i > 0 || !strings.Contains(p.Detail, e.Detail) { // the first one mostly is in the detail
 			text += fmt.Sprintf("; %s: %s", e.Pointer, e.Detail)
 		}
 	}
