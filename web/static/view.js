@@ -1,5 +1,7 @@
 // What a board shows, as one thing that the address, the bar, the keys and the panels share: a span of time, live or fixed, filters, values that are left
 // out, what it is compared with, and the zone of its times. Whoever opens the address sees the same.
+import { modelName } from "./palette.js";
+
 export const ranges = [[300, "5 min"], [900, "15 min"], [3600, "1 hour"], [21_600, "6 hours"], [86_400, "24 hours"], [604_800, "7 days"], [2_592_000, "30 days"], [7_776_000, "90 days"], [31_536_000, "1 year"]];
 export const dimensions = ["model", "tenant", "user_id", "endpoint", "operation", "host", "source", "prompt_version", "status_class"];
 export const comparisons = { "": "No comparison", previous: "Previous period", week: "Same time last week" };
@@ -7,6 +9,7 @@ export const comparisons = { "": "No comparison", previous: "Previous period", w
 export const offered = (kept, using, of = dimensions) => of.filter((d) => kept.some((k) => [...using, d].every((n) => k.split("+").includes(n))));
 const DAY = 86_400, WEEK = 7 * DAY, shortest = 10, longest = 400 * 86_400;
 
+const named = (dimension, name) => (dimension === "model" ? modelName(name) : name); // as it is left out: legends know no other name
 const instant = (seconds) => new Date(Math.round(seconds) * 1000).toISOString().replace(".000Z", "Z");
 
 // read takes a view from the query of an address. What cannot be read is as if it were not there.
@@ -85,11 +88,11 @@ export class View extends EventTarget {
   // Leaves one more out. Who leaves out what is shown alone sees the others.
   leaveOut(dimension, name) {
     const { [dimension]: alone, ...filters } = this.filters;
-    this.set({ without: this.#out(dimension, [...new Set([...this.without[dimension] ?? [], name])]), ...(alone === name ? { filters } : {}) });
+    this.set({ without: this.#out(dimension, [...new Set([...this.without[dimension] ?? [], named(dimension, name)])]), ...(alone === name ? { filters } : {}) });
   }
 
   // Tells whether something is shown that has these values, {dimension: value}.
-  lets(values) { return Object.entries(this.without).every(([d, names]) => !names.includes(values[d])); }
+  lets(values) { return Object.entries(this.without).every(([d, names]) => !names.includes(named(d, values[d]))); }
 
   pause() {
     if (this.from !== null) { this.set({ range: this.range }); return; } // from a fixed span back to live

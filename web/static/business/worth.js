@@ -78,7 +78,7 @@ function line(m, a, view) {
   whisker.children[0].style.left = at(m.lo);
   whisker.children[0].style.right = `calc(100% - ${at(m.hi)})`;
   whisker.children[1].style.left = at(m.score);
-  const share = a && wilson(a.accepted, a.judged);
-  return el("tr", {}, el("th", { scope: "row", class: "name", title: m.model }, value({ view }, "model", modelName(m.model), el("span", { class: "name-text" }, modelName(m.model)))), el("td", { class: "whisker-cell" }, whisker), el("td", { class: "strong" }, text(score(m.score))), el("td", {}, text(count(m.ratings))),
+  const name = el("span", { class: "name-text" }, modelName(m.model)), share = a && wilson(a.accepted, a.judged);
+  return el("tr", {}, el("th", { scope: "row", class: "name", title: m.model }, modelName(m.model) === m.model ? value({ view }, "model", m.model, name) : name), el("td", { class: "whisker-cell" }, whisker), el("td", { class: "strong" }, text(score(m.score))), el("td", {}, text(count(m.ratings))),
     el("td", { title: share ? `${text(percent(share.lo))} to ${text(percent(share.hi))} of ${many(a.judged)}` : false }, share ? text(percent(share.p)) : "–"), el("td", {}, money(a?.cost_usd_per_accepted_answer ?? null)));
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { load } from "./load.mjs";
 
-const { offered, read, write, ranges } = await load("view.js");
+const { View, offered, read, write, ranges } = await load("view.js");
 const { csv } = await load("csv.js");
 const { exhaustion, rate, seconds, state } = await load("operations/budget.js");
 const { Frame, lifetime, rangeURL } = await load("frame.js");
@@ -31,6 +31,18 @@ for (const [kept, using, want] of [
   [[], [], []], [["model+tenant"], [], ["model", "tenant"]], [["model+tenant"], ["model"], ["model", "tenant"]], [["model+tenant", "host", "user_id"], ["model"], ["model", "tenant"]], [["model+tenant", "host"], [], ["model", "tenant", "host"]],
   [["model+tenant", "model+host", "tenant+user_id"], ["model"], ["model", "tenant", "host"]], [["model+tenant", "model+host"], ["host", "model"], ["model", "host"]], [["model+tenant", "host"], ["host", "model"], []],
 ]) assert.deepEqual(offered(kept, using), want);
+// what is left out has one name, that of the legends, wherever it is chosen and whatever a service calls it
+Object.assign(globalThis, { addEventListener() {}, location: { search: "?model=__other__", hash: "" }, history: { pushState: (_, __, address) => { location.search = address; } } });
+const view = new View(() => 0, 900), odd = `a:b&c=d#e'"%41 <i>`;
+view.leaveOut("model", "__other__");
+view.leaveOut("tenant", odd);
+view.leaveOut("tenant", odd);
+assert.deepEqual([view.filters, view.without, read(location.search).without], [{}, ...Array(2).fill({ model: ["other models"], tenant: [odd] })]);
+assert.deepEqual([{ model: "__other__" }, { model: "other models" }, { tenant: odd }, { model: "m", tenant: null }, {}].map((of) => view.lets(of)), [false, false, false, true, true]);
+view.filter("tenant", odd); // alone, so not left out
+view.leave("model", []);
+assert.deepEqual([view.filters, view.without, read(location.search).filters], [{ tenant: odd }, {}, { tenant: odd }]);
+
 for (const [seconds] of ranges) assert.equal(read(`?range=${seconds}`).range, seconds);
 
 assert.equal(csv({ names: ["p50", 'a "b", c'], rows: [[1772359200, 1.5, null], [1772359260, 0, 3]] }), 'time,p50,"a ""b"", c"\r\n2026-03-01T10:00:00Z,1.5,\r\n2026-03-01T10:01:00Z,0,3\r\n');

@@ -88,3 +88,17 @@ for (const responses of [[open], []]) {
   Date.now = now;
   assert.equal(list.newest !== first, responses.length > 0);
 }
+
+// ---- a call is one word of a shell, whatever is filtered by or posted
+
+const { curl } = await load("panel.js"), { query } = await load("ask.js");
+assert.equal(curl(`/costs?${query({ model: "it's $(x)" })}`, { from: "it's" }), `curl 'http://localhost/costs?model=it%27s+%24%28x%29' -H 'Content-Type: application/json' -d '{"from":"it'\\''s"}'`);
+
+// ---- the scores of models that are not told apart are of nobody whom the board could be narrowed to
+
+const { Satisfaction } = await load("business/worth.js"), { Frame } = await load("frame.js");
+const scores = (model) => [["feedback.count", 3], ["feedback.satisfaction", 4]].map(([metric, v]) => ({ metric, key: { model }, values: [v] }));
+const rated = new Element(), satisfied = new Satisfaction(rated, { filters: {}, lets: () => true });
+satisfied.show(new Frame({ from: 0, to: 10, step: 10, watermark: "1970-01-01T00:00:10Z", completeness: [1], sources: [], series: [...scores("m"), ...scores("__other__")] }), null);
+assert.deepEqual(rated.all().filter((n) => n.attributes.class === "link").map((n) => n.textContent), ["m"]);
+assert.ok(rated.textContent.includes("other models"));
