@@ -3,6 +3,7 @@ import { ask, query } from "./ask.js";
 import { shared } from "./chart.js";
 
 const crowd = 60; // flags beyond which charts have those of warnings no more
+let looks = 0; // an answer that comes behind that of a later question puts up no flags
 
 const serious = (severity) => (severity === "critical" || severity === "page" ? "bad" : "warn");
 export const about = (key = {}) => Object.values(key).filter(Boolean).join(", ");
@@ -24,7 +25,7 @@ async function read(name, q, pages = 1) {
 // loadMarks asks for what fires now, the alerts that were on at some time of what a view shows, and the responses and deployments of that time, puts
 // flags on the charts and returns the lists, the newest first. more tells that there are more than were read.
 export async function loadMarks(view) {
-  const span = view.span(), past = view.from !== null, at = (t) => new Date(t * 1000).toISOString(), since = at(span.from), until = past ? at(span.to) : null, [limit, pages] = past ? [1000, 5] : [200, 1];
+  const mine = ++looks, span = view.span(), past = view.from !== null, at = (t) => new Date(t * 1000).toISOString(), since = at(span.from), until = past ? at(span.to) : null, [limit, pages] = past ? [1000, 5] : [200, 1];
   const [a, firing, r, open, d] = await Promise.all([
     read("alerts", { on_since: since, until, limit }, pages), read("alerts", { state: "firing", limit }), read("responses", { until, limit }), past ? read("responses", { limit: 100 }) : { list: [] },
     read("deployments", { since, until, model: view.filters.model, limit }, pages),
@@ -37,7 +38,7 @@ export async function loadMarks(view) {
     ...(deployments ?? []).map((x) => ({ at: Date.parse(x.at) / 1000, kind: "deploy", title: x.title, text: words(x), name: (x.version || x.model || x.title).slice(0, 24) })),
   ].filter((f) => f.at >= span.from - 3600).sort((x, y) => x.at - y.at);
   const flags = all.length > crowd ? all.filter((f) => f.kind !== "warn") : all;
-  if (JSON.stringify(flags) !== JSON.stringify(shared.flags)) shared.flags = flags; // charts are drawn anew for others
+  if (mine === looks && JSON.stringify(flags) !== JSON.stringify(shared.flags)) shared.flags = flags; // charts are drawn anew for others
   return { alerts, responses, deployments, more: Boolean(a?.more || d?.more || r?.more && Date.parse(r.list.at(-1).proposed_at) / 1000 > span.from) };
 }
 

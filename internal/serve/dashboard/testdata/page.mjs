@@ -58,6 +58,24 @@ const asked = serve({});
 await loadMarks(view(now - 60, now, false));
 assert.ok(asked.length === 4 && !asked.some((u) => u.includes("until")), asked.join("\n")); // what is live has no end
 
+const many = (severity) => Array.from({ length: 61 }, (_, i) => ({ ...alert(`${severity} ${i}`, then + i), severity }));
+serve({ alerts: [...many("warning"), alert("grave", then)], deployments: [deployment("put", then)] });
+await loadMarks(view(then, then + 3600));
+assert.deepEqual(shared.flags.map((f) => f.kind), ["bad", "deploy"]); // a crowd of warnings has no room
+serve({ alerts: many("warning").slice(0, 60) });
+await loadMarks(view(then, then + 3600));
+assert.equal(shared.flags.length, 60);
+
+serve({ deployments: [deployment("earlier", then)] });
+const { fetch: quick } = globalThis;
+let answer;
+const awaited = new Promise((go) => { answer = go; });
+globalThis.fetch = async (url) => { if (url.startsWith("/deployments")) await awaited; return quick(url); };
+const slow = loadMarks(view(then, then + 3600, false));
+serve({ deployments: [deployment("later", now)] });
+await Promise.all([loadMarks(view(now, now + 3600)).then(answer), slow]);
+assert.deepEqual(shared.flags.map((f) => f.at), [now]); // an answer to what was asked before puts up nothing
+
 // ---- what passes as whole: a little that is behind belongs to the newest steps, and makes no other one incomplete
 
 for (const [all, whole] of [[[1, 1, 0.4], 2], [[0.998, 0.998, 0.2], 2], [[0.9, 0.9, 0.1], 0], [[], 0], [[0, 0], 0]]) assert.equal(all.filter((v) => v >= complete(all)).length, whole, all.join());
