@@ -8,7 +8,7 @@ const (
 	container = "it needs a container engine; make test-real lets Docker Compose and the schemas of Kubernetes judge the files"
 	terminal  = "it asks for a password at the terminal"
 	brokers   = "it needs brokers that know users; make test-real gives Apache Kafka the same rights (tools/real/kafka) and runs TestEndToEnd with them"
-	measures  = "it measures for minutes with all cores; internal/app tests hold what a bench counts, make bench runs it"
+	measures  = "it measures for seconds to minutes with all cores; make bench and make bench-peers run it"
 	notebook  = "it needs a virtual environment with Streamlit and Jupyter; make test-real runs both (tools/real/notebook)"
 )
 
@@ -35,9 +35,9 @@ var unrun = map[string]string{
 	"python -m …":                     mentioned,
 	"kill -9":                         mentioned,
 	"kill -HUP":                       mentioned,
-	"tools/reproducible /usr/bin/hxp": "make test-real runs it on the binary that it built",
+	"tools/reproducible /usr/bin/hxp": "it needs the package and builds for minutes; make test-real compares two builds with it",
 
-	"hxp topics reset my-group --to earliest --dry-run": "it needs a group of somebody else; TestTopicCommands has one",
+	"hxp topics reset my-group --to earliest --dry-run": "it needs a group of somebody else; TestGroups of internal/ingest resets one",
 
 	"hxp bench NAME --duration 20s --json": measures,
 	"hxp bench peers --unjoined":           measures,
