@@ -84,7 +84,7 @@ func (l *Logs) Shorten(ctx context.Context, names []string, w Words, dryRun bool
 	s := shortening{Logs: l, texts: textsOf(names), patient: w.Topics, past: w.PastGroups || l.Embedded, dryRun: dryRun}
 	if w.Topics && !l.Embedded {
 		if err := s.lookAtGroups(ctx); err != nil {
-			return nil, err
+			return []Topic{}, err
 		}
 	}
 	return l.each(ctx, func(t *Topic, logs map[int32]bus.Range) error {
@@ -101,6 +101,7 @@ func (l *Logs) Shorten(ctx context.Context, names []string, w Words, dryRun bool
 	})
 }
 
+// each does fn with each topic. What was deleted before something fails is told with the error.
 func (l *Logs) each(ctx context.Context, fn func(t *Topic, logs map[int32]bus.Range) error) ([]Topic, error) {
 	out := []Topic{}
 	for _, topic := range l.Topics() {
@@ -112,10 +113,12 @@ func (l *Logs) each(ctx context.Context, fn func(t *Topic, logs map[int32]bus.Ra
 		if err == nil {
 			err = fn(&t, logs[t.Name])
 		}
-		if err != nil {
-			return nil, err
+		if err == nil || t.Deleted > 0 {
+			out = append(out, t)
 		}
-		out = append(out, t)
+		if err != nil {
+			return out, err
+		}
 	}
 	return out, nil
 }
@@ -226,7 +229,7 @@ func (s *shortening) plan(ctx context.Context, t *Topic, logs map[int32]bus.Rang
 		if !s.past {
 			s.limitByGroups(t.Name, log, cut, limit)
 		}
-		limit(needed[p], "hxp itself: the windows and the lake may read it again", "the same request again some minutes later, when more events have come")
+		limit(needed[p], "hxp itself: the windows and the lake may read it again", "the same request again some minutes later, when more events have come and event-processing-api runs and has counted them")
 		limit(s.lastRecord(t.Name, log), "the embedded broker, which keeps the last record of a log", "the same request again when another record has come")
 		if s.past {
 			cut.UnreadBy, _ = s.unread(t.Name, log, cut)

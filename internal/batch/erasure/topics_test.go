@@ -2,6 +2,7 @@ package erasure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -121,6 +122,23 @@ func TestTopicsAreShortenedOnRequest(t *testing.T) {
 	}
 	if again, err := l.Find(t.Context(), []string{"jane-doe"}); err != nil || *again[0].Found != 0 {
 		t.Errorf("%+v %v", again, err)
+	}
+}
+
+// What went is told too when something fails behind it.
+func TestTopicsTellWhatWentBeforeAFailure(t *testing.T) {
+	a, b := event.Topic{Name: requests, Partitions: 1}, event.Topic{Name: event.TopicLate, Partitions: 1}
+	fails := errors.New("the brokers are away")
+	l := &Logs{Bus: bustest.New(t, a, b), Topics: func() []event.Topic { return []event.Topic{a, b} }, Needed: func(_ context.Context, topic string, _ map[int32]bus.Range) (map[int32]int64, error) {
+		if topic == event.TopicLate {
+			return nil, fails
+		}
+		return map[int32]int64{0: math.MaxInt64}, nil
+	}}
+	l.write(t, 0, "jane-doe", "joe")
+	all, err := l.Shorten(t.Context(), []string{"jane-doe"}, Words{Topics: true}, false)
+	if !errors.Is(err, fails) || len(all) != 1 || all[0].Deleted != 1 || len(all[0].Cuts) != 1 {
+		t.Errorf("%+v, %v", all, err)
 	}
 }
 
