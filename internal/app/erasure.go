@@ -81,29 +81,13 @@ func (s *system) needed(ctx context.Context, topic string, logs map[int32]bus.Ra
 	st, raw := s.stream, s.writer
 	s.mu.Unlock()
 	_, input := event.KindOfTopic(topic)
-	old := func() (map[int32]int64, error) {
-		at, err := s.bus.OffsetsAt(ctx, time.Now().Add(-snapshotsKept*s.set.stream.SnapshotEvery), topic)
-		return at[topic], err
-	}
 	out := map[int32]int64{}
 	switch {
+	case st == nil && (input || topic == event.TopicCorrelations):
+		return neededBeside(ctx, s.bus, topic, s.set.stream.SnapshotEvery, raw.Floor)
 	case topic == event.TopicCorrelations:
-		return old()
-	case input && st == nil: // the windows are in another process, which tells how far they are, and not what their snapshots need
-		g, err := s.bus.Group(ctx, stream.Group)
-		if errors.Is(err, bus.ErrUnknownGroup) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		at, err := old()
-		for _, p := range g.Partitions {
-			if next, known := raw.Floor(topic, p.Partition); p.Topic == topic && known {
-				out[p.Partition] = min(p.Position, next, at[p.Partition])
-			}
-		}
-		return out, err
+		at, err := s.bus.OffsetsAt(ctx, time.Now().Add(-snapshotsKept*s.set.stream.SnapshotEvery), topic)
+		return at[topic], err
 	case input, topic == event.TopicJoins && st != nil:
 		for p := range logs {
 			at, known := st.Floor(topic, p)
@@ -117,6 +101,34 @@ func (s *system) needed(ctx context.Context, topic string, logs map[int32]bus.Ra
 	case topic != event.TopicJoins:
 		for p, log := range logs {
 			out[p] = log.End
+		}
+	}
+	return out, nil
+}
+
+// neededBeside is needed where the windows are in another process. That tells how far they are, and not with what their snapshots begin: while they
+// run and are not behind by two snapshots, not before what came four snapshots ago. Of windows that stand still or catch up nobody here knows it.
+func neededBeside(ctx context.Context, b *bus.Bus, topic string, every time.Duration, raw func(topic string, partition int32) (int64, bool)) (map[int32]int64, error) {
+	out := map[int32]int64{}
+	g, err := b.Group(ctx, stream.Group)
+	if errors.Is(err, bus.ErrUnknownGroup) || err == nil && len(g.Members) == 0 {
+		return out, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	old, err := b.OffsetsAt(ctx, now.Add(-snapshotsKept*every), topic)
+	if err != nil || topic == event.TopicCorrelations {
+		return old[topic], err
+	}
+	due, err := b.OffsetsAt(ctx, now.Add(-snapshotsKept/2*every), topic)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range g.Partitions {
+		if next, known := raw(topic, p.Partition); p.Topic == topic && known && p.Position >= due[topic][p.Partition] {
+			out[p.Partition] = min(p.Position, next, old[topic][p.Partition])
 		}
 	}
 	return out, nil
