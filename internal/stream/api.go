@@ -27,7 +27,7 @@ func (s *Service) Mount(m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /analytics/series", s.getSeries, filtered(httpx.Doc("Numbers over time, overall or by group."),
 		httpx.Query("metric", "names separated by commas, e.g. requests,latency_ms.p95"), httpx.Query("from", "RFC 3339; an hour before to when absent"), httpx.Query("to", "RFC 3339; now when absent"),
 		httpx.Query("step", "seconds, 60 by default"), httpx.Query("group_by", groups),
-		httpx.Query("limit", "groups of a page, the busiest first, 1 to 1000, 100 by default; fewer where steps and metrics make more than 2 million points"), httpx.Query("cursor", "next_cursor of the page before"),
+		httpx.Query("limit", "groups of a page, the busiest first, 1 to 1000, 100 by default; fewer where they have more than 200,000 steps or 2 million points together"), httpx.Query("cursor", "next_cursor of the page before"),
 		httpx.Answer("200", "one line for each metric and group"), wrong)...)
 	m.HandleFunc("GET /analytics/top", s.getTop, filtered(httpx.Doc("Who has most of a metric in a window."),
 		httpx.Query("by", "model, tenant, user_id, or what event_processing.dimensions names"), httpx.Query("metric", "e.g. requests; of users requests, tokens and cost_usd, unless event_processing.dimensions names them"),

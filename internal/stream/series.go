@@ -9,11 +9,12 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
-// Bounds of one answer of GET /analytics/series.
+// Bounds of one answer of GET /analytics/series. A page of many steps and metrics has fewer groups than its limit.
 const (
 	maxPoints  = 2000
 	maxMetrics = 20
-	pagePoints = 2_000_000 // of all lines; a page of many steps and metrics has fewer groups than its limit
+	pageSteps  = 200_000   // of all groups: each is a sum of its own
+	pagePoints = 2_000_000 // of all lines
 )
 
 // line is one metric of one group over time.
@@ -96,7 +97,7 @@ func (s *Service) steps(set int, span Span, step int64) (Span, int64) {
 func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question) (lines []line, next *string) {
 	st := &s.sets[q.set]
 	points := int((span.End - span.Start) / step)
-	q.limit = min(q.limit, pagePoints/(len(metrics)*points))
+	q.limit = min(q.limit, pageSteps/points, pagePoints/(len(metrics)*points))
 	groups := []named{s.whole(&q)}
 	if q.groupBy != nil {
 		list, which, all := s.busiest(&q, span)

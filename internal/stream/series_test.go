@@ -123,20 +123,19 @@ func TestSeriesPageByPage(t *testing.T) {
 	}
 }
 
-// A page has no more points than an answer may have.
-func TestSeriesOfManyPointsHaveSmallPages(t *testing.T) {
+// A page has no more points than an answer may have, and no more steps than are added up for one.
+func TestSeriesOfManyStepsHaveSmallPages(t *testing.T) {
 	s := newVisitors(0, 1)
-	for i := range 60 {
+	for i := range 120 {
 		cell := new(agg.Cell)
 		cell.Add(request(s.now, ""), false)
 		s.lanes[0].ladders[0].add(s.now, values{fmt.Sprint("model-", i), "t"}, cell, s.now)
 	}
-	p := params{Values: url.Values{"metric": {strings.Join(agg.MetricNames()[:maxMetrics], ",")}}}
-	metrics, span := p.metrics("metric", maxMetrics), Span{s.now - maxPoints + 1, s.now + 1}
-	for offset, want := range map[int]int{0: 50, 50: 10} {
-		lines, next := s.series(span, 1, metrics, question{groupBy: []string{"model"}, offset: offset, limit: 1000})
-		if len(lines) != want*maxMetrics || (next == nil) != (want == 10) {
-			t.Errorf("from %d on: %d lines of %d metrics, next %v; want %d groups", offset, len(lines), len(metrics), next, want)
+	for _, c := range []struct{ metrics, offset, want int }{{maxMetrics, 0, 50}, {maxMetrics, 100, 20}, {1, 0, 100}, {1, 100, 20}} {
+		p := params{Values: url.Values{"metric": {strings.Join(agg.MetricNames()[:c.metrics], ",")}}}
+		lines, next := s.series(Span{s.now - maxPoints + 1, s.now + 1}, 1, p.metrics("metric", maxMetrics), question{groupBy: []string{"model"}, offset: c.offset, limit: 1000})
+		if len(lines) != c.want*c.metrics || (next == nil) != (c.offset == 100) {
+			t.Errorf("from %d on: %d lines of %d metrics, next %v; want %d groups", c.offset, len(lines), c.metrics, next, c.want)
 		}
 	}
 }
