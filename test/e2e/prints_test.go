@@ -105,5 +105,5 @@ var prints = map[string]string{
 	"hxp dags backfill hxp_hourly_aggregation": "run",
 	"hxp dags backfill hxp_hourly_aggregation --from 2026-01-01 --to 2026-02-01 --dry-run": "2026-01-01 00:00:00Z  2026-01-01 01:00:00Z  run",
 	"hxp rules test FILE":      "2 tests passed, 0 failed",
-	"hxp rules test --from 6h": "0 alerts",
+	"hxp rules test --from 6h": ": 0 alerts",
 }
