@@ -121,7 +121,7 @@ async function watch() {
   marks = found;
   incidents.show(marks, told);
   if (objectives === null) slos.say("Objectives cannot be asked for here.");
-  else slos.show(objectives.slos.filter((s) => view.lets(s.key) && (!view.filters.model || !s.key.model || s.key.model === view.filters.model)));
+  else slos.show(objectives.slos.filter((s) => view.lets(s.key) && (!view.filters.model || !s.key.model || s.key.model === view.filters.model)), objectives.slos.length);
   board.draw();
   const { dimensions } = await config().catch(() => ({}));
   if (!dimensions) return; // the next look asks again

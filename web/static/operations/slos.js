@@ -23,8 +23,9 @@ export class SLOs {
 
   say(words) { this.list = []; this.rows.clear(); this.node.replaceChildren(el("p", { class: "wait" }, words)); }
 
-  show(list) {
-    if (!list.length) { this.say("No objective has counted anything yet."); return; }
+  // list are those of what is shown, of so many.
+  show(list, all) {
+    if (!list.length) { this.say(all ? "No objective is of what is shown." : "No objective has counted anything yet."); return; }
     this.list = list;
     const worst = { bad: 0, warn: 1, good: 2 }, sorted = [...list].sort((a, b) => worst[state(a)] - worst[state(b)] || a.budget.remaining_ratio - b.budget.remaining_ratio || (a.name + about(a.key) < b.name + about(b.key) ? -1 : 1));
     const shown = sorted.slice(0, most), keys = shown.map((s) => `${s.name} ${about(s.key)}`);

@@ -5,7 +5,7 @@ import { clock, many, ms, text } from "../format.js";
 import { value } from "../pick.js";
 import { openRequest, traceLink, viewer } from "../request.js";
 
-const shown = 15;
+const shown = 15, deep = 300; // how many are asked for where some of them are left out
 export const kept = ["model", "tenant", "prompt_version"]; // by which single requests can be chosen
 const iso = (t) => new Date(t * 1000).toISOString();
 
@@ -17,12 +17,12 @@ export const within = (view, band) => {
 };
 
 export async function slowest(view, band, signal) {
-  const [a, address] = await Promise.all([ask("GET", `/correlations?${query({ ...within(view, band), order: "slowest", limit: shown })}`, undefined, signal), viewer()]), { open, complete, partial } = a.summary;
+  const [a, address] = await Promise.all([ask("GET", `/correlations?${query({ ...within(view, band), order: "slowest", limit: Object.keys(view.without).length ? deep : shown })}`, undefined, signal), viewer()]), { open, complete, partial } = a.summary;
   return { of: open + complete + partial, list: a.correlations.filter((c) => c.request), address };
 }
 
 export function showSlowest(node, { list: all, address }, view) {
-  const list = all.filter((c) => view.lets(c.request)), longest = list[0]?.request.duration_ms ?? 1, none = el("tr", { class: "none" }, el("td", { colspan: "7" }, "No request with a duration is remembered from this range: those with a request_id are"));
+  const list = all.filter((c) => view.lets(c.request)).slice(0, shown), longest = list[0]?.request.duration_ms ?? 1, none = el("tr", { class: "none" }, el("td", { colspan: "7" }, all.length ? `The ${many(all.length)} slowest requests are all left out` : "No request with a duration is remembered from this range: those with a request_id are"));
   refill(node, el("thead", {}, el("tr", {}, ...["Request", "When", "Model", "First token and decode", "Whole", "Tokens", "Outcome"].map((h, i) => el("th", { scope: "col", class: i === 0 || i === 3 ? "left" : false }, h)))),
     el("tbody", {}, ...(list.length ? list.map((c) => row(c, longest, address, view)) : [none])));
 }

@@ -102,3 +102,29 @@ const rated = new Element(), satisfied = new Satisfaction(rated, { filters: {}, 
 satisfied.show(new Frame({ from: 0, to: 10, step: 10, watermark: "1970-01-01T00:00:10Z", completeness: [1], sources: [], series: [...scores("m"), ...scores("__other__")] }), null);
 assert.deepEqual(rated.all().filter((n) => n.attributes.class === "link").map((n) => n.textContent), ["m"]);
 assert.ok(rated.textContent.includes("other models"));
+
+// ---- what is left out of the slowest requests makes room for others, and is not called nothing
+
+const { showSlowest, slowest } = await load("performance/slowest.js");
+const slow = (model, n) => Array.from({ length: n }, (_, i) => ({ request_id: `${model} ${i}`, request: { model, timestamp: "2026-03-01T10:00:00Z", duration_ms: 10, success: true } }));
+const hides = (...models) => ({ filters: {}, without: models.length ? { model: models } : {}, span: () => ({ from: 0, to: 60 }), lets: ({ model }) => !models.includes(model) });
+for (const [view, limit] of [[hides(), "15"], [hides("big"), "300"]]) {
+  let asked;
+  globalThis.fetch = async (url) => { if (url.startsWith("/correlations")) asked = url; return { ok: true, status: 200, headers: new Map(), json: async () => ({ correlations: [], summary: { open: 0, complete: 0, partial: 0 } }) }; };
+  await slowest(view);
+  assert.equal(new URL(asked, "http://localhost").searchParams.get("limit"), limit);
+}
+for (const [list, view, want] of [[[...slow("big", 20), ...slow("small", 30)], hides("big"), /^Request.*small 0.*small 14(?!.*(big|small 15))/], [slow("big", 20), hides("big"), /The 20 slowest requests are all left out$/], [[], hides("big"), /No request with a duration/]]) {
+  const table = new Element();
+  showSlowest(table, { list, address: "" }, view);
+  assert.match(table.textContent, want);
+}
+
+// ---- objectives that are not of what is shown have counted nevertheless
+
+const { SLOs } = await load("operations/slos.js");
+for (const [all, want] of [[2, "No objective is of what is shown."], [0, "No objective has counted anything yet."]]) {
+  const panel = new Element();
+  new SLOs(panel, new Element(), hides()).show([], all);
+  assert.equal(panel.textContent, want);
+}
