@@ -21,9 +21,8 @@ type ladder struct {
 	summed int // cells that nodes keep beside the facts, at most limit
 	looked int // nodes that questions have looked at, once for each group
 
-	arrived int64    // unix second when something last arrived
-	asked   [3]int64 // the same as of the last question for sums of a kind, see margins
-	behind  bool     // a backlog is worked off: no sums are made ahead of questions, see lane.catchingUp
+	arrived int64 // unix second when something last arrived
+	behind  bool  // a backlog is worked off: no sums are made ahead of questions, see lane.catchingUp
 	adding  adder
 }
 
@@ -49,21 +48,13 @@ func (l *ladder) take(d *delta, now int64) (kept bool) {
 	return l.insert(d.Start, finest, g, now) && g.packed == nil
 }
 
-// keepsUp tells whether sums of a kind are kept up as groups come.
-func (l *ladder) keepsUp(which who) bool {
-	return which == byNone || l.arrived-l.asked[which/byFirst-1] <= keptUp && l.keys.pairs
-}
-
-// keptUp is how long after a question sums by one value are kept up, in seconds.
-const keptUp = 60
-
 // insert puts a group at one resolution, or merges it into the one that is there.
 func (l *ladder) insert(start int64, level int, g group, arrived int64) (isNew bool) {
 	n := l.reach(start, level, arrived, groups{g})
 	if l.behind {
 		n.margins = margins{}
 	} else {
-		n.addMargins(&g, l)
+		n.addTotal(&g)
 	}
 	if isNew = n.own.take(g); isNew {
 		l.cells[level]++
@@ -301,11 +292,6 @@ func (l *ladder) sizes(from, to int64, fn func(who, size)) {
 // group, whose sums are mostly there. What is still to do when that has been as much work as there are facts, many groups of much time,
 // is added up from the facts in one pass. So no question costs more than a few looks at each fact.
 func (l *ladder) sums(from, to int64, of []who, into []*agg.Cell) {
-	for _, w := range of {
-		if !w.whole() {
-			l.asked[w/byFirst-1] = l.arrived
-		}
-	}
 	var nodes []*node
 	facts := 0
 	l.visit(from, to, func(n *node) {

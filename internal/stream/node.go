@@ -305,21 +305,18 @@ func (n *node) addUp(which who, k *keys) groups {
 	return *made
 }
 
-// addMargins adds a group that comes to own to the sums that are kept up, and leaves out those that are not. The sum of all is: everybody asks for
-// it, also while the second runs on, and made anew for each question it would be as much work as there are groups. Those by one value are
-// while somebody asks for them. They come last: what one of them has alone the sum of all may be lent.
-func (n *node) addMargins(g *group, l *ladder) {
-	for _, which := range [...]who{byNone, byFirst, bySecond} {
-		sums := n.margins.of(which)
-		switch more := g.as(which | l.keys.part(g.who, which)); {
-		case !l.keepsUp(which):
-			*sums = nil
-		case len(n.own) == 0:
-			*sums = groups{more}
-		case *sums != nil:
-			sums.take(more)
-		}
+// addTotal adds a group that comes to own to the sum of all, and leaves out the other sums over margins. Everybody asks for the sum of all, also
+// while the second runs on: made anew for each question it would be as much work as there are groups.
+func (n *node) addTotal(g *group) {
+	all := *n.margins.of(byNone)
+	n.margins = margins{}
+	switch {
+	case len(n.own) == 0:
+		all = groups{g.as(byNone)}
+	case all != nil:
+		all[0].merge(g)
 	}
+	*n.margins.of(byNone) = all
 }
 
 // fewest are the sums by one value of which there are less; nil when neither kind is made.

@@ -65,23 +65,10 @@ func (n *node) restOf(w who, l *ladder) (c *agg.Cell, live *node) {
 func (r *rest) moveOn(l *ladder) {
 	for len(r.out) > 1 {
 		for w, s := range r.sums {
-			r.out[0].addParts(&s, w, l)
+			s.add(r.out[0].cell(w, l))
 			r.sums[w] = s
 		}
 		r.out = slices.Delete(r.out, 0, 1)
-	}
-}
-
-// addParts adds what n holds of a group. Of a node that was live until now that is its rest, which is there, and what the rest is without.
-func (n *node) addParts(s *partSum, w who, l *ladder) {
-	rest, known := n.rest.sums[w]
-	if !known {
-		s.add(n.cell(w, l))
-		return
-	}
-	s.add(rest.cell)
-	for _, k := range n.rest.out {
-		k.addParts(s, w, l)
 	}
 }
 

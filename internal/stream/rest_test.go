@@ -114,37 +114,6 @@ func TestSizesGrowWithWhatComes(t *testing.T) {
 	}
 }
 
-// Sums by one value are kept up as groups come while somebody asks for them, of seconds that began before the question and after it.
-func TestSumsAreKeptUpWhileSomebodyAsks(t *testing.T) {
-	l, now := newLadder(10_000, true), int64(1_790_000_000)
-	add := func() {
-		for i := range 20 {
-			cell := new(agg.Cell)
-			cell.Add(request(now, "m"), false)
-			l.add(now, values{fmt.Sprint("model-", i%3), fmt.Sprint("tenant-", i%4)}, cell, now)
-		}
-	}
-	kept := func(which who) bool { return *l.queues[finest][len(l.queues[finest])-1].margins.of(which) != nil }
-	add()
-	if kept(byFirst) {
-		t.Error("sums by model are kept up, and nobody has asked")
-	}
-	for second := range int64(2 * keptUp) {
-		if second == 0 {
-			l.sumsAreRight(t, now-10, now+1)
-			l.asked[bySecond/byFirst-1] = 0 // of what is asked for here by tenant nobody is to know
-		}
-		add()
-		if kept(byFirst) != (second <= keptUp) || second > 0 && kept(bySecond) || !kept(byNone) {
-			t.Fatalf("after %d s: by model %v, by tenant %v, of all %v", second, kept(byFirst), kept(bySecond), kept(byNone))
-		}
-		now++
-	}
-	for at := now - 2*keptUp; at < now; at++ {
-		l.sumsAreRight(t, at, at+1)
-	}
-}
-
 // What has one model alone is the whole of it, whose sum is then the same cell: what comes to it counts once in each.
 func TestSumOfAllThatIsThatOfOneModel(t *testing.T) {
 	l, now := newLadder(10_000, true), int64(1_790_000_000)
