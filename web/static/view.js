@@ -3,7 +3,8 @@
 import { modelName } from "./palette.js";
 
 export const ranges = [[300, "5 min"], [900, "15 min"], [3600, "1 hour"], [21_600, "6 hours"], [86_400, "24 hours"], [604_800, "7 days"], [2_592_000, "30 days"], [7_776_000, "90 days"], [31_536_000, "1 year"]];
-export const dimensions = ["model", "tenant", "user_id", "endpoint", "operation", "host", "source", "prompt_version", "status_class"];
+// All that "What changed?" can name, those first that are chosen most: a filter that the address does not know would be lost.
+export const dimensions = ["model", "tenant", "user_id", "endpoint", "operation", "host", "source", "prompt_version", "status_class", "error_type", "finish_reason", "gpu", "streaming", "session_id", "usage_source", "event_type", "thumbs", "business_event_type"];
 export const comparisons = { "": "No comparison", previous: "Previous period", week: "Same time last week" };
 // The dimensions that can narrow what is shown further. kept: those that the windows keep apart, alone and in pairs joined by +; using: what is in use.
 export const offered = (kept, using, of = dimensions) => of.filter((d) => kept.some((k) => [...using, d].every((n) => k.split("+").includes(n))));

@@ -26,7 +26,7 @@ const (
 )
 
 // filters are the parameters that narrow a question; whether the windows keep them apart the windows say.
-var filters = []string{"model", "tenant", "user_id", "session_id", "operation", "endpoint", "host", "gpu", "error_type", "finish_reason", "usage_source", "source", "event_type", "status_class", "streaming", "prompt_version"}
+var filters = []string{"model", "tenant", "user_id", "session_id", "operation", "endpoint", "host", "gpu", "error_type", "finish_reason", "usage_source", "thumbs", "business_event_type", "source", "event_type", "status_class", "streaming", "prompt_version"}
 
 // request is a parsed query.
 type request struct {

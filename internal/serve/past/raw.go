@@ -51,7 +51,7 @@ func (s *Service) busiestRaw(ctx context.Context, q *question, hours []int64) ([
 // fields are the dimensions that an event names plainly.
 var fields = map[string]event.Field{
 	"model": event.Model, "tenant": event.Tenant, "user_id": event.UserID, "session_id": event.SessionID, "operation": event.Operation, "endpoint": event.Endpoint,
-	"host": event.Host, "error_type": event.ErrorType, "finish_reason": event.FinishReason, "usage_source": event.UsageSource,
+	"host": event.Host, "error_type": event.ErrorType, "finish_reason": event.FinishReason, "usage_source": event.UsageSource, "thumbs": event.Thumbs, "business_event_type": event.BusinessEventType,
 }
 
 // lets tells whether a raw event takes part.
