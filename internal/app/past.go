@@ -23,8 +23,8 @@ var (
 type livePanes struct{ *stream.Service }
 
 // About is part of past.Live.
-func (p livePanes) About(from, to int64, filter map[string]string, by string) (int64, time.Time, float64) {
-	return p.Service.About(stream.Span{Start: from, End: to}, filter, by)
+func (p livePanes) About(from, to int64, filter map[string]string, without httpx.LeftOut, by string) (int64, time.Time, float64) {
+	return p.Service.About(stream.Span{Start: from, End: to}, filter, without, by)
 }
 
 // Events is part of past.Live.
@@ -33,13 +33,13 @@ func (p livePanes) Events(from, to int64) map[int64]uint64 {
 }
 
 // Busiest is part of past.Live.
-func (p livePanes) Busiest(from, to int64, filter map[string]string, by string, most int) ([]string, []httpx.FieldError) {
-	return p.Service.Busiest(stream.Span{Start: from, End: to}, filter, by, most)
+func (p livePanes) Busiest(from, to int64, filter map[string]string, without httpx.LeftOut, by string, most int) ([]string, []httpx.FieldError) {
+	return p.Service.Busiest(stream.Span{Start: from, End: to}, filter, without, by, most)
 }
 
 // Steps is part of past.Live.
-func (p livePanes) Steps(from, to, step int64, filter map[string]string, by string, values []string) ([][]*agg.Cell, []float64, []httpx.FieldError) {
-	return p.Service.Steps(stream.Span{Start: from, End: to}, step, filter, by, values)
+func (p livePanes) Steps(from, to, step int64, filter map[string]string, without httpx.LeftOut, by string, values []string) ([][]*agg.Cell, []float64, []httpx.FieldError) {
+	return p.Service.Steps(stream.Span{Start: from, End: to}, step, filter, without, by, values)
 }
 
 // storedHours is past.Stored, where this process has the store.

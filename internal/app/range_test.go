@@ -19,14 +19,14 @@ import (
 // forgetful are panes that have lost everything but how far they have come.
 type forgetful struct{ watermark time.Time }
 
-func (f forgetful) About(int64, int64, map[string]string, string) (int64, time.Time, float64) {
+func (f forgetful) About(int64, int64, map[string]string, httpx.LeftOut, string) (int64, time.Time, float64) {
 	return 1, f.watermark, 1
 }
 func (forgetful) Events(int64, int64) map[int64]uint64 { return nil }
-func (forgetful) Busiest(int64, int64, map[string]string, string, int) ([]string, []httpx.FieldError) {
+func (forgetful) Busiest(int64, int64, map[string]string, httpx.LeftOut, string, int) ([]string, []httpx.FieldError) {
 	return nil, nil
 }
-func (forgetful) Steps(from, to, step int64, _ map[string]string, _ string, values []string) ([][]*agg.Cell, []float64, []httpx.FieldError) {
+func (forgetful) Steps(from, to, step int64, _ map[string]string, _ httpx.LeftOut, _ string, values []string) ([][]*agg.Cell, []float64, []httpx.FieldError) {
 	cells, told := make([][]*agg.Cell, 1+len(values)), []float64(nil)
 	for ; from < to; from += step {
 		for i := range cells {

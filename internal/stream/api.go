@@ -35,7 +35,7 @@ func (s *Service) Mount(m *httpx.Mux, beside Beside) {
 		httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before"), httpx.Answer("200", "the items, largest first"), wrong)...)
 	m.HandleFunc("GET /analytics/compare", s.getCompare, httpx.Doc("What changed between two spans: the values of all dimensions by their part in the change of a metric."),
 		httpx.Query("a", "START/END as RFC 3339, or the end of a window"), httpx.Query("b", "likewise"), httpx.Query("metric", "e.g. requests"),
-		httpx.Query("window", "seconds, for spans given by their end"), httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before"),
+		httpx.Query("window", "seconds, for spans given by their end"), httpx.Query("limit", "1 to 1000, 100 by default"), httpx.Query("cursor", "next_cursor of the page before"), without,
 		httpx.Answer("200", "contributions, largest first: contribution is the part of the change of the whole that is the value's, change what the value itself changed by; of sums they are the same"), wrong)
 	mountCorrelations(s, m, beside)
 	s.deployments.Mount(m)
@@ -43,13 +43,15 @@ func (s *Service) Mount(m *httpx.Mux, beside Beside) {
 	m.HandleFunc("GET /analytics/performance", s.getPerformance, httpx.Doc("How fast and how complete the fast path is."))
 }
 
+var without = httpx.Without("Its dimension is kept apart together with the others of the question, and where values are beyond the budget, leave out __other__ as well: else 422.")
+
 // filtered adds the filters of a question. That by tenant is what keeps tenants apart.
 func filtered(options ...httpx.Option) []httpx.Option {
 	options = append(options, httpx.TenantIn("tenant"))
 	for _, d := range vocabulary {
 		options = append(options, httpx.Query(d.name, "only this "+d.name))
 	}
-	return options
+	return append(options, without)
 }
 
 type windowAnswer struct {
@@ -83,6 +85,10 @@ func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	res := s.about(q.span, 0, q.set)
+	if bad := s.hides(&q, res.Span); len(bad) > 0 {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)
+		return
+	}
 	seconds := float64(res.Span.End - res.Span.Start)
 	a := analyticsAnswer{
 		Window:       windowAnswer{time.Unix(res.Span.Start, 0).UTC(), time.Unix(res.Span.End, 0).UTC(), res.Span.End - res.Span.Start, q.widened || res.Widened},

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
@@ -49,7 +50,7 @@ func (s *Service) rank(q *question, sizes []size, which who) []ranked {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	groups := make([]size, b.keys.groups(which))
-	lets := q.filter.of(&s.sets[q.set])
+	lets := q.lets(&s.sets[q.set])
 	for id, x := range sizes {
 		if x.events > 0 && lets(b.keys.names[id]) {
 			groups[b.keys.part(who(id), which)].add(x)
@@ -142,20 +143,25 @@ func (b *board) names(list []ranked, which who) []named {
 
 // cells are what groups of a set have within a span. They belong to the caller.
 func (s *Service) cells(set int, span Span, groups ...named) []*agg.Cell {
+	return s.merged(set, span, groups, len(groups), func(cells []*agg.Cell) []*agg.Cell { return cells })
+}
+
+// merged are n cells that groups of a set are merged into within a span; place lists, by group, the cell that it goes to. They belong to the caller.
+func (s *Service) merged(set int, span Span, groups []named, n int, place func(cells []*agg.Cell) []*agg.Cell) []*agg.Cell {
 	lanes := s.allLanes()
 	of := make([][]*agg.Cell, len(lanes))
 	var summing sync.WaitGroup
 	for i, l := range lanes {
-		of[i] = newCells(len(groups))
-		if len(groups) < worthSharing {
-			l.sum(set, span, groups, of[i])
+		of[i] = newCells(n)
+		if into := place(of[i]); len(groups) < worthSharing {
+			l.sum(set, span, groups, into)
 		} else {
-			summing.Go(func() { l.sum(set, span, groups, of[i]) })
+			summing.Go(func() { l.sum(set, span, groups, into) })
 		}
 	}
 	summing.Wait()
 	if len(lanes) == 0 {
-		return newCells(len(groups))
+		return newCells(n)
 	}
 	for _, more := range of[1:] {
 		for i, c := range more {
@@ -195,18 +201,14 @@ type keyed struct {
 	cell   *agg.Cell
 }
 
-// overall is what the filters of a question let through.
+// overall is all that a question counts.
 func (s *Service) overall(q *question, span Span) *agg.Cell {
-	return s.cells(q.set, span, s.whole(q))[0]
+	whole, _ := s.together(q, s.sums(q, span, nil), span)
+	return whole
 }
 
-func (s *Service) whole(q *question) named {
-	st := &s.sets[q.set]
-	return named{q.filter.values(st), st.which(q.filter.names())}
-}
-
-// page are the groups [offset, offset+limit) of a question, the busiest first, how many there are in all, and what the filters let
-// through. What names no value of a dimension is a group as well, so that they add up to the whole.
+// page are the groups [offset, offset+limit) of a question, the busiest first, how many there are in all, and all that it
+// counts. What names no value of a dimension is a group as well, so that they add up to the whole.
 func (s *Service) page(q *question, span Span) (whole *agg.Cell, groups []keyed, all int) {
 	if q.groupBy == nil {
 		return s.overall(q, span), nil, 0
@@ -218,41 +220,43 @@ func (s *Service) page(q *question, span Span) (whole *agg.Cell, groups []keyed,
 
 // busiest ranks the groups of a question: [offset, offset+limit) of them, their kind, and how many there are in all.
 func (s *Service) busiest(q *question, span Span) (page []ranked, which who, all int) {
-	which = s.sets[q.set].which(q.needs())
+	which = s.sets[q.set].which(q.apart())
 	list := s.rank(q, s.sizes(q.set, span), which)
 	first := s.boards[q.set].best(list, q.offset+q.limit, which)
 	return first[min(q.offset, len(first)):], which, len(list)
 }
 
-// everyGroup are all groups of a question, in no order, and what its filters let through; sizes are those of its set within the span.
+// everyGroup are all groups of a question, in no order, and all that it counts; sizes are those of its set within the span.
 func (s *Service) everyGroup(q *question, span Span, sizes []size) (whole *agg.Cell, groups []keyed) {
-	which := s.sets[q.set].which(q.needs())
+	which := s.sets[q.set].which(q.apart())
 	return s.keyed(q, span, s.rank(q, sizes, which), which)
 }
 
-// keyed looks up what groups have, and the whole of them in the same moment: else what is counted between two looks would be in one and
-// not in the other.
+// keyed looks up what groups have, and all that a question counts.
 func (s *Service) keyed(q *question, span Span, list []ranked, which who) (whole *agg.Cell, groups []keyed) {
 	names := s.boards[q.set].names(list, which)
+	whole, cells := s.together(q, s.sums(q, span, names), span)
 	groups = make([]keyed, len(names))
-	at := slices.Index(names, s.whole(q))
-	if at < 0 {
-		at, names = len(names), append(names, s.whole(q))
-	}
-	cells := s.cells(q.set, span, names...)
 	for i := range groups {
 		groups[i] = keyed{names[i].values, cells[i]}
 	}
-	return cells[at], groups
+	return whole, groups
 }
+
+// apart are the dimensions that tell the groups of a question apart, each once: those that it groups by, and those of its filters.
+func (q *question) apart() []string { return eachOnce(q.groupBy, q.filter.names()) }
 
 // needs are the dimensions that a question speaks of, each once.
 func (q *question) needs() []string {
-	needs := slices.Clone(q.groupBy)
-	for _, name := range q.filter.names() {
-		if !slices.Contains(needs, name) {
-			needs = append(needs, name)
+	return eachOnce(q.apart(), slices.Sorted(maps.Keys(q.without)))
+}
+
+func eachOnce(a, b []string) []string {
+	a = slices.Clone(a)
+	for _, name := range b {
+		if !slices.Contains(a, name) {
+			a = append(a, name)
 		}
 	}
-	return needs
+	return a
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,8 @@ type compareAnswer struct {
 	B             spanAnswer     `json:"b"`
 	Contributions []contribution `json:"contributions"`
 	NextCursor    *string        `json:"next_cursor"`
+	// Untold are dimensions of which nothing is said, because the windows do not tell them apart together with what is left out.
+	Untold []string `json:"untold,omitempty"`
 }
 
 func (s *Service) getCompare(w http.ResponseWriter, r *http.Request) {
@@ -41,11 +44,18 @@ func (s *Service) getCompare(w http.ResponseWriter, r *http.Request) {
 	metrics := p.metrics("metric", 1)
 	a, b := p.span("a"), p.span("b")
 	offset, limit := p.page()
+	q := question{without: p.without()}
+	if len(q.without) > 0 {
+		s.plan(&p, &q)
+	}
+	var ans compareAnswer
+	if len(p.bad) == 0 {
+		ans, p.bad = s.compare(a, b, metrics[0], &q)
+	}
 	if len(p.bad) > 0 {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, p.bad[0].Detail, p.bad...)
 		return
 	}
-	ans := s.compare(a, b, metrics[0])
 	ans.Contributions, ans.NextCursor = pageOf(ans.Contributions, offset, limit)
 	httpx.JSON(w, http.StatusOK, ans)
 }
@@ -85,21 +95,29 @@ type compared struct {
 	whole *agg.Cell
 }
 
-// compare ranks the values of all dimensions that are kept apart by how much of a metric's change is theirs.
-func (s *Service) compare(a, b Span, m agg.Metric) compareAnswer {
+// compare ranks the values of all dimensions that are kept apart by how much of a metric's change is theirs, of all that a question counts.
+func (s *Service) compare(a, b Span, m agg.Metric, of *question) (ans compareAnswer, bad []httpx.FieldError) {
 	all := make([]int, len(s.sets))
 	for i := range all {
 		all[i] = i
 	}
 	a, b = s.about(a, all...).Span, s.about(b, all...).Span
-	ans := compareAnswer{Metric: m.Name, Contributions: []contribution{}}
-	sides := [2]compared{{a, s.overall(&question{}, a)}, {b, s.overall(&question{}, b)}}
+	if bad = append(s.hides(of, a), s.hides(of, b)...); len(bad) > 0 {
+		return ans, bad
+	}
+	ans = compareAnswer{Metric: m.Name, Contributions: []contribution{}}
+	sides := [2]compared{{a, s.overall(of, a)}, {b, s.overall(of, b)}}
 	ans.A, ans.B = sides[0].answer(m), sides[1].answer(m)
 	for i := range s.sets {
 		var sizes [2][]size
 		for _, d := range s.sets[i].dims {
-			q := question{groupBy: []string{d.name}}
-			if s.plan(&params{}, &q); q.set != i { // a smaller set tells them apart
+			p, q := params{}, question{groupBy: []string{d.name}, without: of.without}
+			s.plan(&p, &q)
+			hidden := len(p.bad) > 0 || len(s.hides(&q, a)) > 0 || len(s.hides(&q, b)) > 0
+			if hidden && !slices.Contains(ans.Untold, d.name) {
+				ans.Untold = append(ans.Untold, d.name)
+			}
+			if hidden || q.set != i { // a smaller set tells them apart
 				continue
 			}
 			if sizes[0] == nil {
@@ -111,7 +129,7 @@ func (s *Service) compare(a, b Span, m agg.Metric) compareAnswer {
 	sorting.By(ans.Contributions, func(x, y contribution) int {
 		return cmp.Or(cmp.Compare(math.Abs(y.Part), math.Abs(x.Part)), cmp.Compare(math.Abs(y.Change), math.Abs(x.Change)), cmp.Compare(x.Dimension, y.Dimension), cmp.Compare(text(x.Value), text(y.Value)))
 	})
-	return ans
+	return ans, nil
 }
 
 func (s *compared) answer(m agg.Metric) spanAnswer {

@@ -299,7 +299,7 @@ func TestDimensionsComeAndGo(t *testing.T) {
 		}
 		whole := func(by string) (float64, uint64) {
 			span := Span{now.Unix() - 300, now.Unix()}
-			cells, told, bad := r.Steps(span, 300, nil, by, nil)
+			cells, told, bad := r.Steps(span, 300, nil, nil, by, nil)
 			if len(bad) > 0 || len(told) != 1 {
 				t.Fatal(bad, told)
 			}

@@ -83,6 +83,13 @@ func (p *params) filter() filterOf {
 	return f
 }
 
+// without reads the values that are left out.
+func (p *params) without() httpx.LeftOut {
+	out, bad := httpx.LeftOutOf(p.Values, dimensionNames())
+	p.bad = append(p.bad, bad...)
+	return out
+}
+
 // filterOf holds, by dimension, the value that a group must have.
 type filterOf map[string]string
 
@@ -96,13 +103,18 @@ func (f filterOf) values(s *set) (v values) {
 	return v
 }
 
-// of tells whether the filter lets values of a set through.
-func (f filterOf) of(s *set) func(values) bool {
-	want, asked := f.values(s), [2]bool{}
-	for name := range f {
+// lets tells whether a question counts values of its set.
+func (q *question) lets(s *set) func(values) bool {
+	want, asked, out := q.filter.values(s), [2]bool{}, [2][]string{}
+	for name := range q.filter {
 		asked[s.place(name)] = true
 	}
-	return func(v values) bool { return (!asked[0] || v[0] == want[0]) && (!asked[1] || v[1] == want[1]) }
+	for name, values := range q.without {
+		out[s.place(name)] = values
+	}
+	return func(v values) bool {
+		return (!asked[0] || v[0] == want[0]) && (!asked[1] || v[1] == want[1]) && !slices.Contains(out[0], v[0]) && !slices.Contains(out[1], v[1])
+	}
 }
 
 // plan chooses the set that answers a question: one that has all its dimensions, and as few others as can be.
@@ -119,16 +131,19 @@ func (s *Service) plan(p *params, q *question) {
 	}
 	q.set = 0
 	name := "group_by"
-	if len(q.groupBy) == 0 {
+	switch {
+	case len(q.without) > 0:
+		name = "without"
+	case len(q.groupBy) == 0:
 		name = needs[0]
 	}
 	switch {
 	case len(needs) > 2:
-		p.refuse(name, "%s: at most two dimensions are kept apart together, in groups and filters", strings.Join(needs, " and "))
+		p.refuse(name, "%s: at most two dimensions are kept apart together, in groups, filters and what is left out", strings.Join(needs, " and "))
 	default:
 		p.refuse(name, "%s is not kept apart here: add %q to event_processing.dimensions (EVENT_PROCESSING_DIMENSIONS); kept are %s", strings.Join(needs, " and "), strings.Join(needs, "+"), s.setNames())
 	}
-	q.groupBy, q.filter = nil, nil
+	q.groupBy, q.filter, q.without = nil, nil, nil
 }
 
 func (s *Service) setNames() string {

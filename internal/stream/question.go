@@ -14,6 +14,7 @@ type question struct {
 	span          Span
 	widened       bool // the span is wider than the window asked for, whose edges lie within seconds
 	filter        filterOf
+	without       httpx.LeftOut // what does not count
 	groupBy       []string
 	set           int // that answers, by its place among those of the service
 	limit, offset int
@@ -45,7 +46,7 @@ func (s *Service) parseQuestion(v url.Values, now time.Time) (question, []httpx.
 	if !given {
 		end = now
 	}
-	q := question{filter: p.filter(), groupBy: p.groupBy()}
+	q := question{filter: p.filter(), without: p.without(), groupBy: p.groupBy()}
 	q.offset, q.limit = p.page()
 	q.between(window, end, given)
 	s.plan(&p, &q)

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -46,7 +47,7 @@ type seriesAnswer struct {
 
 func (s *Service) getSeries(w http.ResponseWriter, r *http.Request) {
 	p := params{Values: r.URL.Query()}
-	q := question{filter: p.filter(), groupBy: p.groupBy()}
+	q := question{filter: p.filter(), without: p.without(), groupBy: p.groupBy()}
 	metrics := p.metrics("metric", maxMetrics)
 	step := p.whole("step", "whole seconds", 1, maxWindow, 60)
 	to, given := p.moment("to")
@@ -75,7 +76,14 @@ func (s *Service) getSeries(w http.ResponseWriter, r *http.Request) {
 	}
 	span, step = s.steps(q.set, span, step)
 	a := seriesAnswer{Start: time.Unix(span.Start, 0).UTC(), End: time.Unix(span.End, 0).UTC(), Step: step}
-	a.Series, a.NextCursor = s.series(span, step, metrics, q)
+	bad := s.hides(&q, span)
+	if len(bad) == 0 {
+		a.Series, a.NextCursor, bad = s.series(span, step, metrics, q)
+	}
+	if len(bad) > 0 {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)
+		return
+	}
 	httpx.JSON(w, http.StatusOK, a)
 }
 
@@ -94,7 +102,7 @@ func (s *Service) steps(set int, span Span, step int64) (Span, int64) {
 }
 
 // series merges the panes of each step. The groups are a page of those of the whole span, busiest first.
-func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question) (lines []line, next *string) {
+func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question) (lines []line, next *string, bad []httpx.FieldError) {
 	st := &s.sets[q.set]
 	points := int((span.End - span.Start) / step)
 	q.limit = min(q.limit, pageSteps/points, pagePoints/(len(metrics)*points))
@@ -103,6 +111,10 @@ func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question
 		list, which, all := s.busiest(&q, span)
 		groups, next = s.boards[q.set].names(list, which), q.next(all)
 	}
+	x := s.sums(&q, span, groups)
+	if n := len(x.parts); n*points > pagePoints {
+		return nil, nil, []httpx.FieldError{{Pointer: "?without", Code: "invalid", Detail: fmt.Sprintf("%d values would be added up for each of %d steps, since something is left out; take steps that are %d times as long", n, points, n*points/pagePoints+1)}}
+	}
 	lines = make([]line, 0, len(groups)*len(metrics))
 	for _, g := range groups {
 		for _, m := range metrics {
@@ -110,7 +122,7 @@ func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question
 		}
 	}
 	for at := span.Start; at < span.End; at += step {
-		for i, c := range s.cells(q.set, Span{at, at + step}, groups...) {
+		for i, c := range s.cellsOf(q.set, x, Span{at, at + step})[:len(groups)] {
 			for k, m := range metrics {
 				x := point{At: at}
 				if v, ok := m.Of(c, float64(step)); ok {
@@ -121,7 +133,7 @@ func (s *Service) series(span Span, step int64, metrics []agg.Metric, q question
 			}
 		}
 	}
-	return lines, next
+	return lines, next, nil
 }
 
 func (l *lane) coarsest(set int, from, to int64) int64 {

@@ -133,7 +133,7 @@ func TestSeriesOfManyStepsHaveSmallPages(t *testing.T) {
 	}
 	for _, c := range []struct{ metrics, offset, want int }{{maxMetrics, 0, 50}, {maxMetrics, 100, 20}, {1, 0, 100}, {1, 100, 20}} {
 		p := params{Values: url.Values{"metric": {strings.Join(agg.MetricNames()[:c.metrics], ",")}}}
-		lines, next := s.series(Span{s.now - maxPoints + 1, s.now + 1}, 1, p.metrics("metric", maxMetrics), question{groupBy: []string{"model"}, offset: c.offset, limit: 1000})
+		lines, next, _ := s.series(Span{s.now - maxPoints + 1, s.now + 1}, 1, p.metrics("metric", maxMetrics), question{groupBy: []string{"model"}, offset: c.offset, limit: 1000})
 		if len(lines) != c.want*c.metrics || (next == nil) != (c.offset == 100) {
 			t.Errorf("from %d on: %d lines of %d metrics, next %v; want %d groups", c.offset, len(lines), c.metrics, next, c.want)
 		}

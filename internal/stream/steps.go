@@ -9,9 +9,9 @@ import (
 
 // About tells how finely the panes of a span that answer a question can be told apart, in seconds, up to when everything has been seen
 // (zero: nothing yet), and the share of what was written that is counted. A question that nothing answers is as one about everything.
-func (s *Service) About(span Span, filter map[string]string, by string) (coarsest int64, watermark time.Time, completeness float64) {
+func (s *Service) About(span Span, filter map[string]string, without httpx.LeftOut, by string) (coarsest int64, watermark time.Time, completeness float64) {
 	set := 0
-	if q, bad := s.steady(filter, by); len(bad) == 0 {
+	if q, bad := s.steady(filter, without, by); len(bad) == 0 {
 		set = q.set
 	}
 	coarsest = 1
@@ -22,15 +22,15 @@ func (s *Service) About(span Span, filter map[string]string, by string) (coarses
 	return coarsest, r.Watermark, r.Completeness
 }
 
-// Busiest names the values of a dimension that have something within a span and pass a filter, those with the most requests first,
-// at most so many; "" stands for what names none.
-func (s *Service) Busiest(span Span, filter map[string]string, by string, most int) ([]string, []httpx.FieldError) {
-	q, bad := s.steady(filter, by)
+// Busiest names the values of a dimension that have something within a span, pass a filter and are not left out, those with the most requests
+// first, at most so many; "" stands for what names none.
+func (s *Service) Busiest(span Span, filter map[string]string, without httpx.LeftOut, by string, most int) ([]string, []httpx.FieldError) {
+	q, bad := s.steady(filter, without, by)
 	if len(bad) > 0 {
 		return nil, bad
 	}
 	st, b := &s.sets[q.set], s.boards[q.set]
-	which := st.which(q.needs())
+	which := st.which(q.apart())
 	var names []string
 	for _, n := range b.names(b.best(s.rank(&q, s.sizes(q.set, span), which), most, which), which) {
 		names = append(names, n.values[st.place(by)])
@@ -39,27 +39,33 @@ func (s *Service) Busiest(span Span, filter map[string]string, by string, most i
 }
 
 // Steps merges what is counted in each step of a span, whose edges the panes must be able to tell apart: of everything that passes
-// a filter, and of some values of a dimension. The cells belong to the caller: first those of everything, then those of each value.
+// a filter and is not left out, and of some values of a dimension. The cells belong to the caller: first those of everything, then those of each value.
 // Told is, by step, the share of what counts in it that is told apart as the question needs it.
-func (s *Service) Steps(span Span, step int64, filter map[string]string, by string, values []string) (cells [][]*agg.Cell, told []float64, bad []httpx.FieldError) {
-	q, bad := s.steady(filter, by)
+func (s *Service) Steps(span Span, step int64, filter map[string]string, without httpx.LeftOut, by string, values []string) (cells [][]*agg.Cell, told []float64, bad []httpx.FieldError) {
+	q, bad := s.steady(filter, without, by)
+	if len(bad) == 0 {
+		bad = s.hides(&q, span)
+	}
 	if len(bad) > 0 {
 		return nil, nil, bad
 	}
 	st := &s.sets[q.set]
-	groups := []named{{q.filter.values(st), st.which(q.filter.names())}}
+	var groups []named
 	for _, v := range values {
-		g := named{q.filter.values(st), st.which(q.needs())}
+		g := named{q.filter.values(st), st.which(q.apart())}
 		g.values[st.place(by)] = v
 		groups = append(groups, g)
 	}
-	cells = make([][]*agg.Cell, len(groups))
+	cells = make([][]*agg.Cell, 1+len(groups))
+	x := s.sums(&q, span, groups)
 	for at := span.Start; at < span.End; at += step {
 		within := Span{at, min(at+step, span.End)}
-		for i, c := range s.cells(q.set, within, groups...) {
-			cells[i] = append(cells[i], c)
+		whole, of := s.together(&q, x, within)
+		cells[0] = append(cells[0], whole)
+		for i := range groups {
+			cells[i+1] = append(cells[i+1], of[i])
 		}
-		told = append(told, s.told(&q, within, groups[0]))
+		told = append(told, s.told(&q, within, s.whole(&q)))
 	}
 	return cells, told, nil
 }
@@ -104,7 +110,7 @@ func (s *Service) Events(span Span) map[int64]uint64 {
 }
 
 // steady is a question without a window, for the set that can answer it.
-func (s *Service) steady(filter map[string]string, by string) (question, []httpx.FieldError) {
+func (s *Service) steady(filter map[string]string, without httpx.LeftOut, by string) (question, []httpx.FieldError) {
 	p := params{Values: map[string][]string{}}
 	for name, v := range filter {
 		p.Set(name, v)
@@ -112,7 +118,7 @@ func (s *Service) steady(filter map[string]string, by string) (question, []httpx
 	if by != "" {
 		p.Set("group_by", by)
 	}
-	q := question{filter: p.filter(), groupBy: p.groupBy()}
+	q := question{filter: p.filter(), without: without, groupBy: p.groupBy()}
 	for name := range filter {
 		if _, known := q.filter[name]; !known {
 			p.refuse(name, "%s is no dimension", clip(name))

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -38,13 +39,16 @@ func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
 	if !slices.Contains(dimensionNames(), by) {
 		p.refuse("by", "by=%q: known are %s", clip(by), strings.Join(dimensionNames(), ", "))
 	}
-	q := question{filter: p.filter()}
+	q := question{filter: p.filter(), without: p.without()}
 	if !users && len(p.bad) == 0 {
 		q.groupBy = []string{by}
 		s.plan(&p, &q)
 	}
 	if users && len(q.filter) > 0 {
 		p.refuse(userDimension, "users are not told apart by model or tenant; leave the filter out")
+	}
+	if users && slices.ContainsFunc(slices.Collect(maps.Keys(q.without)), func(dim string) bool { return dim != userDimension }) {
+		p.refuse("without", "users are not told apart by model or tenant; leave out users alone")
 	}
 	metrics := p.metrics("metric", 1)
 	var spent func(spend) int64
@@ -65,17 +69,25 @@ func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
 	}
 	q.between(window, end, given)
 	a := topAnswer{By: by, Metric: p.Get("metric"), Items: []topItem{}}
+	var bad []httpx.FieldError
 	if users {
 		s.topUsers(&a, q, spent)
 	} else {
-		s.topKeys(&a, q, metrics[0], offset+limit+1)
+		bad = s.topKeys(&a, q, metrics[0], offset+limit+1)
+	}
+	if len(bad) > 0 {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)
+		return
 	}
 	a.Items, a.NextCursor = pageOf(a.Items, offset, limit)
 	httpx.JSON(w, http.StatusOK, a)
 }
 
-func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric, most int) {
+func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric, most int) []httpx.FieldError {
 	res := s.about(q.span, q.set)
+	if bad := s.hides(&q, res.Span); len(bad) > 0 {
+		return bad
+	}
 	a.Window = windowOf(res.Span, q.widened || res.Widened)
 	q.limit = math.MaxInt32
 	if m.Name == "requests" { // pages are in that order: of the others no cell is needed
@@ -88,6 +100,7 @@ func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric, most int) {
 		}
 	}
 	sorting.StableBy(a.Items, func(x, y topItem) int { return cmp.Compare(y.Value, x.Value) })
+	return nil
 }
 
 func (s *Service) topUsers(a *topAnswer, q question, of func(spend) int64) {
@@ -100,6 +113,9 @@ func (s *Service) topUsers(a *topAnswer, q question, of func(spend) int64) {
 		return float64(of(x))
 	}
 	for user, x := range all.all() {
+		if q.without.Has(userDimension, user) {
+			continue
+		}
 		if user == otherName {
 			a.Other = new(number(x))
 			continue

@@ -54,6 +54,7 @@ func parse(v url.Values, now time.Time) *request {
 			q.filter[name] = value
 		}
 	}
+	q.without, q.bad = httpx.LeftOutOf(v, filters)
 	q.to = q.moment("to", now.Unix())
 	q.from = q.moment("from", q.to-hour)
 	q.points, q.step = q.whole("points", 10, mostPoints, 300), q.whole("step", 1, 7*day, 0)
@@ -140,7 +141,7 @@ func (s *Service) Mount(m *httpx.Mux) {
 	for _, name := range filters {
 		options = append(options, httpx.Query(name, "only this "+name))
 	}
-	m.Handle("GET /range", s, append(options, httpx.TenantIn("tenant"), httpx.Answer("200", "the numbers", shown{}), httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "too many such questions are being answered, or this one takes too long"))...)
+	m.Handle("GET /range", s, append(options, httpx.Without("The windows tell its dimension apart together with the others of the question, or all of it stands in raw events: else 422."), httpx.TenantIn("tenant"), httpx.Answer("200", "the numbers", shown{}), httpx.Answer("422", "a parameter is wrong"), httpx.Answer("503", "too many such questions are being answered, or this one takes too long"))...)
 }
 
 // ServeHTTP answers GET /range.

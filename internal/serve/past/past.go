@@ -18,14 +18,14 @@ import (
 type Live interface {
 	// About tells how finely the panes of a span that answer a question can be told apart, in seconds, up to when everything has been
 	// seen, and the share of what was written that is counted.
-	About(from, to int64, filter map[string]string, by string) (coarsest int64, watermark time.Time, completeness float64)
+	About(from, to int64, filter map[string]string, without httpx.LeftOut, by string) (coarsest int64, watermark time.Time, completeness float64)
 	// Busiest names the values of a dimension with the most requests, at most so many; "" stands for what names none.
-	Busiest(from, to int64, filter map[string]string, by string, most int) ([]string, []httpx.FieldError)
+	Busiest(from, to int64, filter map[string]string, without httpx.LeftOut, by string, most int) ([]string, []httpx.FieldError)
 	// Events tells how many events there are of each hour that starts in [from, to).
 	Events(from, to int64) map[int64]uint64
-	// Steps merges each step: of everything that passes the filter, then of each value. Told is, by step, the share of what is there
+	// Steps merges each step: of everything that passes the filter and is not left out, then of each value. Told is, by step, the share of what is there
 	// that the panes tell apart as the question needs it.
-	Steps(from, to, step int64, filter map[string]string, by string, values []string) (cells [][]*agg.Cell, told []float64, bad []httpx.FieldError)
+	Steps(from, to, step int64, filter map[string]string, without httpx.LeftOut, by string, values []string) (cells [][]*agg.Cell, told []float64, bad []httpx.FieldError)
 }
 
 // Stored tells what the store has. Ok is false where there is no store.
@@ -52,7 +52,8 @@ type Raw interface {
 type question struct {
 	from, to, step int64 // aligned
 	filter         map[string]string
-	by             string // "" = no groups
+	without        httpx.LeftOut // what does not count
+	by             string        // "" = no groups
 	most           int
 }
 
@@ -97,7 +98,7 @@ func (s *Service) answer(ctx context.Context, q question, have stored) (*answer,
 		have.hours, have.days = nil, nil // the store tells no such cells apart
 	}
 	if q.by != "" {
-		names, bad := s.Live.Busiest(q.from, q.to, q.filter, q.by, q.most)
+		names, bad := s.Live.Busiest(q.from, q.to, q.filter, q.without, q.by, q.most)
 		if len(bad) > 0 {
 			return nil, bad, nil
 		}
@@ -113,11 +114,19 @@ func (s *Service) answer(ctx context.Context, q question, have stored) (*answer,
 				a.values = append(a.values, v)
 			}
 		}
+		a.values = slices.DeleteFunc(a.values, func(v string) bool { return q.without.Has(q.by, v) })
+	}
+	var others map[string]map[int64]*period
+	if len(q.without) > 0 {
+		var err error
+		if others, err = s.periodsWithout(ctx, a, have, dimension); err != nil {
+			return nil, nil, err
+		}
 	}
 	if bad, err := s.gather(ctx, a, have); len(bad) > 0 || err != nil {
 		return nil, bad, err
 	}
-	if err := s.addStored(ctx, a, have, dimension); err != nil {
+	if err := s.addStored(ctx, a, have, dimension, others); err != nil {
 		return nil, nil, err
 	}
 	if err := s.addRaw(ctx, a, have.raw); err != nil {
@@ -158,6 +167,11 @@ func (q *question) plain() bool {
 			return false
 		}
 	}
+	for name := range q.without {
+		if _, ok := fields[name]; !ok {
+			return false
+		}
+	}
 	_, ok := fields[q.by]
 	return ok || q.by == ""
 }
@@ -171,12 +185,16 @@ func (q *question) dimension() (string, bool) {
 	if q.by != "" {
 		names[q.by] = true
 	}
+	for name := range q.without {
+		names[name] = true
+	}
 	switch len(names) {
 	case 0:
 		return agg.ByModel, true
 	case 1:
 		for name := range names {
-			return name, slices.Contains(agg.Dimensions, name)
+			merged := len(q.without) == 0 || len(q.filter) == 0 && name != agg.ByUser // of users no durations are stored
+			return name, merged && slices.Contains(agg.Dimensions, name)
 		}
 	}
 	return "", false
@@ -184,7 +202,7 @@ func (q *question) dimension() (string, bool) {
 
 // gather merges what comes from panes, and says of each step where it comes from and how complete it is.
 func (s *Service) gather(ctx context.Context, a *answer, have stored) ([]httpx.FieldError, error) {
-	_, watermark, completeness := s.Live.About(a.from, a.to, a.filter, a.by)
+	_, watermark, completeness := s.Live.About(a.from, a.to, a.filter, a.without, a.by)
 	a.watermark = watermark
 	mark := math.Inf(-1)
 	if !watermark.IsZero() {
@@ -202,7 +220,7 @@ func (s *Service) gather(ctx context.Context, a *answer, have stored) ([]httpx.F
 				known += float64(p.to - p.from)
 				continue
 			}
-			cells, told, bad := s.Live.Steps(p.from, p.to, p.to-p.from, a.filter, a.by, a.values)
+			cells, told, bad := s.Live.Steps(p.from, p.to, p.to-p.from, a.filter, a.without, a.by, a.values)
 			if len(bad) > 0 {
 				return bad, nil
 			}
@@ -234,8 +252,8 @@ func (a *answer) empty() {
 	a.sources, a.completeness = make([]string, n), make([]float64, n)
 }
 
-// addStored merges the stored hours and days, which are read in one pass each.
-func (s *Service) addStored(ctx context.Context, a *answer, have stored, dimension string) error {
+// addStored merges the stored hours and days, which are read in one pass each, or were already, without what is left out.
+func (s *Service) addStored(ctx context.Context, a *answer, have stored, dimension string, others map[string]map[int64]*period) error {
 	wanted := map[string]map[int64]bool{} // starts, by level
 	for at := a.from; at < a.to; at += a.step {
 		for _, p := range have.parts(at, a.step) {
@@ -248,6 +266,10 @@ func (s *Service) addStored(ctx context.Context, a *answer, have stored, dimensi
 		}
 	}
 	for level, starts := range wanted {
+		if others != nil {
+			a.merge(others[level], starts)
+			continue
+		}
 		for dim, places := range a.places(dimension) {
 			err := s.Stored.Cells(ctx, level, dim, keys(places), a.from, a.to, func(start int64, value string, c *agg.Cell) {
 				if starts[start] {

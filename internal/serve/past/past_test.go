@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,14 +49,14 @@ type panes struct {
 	told     float64 // of what is asked by host
 }
 
-func (p panes) About(_, _ int64, filter map[string]string, by string) (int64, time.Time, float64) {
+func (p panes) About(_, _ int64, filter map[string]string, _ httpx.LeftOut, by string) (int64, time.Time, float64) {
 	if by == "host" {
 		return max(p.hosts, 1), noon.Add(26*time.Hour + 15*time.Minute), 1
 	}
 	return max(p.coarsest, 1), noon.Add(26*time.Hour + 15*time.Minute), 1
 }
 
-func (p panes) Busiest(from, to int64, filter map[string]string, by string, most int) ([]string, []httpx.FieldError) {
+func (p panes) Busiest(from, to int64, filter map[string]string, without httpx.LeftOut, by string, most int) ([]string, []httpx.FieldError) {
 	if by == "host" {
 		return []string{"h"}, nil
 	}
@@ -65,7 +66,7 @@ func (p panes) Busiest(from, to int64, filter map[string]string, by string, most
 	var names []string
 	for at, models := range p.at {
 		for name := range models {
-			if at >= from && at < to && !slices.Contains(names, name) && (filter["model"] == "" || filter["model"] == name) {
+			if at >= from && at < to && !slices.Contains(names, name) && (filter["model"] == "" || filter["model"] == name) && !without.Has("model", name) {
 				names = append(names, name)
 			}
 		}
@@ -74,7 +75,10 @@ func (p panes) Busiest(from, to int64, filter map[string]string, by string, most
 	return names[:min(most, len(names))], nil
 }
 
-func (p panes) Steps(from, to, step int64, filter map[string]string, by string, values []string) ([][]*agg.Cell, []float64, []httpx.FieldError) {
+func (p panes) Steps(from, to, step int64, filter map[string]string, without httpx.LeftOut, by string, values []string) ([][]*agg.Cell, []float64, []httpx.FieldError) {
+	if without.Has("model", "hidden") {
+		return nil, nil, []httpx.FieldError{{Pointer: "?without", Detail: "it may be among them"}}
+	}
 	var told []float64
 	out := make([][]*agg.Cell, 1+len(values))
 	for start := from; start < to; start += step {
@@ -84,7 +88,7 @@ func (p panes) Steps(from, to, step int64, filter map[string]string, by string, 
 		}
 		for at, models := range p.at {
 			for name, c := range models {
-				if at < start || at >= start+step || filter["model"] != "" && filter["model"] != name {
+				if at < start || at >= start+step || filter["model"] != "" && filter["model"] != name || without.Has("model", name) {
 					continue
 				}
 				sums[0].Merge(c)
@@ -160,8 +164,12 @@ func (h hours) refuse(level, dimension string) error {
 	return nil
 }
 
-func (h hours) Busiest(_ context.Context, level, dimension string, _, _ int64, _ int) ([]string, error) {
-	return []string{"b"}, h.refuse(level, dimension)
+func (h hours) Busiest(_ context.Context, level, dimension string, _, _ int64, most int) ([]string, error) {
+	names := []string{"b"}
+	if most == mostStored {
+		names = append(names, "a", agg.Others)
+	}
+	return names, h.refuse(level, dimension)
 }
 
 func (h hours) Cells(_ context.Context, level, dimension string, values []string, from, to int64, fn func(int64, string, *agg.Cell)) error {
@@ -283,6 +291,74 @@ func TestFilters(t *testing.T) {
 	}
 	if v, _ = get(t, s, span+"step=10800&metric=requests&model=a&tenant=t"); v.Sources[0].Source != FromPanes {
 		t.Errorf("two dimensions: %v", v.Sources)
+	}
+}
+
+// TestWithout: stored hours without a model are all other models and what names none, as panes and raw events are; an hour that cannot tell it
+// exactly is left to the panes, and what these cannot leave out is refused.
+func TestWithout(t *testing.T) {
+	live, stored := world()
+	of := func(n int, model string) *agg.Cell { // with ratings that name no model
+		all := cell(model, n, 50)
+		for range 2 {
+			var e event.Event
+			e.Kind = event.UserFeedback
+			e.SetFloat(event.SatisfactionScore, 4)
+			all.Add(&e, false)
+		}
+		return all
+	}
+	first, second := of(7, "b"), of(3, "a")
+	first.Merge(cell("a", 5, 400))
+	stored.cells[FromHours][seconds(0)] = map[string]*agg.Cell{agg.AllModels: first, "b": cell("b", 7, 50), "a": cell("a", 5, 400)}
+	stored.cells[FromHours][seconds(1)] = map[string]*agg.Cell{agg.AllModels: second, agg.Others: cell("a", 3, 50)} // the panes have two of a
+	day := of(1, "b")
+	stored.cells[FromDays][seconds(-24)] = map[string]*agg.Cell{agg.AllModels: day, "b": cell("b", 1, 50)}
+	raw := events{}
+	s := withRaw(live, stored, raw)
+	v, w := get(t, s, span+"step=3600&metric=requests,latency_ms.p99,feedback.count&group_by=model&group_metric=requests&without=model:a")
+	if w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if got := numbers(v.Series[0]); got[0] != 7 || got[1] != 0 || got[3] != 4 || got[26] != 1 {
+		t.Errorf("requests without a: %v", got)
+	}
+	if got := numbers(v.Series[1])[0]; got > 51 {
+		t.Errorf("p99 without the slow ones: %v ms", got)
+	}
+	if got := numbers(v.Series[2]); got[0] != 2 {
+		t.Errorf("ratings that name no model: %v", got)
+	}
+	for _, l := range v.Series[3:] {
+		if *l.Key["model"] == "a" {
+			t.Error("a is told")
+		}
+	}
+	if got := v.Sources; got[0] != (run{seconds(0), seconds(1), FromHours}) || got[1].Source != FromPanes {
+		t.Errorf("sources: %v", got)
+	}
+	if v, _ := get(t, s, span+"step=3600&metric=requests,feedback.count&without=model:&without=model:a"); numbers(v.Series[0])[0] != 7 || numbers(v.Series[1])[0] != 0 {
+		t.Errorf("without what names none: %v", v.Series)
+	}
+	if v, _ := get(t, s, "from=2026-02-28T00:00:00Z&to=2026-03-01T00:00:00Z&step=86400&metric=requests&without=model:a"); numbers(v.Series[0])[0] != 1 || v.Sources[0].Source != FromDays {
+		t.Errorf("a day without a: %+v", v)
+	}
+	if v, _ := get(t, s, span+"step=3600&metric=requests&without=model:a&tenant=t"); v.Sources[0].Source != FromPanes {
+		t.Errorf("two dimensions: %v", v.Sources)
+	}
+	for query, want := range map[string]string{"without=colour:red": "give DIMENSION:VALUE", "without=model:hidden": "may be among them"} {
+		if _, w := get(t, s, span+"step=3600&metric=requests&"+query); w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
+	}
+	for i := range 4 {
+		var e event.Event
+		e.Kind, e.Time, e.HasTime = event.LLMRequest, seconds(0)*1e6, true
+		e.SetText(event.Model, []string{"b", "a"}[i%2])
+		raw[seconds(0)] = append(raw[seconds(0)], e)
+	}
+	if v, _ := get(t, s, "from=2026-03-01T00:00:00Z&to=2026-03-01T00:30:00Z&step=60&metric=requests&without=model:a"); v.Sources[0].Source != FromRaw || numbers(v.Series[0])[0] != 2 {
+		t.Errorf("raw minutes without a: %+v", v)
 	}
 }
 

@@ -14,7 +14,7 @@ func (s *Service) plan(ctx context.Context, q *question, points int64) (step, wi
 
 func (s *Service) planned(ctx context.Context, q *question, points, wanted int64) (int64, stored) {
 	from, to, step := q.from, q.to, q.step
-	coarsest, _, _ := s.Live.About(from, to, q.filter, q.by)
+	coarsest, _, _ := s.Live.About(from, to, q.filter, q.without, q.by)
 	if step == 0 {
 		step = sizeOf(to-from, points, coarsest)
 	}
@@ -79,7 +79,7 @@ func (s *Service) coarse(have stored, q *question, step int64) map[int64]bool {
 	for start := from - from%hour; start < to; start += hour {
 		coarsest := int64(1)
 		if to-from <= longestRaw {
-			coarsest, _, _ = s.Live.About(start, start+hour, q.filter, q.by)
+			coarsest, _, _ = s.Live.About(start, start+hour, q.filter, q.without, q.by)
 		}
 		if coarsest > 1 && step%coarsest != 0 || have.held(start) == 0 {
 			out[start] = true

@@ -61,6 +61,11 @@ func (q *question) lets(e *event.Event) bool {
 			return false
 		}
 	}
+	for dimension := range q.without {
+		if q.without.Has(dimension, e.Text(fields[dimension])) {
+			return false
+		}
+	}
 	at := e.Time / 1e6
 	return q.from <= at && at < q.to
 }
