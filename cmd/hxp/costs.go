@@ -39,6 +39,13 @@ func costQuery(cmd *cobra.Command) (q app.CostQuery, err error) {
 		q.By = strings.Split(by, ",")
 	}
 	q.Own, _ = cmd.Flags().GetBool("own")
+	q.Only, _ = cmd.Flags().GetStringArray("only")
+	q.Without, _ = cmd.Flags().GetStringArray("without")
+	for _, text := range q.Only {
+		if part, value, _ := strings.Cut(text, ":"); part == "" || value == "" {
+			return q, usage(fmt.Errorf("--only %q: give PART:VALUE, as in user_id:ann", text))
+		}
+	}
 	if limit, err := cmd.Flags().GetInt("limit"); err == nil {
 		if limit < 1 || limit > 1000 {
 			return q, usage(fmt.Errorf("--limit %d: give 1 to 1000", limit))
@@ -74,8 +81,13 @@ func timeFlags(cmd *cobra.Command) {
 	cmd.Flags().String("to", "", "end, exclusive; now when not given")
 }
 
+func narrowFlags(cmd *cobra.Command) {
+	cmd.Flags().StringArray("only", nil, "PART:VALUE, only requests of this value of a part that --by knows; once for each part")
+	cmd.Flags().StringArray("without", nil, "PART:VALUE, nothing of this value; again for more")
+}
+
 func costsShow() *cobra.Command {
-	cmd := &cobra.Command{Use: "show", Short: "Show costs, the dearest first", Args: noArgs, Example: "  hxp costs show\n  hxp costs show --by model,day --from 2026-03-01 --to 2026-03-08\n  hxp costs show --by tenant --own --json",
+	cmd := &cobra.Command{Use: "show", Short: "Show costs, the dearest first", Args: noArgs, Example: "  hxp costs show\n  hxp costs show --by model,day --from 2026-03-01 --to 2026-03-08\n  hxp costs show --by tenant --own --json\n  hxp costs show --by model --only user_id:ann\n  hxp costs show --without tenant:tests",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := shown(cmd, (*app.Asked).Costs, func(w io.Writer, q app.CostQuery, c app.Costs) {
 				costTable(w, q.By, &c)
@@ -86,7 +98,8 @@ func costsShow() *cobra.Command {
 			return err
 		}}
 	timeFlags(cmd)
-	cmd.Flags().String("by", "model", "up to four of model, tenant, user_id, key, feature, endpoint, operation, session_id, host, hour, day, month")
+	narrowFlags(cmd)
+	cmd.Flags().String("by", "model", "up to four of model, tenant, user_id, key, feature, prompt_version, endpoint, operation, session_id, host, hour, day, month")
 	cmd.Flags().Bool("own", false, "also what they took of own GPUs (costs.self_hosted), and what nobody used")
 	cmd.Flags().Int("limit", 50, "lines, 1 to 1000")
 	cmd.Flags().Bool("json", false, "as JSON")
@@ -162,6 +175,7 @@ func costsExport() *cobra.Command {
 			return err
 		}}
 	timeFlags(cmd)
+	narrowFlags(cmd)
 	cmd.Flags().String("by", "model", "as in hxp costs show; not for focus")
 	cmd.Flags().Bool("own", false, "also own GPUs; focus always has them")
 	cmd.Flags().String("format", "csv", "csv or focus")

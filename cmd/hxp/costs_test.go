@@ -150,6 +150,12 @@ func TestCostsTables(t *testing.T) {
 	if _, _, err := s.hxp("costs", "show", "--limit", "0"); codeOf(err) != 2 {
 		t.Errorf("%v", err)
 	}
+	if _, _, err := s.hxp("costs", "show", "--only", "user_id:ann", "--without", "tenant:a:b", "--without", "model:"); err != nil || !strings.Contains(s.asked[len(s.asked)-1], "user_id=ann&without=tenant%3Aa%3Ab&without=model%3A") {
+		t.Errorf("%v, asked %s", err, s.asked[len(s.asked)-1])
+	}
+	if _, _, err := s.hxp("costs", "show", "--only", "ann"); codeOf(err) != 2 {
+		t.Errorf("%v", err)
+	}
 	const moved = `{"moves":[{"from":"a","to":"b","share":0.5}]}`
 	if !strings.Contains(strings.Join(s.asked, "\n"), "POST /costs/whatif "+moved) {
 		t.Errorf("asked %s", strings.Join(s.asked, "\n"))

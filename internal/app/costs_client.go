@@ -66,7 +66,9 @@ type OwnTotal struct {
 type CostQuery struct {
 	From, To time.Time // zero = not said
 	By       []string
-	Own      bool // also what they took of own GPUs
+	Only     []string // PART:VALUE, of each part one value at most
+	Without  []string // PART:VALUE
+	Own      bool     // also what they took of own GPUs
 	Limit    int
 }
 
@@ -79,6 +81,13 @@ func (q CostQuery) values() url.Values {
 	}
 	if len(q.By) > 0 {
 		v.Set("group_by", strings.Join(q.By, ","))
+	}
+	for _, text := range q.Only {
+		part, value, _ := strings.Cut(text, ":")
+		v.Set(part, value)
+	}
+	for _, text := range q.Without {
+		v.Add("without", text)
 	}
 	if q.Own {
 		v.Set("own", "true")

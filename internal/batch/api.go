@@ -75,7 +75,7 @@ func (q *query) only(names ...string) {
 		switch {
 		case !known:
 			q.bad(name, "unknown_parameter", "unknown parameter; known are %s", strings.Join(names, ", "))
-		case len(v) > 1:
+		case len(v) > 1 && name != "without": // which is a list
 			q.bad(name, "repeated_parameter", "given %d times", len(v))
 		}
 	}

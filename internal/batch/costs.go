@@ -59,6 +59,7 @@ type costQuery struct {
 	from, to time.Time
 	by       []string
 	only     []string // values of the last part that are asked for; nil = all
+	narrow   []string // parts of which only some values are asked for
 	rows     *reading // what several questions read together; nil = this one alone
 	own      bool     // also what they took of own GPUs, in the hours that were over at ended
 	ended    time.Time
@@ -89,7 +90,7 @@ func (s *Service) costTable(ctx context.Context, q *costQuery) (*cost.Table, err
 	if q.ended = earlierOf(s.now().UTC().Truncate(time.Hour), q.to); !q.own || len(setup.cfg.Costs.SelfHosted) == 0 {
 		q.own, q.ended = false, time.Time{}
 	}
-	key := fmt.Sprintf("%d %d %d %q %q %d %s", setup.number, q.from.UnixMicro(), q.to.UnixMicro(), q.by, q.only, q.ended.Unix(), state)
+	key := fmt.Sprintf("%d %d %d %q %q %q %d %s", setup.number, q.from.UnixMicro(), q.to.UnixMicro(), q.by, q.only, q.narrow, q.ended.Unix(), state)
 	if t, ok := s.tables.look(key); ok {
 		return t, nil
 	}
@@ -139,7 +140,7 @@ func (q *costQuery) dimension() (name string, ok bool) {
 	stored := 0
 	for _, part := range q.by {
 		switch part {
-		case agg.ByModel, agg.ByTenant, agg.ByEndpoint:
+		case agg.ByModel, agg.ByTenant, agg.ByEndpoint, agg.ByUser:
 			name, stored = part, stored+1
 		case "hour", "day", "month":
 		default:
@@ -206,6 +207,19 @@ func addCells(q *costQuery, hour int64, dimension string, cells map[agg.Group][]
 	return nil
 }
 
+// addBase adds what is known of the events of an hour that have left: cells of one dimension.
+func (q *costQuery) addBase(hour int64, base map[agg.Group][]byte, table *cost.Table) error {
+	nearest := q.nearest()
+	if slices.ContainsFunc(q.narrow, func(part string) bool { return part != nearest }) {
+		var total agg.Cell
+		if _, err := total.Decode(base[agg.Group{Dimension: agg.ByModel, Value: agg.AllModels}]); err != nil {
+			return fmt.Errorf("the stored total of hour %s is damaged: %w; aggregate its period again", hourName(hour), err)
+		}
+		table.Untold += total.Requests
+	}
+	return addCells(q, hour, nearest, base, table)
+}
+
 func usageOf(c *agg.Cell) agg.Usage {
 	return agg.Usage{Requests: c.Requests, Errors: c.Errors, Unknown: c.Unknown, Tokens: c.Tokens, Cost: c.Cost, Priced: c.Priced} // late is of all events
 }
@@ -243,7 +257,7 @@ func (s *Service) costOfEvents(ctx context.Context, q *costQuery, hour int64, ta
 		return err
 	}
 	if len(base) > 0 && !timeOf(hour).Before(q.from) { // all that is known of them is the hour, so they count at its start
-		if err := addCells(q, hour, q.nearest(), base, table); err != nil {
+		if err := q.addBase(hour, base, table); err != nil {
 			return err
 		}
 	}
@@ -256,7 +270,7 @@ func (s *Service) costOfFiles(ctx context.Context, q *costQuery, hour int64, fil
 		return nil
 	}
 	if !q.rows.take(rowsOf(files)) {
-		return tooMuch("group_by", "it takes more than %d raw events; ask for a shorter time, or group by one of model, tenant and endpoint (and hour, day, month), which stored hours tell", maxCostRows)
+		return tooMuch("group_by", "it takes more than %d raw events; ask for a shorter time, or group by one of model, tenant, endpoint and user_id (and hour, day, month), which stored hours tell", maxCostRows)
 	}
 	found, err := s.folder.spending(ctx, hour, files, q)
 	if err != nil {
@@ -278,7 +292,7 @@ func requestFiles(files []event.LakeFile) []event.LakeFile {
 
 // nearest is the dimension that tells most of what is asked for.
 func (q *costQuery) nearest() string {
-	for _, part := range q.by {
+	for _, part := range slices.Concat(q.narrow, q.by) {
 		if slices.Contains(agg.Dimensions, part) {
 			return part
 		}

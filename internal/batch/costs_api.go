@@ -96,19 +96,24 @@ func earlierOf(a, b time.Time) time.Time {
 }
 
 func (s *Service) mountCosts(m *httpx.Mux, limit, cursor httpx.Option) {
-	m.HandleFunc("GET /costs", s.getCosts, httpx.TenantIn("tenant"), httpx.Doc("What requests cost. The groups add up to the total, to the last nano-USD."),
+	options := []httpx.Option{httpx.TenantIn("tenant"), httpx.Doc("What requests cost. The groups add up to the total, to the last nano-USD."),
 		httpx.Query("from", "Start, RFC 3339; the first of the month when not given."), httpx.Query("to", "End, exclusive; the end of the running hour when not given."),
 		httpx.Query("group_by", "Up to four of model, tenant, user_id, key, feature, prompt_version, endpoint, operation, session_id, host, hour, day, month, with commas; one line of everything when not given."),
-		httpx.Query("model", "Only requests of this model."), httpx.Query("tenant", "Only requests of this tenant."),
 		httpx.Query("own", "true: also what the requests took of own GPUs (costs.self_hosted), and what nobody used. Both together are what the pools cost in the whole hours that are over."),
 		httpx.Query("format", "json, or csv or focus (FOCUS 1.2, as CSV, by day, model and tenant, own GPUs included) for everything without pages."), limit, cursor,
 		httpx.Answer("200", "The costs, the dearest group first. cost_usd is that of the priced requests, null when there are none.", costAnswer{}),
-		httpx.AnswerAs("200", "text/csv", ""), httpx.Answer("422", "A parameter cannot be used, or the question reads too much; errors says which."))
+		httpx.AnswerAs("200", "text/csv", ""), httpx.Answer("422", "A parameter cannot be used, or the question reads too much; errors says which."),
+		httpx.Without("Where raw events have left, or values count together as __other__, it may be unknown whether it is among them: else 422."),
+	}
+	for _, part := range costNames {
+		options = append(options, httpx.Query(part, "Only requests of this "+part+"."))
+	}
+	m.HandleFunc("GET /costs", s.getCosts, options...)
 }
 
 func (s *Service) getCosts(w http.ResponseWriter, r *http.Request) {
 	q := &query{values: r.URL.Query()}
-	q.only("from", "to", "group_by", "model", "tenant", "own", "format", "limit", "cursor")
+	q.only(slices.Concat([]string{"from", "to", "group_by", "own", "format", "limit", "cursor", "without"}, costNames)...)
 	bound := auth.Tenant(r.Context())
 	limit, format := q.limit(), q.choice("format", "json", "json", "csv", "focus")
 	ask := &costQuery{by: costBy(q), own: q.choice("own", "false", "true", "false") == "true" || format == "focus"}
@@ -131,22 +136,17 @@ func (s *Service) getCosts(w http.ResponseWriter, r *http.Request) {
 		}
 		ask.by = cost.FocusParts
 	}
-	by, narrow := ask.by, narrowed(q)
-	for part := range narrow {
-		if !slices.Contains(ask.by, part) {
-			ask.by = append(slices.Clone(ask.by), part)
-		}
-	}
-	slices.Sort(ask.by[len(by):]) // the order of a map is chance, and a table is found again by its parts
+	by, narrow := ask.by, narrowing(q)
 	if q.refused(w, r) {
 		return
 	}
+	narrow.into(ask)
 	table, err := asking(r.Context(), s, func() (*cost.Table, error) {
 		t, err := s.costTable(r.Context(), ask)
-		if err != nil || len(narrow) == 0 {
+		if err != nil || len(ask.narrow) == 0 {
 			return t, err
 		}
-		return t.Only(narrow, by), nil
+		return narrow.of(t, by)
 	})
 	if err != nil {
 		s.fail(w, r, err)
@@ -163,23 +163,6 @@ func (s *Service) getCosts(w http.ResponseWriter, r *http.Request) {
 	default:
 		httpx.JSON(w, http.StatusOK, pageOfCosts(ask, table, first, limit))
 	}
-}
-
-// narrowed are the parts of which a question is about one value alone.
-func narrowed(q *query) map[string]string {
-	only := map[string]string{}
-	for _, part := range []string{"model", "tenant"} {
-		v := q.values.Get(part)
-		switch {
-		case v == "" && q.values.Has(part):
-			q.bad(part, "required", "name one, or leave %s out", part)
-		case len(v) > 512:
-			q.bad(part, "too_long", "%d bytes; at most 512", len(v))
-		case v != "":
-			only[part] = v
-		}
-	}
-	return only
 }
 
 func pageOfCosts(ask *costQuery, table *cost.Table, first, limit int) costAnswer {

@@ -189,7 +189,7 @@ func (s *Service) ownWork(ctx context.Context, q, d *costQuery, h event.HourStat
 		return nil, 0, err
 	}
 	if len(base) > 0 {
-		if err := errors.Join(addCells(q, h.Hour, nearest, base, table), addCells(d, h.Hour, agg.ByModel, base, gone)); err != nil {
+		if err := errors.Join(q.addBase(h.Hour, base, table), addCells(d, h.Hour, agg.ByModel, base, gone)); err != nil {
 			return nil, 0, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 type Table struct {
 	By     []string // names of the parts
 	Total  Sum
+	Untold uint64      // requests of which it is not known which of the lines that are asked for they belong to
 	Idle   []IdleLine  // of own GPUs, by time and pool; they are not in the lines
 	Pools  []*PoolCost // of own GPUs
 	groups map[string]*Sum
@@ -142,16 +143,18 @@ func (t *Table) Merge(o *Table) {
 	for _, key := range slices.Sorted(maps.Keys(o.groups)) { // in order: which keys are kept apart must not hang on chance
 		t.add(strings.Split(key, separator), o.groups[key])
 	}
+	t.Untold += o.Untold
 	for _, l := range o.Idle {
 		t.AddIdle(l.Key, l.Pool, l.Nano)
 	}
 }
 
-// Only is the table of the lines that have values of parts, by other parts of this one. What nobody used of own GPUs is in none of them.
-func (t *Table) Only(values map[string]string, by []string) *Table {
+// Only is the table of the lines whose parts all have values that are let through, by other parts of this one. What nobody used of own GPUs is in
+// none of them.
+func (t *Table) Only(lets func(part, value string) bool, by []string) *Table {
 	out, key := NewTable(by), make([]string, len(by))
 	for _, g := range t.Groups() {
-		if slices.ContainsFunc(t.By, func(part string) bool { v, asked := values[part]; return asked && g.Key[slices.Index(t.By, part)] != v }) {
+		if !t.lets(lets, g.Key) {
 			continue
 		}
 		for i, part := range by {
@@ -161,6 +164,26 @@ func (t *Table) Only(values map[string]string, by []string) *Table {
 		out.Total.merge(&g.Sum)
 	}
 	return out
+}
+
+func (t *Table) lets(lets func(part, value string) bool, key []string) bool {
+	for i, part := range t.By {
+		if !lets(part, key[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Together counts the requests in lines that are let through and in which many values of a part count together.
+func (t *Table) Together(lets func(part, value string) bool, part string) (requests uint64) {
+	at := slices.Index(t.By, part)
+	for _, g := range t.Groups() {
+		if g.Key[at] == agg.Others && t.lets(lets, g.Key) {
+			requests += g.Requests
+		}
+	}
+	return requests
 }
 
 // Len is the number of lines.
