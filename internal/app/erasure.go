@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -17,7 +16,7 @@ import (
 )
 
 func (s *system) buildErasure(context.Context) (run.Service, error) {
-	logs := &erasure.Logs{Bus: s.bus, Topics: s.topicsWithNames, Embedded: s.broker != nil, Groups: []string{stream.Group, s.set.lake.Group}, Needed: s.needed}
+	logs := &erasure.Logs{Bus: s.bus, Topics: s.topicsWithNames, Embedded: s.broker != nil, Groups: []string{stream.Group, s.set.lake.Group}, Needs: s.needed}
 	e, err := erasure.New(erasure.Deps{
 		Lake: erasedLake{s}, Writer: s.writer, Store: s.store, Records: s.store, NotFound: store.ErrNotFound, Ends: s.ends,
 		Settled: s.aggregationsSettled, Topics: logs, Elsewhere: s.elsewhere, Names: s.set.ingest.Event.Privacy.Names, Log: s.log.With("service", "erasure"),
@@ -70,68 +69,47 @@ func (s *system) topicsWithNames() []event.Topic {
 	return out
 }
 
-// snapshotsKept is how many times the time between two snapshots of the windows is older than all that one of them begins with: two are kept,
-// and the owner of a partition may have written its own a while ago.
-const snapshotsKept = 4
-
-// needed is up to where hxp's own readers are done with a topic, by partition; one that is missing is not known. Nobody goes on in copies of late
-// events and in dead letters.
-func (s *system) needed(ctx context.Context, topic string, logs map[int32]bus.Range) (map[int32]int64, error) {
+// needed finds out up to where hxp's own readers are done. What the windows begin with after a kill stands in their journal, wherever they run.
+// Where they alone use the broker of this process they know it sooner.
+func (s *system) needed(ctx context.Context) (erasure.Needed, error) {
 	s.mu.Lock()
 	st, raw := s.stream, s.writer
 	s.mu.Unlock()
-	_, input := event.KindOfTopic(topic)
-	out := map[int32]int64{}
-	switch {
-	case st == nil && (input || topic == event.TopicCorrelations):
-		return neededBeside(ctx, s.bus, topic, s.set.stream.SnapshotEvery, raw.Floor)
-	case topic == event.TopicCorrelations:
-		at, err := s.bus.OffsetsAt(ctx, time.Now().Add(-snapshotsKept*s.set.stream.SnapshotEvery), topic)
-		return at[topic], err
-	case input, topic == event.TopicJoins && st != nil:
-		for p := range logs {
-			at, known := st.Floor(topic, p)
+	floors, err := stream.Floors(ctx, s.bus, s.set.stream.SnapshotEvery)
+	if err != nil {
+		return nil, err
+	}
+	windows := func(topic string, partition int32) (int64, bool) {
+		at, known := floors[topic][partition]
+		if st != nil && s.broker != nil {
+			own, knows := st.Floor(topic, partition)
+			at, known = max(at, own), known || knows
+		}
+		return at, known
+	}
+	return neededBy(windows, raw.Floor), nil
+}
+
+// neededBy is what windows and lake need. Nobody goes on in copies of late events and in dead letters.
+func neededBy(windows, lake func(topic string, partition int32) (int64, bool)) erasure.Needed {
+	return func(topic string, logs map[int32]bus.Range) map[int32]int64 {
+		_, input := event.KindOfTopic(topic)
+		out := map[int32]int64{}
+		for p, log := range logs {
+			at, known := log.End, true
+			if input || topic == event.TopicJoins || topic == event.TopicCorrelations {
+				at, known = windows(topic, p)
+			}
 			if input {
-				at, known = s.floor(topic, p)
+				next, reads := lake(topic, p)
+				at, known = min(at, next), known && reads
 			}
 			if known {
 				out[p] = at
 			}
 		}
-	case topic != event.TopicJoins:
-		for p, log := range logs {
-			out[p] = log.End
-		}
+		return out
 	}
-	return out, nil
-}
-
-// neededBeside is needed where the windows are in another process. That tells how far they are, and not with what their snapshots begin: while they
-// run and are not behind by two snapshots, not before what came four snapshots ago. Of windows that stand still or catch up nobody here knows it.
-func neededBeside(ctx context.Context, b *bus.Bus, topic string, every time.Duration, raw func(topic string, partition int32) (int64, bool)) (map[int32]int64, error) {
-	out := map[int32]int64{}
-	g, err := b.Group(ctx, stream.Group)
-	if errors.Is(err, bus.ErrUnknownGroup) || err == nil && len(g.Members) == 0 {
-		return out, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	old, err := b.OffsetsAt(ctx, now.Add(-snapshotsKept*every), topic)
-	if err != nil || topic == event.TopicCorrelations {
-		return old[topic], err
-	}
-	due, err := b.OffsetsAt(ctx, now.Add(-snapshotsKept/2*every), topic)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range g.Partitions {
-		if next, known := raw(topic, p.Partition); p.Topic == topic && known && p.Position >= due[topic][p.Partition] {
-			out[p.Partition] = min(p.Position, next, old[topic][p.Partition])
-		}
-	}
-	return out, nil
 }
 
 // elsewhere are the places that an erasure does not reach.

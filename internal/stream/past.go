@@ -112,11 +112,11 @@ func (l *lane) absorb(f *folder) {
 	l.log.Info("windows are counted again", "topic", f.src.Topic, "partition", f.src.Partition, "from", p.begin, "to", p.end, "lost", c.Lost)
 }
 
-// unsettled tells whether something is still being counted again, or a cut of a log does not count yet: a snapshot would hold
-// filters of which the journal behind it tells something else.
+// unsettled tells whether something is still being counted again, a cut of a log does not count yet, or identities of what counts are still read:
+// a snapshot would hold filters of which the journal behind it tells something else, or begin before what Floors find there.
 func (l *lane) unsettled() bool {
-	for _, f := range l.folders {
-		if f.past != nil || f.turned() {
+	for src, f := range l.folders {
+		if c := l.journal.chains[src]; f.past != nil || f.turned() || c != nil && f.filter.next < c.To {
 			return true
 		}
 	}

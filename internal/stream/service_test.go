@@ -34,8 +34,13 @@ type running struct {
 
 func startService(t *testing.T, b *bus.Bus, dir string) *running {
 	t.Helper()
+	return startConfigured(t, testConfig(), b, dir)
+}
+
+func startConfigured(t *testing.T, cfg Config, b *bus.Bus, dir string) *running {
+	t.Helper()
 	var log bytes.Buffer
-	s := New(testConfig(), b, Options{StateDir: dir, Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &log), nil))})
+	s := New(cfg, b, Options{StateDir: dir, Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &log), nil))})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

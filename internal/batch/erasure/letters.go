@@ -22,7 +22,7 @@ func (s *shortening) carry(ctx context.Context, t *Topic) (moved int64, err erro
 	}
 	defer out.Close()
 	gone := map[string]bool{}
-	err = s.walk(ctx, t.Name, spans, func(batch []*bus.Message) error {
+	err = s.Bus.Walk(ctx, t.Name, spans, func(batch []*bus.Message) error {
 		var stay []*bus.Message
 		for _, m := range batch {
 			if mentions(m, s.texts) {

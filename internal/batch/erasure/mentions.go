@@ -54,7 +54,7 @@ func (l *Logs) find(ctx context.Context, topic string, logs map[int32]bus.Range,
 	}
 	defer cancel()
 	seen := sightings{}
-	err := l.walk(limited, topic, logs, func(batch []*bus.Message) error {
+	err := l.Bus.Walk(limited, topic, logs, func(batch []*bus.Message) error {
 		for _, m := range batch {
 			if mentions(m, texts) {
 				seen[m.Partition] = sighting{seen[m.Partition].records + 1, m.Offset}
@@ -66,48 +66,6 @@ func (l *Logs) find(ctx context.Context, topic string, logs map[int32]bus.Range,
 		return nil, nil
 	}
 	return seen, err
-}
-
-// walk shows the records of spans of a topic in the order of each partition, those of transactions too that are open or were aborted: they lie
-// there like others. What retention takes meanwhile is passed over.
-func (l *Logs) walk(ctx context.Context, topic string, spans map[int32]bus.Range, show func(batch []*bus.Message) error) error {
-	open := map[int32]int64{}
-	for p, span := range spans {
-		if span.Start < span.End {
-			open[p] = span.Start
-		}
-	}
-	if len(open) == 0 {
-		return nil
-	}
-	reader, err := l.Bus.NewReader(map[string]map[int32]int64{topic: open}, bus.ReaderOptions{MaxBytes: 8 << 20, MaxPartitionBytes: 4 << 20, Uncommitted: true})
-	if err != nil {
-		return err
-	}
-	defer reader.Close()
-	for len(open) > 0 {
-		fetch, err := reader.Poll(ctx)
-		if err != nil {
-			return err
-		}
-		for _, b := range fetch {
-			if gone, is := errors.AsType[*bus.OutOfRangeError](b.Err); is && gone.Offset < gone.Start {
-				b.Next, b.Err = gone.Start, reader.Seek(topic, b.Partition, gone.Start)
-			}
-			if b.Err != nil {
-				return b.Err
-			}
-			end := spans[b.Partition].End
-			if err := show(slices.DeleteFunc(b.Messages, func(m *bus.Message) bool { return m.Offset >= end })); err != nil {
-				return err
-			}
-			if b.Next >= end {
-				delete(open, b.Partition)
-				reader.Remove(topic, b.Partition)
-			}
-		}
-	}
-	return nil
 }
 
 // mentions tells whether one of texts stands in a record. The headers of a dead letter may quote its payload.

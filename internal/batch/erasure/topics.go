@@ -66,9 +66,12 @@ type Logs struct {
 	Embedded bool
 	// Groups are the consumer groups of hxp.
 	Groups []string
-	// Needed is up to where hxp's own readers are done with a topic, by partition; one that is missing is not known.
-	Needed func(ctx context.Context, topic string, logs map[int32]bus.Range) (map[int32]int64, error)
+	// Needs finds out up to where hxp's own readers are done.
+	Needs func(context.Context) (Needed, error)
 }
+
+// Needed tells up to where hxp's own readers are done with a topic whose logs are these, by partition; one that is missing is not known.
+type Needed func(topic string, logs map[int32]bus.Range) map[int32]int64
 
 // Find looks through all topics for a name.
 func (l *Logs) Find(ctx context.Context, names []string) ([]Topic, error) {
@@ -82,10 +85,8 @@ func (l *Logs) Find(ctx context.Context, names []string) ([]Topic, error) {
 // Shorten takes out of the topics what can be taken out, and tells what is left; a dry run tells what would be.
 func (l *Logs) Shorten(ctx context.Context, names []string, w Words, dryRun bool) ([]Topic, error) {
 	s := shortening{Logs: l, texts: textsOf(names), patient: w.Topics, past: w.PastGroups || l.Embedded, dryRun: dryRun}
-	if w.Topics && !l.Embedded {
-		if err := s.lookAtGroups(ctx); err != nil {
-			return []Topic{}, err
-		}
+	if err := s.begin(ctx, w); err != nil {
+		return []Topic{}, err
 	}
 	return l.each(ctx, func(t *Topic, logs map[int32]bus.Range) error {
 		switch {
@@ -151,6 +152,18 @@ type shortening struct {
 	dryRun  bool
 	groups  []bus.GroupInfo // of others
 	blind   bool            // there may be more of them
+	needed  Needed          // by hxp itself
+}
+
+// begin finds out who may read what is to go.
+func (s *shortening) begin(ctx context.Context, w Words) (err error) {
+	if w.Topics && !s.Embedded {
+		err = s.lookAtGroups(ctx)
+	}
+	if err == nil && (w.Topics || s.Embedded) {
+		s.needed, err = s.Needs(ctx)
+	}
+	return err
 }
 
 // lookAtGroups finds the consumer groups of others.
@@ -202,10 +215,7 @@ func (s *shortening) shorten(ctx context.Context, t *Topic, logs map[int32]bus.R
 
 // plan says what goes of a topic, and what keeps the rest.
 func (s *shortening) plan(ctx context.Context, t *Topic, logs map[int32]bus.Range, seen sightings) error {
-	needed, err := s.Needed(ctx, t.Name, logs)
-	if err != nil {
-		return err
-	}
+	needed := s.needed(t.Name, logs)
 	no, err := s.barred(ctx, t.Name, seen)
 	if err != nil {
 		return err
@@ -229,7 +239,11 @@ func (s *shortening) plan(ctx context.Context, t *Topic, logs map[int32]bus.Rang
 		if !s.past {
 			s.limitByGroups(t.Name, log, cut, limit)
 		}
-		limit(needed[p], "hxp itself: the windows and the lake may read it again", "the same request again some minutes later, when more events have come and event-processing-api runs and has counted them")
+		if at, known := needed[p]; known {
+			limit(at, "hxp itself: the windows and the lake may read it again", "the same request again some minutes later, when more events have come and event-processing-api runs and has counted them")
+		} else {
+			limit(log.Start, "hxp itself: neither the windows nor the lake have told yet what they would read again", "the same request again when event-processing-api and batch-processing-api have run for some minutes and more events have come")
+		}
 		limit(s.lastRecord(t.Name, log), "the embedded broker, which keeps the last record of a log", "the same request again when another record has come")
 		if s.past {
 			cut.UnreadBy, _ = s.unread(t.Name, log, cut)
