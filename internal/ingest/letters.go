@@ -188,10 +188,13 @@ func (x *letters) find(hash [2]uint64) *letter {
 }
 
 // get returns what is known of a letter.
-func (x *letters) get(id string) (letter, bool) {
+func (x *letters) get(id string) (letter, bool) { return x.known(hashOf(id)) }
+
+// known is get by the hash of an id.
+func (x *letters) known(hash [2]uint64) (letter, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if l := x.find(hashOf(id)); l != nil {
+	if l := x.find(hash); l != nil {
 		return *l, true
 	}
 	return letter{}, false

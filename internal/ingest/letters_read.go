@@ -12,8 +12,33 @@ import (
 // seekFrom is the distance in records from which on it costs less to ask for a place than to read up to it.
 const seekFrom = 500
 
-// readLetters reads letters from their topic, by place. Those that have left it meanwhile are missing.
+// readLetters reads letters from their topic, by the place that list knows. One that an erasure has written again meanwhile is read where it lies
+// now; those that have left the topic are missing.
 func (a *API) readLetters(ctx context.Context, list []letter) (map[position]*event.DeadLetter, error) {
+	out, err := a.readPlaces(ctx, list)
+	if err != nil || !slices.ContainsFunc(list, func(l letter) bool { return out[l.position] == nil }) {
+		return out, err
+	}
+	if err := a.caughtUp(ctx); err != nil {
+		return nil, err
+	}
+	was := map[position]position{}
+	var moved []letter
+	for i := range list {
+		if now, known := a.letters.known(list[i].hash); known && out[list[i].position] == nil && now.position != list[i].position {
+			was[now.position] = list[i].position
+			moved = append(moved, now)
+		}
+	}
+	again, err := a.readPlaces(ctx, moved)
+	for now, d := range again {
+		out[was[now]] = d
+	}
+	return out, err
+}
+
+// readPlaces reads what lies at the places of letters.
+func (a *API) readPlaces(ctx context.Context, list []letter) (map[position]*event.DeadLetter, error) {
 	out := make(map[position]*event.DeadLetter, len(list))
 	want := map[int32][]int64{} // offsets still to read, in order
 	from := map[int32]int64{}

@@ -268,6 +268,57 @@ func TestRedriveWithoutItsMark(t *testing.T) {
 	}
 }
 
+// Letters that were chosen, and that an erasure then writes again at the end before it shortens their topic, are read where they lie now.
+func TestRedriveOfLettersThatMove(t *testing.T) {
+	f := start(t, Defaults())
+	ids := f.refused(`{"event_id":"moves","event_type":"llm_request","data":{"duration_ms":-1}}`, `{"event_id":"goes","event_type":"llm_request","data":{"duration_ms":-1}}`)
+	f.letter(ids[0]) // the index has it
+	body := redriveBody{IDs: ids, Patch: json.RawMessage(`{"data":{"duration_ms":1}}`)}
+	out := &Redrive{Counts: map[string]int{}}
+	chosen, err := f.api.chosen(&body, out)
+	if err != nil || len(chosen) != 2 {
+		t.Fatal(chosen, err)
+	}
+	logs, err := f.bus.Offsets(t.Context(), event.TopicDeadLetters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := map[int32]int64{}
+	for p, log := range logs[event.TopicDeadLetters] {
+		ends[p] = log.End
+	}
+	producer, err := f.bus.NewProducer(bus.ProducerOptions{ManualPartition: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	for _, m := range f.all(event.TopicDeadLetters) {
+		again := &bus.Message{Topic: m.Topic, Partition: m.Partition, Key: m.Key, Value: m.Value, Headers: m.Headers}
+		if string(m.Key) != ids[0] { // a record of nobody, for the broker keeps the last one
+			key, headers := (&event.DeadMark{ID: string(m.Key)}).Record()
+			again.Key, again.Value, again.Headers = key, nil, nil
+			for _, h := range headers {
+				again.Headers = append(again.Headers, bus.Header(h))
+			}
+		}
+		if err := producer.Send(t.Context(), []*bus.Message{again}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.bus.DeleteRecords(t.Context(), event.TopicDeadLetters, ends); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.api.redriveAll(t.Context(), &body, chosen, out); err != nil || out.Counts[didRedrive] != 1 || len(out.Counts) != 1 {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if got := f.stored(); len(got) != 1 || len(got["moves"]) != 1 {
+		t.Errorf("stored %v", got)
+	}
+	if d := f.letter(ids[0]); d.State != "redriven" {
+		t.Errorf("%+v", d)
+	}
+}
+
 // markless refuses to write marks.
 type markless struct{ sender }
 
