@@ -12,5 +12,6 @@
 //   - Records are chained by SHA-256 and never hold the name: they hold a salted hash, so that whoever knows the name can show which record
 //     is about it, and nobody else can.
 //
-// On failure the record says where it ended; the same request again goes on with what is left. One erasure is carried out at a time.
+// On failure the record says where it ended; the same request again goes on with what is left. One erasure is carried out at a time, over all
+// instances: the others answer that they are busy.
 package erasure

@@ -112,7 +112,11 @@ func (s *Service) carryOut(ctx context.Context, r *Record, name string, w Words)
 	if err != nil {
 		return err
 	}
-	if r.Topics, err = s.deps.Topics.Shorten(ctx, names, w, r.DryRun); err != nil || r.DryRun {
+	r.Topics, err = s.deps.Topics.Shorten(ctx, names, w, r.DryRun, func(topics []Topic) error {
+		r.Topics = topics
+		return s.noteBegun(ctx, r)
+	})
+	if err != nil || r.DryRun {
 		return err
 	}
 	return s.lookAgain(ctx, r, names)
@@ -197,16 +201,27 @@ func (s *Service) lookAgain(ctx context.Context, r *Record, names []string) erro
 // errBusy says that another erasure is carried out.
 var errBusy = errors.New("another erasure is carried out; try again when it has ended")
 
+// alone carries one erasure out while no other instance does. A dry run needs not be alone.
+func (s *Service) alone(ctx context.Context, j job) error {
+	if j.lease == nil {
+		return s.carryOut(ctx, j.record, j.name, j.words)
+	}
+	held, free := j.lease.hold(ctx)
+	defer free()
+	err := s.noteBegun(held, j.record)
+	if err == nil {
+		err = s.carryOut(held, j.record, j.name, j.words)
+	}
+	if err != nil && held.Err() != nil && ctx.Err() == nil {
+		err = context.Cause(held)
+	}
+	return err
+}
+
 // work carries one erasure out and writes its record down.
 func (s *Service) work(ctx context.Context, j job) {
 	r, began := j.record, s.deps.Now()
-	var err error
-	if !r.DryRun {
-		err = s.noteBegun(ctx, r)
-	}
-	if err == nil {
-		err = s.carryOut(ctx, r, j.name, j.words)
-	}
+	err := s.alone(ctx, j)
 	ended := s.deps.Now().UTC()
 	r.EndedAt = &ended
 	switch {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,11 +31,15 @@ type places struct {
 	at    time.Time // of doc
 	begun []byte
 	noted time.Time // of begun
-	rival func()    // writes to doc before a record is
-	late  int64     // rows that an aggregation brings back which has read the events before
+	lease []byte
+	alive time.Time  // of lease
+	mu    sync.Mutex // of the documents
+	rival func()     // writes to doc before a record is
+	late  int64      // rows that an aggregation brings back which has read the events before
 	steps []string
 	fail  error
 	kill  func() // after an hour was rewritten and told
+	cut   func() // while a topic is cut
 }
 
 func (p *places) Flush(context.Context) error { return nil }
@@ -93,13 +98,18 @@ func (p *places) settled(context.Context) error {
 
 // document is a kept one with its time.
 func (p *places) document(kind string) (*[]byte, *time.Time) {
-	if kind == kindBegun {
+	switch kind {
+	case kindBegun:
 		return &p.begun, &p.noted
+	case kindLease:
+		return &p.lease, &p.alive
 	}
 	return &p.doc, &p.at
 }
 
 func (p *places) Analysis(_ context.Context, kind string) ([]byte, time.Time, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	doc, at := p.document(kind)
 	if *doc == nil {
 		return nil, time.Time{}, errNone
@@ -108,9 +118,11 @@ func (p *places) Analysis(_ context.Context, kind string) ([]byte, time.Time, er
 }
 
 func (p *places) ReplaceAnalysis(_ context.Context, kind string, was, now time.Time, document []byte) (bool, error) {
-	if p.rival != nil && kind != kindBegun {
+	if p.rival != nil && kind != kindBegun && kind != kindLease {
 		p.rival()
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	doc, at := p.document(kind)
 	if !at.Equal(was) {
 		return false, nil
@@ -124,9 +136,16 @@ func (p *places) Find(context.Context, []string) ([]Topic, error) {
 	return []Topic{{Name: "llm-requests", Deleted: 7, Found: &found, Ends: "its retention"}}, nil
 }
 
-func (p *places) Shorten(ctx context.Context, names []string, w Words, _ bool) ([]Topic, error) {
+func (p *places) Shorten(ctx context.Context, names []string, w Words, _ bool, next func([]Topic) error) ([]Topic, error) {
 	p.words = w
-	return p.Find(ctx, names)
+	all, err := p.Find(ctx, names)
+	if p.cut != nil {
+		if err := next([]Topic{{Name: all[0].Name, Cuts: []Cut{{Before: 7}}}}); err != nil {
+			return nil, err
+		}
+		p.cut()
+	}
+	return all, err
 }
 
 func (p *places) deps() Deps {
@@ -229,23 +248,32 @@ func TestErasureOutlastsAggregations(t *testing.T) {
 	}
 }
 
-// An erasure whose process was killed is known with what it did, and the same request goes on.
-func TestErasureThatWasKilled(t *testing.T) {
-	killed := &places{lake: map[string]int64{"jane": 5}, sql: map[string]int64{}}
-	killed.kill = func() { killed.lake["hmac of jane"] = 2; runtime.Goexit() }
-	s, err := New(killed.deps())
+// killed lets an erasure of jane begin that ends in the middle of the work, with nothing that follows it, and returns what it leaves.
+func (p *places) killed(t *testing.T) *places {
+	t.Helper()
+	s, err := New(p.deps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRecord("user_id", "jane", Words{}, false, time.Unix(0, 0))
+	l, err := s.take(t.Context(), r.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	go func() { // ends in the middle of the work, with nothing that follows it
+	go func() {
 		defer close(ended)
-		s.work(context.Background(), job{newRecord("user_id", "jane", Words{}, false, time.Unix(0, 0)), "jane", Words{}, make(chan struct{})})
+		s.work(context.Background(), job{r, "jane", Words{}, l, make(chan struct{})})
 	}()
 	<-ended
+	return &places{lake: p.lake, sql: p.sql, begun: p.begun, noted: p.noted}
+}
 
-	p := &places{lake: killed.lake, sql: killed.sql, begun: killed.begun, noted: killed.noted}
-	s, call := serve(t, p)
+// An erasure whose process was killed is known with what it did, and the same request goes on.
+func TestErasureThatWasKilled(t *testing.T) {
+	killed := &places{lake: map[string]int64{"jane": 5}, sql: map[string]int64{}}
+	killed.kill = func() { killed.lake["hmac of jane"] = 2; runtime.Goexit() }
+	s, call := serve(t, killed.killed(t))
 	if n, err := s.Erased(t.Context(), 3600); n != 5 || err != nil {
 		t.Errorf("%d events of the hour have left, %v", n, err)
 	}
@@ -261,6 +289,17 @@ func TestErasureThatWasKilled(t *testing.T) {
 	}
 	if _, v := call("POST", "/erasures/verify", `{"user_id":"jane"}`); v["chain"] != "ok" || v["records"] != 1.0 || v["erased"] != true {
 		t.Errorf("%v", v)
+	}
+}
+
+// One that was killed while a topic was cut says how far that one may have gone.
+func TestErasureThatWasKilledInATopic(t *testing.T) {
+	killed := &places{lake: map[string]int64{}, sql: map[string]int64{}, cut: runtime.Goexit}
+	_, call := serve(t, killed.killed(t))
+	_, list := call("GET", "/erasures", "")
+	r := list["erasures"].([]any)[0].(map[string]any)
+	if topics := r["topics"].([]any); r["state"] != Running || len(topics) != 1 || topics[0].(map[string]any)["deleted"] != 0.0 || topics[0].(map[string]any)["cuts"].([]any)[0].(map[string]any)["before"] != 7.0 {
+		t.Errorf("%v", r)
 	}
 }
 

@@ -41,7 +41,8 @@ type Records interface {
 // Topics are the logs of events and of what was made of them; see Logs.
 type Topics interface {
 	Find(ctx context.Context, names []string) ([]Topic, error)
-	Shorten(ctx context.Context, names []string, w Words, dryRun bool) ([]Topic, error)
+	// Shorten tells what is done and what comes next before each cut; an error ends it there.
+	Shorten(ctx context.Context, names []string, w Words, dryRun bool, next func([]Topic) error) ([]Topic, error)
 }
 
 // Deps are what app connects. All but Log and Now are needed.
@@ -82,6 +83,7 @@ type job struct {
 	record *Record
 	name   string
 	words  Words
+	lease  *lease // nil = it is a dry run
 	done   chan struct{}
 }
 
@@ -111,9 +113,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// start hands a request to Run.
-func (s *Service) start(ctx context.Context, by, name string, w Words, dryRun bool) (*Record, <-chan struct{}, error) {
-	j := job{newRecord(by, name, w, dryRun, s.deps.Now()), name, w, make(chan struct{})}
+// start hands a request to Run. A dry run changes nothing, so it may run beside another instance.
+func (s *Service) start(ctx context.Context, by, name string, w Words, dryRun bool) (_ *Record, _ <-chan struct{}, err error) {
+	j := job{record: newRecord(by, name, w, dryRun, s.deps.Now()), name: name, words: w, done: make(chan struct{})}
 	shown := *j.record // the record itself is Run's until done
 	s.mu.Lock()
 	if s.current != nil {
@@ -122,19 +124,28 @@ func (s *Service) start(ctx context.Context, by, name string, w Words, dryRun bo
 	}
 	s.current = &shown
 	s.mu.Unlock()
-	select {
-	case s.queue <- j:
-		return j.record, j.done, nil
-	case <-ctx.Done():
-		s.mu.Lock()
-		s.current = nil
-		s.mu.Unlock()
-		return nil, nil, context.Cause(ctx)
+	if !dryRun {
+		j.lease, err = s.take(ctx, j.record.ID)
 	}
+	if err == nil {
+		select {
+		case s.queue <- j:
+			return j.record, j.done, nil
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		if j.lease != nil {
+			j.lease.free(ctx)
+		}
+	}
+	s.mu.Lock()
+	s.current = nil
+	s.mu.Unlock()
+	return nil, nil, err
 }
 
-// Where the records are kept: the chain, and what has begun and not ended. The latter is written before anything leaves and after each hour,
-// so that an erasure whose process is killed is known, with what it did.
+// Where the records are kept: the chain, and what has begun and not ended. The latter is written before anything leaves, after each hour and before
+// each topic is cut, so that an erasure whose process is killed is known, with what it did.
 const (
 	kind      = "erasures"
 	kindBegun = "erasures_begun"
@@ -192,15 +203,20 @@ func (s *Service) change(ctx context.Context, kind string, fn func([]*Record) ([
 		if err != nil {
 			return err
 		}
-		now := s.deps.Now().UTC().Truncate(time.Microsecond)
-		if !now.After(was) {
-			now = was.Add(time.Microsecond)
-		}
-		if taken, err = s.deps.Records.ReplaceAnalysis(ctx, kind, was, now, text); err != nil {
+		if taken, err = s.deps.Records.ReplaceAnalysis(ctx, kind, was, s.moment(was), text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// moment is the time of a document that replaces one.
+func (s *Service) moment(was time.Time) time.Time {
+	now := s.deps.Now().UTC().Truncate(time.Microsecond)
+	if !now.After(was) {
+		now = was.Add(time.Microsecond)
+	}
+	return now
 }
 
 // keep adds a record to the chain, behind those that other instances add at the same moment.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -75,24 +76,25 @@ type Needed func(topic string, logs map[int32]bus.Range) map[int32]int64
 
 // Find looks through all topics for a name.
 func (l *Logs) Find(ctx context.Context, names []string) ([]Topic, error) {
-	return l.each(ctx, func(t *Topic, logs map[int32]bus.Range) error {
+	return l.each(ctx, names, func(_ []Topic, t *Topic, logs map[int32]bus.Range) error {
 		seen, err := l.find(ctx, t.Name, logs, textsOf(names), false)
 		t.Found = seen.sum()
 		return err
 	})
 }
 
-// Shorten takes out of the topics what can be taken out, and tells what is left; a dry run tells what would be.
-func (l *Logs) Shorten(ctx context.Context, names []string, w Words, dryRun bool) ([]Topic, error) {
-	s := shortening{Logs: l, texts: textsOf(names), patient: w.Topics, past: w.PastGroups || l.Embedded, dryRun: dryRun}
+// Shorten takes out of the topics what can be taken out, and tells what is left; a dry run tells what would be. Before each cut next is told of it,
+// with nothing deleted yet, behind what was done: an error of it ends the work.
+func (l *Logs) Shorten(ctx context.Context, names []string, w Words, dryRun bool, next func([]Topic) error) ([]Topic, error) {
+	s := shortening{Logs: l, names: names, texts: textsOf(names), patient: w.Topics, past: w.PastGroups || l.Embedded, dryRun: dryRun, next: next}
 	if err := s.begin(ctx, w); err != nil {
 		return []Topic{}, err
 	}
-	return l.each(ctx, func(t *Topic, logs map[int32]bus.Range) error {
+	return l.each(ctx, names, func(before []Topic, t *Topic, logs map[int32]bus.Range) error {
 		switch {
 		case !shortened(t.Name):
 		case w.Topics || l.Embedded:
-			return s.shorten(ctx, t, logs)
+			return s.shorten(ctx, before, t, logs)
 		default:
 			t.Ends = "hxp erase --topics (\"topics\": true), which shortens topics of brokers that may serve others; or " + t.Ends
 		}
@@ -102,8 +104,8 @@ func (l *Logs) Shorten(ctx context.Context, names []string, w Words, dryRun bool
 	})
 }
 
-// each does fn with each topic. What was deleted before something fails is told with the error.
-func (l *Logs) each(ctx context.Context, fn func(t *Topic, logs map[int32]bus.Range) error) ([]Topic, error) {
+// each does fn with each topic and what was told of those before. What was deleted before something fails is told with the error.
+func (l *Logs) each(ctx context.Context, names []string, fn func(before []Topic, t *Topic, logs map[int32]bus.Range) error) ([]Topic, error) {
 	out := []Topic{}
 	for _, topic := range l.Topics() {
 		t := Topic{Name: topic.Name, Ends: ends(topic)}
@@ -112,8 +114,9 @@ func (l *Logs) each(ctx context.Context, fn func(t *Topic, logs map[int32]bus.Ra
 			continue // a route to a topic that was deleted
 		}
 		if err == nil {
-			err = fn(&t, logs[t.Name])
+			err = fn(out, &t, logs[t.Name])
 		}
+		t.Name = veiled(t.Name, names)
 		if err == nil || t.Deleted > 0 {
 			out = append(out, t)
 		}
@@ -146,6 +149,7 @@ func ends(t event.Topic) string {
 // shortening is one erasure in the topics.
 type shortening struct {
 	*Logs
+	names   []string
 	texts   [][]byte
 	patient bool // looks however long that takes
 	past    bool
@@ -153,6 +157,7 @@ type shortening struct {
 	groups  []bus.GroupInfo // of others
 	blind   bool            // there may be more of them
 	needed  Needed          // by hxp itself
+	next    func([]Topic) error
 }
 
 // begin finds out who may read what is to go.
@@ -166,7 +171,7 @@ func (s *shortening) begin(ctx context.Context, w Words) (err error) {
 	return err
 }
 
-// lookAtGroups finds the consumer groups of others.
+// lookAtGroups finds the consumer groups of others, under names that records may have.
 func (s *shortening) lookAtGroups(ctx context.Context) error {
 	sees, err := s.Bus.SeesGroups(ctx)
 	if err != nil {
@@ -174,14 +179,28 @@ func (s *shortening) lookAtGroups(ctx context.Context) error {
 	}
 	s.groups, err = s.Bus.Groups(ctx)
 	s.groups = slices.DeleteFunc(s.groups, func(g bus.GroupInfo) bool { return slices.Contains(s.Groups, g.ID) })
+	for i := range s.groups {
+		s.groups[i].ID = veiled(s.groups[i].ID, s.names)
+	}
 	if s.blind = !sees; errors.Is(err, bus.ErrAccess) {
 		s.blind, err = true, nil
 	}
 	return err
 }
 
+// veiled is what a topic or a consumer group is called where names may not stand: its owner may have made it for whom the erasure is about. Short
+// names stand in many words.
+func veiled(called string, names []string) string {
+	for _, name := range names {
+		if len(name)+len(`""`) >= shortName {
+			called = regexp.MustCompile("(?i)"+regexp.QuoteMeta(name)).ReplaceAllLiteralString(called, "<the name>")
+		}
+	}
+	return called
+}
+
 // shorten carries one topic out.
-func (s *shortening) shorten(ctx context.Context, t *Topic, logs map[int32]bus.Range) error {
+func (s *shortening) shorten(ctx context.Context, before []Topic, t *Topic, logs map[int32]bus.Range) error {
 	t.Ends = "the same request again: these records came meanwhile"
 	seen, err := s.find(ctx, t.Name, logs, s.texts, s.patient)
 	if err != nil {
@@ -198,6 +217,11 @@ func (s *shortening) shorten(ctx context.Context, t *Topic, logs map[int32]bus.R
 			t.Moved, err = s.carry(ctx, t)
 		}
 		return errors.Join(err, s.countHeld(ctx, t, logs))
+	}
+	if len(t.Cuts) > 0 {
+		if err := s.next(append(slices.Clone(before), *t)); err != nil {
+			return err
+		}
 	}
 	after, err := s.cut(ctx, t, logs)
 	if err != nil {

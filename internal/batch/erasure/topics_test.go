@@ -62,11 +62,23 @@ func (l *Logs) send(t *testing.T, msgs []*bus.Message) {
 // shortens shortens the topic for jane.
 func (l *Logs) shortens(t *testing.T, w Words, dryRun bool) *Topic {
 	t.Helper()
-	all, err := l.Shorten(t.Context(), []string{"jane-doe"}, w, dryRun)
+	all, err := l.Shorten(t.Context(), []string{"jane-doe"}, w, dryRun, l.next(t, dryRun))
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
 	}
 	return &all[0]
+}
+
+// next wants each cut to be told before it is made.
+func (l *Logs) next(t *testing.T, dryRun bool) func([]Topic) error {
+	return func(topics []Topic) error {
+		one := topics[len(topics)-1]
+		logs, err := l.Bus.Offsets(t.Context(), one.Name)
+		if err != nil || dryRun || one.Deleted > 0 || len(one.Cuts) == 0 || logs[one.Name][one.Cuts[0].Partition].Start != one.Cuts[0].From {
+			t.Errorf("%+v is told, dry run %t, %v", one, dryRun, err)
+		}
+		return err
+	}
 }
 
 // log is what a partition holds, as key, value and headers.
@@ -140,7 +152,7 @@ func TestTopicsTellWhatWentBeforeAFailure(t *testing.T) {
 		}, nil
 	}}
 	l.write(t, 0, "jane-doe", "joe")
-	all, err := l.Shorten(ctx, []string{"jane-doe"}, Words{Topics: true}, false)
+	all, err := l.Shorten(ctx, []string{"jane-doe"}, Words{Topics: true}, false, l.next(t, false))
 	if !errors.Is(err, context.Canceled) || len(all) != 1 || all[0].Deleted != 1 || len(all[0].Cuts) != 1 {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -182,6 +194,35 @@ func TestTopicsKeepWhatGroupsHaveNotRead(t *testing.T) {
 	all := []Cut{{0, 1, 3, []string{"audit", "billing"}}, {1, 0, 1, []string{"billing"}}}
 	l.shortens(t, Words{Topics: true, PastGroups: true}, true).is(t, "dry run past groups", 2, 0, all, nil)
 	l.shortens(t, Words{Topics: true, PastGroups: true}, false).is(t, "past groups", 0, 3, all, nil)
+}
+
+// Groups and topics may be called by whom the erasure is about: records tell them without the name.
+func TestTopicsDoNotTellTheName(t *testing.T) {
+	const route = "of-Jane-Doe"
+	topic := event.Topic{Name: route, Partitions: 1}
+	l := topics(t, requests, 1)
+	if err := l.Bus.EnsureTopics(t.Context(), []event.Topic{topic}); err != nil {
+		t.Fatal(err)
+	}
+	l.write(t, 0, "jane-doe", "jane-doe")
+	l.send(t, []*bus.Message{{Topic: route, Value: []byte("jane-doe")}})
+	if err := l.Bus.CommitGroup(t.Context(), "JANE-DOE-notebook", map[string]map[int32]int64{requests: {0: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	l.Topics = func() []event.Topic { return []event.Topic{topic, {Name: requests, Partitions: 1}} }
+	for _, w := range []Words{{Topics: true}, {Topics: true, PastGroups: true}} {
+		all, err := l.Shorten(t.Context(), []string{"jane-doe"}, w, true, nil)
+		if err != nil || len(all) != 2 {
+			t.Fatal(all, err)
+		}
+		told := fmt.Sprint(all, all[0].left(), all[1].left())
+		if strings.Contains(strings.ToLower(told), "jane") || !strings.Contains(told, "<the name>-notebook") || !strings.Contains(told, "topic of-<the name>") {
+			t.Error(told)
+		}
+	}
+	if is := veiled("a-team", []string{"a"}); is != "a-team" {
+		t.Error(is)
+	}
 }
 
 // On the embedded broker nothing has to be asked for; it keeps the last record of a log.
