@@ -39,6 +39,7 @@ type BenchResult struct {
 var (
 	ErrNoBench     = errors.New("there is no such measurement")
 	ErrBadDuration = errors.New("--duration must be above 0")
+	ErrFewRows     = fmt.Errorf("--rows must be %d at least, so that every model is among them", fewestRows)
 )
 
 // BenchOptions say how to measure.
@@ -49,6 +50,7 @@ type BenchOptions struct {
 	Out      string // of "peers": the topic for the windows
 	Fill     int64  // of "peers": events to fill the topic with, instead of counting
 	Unjoined bool   // of "peers": windows alone, as its peers have them; requests are not joined
+	Rows     int    // of "batch": requests in the hour
 }
 
 // profile begins to note what a measurement spends its time on, see bench_profile.go.
@@ -79,7 +81,7 @@ func benches() map[string]measurement {
 		"actions":   {[]string{Broker, KafkaAPI, Stream}, timed(benchActions)},
 		"tap":       {[]string{Broker}, timed(benchTap)},
 		"streaming": {nil, timed(benchStreams)},
-		"batch":     {[]string{Broker, BatchProcessingAPI}, timed(benchBatch)},
+		"batch":     {[]string{Broker, BatchProcessingAPI}, benchBatch},
 		"peers":     {nil, benchPeers},
 	}
 }
@@ -103,6 +105,8 @@ func Bench(ctx context.Context, name string, o BenchOptions) (*BenchResult, erro
 		return nil, ErrBadDuration
 	case name == "peers" && o.Kafka == "":
 		return nil, ErrNoKafka
+	case name == "batch" && o.Rows < fewestRows:
+		return nil, ErrFewRows
 	}
 	dir := o.Dir
 	if dir == "" {

@@ -52,7 +52,7 @@ func benchActions(ctx context.Context, s *system, d time.Duration) (map[string]a
 	if err := s.runFiles(actionRulesText); err != nil {
 		return nil, err
 	}
-	paced, acked, err := s.probeActions(work)
+	paced, acked, err := s.probeActions(work, min(time.Second, d/4))
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +63,9 @@ func benchActions(ctx context.Context, s *system, d time.Duration) (map[string]a
 	return map[string]any{"events_per_second": paced, "event_action_ms": spread(delays["event"]), "window_action_ms": spread(delays["window"])}, nil
 }
 
-// probeActions sends probes until ctx ends, and returns when each was acknowledged, and the rate of the events beside them. A target is
-// changed once at a time, so that probes leave it time.
-func (s *system) probeActions(ctx context.Context) (paced float64, acked map[string]time.Time, err error) {
+// probeActions sends probes until ctx ends, and returns when each was acknowledged, and the rate of the events beside them, which begin some
+// time before. A target is changed once at a time, so that probes leave it time.
+func (s *system) probeActions(ctx context.Context, before time.Duration) (paced float64, acked map[string]time.Time, err error) {
 	acked = map[string]time.Time{}
 	var background sync.WaitGroup
 	background.Go(func() { paced = s.pace(ctx, 1000) })
@@ -74,7 +74,7 @@ func (s *system) probeActions(ctx context.Context) (paced float64, acked map[str
 	url := s.allURLs()[KafkaAPI] + "/events"
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	rest := time.After(time.Second) // the traffic begins, and the rules
+	rest := time.After(before) // the traffic begins, and the rules
 	for n := 1; ctx.Err() == nil && err == nil; {
 		select {
 		case <-rest:
@@ -95,7 +95,7 @@ func (s *system) probeActions(ctx context.Context) (paced float64, acked map[str
 	}
 	background.Wait()
 	if len(acked) == 0 && err == nil {
-		err = fmt.Errorf("no probe was sent: --duration must be above 1s")
+		err = fmt.Errorf("no probe was sent: --duration is too short")
 	}
 	return paced, acked, err
 }

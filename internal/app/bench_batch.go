@@ -27,18 +27,20 @@ const benchHour = 1_780_315_200 // 2026-06-01T12:00:00Z
 var benchMonth = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 
 const (
-	benchHourRows    = 3_608_000 // a little more than 3.6 million events when the duplicates are gone
+	BenchHourRows    = 3_608_000 // where nobody asks for others: a little more than 3.6 million events when the duplicates are gone
+	fewestRows       = 10_000    // so that none of the models is missing
 	benchHourFiles   = 8
 	benchHourModels  = 12
-	benchCompactRows = 1_200_000
+	benchCompactRows = 1_200_000 // at most, and a third of the hour
 	benchTinyEvents  = 100
-	benchDayEvents   = 20_000
+	benchDayEvents   = 20_000 // at most, and a hundredth of the hour
 )
 
 // benchBatch: one hour of raw events is folded as the batch service does it when a run asks for it, from the snapshot of its
-// files to the stored rows, again and again for as long as d, at least three times. Seconds are the median.
-func benchBatch(ctx context.Context, s *system, d time.Duration) (map[string]any, error) {
-	if err := s.makeBenchHours(ctx); err != nil {
+// files to the stored rows, again and again for as long as o.Duration, at least three times. Seconds are the median.
+func benchBatch(ctx context.Context, s *system, o BenchOptions) (map[string]any, error) {
+	d := o.Duration
+	if err := s.makeBenchHours(ctx, o.Rows); err != nil {
 		return nil, err
 	}
 	hour, err := s.benchFold(ctx, benchHour, d, 3)
@@ -186,10 +188,10 @@ func median(v []float64) float64 {
 	return (v[len(v)/2] + v[(len(v)-1)/2]) / 2
 }
 
-// makeBenchHours fills the lake, unless a run before has left it: an hour of 3.6 million distinct requests in eight files, with one
+// makeBenchHours fills the lake, unless a run before has left it: an hour of so many requests in eight files, with one
 // in a thousand delivered again, some of them across files as after a rebalance; one of a third of that, to be compacted; one
-// of a hundred; and one of 20,000 for each day of a month.
-func (s *system) makeBenchHours(ctx context.Context) error {
+// of a hundred; and one of 20,000 at most for each day of a month.
+func (s *system) makeBenchHours(ctx context.Context, rows int) error {
 	have, err := s.store.Files(ctx, event.LakeFilter{FromHour: benchMonth.Unix(), ToHour: benchHour + 10800})
 	if err != nil || len(have) > 0 {
 		return err
@@ -198,7 +200,7 @@ func (s *system) makeBenchHours(ctx context.Context) error {
 	for _, hour := range []struct {
 		start int64
 		rows  int
-	}{{benchHour, benchHourRows}, {benchHour + 7200, benchCompactRows}} {
+	}{{benchHour, rows}, {benchHour + 7200, min(benchCompactRows, rows/3)}} {
 		g.before = nil
 		for file := range benchHourFiles {
 			tp := event.TopicPartition{TopicID: strings.Repeat("be", 16), Topic: event.LLMRequest.Topic(), Partition: int32(file)}
@@ -215,7 +217,7 @@ func (s *system) makeBenchHours(ctx context.Context) error {
 		return err
 	}
 	for day := benchMonth; day.Before(benchMonth.AddDate(0, 1, 0)); day = day.AddDate(0, 0, 1) {
-		if _, err := s.lake.Import(ctx, s.store, tp, g.file(day.Unix(), 0, 1, benchDayEvents, 0)); err != nil {
+		if _, err := s.lake.Import(ctx, s.store, tp, g.file(day.Unix(), 0, 1, min(benchDayEvents, rows/100), 0)); err != nil {
 			return err
 		}
 	}

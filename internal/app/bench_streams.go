@@ -23,12 +23,13 @@ import (
 const (
 	streamSockets = 200
 	streamSSE     = 100
-	streamSlow    = 20   // that read slowBytes a second
-	slowBytes     = 1024 // bytes
-	streamRate    = 5050 // events a second: the 5,000 that are promised, and some
-	streamBatch   = 25   // events in a POST
-	streamModels  = 8    // each with less than a client gets in a second
-	crowd         = 10_000
+	streamSlow    = 20     // that read slowBytes a second
+	slowBytes     = 1024   // bytes
+	streamRate    = 5050   // events a second: the 5,000 that are promised, and some
+	streamBatch   = 25     // events in a POST
+	streamModels  = 8      // each with less than a client gets in a second
+	crowd         = 10_000 // where there is time for them
+	crowdEach     = 2000   // that are opened for each second in which they are measured
 )
 
 // benchStreams measures how long after its acknowledgement an event is with those who listen (frame_ms), and what very many listeners cost. The
@@ -174,7 +175,7 @@ func (b *benchServer) happenings(ctx context.Context, query string, slow int, d 
 		return nil, err
 	}
 	own := (processCPU() - used).Seconds() / time.Since(began).Seconds()
-	time.Sleep(time.Second) // the last ones are on their way
+	time.Sleep(min(time.Second, d)) // the last ones are on their way
 	delays := new(spreadCounts)
 	for _, l := range listeners {
 		delays.add(l.delays)
@@ -260,7 +261,8 @@ func (b *benchServer) crowd(ctx context.Context, d time.Duration) (map[string]an
 		return nil, err
 	}
 	var messages atomic.Int64
-	for range crowd {
+	many := min(crowd, int(d.Seconds()*crowdEach))
+	for range many {
 		l, err := openStream(ctx, b.urls[DataStreamingAPI], "/ws/metrics?interval_ms=1000")
 		if err != nil {
 			return nil, err
@@ -275,6 +277,6 @@ func (b *benchServer) crowd(ctx context.Context, d time.Duration) (map[string]an
 		return nil, err
 	}
 	after, err := b.metric("process_resident_memory_bytes")
-	return map[string]any{"websockets": crowd, "messages_per_second": float64(messages.Load()-counted) / d.Seconds(), "server_cores": cores, "server_cores_idle": idle,
-		"bytes_each": (after - before) / crowd}, err
+	return map[string]any{"websockets": many, "messages_per_second": float64(messages.Load()-counted) / d.Seconds(), "server_cores": cores, "server_cores_idle": idle,
+		"bytes_each": (after - before) / float64(max(many, 1))}, err
 }

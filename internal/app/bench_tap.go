@@ -17,7 +17,7 @@ const (
 	tapPerPair     = 10                    // streams through the tap for each of them
 	tapStreams     = tapPairs * tapPerPair // open through the tap at every moment
 	tapChunks      = 50                    // of one answer after its first
-	tapWarm        = 10                    // the first of so many parts of a round is not counted: connections are made, heaps grow
+	tapWarm        = 10                    // the first of so many parts of a round, and its first turn, are not counted: connections are made, heaps grow
 	tapPromptTexts = 60                    // sentences in a prompt
 )
 

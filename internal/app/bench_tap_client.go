@@ -111,7 +111,7 @@ func inMicros(ns []int64) quantiles {
 // results are microseconds.
 func (r *benchRound) results() map[string]any {
 	var added, tapped, direct []int64
-	for _, turn := range r.seen[len(r.seen)/tapWarm:] {
+	for _, turn := range r.seen[max(len(r.seen)/tapWarm, 1):] {
 		for first := 0; first < len(turn); first += tapPerPair + 1 {
 			beside := turn[first]
 			if beside > 0 {

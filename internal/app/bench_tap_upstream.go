@@ -124,7 +124,7 @@ type benchFirst struct {
 
 func newBenchRound(rate int, d time.Duration) *benchRound {
 	const slots = tapStreams + tapPairs
-	r := &benchRound{rate: rate, turns: max(int(d.Seconds()*float64(rate)), tapWarm), begun: make([]bool, slots), streams: make([]atomic.Pointer[benchStream], slots), over: make(chan struct{})}
+	r := &benchRound{rate: rate, turns: max(int(d.Seconds()*float64(rate)), 2), begun: make([]bool, slots), streams: make([]atomic.Pointer[benchStream], slots), over: make(chan struct{})}
 	for kind := range r.free {
 		r.free[kind] = make(chan int, slots)
 	}
