@@ -27,6 +27,9 @@ until hxp dead-letters list --reason wrong_type --state open | grep -q llm; do s
 	aRun   = `$(hxp runs list | second)`
 	aPlan  = `$(hxp retention list | awk 'NR > 1 && !/restore/ {print $1; exit}')`
 	folder = `$PWD/restored-$RANDOM`
+	// uncounted starts brokers of its own with requests that nobody has counted.
+	uncounted = `filled() { unset FOREIGN; broker; hxp bench peers --kafka $KAFKA_BOOTSTRAP_SERVERS --fill 20000; }
+`
 )
 
 var scenes = []scene{
@@ -70,7 +73,7 @@ until command curl -s -o refused 127.0.0.1:$BEHIND; do kill -0 $!; sleep 0.1; do
 	{shows: "hxp lake export --topic llm-requests", typed: []string{"/backup/march", "march 2>&1 | sed 's/ of 8 hours/ of 7 hours/'"}}, // one may have ended since they were made
 	{shows: "hxp lake sql --engine duckdb", typed: []string{"| duckdb", "| grep -i parquet"}},                                          // TestRealReaders has DuckDB
 	{shows: "hxp config check", before: "mkdir -p config && export HXP_CONFIG_DIR=$PWD/config"},
-	{shows: "hxp topics list  ", typed: []string{"lag my-group", "lag hxp-event-processing"}},
+	{shows: "hxp topics list  "},
 	{shows: "kill -TERM PID", before: "hxp up --data-dir data-$$ >/dev/null\nPID=$!", typed: []string{"PID ", "$PID; wait $PID ", "tgz data", "tgz data-$$", "restored/data", "restored/data-$$"}},
 	{shows: "curl localhost:9102/streams/status", typed: []string{"curl -N", "timeout 2 curl -N", "health'", "health' || [ $? = 124 ]",
 		"python3 examples", "timeout 3 python3 $REPO/examples", "9102 events", "9102 events || [ $? = 124 ]"}},
@@ -91,6 +94,12 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -ke
 printf secret >kafka; printf 'gateway:word\n' >kafka-users; chmod 600 kafka kafka-users`,
 		typed: []string{"0.0.0.0:9092", "127.0.0.1:0", " HXP_BROKER_ADVERTISED_ADDRESS=hxp.example:9092", "", "/run/secrets", "$PWD", "/etc/hxp/tls/ca.pem", "$PWD/hxp.pem", "/etc/hxp", "$PWD",
 			"CERT_FILE=…", "CERT_FILE=$PWD/hxp.pem", "KEY_FILE=…", "KEY_FILE=$PWD/hxp.key"}},
+	{shows: "export PATH=$PWD/bin", before: `mkdir bin; ln -s "$(type -P hxp)" bin/hxp`, typed: []string{":$PATH", ":$PATH; bin/hxp version"}},
+	{shows: "docker build", before: "export HXP_AUTH_TOKENS_FILE=$PWD/tokens-$RANDOM.json", typed: []string{"docker compose run --rm ", "", ">deploy/compose/hxp.token", "| grep ^hxp_"}}, // the image runs hxp
+	{shows: "sudo sed -i", before: "cp $REPO/deploy/config/services/kafka-api.yaml .", typed: []string{"sudo ", "", "/opt/citadel/config/services/kafka-api.yaml", "kafka-api.yaml; grep log_level kafka-api.yaml"}},
+	{shows: "sudo -u citadel hxp doctor", before: `sed "s|/var/lib/citadel|$PWD/citadel|" $REPO/deploy/debian/default >citadel.env; HXP_AUTH_TOKENS_FILE=$PWD/citadel/tokens.json hxp auth token create --name admin --scope read`,
+		typed: []string{"sudo -u citadel ", "", "/etc/default/citadel", "citadel.env"}},
+	{shows: "hxp lake ls --json > files.json", before: "until hxp lake ls | grep -q parquet; do sleep 0.2; done", typed: []string{"> files.json", "| tee files.json"}},
 
 	{shows: "sed -i 's|runbook_url: docs/", before: "mkdir rules && cp $REPO/deploy/prometheus/*.rules.yaml rules", typed: []string{"/opt/citadel/config/prometheus/rules", "rules",
 		">slo.rules.yaml", "| tee slo.rules.yaml; if grep 'runbook_url: docs/' rules/*.yaml slo.rules.yaml; then false; fi"}},
@@ -104,6 +113,10 @@ printf secret >kafka; printf 'gateway:word\n' >kafka-users; chmod 600 kafka kafk
 		"https://minio.example:9000", "$S3"}},
 	{shows: "SQL_DATABASE_URL='postgres://citadel_admin:PASSWORD@192.168.10.35:5433", part: "PostgreSQL",
 		typed: []string{"'postgres://citadel_admin:PASSWORD@192.168.10.35:5433/citadel_ai'", "$SQL_DATABASE_URL"}},
+	{shows: "createuser", part: "PostgreSQL", typed: []string{"createuser", `printf 'word\nword\n' | setsid -w createuser`, // without a terminal it reads what it is given
+		"citadel_ai", "citadel_ai && PGPASSWORD=word psql -U citadel_admin -d citadel_ai -c 'CREATE TABLE of_its_own ()' && dropdb citadel_ai && dropuser citadel_admin"}},
+	{shows: "keytool -importkeystore", part: "Java", before: "keytool -genkeypair -keystore client.jks -storetype JKS -storepass changeit -keypass changeit -alias hxp -keyalg EC -dname CN=hxp",
+		typed: []string{"PKCS12", "PKCS12 -srcstorepass changeit -deststorepass changeit", "-in client.p12", "-passin pass:changeit -in client.p12", "-out hxp.key", "-out hxp.key; openssl x509 -in hxp.pem -noout; openssl pkey -in hxp.key -noout"}},
 	{shows: "psql -h 192.168.10.35", part: "PostgreSQL", typed: []string{"-h 192.168.10.35 -U citadel_admin -d citadel_ai", `"$SQL_DATABASE_URL"`}},
 	{shows: `psql -h "$PGHOST"`, part: "PostgreSQL", typed: []string{`-h "$PGHOST" -U citadel_admin -d citadel_ai`, `"$SQL_DATABASE_URL"`}},
 	{shows: "psql … -c", part: "PostgreSQL", typed: []string{"…", `"$SQL_DATABASE_URL"`}},
@@ -175,6 +188,21 @@ until hxp runs show $RUN | grep -q success; do sleep 0.2; done`, typed: []string
 	{shows: "hxp simulate --rate 2000", typed: []string{"2000", "2000 --duration 1s"}},
 	{shows: "hxp slo prometheus > slo.rules.yaml", typed: []string{"slo.rules.yaml", "slo.rules.yaml; cat slo.rules.yaml"}},
 	{shows: "hxp slo show NAME", typed: []string{"NAME", `"$(hxp slo list | second)"`}},
+	{shows: "kill -9", before: "hxp up --data-dir killed", typed: []string{"kill -9", "kill -9 $!; wait $! || hxp up --data-dir killed"}},
+	{shows: "kill -HUP", before: "hxp up --data-dir heard 2>heard.log", typed: []string{"kill -HUP", `kill -HUP $!; until grep "configuration reloaded" heard.log; do kill -0 $!; sleep 0.1; done`}},
+	{shows: "go list", typed: []string{"go list", "cd $REPO && go list ./cmd/hxp"}},
+	{shows: "go doc github.com/hxp-enterprise/hxp/sdk", typed: []string{"go doc", "cd $REPO && go doc"}},
+	{shows: "go get github.com/hxp-enterprise/hxp/sdk", before: "mkdir shop && cd shop && go mod init shop && go mod edit -replace github.com/hxp-enterprise/hxp=$REPO && export GOFLAGS=-mod=mod GOPROXY=off"},
+	{shows: "go tool pprof", before: "export PPROF_TMPDIR=$PWD", typed: []string{"pprof", "pprof -top -nodecount=3 http://localhost:9100/debug/pprof/heap"}},
+	{shows: "hxp bench NAME --duration 20s --json", typed: []string{"NAME", "windows", "20s", "200ms"}},
+	{shows: "hxp bench peers --unjoined", before: uncounted + "filled; hxp bench peers --kafka $KAFKA_BOOTSTRAP_SERVERS; filled", typed: []string{"peers", "peers --kafka $KAFKA_BOOTSTRAP_SERVERS"}},
+	{shows: "hxp bench batch", typed: []string{"batch", "batch --duration 1ms --rows 10000"}},
+	{shows: "hxp bench tap", typed: []string{"tap", "tap --duration 1s"}},
+	{shows: "hxp bench pipeline", typed: []string{"pipeline", "pipeline --duration 300ms"}},
+	{shows: "hxp bench ingest", typed: []string{"ingest", "ingest --duration 400ms"}},
+	{shows: "hxp bench latency", typed: []string{"latency", "latency --duration 1s"}},
+	{shows: "hxp bench streaming", typed: []string{"streaming", "streaming --duration 1s"}},
+	{shows: "hxp bench actions", typed: []string{"actions", "actions --duration 500ms"}},
 	{shows: "python3 -m unittest discover -s examples/python -t examples/python", typed: []string{"python3", "cd $REPO && python3"}},
 	{shows: `ln -s "$(command -v hxp)" /usr/local/bin/airflow`, typed: []string{"command -v", "type -P", "/usr/local/bin", "$PWD"}},
 	{shows: "touch $HXP_DATA_DIR/responses.off", typed: []string{"responses.off", "responses.off && rm $HXP_DATA_DIR/responses.off"}},
