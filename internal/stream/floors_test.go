@@ -203,13 +203,20 @@ func TestFloorsGoByTheJournal(t *testing.T) {
 	if at := floor(); len(at) > 0 {
 		t.Errorf("%v before anything was read", at)
 	}
-	sent := 0
+	past, err := b.NewProducer(bus.ProducerOptions{DeliveryTimeout: 72 * time.Hour}) // it counts from the time of a record
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer past.Close()
+	sent, old := 0, time.Now().Add(-48*time.Hour)
 	more := func() {
-		msgs := llm(sent, 300, time.Now().Unix()-48*3600)
+		msgs := llm(sent, 300, old.Unix())
 		for _, m := range msgs {
-			m.Timestamp = time.Now().Add(-10 * time.Second) // 30 snapshots ago; what is older our own producer gives up
+			m.Timestamp = old
 		}
-		produce(t, b, msgs)
+		if err := past.Send(t.Context(), msgs); err != nil {
+			t.Fatal(err)
+		}
 		sent += len(msgs)
 	}
 	cfg := testConfig()

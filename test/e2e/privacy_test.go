@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hxp-enterprise/hxp/internal/bus"
 )
 
 // What the rules keep out, and prompts, are found nowhere below the data folder, in no answer and not in the log. Then a user is erased: his
@@ -192,5 +195,56 @@ func TestErasureBesideTheWindows(t *testing.T) {
 	windows.settled(t)
 	if lost, _ := windows.lost(t); lost != 0 {
 		t.Errorf("%d records are lost to the windows", lost)
+	}
+}
+
+// Times of records say nothing about what windows of another process begin with after a kill: an import whose records are of days ago stays until
+// their snapshots have it, and so do what they join and whose identities they know.
+func TestErasureOfAnImportBesideTheWindows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	const user = "erased-user-79"
+	windows := prepare(t, "127.0.0.1:0")
+	windows.up(t)
+	h := prepare(t, windows.url("kafka"))
+	h.services = []string{"run", "batch-processing-api"}
+	h.up(t)
+	b, err := bus.Connect(t.Context(), windows.brokers(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	past, err := b.NewProducer(bus.ProducerOptions{DeliveryTimeout: 72 * time.Hour}) // it counts from the time of a record
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer past.Close()
+	old := time.Now().Add(-48 * time.Hour)
+	var all []*bus.Message
+	for i := range 60 {
+		all = append(all, &bus.Message{Topic: "llm-requests", Timestamp: old, Value: fmt.Appendf(nil, `{"event_id":"i%d","event_type":"llm_request","timestamp":"%s","data":{"model":"m","request_id":"i%d","user_id":"%s"}}`, i, stamp(old), i, user)})
+	}
+	if err := past.Send(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	windows.settled(t)
+	eventually(t, time.Minute, "the positions of the windows, which say nothing either", func() bool {
+		told := int64(0)
+		if g, err := b.Group(t.Context(), "hxp-event-processing"); err == nil {
+			for _, p := range g.Partitions {
+				told += max(p.Position, 0)
+			}
+		}
+		return told >= int64(len(all))
+	})
+	if r := h.erase(t, "--user", user, "--topics"); !r.says("llm-requests/", "the windows and the lake may read it again", "event-processing-api") {
+		t.Errorf("%+v", r)
+	}
+	windows.kill()
+	windows.up(t)
+	windows.settled(t)
+	if _, body, err := call("GET", windows.url("event-processing-api")+"/health", nil, nil); err != nil || strings.Contains(string(body), "before their identities were read again") {
+		t.Errorf("%s %v", body, err)
 	}
 }
