@@ -210,7 +210,7 @@ func TestFloorsGoByTheJournal(t *testing.T) {
 	defer past.Close()
 	sent, old := 0, time.Now().Add(-48*time.Hour)
 	more := func() {
-		msgs := llm(sent, 300, old.Unix())
+		msgs := llm(sent, 300, old.Add(-2*time.Hour).Unix()) // two hours, none of which is to come
 		for _, m := range msgs {
 			m.Timestamp = old
 		}
