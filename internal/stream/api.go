@@ -85,6 +85,7 @@ func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	res := s.about(q.span, 0, q.set)
+	overall, groups, all := s.page(&q, res.Span)
 	if bad := s.hides(&q, res.Span); len(bad) > 0 {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)
 		return
@@ -98,7 +99,6 @@ func (s *Service) getAnalytics(w http.ResponseWriter, r *http.Request) {
 		a.Watermark = &res.Watermark
 	}
 	a.Completeness *= s.covered(q.set, res.Span)
-	overall, groups, all := s.page(&q, res.Span)
 	a.Overall = overall.Stats(seconds)
 	if auth.Tenant(r.Context()) == "" { // how many others there are is nothing for a tenant to know
 		a.Overflow = s.overflowOf(&s.sets[q.set], res.Span)

@@ -76,9 +76,9 @@ func (s *Service) getSeries(w http.ResponseWriter, r *http.Request) {
 	}
 	span, step = s.steps(q.set, span, step)
 	a := seriesAnswer{Start: time.Unix(span.Start, 0).UTC(), End: time.Unix(span.End, 0).UTC(), Step: step}
-	bad := s.hides(&q, span)
-	if len(bad) == 0 {
-		a.Series, a.NextCursor, bad = s.series(span, step, metrics, q)
+	var bad []httpx.FieldError
+	if a.Series, a.NextCursor, bad = s.series(span, step, metrics, q); len(bad) == 0 {
+		bad = s.hides(&q, span)
 	}
 	if len(bad) > 0 {
 		httpx.Problem(w, r, http.StatusUnprocessableEntity, bad[0].Detail, bad...)

@@ -43,9 +43,6 @@ func (s *Service) Busiest(span Span, filter map[string]string, without httpx.Lef
 // Told is, by step, the share of what counts in it that is told apart as the question needs it.
 func (s *Service) Steps(span Span, step int64, filter map[string]string, without httpx.LeftOut, by string, values []string) (cells [][]*agg.Cell, told []float64, bad []httpx.FieldError) {
 	q, bad := s.steady(filter, without, by)
-	if len(bad) == 0 {
-		bad = s.hides(&q, span)
-	}
 	if len(bad) > 0 {
 		return nil, nil, bad
 	}
@@ -67,7 +64,7 @@ func (s *Service) Steps(span Span, step int64, filter map[string]string, without
 		}
 		told = append(told, s.told(&q, within, s.whole(&q)))
 	}
-	return cells, told, nil
+	return cells, told, s.hides(&q, span)
 }
 
 // told is the share of what counts in a span that a set tells apart as a question needs it. That is nothing when a pane reaches beyond

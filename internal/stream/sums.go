@@ -93,7 +93,9 @@ func (s *Service) whole(q *question) named {
 	return named{q.filter.values(st), st.which(q.filter.names())}
 }
 
-// hides refuses to leave values out of a span in which they may hide: what is beyond the budget of a dimension counts under others.
+// hides refuses to leave values out of a span in which they may hide: what is beyond the budget of a dimension counts under others. Nor is it known
+// what a filter by the other dimension of a pair lets through of pairs that count together. It is asked after the cells, so that what is counted
+// meanwhile hides nothing in them.
 func (s *Service) hides(q *question, span Span) (bad []httpx.FieldError) {
 	if len(q.without) == 0 {
 		return nil
@@ -103,16 +105,30 @@ func (s *Service) hides(q *question, span Span) (bad []httpx.FieldError) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, dimension := range slices.Sorted(maps.Keys(q.without)) {
-		events, place := uint64(0), st.place(dimension)
+		if q.without.Has(dimension, otherName) {
+			continue
+		}
+		_, one := q.filter[dimension]
+		beside := len(q.filter) > 0 && !one && q.set > 0 // models and tenants have no budget as pairs
+		events, pairs, place := uint64(0), false, st.place(dimension)
 		for id, x := range sizes {
-			if v := b.keys.names[id]; x.events > 0 && v[place] == otherName && lets(v) {
+			switch v := b.keys.names[id]; {
+			case x.events == 0 || v[place] != otherName:
+			case lets(v):
 				events += x.events
+			case v == others:
+				pairs = beside
 			}
 		}
 		if events > 0 {
-			bad = append(bad, httpx.FieldError{Pointer: "?without", Code: "invalid", Detail: fmt.Sprintf("%s %q cannot be left out exactly: %d events of this span count together as %s, with whatever else was beyond the budget of %s, and it may be among them. Leave %s:%s out as well, ask for a span in which all are told apart, or raise the budget",
-				dimension, clip(q.without[dimension][0]), events, otherName, st.name, dimension, otherName)})
+			bad = append(bad, unsure(dimension, q.without[dimension][0], fmt.Sprintf("%d events of this span count together as %s, with whatever else was beyond the budget of %s, which can be raised, and it may be among them", events, otherName, st.name)))
+		} else if pairs {
+			bad = append(bad, unsure(dimension, q.without[dimension][0], fmt.Sprintf("events of this span that were beyond the budget of %s, which can be raised, count together as %s, and what the filter lets through may be among them", st.name, otherName)))
 		}
 	}
 	return bad
+}
+
+func unsure(dimension, value, why string) httpx.FieldError {
+	return httpx.FieldError{Pointer: "?without", Code: "invalid", Detail: fmt.Sprintf("%s %q cannot be left out exactly: %s. Leave %s:%s out as well, or ask for a span in which all are told apart", dimension, clip(value), why, dimension, otherName)}
 }

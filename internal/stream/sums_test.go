@@ -241,6 +241,13 @@ func TestTopUsersWithout(t *testing.T) {
 		if code := r.ask("/analytics/top?by=user_id&metric=requests&without=model:m", new(map[string]any)); code != http.StatusUnprocessableEntity {
 			t.Errorf("users without a model: %d", code)
 		}
+		w.put(requests0, spent(noon.Add(2*time.Second), "beyond", "m", otherName, 10, 0)) // what is beyond the budget, and may be w
+		r.settle()
+		for query, want := range map[string]int{"without=user_id:w": http.StatusUnprocessableEntity, "without=user_id:w&without=user_id:__other__": http.StatusOK} {
+			if code := r.ask("/analytics/top?by=user_id&metric=requests&window=120&at="+rfc(noon.Add(time.Minute))+"&"+query, &a); code != want {
+				t.Errorf("%s: %d %+v, want %d", query, code, a, want)
+			}
+		}
 		r.stop()
 	})
 }
@@ -303,6 +310,36 @@ func TestWhatCannotBeLeftOut(t *testing.T) {
 		spans := fmt.Sprintf("&metric=requests&a=%s/%s&b=%s/%s", rfc(noon), rfc(noon.Add(time.Minute)), rfc(noon.Add(time.Minute)), rfc(noon.Add(2*time.Minute)))
 		if code := r.ask("/analytics/compare?without=endpoint:/0"+spans, &compared); code != http.StatusUnprocessableEntity || !strings.Contains(compared.Detail, "__other__") {
 			t.Errorf("compare: %d %s", code, compared.Detail)
+		}
+		r.stop()
+	})
+}
+
+// TestWithoutBesideAFilter: what a filter by one dimension of a pair lets through may hide among pairs beyond their budget as well.
+func TestWithoutBesideAFilter(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		c := quick()
+		c.DimensionValues, c.Dimensions = 10, []string{"host+model:1"}
+		r := w.start(c, t.TempDir())
+		noon := time.Now().Truncate(time.Hour)
+		time.Sleep(time.Until(noon.Add(time.Minute)))
+		for i, host := range []string{"g", "h", "h"} {
+			e := at(noon.Add(time.Duration(i)*time.Second), fmt.Sprint(i))
+			e.SetText(event.Model, "m")
+			e.SetText(event.Host, host)
+			w.put(requests0, e)
+		}
+		r.settle()
+		for query, want := range map[string]string{
+			"model=m&without=host:i":                        "what the filter lets through may be among them",
+			"model=m&without=host:i&without=host:__other__": "",
+			"model=m&host=g&without=host:i":                 "",
+		} {
+			var a struct{ Detail string }
+			code := r.ask("/analytics?window=60&at="+rfc(noon.Add(time.Minute))+"&"+query, &a)
+			if (code == http.StatusOK) != (want == "") || !strings.Contains(a.Detail, want) {
+				t.Errorf("%s: %d %q, want %q", query, code, a.Detail, want)
+			}
 		}
 		r.stop()
 	})

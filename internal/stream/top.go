@@ -2,6 +2,7 @@ package stream
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"net/http"
@@ -71,7 +72,7 @@ func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
 	a := topAnswer{By: by, Metric: p.Get("metric"), Items: []topItem{}}
 	var bad []httpx.FieldError
 	if users {
-		s.topUsers(&a, q, spent)
+		bad = s.topUsers(&a, q, spent)
 	} else {
 		bad = s.topKeys(&a, q, metrics[0], offset+limit+1)
 	}
@@ -85,9 +86,6 @@ func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
 
 func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric, most int) []httpx.FieldError {
 	res := s.about(q.span, q.set)
-	if bad := s.hides(&q, res.Span); len(bad) > 0 {
-		return bad
-	}
 	a.Window = windowOf(res.Span, q.widened || res.Widened)
 	q.limit = math.MaxInt32
 	if m.Name == "requests" { // pages are in that order: of the others no cell is needed
@@ -100,10 +98,10 @@ func (s *Service) topKeys(a *topAnswer, q question, m agg.Metric, most int) []ht
 		}
 	}
 	sorting.StableBy(a.Items, func(x, y topItem) int { return cmp.Compare(y.Value, x.Value) })
-	return nil
+	return s.hides(&q, res.Span)
 }
 
-func (s *Service) topUsers(a *topAnswer, q question, of func(spend) int64) {
+func (s *Service) topUsers(a *topAnswer, q question, of func(spend) int64) []httpx.FieldError {
 	span, all := s.spent(q.span)
 	a.Window = windowOf(span, q.widened || span != q.span)
 	number := func(x spend) float64 {
@@ -125,6 +123,10 @@ func (s *Service) topUsers(a *topAnswer, q question, of func(spend) int64) {
 	sorting.By(a.Items, func(x, y topItem) int {
 		return cmp.Or(cmp.Compare(y.Value, x.Value), strings.Compare(*x.Key[a.By], *y.Key[a.By]))
 	})
+	if left := q.without[userDimension]; len(left) > 0 && a.Other != nil {
+		return []httpx.FieldError{unsure(userDimension, left[0], fmt.Sprintf("of this span only those that spend most are told apart, others count together as %s, and it may be among them", otherName))}
+	}
+	return nil
 }
 
 // spent adds up what users spent within a span, widened to what can be told apart.
