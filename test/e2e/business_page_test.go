@@ -26,7 +26,7 @@ func TestRealBusinessPage(t *testing.T) {
 		p.below()
 		p.shown("nothing", `document.querySelector("#reports .words")?.textContent.startsWith("No report yet")
 			&& document.querySelector("#capacity .lack")?.textContent.startsWith("Insufficient data") && document.querySelector(".forecast-words .words")?.textContent.startsWith("Insufficient data")`)
-		total := h.fillBusiness(p.t)
+		total, first := h.fillBusiness(p.t)
 		if status, a := h.post(p.t, []byte(`{"event_type":"business_event","data":{"business_event_type":"deployment","model":"page-m0","version":"9.9"}}`), nil); status != http.StatusAccepted {
 			p.t.Fatalf("%d %+v", status, a)
 		}
@@ -67,7 +67,13 @@ func TestRealBusinessPage(t *testing.T) {
 		p.press("#groups .tree", "page-m0")
 		p.shown("a branch alone", `/model=page-m0/.test(location.search) && [...document.querySelectorAll("#groups .tree .link")].map((n) => n.textContent).join() === "page-m0"`)
 		p.press("#bar .chips", "✕")
-		p.withoutModel("page-m0", "#groups .tree", `document.querySelector("#groups .method").textContent.startsWith("The branches and what is left out")`)
+		p.withoutModel("page-m0", "#groups .tree", `document.querySelector("#groups .method").textContent.startsWith("The branches add up")
+			&& document.querySelectorAll("#figures .n")[1].textContent === "`+fmt.Sprint(total-first)+`"`)
+		p.press(".groups-head", "User")
+		p.press("#groups tbody", "visitor-0")
+		p.shown("a user", `/user_id=visitor-0/.test(location.search) && document.querySelectorAll("#groups tbody tr").length === 1 && document.querySelectorAll("#figures .n")[1].textContent === "1"
+			&& document.querySelectorAll("#cost-days canvas, #tokens canvas").length === 2 && document.querySelector(".notice[role=alert]:not([hidden])") === null`)
+		p.press("#bar .chips", "✕")
 		p.press(".groups-head", "Tenant")
 		p.do(`{ const m = document.getElementById("month"); m.selectedIndex = 2; m.dispatchEvent(new Event("change")); true }`)
 		p.shown("a month", `/from=\d{4}-\d{2}-01T/.test(location.search) && document.getElementById("when").textContent.startsWith(document.getElementById("month").value) && document.getElementById("live").dataset.state === "paused"`)
@@ -125,7 +131,7 @@ func (h *instance) visit(t *testing.T, start time.Time) (requests int) {
 	at := start
 	say := func(kind, session, data string) {
 		at = at.Add(time.Second)
-		lines = append(lines, fmt.Sprintf(`{"event_type":%q,"timestamp":%q,"data":{"session_id":%q,%s}}`, kind, stamp(at), session, data))
+		lines = append(lines, fmt.Sprintf(`{"event_type":%q,"timestamp":%q,"data":{"session_id":%q,"user_id":%q,%s}}`, kind, stamp(at), session, strings.Replace(session, "visit", "visitor", 1), data))
 	}
 	for i := range 4 {
 		session := fmt.Sprint("visit-", i)
@@ -144,8 +150,8 @@ func (h *instance) visit(t *testing.T, start time.Time) (requests int) {
 }
 
 // fillBusiness sends requests for each of the 72 hours before today, more by day than by night, to four models of which two have a price. It waits
-// for the hours, and returns how many requests there are.
-func (h *instance) fillBusiness(t *testing.T) (total int) {
+// for the hours, and returns how many requests there are, and how many of the first model.
+func (h *instance) fillBusiness(t *testing.T) (total, ofFirst int) {
 	t.Helper()
 	const hours = 72
 	first := time.Now().UTC().Truncate(24 * time.Hour).Add(-hours * time.Hour)
@@ -161,11 +167,15 @@ func (h *instance) fillBusiness(t *testing.T) (total int) {
 		rs := generate(uint64(i), 4+i%24/3, "page", first.Add(time.Duration(i)*time.Hour))
 		for k := range rs {
 			rs[k].id = fmt.Sprintf("page-%d-%d", i, k)
+			if rs[k].model == "page-m0" {
+				ofFirst++
+			}
 		}
 		h.send(t, rs)
 		total += len(rs)
 	}
-	total += h.visit(t, first)
+	visits := h.visit(t, first) // of page-m0
+	total, ofFirst = total+visits, ofFirst+visits
 	eventually(t, 2*time.Minute, "the hours of the business board", func() bool {
 		var a struct{ Rows []struct{ Requests int } }
 		h.get(t, "batch-processing-api", fmt.Sprintf("/aggregations/hourly?from=%s&to=%s", stamp(first), stamp(first.Add(hours*time.Hour))), &a)
@@ -175,5 +185,5 @@ func (h *instance) fillBusiness(t *testing.T) (total int) {
 		}
 		return sum == total
 	})
-	return total
+	return total, ofFirst
 }

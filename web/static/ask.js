@@ -8,11 +8,12 @@ export class Refused extends Error {
 
 export const explain = (e) => (e instanceof Refused ? e.message : `This page has a mistake: ${e.message}`);
 
-export const query = (values) => new URLSearchParams(Object.entries(values).filter(([, v]) => v !== undefined && v !== null && v !== "").map(([k, v]) => [k, String(v)])).toString();
+// A list is a parameter that is there several times.
+export const query = (values) => new URLSearchParams(Object.entries(values).flatMap(([k, v]) => [v].flat().filter((x) => x !== undefined && x !== null && x !== "").map((x) => [k, String(x)]))).toString();
 
 // keeps refuses filters that a question cannot take: without one of them it would be another question.
 export function keeps(filters, known, what) {
-  const other = Object.keys(filters).filter((f) => !known.includes(f));
+  const other = Object.keys(filters).filter((f) => f !== "without" && !known.includes(f));
   if (other.length) throw new Refused(422, { detail: `${what} cannot be chosen by ${other.join(" and ")}.` });
 }
 
@@ -43,6 +44,23 @@ async function answer(method, path, body, signal, match) {
   const data = await res.json().catch(lost);
   if (!res.ok && !data?.counts) throw new Refused(res.status, data, Number(res.headers.get("Retry-After")) || null); // a redrive that failed for each letter still tells of each
   return data;
+}
+
+// Why some sums of a page hold what is left out, by what was asked; changed hears of it.
+export const holding = { why: new Map(), changed: () => {} };
+
+// sums asks what adds up what is shown. Where that cannot be done exactly without what is left out, it adds up all, and it is said.
+export async function sums(path, values, signal) {
+  const { without, from, to, at, window, ...same } = values, key = `${path} ${query(same)}`, get = (more) => ask("GET", `${path}?${query({ ...values, ...more })}`, undefined, signal);
+  if (without?.length && !holding.why.has(key)) {
+    try { return await get(); } catch (e) {
+      const told = e.body?.errors?.find((x) => x.pointer?.endsWith("without"));
+      if (!told) throw e;
+      holding.why.set(key, told.detail);
+      holding.changed();
+    }
+  }
+  return get({ without: null });
 }
 
 export const soon = 300; // ms from what happens to a look at it

@@ -9,7 +9,7 @@ import { listen } from "./keys.js";
 import { addMenu, copy, curl } from "./panel.js";
 import { Stream } from "./stream.js";
 import { TopBar } from "./topbar.js";
-import { explain as reason, query } from "./ask.js";
+import { explain as reason, holding, query } from "./ask.js";
 import { View, offered } from "./view.js";
 
 const stepOf = (s) => (s % 86_400 === 0 ? `${s / 86_400} d` : s % 3600 === 0 ? `${s / 3600} h` : s % 60 === 0 ? `${s / 60} min` : `${s} s`);
@@ -18,7 +18,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 export const STREAMED = 900; // seconds that the stream itself carries
 
 export class Board extends EventTarget {
-  // o: {wish?: what GET /range is asked for, topics?, otherwise?: seconds shown at first, days?: see View, filters?: dimensions, compare?, search?, health?, ready(board)?: a frame that the
+  // o: {wish?: what GET /range is asked for, load?: what asks instead, topics?, otherwise?: seconds shown at first, days?: see View, filters?: dimensions, compare?, search?, health?, ready(board)?: a frame that the
   // stream already gives instead of asking, or null}. Dispatches "frame" when numbers came and "tick" when time or view moved on.
   constructor(o) {
     super();
@@ -33,18 +33,19 @@ export class Board extends EventTarget {
     this.#learn();
     this.note = el("div", { class: "zoomed", role: "status", hidden: true });
     this.grain = el("p", { class: "zoomed", hidden: true });
-    this.lack = el("p", { class: "zoomed", role: "status", hidden: true });
+    this.lack = el("p", { class: "zoomed held", role: "status", hidden: true });
     this.bar.stale.after(this.note, this.grain, this.lack);
     shared.brushed = ({ from, to, metric }) => { this.metric = metric; this.view.set({ from, to }); };
     this.view.addEventListener("change", ({ detail }) => {
       if (detail.includes("filters")) { this.stream.open(); this.#offer(); }
-      if (detail.some((what) => what !== "zone" && what !== "without")) this.refresh(); // the way back changes everything at once
+      if (detail.some((what) => what !== "zone")) { holding.why.clear(); this.refresh(); } // the way back changes everything at once
       if (detail.includes("without")) this.#leave();
       this.#note();
       this.draw();
     });
     this.stream.addEventListener("state", () => { if (this.view.live || !this.frame) this.draw(); }); // news change nothing in a picture that is held, or of the past
     document.addEventListener("visibilitychange", () => { if (!document.hidden) { this.refresh(); this.draw(); } });
+    holding.changed = () => this.#lack();
     shared.left = (dimension, told, off) => this.view.leave(dimension, [...new Set([...(this.view.without[dimension] ?? []).filter((n) => !told.includes(n)), ...off])]);
     this.#leave();
     document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
@@ -65,12 +66,18 @@ export class Board extends EventTarget {
     if (kept) bar.o.filters = offered(kept, [...Object.keys(view.filters), ...(o.wish?.by ? [o.wish.by] : [])], o.filters);
   }
 
-  // Leaves out of the charts what is left out, and says what holds it nevertheless.
+  // Leaves out of the charts what is left out.
   #leave() {
-    const { without } = this.view, said = Object.entries(without);
     for (const c of this.charts) this.#leaveIn(c);
-    this.lack.hidden = !said.length;
-    setText(this.lack, said.length ? `Left out wherever values are told apart: ${said.map(([d, names]) => `${d} ${names.slice(0, 3).join(", ")}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`).join("; ")}. Sums of all hold it still: the services answer for one value, or for all.` : "");
+    this.#lack();
+  }
+
+  // Says which sums hold what is left out nevertheless, and why.
+  #lack() {
+    const why = [...new Set(holding.why.values())];
+    this.lack.hidden = !why.length;
+    this.lack.title = why.join("\n");
+    setText(this.lack, why.length ? `Some sums hold still what is left out: ${why[0]}.` : "");
   }
 
   #leaveIn(chart) {
@@ -122,17 +129,17 @@ export class Board extends EventTarget {
   async refresh() {
     clearTimeout(this.again);
     this.running?.abort();
-    const { signal } = this.running = new AbortController(), { view } = this, key = JSON.stringify(view.filters);
+    const { signal } = this.running = new AbortController(), { view } = this, key = JSON.stringify(view.filters), get = this.o.load ?? load;
     if (!this.kept) this.#learn();
     if (document.hidden || !this.o.wish) return;
     if (this.frame && key !== this.narrowed) this.failed("", true);
     try {
       const ready = this.o.ready?.(this) ?? null;
       this.#streamed = ready !== null;
-      const frame = ready ?? await load(this.o.wish, view, { signal }), { offset } = view;
+      const frame = ready ?? await get(this.o.wish, view, { signal }), { offset } = view;
       let earlier = null, lack = "";
       try {
-        if (offset) earlier = { offset, history: await load({ ...this.o.wish, step: frame.step, points: undefined }, view, { before: offset, signal }) };
+        if (offset) earlier = { offset, history: await get({ ...this.o.wish, step: frame.step, points: undefined }, view, { before: offset, signal }) };
       } catch (e) {
         if (e.name === "AbortError") throw e;
         lack = reason(e);

@@ -5,7 +5,7 @@ import { el, setText } from "./dom.js";
 import { between, many } from "./format.js";
 import { loadMarks } from "./marks.js";
 import { Capacity } from "./business/capacity.js";
-import { accepted, budgets, capacity, costs, enough, findings, forecast, funnels, hourly, joins, newestHour, onlyWhole, own, range } from "./business/data.js";
+import { accepted, budgets, capacity, costs, enough, findings, forecast, funnels, hourly, joins, newestHour, onlyWhole, own, range, steps } from "./business/data.js";
 import { CostBySteps } from "./business/days.js";
 import { Figures } from "./business/figures.js";
 import { Findings } from "./business/findings.js";
@@ -23,6 +23,7 @@ import { Tokens } from "./business/tokens.js";
 import { parts } from "./business/tree.js";
 import { canWait, notice, whatFailed } from "./business/words.js";
 import { Funnel, Satisfaction, funnelOf } from "./business/worth.js";
+import { modelName } from "./palette.js";
 import { write } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
@@ -51,7 +52,7 @@ const wish = {
   by: "model", groupMetrics: ["requests", "feedback.count", "feedback.satisfaction"], limit: 24, points: 60,
   get step() { return board.view && periodNow().days ? DAY / 1000 : undefined; },
 };
-const board = new Board({ wish, otherwise: usual, days: true, filters: ["model", "tenant"] });
+const board = new Board({ wish, load: steps, otherwise: usual, days: true, filters: ["model", "tenant"] });
 const { view, stream } = board;
 const figures = new Figures(byId("figures")), spent = new CostBySteps(byId("cost-days")), groups = new Groups(byId("groups"), view), changes = new Findings(byId("findings")), ways = new Funnels(byId("funnels"));
 const requests = new Forecast(byId("forecast"), (chosen) => ("model" in chosen ? view.filter("model", chosen.model) : go(chosen))), plan = new Capacity(byId("capacity"), byId("capacity-note"), view);
@@ -91,27 +92,27 @@ function read() {
   for (const n of document.querySelectorAll(".of-all")) n.hidden = !narrowed;
   picked.replaceChildren(el("option", { value: "" }, "Month"), ...months(t, period.month).map((m) => el("option", { value: m }, m)));
   picked.value = period.month ?? "";
-  const file = (format) => `/costs?${query({ from: instant(period.from), to: instant(period.to), ...view.filters, group_by: format === "csv" ? keys(by) : null, format })}`;
+  const file = (format) => `/costs?${query({ from: instant(period.from), to: instant(period.to), ...view.narrow, group_by: format === "csv" ? keys(by) : null, format })}`;
   byId("exports").replaceChildren(...[["csv", "CSV"], ["focus", "FOCUS"]].map(([f, name]) => el("a", { class: "button small", href: file(f), download: true, title: f === "focus" ? "FOCUS 1.2, for tools of financial operations" : "All groups of this period" }, name)));
 }
 
 // What is known of the period and of the one before, drawn again with each answer that comes.
 let is = {}, was = {}, worth = {};
 const totals = ["requests", "feedback.count", "feedback.satisfaction"];
-const ratedOf = (frame) => rated(frame.of("feedback.satisfaction"), frame.of("feedback.count"));
+const ratedOf = (frame) => frame.all["feedback.count"] && rated(frame.of("feedback.satisfaction"), frame.of("feedback.count"));
 
 // loadPeriod asks for everything that hangs on the period.
 async function loadPeriod() {
   running.abort();
   running = new AbortController();
-  const { signal } = running, mine = period, { filters } = view;
+  const { signal } = running, mine = period, { filters, narrow } = view;
   [is, was, worth] = [{}, {}, {}];
   if (board.frame) framed();
   const later = (into, name, promise, of = (v) => v) => settled(promise).then(({ value }) => { if (!signal.aborted && value) { into[name] = of(value); draw(mine); } return value; });
-  const model = (a) => ({ ...a, models: a.models.filter((m) => !filters.model || m.model === filters.model) });
-  const judged = (span) => (Object.keys(filters).some((f) => f !== "model") || span.to - span.from < DAY ? Promise.resolve(null) : accepted(span, signal)); // it is kept by model and whole hours
+  const model = (a) => ({ ...a, models: a.models.filter((m) => (!filters.model || m.model === filters.model) && view.lets({ model: modelName(m.model) })) });
+  const judged = (span) => (Object.keys({ ...filters, ...view.without }).some((f) => f !== "model") || span.to - span.from < DAY ? Promise.resolve(null) : accepted(span, signal)); // it is kept by model and whole hours
   await Promise.all([loadTotal(signal), loadGroups(signal),
-    later(was, "total", costs(mine.before, "", filters, signal), (a) => a.total), later(was, "rated", range(mine.before, totals, filters, signal), ratedOf),
+    later(was, "total", costs(mine.before, "", narrow, signal), (a) => a.total), later(was, "rated", range(mine.before, totals, narrow, signal), ratedOf),
     loadMarks(view).then(() => { if (!signal.aborted && board.frame) drawSteps(); }),
     later(is, "accepted", judged(mine), model), later(was, "accepted", judged(mine.before), model), later(worth, "joins", joins(signal))]);
   if (signal.aborted) return;
@@ -129,7 +130,7 @@ const patience = setTimeout(() => { byId("board").dataset.late = ""; ready(); },
 async function loadTotal(signal) {
   const mine = period;
   if (view.live && !mine.days) return;
-  const { value, error } = await settled(costs(mine, "", view.filters, signal));
+  const { value, error } = await settled(costs(mine, "", view.narrow, signal));
   if (signal.aborted) return;
   is.total = value?.total;
   draw(mine);
@@ -188,7 +189,7 @@ let foreseen = {}; // the forecast that was asked for last, by what it is of
 async function drawCost(mine, signal) {
   const t = Date.now(), { frame, earlier } = board, empty = "No priced requests in this period", open = mine.days && t < mine.end;
   const show = (more) => spent.show(frame, earlier, { now: t, empty, ...more });
-  if (!open || view.filters.tenant || frame.of("cost_usd").every((v) => v === null)) { show({}); return; } // no forecast is made of tenants
+  if (!open || view.narrow.without.length || Object.keys(view.filters).some((f) => f !== "model") || frame.of("cost_usd").every((v) => v === null)) { show({}); return; } // a forecast is made of all, or of one model
   const days = daysOf(mine.from, mine.month ? mine.end : mine.end + ahead * DAY), key = `${mine.from} ${mine.end} ${view.filters.model} ${Math.floor(t / every)}`;
   if (foreseen.key !== key) {
     show({ days: daysOf(mine.from, mine.end), note: "USD" });
@@ -202,12 +203,12 @@ async function drawCost(mine, signal) {
 async function loadGroups(signal = running.signal) {
   const { by } = chosen(), mine = period;
   groups.wait(`${by} ${mine.from} ${mine.end} ${JSON.stringify(view.filters)}`);
-  const got = await settled(costs(mine, keys(by), view.filters, signal)), ours = () => !signal.aborted && by === chosen().by;
+  const got = await settled(costs(mine, keys(by), view.narrow, signal)), ours = () => !signal.aborted && by === chosen().by;
   if (!ours()) return;
   if (got.error) groups.say(whatFailed(got.error, "costs"), canWait(got.error) ? () => loadGroups() : null);
   else groups.show(by, got.value);
   if (got.error || !mine.days || !["model", "tenant"].includes(by) || !got.value.groups.length) return; // users by day would be read from every raw event
-  const days = await settled(costs(mine, `${by},day`, view.filters, signal));
+  const days = await settled(costs(mine, `${by},day`, view.narrow, signal));
   if (ours() && days.value) groups.days(by, daysOf(mine.from, mine.to), days.value.groups);
 }
 
@@ -314,17 +315,13 @@ board.addEventListener("frame", () => {
 });
 addEventListener("zonechange", read);
 view.addEventListener("change", ({ detail }) => {
-  if (!detail.includes("without")) return;
-  read();
-  groups.anew();
-  if (board.frame) satisfied.show(board.frame, is.accepted);
-});
-view.addEventListener("change", ({ detail }) => {
-  if (!detail.some((what) => ["range", "from", "filters", "compare", "held"].includes(what)) || (view.held !== null && detail.every((what) => what === "held"))) return; // a picture that is held still takes filters
-  board.failed("", true); // nothing of the time before stands under it
+  if (detail.includes("without")) { groups.anew(); if (board.frame) satisfied.show(board.frame, is.accepted); } // at once, before the sums have come
+  if (!detail.some((what) => ["range", "from", "filters", "without", "compare", "held"].includes(what)) || (view.held !== null && detail.every((what) => what === "held"))) return; // a picture that is held still takes filters
+  const other = detail.some((what) => what !== "without");
+  if (other) board.failed("", true); // nothing of the time before stands under it
   read();
   loadPeriod();
-  for (const p of lower) p.stale ||= p.ofPeriod || detail.includes("filters");
+  for (const p of lower) p.stale ||= other && (p.ofPeriod || detail.includes("filters"));
   loadSeen();
 });
 board.refresh();

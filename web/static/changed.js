@@ -1,5 +1,5 @@
 // What changed: which values of which dimensions a change of a metric between two spans belongs to.
-import { ask, explain, query } from "./ask.js";
+import { explain, sums } from "./ask.js";
 import { el } from "./dom.js";
 import { amount, between, ms, percent, text, usd } from "./format.js";
 import { value } from "./pick.js";
@@ -13,11 +13,14 @@ const iso = (t) => new Date(Math.round(t) * 1000).toISOString();
 export function openChanged(span, view, first = "requests") {
   const length = span.to - span.from, before = { from: span.from - length, to: span.from };
   const body = el("div", { class: "changed", "aria-live": "polite" }), tabs = el("div", { class: "segments wrap", role: "group", "aria-label": "Metric" });
+  let turn = 0;
   const show = async (metric) => {
+    const mine = ++turn; // an answer that comes late is of another metric
     for (const b of tabs.children) b.setAttribute("aria-pressed", String(b.dataset.metric === metric));
     body.replaceChildren(el("p", { class: "wait" }, "Comparing…"));
     try {
-      const a = await ask("GET", `/analytics/compare?${query({ a: `${iso(before.from)}/${iso(before.to)}`, b: `${iso(span.from)}/${iso(span.to)}`, metric, limit: 40 })}`), format = metrics[metric]?.[1] ?? amount;
+      const a = await sums("/analytics/compare", { a: `${iso(before.from)}/${iso(before.to)}`, b: `${iso(span.from)}/${iso(span.to)}`, metric, limit: 40, without: view.narrow.without }), format = metrics[metric]?.[1] ?? amount;
+      if (mine !== turn) return;
       const rows = a.contributions.filter((c) => c.contribution !== 0).slice(0, 14), largest = Math.max(1e-12, ...rows.map((c) => Math.abs(c.contribution)));
       const choice = (c) => (c.value === null ? el("span", { class: "link" }, ...named(c)) : value({ view, done: () => box.close() }, c.dimension, c.value, ...named(c)));
       const row = (c) => {
@@ -26,9 +29,9 @@ export function openChanged(span, view, first = "requests") {
         return el("tr", {}, el("th", { scope: "row", class: "left" }, choice(c)),
           el("td", {}, text(format(c.a))), el("td", {}, text(format(c.b))), el("td", {}, `${c.change < 0 ? "−" : "+"}${text(format(Math.abs(c.change)))}`), el("td", { class: "bar-cell", "aria-hidden": "true" }, bar));
       };
-      body.replaceChildren(el("p", { class: "sheet-text" }, `${metrics[metric]?.[0] ?? metric}: ${text(format(a.a.value))} before, ${text(format(a.b.value))} in this span.`),
+      body.replaceChildren(el("p", { class: "sheet-text" }, `${metrics[metric]?.[0] ?? metric}: ${text(format(a.a.value))} before, ${text(format(a.b.value))} in this span.${a.untold ? ` ${a.untold.join(", ")}: not told apart together with what is left out.` : ""}`),
         rows.length ? el("div", { class: "table-scroll" }, el("table", {}, el("thead", {}, el("tr", {}, ...["Whose", "Before", "Now", "Change", ""].map((h, i) => el("th", { scope: "col", class: i ? false : "left" }, h)))), el("tbody", {}, ...rows.map(row)))) : el("p", { class: "wait" }, "Nothing changed here."));
-    } catch (e) { body.replaceChildren(el("p", { class: "form-error" }, explain(e))); }
+    } catch (e) { if (mine === turn) body.replaceChildren(el("p", { class: "form-error" }, explain(e))); }
   };
   tabs.append(...Object.entries(metrics).map(([m, [name]]) => el("button", { type: "button", "data-metric": m, "aria-pressed": "false", onclick: () => show(m) }, name)));
   const { box } = sheet("What changed?", el("p", { class: "sheet-text" }, `${between(span.from, span.to)}, against the same length before.`), tabs, body);

@@ -3,7 +3,7 @@
 import uPlot from "./vendor/uplot/uPlot.js";
 import { el, setText } from "./dom.js";
 import { between, clock, day, isUTC, minute, text, tick } from "./format.js";
-import { css, mix, scale } from "./palette.js";
+import { css, grey, mix, scale } from "./palette.js";
 import { placed } from "./series.js";
 import { hideTip, showTip } from "./tooltip.js";
 
@@ -89,7 +89,7 @@ export class Chart {
 
   // still: the numbers alone, unless there is something else to see.
   #draw(still = false) {
-    const { history, range } = this, lines = this.spec.lines(history, this.off).concat(this.#before());
+    const { history, range } = this, lines = this.#outside(this.spec.lines(history, this.off)).concat(this.#before());
     const same = (this.plot ? this.axis === this.x : !lines.length) && lines.length === this.lines.length && lines.every((l, i) => l.name === this.lines[i].name && l.color === this.lines[i].color && !l.band === !this.lines[i].band);
     const any = this.spec.filled?.(history) ?? lines.some((l) => (l.shown ?? l.values).some((v, i) => v !== null && (v !== 0 || !this.spec.needsSome) && history.times[i] >= range.from - history.step));
     this.waits = still && same && any === this.empty.hidden;
@@ -128,6 +128,12 @@ export class Chart {
   #put(range) {
     this.place = range;
     this.plot?.setScale("x", { min: range.from, max: range.to });
+  }
+
+  // What is left out of the whole board, no answer tells of; its name stays in the legend, to take it in again.
+  #outside(lines) {
+    const gone = this.spec.apart ? [...this.off].filter((name) => !lines.some((l) => l.name === name)) : [];
+    return lines.concat(gone.map((name) => ({ name, color: grey(), values: this.history.times.map(() => null) })));
   }
 
   // The lines of the time before, drawn under those of now at the same place.

@@ -1,5 +1,5 @@
 // Any span of time as columns for charts, from GET /range. It answers as a History of the live stream does, so charts ask both alike.
-import { ask, query } from "./ask.js";
+import { query, sums } from "./ask.js";
 
 export class Frame {
   constructor(a) {
@@ -31,13 +31,15 @@ export class Frame {
   }
 }
 
-// The address of what a wish asks for: {metrics, by, groupMetrics, bins, points, step, limit}.
-export const rangeURL = (wish, span) => `/range?${query({ ...span, metric: wish.metrics?.join(), group_by: wish.by, group_metric: wish.groupMetrics?.join(), bins: wish.bins, points: wish.points, step: wish.step, limit: wish.limit })}`;
+// What a wish asks for: {metrics, by, groupMetrics, bins, points, step, limit}.
+const asked = (wish, span) => ({ ...span, metric: wish.metrics?.join(), group_by: wish.by, group_metric: wish.groupMetrics?.join(), bins: wish.bins, points: wish.points, step: wish.step, limit: wish.limit });
+export const rangeURL = (wish, span) => `/range?${query(asked(wish, span))}`;
+export const range = async (wish, span, signal) => new Frame(await sums("/range", asked(wish, span), signal));
 
 // load asks for the span of a view, or for what lies some seconds before it.
 export async function load(wish, view, { before = 0, signal } = {}) {
   const q = view.query(), shifted = (t) => new Date(Date.parse(t) - before * 1000).toISOString();
-  return new Frame(await ask("GET", rangeURL(wish, before ? { ...q, from: shifted(q.from), to: shifted(q.to) } : q), undefined, signal));
+  return range(wish, before ? { ...q, from: shifted(q.from), to: shifted(q.to) } : q, signal);
 }
 
 // How long a frame is good for, ms: until its newest step has moved on noticeably.

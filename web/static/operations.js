@@ -53,7 +53,7 @@ function now() {
 
 // streamed is the history that the stream carries, where that is all that is asked for.
 function streamed() {
-  const fits = view.from === null && view.range <= STREAMED && Object.keys(view.filters).every((f) => f === "model");
+  const fits = view.from === null && view.range <= STREAMED && Object.keys(view.filters).every((f) => f === "model") && !view.narrow.without.length;
   return fits ? now()?.history ?? null : null;
 }
 

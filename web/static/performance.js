@@ -137,7 +137,6 @@ async function knees() {
 
 const zone = () => { if ($("zone")) setText($("zone"), ` (${zoneName()})`); };
 addEventListener("zonechange", zone);
-view.addEventListener("change", ({ detail }) => { if (detail.length === 1 && detail[0] === "without") { compare(); singleOnes(); } });
 zone();
 tellBand();
 choosable();

@@ -1,16 +1,19 @@
 // What a board shows, as one thing that the address, the bar, the keys and the panels share: a span of time, live or fixed, filters, values that are left
 // out, what it is compared with, and the zone of its times. Whoever opens the address sees the same.
-import { modelName } from "./palette.js";
+import { OTHER, modelName } from "./palette.js";
 
 export const ranges = [[300, "5 min"], [900, "15 min"], [3600, "1 hour"], [21_600, "6 hours"], [86_400, "24 hours"], [604_800, "7 days"], [2_592_000, "30 days"], [7_776_000, "90 days"], [31_536_000, "1 year"]];
 // All that "What changed?" can name, those first that are chosen most: a filter that the address does not know would be lost.
 export const dimensions = ["model", "tenant", "user_id", "endpoint", "operation", "host", "source", "prompt_version", "status_class", "error_type", "finish_reason", "gpu", "streaming", "session_id", "usage_source", "event_type", "thumbs", "business_event_type"];
 export const comparisons = { "": "No comparison", previous: "Previous period", week: "Same time last week" };
-// The dimensions that can narrow what is shown further. kept: those that the windows keep apart, alone and in pairs joined by +; using: what is in use.
-export const offered = (kept, using, of = dimensions) => of.filter((d) => kept.some((k) => [...using, d].every((n) => k.split("+").includes(n))));
+// Whether the windows tell some dimensions apart together. kept: those that they keep apart, alone and in pairs joined by +.
+export const covers = (kept, names) => kept.some((k) => names.every((n) => k.split("+").includes(n)));
+// The dimensions that can narrow what is shown further, beside those that are in use.
+export const offered = (kept, using, of = dimensions) => of.filter((d) => covers(kept, [...using, d]));
 const DAY = 86_400, WEEK = 7 * DAY, shortest = 10, longest = 400 * 86_400;
 
 const named = (dimension, name) => (dimension === "model" ? modelName(name) : name); // as it is left out: legends know no other name
+const asked = (dimension, name) => (dimension === "model" && name === modelName(OTHER) ? OTHER : name === `no ${dimension.replace("_id", "").replace("_", " ")} named` ? "" : name); // as the services call it
 const instant = (seconds) => new Date(Math.round(seconds) * 1000).toISOString().replace(".000Z", "Z");
 
 // read takes a view from the query of an address. What cannot be read is as if it were not there.
@@ -79,7 +82,7 @@ export class View extends EventTarget {
     this.set({ filters, ...(this.without[name]?.includes(value) ? { without: this.#out(name, this.without[name].filter((n) => n !== value)) } : {}) });
   }
 
-  // Leaves values of a dimension out, these and no others. The services answer for one value or for all, so it is left out only where values are told apart.
+  // Leaves values of a dimension out, these and no others.
   leave(dimension, names) { this.set({ without: this.#out(dimension, names) }); }
   #out(dimension, names) {
     const { [dimension]: was, ...without } = this.without;
@@ -116,10 +119,13 @@ export class View extends EventTarget {
     this.set({ from: end - length, to: end });
   }
 
+  // What narrows a question: the filters, and what is left out.
+  get narrow() { return { ...this.filters, without: Object.entries(this.without).flatMap(([d, names]) => names.map((n) => `${d}:${asked(d, n)}`)) }; }
+
   // The parameters that the services understand.
   query() {
     const { from, to } = this.span();
-    return { from: instant(from), to: instant(Math.ceil(to)), ...this.filters };
+    return { from: instant(from), to: instant(Math.ceil(to)), ...this.narrow };
   }
 
   // An address that shows the same later.

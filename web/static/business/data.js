@@ -1,6 +1,8 @@
 // What the page asks of the batch API.
-import { ask, keeps, query } from "../ask.js";
-import { Frame, rangeURL } from "../frame.js";
+import { Refused, ask, keeps, query, sums } from "../ask.js";
+import { config } from "../config.js";
+import { Frame, load, range as asRange } from "../frame.js";
+import { covers } from "../view.js";
 import { found } from "./findings.js";
 import { DAY, HOUR, instant, nameOfDay } from "./period.js";
 import { joinedCosts, sumOf } from "./series.js";
@@ -8,9 +10,31 @@ import { joinedCosts, sumOf } from "./series.js";
 const most = 1000; // items a page
 
 const stored = async ({ from, to }, by, filters, signal) => {
-  keeps(filters, ["model", "tenant"], "Costs");
-  return ask("GET", `/costs?${query({ from: instant(from), to: instant(to), group_by: by, limit: by ? most : null, ...filters })}`, undefined, signal);
+  keeps(filters, ["model", "tenant", "user_id", "prompt_version", "endpoint", "operation", "session_id", "host"], "Costs");
+  return sums("/costs", { from: instant(from), to: instant(to), group_by: by, limit: by ? most : null, ...filters }, signal);
 };
+// apart tells whether the windows and stored hours know what some filters leave, by a dimension; else costs alone tell it, from raw events.
+async function apart({ without, ...filters }, by) {
+  const { dimensions: kept } = await config().catch(() => ({}));
+  return !kept || covers(kept, [...Object.keys(filters), ...(["model", "tenant"].includes(by) ? [by] : [])]);
+}
+
+// steps are those of the board, by model where that is told.
+export async function steps(wish, view, o) {
+  if (await apart(view.filters, wish.by)) return load(wish, view, o);
+  if (await apart(view.filters)) return load({ ...wish, by: undefined, groupMetrics: undefined, limit: undefined }, view, o);
+  return costSteps(wish, view, o);
+}
+
+const columns = { requests: (g) => g.requests, errors: (g) => g.errors, unpriced_requests: (g) => g.unpriced_requests, cost_usd: (g) => g.cost_usd, "tokens.prompt": (g) => g.tokens.prompt, "tokens.cached": (g) => g.tokens.cached, "tokens.completion": (g) => g.tokens.completion };
+
+// costSteps are the hours or days of a span as costs tell them.
+async function costSteps({ step }, view, { before = 0, signal }) {
+  const by = step * 1000 === DAY ? "day" : "hour", size = by === "day" ? DAY : HOUR, span = view.span(), from = Math.floor((span.from - before) * 1000 / size) * size, to = Math.ceil((span.to - before) * 1000 / size) * size;
+  const { groups } = await stored({ from: Math.max(from, (span.from - before) * 1000), to: Math.min(to, Math.ceil(span.to - before) * 1000) }, by, view.narrow, signal), of = new Map(groups.map((g) => [Date.parse(g.key[by]), g])), times = Array.from({ length: (to - from) / size }, (_, i) => from + i * size);
+  return new Frame({ from: from / 1000, step: size / 1000, completeness: times.map((t) => (t + size <= Date.now() ? 1 : 0)), sources: [], series: Object.entries(columns).map(([metric, value]) => ({ metric, key: {}, values: times.map((t) => (of.has(t) ? value(of.get(t)) : metric === "cost_usd" ? null : 0)) })) });
+}
+
 const told = ["", "day", "model", "tenant", "model,day", "tenant,day"]; // what the windows keep apart as well
 
 // wholeHours is a span without the hour that runs, unless it lies in that hour alone. What reads it needs no raw events.
@@ -28,10 +52,11 @@ export function onlyWhole(span, now = Date.now()) {
 // costs tells what a span has cost. The hour that runs comes from the windows, which know it at once, the others from where they are stored.
 export async function costs(span, by, filters, signal) {
   const now = Date.now(), hour = Math.floor(now / HOUR) * HOUR;
+  if (!await apart(filters, by.split(",")[0])) return stored(span, by, filters, signal);
   if (span.from % HOUR && costly.includes(by)) return ranged(span, by, filters, signal);
   if (span.to <= hour || !told.includes(by)) return stored(span, by, filters, signal);
   const from = Math.max(hour, span.from), seconds = Math.ceil((span.to - from) / 1000), group = by.split(",")[0];
-  const live = ask("GET", `/analytics?${query({ window: seconds, at: instant(from + seconds * 1000), group_by: ["model", "tenant"].includes(group) ? group : null, limit: most, ...filters })}`, undefined, signal);
+  const live = sums("/analytics", { window: seconds, at: instant(from + seconds * 1000), group_by: ["model", "tenant"].includes(group) ? group : null, limit: most, ...filters }, signal);
   const [past, running] = await Promise.all([from > span.from ? stored({ ...span, to: from }, by, filters, signal) : null, live.catch((e) => { if (e.name === "AbortError") throw e; return null; })]);
   return running ? joinedCosts(past, running, by, nameOfDay(from)) : stored(span, by, filters, signal);
 }
@@ -49,7 +74,10 @@ async function ranged(span, by, filters, signal) {
 }
 
 // range asks for what the steps of a span add up to.
-export const range = async ({ from, to }, metrics, filters, signal, more) => new Frame(await ask("GET", rangeURL({ metrics, points: 60, ...more }, { from: instant(from), to: instant(to), ...filters }), undefined, signal));
+export const range = async ({ from, to }, metrics, filters, signal, more) => {
+  if (!await apart(filters, more?.by)) throw new Refused(422, { detail: "This is not told apart by what is chosen." });
+  return asRange({ metrics, points: 60, ...more }, { from: instant(from), to: instant(to), ...filters }, signal);
+};
 
 // hourly reads the rows of hours, page by page.
 export async function hourly({ from, to }, model, signal) {

@@ -10,7 +10,7 @@ const whole = "Whole hours as they are stored.", now = "With each look at the bo
 
 // addMenusOf puts them there; period tells what is shown.
 export function addMenusOf({ cost, month, tokens, requests, groups, funnel, satisfied, ways, simulator, gpus, changes, plan, reports }, period, view) {
-  const times = ({ from, to } = period()) => ({ from: instant(from), to: instant(to) }), span = (more) => query({ ...times(), ...view.filters, ...more }), link = () => view.link();
+  const times = ({ from, to } = period()) => ({ from: instant(from), to: instant(to) }), span = (more) => query({ ...times(), ...view.narrow, ...more }), link = () => view.link();
   const chart = (c, path, explain) => { c.open = addMenu({ title: c.spec.title, unit: c.spec.unit, head: c.head, table: () => c.table(), canvas: () => c.plot?.ctx.canvas, link, call: () => curl(path()), explain }); };
   const foretold = () => `/forecasts?${query({ metric: "requests", model: view.filters.model })}`;
   chart(cost.chart, () => `/costs?${span({ group_by: "day" })}`, { what: "What the requests of each step cost; from five days on a step is a day (UTC), with what the days to come are likely to cost. Hatched: not over yet.", unit: "USD", error: `${exact} The band adds up those of the hours, so it is wider than 95 %.`, fresh });

@@ -10,7 +10,7 @@ export const parts = ["tenant", "feature", "model", "prompt_version"];
 const nobody = { tenant: "no tenant named", feature: "no feature named", model: "no model named", prompt_version: "no prompt version named" };
 const shown = 40; // branches of one level
 
-export const choices = ["tenant", "model"]; // what the page can be narrowed to
+export const choices = ["tenant", "model", "user_id"]; // what the page can be narrowed to
 const nameOf = (b) => b.value || nobody[b.part];
 
 // opened are the paths of branches that stay open when the tree is drawn anew.
@@ -18,7 +18,7 @@ export function costTree({ groups, total, next_cursor: more }, view, opened) {
   const roots = tree(groups, parts);
   if (!roots.length) return [notice("No requests in this period.")];
   if (roots.length === 1) opened.add(`/${nameOf(roots[0])}`);
-  const out = parts.some((p) => view.without[p]);
+  const out = groups.some((g) => !view.lets(Object.fromEntries(parts.map((p) => [p, g.key[p] || nobody[p]]))));
   return [el("div", { class: "tree" }, ...level(roots, { view, opened, total: total.cost_usd, most: roots[0].cost_usd ?? 0 }, "")),
     el("p", { class: "method" }, more ? "These are the dearest branches; the CSV has all." : out ? "The branches and what is left out add up to the total." : "The branches add up to the total.")];
 }

@@ -62,7 +62,7 @@ export class Satisfaction extends Told {
   // frame has the scores of models; accepted is the answer of /costs/accepted, or null.
   show(frame, accepted) {
     const all = satisfactionByModel(frame), models = this.models = all.filter((m) => this.view.lets({ model: modelName(m.model) })).slice(0, 12);
-    if (!models.length) { this.say(all.length ? "Every model with scores is left out." : "Nobody has given a score in this period."); return; }
+    if (!models.length) { this.say(!frame.all["feedback.count"] ? "Scores are not told apart by what is chosen." : all.length ? "Every model with scores is left out." : "Nobody has given a score in this period."); return; }
     place(models.map((m) => m.model));
     const of = new Map(accepted?.models.map((m) => [m.model, m]));
     this.node.replaceChildren(el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Satisfaction by model" }, el("table", { class: "score-table" },

@@ -17,10 +17,10 @@ async function remembered(frame, view) {
   const left = frame.of("errors").map((v) => v ?? 0), classes = {};
   if (!left.some(Boolean)) return classes;
   keeps(view.filters, ["model", "tenant"], "Classes of errors");
-  const { correlations } = await ask("GET", `/correlations?${query({ ...view.query(), outcome: "failed", limit: 1000 })}`);
+  const { correlations } = await ask("GET", `/correlations?${query({ ...view.query(), without: null, outcome: "failed", limit: 1000 })}`);
   for (const { request: r } of correlations) {
     const i = Math.floor((Date.parse(r.timestamp) / 1000 - frame.times[0]) / frame.step);
-    if (!(left[i] > 0)) continue; // of a step that is not shown, or not counted yet
+    if (!(left[i] > 0) || !view.lets(r)) continue; // of a step that is not shown, or not counted yet
     left[i]--;
     (classes[r.error_type || (r.status_code ? `${Math.floor(r.status_code / 100)}xx` : "")] ??= { errors: frame.times.map(() => 0) }).errors[i]++;
   }
@@ -48,7 +48,7 @@ export class Classes {
     if (!can.includes(this.by)) this.by = can[0] ?? this.by;
     this.choice.hidden = can.length < 2;
     for (const b of this.choice.children) b.setAttribute("aria-pressed", String(b.dataset.by === this.by));
-    const key = JSON.stringify([this.by, view.filters, can.length]);
+    const key = JSON.stringify([this.by, view.narrow, can.length]);
     if (key !== this.key && this.frame) { this.frame = null; chart.say("…"); } // never those of other filters
     this.key = key;
     try {

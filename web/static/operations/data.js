@@ -1,11 +1,11 @@
 // The key figures of any span, in the shape of the live state.
-import { ask, query } from "../ask.js";
+import { sums } from "../ask.js";
 
 const iso = (t) => new Date(Math.ceil(t) * 1000).toISOString();
 
 // figures asks for the numbers of a span and of the same length before it.
 export async function figures(view, signal) {
-  const { from, to } = view.span(), seconds = Math.max(1, Math.round(to - from)), of = (at, more) => ask("GET", `/analytics?${query({ window: seconds, at: iso(at), ...view.filters, ...more })}`, undefined, signal);
+  const { from, to } = view.span(), seconds = Math.max(1, Math.round(to - from)), of = (at, more) => sums("/analytics", { window: seconds, at: iso(at), ...view.narrow, ...more }, signal);
   const [now, before] = await Promise.all([of(to, { group_by: view.filters.tenant && !view.filters.model ? undefined : "model", limit: 50 }), of(from)]);
   const { overall } = now;
   return {

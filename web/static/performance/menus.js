@@ -6,7 +6,7 @@ import { within } from "./slowest.js";
 // addMenusOf puts them there. view is what is shown, band() the part of the distribution that was chosen, by() what is compared, knees() the newest capacity analysis.
 export function addMenusOf(view, band, by, knees) {
   const single = (more) => `/correlations?${query({ ...within(view, band()), ...more })}`, sample = () => single({ order: "sample", limit: 1000 });
-  const overall = () => { const { from, to } = view.span(); return `/analytics?${query({ window: Math.max(1, Math.round(to - from)), at: new Date(Math.ceil(to) * 1000).toISOString(), ...view.filters, group_by: by() })}`; };
+  const overall = () => { const { from, to } = view.span(); return `/analytics?${query({ window: Math.max(1, Math.round(to - from)), at: new Date(Math.ceil(to) * 1000).toISOString(), ...view.narrow, group_by: by() })}`; };
   const points = () => ({ columns: ["model", "metric", "requests a second", "ms", "within the objective"], rows: (knees()?.saturation ?? []).flatMap((s) => s.points.map((p) => [s.model, s.metric, p.load, p.value, p.good ? "yes" : "no"])) });
   addMenus({
     phases: { path: sample, what: "Where the time of successful requests goes, by the length of their prompt: waiting for a place in the batch, prefill until the first token, decode after it.", unit: "ms, means", error: "Means of an even sample of at most 1,000 requests that are remembered.", fresh: "With each refresh of the board." },

@@ -1,5 +1,5 @@
 // Models, or versions of prompts, side by side.
-import { ask, query } from "../ask.js";
+import { sums } from "../ask.js";
 import { el } from "../dom.js";
 import { count, ms, percent, si, text } from "../format.js";
 import { value } from "../pick.js";
@@ -10,7 +10,7 @@ const columns = [
   ["p50", (s) => s.latency_ms.p50, ms], ["p95", (s) => s.latency_ms.p95, ms], ["p99", (s) => s.latency_ms.p99, ms], ["Decode/s", (s, seconds) => s.tokens.completion / seconds, si],
 ];
 
-const asked = (view, end, more, signal) => { const { from, to } = view.span(); return ask("GET", `/analytics?${query({ window: Math.max(1, Math.round(to - from)), at: new Date(Math.ceil(end) * 1000).toISOString(), ...view.filters, ...more })}`, undefined, signal); };
+const asked = (view, end, more, signal) => { const { from, to } = view.span(); return sums("/analytics", { window: Math.max(1, Math.round(to - from)), at: new Date(Math.ceil(end) * 1000).toISOString(), ...view.narrow, ...more }, signal); };
 
 export const versus = (by, view, signal) => asked(view, view.span().to, { group_by: by, limit: 20 }, signal);
 

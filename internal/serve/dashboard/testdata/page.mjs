@@ -217,7 +217,7 @@ assert.deepEqual(within(narrow({ model: "m", tenant: "t" })), { model: "m", tena
 assert.deepEqual(within(narrow({}), { measure: "ttft_ms", from: 10, to: 20, low: 1, high: 2 }), { from: "1970-01-01T00:00:10.000Z", to: "1970-01-01T00:00:20.000Z", measure: "ttft_ms", at_least: "1.000", below: "2.000" });
 assert.throws(() => within(narrow({ model: "m", host: "gpu-01", user_id: "u" })), { status: 422, message: "Single requests cannot be chosen by host and user_id." });
 const { costs } = await load("business/data.js");
-await assert.rejects(costs({ from: 0, to: 60_000 * 60 }, "model", { model: "m", host: "gpu-01" }), { status: 422, message: "Costs cannot be chosen by host." });
+await assert.rejects(costs({ from: 0, to: 60_000 * 60 }, "model", { model: "m", error_type: "timeout" }), { status: 422, message: "Costs cannot be chosen by error_type." });
 
 // ---- messages that have waited for long are judged as well
 
@@ -228,6 +228,22 @@ assert.deepEqual(withOld([{ id: "c" }, { id: "b" }], [{ id: "b" }, { id: "a" }])
 
 const { ask } = await load("ask.js");
 const reply = (status, json) => { globalThis.fetch = async () => ({ ok: status < 300, status, headers: new Map(), json }); return ask("GET", "/"); };
+
+// ---- what is left out: a service that cannot leave it out exactly is asked for all, once, and the page hears why
+
+const { holding, query, sums } = await load("ask.js");
+assert.equal(query({ a: 1, without: ["model:a", "tenant:"], b: null, c: "" }), "a=1&without=model%3Aa&without=tenant%3A");
+const { fetch: before } = globalThis, sent = [];
+let told = 0;
+holding.changed = () => told++;
+globalThis.fetch = async (url) => { sent.push(url); const no = url.includes("without=user"); return { ok: !no, status: no ? 422 : 200, headers: new Map(), json: async () => (no ? { detail: "wrong", errors: [{ pointer: "?without", detail: "not kept apart" }] } : { n: 1 }) }; };
+for (const out of ["model:a", "user_id:u", "user_id:u"]) assert.deepEqual(await sums("/x", { window: 60, group_by: out.slice(0, 4), without: [out] }), { n: 1 });
+assert.deepEqual(sent, ["/x?window=60&group_by=mode&without=model%3Aa", "/x?window=60&group_by=user&without=user_id%3Au", "/x?window=60&group_by=user", "/x?window=60&group_by=user"]);
+assert.deepEqual([...holding.why.values(), told], ["not kept apart", 1]);
+globalThis.fetch = async () => ({ ok: false, status: 422, headers: new Map(), json: async () => ({ detail: "wrong", errors: [{ pointer: "?metric" }] }) });
+await assert.rejects(sums("/y", { without: ["model:a"] }), { status: 422 });
+globalThis.fetch = before;
+
 const fails = (e) => async () => { throw e; };
 await assert.rejects(reply(200, fails(new DOMException("left", "AbortError"))), { name: "AbortError" }); // and no mistake of the page
 await assert.rejects(reply(200, fails(new TypeError("cut"))), { status: 0, message: "hxp does not answer. Is it running?" });
