@@ -151,7 +151,7 @@ func (s *Service) busiest(ctx context.Context, q *question, have stored) ([]stri
 		if len(starts) == 0 {
 			continue
 		}
-		more, err := s.Stored.Busiest(ctx, level, q.by, q.from, q.to, q.most)
+		more, err := s.Stored.Busiest(ctx, level, q.by, q.from, q.to, q.most+len(q.without[q.by])) // of which some may be left out
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -359,6 +360,49 @@ func TestWithout(t *testing.T) {
 	}
 	if v, _ := get(t, s, "from=2026-03-01T00:00:00Z&to=2026-03-01T00:30:00Z&step=60&metric=requests&without=model:a"); v.Sources[0].Source != FromRaw || numbers(v.Series[0])[0] != 2 {
 		t.Errorf("raw minutes without a: %+v", v)
+	}
+}
+
+// ranked is a store that knows how busy values are, and which cells it is asked for.
+type ranked struct {
+	hours
+	names []string
+	calls *[]int // cells that may come at a time
+}
+
+func (r ranked) Busiest(_ context.Context, _, _ string, _, _ int64, most int) ([]string, error) {
+	return r.names[:min(most, len(r.names))], nil
+}
+
+func (r ranked) Cells(ctx context.Context, level, dimension string, values []string, from, to int64, fn func(int64, string, *agg.Cell)) error {
+	*r.calls = append(*r.calls, len(values)*int((to-from)/hour))
+	return r.hours.Cells(ctx, level, dimension, values, from, to, fn)
+}
+
+// TestWithoutTheBusiest: the values that are told one by one are as many as there can be, also of hours that the store alone remembers.
+func TestWithoutTheBusiest(t *testing.T) {
+	live, stored := world()
+	stored.cells[FromHours][seconds(0)]["a"] = cell("a", 5, 100)
+	stored.cells[FromHours][seconds(0)][agg.AllModels].Merge(cell("a", 5, 100))
+	v, w := get(t, service(live, ranked{stored, []string{"b", "a"}, new([]int)}), "from=2026-03-01T00:00:00Z&to=2026-03-01T01:00:00Z&step=3600&group_by=model&group_metric=requests&limit=1&without=model:b")
+	if w.Code != 200 || len(v.Series) != 1 || *v.Series[0].Key["model"] != "a" || numbers(v.Series[0])[0] != 5 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestWithoutOfAYear: of many values in many hours a bounded number of cells is in memory at a time, and all of them are counted.
+func TestWithoutOfAYear(t *testing.T) {
+	_, stored := world()
+	names, calls := []string{"b", "a"}, []int{}
+	for i := range mostStored - 3 {
+		names = append(names, fmt.Sprint("m", i))
+	}
+	v, w := get(t, service(panes{}, ranked{stored, names, &calls}), "from=2025-03-02T00:00:00Z&to=2026-03-02T00:00:00Z&step=86400&metric=requests&without=model:m0")
+	if w.Code != 200 || numbers(v.Series[0])[364] != 10 {
+		t.Errorf("%d %.300s", w.Code, w.Body)
+	}
+	if most := slices.Max(calls); most > cellsOnce {
+		t.Errorf("%d cells at a time", most)
 	}
 }
 

@@ -8,8 +8,11 @@ import (
 	"github.com/hxp-enterprise/hxp/internal/agg"
 )
 
-// mostStored is how many values of a dimension are merged from the store where some are left out.
-const mostStored = 1000
+// Bounds of what is merged from the store where values are left out.
+const (
+	mostStored = 1000   // values of a dimension
+	cellsOnce  = 50_000 // cells that are read at a time, each of some KB
+)
 
 // period is a stored hour or day of a question that leaves something out.
 type period struct {
@@ -34,7 +37,7 @@ func (s *Service) periodsWithout(ctx context.Context, a *answer, have stored, di
 			clear(starts)
 			continue
 		}
-		if all[level], err = s.periods(ctx, a, level, dimension, values); err != nil {
+		if all[level], err = s.periods(ctx, a, level, starts, dimension, values); err != nil {
 			return nil, fmt.Errorf("stored cells: %w", err)
 		}
 		for start, p := range all[level] {
@@ -46,21 +49,26 @@ func (s *Service) periodsWithout(ctx context.Context, a *answer, have stored, di
 	return all, nil
 }
 
-func (s *Service) periods(ctx context.Context, a *answer, level, dimension string, values []string) (map[int64]*period, error) {
+// periods merges those of a level that start where it is said.
+func (s *Service) periods(ctx context.Context, a *answer, level string, starts map[int64]bool, dimension string, values []string) (map[int64]*period, error) {
 	periods := map[int64]*period{}
-	at := func(start int64) *period {
-		p := periods[start]
-		if p == nil {
-			p = &period{rows: make([]*agg.Cell, 1+len(a.values))}
-			for i := range p.rows {
-				p.rows[i] = new(agg.Cell)
+	into := func(merge func(p *period, value string, c *agg.Cell)) func(int64, string, *agg.Cell) {
+		return func(start int64, value string, c *agg.Cell) {
+			if !starts[start] {
+				return
 			}
-			periods[start] = p
+			p := periods[start]
+			if p == nil {
+				p = &period{rows: make([]*agg.Cell, 1+len(a.values))}
+				for i := range p.rows {
+					p.rows[i] = new(agg.Cell)
+				}
+				periods[start] = p
+			}
+			merge(p, value, c)
 		}
-		return p
 	}
-	err := s.Stored.Cells(ctx, level, dimension, values, a.from, a.to, func(start int64, value string, c *agg.Cell) {
-		p := at(start)
+	named := into(func(p *period, value string, c *agg.Cell) {
 		p.named.Merge(c)
 		if a.without.Has(dimension, value) {
 			return
@@ -71,10 +79,14 @@ func (s *Service) periods(ctx context.Context, a *answer, level, dimension strin
 			p.rows[i+1].Merge(c)
 		}
 	})
-	if err != nil {
-		return nil, err
+	length := map[string]int64{FromHours: hour, FromDays: day}[level]
+	once := length * int64(max(1, cellsOnce/max(1, len(values))))
+	for from := a.from; from < a.to; from += once {
+		if err := s.Stored.Cells(ctx, level, dimension, values, from, min(from+once, a.to), named); err != nil {
+			return nil, err
+		}
 	}
-	return periods, s.Stored.Cells(ctx, level, agg.ByModel, []string{agg.AllModels}, a.from, a.to, func(start int64, _ string, c *agg.Cell) { at(start).total.Merge(c) })
+	return periods, s.Stored.Cells(ctx, level, agg.ByModel, []string{agg.AllModels}, a.from, a.to, into(func(p *period, _ string, c *agg.Cell) { p.total.Merge(c) }))
 }
 
 // settle adds what names no value, where that counts, and tells whether the period is exact.
