@@ -268,7 +268,8 @@ func TestCommandsOfTheDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.args, h.env = append(h.args, "--config", folder), append(h.env, "HXP_WEBHOOK_ALLOW=127.0.0.0/8")
+	h.args, h.env = append(h.args, "--config", folder), append(h.env, "HXP_WEBHOOK_ALLOW=127.0.0.0/8",
+		"HXP_RESPONSES_COOLDOWN=1s") // the second scene with a proposal may come when that of the first has ended with its alert
 	h.up(t)
 	h.commits(t, "my-group")
 	env := append(h.typed(t), "PORTS="+strings.Join(ports, " "), "REPO="+repository(t))
