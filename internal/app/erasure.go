@@ -81,6 +81,9 @@ func (s *system) needed(ctx context.Context) (erasure.Needed, error) {
 	}
 	windows := func(topic string, partition int32) (int64, bool) {
 		at, known := floors[topic][partition]
+		if _, input := event.KindOfTopic(topic); input && st != nil && !st.ReadsOn(topic, partition) {
+			return 0, false
+		}
 		if st != nil && s.broker != nil {
 			own, knows := st.Floor(topic, partition)
 			at, known = max(at, own), known || knows

@@ -17,6 +17,8 @@ import (
 // what lies before the lowest edge of a source is read by nobody again. What comes to the journal later goes on from there: floors rise, unless the
 // log of the input is cut. Positions of the group tell less: they are ahead of what a kill goes back to.
 //
+// Only windows whose snapshots are lost read below that, to count again what no journal tells any more (past.go): see Service.ReadsOn.
+//
 // Of hxp-correlations it is what was written some time, every twice, before the oldest record of the journal: a snapshot of behind that has read it.
 func Floors(ctx context.Context, b *bus.Bus, every time.Duration) (map[string]map[int32]int64, error) {
 	shapes, err := b.Shapes(ctx, watched...)

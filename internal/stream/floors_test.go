@@ -170,6 +170,36 @@ func TestSnapshotWaitsForIdentities(t *testing.T) {
 	})
 }
 
+// Windows that read again what counts say so: no floor of the journal tells of that.
+func TestReadsOn(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		w.put(requests0, many(time.Now(), 0, 100)...)
+		r.counts(100)
+		is := func(want bool, change func(f *folder)) {
+			t.Helper()
+			r.call(func() {
+				f := r.lane.folders[requests0]
+				was := *f
+				change(f)
+				r.lane.publish(f)
+				*f = was
+			})
+			if got := r.ReadsOn(requests0.Topic, requests0.Partition); got != want {
+				t.Errorf("%t, want %t", got, want)
+			}
+		}
+		is(true, func(*folder) {})
+		is(false, func(f *folder) { f.next = 40 })
+		is(false, func(f *folder) { f.past = &past{end: 120} })
+		is(true, func(*folder) {})
+		if r.ReadsOn(requests0.Topic, 7) || New(quick(), nil, Options{Log: r.Service.log}).ReadsOn(requests0.Topic, 0) {
+			t.Error("of what nobody has begun to read")
+		}
+		r.stop()
+	})
+}
+
 // A log that was cut begins again below what was counted: until no snapshot is of before, the floor is there.
 func TestFloorOfALogThatWasCut(t *testing.T) {
 	f := newFloors(map[string]bus.Shape{requests0.Topic: {ID: requests0.TopicID}})

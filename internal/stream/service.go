@@ -288,3 +288,14 @@ func (s *Service) Floor(topic string, partition int32) (offset int64, ok bool) {
 	}
 	return offset, ok
 }
+
+// ReadsOn tells whether the windows of this process read nothing of an input partition again that counts already. Those that found no snapshot do:
+// they count again what the journal does not tell, and begin with that anew when they are killed meanwhile.
+func (s *Service) ReadsOn(topic string, partition int32) bool {
+	for src, p := range s.partitions() {
+		if src.Topic == topic && src.Partition == partition {
+			return p.Again == 0 && p.Next >= p.Counted
+		}
+	}
+	return false // not yet
+}
