@@ -57,7 +57,7 @@ func (s *Service) costOfCells(ctx context.Context, q *costQuery, h event.HourSta
 // addCells adds the cells of one dimension. What they do not hold of the total are the requests that name no value.
 func addCells(q *costQuery, hour int64, dimension string, cells map[agg.Group][]byte, table *cost.Table) error {
 	rest, named := agg.Usage{}, []agg.Usage{}
-	key := q.timesOf(hour)
+	key, hidden := q.timesOf(hour), q.hides(dimension, cells)
 	for g, text := range cells {
 		total := g == agg.Group{Dimension: agg.ByModel, Value: agg.AllModels}
 		if g.Dimension != dimension && !total {
@@ -73,6 +73,9 @@ func addCells(q *costQuery, hour int64, dimension string, cells map[agg.Group][]
 			continue
 		}
 		named = append(named, u)
+		if hidden && g.Value == agg.Others {
+			table.Untold += u.Requests
+		}
 		if u.Requests > 0 {
 			q.add(table, q.named(key, dimension, g.Value), &u)
 		}
@@ -84,6 +87,11 @@ func addCells(q *costQuery, hour int64, dimension string, cells map[agg.Group][]
 		q.add(table, q.named(key, dimension, ""), &rest)
 	}
 	return nil
+}
+
+// hides tells whether the one value that a question is narrowed to may be among those that count together in an hour.
+func (q *costQuery) hides(dimension string, cells map[agg.Group][]byte) bool {
+	return len(q.only) == 1 && q.by[len(q.by)-1] == dimension && slices.Contains(q.narrow, dimension) && cells[agg.Group{Dimension: dimension, Value: q.only[0]}] == nil
 }
 
 // addBase adds what is known of the events of an hour that have left: cells of one dimension.

@@ -41,8 +41,8 @@ func narrowing(q *query) narrow {
 // many are the parts that may have more values than a table keeps lines of.
 var many = []string{agg.ByUser, "session_id", "key"}
 
-// into lets a question tell apart what it is narrowed by. Lines of a user among many are kept alone; those of a model or a tenant stand in a table
-// that answers for the next one as well.
+// into lets a question tell apart what it is narrowed by. Lines of a user among many are kept alone, and so is what is asked for by users; else those
+// of a model or a tenant stand in a table that answers for the next one as well.
 func (n *narrow) into(q *costQuery) {
 	parts := map[string]bool{}
 	for part := range n.only {
@@ -54,8 +54,12 @@ func (n *narrow) into(q *costQuery) {
 	q.narrow = slices.Sorted(maps.Keys(parts)) // the order of a map is chance, and a table is found again by its parts
 	by := slices.DeleteFunc(slices.Clone(q.by), func(part string) bool { return parts[part] })
 	q.by = append(by, q.narrow...)
-	for _, part := range many {
-		if v, alone := n.only[part]; alone {
+	alone := many
+	if slices.ContainsFunc(q.by, func(part string) bool { return slices.Contains(many, part) }) {
+		alone = slices.Concat(many, slices.Sorted(maps.Keys(n.only)))
+	}
+	for _, part := range alone {
+		if v, asked := n.only[part]; asked {
 			q.by = append(slices.DeleteFunc(q.by, func(p string) bool { return p == part }), part)
 			q.only = []string{v}
 			return
@@ -72,7 +76,10 @@ func (n *narrow) lets(part, value string) bool {
 // of takes the lines that count, by some parts, from a table that tells all apart. It refuses where nobody knows whether something counts.
 func (n *narrow) of(t *cost.Table, by []string) (*cost.Table, error) {
 	if t.Untold > 0 {
-		return nil, cannotNarrow("from", "the raw events of %d requests have left, and their hours tell them by one of %v alone; ask for a later time, or for one of them", t.Untold, agg.Dimensions)
+		return nil, cannotNarrow("from", "raw events of this time have left, and their hours tell them by one of %v alone, and the busiest values alone; ask for a later time, or for one of them", agg.Dimensions)
+	}
+	if t.Beyond && len(n.only) > 0 {
+		return nil, cannotNarrow("group_by", "there are more than %d lines, and what is asked for may be among those that count together; ask for a shorter time, or by less", cost.MaxGroups)
 	}
 	for _, part := range slices.Sorted(maps.Keys(n.without)) {
 		if n.without.Has(part, agg.Others) {

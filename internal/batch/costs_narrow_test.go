@@ -133,9 +133,56 @@ func TestCostsThatCannotBeNarrowed(t *testing.T) {
 			"&user_id=u&feature=chat":                                    "have left, and their hours tell them by one of",
 			"&group_by=model&user_id=u":                                  "", // all of the user, of models that nobody knows
 		} {
-			if _, status, text := s.narrowed(t, query); (status == 200) != (want == "") || !strings.Contains(text, want) {
-				t.Errorf("%s: %d %s, want %q", query, status, text, want)
+			if _, status, text := s.narrowed(t, query); (status == 200) != (want == "") || !strings.Contains(text, want) || strings.Contains(text, "100 requests") {
+				t.Errorf("%s: %d %s, want %q", query, status, text, want) // how many there are of all tenants is nothing for one of them to know
 			}
 		}
 	})
+}
+
+// TestCostsOfUsersThatCountTogether: what a user cost that is not among the busiest of an hour cannot be told once its events have left.
+func TestCostsOfUsersThatCountTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.publish(hour0, spent(rand.New(rand.NewPCG(6, 6)), 100)...)
+		s, _ := newService(t, w, nil)
+		s.folder.limits = map[string]int{agg.ByModel: 10, agg.ByTenant: 10, agg.ByEndpoint: 10, agg.ByUser: 1}
+		if _, err := s.foldHour(context.Background(), hour0, false, 0); err != nil {
+			t.Fatal(err)
+		}
+		w.mu.Lock()
+		w.hours[hour0].base = w.periods[claim{"hourly", hour0}].Cells
+		w.hours[hour0].files = []event.LakeFile{}
+		w.mu.Unlock()
+		told := 0
+		for _, user := range []string{"u", "v", "w"} {
+			switch a, status, text := s.narrowed(t, "&group_by=day&user_id="+user); {
+			case status == 200 && a.Total.Requests > 0:
+				told++
+			case status != 422 || !strings.Contains(text, "the busiest values alone"):
+				t.Errorf("%s: %d %s", user, status, text)
+			}
+		}
+		if told != 1 {
+			t.Errorf("%d users are told, want the busiest one", told)
+		}
+	})
+}
+
+// TestNarrowByUsers: users of one tenant stand in a table without those of others, which would use up its lines.
+func TestNarrowByUsers(t *testing.T) {
+	n := narrow{only: map[string]string{"tenant": "x", "model": "a"}}
+	q := &costQuery{by: []string{"user_id"}}
+	if n.into(q); !slices.Equal(q.by, []string{"user_id", "tenant", "model"}) || !slices.Equal(q.only, []string{"a"}) {
+		t.Errorf("by %v, only %v", q.by, q.only)
+	}
+	q = &costQuery{by: []string{"day"}}
+	if n.into(q); q.only != nil {
+		t.Errorf("only %v", q.only)
+	}
+	full := cost.NewTable([]string{"user_id", "model"})
+	full.Beyond = true
+	if _, err := n.of(full, []string{"user_id"}); err == nil {
+		t.Error("lines that count together may hold what is asked for")
+	}
 }

@@ -16,6 +16,7 @@ type Table struct {
 	By     []string // names of the parts
 	Total  Sum
 	Untold uint64      // requests of which it is not known which of the lines that are asked for they belong to
+	Beyond bool        // there are more lines than are kept apart
 	Idle   []IdleLine  // of own GPUs, by time and pool; they are not in the lines
 	Pools  []*PoolCost // of own GPUs
 	groups map[string]*Sum
@@ -73,6 +74,7 @@ func (t *Table) At(parts []string) *Sum {
 	}
 	key := string(t.buf)
 	if len(t.groups) >= t.most {
+		t.Beyond = true
 		key = strings.Join(t.others(parts), separator)
 		if u := t.groups[key]; u != nil {
 			return u
@@ -143,7 +145,7 @@ func (t *Table) Merge(o *Table) {
 	for _, key := range slices.Sorted(maps.Keys(o.groups)) { // in order: which keys are kept apart must not hang on chance
 		t.add(strings.Split(key, separator), o.groups[key])
 	}
-	t.Untold += o.Untold
+	t.Untold, t.Beyond = t.Untold+o.Untold, t.Beyond || o.Beyond
 	for _, l := range o.Idle {
 		t.AddIdle(l.Key, l.Pool, l.Nano)
 	}

@@ -142,3 +142,19 @@ func TestFocusOfTooManyGroups(t *testing.T) {
 		t.Errorf("%d requests of the second day are counted together, want 4", rest.Requests)
 	}
 }
+
+// TestBeyond: a table says when it has no room for more lines, and so does one that it is merged into.
+func TestBeyond(t *testing.T) {
+	few, all := NewTable([]string{"model"}), NewTable([]string{"model"})
+	few.most = 1
+	for _, model := range []string{"a", "a", "b"} {
+		all.Merge(few)
+		if all.Beyond {
+			t.Errorf("beyond before %q", model)
+		}
+		few.Add([]string{model}, &agg.Usage{Requests: 1})
+	}
+	if all.Merge(few); !few.Beyond || !all.Beyond {
+		t.Error("nobody says so")
+	}
+}
