@@ -183,7 +183,7 @@ func TestRealBoards(t *testing.T) {
 		p.below()
 		p.shown("below", `document.querySelector("#simulator .words") !== null && document.querySelector("#funnels .uses") !== null`)
 		p.menus()
-		p.withoutModel("mixtral-8x7b", "#groups tbody", `/^Total[^,]/.test(document.querySelector("#groups tfoot").textContent) && ![...document.querySelectorAll("#satisfaction .link")].some((n) => n.textContent === "mixtral-8x7b")`)
+		p.withoutModel("mixtral-8x7b", "#groups tbody", `/^Total[^,]/.test(document.querySelector("#groups tfoot").textContent) && [...document.querySelectorAll("#now .of-all, #now .of-live")].length === 5 && document.querySelector("#now :is(.of-all, .of-live)[hidden]") === null && ![...document.querySelectorAll("#satisfaction .link")].some((n) => n.textContent === "mixtral-8x7b")`)
 		p.press("#satisfaction tbody", "")
 		p.shown("rated", `/model=/.test(location.search) && document.querySelectorAll("#satisfaction tbody tr").length === 1`)
 		p.press("#bar .chips", "✕")

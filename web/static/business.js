@@ -57,6 +57,7 @@ const { view, stream } = board;
 const figures = new Figures(byId("figures")), spent = new CostBySteps(byId("cost-days")), groups = new Groups(byId("groups"), view), changes = new Findings(byId("findings")), ways = new Funnels(byId("funnels"));
 const requests = new Forecast(byId("forecast"), (chosen) => ("model" in chosen ? view.filter("model", chosen.model) : go(chosen))), plan = new Capacity(byId("capacity"), byId("capacity-note"), view);
 const now = new Now(byId("now")), month = new Month(byId("month-chart"), el("div", { class: "budgets" }));
+month.chart.head.querySelector(".unit").before(el("span", { class: "badge of-all", hidden: true }, "all models and tenants"));
 const tokens = new Tokens(byId("tokens")), funnel = new Funnel(byId("funnel")), satisfied = new Satisfaction(byId("satisfaction"), view), simulator = new Simulator(byId("simulator"));
 const gpus = new Own(byId("own-panel"), byId("own"), view);
 const reports = new Reports(byId("reports"), byId("reports-note"), byId("reports-tools"));
@@ -90,6 +91,7 @@ function read() {
   setText(byId("when"), `${words(period)}, against ${words({ ...period.before, month: period.month && period.to === period.end ? nameOfMonth(period.before.from) : undefined })}`);
   for (const b of document.querySelectorAll("[data-by]")) b.setAttribute("aria-pressed", String(by === b.dataset.by));
   for (const n of document.querySelectorAll(".of-all")) n.hidden = !narrowed;
+  for (const n of document.querySelectorAll(".of-live")) n.hidden = !view.narrow.without.length && Object.keys(view.filters).every((f) => f === "model"); // by which the stream is narrowed
   picked.replaceChildren(el("option", { value: "" }, "Month"), ...months(t, period.month).map((m) => el("option", { value: m }, m)));
   picked.value = period.month ?? "";
   const file = (format) => `/costs?${query({ from: instant(period.from), to: instant(period.to), ...view.narrow, group_by: format === "csv" ? keys(by) : null, format })}`;

@@ -13,7 +13,7 @@ const cards = [["now", "Cost now", "an hour, last minute"], ["today", "Today", "
 export class Now {
   constructor(node) {
     this.items = Object.fromEntries(cards.map(([id, name, note]) => {
-      const value = figure(), foot = el("span", { class: "note" }, note), more = el("p", { class: "more-note" });
+      const value = figure(), foot = el("span", { class: "note" }, note, el("span", { class: id === "today" || id === "month" ? "of-all" : "of-live", hidden: true }, " · of all")), more = el("p", { class: "more-note" });
       value.show(["", ""]);
       node.append(el("article", { class: `card now-${id}` }, el("h2", {}, name), el("p", { class: "card-value" }, value), el("p", { class: "card-foot" }, foot), more));
       return [id, { value, foot, more }];
