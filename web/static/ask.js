@@ -54,10 +54,11 @@ export async function sums(path, values, signal) {
   const { without, from, to, at, window, ...same } = values, key = `${path} ${query(same)}`, get = (more) => ask("GET", `${path}?${query({ ...values, ...more })}`, undefined, signal);
   if (without?.length && !holding.why.has(key)) {
     try { return await get(); } catch (e) {
-      const told = e.body?.errors?.find((x) => x.pointer?.endsWith("without"));
-      if (!told) throw e;
-      holding.why.set(key, told.detail);
+      if (e.status !== 422) throw e;
+      const all = await get({ without: null }), told = e.body?.errors ?? []; // what is wrong beside is refused again
+      holding.why.set(key, (told.find((x) => x.pointer?.endsWith("without")) ?? told[0])?.detail ?? e.message);
       holding.changed();
+      return all;
     }
   }
   return get({ without: null });

@@ -240,6 +240,8 @@ globalThis.fetch = async (url) => { sent.push(url); const no = url.includes("wit
 for (const out of ["model:a", "user_id:u", "user_id:u"]) assert.deepEqual(await sums("/x", { window: 60, group_by: out.slice(0, 4), without: [out] }), { n: 1 });
 assert.deepEqual(sent, ["/x?window=60&group_by=mode&without=model%3Aa", "/x?window=60&group_by=user&without=user_id%3Au", "/x?window=60&group_by=user", "/x?window=60&group_by=user"]);
 assert.deepEqual([...holding.why.values(), told], ["not kept apart", 1]);
+globalThis.fetch = async (url) => ({ ok: !url.includes("without"), status: url.includes("without") ? 422 : 200, headers: new Map(), json: async () => (url.includes("without") ? { detail: "reads too much", errors: [{ pointer: "?group_by", detail: "it takes too many raw events" }] } : { n: 2 }) });
+assert.deepEqual([await sums("/costs", { without: ["model:a"] }), [...holding.why.values()].at(-1)], [{ n: 2 }, "it takes too many raw events"]); // which it does not without it
 globalThis.fetch = async () => ({ ok: false, status: 422, headers: new Map(), json: async () => ({ detail: "wrong", errors: [{ pointer: "?metric" }] }) });
 await assert.rejects(sums("/y", { without: ["model:a"] }), { status: 422 });
 globalThis.fetch = before;
