@@ -186,3 +186,29 @@ func TestNarrowByUsers(t *testing.T) {
 		t.Error("lines that count together may hold what is asked for")
 	}
 }
+
+// TestOwnCostsThatCannotBeNarrowed: what requests took of own GPUs is refused where what they cost would be.
+func TestOwnCostsThatCannotBeNarrowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		time.Sleep(time.Until(time.Unix(hour0, 0).Add(3 * time.Hour))) // the hour is over
+		w.publish(hour0, spent(rand.New(rand.NewPCG(6, 6)), 100)...)
+		s, _ := newService(t, w, func(c *Config) {
+			c.Costs.SelfHosted = []cost.Pool{{Name: "p", Models: []string{"a", "b"}, GPUs: 3, GPUHourUSD: 1, PUE: 1, OutputWeight: 4}}
+		})
+		if _, err := s.foldHour(context.Background(), hour0, false, 0); err != nil {
+			t.Fatal(err)
+		}
+		w.mu.Lock()
+		w.hours[hour0].base = w.periods[claim{"hourly", hour0}].Cells
+		w.hours[hour0].files = []event.LakeFile{}
+		w.mu.Unlock()
+		for query, want := range map[string]int{"&model=a&feature=chat": 422, "&feature=chat&group_by=model": 422, "&group_by=model&without=model:a": 200, "&model=a": 200} {
+			for _, own := range []string{"", "&own=true"} {
+				if _, status, text := s.narrowed(t, query+own); status != want {
+					t.Errorf("%s%s: %d %s, want %d", query, own, status, text, want)
+				}
+			}
+		}
+	})
+}

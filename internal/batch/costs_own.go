@@ -177,6 +177,7 @@ func (s *Service) ownWork(ctx context.Context, q, d *costQuery, h event.HourStat
 		if err != nil {
 			return nil, 0, err
 		}
+		table.Doubt(detail)
 		groups = detail.Groups()
 		return groups, len(groups), nil
 	}
@@ -193,6 +194,7 @@ func (s *Service) ownWork(ctx context.Context, q, d *costQuery, h event.HourStat
 			return nil, 0, err
 		}
 	}
+	table.Doubt(detail)
 	groups = detail.Groups()
 	return append(groups, gone.Groups()...), len(groups), nil
 }

@@ -145,11 +145,14 @@ func (t *Table) Merge(o *Table) {
 	for _, key := range slices.Sorted(maps.Keys(o.groups)) { // in order: which keys are kept apart must not hang on chance
 		t.add(strings.Split(key, separator), o.groups[key])
 	}
-	t.Untold, t.Beyond = t.Untold+o.Untold, t.Beyond || o.Beyond
+	t.Doubt(o)
 	for _, l := range o.Idle {
 		t.AddIdle(l.Key, l.Pool, l.Nano)
 	}
 }
+
+// Doubt takes over what another table of the same requests does not tell apart.
+func (t *Table) Doubt(o *Table) { t.Untold, t.Beyond = t.Untold+o.Untold, t.Beyond || o.Beyond }
 
 // Only is the table of the lines whose parts all have values that are let through, by other parts of this one. What nobody used of own GPUs is in
 // none of them.
