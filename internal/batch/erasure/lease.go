@@ -58,6 +58,13 @@ func (l *lease) beat(ctx context.Context, holder string) error {
 	return err
 }
 
+// beatSoon gives one up that the database does not answer: meanwhile the lease ends.
+func (l *lease) beatSoon(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, leaseFor/6)
+	defer cancel()
+	return l.beat(ctx, l.id)
+}
+
 // hold gives signs of life until free is called. The context that it returns ends when the lease is lost, as that of a process that slept, or of one
 // that does not reach the database.
 func (l *lease) hold(ctx context.Context) (held context.Context, free func()) {
@@ -72,7 +79,7 @@ func (l *lease) hold(ctx context.Context) (held context.Context, free func()) {
 			case <-held.Done():
 				return
 			}
-			if err := l.beat(held, l.id); errors.Is(err, errBusy) || err != nil && l.deps.Now().Sub(l.at) > leaseFor/2 {
+			if err := l.beatSoon(held); errors.Is(err, errBusy) || err != nil && l.deps.Now().Sub(l.at) > leaseFor/2 {
 				lose(fmt.Errorf("this erasure may go on no longer: %w", err))
 				return
 			}

@@ -73,3 +73,35 @@ func TestLeaseThatIsLost(t *testing.T) {
 		}
 	})
 }
+
+// Nor does one whose database does not answer, before others may.
+func TestLeaseWithoutAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &places{lake: map[string]int64{}, sql: map[string]int64{}}
+		s, err := New(p.deps())
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := s.take(t.Context(), "one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		s.deps.Records = mute{p}
+		held, free := l.hold(t.Context())
+		<-held.Done()
+		if took := time.Since(began); took >= leaseFor {
+			t.Errorf("noticed after %s: %v", took, context.Cause(held))
+		}
+		s.deps.Records = p
+		free()
+	})
+}
+
+// mute is a database that does not answer.
+type mute struct{ *places }
+
+func (mute) ReplaceAnalysis(ctx context.Context, _ string, _, _ time.Time, _ []byte) (bool, error) {
+	<-ctx.Done()
+	return false, ctx.Err()
+}
