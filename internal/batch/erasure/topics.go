@@ -156,7 +156,8 @@ type shortening struct {
 	dryRun  bool
 	groups  []bus.GroupInfo // of others
 	blind   bool            // there may be more of them
-	needed  Needed          // by hxp itself
+	shapes  map[string]bus.Shape
+	needed  Needed // by hxp itself, of the topics that have these shapes
 	next    func([]Topic) error
 }
 
@@ -165,8 +166,24 @@ func (s *shortening) begin(ctx context.Context, w Words) (err error) {
 	if w.Topics && !s.Embedded {
 		err = s.lookAtGroups(ctx)
 	}
-	if err == nil && (w.Topics || s.Embedded) {
+	if err != nil || !w.Topics && !s.Embedded {
+		return err
+	}
+	var names []string
+	for _, t := range s.Topics() {
+		names = append(names, t.Name)
+	}
+	if s.shapes, err = s.Bus.Shapes(ctx, names...); err == nil {
 		s.needed, err = s.Needs(ctx)
+	}
+	return err
+}
+
+// unchanged is an error where a topic was made anew since the work began: what is needed was told in offsets of the one before.
+func (s *shortening) unchanged(ctx context.Context, topic string) error {
+	now, err := s.Bus.Shapes(ctx, topic)
+	if err == nil && now[topic].ID != s.shapes[topic].ID {
+		err = fmt.Errorf("topic %s was made anew meanwhile", topic)
 	}
 	return err
 }
@@ -219,6 +236,9 @@ func (s *shortening) shorten(ctx context.Context, before []Topic, t *Topic, logs
 		return errors.Join(err, s.countHeld(ctx, t, logs))
 	}
 	if len(t.Cuts) > 0 {
+		if err := s.unchanged(ctx, t.Name); err != nil {
+			return err
+		}
 		if err := s.next(append(slices.Clone(before), *t)); err != nil {
 			return err
 		}

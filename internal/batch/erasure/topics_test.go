@@ -196,6 +196,31 @@ func TestTopicsKeepWhatGroupsHaveNotRead(t *testing.T) {
 	l.shortens(t, Words{Topics: true, PastGroups: true}, false).is(t, "past groups", 0, 3, all, nil)
 }
 
+// What hxp needs is told in offsets of the topics that there were then: of one that is made anew meanwhile nothing goes.
+func TestTopicsThatAreMadeAnewMeanwhile(t *testing.T) {
+	l := topics(t, requests, 1)
+	l.write(t, 0, "jane-doe", "joe")
+	needs := l.Needs
+	l.Needs = func(ctx context.Context) (Needed, error) {
+		needed, err := needs(ctx)
+		if err := errors.Join(err, l.Bus.DeleteTopic(ctx, requests)); err != nil {
+			return nil, err
+		}
+		if err := l.Bus.EnsureTopics(ctx, l.Topics()[:1]); err != nil {
+			return nil, err
+		}
+		l.write(t, 0, "jane-doe", "joe")
+		return needed, nil
+	}
+	all, err := l.Shorten(t.Context(), []string{"jane-doe"}, Words{Topics: true}, false, l.next(t, false))
+	if err == nil || !strings.Contains(err.Error(), "made anew") || len(all) > 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if start, records := l.log(t, 0); start != 0 || len(records) != 2 {
+		t.Errorf("from %d on %v", start, records)
+	}
+}
+
 // Groups and topics may be called by whom the erasure is about: records tell them without the name.
 func TestTopicsDoNotTellTheName(t *testing.T) {
 	const route = "of-Jane-Doe"
