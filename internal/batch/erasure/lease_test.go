@@ -2,6 +2,7 @@ package erasure
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -42,6 +43,23 @@ func TestOneInstanceErases(t *testing.T) {
 		time.Sleep(leaseFor + time.Second)
 		if code, r := other("POST", "/erasures", `{"user_id":"joe"}`); code != 200 || r["state"] != Done {
 			t.Errorf("a while after a kill: %d %v", code, r)
+		}
+	})
+}
+
+// A lease of one that was killed is over when the clock was set back, too, and that of who comes then is one.
+func TestLeaseOfATimeToCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &places{lake: map[string]int64{}, sql: map[string]int64{}, lease: []byte(`"killed"`), alive: time.Now().Add(24 * time.Hour)}
+		s, err := New(p.deps())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.take(t.Context(), "one"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.take(t.Context(), "two"); !errors.Is(err, errBusy) {
+			t.Errorf("beside another: %v", err)
 		}
 	})
 }

@@ -210,10 +210,10 @@ func (s *Service) change(ctx context.Context, kind string, fn func([]*Record) ([
 	return nil
 }
 
-// moment is the time of a document that replaces one.
+// moment is the time of a document that replaces one: another one, by which whoever read the one before is told.
 func (s *Service) moment(was time.Time) time.Time {
 	now := s.deps.Now().UTC().Truncate(time.Microsecond)
-	if !now.After(was) {
+	if now.Equal(was) {
 		now = was.Add(time.Microsecond)
 	}
 	return now
