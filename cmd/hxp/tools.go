@@ -135,7 +135,7 @@ func benchCommand() *cobra.Command {
 				return usage(fmt.Errorf("hxp bench: name one of %s", strings.Join(app.Benches(), ", ")))
 			}
 			res, err := app.Bench(cmd.Context(), args[0], o)
-			if errors.Is(err, app.ErrNoBench) || errors.Is(err, app.ErrBadDuration) || errors.Is(err, app.ErrNoKafka) || errors.Is(err, app.ErrFewRows) {
+			if errors.Is(err, app.ErrNoBench) || errors.Is(err, app.ErrBadDuration) || errors.Is(err, app.ErrNoKafka) || errors.Is(err, app.ErrFewRows) || errors.Is(err, app.ErrBadMemory) {
 				return usage(err)
 			} else if err != nil {
 				return err
@@ -148,6 +148,7 @@ func benchCommand() *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&o.Duration, "duration", 20*time.Second, "how long to measure; below 20s streaming has fewer than 10,000 WebSockets")
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "folder to work in, which keeps what was made; a temporary one when absent")
+	cmd.Flags().Float64Var(&o.MemoryGB, "memory-gb", 0, "soft limit of the memory in GiB, as performance.memory_limit_gb sets it: with room to spare less is collected")
 	cmd.Flags().IntVar(&o.Rows, "rows", app.BenchHourRows, "batch: requests in the hour that is folded")
 	cmd.Flags().StringVar(&o.Kafka, "kafka", "", "peers: broker, host:port, on whose topic llm-requests hxp has not counted yet")
 	cmd.Flags().Int64Var(&o.Fill, "fill", 0, "peers: fill the topic with so many events instead")

@@ -35,22 +35,27 @@ type BenchResult struct {
 	Results map[string]any `json:"results"`
 }
 
+// mostMemoryGB is the most that performance.memory_limit_gb takes, too.
+const mostMemoryGB = 65536
+
 // Errors of wrong usage.
 var (
 	ErrNoBench     = errors.New("there is no such measurement")
 	ErrBadDuration = errors.New("--duration must be above 0")
+	ErrBadMemory   = fmt.Errorf("--memory-gb must be 0 for none, or up to %d", mostMemoryGB)
 	ErrFewRows     = fmt.Errorf("--rows must be %d at least, so that every model is among them", fewestRows)
 )
 
 // BenchOptions say how to measure.
 type BenchOptions struct {
 	Duration time.Duration
-	Dir      string // which keeps what was made; "" = a temporary folder
-	Kafka    string // of "peers": the broker
-	Out      string // of "peers": the topic for the windows
-	Fill     int64  // of "peers": events to fill the topic with, instead of counting
-	Unjoined bool   // of "peers": windows alone, as its peers have them; requests are not joined
-	Rows     int    // of "batch": requests in the hour
+	Dir      string  // which keeps what was made; "" = a temporary folder
+	Kafka    string  // of "peers": the broker
+	Out      string  // of "peers": the topic for the windows
+	Fill     int64   // of "peers": events to fill the topic with, instead of counting
+	Unjoined bool    // of "peers": windows alone, as its peers have them; requests are not joined
+	Rows     int     // of "batch": requests in the hour
+	MemoryGB float64 // soft limit of the memory in GiB, as performance.memory_limit_gb sets it; 0 = none
 }
 
 // profile begins to note what a measurement spends its time on, see bench_profile.go.
@@ -103,6 +108,8 @@ func Bench(ctx context.Context, name string, o BenchOptions) (*BenchResult, erro
 		return nil, fmt.Errorf("%w: %q; there are %v", ErrNoBench, name, Benches())
 	case o.Duration <= 0:
 		return nil, ErrBadDuration
+	case !(o.MemoryGB >= 0 && o.MemoryGB <= mostMemoryGB):
+		return nil, ErrBadMemory
 	case name == "peers" && o.Kafka == "":
 		return nil, ErrNoKafka
 	case name == "batch" && o.Rows < fewestRows:
@@ -117,6 +124,7 @@ func Bench(ctx context.Context, name string, o BenchOptions) (*BenchResult, erro
 		defer os.RemoveAll(tmp)
 		dir = tmp
 	}
+	limitMemory(int64(o.MemoryGB * (1 << 30)))
 	if name != "tap" { // which is another process in life, see fewCollections
 		defer paceCollections()()
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"math"
 	"testing"
 	"time"
 )
@@ -16,6 +17,8 @@ func TestMeasurementsThatAreRefused(t *testing.T) {
 		{"nothing", BenchOptions{Duration: time.Second}, ErrNoBench},
 		{"windows", BenchOptions{}, ErrBadDuration},
 		{"peers", BenchOptions{Duration: time.Second}, ErrNoKafka},
+		{"windows", BenchOptions{Duration: time.Second, MemoryGB: -1}, ErrBadMemory},
+		{"windows", BenchOptions{Duration: time.Second, MemoryGB: math.NaN()}, ErrBadMemory},
 		{"batch", BenchOptions{Duration: time.Second, Rows: fewestRows - 1}, ErrFewRows},
 	} {
 		if _, err := Bench(t.Context(), tc.name, tc.o); !errors.Is(err, tc.want) {

@@ -111,13 +111,19 @@ const roomyGC = 200
 // limitProcess carries out the memory and core settings of the services that run here.
 func limitProcess(c *Config, services []string) {
 	memory, cores := c.Limits(services)
-	if memory > 0 {
-		debug.SetMemoryLimit(memory)
-		if os.Getenv("GOGC") == "" {
-			debug.SetGCPercent(roomyGC)
-		}
-	}
+	limitMemory(memory)
 	if cores > 0 {
 		runtime.GOMAXPROCS(min(cores, runtime.NumCPU()))
+	}
+}
+
+// limitMemory sets a soft limit in bytes; 0 is none.
+func limitMemory(bytes int64) {
+	if bytes <= 0 {
+		return
+	}
+	debug.SetMemoryLimit(bytes)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(roomyGC)
 	}
 }
