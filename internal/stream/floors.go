@@ -19,7 +19,7 @@ import (
 //
 // Only windows whose snapshots are lost read below that, to count again what no journal tells any more (past.go): see Service.ReadsOn.
 //
-// Of hxp-correlations it is what was written some time, every twice and at least leastLag, before the oldest record of the journal: a snapshot of behind that has read it.
+// Of hxp-correlations it is what was written some time, every twice, before the oldest record of the journal: a snapshot of behind that has read it.
 func Floors(ctx context.Context, b *bus.Bus, every time.Duration) (map[string]map[int32]int64, error) {
 	shapes, err := b.Shapes(ctx, watched...)
 	if err != nil || shapes[event.TopicPanes].Partitions == 0 {
@@ -44,11 +44,8 @@ func Floors(ctx context.Context, b *bus.Bus, every time.Duration) (map[string]ma
 			delete(of, number)
 		}
 	}
-	return f.at, f.correlations(ctx, b, logs[event.TopicPanes], max(2*every, leastLag))
+	return f.at, f.correlations(ctx, b, logs[event.TopicPanes], 2*every)
 }
-
-// leastLag is how far behind the journal hxp-correlations may be written where snapshots are made every few seconds.
-const leastLag = 10 * time.Minute
 
 // floors is what was read of the journal.
 type floors struct {
