@@ -38,6 +38,13 @@ const cut = `[...document.querySelectorAll("h1, h2, h3, .card-value, .button, .p
 	return r.right > innerWidth + 1 || r.left < -1 || (style.overflow !== "visible" && style.textOverflow !== "ellipsis" && n.scrollWidth > n.clientWidth + 1) || (style.overflowY === "hidden" && n.matches(".legend") && n.scrollHeight > n.clientHeight + 1);
 }).map((n) => n.tagName + " " + n.textContent.trim().slice(0, 40))`
 
+// told is true when every model of a chart by models has the colour that it has in the table, and the four busiest have four.
+const told = `["Requests", "Errors"].every((title) => {
+	const of = (n) => n.style.getPropertyValue("--c"), table = new Map([...document.querySelectorAll("#models tbody .link")].map((n) => [n.textContent, of(n.querySelector(".dot"))]));
+	const items = [...document.querySelectorAll(` + "`section[aria-label=\"${title}\"] .legend .item`" + `)].map((n) => [n.querySelector(".name").textContent, of(n.querySelector(".swatch"))]).filter(([name]) => table.has(name));
+	return items.every(([name, color]) => table.get(name) === color) && new Set(items.slice(0, 4).map(([, color]) => color)).size === 4;
+})`
+
 // exact sends requests of one minute that is over, of a model of its own, and returns an address that shows that minute alone.
 func (h *instance) exact(t *testing.T, n int) (query string) {
 	t.Helper()
@@ -139,6 +146,12 @@ func TestRealBoards(t *testing.T) {
 		p.shown("live", `location.search.includes("range=") && !location.search.includes("from=") && document.getElementById("live").dataset.state === "live"`)
 		p.do(`document.querySelector("#charts .plot").focus(), document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })), true`)
 		p.shown("table", `document.querySelectorAll("dialog[open] tbody tr").length > 0`)
+	})
+	lookIn(t, []view{{"light", 1280, 900}, {"dark", 1280, 900}}, "models of the past in a browser", "past", func(*testing.T) string {
+		return fmt.Sprintf("%s/?from=%s&to=%s", h.url("operations"), stamp(time.Now().Add(-5*time.Minute).Truncate(time.Second)), stamp(time.Now().Truncate(time.Second)))
+	}, func(p *page) {
+		p.shown("models", `["Requests", "Errors"].every((title) => document.querySelectorAll(`+"`section[aria-label=\"${title}\"] .legend .item`"+`).length >= 4) && document.querySelectorAll("#models tbody .dot").length >= 4`)
+		p.do(told)
 	})
 	lookIn(t, []view{{"light", 1280, 900}}, "a moving chart in a browser", "moving", func(*testing.T) string { return h.url("operations") + "/?range=300" }, (*page).smooth)
 	lookIn(t, []view{{"dark", 1280, 900}}, "a calm chart in a browser", "calm", func(*testing.T) string { return h.url("operations") + "/?range=300" }, (*page).rests)

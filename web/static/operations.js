@@ -74,8 +74,8 @@ board.addEventListener("tick", () => {
   const { frame } = board, live = stream.state.metrics, state = frame instanceof History ? now()?.state : figure;
   if (live) welcome(live);
   for (const id of ["cards", "models"]) $(id).classList.toggle("withheld", !frame || !state); // never those of other filters
+  for (const of of [frame, board.earlier?.history, state]) place(Object.keys(of?.models ?? {})); // charts are drawn when there is a frame, and not again for a colour
   if (!frame || !state) return;
-  place(Object.keys(state.models).concat(Object.keys(frame.models)));
   const span = board.span;
   cards.show(state, frame, span);
   table.show(state, frame, span.from);
