@@ -172,11 +172,19 @@ func eraseList() *cobra.Command {
 			return err
 		}
 		return printAs(cmd, map[string]any{"erasures": all}, func(w *tabwriter.Writer) {
-			fmt.Fprintln(w, "ERASURE\tBY\tSTATE\tREQUESTED\tEVENTS\tROWS\tLEFT\tERROR")
-			for i := range all {
-				r := &all[i]
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", r.ID, r.By, r.State, stamp(&r.RequestedAt), r.LakeRows, r.SQLRows, len(r.Left), r.Error)
-			}
+			listErasures(w, all)
 		})
 	})
+}
+
+func listErasures(w *tabwriter.Writer, all []app.Erasure) {
+	fmt.Fprintln(w, "ERASURE\tBY\tSTATE\tREQUESTED\tEVENTS\tROWS\tLEFT\tERROR")
+	for i := range all {
+		r := &all[i]
+		state := r.State
+		if r.DryRun { // nothing went
+			state += " (dry run)"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", r.ID, r.By, state, stamp(&r.RequestedAt), r.LakeRows, r.SQLRows, len(r.Left), r.Error)
+	}
 }

@@ -27,3 +27,16 @@ func TestErasureShowsWhatIsNotKnown(t *testing.T) {
 		}
 	}
 }
+
+// A dry run has erased nothing, and its row in the list says so.
+func TestErasuresListTellsDryRuns(t *testing.T) {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	listErasures(w, []app.Erasure{{ID: "a", State: "done", DryRun: true}, {ID: "b", State: "done"}})
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if rows := strings.Split(text.String(), "\n"); !strings.Contains(rows[1], "done (dry run)") || strings.Contains(rows[2], "dry run") {
+		t.Errorf("the list says\n%s", text.String())
+	}
+}

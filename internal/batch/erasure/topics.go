@@ -36,7 +36,7 @@ type Topic struct {
 	Deleted int64  `json:"deleted"`         // records, those of others among them: a log is shortened from its beginning
 	Moved   int64  `json:"moved,omitempty"` // of them, dead letters of others, which lie at the end now
 	Found   *int64 `json:"found"`           // records that mention the name afterwards; null when the log was too long to look through
-	Ends    string `json:"ends"`            // what ends the rest
+	Ends    string `json:"ends"`            // what ends the rest; "" where nothing is found
 	Cuts    []Cut  `json:"cuts,omitempty"`
 	Held    []Held `json:"held,omitempty"`
 }
@@ -115,6 +115,9 @@ func (l *Logs) each(ctx context.Context, names []string, fn func(before []Topic,
 		}
 		if err == nil {
 			err = fn(out, &t, logs[t.Name])
+		}
+		if t.Found != nil && *t.Found == 0 {
+			t.Ends = ""
 		}
 		t.Name = veiled(t.Name, names)
 		if err == nil || t.Deleted > 0 {
@@ -219,6 +222,9 @@ func veiled(called string, names []string) string {
 // shorten carries one topic out.
 func (s *shortening) shorten(ctx context.Context, before []Topic, t *Topic, logs map[int32]bus.Range) error {
 	t.Ends = "the same request again: these records came meanwhile"
+	if s.dryRun {
+		t.Ends = "the same request without dry_run"
+	}
 	seen, err := s.find(ctx, t.Name, logs, s.texts, s.patient)
 	if err != nil {
 		return err

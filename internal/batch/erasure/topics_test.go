@@ -122,19 +122,23 @@ func TestTopicsAreShortenedOnRequest(t *testing.T) {
 		t.Errorf("%v is left", left)
 	}
 	cuts := []Cut{{Partition: 0, From: 0, Before: 3}}
-	l.shortens(t, Words{Topics: true}, true).is(t, "dry run", 2, 0, cuts, nil)
+	one = l.shortens(t, Words{Topics: true}, true)
+	one.is(t, "dry run", 2, 0, cuts, nil)
+	if one.Ends != "the same request without dry_run" {
+		t.Errorf("a dry run ends by %q", one.Ends)
+	}
 	if start, _ := l.log(t, 0); start != 0 {
 		t.Errorf("the log begins at %d after a dry run", start)
 	}
 	one = l.shortens(t, Words{Topics: true}, false)
 	one.is(t, "on request", 0, 3, cuts, nil)
-	if start, records := l.log(t, 0); start != 3 || len(records) != 1 || one.left() != nil {
-		t.Errorf("the log begins at %d and holds %q, %v is left", start, records, one.left())
+	if start, records := l.log(t, 0); start != 3 || len(records) != 1 || one.left() != nil || one.Ends != "" {
+		t.Errorf("the log begins at %d and holds %q, %v is left, %q ends it", start, records, one.left(), one.Ends)
 	}
 	if start, records := l.log(t, 1); start != 0 || len(records) != 2 {
 		t.Errorf("the other log begins at %d and holds %q", start, records)
 	}
-	if again, err := l.Find(t.Context(), []string{"jane-doe"}); err != nil || *again[0].Found != 0 {
+	if again, err := l.Find(t.Context(), []string{"jane-doe"}); err != nil || *again[0].Found != 0 || again[0].Ends != "" {
 		t.Errorf("%+v %v", again, err)
 	}
 }
