@@ -39,7 +39,8 @@ func TestKnee(t *testing.T) {
 		{"a queue makes quiet windows bad", windowsOf(0, "...xxx.", 1, 5, 2, 20, 1, 0.5, 1), &Knee{12.5, 5, 20}},
 		{"the window before filled the queue", windowsOf(0, "..x.", 4, 18, 2, 3), &Knee{11, 4, 18}},
 		{"a gap parts runs", join(windowsOf(0, "..", 4, 18), windowsOf(1000, "x.", 30, 3)), &Knee{24, 18, 30}},
-		{"they overlap", join(windowsOf(0, "......", 2, 3, 4, 5, 12, 6), windowsOf(1000, ".x", 5, 10), windowsOf(2000, ".x", 5, 14)), &Knee{8, 10, 12}},
+		{"they overlap", join(windowsOf(0, "......", 2, 3, 4, 5, 12, 6), windowsOf(1000, ".x", 5, 10), windowsOf(2000, ".x", 5, 14)), &Knee{8, 8, 12}},
+		{"most broke beyond the overlap", join(windowsOf(0, "..", 3, 6), windowsOf(1000, "x", 5), windowsOf(2000, "x", 10), windowsOf(3000, "x", 12)), &Knee{8, 5, 8}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			switch got := FindKnee(c.points); {
@@ -47,6 +48,8 @@ func TestKnee(t *testing.T) {
 				t.Errorf("%+v", got)
 			case got != nil && *got != *c.want:
 				t.Errorf("%+v, want %+v", *got, *c.want)
+			case got != nil && (got.Load < got.Lo || got.Load > got.Hi):
+				t.Errorf("%+v lies outside of its own interval", *got)
 			}
 		})
 	}

@@ -16,7 +16,8 @@ type Point struct {
 }
 
 // Knee is the load at which the objective breaks: Lo is the largest load that was carried, Hi the smallest that broke it. Where the two
-// overlap, since load alone does not decide, they are the ends of the overlap.
+// overlap, since load alone does not decide, they are the ends of the overlap. What parts the two best may lie outside of that, beside it: then
+// they reach to it.
 type Knee struct {
 	Load float64 `json:"load"`
 	Lo   float64 `json:"lo"`
@@ -59,7 +60,8 @@ func FindKnee(points []Point) *Knee {
 	if lo < hi {
 		return &Knee{(lo + hi) / 2, lo, hi}
 	}
-	return &Knee{threshold(carried, broke), hi, lo}
+	load := threshold(carried, broke)
+	return &Knee{load, min(hi, load), max(lo, load)}
 }
 
 // threshold returns the load that parts the carried loads from those that broke with the least share of both on its wrong side.
