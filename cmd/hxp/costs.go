@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hxp-enterprise/hxp/internal/app"
 )
@@ -39,12 +41,8 @@ func costQuery(cmd *cobra.Command) (q app.CostQuery, err error) {
 		q.By = strings.Split(by, ",")
 	}
 	q.Own, _ = cmd.Flags().GetBool("own")
-	q.Only, _ = cmd.Flags().GetStringArray("only")
-	q.Without, _ = cmd.Flags().GetStringArray("without")
-	for _, text := range q.Only {
-		if part, value, _ := strings.Cut(text, ":"); part == "" || value == "" {
-			return q, usage(fmt.Errorf("--only %q: give PART:VALUE, as in user_id:ann", text))
-		}
+	if err := narrow(cmd, &q); err != nil {
+		return q, usage(err)
 	}
 	if limit, err := cmd.Flags().GetInt("limit"); err == nil {
 		if limit < 1 || limit > 1000 {
@@ -79,6 +77,37 @@ func shown[T any](cmd *cobra.Command, ask func(*app.Asked, context.Context, app.
 func timeFlags(cmd *cobra.Command) {
 	cmd.Flags().String("from", "", "start, RFC 3339 or a date (UTC); the first of the month when not given")
 	cmd.Flags().String("to", "", "end, exclusive; now when not given")
+}
+
+// narrow reads the flags of narrowFlags.
+func narrow(cmd *cobra.Command, q *app.CostQuery) error {
+	q.Only, q.Without = given(cmd, "only"), given(cmd, "without")
+	for _, text := range q.Only {
+		if part, value, _ := strings.Cut(text, ":"); part == "" || value == "" {
+			return fmt.Errorf("--only %q: give PART:VALUE, as in user_id:ann", text)
+		}
+	}
+	for _, text := range q.Without {
+		if part, _, both := strings.Cut(text, ":"); part == "" || !both {
+			return fmt.Errorf("--without %q: give PART:VALUE, as in tenant:tests", text)
+		}
+	}
+	for _, text := range slices.Concat(q.Only, q.Without) {
+		for _, behind := range strings.Split(text, ",")[1:] { // a value may have commas
+			if part, _, both := strings.Cut(behind, ":"); both && slices.Contains(app.CostParts, part) {
+				return fmt.Errorf("%q would be one value: give the flag again for %q", text, behind)
+			}
+		}
+	}
+	return nil
+}
+
+// given is what a flag that is a list was given, an empty text among it: an empty variable of a shell asks for something else than all.
+func given(cmd *cobra.Command, flag string) []string {
+	if f := cmd.Flags().Lookup(flag); f != nil {
+		return f.Value.(pflag.SliceValue).GetSlice()
+	}
+	return nil // a command without it
 }
 
 func narrowFlags(cmd *cobra.Command) {

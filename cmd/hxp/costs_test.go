@@ -153,8 +153,14 @@ func TestCostsTables(t *testing.T) {
 	if _, _, err := s.hxp("costs", "show", "--only", "user_id:ann", "--without", "tenant:a:b", "--without", "model:"); err != nil || !strings.Contains(s.asked[len(s.asked)-1], "user_id=ann&without=tenant%3Aa%3Ab&without=model%3A") {
 		t.Errorf("%v, asked %s", err, s.asked[len(s.asked)-1])
 	}
-	if _, _, err := s.hxp("costs", "show", "--only", "ann"); codeOf(err) != 2 {
-		t.Errorf("%v", err)
+	for _, wrong := range [][2]string{{"--only", "ann"}, {"--only", ""}, {"--without", ""}, {"--without", "model"}, {"--without", ":a"}, {"--without", "model:a,tenant:b"}, {"--only", "model:a,user_id:"}} {
+		before := len(s.asked)
+		if _, _, err := s.hxp("costs", "show", wrong[0], wrong[1]); codeOf(err) != 2 || len(s.asked) != before {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+	if _, _, err := s.hxp("costs", "show", "--without", "endpoint:/a,b,c:d"); err != nil || !strings.Contains(s.asked[len(s.asked)-1], "without=endpoint%3A%2Fa%2Cb%2Cc%3Ad") {
+		t.Errorf("a value with commas: %v, asked %s", err, s.asked[len(s.asked)-1])
 	}
 	const moved = `{"moves":[{"from":"a","to":"b","share":0.5}]}`
 	if !strings.Contains(strings.Join(s.asked, "\n"), "POST /costs/whatif "+moved) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
+	"github.com/hxp-enterprise/hxp/internal/batch"
 	"github.com/hxp-enterprise/hxp/internal/batch/cost"
 )
 
@@ -61,6 +62,9 @@ type OwnTotal struct {
 		OwnUSD agg.USD            `json:"own_gpu_usd"`
 	} `json:"idle"`
 }
+
+// CostParts are what costs can be grouped by; those that do not tell when can narrow them.
+var CostParts = batch.CostParts
 
 // CostQuery says which costs are asked for.
 type CostQuery struct {

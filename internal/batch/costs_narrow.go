@@ -11,7 +11,7 @@ import (
 )
 
 // costNames are the parts that a question about costs can be narrowed by; the others tell when.
-var costNames = slices.DeleteFunc(slices.Clone(costParts), func(part string) bool { return slices.Contains(cost.Times, part) })
+var costNames = slices.DeleteFunc(slices.Clone(CostParts), func(part string) bool { return slices.Contains(cost.Times, part) })
 
 // narrow says which requests a question about costs is about.
 type narrow struct {

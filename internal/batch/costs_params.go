@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// costParts are what costs can be grouped by.
-var costParts = []string{"model", "tenant", "user_id", "key", "feature", "prompt_version", "endpoint", "operation", "session_id", "host", "hour", "day", "month"}
+// CostParts are what costs can be grouped by.
+var CostParts = []string{"model", "tenant", "user_id", "key", "feature", "prompt_version", "endpoint", "operation", "session_id", "host", "hour", "day", "month"}
 
 // costTimes reads from and to of a question; without them it is about the month so far.
 func (s *Service) costTimes(q *query) (from, to time.Time) {
@@ -34,8 +34,8 @@ func costBy(q *query) []string {
 		part = strings.TrimSpace(part)
 		switch {
 		case part == "" && q.values.Get("group_by") == "":
-		case !slices.Contains(costParts, part):
-			q.bad("group_by", "unknown_value", "%.80q is not one of %s", part, strings.Join(costParts, ", "))
+		case !slices.Contains(CostParts, part):
+			q.bad("group_by", "unknown_value", "%.80q is not one of %s", part, strings.Join(CostParts, ", "))
 		case slices.Contains(by, part):
 			q.bad("group_by", "repeated_parameter", "%s stands there twice", part)
 		default:
