@@ -65,20 +65,9 @@ func (q *query) bad(name, code, format string, args ...any) {
 	q.errs = append(q.errs, httpx.FieldError{Pointer: name, Code: code, Detail: fmt.Sprintf(format, args...)})
 }
 
-// only refuses parameters that are not known, so that a slip of the pen is not taken for "everything".
+// only refuses parameters that are not known.
 func (q *query) only(names ...string) {
-	for name, v := range q.values {
-		known := false
-		for _, n := range names {
-			known = known || n == name
-		}
-		switch {
-		case !known:
-			q.bad(name, "unknown_parameter", "unknown parameter; known are %s", strings.Join(names, ", "))
-		case len(v) > 1 && name != "without": // which is a list
-			q.bad(name, "repeated_parameter", "given %d times", len(v))
-		}
-	}
+	q.errs = append(q.errs, httpx.Unknown(q.values, names...)...)
 }
 
 func (q *query) limit() int {

@@ -41,6 +41,7 @@ type compareAnswer struct {
 
 func (s *Service) getCompare(w http.ResponseWriter, r *http.Request) {
 	p := params{Values: r.URL.Query()}
+	p.only("a", "b", "metric", "window", "without", "limit", "cursor")
 	metrics := p.metrics("metric", 1)
 	a, b := p.span("a"), p.span("b")
 	offset, limit := p.page()

@@ -329,8 +329,8 @@ func TestWhatCannotBeToldApart(t *testing.T) {
 		for query, want := range map[string]string{
 			"group_by=colour":                "unknown dimension",
 			"group_by=user_id":               `add "user_id" to event_processing.dimensions`,
-			"group_by=model&endpoint=/v1":    `add "model+endpoint"`,
-			"user_id=u":                      `add "user_id"`,
+			"group_by=model&endpoint=/v1":    `are not kept apart together here: add "model+endpoint"`,
+			"user_id=u":                      `user_id is not kept apart here: add "user_id"`,
 			"group_by=model,tenant,endpoint": "at most two dimensions",
 			"group_by=model,host":            "",
 			"group_by=host":                  "",

@@ -25,6 +25,19 @@ func (p *params) refuse(name, format string, args ...any) {
 	p.bad = append(p.bad, httpx.FieldError{Pointer: "?" + name, Code: "invalid", Detail: fmt.Sprintf(format, args...)})
 }
 
+// only refuses parameters that are not known.
+func (p *params) only(names ...string) {
+	for _, e := range httpx.Unknown(p.Values, names...) {
+		e.Pointer, e.Detail = "?"+e.Pointer, clip(e.Pointer)+": "+e.Detail
+		p.bad = append(p.bad, e)
+	}
+}
+
+// narrowed refuses parameters that are neither known nor filters.
+func (p *params) narrowed(names ...string) {
+	p.only(slices.Concat(names, []string{"without", "limit", "cursor"}, dimensionNames())...)
+}
+
 // whole reads a whole number within [low, high]; without one it is otherwise.
 func (p *params) whole(name, what string, low, high, otherwise int64) int64 {
 	v := p.Get(name)
@@ -139,9 +152,13 @@ func (s *Service) plan(p *params, q *question) {
 	}
 	switch {
 	case len(needs) > 2:
-		p.refuse(name, "%s: at most two dimensions are kept apart together, in groups, filters and what is left out", strings.Join(needs, " and "))
+		p.refuse(name, "%s: at most two dimensions are kept apart together, in groups, filters and what is left out; ask for two of these %d", strings.Join(needs, " and "), len(needs))
 	default:
-		p.refuse(name, "%s is not kept apart here: add %q to event_processing.dimensions (EVENT_PROCESSING_DIMENSIONS); kept are %s", strings.Join(needs, " and "), strings.Join(needs, "+"), s.setNames())
+		are := "is not kept apart"
+		if len(needs) == 2 {
+			are = "are not kept apart together"
+		}
+		p.refuse(name, "%s %s here: add %q to event_processing.dimensions (EVENT_PROCESSING_DIMENSIONS); kept are %s", strings.Join(needs, " and "), are, strings.Join(needs, "+"), s.setNames())
 	}
 	q.groupBy, q.filter, q.without = nil, nil, nil
 }

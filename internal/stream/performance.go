@@ -81,7 +81,12 @@ type performanceAnswer struct {
 	Stages          []stageAnswer     `json:"stages"`
 }
 
-func (s *Service) getPerformance(w http.ResponseWriter, _ *http.Request) {
+func (s *Service) getPerformance(w http.ResponseWriter, r *http.Request) {
+	p := params{Values: r.URL.Query()}
+	if p.only(); len(p.bad) > 0 {
+		httpx.Problem(w, r, http.StatusUnprocessableEntity, p.bad[0].Detail, p.bad...)
+		return
+	}
 	parts := s.partitions()
 	now := time.Now()
 	a := performanceAnswer{

@@ -41,6 +41,7 @@ func (q *question) between(window int64, end time.Time, given bool) {
 // parseQuestion reads the query; now is the end of a window that names none.
 func (s *Service) parseQuestion(v url.Values, now time.Time) (question, []httpx.FieldError) {
 	p := params{Values: v}
+	p.narrowed("window", "at", "group_by")
 	window := p.whole("window", "whole seconds", 1, maxWindow, int64(s.cfg.WindowSeconds))
 	end, given := p.moment("at")
 	if !given {

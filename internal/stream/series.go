@@ -47,6 +47,7 @@ type seriesAnswer struct {
 
 func (s *Service) getSeries(w http.ResponseWriter, r *http.Request) {
 	p := params{Values: r.URL.Query()}
+	p.narrowed("metric", "from", "to", "step", "group_by")
 	q := question{filter: p.filter(), without: p.without(), groupBy: p.groupBy()}
 	metrics := p.metrics("metric", maxMetrics)
 	step := p.whole("step", "whole seconds", 1, maxWindow, 60)

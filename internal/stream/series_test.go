@@ -16,6 +16,7 @@ import (
 
 	"github.com/hxp-enterprise/hxp/internal/agg"
 	"github.com/hxp-enterprise/hxp/internal/event"
+	"github.com/hxp-enterprise/hxp/internal/kit/httpx"
 )
 
 // spent is a request with a user, tokens and a cost.
@@ -195,6 +196,35 @@ func TestTopUsersOutliveAKill(t *testing.T) {
 		for _, bad := range []string{"by=colour&metric=requests", "by=user_id&metric=errors", "by=user_id&metric=requests&model=m", "by=model"} {
 			if code := r.ask("/analytics/top?"+bad, new(map[string]any)); code != http.StatusUnprocessableEntity {
 				t.Errorf("%s: %d", bad, code)
+			}
+		}
+		r.stop()
+	})
+}
+
+// TestUnknownParameters: a slip of the pen, or the parameter of another question, is refused and never answered as if it were not there.
+func TestUnknownParameters(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := w.start(quick(), t.TempDir())
+		all := "&limit=10&without=model:x&without=model:y"
+		span := "2000-01-01T00:00:00Z/2000-01-01T00:05:00Z"
+		for known, unknown := range map[string]string{
+			"/analytics?window=60&at=2000-01-01T00:05:00Z&group_by=model&tenant=a" + all:                                                "withou=model:m by=model metric=requests from=x",
+			"/analytics/series?metric=requests&from=2000-01-01T00:00:00Z&to=2000-01-01T00:05:00Z&step=60&group_by=model&tenant=a" + all: "window=60 at=x withou=x",
+			"/analytics/top?by=model&metric=requests&window=60&at=2000-01-01T00:05:00Z&tenant=a" + all:                                  "group_by=model step=60",
+			"/analytics/compare?metric=requests&window=60&a=" + span + "&b=" + span + all:                                               "tenant=acme model=m group_by=model at=x",
+			"/analytics/performance?": "tenant=acme window=60",
+		} {
+			if code := r.ask(known, new(map[string]any)); code != http.StatusOK {
+				t.Errorf("%s: %d", known, code)
+			}
+			for _, more := range strings.Fields(unknown) {
+				var a struct{ Errors []httpx.FieldError }
+				code := r.ask(known+"&"+more, &a)
+				name, _, _ := strings.Cut(more, "=")
+				if code != http.StatusUnprocessableEntity || len(a.Errors) != 1 || a.Errors[0].Code != "unknown_parameter" || a.Errors[0].Pointer != "?"+name || !strings.HasPrefix(a.Errors[0].Detail, name+": ") {
+					t.Errorf("%s&%s: %d %+v", known, more, code, a.Errors)
+				}
 			}
 		}
 		r.stop()

@@ -121,12 +121,20 @@ func (s *Service) hides(q *question, span Span) (bad []httpx.FieldError) {
 			}
 		}
 		if events > 0 {
-			bad = append(bad, unsure(dimension, q.without[dimension][0], fmt.Sprintf("%d events of this span count together as %s, with whatever else was beyond the budget of %s, which can be raised, and it may be among them", events, otherName, st.name)))
+			bad = append(bad, unsure(dimension, q.without[dimension][0], fmt.Sprintf("%d events of this span count together as %s, with whatever else was beyond the budget of %s (%s), and it may be among them", events, otherName, st.name, st.budgetSetting())))
 		} else if pairs {
-			bad = append(bad, unsure(dimension, q.without[dimension][0], fmt.Sprintf("events of this span that were beyond the budget of %s, which can be raised, count together as %s, and what the filter lets through may be among them", st.name, otherName)))
+			bad = append(bad, unsure(dimension, q.without[dimension][0], fmt.Sprintf("events of this span that were beyond the budget of %s (%s) count together as %s, and what the filter lets through may be among them", st.name, st.budgetSetting(), otherName)))
 		}
 	}
 	return bad
+}
+
+// budgetSetting says what raises the budget of a set.
+func (s *set) budgetSetting() string {
+	if s.budget == 0 { // of models and tenants
+		return "event_processing.max_models and event_processing.max_tenants raise it"
+	}
+	return "event_processing.dimensions raises it, as " + s.name + ":BUDGET"
 }
 
 func unsure(dimension, value, why string) httpx.FieldError {

@@ -271,7 +271,7 @@ func TestWhatCannotBeLeftOut(t *testing.T) {
 		window := "&window=600&at=" + rfc(noon.Add(10*time.Minute))
 		span := "&metric=requests&from=" + rfc(noon) + "&to=" + rfc(noon.Add(10*time.Minute))
 		for query, want := range map[string]string{
-			"without=endpoint:/0":                            "20 events of this span count together as __other__",
+			"without=endpoint:/0":                            "20 events of this span count together as __other__, with whatever else was beyond the budget of endpoint (event_processing.dimensions raises it, as endpoint:BUDGET)",
 			"without=endpoint:/3":                            "Leave endpoint:__other__ out as well",
 			"without=endpoint:/0&without=endpoint:__other__": "",
 			"without=endpoint:nobody":                        "cannot be left out exactly",
@@ -279,7 +279,7 @@ func TestWhatCannotBeLeftOut(t *testing.T) {
 			"without=model:m":                                "",
 			"without=model:m&group_by=endpoint":              `add "endpoint+model"`,
 			"without=model:m&group_by=host":                  "",
-			"without=model:m&group_by=tenant,host":           "at most two dimensions",
+			"without=model:m&group_by=tenant,host":           "at most two dimensions are kept apart together, in groups, filters and what is left out; ask for two of these 3",
 			"without=user_id:u":                              `add "user_id"`,
 			"without=colour:red":                             "give DIMENSION:VALUE",
 			"without=model":                                  "give DIMENSION:VALUE",

@@ -35,6 +35,7 @@ type topAnswer struct {
 
 func (s *Service) getTop(w http.ResponseWriter, r *http.Request) {
 	p := params{Values: r.URL.Query()}
+	p.narrowed("by", "metric", "window", "at")
 	by := p.Get("by")
 	users := by == userDimension && !slices.ContainsFunc(s.sets, func(st set) bool { return st.place(by) >= 0 })
 	if !slices.Contains(dimensionNames(), by) {
