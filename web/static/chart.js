@@ -180,7 +180,7 @@ export class Chart {
         },
         {
           stroke: muted, font, size: 50 * s, gap: 8 * s, space: 34 * s, ...(steps ? { incrs: steps } : {}), grid: { stroke: grid, width: 1 }, ticks: { show: false },
-          values: (u, splits) => splits.map((v) => (v === null || !this.empty.hidden ? "" : axis === format ? tick(format(v)) : text(axis(v)))),
+          values: (u, splits) => splits.map((v) => (v === null || !this.empty.hidden ? "" : axis === format ? tick(format, v) : text(axis(v)))),
           ...(this.spec.y ?? {}),
         },
       ],

@@ -2,7 +2,9 @@
 export const NONE = "–";
 const there = (v) => typeof v === "number" && Number.isFinite(v);
 const digits = new Map();
+let finer = 0; // so many more digits, for axes
 function fixed(v, n) {
+  n += finer;
   if (!digits.has(n)) digits.set(n, new Intl.NumberFormat("en", { minimumFractionDigits: n, maximumFractionDigits: n }));
   return digits.get(n).format(v);
 }
@@ -60,8 +62,12 @@ export function usd(v) {
 
 export function score(v) { return there(v) ? [fixed(v, 2), ""] : [NONE, ""]; }
 
-// A label of an axis: without needless zeros, and a bare 0.
-export const tick = ([n, unit]) => {
+// A label of an axis: with all digits of a value that has few, which tell it from its neighbours, without needless zeros, and a bare 0.
+export const tick = (format, v) => {
+  finer = 4;
+  let [n, unit] = format(v);
+  finer = 0;
+  if (!n.endsWith("0")) [n, unit] = format(v);
   const short = n.includes(".") ? n.replace(/\.?0+$/, "") : n;
   return short === "0" || short === "$0" ? short : text([short, unit]);
 };

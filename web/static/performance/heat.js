@@ -18,7 +18,7 @@ export function heatSpec({ measure, band, brushed }) {
     title: "Distribution of latency", unit: "requests by duration and time", metric: "latency_ms.p95", wide: true, log: true, format: ms, empty: "No durations in this range",
     explain: { what: "Each column is one step of time, each row a range of durations that grows by a fifth; the brighter, the more requests. A second band or a cloud above shows what a percentile hides. Drag over a part to see its requests and what they have in common; drag flat along the time to come closer." },
     brushed,
-    y: { splits: (u) => marks(u.scales.y.min, u.scales.y.max), filter: (u, all) => all, values: (u, all) => all.map((v) => tick(ms(v))), grid: { show: false } },
+    y: { splits: (u) => marks(u.scales.y.min, u.scales.y.max), filter: (u, all) => all, values: (u, all) => all.map((v) => tick(ms, v)), grid: { show: false } },
     filled: (h) => (h.bins?.edges.length ?? 0) > 1,
     range: (h) => (h.bins?.edges.length > 1 ? wide(h.bins.edges[0], h.bins.edges.at(-1)) : [1, 1000]),
     lines: (h) => [line(h, "p50", "sky"), line(h, "p95", "amber"), line(h, "p99", "red")],

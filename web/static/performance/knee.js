@@ -16,7 +16,7 @@ function curve({ model, metric, objective, knee, points }) {
   const x = (v) => left + (v / maxX) * (W - left - right), y = (v) => top + (1 - Math.min(v, maxY) / maxY) * (H - top - bottom), words = [];
   const dots = points.map((p) => svg("circle", { cx: x(p.load).toFixed(1), cy: y(p.value).toFixed(1), r: 2.6, class: p.good ? "good" : "bad" }, svg("title", {}, `${text(si(p.load))} requests/s, ${text(ms(p.value))}`)));
   const label = (text_, attributes) => svg("text", { class: "tick-label", ...attributes }, text_);
-  const ticks = round(maxX, 5).map((v) => label(tick(si(v)), { x: x(v), y: H - 12, "text-anchor": "middle" })).concat(round(maxY, 3).map((v) => label(tick(ms(v)), { x: left - 8, y: y(v) + 3, "text-anchor": "end" })));
+  const ticks = round(maxX, 5).map((v) => label(tick(si, v), { x: x(v), y: H - 12, "text-anchor": "middle" })).concat(round(maxY, 3).map((v) => label(tick(ms, v), { x: left - 8, y: y(v) + 3, "text-anchor": "end" })));
   if (knee) words.push(`bends at ${text(si(knee.load))} requests/s (${text(si(knee.lo))} – ${text(si(knee.hi))})`); else words.push("no bend seen so far");
   return el("figure", { class: "knee" }, el("figcaption", {}, el("strong", {}, modelName(model)), ` ${metric}, ${words.join("")}`),
     svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `${modelName(model)}: ${metric} against load, ${words.join("")}` },

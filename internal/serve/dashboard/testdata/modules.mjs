@@ -43,8 +43,8 @@ const { text, tick, si, count, ms, percent, usd, amount, span } = format;
 for (const [got, want] of [
   [text(si(null)), "–"], [text(si(NaN)), "–"], [text(si(0)), "0"], [text(si(0.4)), "0.40"], [text(si(12.34)), "12.3"], [text(si(999.6)), "1,000"], [text(si(12_345)), "12.3\u2009k"], [text(si(1.2e6)), "1.20\u2009M"],
   [text(count(99_999)), "99,999"], [text(ms(0.5)), "0.5\u2009ms"], [text(ms(842.4)), "842\u2009ms"], [text(ms(1930)), "1.93\u2009s"], [text(ms(999.9)), "1.00\u2009s"], [text(ms(99_949)), "99.9\u2009s"], [text(ms(99_951)), "100\u2009s"], [text(ms(125_000)), "125\u2009s"], [text(ms(599_499)), "599\u2009s"], [text(ms(600_000)), "10.0\u2009min"],
-  [tick(amount(0.25)), "0.25"], [tick(amount(0.5)), "0.5"], [text(amount(2.25)), "2.3"], [text(amount(3)), "3"], [text(percent(0.0285)), "2.85\u2009%"], [text(percent(1)), "100\u2009%"], [text(percent(0)), "0\u2009%"], [text(usd(80.614)), "$80.61"], [text(usd(0)), "$0"], [text(amount(83)), "83"], [text(amount(2.5)), "2.5"],
-  [tick(percent(0.25)), "25\u2009%"], [tick(ms(0)), "0"], [tick(ms(1500)), "1.5\u2009s"], [tick(si(50)), "50"], [tick(si(100)), "100"], [tick(si(12_500)), "12.5\u2009k"], [span(0.84), "0.8\u2009s"], [span(125), "2\u2009min"],
+  [tick(amount, 0.25), "0.25"], [tick(amount, 0.5), "0.5"], [text(amount(2.25)), "2.3"], [text(amount(3)), "3"], [text(percent(0.0285)), "2.85\u2009%"], [text(percent(1)), "100\u2009%"], [text(percent(0)), "0\u2009%"], [text(usd(80.614)), "$80.61"], [text(usd(0)), "$0"], [text(amount(83)), "83"], [text(amount(2.5)), "2.5"],
+  [tick(percent, 0.25), "25\u2009%"], [tick(ms, 0), "0"], [tick(ms, 1500), "1.5\u2009s"], [tick(si, 50), "50"], [tick(si, 100), "100"], [tick(si, 0.075), "0.075"], [tick(si, 0.005), "0.005"], [tick(si, 112_500), "112.5\u2009k"], [tick(percent, 0.00125), "0.125\u2009%"], [tick(ms, 1e6), "16.7\u2009min"], [text(si(0.075)), "0.08"], [tick(si, 12_500), "12.5\u2009k"], [span(0.84), "0.8\u2009s"], [span(125), "2\u2009min"],
 ]) assert.equal(got, want);
 
 const { away, interval, long, moment, took } = times;
