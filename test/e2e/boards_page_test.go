@@ -173,7 +173,7 @@ func TestRealBoards(t *testing.T) {
 		p.shown("measure", `document.querySelector('.heat [aria-pressed="true"]').textContent === "First token" && document.querySelectorAll("#charts .is-empty").length === 0`)
 		p.menus()
 		p.open(h.url("performance") + "/?range=300")
-		p.withoutModel("mixtral-8x7b", "#versus tbody", `![...document.querySelectorAll("#slow td .link")].some((n) => n.textContent === "mixtral-8x7b")`)
+		p.withoutModel("mixtral-8x7b", "#versus tbody", `![...document.querySelectorAll("#slow td .link")].some((n) => n.textContent === "mixtral-8x7b") && document.querySelector("#knees-all:not([hidden])") !== null`)
 		p.press("#slow td", "")
 		p.shown("one model", `/[?&]model=/.test(location.search) && document.querySelectorAll("#versus tbody tr").length === 1`)
 		p.open(h.url("performance") + link)

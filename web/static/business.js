@@ -85,12 +85,12 @@ function go(changes) {
 
 // read takes the period from the view and shows what is chosen.
 function read() {
-  const t = Date.now(), { by } = chosen(), narrowed = Object.keys({ ...view.filters, ...view.without }).length > 0;
+  const t = Date.now(), { by } = chosen();
   period = periodNow();
   const words = (p) => (period.days || period.month ? label(p) : between(p.from / 1000, p.to / 1000, 60));
   setText(byId("when"), `${words(period)}, against ${words({ ...period.before, month: period.month && period.to === period.end ? nameOfMonth(period.before.from) : undefined })}`);
   for (const b of document.querySelectorAll("[data-by]")) b.setAttribute("aria-pressed", String(by === b.dataset.by));
-  for (const n of document.querySelectorAll(".of-all")) n.hidden = !narrowed;
+  for (const n of document.querySelectorAll(".of-all")) n.hidden = !view.narrowed;
   for (const n of document.querySelectorAll(".of-live")) n.hidden = !view.narrow.without.length && Object.keys(view.filters).every((f) => f === "model"); // by which the stream is narrowed
   picked.replaceChildren(el("option", { value: "" }, "Month"), ...months(t, period.month).map((m) => el("option", { value: m }, m)));
   picked.value = period.month ?? "";

@@ -45,7 +45,7 @@ function judge(groups, hushed, told) {
   setText($("messages-note"), waiting.length ? `${many(waiting.length)} on their way${late ? `, ${many(late)} after a failure` : ""}` : "nothing waits");
   const pill = $("overall");
   pill.dataset.state = late ? "bad" : n.firing ? "warn" : "live";
-  setText(pill.lastElementChild, late ? (late === 1 ? "A message does not arrive" : `${many(late)} messages do not arrive`) : n.firing ? `${many(n.firing)} firing, nobody has them` : "Nobody has to act");
+  setText(pill.lastElementChild, late ? (late === 1 ? "A message does not arrive" : `${many(late)} messages do not arrive`) : n.firing ? `${many(n.firing)} firing, nobody has ${n.firing === 1 ? "it" : "them"}` : "Nobody has to act");
 }
 
 // choices are buttons of which one is chosen.

@@ -130,6 +130,9 @@ board.addEventListener("frame", async () => {
   board.draw();
 });
 
+const ofAll = () => { $("knees-all").hidden = !view.narrowed; };
+view.addEventListener("change", ofAll);
+ofAll();
 let capacity = null;
 async function knees() {
   try { showKnees($("knees"), $("knees-note"), capacity = await ask("GET", "/capacity/analysis")); } catch (e) { $("knees").replaceChildren(el("p", { class: "wait" }, explain(e))); }

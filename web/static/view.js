@@ -13,7 +13,8 @@ export const offered = (kept, using, of = dimensions) => of.filter((d) => covers
 const DAY = 86_400, WEEK = 7 * DAY, shortest = 10, longest = 400 * 86_400;
 
 const named = (dimension, name) => (dimension === "model" ? modelName(name) : name); // as it is left out: legends know no other name
-const asked = (dimension, name) => (dimension === "model" && name === modelName(OTHER) ? OTHER : name === `no ${dimension.replace("_id", "").replace("_", " ")} named` ? "" : name); // as the services call it
+const unnamed = (dimension) => `no ${dimension.replace("_id", "").replace("_", " ")} named`;
+const asked = (dimension, name) => (dimension === "model" && name === modelName(OTHER) ? OTHER : name === unnamed(dimension) ? "" : name); // as the services call it
 const instant = (seconds) => new Date(Math.round(seconds) * 1000).toISOString().replace(".000Z", "Z");
 
 // read takes a view from the query of an address. What cannot be read is as if it were not there.
@@ -27,7 +28,7 @@ export function read(search, otherwise = 900) {
     compare: Object.hasOwn(comparisons, q.get("compare") ?? "") ? q.get("compare") ?? "" : "",
     zone: q.get("zone") === "utc" ? "utc" : "local",
     filters: Object.fromEntries(dimensions.filter((d) => q.get(d)).map((d) => [d, q.get(d)])),
-    without: Object.fromEntries(dimensions.map((d) => [d, [...new Set(q.getAll("without").filter((w) => w.startsWith(`${d}:`)).map((w) => w.slice(d.length + 1)).filter(Boolean))]]).filter(([, names]) => names.length)),
+    without: Object.fromEntries(dimensions.map((d) => [d, [...new Set(q.getAll("without").filter((w) => w.startsWith(`${d}:`)).map((w) => named(d, w.slice(d.length + 1)) || unnamed(d)))]]).filter(([, names]) => names.length)),
   };
 }
 
@@ -121,6 +122,8 @@ export class View extends EventTarget {
 
   // What narrows a question: the filters, and what is left out.
   get narrow() { return { ...this.filters, without: Object.entries(this.without).flatMap(([d, names]) => names.map((n) => `${d}:${asked(d, n)}`)) }; }
+
+  get narrowed() { return Object.keys({ ...this.filters, ...this.without }).length > 0; }
 
   // The parameters that the services understand.
   query() {

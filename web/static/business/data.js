@@ -93,9 +93,9 @@ export async function hourly({ from, to }, model, signal) {
 const intelligence = ["performance_trends", "user_behavior", "cost_optimization", "capacity_planning"];
 
 // findings asks for every kind, and for what was not as usual in live numbers, and hands on the answers each time that one has come, with whether that was
-// the last. Kinds that are switched off do not count, unless all are. Of less than a day no kind tells anything.
+// the last. Kinds that are switched off do not count, unless all are. Where no whole day (UTC) lies within, no kind tells anything.
 export async function findings(span, signal, show) {
-  const told = [], kinds = span.to - span.from < DAY ? [] : intelligence, questions = [...kinds.map((kind) => asked(`/business-intelligence/${kind}`, span, signal)), unusual(span, signal)];
+  const told = [], kinds = Math.ceil(span.from / DAY) + 1 > Math.floor(span.to / DAY) ? [] : intelligence, questions = [...kinds.map((kind) => asked(`/business-intelligence/${kind}`, span, signal)), unusual(span, signal)];
   const some = () => told.some((a) => !kinds.length || a.hours_with_data !== undefined); // where no kind answers, anomalies alone are not all
   let left = questions.length;
   const all = await Promise.allSettled(questions.map(async (answer) => {

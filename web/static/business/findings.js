@@ -30,7 +30,7 @@ export class Findings extends Told {
     if (!all.length && !whole) return;
     if (!all.length) { this.node.replaceChildren(notice(nothing(answers)), ...few); return; }
     this.node.replaceChildren(el("ul", { class: "finding-list" }, ...all.slice(0, shown).map(finding)),
-      ...(all.length > shown ? [el("p", { class: "more" }, el("button", { class: "button", type: "button", onclick: () => this.show(answers, whole, all.length) }, `Show ${many(all.length - shown)} more`))] : []), ...(whole ? few : [el("p", { class: "wait" }, "Looking for more…")]));
+      ...(all.length > shown ? [el("p", { class: "more-rows" }, el("button", { class: "button", type: "button", onclick: () => this.show(answers, whole, all.length) }, `Show ${many(all.length - shown)} more`))] : []), ...(whole ? few : [el("p", { class: "wait" }, "Looking for more…")]));
   }
 }
 

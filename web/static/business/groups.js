@@ -33,7 +33,7 @@ export class Groups extends Told {
       el("tbody", {}, ...rows.map((g, i) => this.#row(this.#name(by, g.key), g, total, most, law?.sums[i] ?? null, g.key[by]))),
       el("tfoot", {}, this.#row(el("span", { class: "name-text" }, out ? `Total, with ${many(out)} left out` : "Total"), total, total, 0, null)));
     this.node.replaceChildren(el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-labelledby": "groups-title" }, table), ...this.#law(by, law),
-      ...(left || answer.next_cursor ? [el("p", { class: "more" },
+      ...(left || answer.next_cursor ? [el("p", { class: "more-rows" },
         ...(left ? [el("button", { class: "button", type: "button", onclick: () => { this.shown += Math.max(left > 90 ? 90 : left, 0); this.show(by, answer); this.node.querySelector("tbody tr:last-child")?.scrollIntoView({ block: "nearest" }); } }, `Show ${many(Math.min(left, 90))} more`)] : []),
         ...(!left && answer.next_cursor ? [el("span", { class: "unit" }, `These are the dearest ${many(groups.length)}; the CSV has all.`)] : []))] : []));
   }

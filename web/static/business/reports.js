@@ -86,7 +86,7 @@ export class Reports {
     this.node.replaceChildren(el("table", { class: "report-table" },
       el("thead", {}, el("tr", {}, ...["Report", "Period", "Format", "Size", "Made", "Status", ""].map((t, i) => el("th", { scope: "col", class: classes[i] }, t || el("span", { class: "visually-hidden" }, "What can be done"))))),
       el("tbody", {}, ...reports.map((r) => this.#row(r)))),
-    ...(more ? [el("p", { class: "more" }, button("Show more", "", () => { this.shown += 5 * page; this.load(); }))] : []));
+    ...(more ? [el("p", { class: "more-rows" }, button("Show more", "", () => { this.shown += 5 * page; this.load(); }))] : []));
   }
 
   table() {

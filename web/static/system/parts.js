@@ -68,7 +68,7 @@ export const panels = {
     ["Hours to compact", n(f.loose)],
     ["Publishing takes", f.meter.mean("lake_publish_seconds") === null ? "–" : text(ms(f.meter.mean("lake_publish_seconds") * 1000))],
     ["Database", f.health["batch-processing-api"]?.checks.store?.detail ?? "–"],
-    ["Newest hour in SQL", f.aggregation?.detail.hourly.last_interval ? moment(f.aggregation.detail.hourly.last_interval.start) : "none yet"],
+    ["Hour made last in SQL", f.aggregation?.detail.hourly.last_interval ? moment(f.aggregation.detail.hourly.last_interval.start) : "none yet"],
     ["Hours to redo", n(f.aggregation?.detail.hourly.dirty ?? null)])],
 };
 

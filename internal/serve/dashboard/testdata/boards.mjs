@@ -17,7 +17,8 @@ for (const [search, want] of [
   ["?from=2026-03-01T10:00:00Z&to=2026-03-01T10:00:05Z", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {}, without: {} }],
   ["?from=2026-03-01T10:00:00Z", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {}, without: {} }],
   ["?from=yesterday&to=now&range=-1&compare=toString&zone=mars&colour=red", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {}, without: {} }],
-  ["?without=model:a:b&without=model:c&without=model:c&without=host:h&without=nothing:x&without=tenant:&without=", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {}, without: { model: ["a:b", "c"], host: ["h"] } }],
+  ["?without=model:a:b&without=model:c&without=model:c&without=host:h&without=nothing:x&without=tenant:&without=", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {}, without: { model: ["a:b", "c"], tenant: ["no tenant named"], host: ["h"] } }],
+  ["?without=model:&without=model:__other__", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {}, without: { model: ["no model named", "other models"] } }], // as the services call them
   ["?from=1990-01-01T00:00:00Z&to=2026-01-01T00:00:00Z&range=1e99", { range: 900, from: null, to: null, compare: "", zone: "local", filters: {}, without: {} }],
 ]) {
   const view = read(search);

@@ -216,7 +216,13 @@ const narrow = (filters) => ({ filters, span: () => ({ from: 0, to: 60 }) });
 assert.deepEqual(within(narrow({ model: "m", tenant: "t" })), { model: "m", tenant: "t", from: "1970-01-01T00:00:00.000Z", to: "1970-01-01T00:01:00.000Z" });
 assert.deepEqual(within(narrow({}), { measure: "ttft_ms", from: 10, to: 20, low: 1, high: 2 }), { from: "1970-01-01T00:00:10.000Z", to: "1970-01-01T00:00:20.000Z", measure: "ttft_ms", at_least: "1.000", below: "2.000" });
 assert.throws(() => within(narrow({ model: "m", host: "gpu-01", user_id: "u" })), { status: 422, message: "Single requests cannot be chosen by host and user_id." });
-const { costs } = await load("business/data.js");
+const { costs, findings } = await load("business/data.js");
+for (const [from, to, days] of [["10:00", "02T10:00", 0], ["00:00", "02T00:00", 1], ["10:00", "03T10:00", 1]]) { // a day that is none of the calendar is no day of findings
+  const paths = [];
+  globalThis.fetch = async (url) => { paths.push(url.split("?")[0]); return { ok: true, status: 200, headers: new Map(), json: async () => ({ findings: [], anomalies: [], hours_with_data: 1 }) }; };
+  await findings({ from: Date.parse(`2026-03-01T${from}Z`), to: Date.parse(`2026-03-${to}Z`) }, new AbortController().signal, () => {});
+  assert.equal(paths.filter((p) => p.startsWith("/business-intelligence/")).length, 4 * days);
+}
 await assert.rejects(costs({ from: 0, to: 60_000 * 60 }, "model", { model: "m", error_type: "timeout" }), { status: 422, message: "Costs cannot be chosen by error_type." });
 
 // ---- messages that have waited for long are judged as well
