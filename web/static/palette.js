@@ -9,15 +9,20 @@ export const grey = () => greys[theme()];
 export const named = { blue: 0, amber: 1, green: 2, pink: 3, sky: 4, red: 5, olive: 6, violet: 7 };
 
 const places = new Map();
-const taken = [];
+const taken = new Set();
 export const OTHER = "__other__";
 
-// A stable place in the palette for each model. Names that come together are placed by name, so that a reload changes nothing.
+const wished = (name) => { let h = 0; for (const c of name) h = Math.imul(h ^ c.codePointAt(0), 0x01000193); return (h >>> 8) % light.length; };
+
+// A stable place in the palette for each model: the one that its name wishes for, or the next that is free. So a reload changes nothing, nor who else is
+// there, unless two wish for the same; what names none takes what is left.
 export function place(models) {
-  for (const m of [...models].sort()) {
+  for (const m of [...models].sort().reverse()) {
     if (m === OTHER || places.has(m)) continue;
-    places.set(m, taken.length);
-    taken.push(m);
+    let at = wished(m);
+    for (let i = 0; i < light.length && taken.has(at); i++) at = (at + 1) % light.length;
+    places.set(m, at);
+    taken.add(at);
   }
 }
 export const modelColor = (m) => (m === OTHER || !places.has(m) ? grey() : color(places.get(m)));

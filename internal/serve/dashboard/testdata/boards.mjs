@@ -132,3 +132,16 @@ const told = [30, 10, 30, 10, 30, 10, null, 10], often = [9, 10, 9, 10, 9, 10, 0
 assert.deepEqual(calm({ step: 30 }, told, often).map((v) => v && Math.round(v * 100) / 100), [30, 19.47, 19.47, 19.47, 19.47, 19.47, 10, 10]);
 assert.deepEqual(calm({ step: 60 }, told, often), told); // steps of a minute are as they are
 assert.deepEqual(calm({ step: 20 }, [1, 1, 4, null], [1, 1, 1, 0], true), [null, null, 2, 2.5]);
+
+// ---- the colour of a model hangs on its name, not on who else is told of
+const { readFileSync } = await import("node:fs"), palette = readFileSync(new URL("../../../../web/static/palette.js", import.meta.url), "utf8");
+globalThis.document = { documentElement: { dataset: {} } };
+const shown = [];
+for (const models of [["mixtral-8x7b", "phi-3-mini"], ["", "hermes-2", "mixtral-8x7b", "openchat-3.5", "phi-3-mini"], ["phi-3-mini", "", "mixtral-8x7b"]]) {
+  const { grey, modelColor, place } = await import(`data:text/javascript,${encodeURIComponent(`${palette}// ${shown.length}`)}`);
+  place(models);
+  assert.equal(new Set([grey(), ...models.map(modelColor)]).size, models.length + 1);
+  shown.push(["mixtral-8x7b", "phi-3-mini"].map(modelColor).join());
+  if (models.length > 4) { place(Array.from({ length: 20 }, (_, i) => `more ${i}`)); assert.notEqual(modelColor("more 19"), grey()); }
+}
+assert.equal(new Set(shown).size, 1);
