@@ -100,7 +100,7 @@ func moved(t *testing.T, s *running, here, times int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d partitions are folded here, %d have moved", here, times), func() bool {
 		w, have, n := httptest.NewRecorder(), 0, 0
-		s.getPerformance(w, nil)
+		s.getPerformance(w, httptest.NewRequest("GET", "/analytics/performance", nil))
 		var a performanceAnswer
 		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
 			t.Fatal(err)

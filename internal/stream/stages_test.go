@@ -26,7 +26,7 @@ func TestStages(t *testing.T) {
 	}
 	s.end(t)
 	w := httptest.NewRecorder()
-	s.getPerformance(w, nil)
+	s.getPerformance(w, httptest.NewRequest("GET", "/analytics/performance", nil))
 	var a struct{ Stages []stageAnswer }
 	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
 		t.Fatal(err)
