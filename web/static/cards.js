@@ -53,11 +53,11 @@ export class Cards {
   }
 }
 
-// tellChange says in a node how a number differs from what it was: in percent, or, of shares, in points. better: which way is good, "up" or "down"; enough: it
+// tellChange says in a node how a number differs from what it was: in percent, or, of shares, in points. What is over tenfold is told as no more than that, or a number of nearly nothing before would not fit. better: which way is good, "up" or "down"; enough: it
 // stands on enough for that to be said.
 export function tellChange(node, was, is, { points, better, enough }) {
   if (typeof was !== "number" || typeof is !== "number" || (!was && !points)) { setText(node, ""); return; }
   const by = points ? (is - was) * 100 : (is - was) / was * 100, size = Math.abs(by), small = points ? size < 0.05 : size < 1;
-  setText(node, small ? "steady" : `${by > 0 ? "▲" : "▼"} ${size >= 9.95 ? Math.round(size) : size.toFixed(1)}${points ? "\u2009pt" : "\u2009%"}`);
+  setText(node, small ? "steady" : `${by > 0 ? "▲" : "▼"} ${size >= 1000 ? "> 999" : size >= 9.95 ? Math.round(size) : size.toFixed(1)}${points ? "\u2009pt" : "\u2009%"}`);
   node.className = `change${!better || !enough || size < (points ? 0.5 : 10) ? "" : (by < 0) === (better === "down") ? " good" : " worse"}`;
 }

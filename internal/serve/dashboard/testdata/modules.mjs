@@ -56,3 +56,9 @@ for (const [got, want] of [
   [away("2026-03-04T12:12:00Z", "2026-03-04T12:00:00Z"), "in 12\u2009min"], [away("2026-03-04T09:00:00Z", "2026-03-04T12:00:00Z"), "3\u2009h ago"], [moment("2026-03-04T09:05:07.9Z"), "2026-03-04 09:05:07"], [moment(null), "–"],
   [took({ started_at: null }, "2026-03-04T09:00:00Z"), null], [took({ started_at: "2026-03-04T09:00:00Z", ended_at: null }, "2026-03-04T09:00:05Z"), 5],
 ]) assert.equal(got, want);
+
+// how a number differs from what it was fits its card, however little that was
+const { tellChange } = await load("cards.js");
+const told = (was, is, how = {}) => { const node = {}; tellChange(node, was, is, how); return node.textContent; };
+assert.deepEqual([told(100, 109.94), told(100, 175), told(100, 20), told(0.0001, 5), told(0, 5), told(0.01, 0.031, { points: true }), told(100, 100.5)],
+  ["▲ 9.9\u2009%", "▲ 75\u2009%", "▼ 80\u2009%", "▲ > 999\u2009%", "", "▲ 2.1\u2009pt", "steady"]);
