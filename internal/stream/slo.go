@@ -71,7 +71,7 @@ func (s *Service) Objectives(ctx context.Context) ([]rule.Objective, error) {
 
 func (s *Service) mountObjectives(m *httpx.Mux) {
 	away := httpx.Answer("503", "the rules cannot be asked now, see Retry-After")
-	m.HandleFunc("GET /slo", s.getObjectives, httpx.Doc("Shows how objectives stand, for each key, counted exactly over the period of their budget, which is 30 days unless they say otherwise; completeness is the part of it in which they were counted."), httpx.Paging(),
+	m.HandleFunc("GET /slo", s.getObjectives, httpx.Doc("Shows how objectives stand, for each key, counted over the period of their budget, which is 30 days unless they say otherwise; events that come late are in none; completeness is the part of it in which they were counted."), httpx.Paging(),
 		httpx.Query("name", "only the objective of this name"), httpx.Query("model", "only those of this model"), httpx.Query("tenant", "only those of this tenant"), httpx.TenantIn("tenant"),
 		httpx.Answer("200", "the objectives by rule and key", objectivesAnswer{}), away)
 	m.HandleFunc("GET /slo/{name}", s.getObjective, httpx.Doc("Shows an objective as it is defined, with the name of the rule that watches over it."),
