@@ -29,7 +29,7 @@ export class SLOs {
     this.list = list;
     const worst = { bad: 0, warn: 1, good: 2 }, sorted = [...list].sort((a, b) => worst[state(a)] - worst[state(b)] || a.budget.remaining_ratio - b.budget.remaining_ratio || (a.name + about(a.key) < b.name + about(b.key) ? -1 : 1));
     const shown = sorted.slice(0, most), keys = shown.map((s) => `${s.name} ${about(s.key)}`);
-    setText(this.note, list.length > most ? `the ${most} closest to their limit of ${many(list.length)}` : "counted over the period of each budget, without late events");
+    setText(this.note, list.length > most ? `the ${most} closest to their limit of ${many(list.length)}` : "counted over the period of each budget");
     if ([...this.rows.keys()].join("|") !== keys.join("|")) {
       this.rows = new Map(keys.map((k, i) => [k, this.#card(shown[i])]));
       this.node.replaceChildren(...[...this.rows.values()].map((r) => r.node));
